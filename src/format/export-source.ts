@@ -1,0 +1,39 @@
+import type { TensorInfo } from "../checkpoint/checkpoint.js";
+import type { ModelConfig } from "../checkpoint/model-config.js";
+import type { QuantizedWeight } from "../quant/quantized-weight.js";
+
+/** How one quantized Linear is stored, without its codes: enough to plan a file before reading anything. */
+export type QuantizedLayout = Pick<
+  QuantizedWeight,
+  "bits" | "groupSize" | "perChannel" | "symmetric" | "rows" | "columns"
+>;
+
+/** How the inputs of the quantized Linears are quantized at run time. */
+export interface ActivationQuantization {
+  readonly bits: 4 | 8;
+  readonly granularity: "token" | "tensor";
+  /** True when the range is taken from each input (per token); false when it was fixed by calibration. */
+  readonly dynamic: boolean;
+}
+
+/**
+ * A finished result, as every writer sees it: codes of the quantized Linears, the bytes of all other
+ * tensors in their source dtype, and the folder whose tokenizer and configuration files go along.
+ * Everything is read on demand, one tensor at a time.
+ */
+export interface ExportSource {
+  /** Parsed `config.json` of the source model, without any `quantization_config`. */
+  readonly config: ModelConfig;
+  /** Folder that holds the tokenizer files, `generation_config.json` and the like. */
+  readonly folder: string;
+  /** Quantized Linears by module name, without `.weight`: `model.layers.0.self_attn.q_proj`. */
+  readonly linears: ReadonlyMap<string, QuantizedLayout>;
+  /** All other tensors by full name, biases of quantized Linears included. */
+  readonly plain: ReadonlyMap<string, TensorInfo>;
+  /** Null when activations stay in floating point (A16). */
+  readonly activations: ActivationQuantization | null;
+  /** Static activation scales by module name; empty unless `activations.dynamic` is false. */
+  readonly inputScales: ReadonlyMap<string, number>;
+  readQuantized(name: string): Promise<QuantizedWeight>;
+  readPlain(name: string): Promise<Uint8Array>;
+}
