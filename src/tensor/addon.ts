@@ -1,0 +1,77 @@
+import { createRequire } from "node:module";
+import { ensureAddon } from "../../native/build.mjs";
+import { EnvironmentError } from "../errors.js";
+
+/** A tensor's name in the addon: a slot and its generation, so that stale ones are recognised. */
+export type Handle = number;
+
+/** What an operator argument or result holds, as far as TypeScript must convert it. */
+export type Kind = "Tensor" | "Tensor?" | "Tensor[]" | "Tensor?[]" | "Generator" | "value";
+
+/** An operator that the dispatcher found. */
+export interface FoundOperator {
+  readonly id: number;
+  readonly arguments: readonly { readonly name: string; readonly kind: Kind }[];
+  readonly returns: readonly Kind[];
+}
+
+/** The typed mirror of `native/addon.cpp`. */
+export interface Addon {
+  findOperator(name: string, overload: string): FoundOperator | null;
+  callOperator(
+    id: number,
+    positional: readonly unknown[],
+    keywords: Readonly<Record<string, unknown>> | undefined,
+    discard: boolean,
+  ): unknown;
+  fromBuffer(buffer: ArrayBufferLike, byteOffset: number, shape: readonly number[], dtype: number): Handle;
+  toBuffer(handle: Handle): ArrayBuffer;
+  describe(handle: Handle): { shape: number[]; dtype: number; device: string; requiresGrad: boolean };
+  release(handle: Handle): boolean;
+  liveTensors(): number;
+  setGradEnabled(enabled: boolean): boolean;
+  setRequiresGrad(handle: Handle, requires: boolean): void;
+  gradOf(handle: Handle): Handle | null;
+  clearGrad(handle: Handle): void;
+  backward(outputs: readonly Handle[], gradients: readonly Handle[] | null): void;
+  gradients(
+    outputs: readonly Handle[],
+    gradients: readonly Handle[] | null,
+    inputs: readonly Handle[],
+  ): (Handle | null)[];
+  attachBackward(
+    output: Handle,
+    inputs: readonly Handle[],
+    saved: readonly Handle[],
+    backward: (gradient: Handle | null, saved: Handle[]) => (Handle | null)[],
+  ): void;
+  engineFacts(): { torchVersion: string; config: string; threads: number; cudaDevices: string[] };
+  setThreads(threads: number): void;
+  manualSeed(seed: number): void;
+  newGenerator(device: string, seed: number): Handle;
+  releaseGenerator(handle: Handle): boolean;
+  synchronize(device?: number): void;
+  deviceMemory(index: number): { free: number; total: number; peak: number | null };
+}
+
+let loaded: Addon | undefined;
+
+/** The addon of this thread, compiled at first use; an EnvironmentError says what is missing. */
+export function addon(): Addon {
+  loaded ??= load();
+  return loaded;
+}
+
+function load(): Addon {
+  try {
+    const path = ensureAddon({ log: (line: string) => process.stderr.write(`${line}\n`) });
+    return createRequire(import.meta.url)(path) as Addon;
+  } catch (error) {
+    const detail = error as Partial<{ what: string; next: string; message: string }>;
+    throw new EnvironmentError({
+      what: detail.what ?? `the libtorch addon can't be loaded: ${detail.message ?? String(error)}`,
+      next: detail.next ?? "run `crossblock doctor`",
+      cause: error,
+    });
+  }
+}

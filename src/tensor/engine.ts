@@ -1,0 +1,58 @@
+import { addon } from "./addon.js";
+import type { Device } from "./tensor.js";
+
+/** Facts about the libtorch that runs below. */
+export interface EngineInfo {
+  /** Version of the headers the addon was compiled against. */
+  readonly torchVersion: string;
+  /** libtorch's own description of its build: BLAS, CPU capability, CUDA. */
+  readonly config: string;
+  /** Threads that one operator uses on the CPU. */
+  readonly threads: number;
+  readonly devices: readonly {
+    readonly name: string;
+    readonly device: Device;
+    readonly totalBytes: number;
+    readonly freeBytes: number;
+  }[];
+}
+
+export function engineInfo(): EngineInfo {
+  const facts = addon().engineFacts();
+  return {
+    torchVersion: facts.torchVersion,
+    config: facts.config,
+    threads: facts.threads,
+    devices: facts.cudaDevices.map((name, index) => {
+      const memory = addon().deviceMemory(index);
+      return { name, device: `cuda:${index}` as const, totalBytes: memory.total, freeBytes: memory.free };
+    }),
+  };
+}
+
+/** Sets how many threads one operator uses on the CPU. */
+export function setThreads(threads: number): void {
+  addon().setThreads(threads);
+}
+
+/** Seeds the global random generators of all devices. */
+export function manualSeed(seed: number): void {
+  addon().manualSeed(seed);
+}
+
+/** Tensors that are not yet disposed in this thread. */
+export function liveHandles(): number {
+  return addon().liveTensors();
+}
+
+/** Waits until the device has finished what was asked of it; nothing to do on the CPU. */
+export function synchronize(device: Device): void {
+  if (device.startsWith("cuda:")) {
+    addon().synchronize(Number(device.slice("cuda:".length)));
+  }
+}
+
+/** Bytes on a CUDA device: free, total, and the most that libtorch held (null where it can't tell). */
+export function deviceMemory(device: Device): { free: number; total: number; peak: number | null } | null {
+  return device.startsWith("cuda:") ? addon().deviceMemory(Number(device.slice("cuda:".length))) : null;
+}

@@ -1,0 +1,10 @@
+/** libtorch for TypeScript: tensors, autograd, ownership. Knows no model. */
+export { Adam, type AdamOptions, type ParameterGroup } from "./adam.js";
+export { backward, differentiable, enableGrad, gradientsOf, noGrad } from "./autograd.js";
+export { type DType, dtypeCode, elementSize, type TypedArray } from "./dtype.js";
+export { deviceMemory, type EngineInfo, engineInfo, liveHandles, manualSeed, setThreads, synchronize } from "./engine.js";
+export { Generator } from "./generator.js";
+export { call, callInPlace, callTensor, callTensors, hasOperator, type Value } from "./operator.js";
+export { keep, scope } from "./scope.js";
+export { type Device, type Shape, Tensor, type TensorOptions } from "./tensor.js";
+export { TensorError } from "./tensor-error.js";
