@@ -1,0 +1,58 @@
+/** Sixteen-bit floats by their bit patterns, because Node 20 has no `Float16Array`. */
+
+const word = new DataView(new ArrayBuffer(4));
+
+function floatBits(value: number): number {
+  word.setFloat32(0, value);
+  return word.getUint32(0);
+}
+
+/** Bits of the fp16 nearest to the fp32 value of `value` (ties to even); overflow gives infinity, NaN stays NaN. */
+export function toHalfBits(value: number): number {
+  const bits = floatBits(value);
+  const sign = (bits >>> 16) & 0x8000;
+  const magnitude = bits & 0x7fffffff;
+  if (magnitude > 0x7f800000) return sign | 0x7e00;
+  // 65520 lies halfway between the largest fp16 and the next power step: from there on it rounds to infinity.
+  if (magnitude >= 0x477ff000) return sign | 0x7c00;
+  if (magnitude < 0x38800000) {
+    // Below 2^-14 an fp16 is a multiple of 2^-24: adding 0.5 in fp32 rounds to exactly that grid.
+    word.setUint32(0, magnitude);
+    return sign | (floatBits(word.getFloat32(0) + 0.5) - 0x3f000000);
+  }
+  const roundToEven = 0xfff + ((magnitude >>> 13) & 1);
+  return sign | ((magnitude - 0x38000000 + roundToEven) >>> 13);
+}
+
+/** The value of an fp16 bit pattern, exactly. */
+export function fromHalfBits(bits: number): number {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >>> 10) & 0x1f;
+  const fraction = bits & 0x3ff;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 0x1f) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
+  return sign * (1024 + fraction) * 2 ** (exponent - 25);
+}
+
+/** `value` rounded to the nearest fp16. */
+export function roundToHalf(value: number): number {
+  return fromHalfBits(toHalfBits(value));
+}
+
+/** Bits of the bfloat16 nearest to the fp32 value of `value` (ties to even); NaN stays NaN. */
+export function toBfloat16Bits(value: number): number {
+  const bits = floatBits(value);
+  if ((bits & 0x7fffffff) > 0x7f800000) return (bits >>> 16) | 0x40;
+  return ((bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16) & 0xffff;
+}
+
+/** The value of a bfloat16 bit pattern, exactly. */
+export function fromBfloat16Bits(bits: number): number {
+  word.setUint32(0, (bits & 0xffff) << 16);
+  return word.getFloat32(0);
+}
+
+/** `value` rounded to the nearest bfloat16. */
+export function roundToBfloat16(value: number): number {
+  return fromBfloat16Bits(toBfloat16Bits(value));
+}
