@@ -1,0 +1,51 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+
+const CUDA_HEADERS = "/usr/local/cuda/include";
+
+/**
+ * Flags that depend on libtorch only, not on the compiler: they are part of the addon's cache key.
+ * @param {import("./build.mjs").Libtorch} libtorch
+ */
+export function compileFlags(libtorch) {
+  const aten = readFileSync(join(libtorch.includes[0], "ATen/ATen.h"), "utf8");
+  // Wheels up to 2.5 were built with the C++ ABI from before C++11; c10::Error's constructor shows which one it is.
+  const c10 = ["libc10.so", "libc10.dylib"].map((name) => join(libtorch.libraryFolder, name)).find(existsSync);
+  const oldAbi = c10 !== undefined && readFileSync(c10).includes("SourceLocationESs");
+  const includes = libtorch.includes.filter((folder) => folder !== "/usr/include"); // a default: naming it breaks include_next
+  return [
+    `-std=${aten.includes("C++20 or later") ? "c++20" : "c++17"}`,
+    "-O3",
+    "-fPIC",
+    "-fvisibility=hidden",
+    "-DNAPI_CPP_EXCEPTIONS",
+    `-D_GLIBCXX_USE_CXX11_ABI=${oldAbi ? 0 : 1}`,
+    ...includes.flatMap((folder) => ["-isystem", folder]),
+    ...(libtorch.cuda && existsSync(CUDA_HEADERS) ? ["-isystem", CUDA_HEADERS] : []),
+  ];
+}
+
+/** @param {import("./build.mjs").Libtorch} libtorch */
+export function linkFlags(libtorch) {
+  const libraries = ["-ltorch", "-ltorch_cpu", "-lc10", ...(libtorch.cuda ? ["-ltorch_cuda", "-lc10_cuda"] : [])];
+  const common = [`-L${libtorch.libraryFolder}`, `-Wl,-rpath,${libtorch.libraryFolder}`];
+  return process.platform === "darwin"
+    ? ["-shared", "-undefined", "dynamic_lookup", ...common, ...libraries]
+    : ["-shared", ...common, "-Wl,--no-as-needed", ...libraries];
+}
+
+/**
+ * OpenMP must come from the runtime that libtorch itself loads: two of them in one process oversubscribe the cores.
+ * clang writes calls to LLVM's runtime only, which that of GNU doesn't answer; there the kernels run in one thread.
+ * @param {import("./build.mjs").Libtorch} libtorch
+ * @param {boolean} gnu
+ * @returns {{ compile: string[], link: string[] }}
+ */
+export function openMpFlags(libtorch, gnu) {
+  const own = readdirSync(libtorch.libraryFolder).find((name) => /^lib(gomp|omp|iomp5)\b.*\.(so|dylib)/.test(name));
+  const runtime = libtorch.source === "system" || own === undefined ? undefined : join(libtorch.libraryFolder, own);
+  if (gnu) return { compile: ["-fopenmp"], link: [runtime ?? "-fopenmp"] };
+  return runtime !== undefined && !/libgomp/.test(runtime)
+    ? { compile: ["-Xclang", "-fopenmp"], link: [runtime] }
+    : { compile: [], link: [] };
+}
