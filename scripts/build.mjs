@@ -1,0 +1,74 @@
+/** Compiles src/ to dist/ with tsc. As a program it always does; set-up does so when a source has changed. */
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+const DIST = join(ROOT, "dist");
+const CACHE = join(ROOT, ".cache");
+const STAMP = join(CACHE, "dist.sha256");
+const ENTRY = join(DIST, "cli", "main.js");
+
+/** @returns {string} the hash of everything that dist/ is made of */
+function sourceHash() {
+  const sources = readdirSync(join(ROOT, "src"), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith(".ts") && !entry.name.endsWith(".test.ts"))
+    .map((entry) => join(entry.parentPath, entry.name));
+  const settings = ["tsconfig.json", "tsconfig.build.json", "package-lock.json"].map((name) => join(ROOT, name));
+  const hash = createHash("sha256");
+  for (const file of [...sources.sort(), ...settings]) {
+    hash.update(`${relative(ROOT, file)}\0`).update(readFileSync(file));
+  }
+  return hash.digest("hex");
+}
+
+/** @returns {boolean} whether dist/ is what the present sources give */
+export function isBuilt() {
+  return existsSync(ENTRY) && existsSync(STAMP) && readFileSync(STAMP, "utf8") === sourceHash();
+}
+
+/**
+ * Compiles into a new folder and then exchanges it for dist/, so that nobody finds half a build there.
+ * @throws {Error} with what tsc says when the sources have errors
+ */
+export function build() {
+  const hash = sourceHash();
+  const fresh = join(CACHE, `dist-new-${process.pid}`);
+  const former = join(CACHE, `dist-old-${process.pid}`);
+  mkdirSync(CACHE, { recursive: true });
+  try {
+    const tsc = join(ROOT, "node_modules", "typescript", "bin", "tsc");
+    const result = spawnSync(process.execPath, [tsc, "-p", "tsconfig.build.json", "--outDir", fresh], {
+      cwd: ROOT,
+      encoding: "utf8",
+    });
+    if (result.status !== 0) throw new Error(result.error?.message ?? `${result.stdout}${result.stderr}`.trim());
+    rmSync(STAMP, { force: true });
+    if (existsSync(DIST)) renameSync(DIST, former);
+    renameSync(fresh, DIST);
+    if (existsSync(ENTRY)) chmodSync(ENTRY, 0o755);
+    writeFileSync(STAMP, hash);
+  } finally {
+    for (const folder of [fresh, former]) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  try {
+    build();
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
+    process.exitCode = 1;
+  }
+}
