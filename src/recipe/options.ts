@@ -1,0 +1,136 @@
+import { z } from "zod";
+
+/** The algorithms that turn weights into codes. */
+export const recipeNames = ["rtn", "gptq", "cbq"] as const;
+export type RecipeName = (typeof recipeNames)[number];
+
+/** The named sets of values in `presets.ts`. */
+export const presetNames = ["default", "paper"] as const;
+export type PresetName = (typeof presetNames)[number];
+
+/** The roundings that reconstruction can train. */
+export const roundingKinds = ["code", "lora", "adaround"] as const;
+export type RoundingKind = (typeof roundingKinds)[number];
+
+const count = z.int().min(1);
+const positive = z.number().positive();
+const fraction = z.number().min(0).max(1);
+const weight = z.number().min(0);
+
+const loss = z.strictObject({
+  l2: z
+    .enum(["plain", "token", "window"])
+    .default("token")
+    .describe("squared error: plain, divided by each token's own magnitude, or by the window's mean magnitude"),
+  l2Weight: weight.default(1).describe("weight of the squared error"),
+  klWeight: weight.default(0).describe("weight of the KL divergence over the hidden dimension"),
+});
+
+const window = z.strictObject({
+  size: count.default(2).describe("blocks that are reconstructed together"),
+  overlap: z.int().min(0).default(1).describe("blocks that a window shares with the one before it"),
+  epochs: z.int().min(0).default(10).describe("passes over the calibration windows, per window of blocks"),
+  batch: count.default(8).describe("sequences per optimisation step"),
+  microBatch: count
+    .nullable()
+    .default(null)
+    .describe("sequences on the device at once; null chooses what fits; the result does not depend on it"),
+  secondBranch: z
+    .boolean()
+    .default(false)
+    .describe("also reconstruct from the quantized stream alone (the paper's homologous branch)"),
+  loss: loss.prefault({}),
+});
+
+const regulariser = z.strictObject({
+  weight: weight.default(0.01).describe("weight of the term that drives soft roundings to 0 or 1 (lora, adaround)"),
+  warmup: fraction.default(0.1).describe("fraction of the steps without that term"),
+  betaStart: positive.default(20).describe("its exponent after the warm-up"),
+  betaEnd: positive.default(2).describe("its exponent at the last step"),
+});
+
+const rounding = z.strictObject({
+  kind: z
+    .enum(roundingKinds)
+    .default("code")
+    .describe("what is trained: an offset in code units, a low-rank offset, or a full rounding matrix"),
+  rank: count.default(5).describe("rank of the low-rank offset (lora)"),
+  regulariser: regulariser.prefault({}),
+  start: z.enum(["rtn", "gptq"]).default("rtn").describe("codes that training starts from"),
+});
+
+const rates = z.strictObject({
+  rounding: positive.default(5e-3).describe("Adam rate of the rounding parameters, in code units"),
+  scale: positive.default(2e-3).describe("Adam rate of the scales, relative to the scale"),
+  zeroPoint: positive.default(5e-3).describe("Adam rate of the zero points, in code units"),
+  activation: positive.default(1e-2).describe("Adam rate of the activation clips, relative to the clip"),
+});
+
+const schedule = z.strictObject({
+  finalRate: fraction.default(0.05).describe("fraction of every rate left at the last step of the cosine"),
+});
+
+const range = z.strictObject({
+  search: z.boolean().default(true).describe("search the clipping that loses least, instead of the full range"),
+  candidates: count.default(60).describe("clipping factors tried per group"),
+});
+
+const gptq = z.strictObject({
+  damping: positive
+    .default(0.01)
+    .describe("fraction of the Hessian's mean diagonal that is added to it; grows if needed"),
+  blockSize: count.default(128).describe("columns that are updated together"),
+});
+
+const cfp = z.strictObject({
+  weights: z.boolean().default(false).describe("truncate outliers of the weights before quantization"),
+  activations: z.boolean().default(false).describe("fold outliers of the activations into the weights"),
+  detection: z
+    .enum(["cbq", "msmodelslim"])
+    .default("cbq")
+    .describe("how outliers are found: the paper's rule, or Huawei's"),
+  exponent: fraction.default(0.5).describe("exponent of an outlier channel's scale"),
+  lambda1: positive.default(1.5).describe("interquartile ranges above the third quartile where candidates begin"),
+  lambda2: weight.default(1).describe("weight of the variance of what is kept"),
+  perRow: z.boolean().default(false).describe("detect the outliers of a weight per output row, not per tensor"),
+});
+
+const activation = z.strictObject({
+  granularity: z
+    .enum(["token", "tensor"])
+    .default("token")
+    .describe("range of quantized activations: of each token at run time, or one per Linear, fixed by calibration"),
+  learnClip: z.boolean().default(true).describe("train the clip of each Linear's input"),
+});
+
+const override = z.strictObject({
+  pattern: z.string().min(1).describe("module name, `*` for any characters: model.layers.*.mlp.down_proj"),
+  bits: z.int().min(2).max(8).optional().describe("bits of its weights"),
+  group: z
+    .union([count, z.literal("channel")])
+    .optional()
+    .describe("columns per group, or channel"),
+  skip: z.boolean().optional().describe("leave it in the source precision"),
+});
+export type Override = z.output<typeof override>;
+
+/** Every option of the algorithms, in the order in which help lists them. */
+export const recipeOptionsShape = {
+  window: window.prefault({}),
+  rounding: rounding.prefault({}),
+  rates: rates.prefault({}),
+  schedule: schedule.prefault({}),
+  range: range.prefault({}),
+  gptq: gptq.prefault({}),
+  cfp: cfp.prefault({}),
+  activation: activation.prefault({}),
+  overrides: z.array(override).default([]).describe("exceptions by module name; the last that matches wins"),
+} as const;
+
+export const recipeOptionsSchema = z.strictObject(recipeOptionsShape);
+
+/** Resolved options: every value present. */
+export type RecipeOptions = z.output<typeof recipeOptionsSchema>;
+
+/** What a preset or a caller may leave out. */
+export type RecipeOptionsInput = z.input<typeof recipeOptionsSchema>;

@@ -1,0 +1,184 @@
+import { z } from "zod";
+import { OptionError } from "../errors.js";
+import { parseScheme, type Scheme } from "../quant/scheme.js";
+import {
+  presetNames,
+  type RecipeOptions,
+  type RecipeOptionsInput,
+  recipeNames,
+  recipeOptionsSchema,
+  recipeOptionsShape,
+  roundingKinds,
+} from "../recipe/options.js";
+import { presets, roundingDefaults } from "../recipe/presets.js";
+import { nearestName } from "./nearest-name.js";
+import { acceptedValues, optionAt, optionKeys } from "./option-tree.js";
+
+/** The formats that `--format` writes. */
+export const formatNames = ["compressed-tensors"] as const;
+export type FormatName = (typeof formatNames)[number];
+
+const seed = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
+const path = z.string().min(1);
+
+const compute = z.strictObject({
+  dtype: z.enum(["float32", "bfloat16"]).default("float32").describe("arithmetic of the matrix products"),
+  threads: z.int().min(1).nullable().default(null).describe("CPU threads of one operator; null leaves it to libtorch"),
+});
+
+const streams = z.strictObject({
+  storage: z
+    .enum(["auto", "device", "host", "disk"])
+    .default("auto")
+    .describe("where the calibration activations wait between windows; auto takes the first that has room"),
+});
+
+/** Every option of `quantize`: types, defaults, ranges and help all come from here. */
+export const runOptionsSchema = z.strictObject({
+  model: path.describe("model folder: config.json, tokenizer.json and safetensors"),
+  scheme: z.string().min(1).describe("bits and group size: W2A16g64, W4A4, W8A8"),
+  asym: z.boolean().default(false).describe("a zero point per group, instead of the symmetric full-range grid"),
+  recipe: z.enum(recipeNames).default("cbq").describe("algorithm"),
+  preset: z.enum(presetNames).default("default").describe("named set of values: what measures best, or the paper's"),
+  calibration: z.array(path).default([]).describe("text files or folders: .txt (a document each), .jsonl"),
+  samples: z.int().min(1).default(128).describe("calibration windows"),
+  context: z.int().min(2).default(2048).describe("tokens per window"),
+  seed: seed.default(0).describe("seed of everything random"),
+  out: path.describe("folder of the result"),
+  format: z.array(z.enum(formatNames)).min(1).default(["compressed-tensors"]).describe("formats to write"),
+  device: z
+    .string()
+    .regex(/^(auto|cpu|cuda:\d+)$/, "is no device: cpu, cuda:0, or auto")
+    .default("auto")
+    .describe("cpu, cuda:0, or auto for the first GPU that libtorch sees, else the CPU"),
+  force: z.boolean().default(false).describe("replace an output folder that crossblock did not write"),
+  dryRun: z.boolean().default(false).describe("plan and stop: nothing is trained or written"),
+  ...recipeOptionsShape,
+  compute: compute.prefault({}),
+  streams: streams.prefault({}),
+});
+
+/** Options of `quantize` as a caller writes them: everything with a default may be left out. */
+export type RunOptionsInput = z.input<typeof runOptionsSchema>;
+
+/** Resolved options, as they are recorded in `crossblock.json`. */
+export type RunOptions = z.output<typeof runOptionsSchema>;
+
+/** Where options come from when they are not typed: a parsed file, `--set`. */
+export type UntypedOptions = Readonly<Record<string, unknown>>;
+
+/**
+ * Lays the given options over the rounding's and the preset's values and the schema's defaults,
+ * and checks them; later sources win.
+ *
+ * @throws OptionError that names the key, and the nearest valid key or value.
+ */
+export function resolveOptions(...sources: readonly UntypedOptions[]): RunOptions {
+  for (const source of sources) rejectUnknownKeys(source, "");
+  const given = sources.reduce(merge, {});
+  const presetName = presetNames.find((name) => name === given["preset"]) ?? "default";
+  const preset: RecipeOptionsInput = presets[presetName];
+  const kind = kindOf(given) ?? preset.rounding?.kind ?? "code";
+  const parsed = runOptionsSchema.safeParse(merge(merge(roundingDefaults[kind], preset), given));
+  if (!parsed.success) {
+    throw fromIssue(parsed.error.issues[0], given);
+  }
+  checkTogether(parsed.data);
+  return parsed.data;
+}
+
+/** The part of resolved options that the algorithms see. */
+export function recipeOptionsOf(options: RunOptions): RecipeOptions {
+  const entries = Object.keys(recipeOptionsShape).map((key) => [key, options[key as keyof RunOptions]]);
+  return recipeOptionsSchema.parse(Object.fromEntries(entries));
+}
+
+/** The scheme that resolved options name. */
+export function schemeOf(options: RunOptions): Scheme {
+  return parseScheme(options.scheme, { asym: options.asym });
+}
+
+function merge(under: UntypedOptions, over: UntypedOptions): UntypedOptions {
+  const result: Record<string, unknown> = { ...under };
+  for (const [key, value] of Object.entries(over)) {
+    if (value === undefined) continue;
+    const below = result[key];
+    result[key] = isRecord(below) && isRecord(value) ? merge(below, value) : value;
+  }
+  return result;
+}
+
+function isRecord(value: unknown): value is UntypedOptions {
+  return value !== null && typeof value === "object" && !Array.isArray(value);
+}
+
+function kindOf(given: UntypedOptions): (typeof roundingKinds)[number] | undefined {
+  const rounding = given["rounding"];
+  return isRecord(rounding) ? roundingKinds.find((kind) => kind === rounding["kind"]) : undefined;
+}
+
+function rejectUnknownKeys(value: UntypedOptions, prefix: string): void {
+  const known = optionKeys(runOptionsSchema, prefix);
+  if (known === null) return;
+  for (const [key, entry] of Object.entries(value)) {
+    const name = prefix === "" ? key : `${prefix}.${key}`;
+    if (!known.includes(key)) throw unknownKey(name, key, known, prefix);
+    if (isRecord(entry)) rejectUnknownKeys(entry, name);
+  }
+}
+
+function unknownKey(name: string, key: string, known: readonly string[], prefix: string): OptionError {
+  // The right name in the wrong place comes first: "epochs" means "window.epochs".
+  const everywhere = optionKeys(runOptionsSchema, null) ?? [];
+  const moved = everywhere.find((candidate) => candidate.split(".").at(-1) === key);
+  const sibling = nearestName(key, known);
+  const nearest = moved ?? (sibling === null || prefix === "" ? sibling : `${prefix}.${sibling}`);
+  return new OptionError({
+    where: `option "${name}"`,
+    what: "is no option of crossblock",
+    next: nearest === null ? "see `crossblock quantize --help`" : `did you mean "${nearest}"? See --help for all`,
+  });
+}
+
+type Issue = z.core.$ZodIssue;
+
+function fromIssue(issue: Issue | undefined, given: UntypedOptions): OptionError {
+  const path = (issue?.path ?? []).map(String);
+  const name = path.join(".");
+  if (issue?.code === "unrecognized_keys") {
+    const key = issue.keys[0] ?? "";
+    return unknownKey([...path, key].join("."), key, ["pattern", "bits", "group", "skip"], name);
+  }
+  let value: unknown = given;
+  for (const key of path) value = isRecord(value) || Array.isArray(value) ? Reflect.get(value, key) : undefined;
+  if (value === undefined) {
+    const flag = name === "model" ? "the MODEL argument" : `--${name}`;
+    return new OptionError({ where: `option "${name}"`, what: "is required", next: `give ${flag}` });
+  }
+  const accepted = acceptedValues(optionAt(runOptionsSchema, path));
+  const near = typeof value === "string" && accepted !== null ? nearestName(value, accepted) : null;
+  return new OptionError({
+    where: `option "${name}"`,
+    what: `${JSON.stringify(value)} does not fit: ${issue?.message ?? "invalid"}`,
+    next: near !== null ? `did you mean "${near}"?` : `give ${accepted?.join(", ") ?? "a value that fits"}`,
+  });
+}
+
+function checkTogether(options: RunOptions): void {
+  schemeOf(options);
+  const { size, overlap } = options.window;
+  if (overlap >= size) {
+    throw new OptionError({
+      where: 'option "window.overlap"',
+      what: `${overlap} is not smaller than window.size (${size}): the window would never move`,
+      next: `try --set window.overlap=${size - 1}`,
+    });
+  }
+  if (options.calibration.length === 0 && !options.dryRun && options.recipe !== "rtn") {
+    throw new OptionError({
+      where: 'option "calibration"',
+      what: `recipe ${options.recipe} needs text to calibrate on`,
+      next: "give --calibration PATH (.txt, .jsonl or a folder of them), or use --recipe rtn",
+    });
+  }
+}
