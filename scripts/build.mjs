@@ -35,7 +35,7 @@ function sourceHash() {
 
 /** @returns {boolean} whether dist/ is what the present sources give */
 export function isBuilt() {
-  return existsSync(ENTRY) && existsSync(STAMP) && readFileSync(STAMP, "utf8") === sourceHash();
+  return existsSync(DIST) && existsSync(STAMP) && readFileSync(STAMP, "utf8") === sourceHash();
 }
 
 /**
