@@ -1,0 +1,136 @@
+import type { Storage } from "../calibration/activation-store.js";
+import type { Checkpoint } from "../checkpoint/checkpoint.js";
+import type { DecoderSpec } from "../model/decoder-spec.js";
+import type { QuantizedWeight } from "../quant/quantized-weight.js";
+import type { Scheme } from "../quant/scheme.js";
+import type { Device } from "../tensor/index.js";
+import type { RecipeName, RecipeOptions } from "./options.js";
+
+/** Token ids of the calibration windows, row by row. */
+export interface CalibrationTokens {
+  /** `[sequences, context]`. */
+  readonly ids: Int32Array;
+  readonly sequences: number;
+  readonly context: number;
+}
+
+/** Everything a recipe needs to quantize a network. It reads the checkpoint block by block. */
+export interface RecipeJob {
+  readonly checkpoint: Checkpoint;
+  readonly spec: DecoderSpec;
+  readonly recipe: RecipeName;
+  readonly scheme: Scheme;
+  readonly options: RecipeOptions;
+  readonly seed: number;
+  /** Null when no text was given; only `rtn` without calibrated ranges can do with that. */
+  readonly tokens: CalibrationTokens | null;
+  readonly device: Device;
+  /** Arithmetic of the matrix products; what is trained stays in float32. */
+  readonly dtype: "float32" | "bfloat16";
+  /** Where the two activation streams wait; `auto` takes the first of device, host and disk that has room. */
+  readonly storage: Storage | "auto";
+  /** To be called between steps, several times a second: throws when the run was cancelled. */
+  readonly poll: () => void;
+  readonly sink: RecipeSink;
+}
+
+/**
+ * Takes results as soon as they are final, that is when a block leaves its window, so that neither
+ * the codes of the whole network nor a run that can't be continued need be held by the recipe.
+ */
+export interface RecipeSink {
+  /** A hardened Linear, by module name without `.weight`. Each exactly once. */
+  linear(name: string, weight: QuantizedWeight): void;
+  /** A tensor that folding changed, by full name, in its source dtype and shape. Each at most once. */
+  plain(name: string, bytes: Uint8Array): void;
+  /**
+   * How the input of a Linear is quantized: the clip factor (granularity `token`) or the step
+   * (granularity `tensor`). Each at most once, and none for A16.
+   */
+  activation(name: string, value: number): void;
+}
+
+/** Error of one quantized Linear's output on the calibration stream: `|y - y'|^2 / |y|^2`. */
+export interface LayerError {
+  readonly name: string;
+  readonly relativeError: number;
+}
+
+/** Reconstruction losses of a window: from the full-precision stream and from the quantized one. */
+export interface BranchLoss {
+  readonly total: number;
+  /** Inputs from the full-precision stream; null when no loss uses them. */
+  readonly fullPrecision: number | null;
+  /** Inputs from the quantized stream; null when no loss uses them. */
+  readonly quantized: number | null;
+}
+
+/** Work that has no loss: reading, embedding, folding, collecting Hessians. */
+export interface ProgressEvent {
+  readonly event: "progress";
+  /** What is being done, in the words of a screen: "reading weights". */
+  readonly stage: string;
+  readonly done: number;
+  readonly total: number;
+}
+
+/** A window of blocks begins. `rtn` and `gptq` call each block a window. */
+export interface WindowStartEvent {
+  readonly event: "window-start";
+  /** Counted from 0. */
+  readonly window: number;
+  readonly windows: number;
+  /** First and last block. */
+  readonly blocks: readonly [number, number];
+  /** Parameters that are trained in it. */
+  readonly trainable: number;
+}
+
+/** One optimisation step is done. */
+export interface StepEvent {
+  readonly event: "step";
+  readonly window: number;
+  readonly windows: number;
+  /** Counted from 0. */
+  readonly epoch: number;
+  readonly epochs: number;
+  /** Steps done in this window, counted over all epochs. */
+  readonly step: number;
+  readonly steps: number;
+  readonly loss: number;
+  readonly tokensPerSecond: number;
+}
+
+export interface WindowDoneEvent {
+  readonly event: "window-done";
+  readonly window: number;
+  readonly windows: number;
+  readonly blocks: readonly [number, number];
+  /** Null where nothing is reconstructed (`rtn`, `gptq`). */
+  readonly lossBefore: BranchLoss | null;
+  /** Of the hardened codes. */
+  readonly lossAfter: BranchLoss | null;
+  /** The Linears that were hardened with it. */
+  readonly layers: readonly LayerError[];
+  readonly seconds: number;
+}
+
+/** Something went otherwise than planned, and the run goes on. */
+export interface WarningEvent {
+  readonly event: "warning";
+  readonly message: string;
+  /** Layer, window, file or option. */
+  readonly where: string;
+  readonly next: string;
+}
+
+export type RecipeEvent = ProgressEvent | WindowStartEvent | StepEvent | WindowDoneEvent | WarningEvent;
+
+/** What a recipe returns at its end. */
+export interface RecipeReport {
+  /** Bytes that the device's memory held at most; null where libtorch can't tell. */
+  readonly devicePeakBytes: number | null;
+}
+
+/** A recipe: `runRecipe` in `run-recipe.ts` is the one that looks the name up. */
+export type Recipe = (job: RecipeJob) => Generator<RecipeEvent, RecipeReport> | AsyncGenerator<RecipeEvent, RecipeReport>;

@@ -1,0 +1,131 @@
+import type {
+  LayerError,
+  ProgressEvent,
+  StepEvent,
+  WarningEvent,
+  WindowDoneEvent,
+  WindowStartEvent,
+} from "../recipe/recipe-job.js";
+
+export type {
+  BranchLoss,
+  LayerError,
+  ProgressEvent,
+  RecipeEvent,
+  StepEvent,
+  WarningEvent,
+  WindowDoneEvent,
+  WindowStartEvent,
+} from "../recipe/recipe-job.js";
+
+/** What will be done, before anything is trained. All sizes in bytes, times in seconds. */
+export interface PlanEvent {
+  readonly event: "plan";
+  readonly model: string;
+  readonly scheme: string;
+  readonly symmetric: boolean;
+  readonly recipe: string;
+  readonly preset: string;
+  readonly out: string;
+  readonly formats: readonly string[];
+  readonly device: string;
+  readonly blocks: number;
+  /** First and last block of every window. */
+  readonly windows: readonly (readonly [number, number])[];
+  /** Linears that will be quantized. */
+  readonly linears: number;
+  /** Their weights. */
+  readonly weights: number;
+  /** Mean bits per quantized weight, scales and zero points included. */
+  readonly bitsPerWeight: number;
+  /** Parameters that are trained, summed over the windows. */
+  readonly trainedParameters: number;
+  /** Calibration tokens that every epoch sees; 0 without calibration. */
+  readonly calibrationTokens: number;
+  readonly estimate: {
+    readonly deviceBytes: number;
+    readonly hostBytes: number;
+    /** The result plus what waits on disk meanwhile. */
+    readonly diskBytes: number;
+    readonly resultBytes: number;
+    readonly seconds: number;
+  };
+  /** True when the activations are quantized in a way that no runtime executes: they are simulated. */
+  readonly simulatedActivations: boolean;
+}
+
+/** The calibration text was read and cut. */
+export interface CalibrateEvent {
+  readonly event: "calibrate";
+  readonly documents: number;
+  /** Tokens of the whole text. */
+  readonly tokens: number;
+  /** Windows that were chosen. */
+  readonly windows: number;
+  readonly context: number;
+  /** SHA-256 of the chosen token ids. */
+  readonly hash: string;
+}
+
+export interface ExportingEvent {
+  readonly event: "exporting";
+  readonly format: string;
+  readonly folder: string;
+}
+
+export interface ExportedEvent {
+  readonly event: "exported";
+  readonly format: string;
+  readonly folder: string;
+  /** Size of all files. */
+  readonly bytes: number;
+}
+
+/** Where quality and time went. */
+export interface ReportEvent {
+  readonly event: "report";
+  readonly worstLayer: LayerError | null;
+  readonly slowestWindow: {
+    readonly window: number;
+    readonly blocks: readonly [number, number];
+    readonly seconds: number;
+  } | null;
+}
+
+/** Always the last event of a run that succeeded. */
+export interface DoneEvent {
+  readonly event: "done";
+  /** Folder of the result; null after a dry run. */
+  readonly out: string | null;
+  readonly seconds: number;
+  /** Most memory that the process held. */
+  readonly peakMemoryBytes: number;
+  /** Most memory that the device held; null where it can't be told, as on the CPU. */
+  readonly devicePeakBytes: number | null;
+}
+
+/** What `quantize` yields. Plain data: `JSON.stringify` gives the line that `--json` prints. */
+export type QuantizeEvent =
+  | PlanEvent
+  | CalibrateEvent
+  | ProgressEvent
+  | WindowStartEvent
+  | StepEvent
+  | WindowDoneEvent
+  | WarningEvent
+  | ExportingEvent
+  | ExportedEvent
+  | ReportEvent
+  | DoneEvent;
+
+/** What the other commands tell while they work. */
+export type WorkEvent = ProgressEvent | WarningEvent;
+
+/** The last line of `eval --json`. */
+export interface PerplexityEvent {
+  readonly event: "perplexity";
+  readonly value: number;
+  /** Tokens that were predicted and counted. */
+  readonly tokens: number;
+  readonly context: number;
+}
