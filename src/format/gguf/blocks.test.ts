@@ -48,7 +48,7 @@ function encode(weight: QuantizedWeight, type: QuantizedType): Uint8Array {
 }
 
 /** scale * (code - zeroPoint) of element e: one exact product of an fp16 and a small integer. */
-function valueOf(weight: QuantizedWeight, e: number): number {
+function expectedValue(weight: QuantizedWeight, e: number): number {
   const group = Math.floor(e / weight.groupSize);
   return (weight.scales[group] ?? 0) * ((weight.codes[e] ?? 0) - (weight.zeroPoints[group] ?? 0));
 }
@@ -83,8 +83,8 @@ describe("exact types", () => {
           if (choice.fidelity !== "exact") continue;
           const values = dequantize(choice.type, encode(weight, choice.type));
           for (let e = 0; e < values.length; e++) {
-            if (values[e] !== valueOf(weight, e) && !(values[e] === 0 && valueOf(weight, e) === 0)) {
-              expect.fail(`${choice.type} element ${e}: ${values[e]} instead of ${valueOf(weight, e)}`);
+            if (values[e] !== expectedValue(weight, e) && !(values[e] === 0 && expectedValue(weight, e) === 0)) {
+              expect.fail(`${choice.type} element ${e}: ${values[e]} instead of ${expectedValue(weight, e)}`);
             }
           }
         }

@@ -57,6 +57,25 @@ export function encodeHeader(metadata: ReadonlyMap<string, GgufValue>, tensors: 
   return out.padded();
 }
 
+interface NumberWriter {
+  readonly bytes: number;
+  readonly put: (view: DataView, at: number, value: GgufScalar) => void;
+}
+
+const NUMBERS: Readonly<Record<Exclude<GgufScalarType, "string">, NumberWriter>> = {
+  u8: { bytes: 1, put: (view, at, value) => view.setUint8(at, Number(value)) },
+  bool: { bytes: 1, put: (view, at, value) => view.setUint8(at, Number(value)) },
+  i8: { bytes: 1, put: (view, at, value) => view.setInt8(at, Number(value)) },
+  u16: { bytes: 2, put: (view, at, value) => view.setUint16(at, Number(value), true) },
+  i16: { bytes: 2, put: (view, at, value) => view.setInt16(at, Number(value), true) },
+  u32: { bytes: 4, put: (view, at, value) => view.setUint32(at, Number(value), true) },
+  i32: { bytes: 4, put: (view, at, value) => view.setInt32(at, Number(value), true) },
+  f32: { bytes: 4, put: (view, at, value) => view.setFloat32(at, Number(value), true) },
+  f64: { bytes: 8, put: (view, at, value) => view.setFloat64(at, Number(value), true) },
+  u64: { bytes: 8, put: (view, at, value) => view.setBigUint64(at, BigInt(value), true) },
+  i64: { bytes: 8, put: (view, at, value) => view.setBigInt64(at, BigInt(value), true) },
+};
+
 /** A byte string that grows, with GGUF's writing methods. */
 class HeaderBytes {
   #bytes: Uint8Array<ArrayBuffer> = new Uint8Array(1 << 16);
@@ -79,29 +98,12 @@ class HeaderBytes {
   }
 
   scalar(type: GgufScalarType, value: GgufScalar): void {
-    if (type === "string") return this.string(String(value));
-    if (type === "u64") return this.u64(BigInt(value));
-    if (type === "i64") return this.#view.setBigInt64(this.#take(8), BigInt(value), true);
-    const number = Number(value);
-    switch (type) {
-      case "u8":
-      case "bool":
-        return this.#view.setUint8(this.#take(1), number);
-      case "i8":
-        return this.#view.setInt8(this.#take(1), number);
-      case "u16":
-        return this.#view.setUint16(this.#take(2), number, true);
-      case "i16":
-        return this.#view.setInt16(this.#take(2), number, true);
-      case "u32":
-        return this.#view.setUint32(this.#take(4), number, true);
-      case "i32":
-        return this.#view.setInt32(this.#take(4), number, true);
-      case "f32":
-        return this.#view.setFloat32(this.#take(4), number, true);
-      case "f64":
-        return this.#view.setFloat64(this.#take(8), number, true);
+    if (type === "string") {
+      this.string(String(value));
+      return;
     }
+    const { bytes, put } = NUMBERS[type];
+    put(this.#view, this.#take(bytes), value);
   }
 
   padded(): Uint8Array {

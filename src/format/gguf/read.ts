@@ -30,7 +30,9 @@ export interface GgufTensor extends TensorEntry {
   readonly byteLength: number;
 }
 
-const TYPE_BY_ID = new Map(Object.entries(TENSOR_TYPES).map(([name, { id }]) => [id, name as GgufType]));
+const TYPE_BY_ID = new Map<number, GgufType>(
+  Object.entries(TENSOR_TYPES).map(([name, { id }]) => [id, name as GgufType]),
+);
 const VALUE_TYPE_BY_ID = new Map(
   Object.entries(VALUE_TYPES).map(([name, id]) => [id as number, name as GgufValueType]),
 );
