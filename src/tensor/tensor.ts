@@ -230,15 +230,17 @@ export class Tensor {
 
   /** The elements, on the host, in memory of their own. */
   toArray(): TypedArray {
-    const host = this.detach().to("cpu").contiguous();
-    const copy = host.view().slice();
-    host.dispose();
-    return copy;
+    const outer = Tensor.beginCollecting();
+    try {
+      return this.detach().to("cpu").contiguous().view().slice();
+    } finally {
+      Tensor.endCollecting(outer, new Set());
+    }
   }
 
   /** The elements converted to float32, on the host. */
   toFloat32Array(): Float32Array {
-    const converted = this.detach().to("float32");
+    const converted = this.to("float32");
     const array = converted.toArray();
     converted.dispose();
     return array as Float32Array;

@@ -1,0 +1,93 @@
+import { keep, noGrad, Tensor } from "../tensor/index.js";
+import { roundThrough } from "./grid.js";
+
+/** Fake quantization of a Linear's input. */
+export interface ActivationQuantizer {
+  /** What is trained: the clip factor or the step of this Linear. */
+  readonly parameters: readonly Tensor[];
+  /** `x [..., in]` on the grid, differentiable in `x` and in the parameters. */
+  apply(x: Tensor): Tensor;
+  /** Puts parameters back into their bounds. */
+  project(): void;
+  /** The clip factor (per token) or the step (per tensor) as stored. */
+  value(): number;
+  dispose(): void;
+}
+
+/** Codes of a signed symmetric grid run from `-top - 1` to `top`. */
+function topCode(bits: number): number {
+  return 2 ** (bits - 1) - 1;
+}
+
+/**
+ * Per token, dynamic: every token's range is its largest magnitude times the learnt clip factor
+ * `S_X`, one per Linear. Source: CBQ (arXiv 2312.07950), section 3.3.
+ */
+export class TokenQuantizer implements ActivationQuantizer {
+  readonly parameters: readonly Tensor[];
+  readonly #bits: number;
+  readonly #clip: Tensor;
+
+  constructor(bits: number, device: Tensor["device"], options: { readonly clip?: number; readonly learn?: boolean } = {}) {
+    this.#bits = bits;
+    this.#clip = keep(Tensor.full([1], options.clip ?? 1, { device }));
+    if (options.learn ?? true) this.#clip.requiresGrad_();
+    this.parameters = options.learn ?? true ? [this.#clip] : [];
+  }
+
+  apply(x: Tensor): Tensor {
+    const top = topCode(this.#bits);
+    const range = x.detach().abs().amax(-1, true).clamp(1e-8);
+    const step = range.mul(this.#clip.div(top));
+    return roundThrough(x.div(step)).clamp(-top - 1, top).mul(step);
+  }
+
+  project(): void {
+    noGrad(() => this.#clip.clamp_(0.05, 1.5));
+  }
+
+  value(): number {
+    return this.#clip.item();
+  }
+
+  dispose(): void {
+    this.#clip.dispose();
+  }
+}
+
+/**
+ * Per tensor, static: one learnt step per Linear, as in LSQ (arXiv 1902.08153). `start` is the step
+ * that calibration found.
+ */
+export class TensorQuantizer implements ActivationQuantizer {
+  readonly parameters: readonly Tensor[];
+  readonly #bits: number;
+  readonly #start: number;
+  readonly #logStep: Tensor;
+
+  constructor(bits: number, start: number, device: Tensor["device"], options: { readonly learn?: boolean } = {}) {
+    this.#bits = bits;
+    this.#start = start;
+    this.#logStep = keep(Tensor.zeros([1], { device }));
+    if (options.learn ?? true) this.#logStep.requiresGrad_();
+    this.parameters = options.learn ?? true ? [this.#logStep] : [];
+  }
+
+  apply(x: Tensor): Tensor {
+    const top = topCode(this.#bits);
+    const step = this.#logStep.exp().mul(this.#start);
+    return roundThrough(x.div(step)).clamp(-top - 1, top).mul(step);
+  }
+
+  project(): void {
+    noGrad(() => this.#logStep.clamp_(-3, 3));
+  }
+
+  value(): number {
+    return this.#start * Math.exp(this.#logStep.item());
+  }
+
+  dispose(): void {
+    this.#logStep.dispose();
+  }
+}

@@ -1,0 +1,98 @@
+import { keep, noGrad, scope, Tensor } from "../../tensor/index.js";
+import { type Codes, type Grid, grouped, roundThrough, storableScale, storableScaleThrough, ungrouped } from "../grid.js";
+import { levels } from "../scheme.js";
+import type { Rounding, RoundingParameters } from "./rounding.js";
+
+export interface CodeUnitOptions {
+  /** Bound of `V` in code units; 0.5 lets a code move to its neighbour at most. Null trains `W` freely. */
+  readonly limit?: number | null;
+  /** Codes `[out, in]` to start from, where they lie within `limit` of the weight. */
+  readonly start?: Tensor;
+}
+
+/**
+ * Code-unit rounding: `q = clip(round(W / s + V) + z)`, `w = s (q - z)`, `s = s0 exp(a)`, with a
+ * straight-through round. `V` and `z` are in units of one code and `a` is a logarithm, so one
+ * learning rate means the same in every layer. What is trained is what is exported: the round is
+ * hard from the first step.
+ * Source: our specification, section 7; compare Block-AP in EfficientQAT (arXiv 2407.11062).
+ */
+export class CodeUnitRounding implements Rounding {
+  readonly parameters: RoundingParameters;
+  readonly #weight: Tensor;
+  readonly #grid: Grid;
+  readonly #limit: number | null;
+  readonly #v: Tensor;
+  readonly #logScale: Tensor;
+  readonly #zeroPoint: Tensor;
+
+  /** `weight` fp32 `[out, in]`, which it keeps a view of. */
+  constructor(weight: Tensor, grid: Grid, options: CodeUnitOptions = {}) {
+    const { device } = weight;
+    this.#grid = grid;
+    this.#limit = options.limit === undefined ? 0.5 : options.limit;
+    this.#weight = keep(grouped(weight.detach(), grid.groupSize));
+    this.#v = keep(scope(() => this.#startingV(options.start))).requiresGrad_();
+    this.#logScale = keep(Tensor.zeros(grid.scale.shape, { device })).requiresGrad_();
+    this.#zeroPoint = keep(grid.zeroPoint.clone());
+    if (!grid.symmetric) this.#zeroPoint.requiresGrad_();
+    this.parameters = {
+      rounding: [this.#v],
+      scale: [this.#logScale],
+      zeroPoint: grid.symmetric ? [] : [this.#zeroPoint],
+    };
+  }
+
+  weight(): Tensor {
+    const scale = storableScaleThrough(this.#grid.scale.mul(this.#logScale.exp()));
+    const zeroPoint = this.#grid.symmetric ? this.#zeroPoint : roundThrough(this.#zeroPoint);
+    const codes = roundThrough(this.#weight.div(scale).add(this.#v))
+      .add(zeroPoint)
+      .clamp(0, levels(this.#grid.bits) - 1);
+    return ungrouped(codes.sub(zeroPoint).mul(scale));
+  }
+
+  regulariser(): null {
+    return null;
+  }
+
+  project(): void {
+    noGrad(() => {
+      if (this.#limit !== null) this.#v.clamp_(-this.#limit, this.#limit);
+      this.#zeroPoint.clamp_(0, levels(this.#grid.bits) - 1);
+    });
+  }
+
+  harden(): Codes {
+    return noGrad(() => {
+      const scale = scope(() => storableScale(this.#grid.scale.mul(this.#logScale.exp())));
+      const zeroPoint = this.#zeroPoint.detach().round();
+      const codes = scope(() =>
+        ungrouped(
+          this.#weight
+            .div(scale)
+            .add(this.#v)
+            .round()
+            .add(zeroPoint)
+            .clamp(0, levels(this.#grid.bits) - 1),
+        ),
+      );
+      return { ...this.#grid, scale, zeroPoint, codes };
+    });
+  }
+
+  dispose(): void {
+    for (const tensor of [this.#weight, this.#v, this.#logScale, this.#zeroPoint]) {
+      tensor.dispose();
+    }
+  }
+
+  #startingV(codes: Tensor | undefined): Tensor {
+    if (codes === undefined) return Tensor.zeros(this.#weight.shape, { device: this.#weight.device });
+    const v = grouped(codes, this.#grid.groupSize)
+      .sub(this.#grid.zeroPoint)
+      .sub(this.#weight.div(this.#grid.scale));
+    // Just inside the bound: at +-0.5 itself the round would go either way.
+    return this.#limit === null ? v : v.clamp(-this.#limit + 1e-3, this.#limit - 1e-3);
+  }
+}

@@ -1,0 +1,38 @@
+import { type Device, keep, noGrad, scope, Tensor } from "../tensor/index.js";
+
+/** Sums of `x x^T` over the inputs of one or several Linears: what GPTQ and weighted ranges need. */
+export class SecondMoments {
+  /** fp32 `[in, in]`. */
+  readonly matrix: Tensor;
+  #tokens = 0;
+
+  constructor(columns: number, device: Device) {
+    this.matrix = keep(Tensor.zeros([columns, columns], { device }));
+  }
+
+  /** Tokens added so far. */
+  get tokens(): number {
+    return this.#tokens;
+  }
+
+  /** Adds inputs `[..., in]`. */
+  add(inputs: Tensor): void {
+    noGrad(() =>
+      scope(() => {
+        const columns = inputs.size(-1);
+        const x = inputs.detach().to("float32").reshape([inputs.numel / columns, columns]);
+        this.matrix.addmm_(x.transpose(0, 1), x);
+        this.#tokens += x.size(0);
+      }),
+    );
+  }
+
+  /** Mean square of each input column, fp32 `[in]`. */
+  meanSquares(): Tensor {
+    return this.matrix.diagonal().div(Math.max(1, this.#tokens));
+  }
+
+  dispose(): void {
+    this.matrix.dispose();
+  }
+}

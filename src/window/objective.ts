@@ -1,0 +1,41 @@
+import type { Tensor } from "../tensor/index.js";
+
+export interface ObjectiveOptions {
+  /**
+   * The squared error: `plain`, divided by the target's mean square over the window of blocks, or
+   * divided token by token, so that tokens with massive activations count like any other.
+   */
+  readonly l2: "plain" | "window" | "token";
+  readonly l2Weight: number;
+  /** Weight of `KL(softmax(y) || softmax(y'))` over the hidden dimension, mean over tokens. */
+  readonly klWeight: number;
+}
+
+/**
+ * How far the quantized window's output `actual` lies from `target`, both `[batch, time, hidden]`:
+ * `E = c2 * L2 + ck * KL`, a scalar. Source: CBQ (arXiv 2312.07950) section 3.2, and our
+ * specification for the normalisations.
+ */
+export function reconstructionError(target: Tensor, actual: Tensor, options: ObjectiveOptions): Tensor {
+  const y = target.to("float32");
+  const squared = squaredError(y, actual.to("float32"), options.l2).mul(options.l2Weight);
+  if (options.klWeight === 0) return squared;
+  return squared.add(hiddenDivergence(y, actual.to("float32")).mul(options.klWeight));
+}
+
+function squaredError(y: Tensor, actual: Tensor, kind: ObjectiveOptions["l2"]): Tensor {
+  const error = actual.sub(y).square();
+  switch (kind) {
+    case "plain":
+      return error.mean();
+    case "window":
+      return error.mean().div(y.square().mean().clamp(1e-12));
+    case "token":
+      return error.mean(-1).div(y.square().mean(-1).clamp(1e-12)).mean();
+  }
+}
+
+function hiddenDivergence(y: Tensor, actual: Tensor): Tensor {
+  const expected = y.logSoftmax(-1);
+  return expected.exp().mul(expected.sub(actual.logSoftmax(-1))).sum(-1).mean();
+}

@@ -1,0 +1,55 @@
+import type { BlockWeights, DecoderSpec, ForwardContext, LinearRole } from "../model/index.js";
+import { forwardBlock } from "../model/index.js";
+import { scope, type Tensor } from "../tensor/index.js";
+import type { QuantizedLayer } from "./quantized-layer.js";
+
+/** Called with the input of every Linear while a block runs. */
+export type InputObserver = (role: LinearRole, input: Tensor) => void;
+
+/** One block of the decoder with its full-precision weights and its quantized Linears. */
+export class QuantizedBlock {
+  constructor(
+    readonly index: number,
+    private readonly spec: DecoderSpec,
+    /** Weights in the compute dtype, after activation outliers were folded; owned. */
+    readonly weights: BlockWeights,
+    readonly layers: ReadonlyMap<LinearRole, QuantizedLayer>,
+    private readonly context: ForwardContext,
+  ) {}
+
+  /** The block in full precision. */
+  forwardFull(x: Tensor, observe?: InputObserver): Tensor {
+    return forwardBlock(this.spec, this.weights, x, {
+      ...this.context,
+      linear: (role, input, { weight, bias }) => {
+        observe?.(role, input);
+        return input.linear(weight, bias);
+      },
+    });
+  }
+
+  /** The block with quantized weights and inputs; Linears without a layer stay in full precision. */
+  forwardQuantized(x: Tensor, observe?: InputObserver): Tensor {
+    return forwardBlock(this.spec, this.weights, x, {
+      ...this.context,
+      linear: (role, input, { weight, bias }) => {
+        observe?.(role, input);
+        return this.layers.get(role)?.apply(input, bias) ?? input.linear(weight, bias);
+      },
+    });
+  }
+
+  dispose(): void {
+    for (const layer of this.layers.values()) layer.dispose();
+    this.weights.dispose();
+  }
+}
+
+/** Runs blocks one after the other. */
+export function forwardAll(
+  blocks: readonly QuantizedBlock[],
+  x: Tensor,
+  run: (block: QuantizedBlock, x: Tensor) => Tensor,
+): Tensor {
+  return scope(() => blocks.reduce((hidden, block) => run(block, hidden), x));
+}

@@ -1,0 +1,35 @@
+import { OptionError } from "../errors.js";
+
+/** Blocks that are reconstructed together. */
+export interface Window {
+  /** First block. */
+  readonly first: number;
+  /** Last block, included. */
+  readonly last: number;
+  /** How many of the first blocks are hardened after it; the rest overlaps into the next window. */
+  readonly leaving: number;
+}
+
+/**
+ * Windows of `size` blocks that overlap by `overlap`, so that each begins `size - overlap` after the
+ * one before; a last window that ends with the last block is added where the stride misses it.
+ */
+export function windowSchedule(blocks: number, size: number, overlap: number): Window[] {
+  if (overlap >= size) {
+    throw new OptionError({
+      where: "window.overlap",
+      what: `${overlap} leaves no room to move in windows of ${size} blocks`,
+      next: `use --set window.overlap=${size - 1} or less`,
+    });
+  }
+  const width = Math.min(size, blocks);
+  const firsts: number[] = [];
+  for (let first = 0; first + width < blocks; first += size - overlap) {
+    firsts.push(first);
+  }
+  firsts.push(blocks - width);
+  return firsts.map((first, i) => {
+    const next = firsts[i + 1] ?? blocks;
+    return { first, last: first + width - 1, leaving: next - first };
+  });
+}
