@@ -1,0 +1,105 @@
+import type { ErrorMessage } from "./error-transport.js";
+import type { PerplexityEvent, QuantizeEvent, WorkEvent } from "./events.js";
+import type { Inspection } from "./inspection.js";
+import type { RunOptions } from "./options.js";
+
+/** Where and in what arithmetic a model is loaded. */
+export interface LoadOptions {
+  /** `cpu`, `cuda:0`, or `auto` (default) for the first GPU that libtorch sees, else the CPU. */
+  readonly device?: string;
+  /** Arithmetic of the matrix products. Defaults to float32. */
+  readonly dtype?: "float32" | "bfloat16";
+}
+
+/** What the main thread knows of a model that the worker holds. */
+export interface OpenedModel {
+  readonly id: number;
+  readonly device: string;
+  readonly vocabSize: number;
+  /** Longest sequence that the model was made for. */
+  readonly contextLength: number;
+}
+
+/** Logits of every position. */
+export interface Logits {
+  /** `[batch, time, vocab]`. */
+  readonly shape: readonly [number, number, number];
+  readonly data: Float32Array;
+}
+
+/** What a finished `quantize` leaves to tell. */
+export interface QuantizeSummary {
+  readonly devicePeakBytes: number | null;
+}
+
+/** A piece of generated text. */
+export interface TextEvent {
+  readonly event: "text";
+  readonly text: string;
+}
+
+export interface GenerateParameters {
+  readonly model: number;
+  readonly prompt: string;
+  readonly tokens: number;
+  /** 0 takes the most likely token. */
+  readonly temperature: number;
+  readonly seed: number;
+}
+
+/** What the main thread can ask the worker for: parameters, events on the way, result. */
+export interface EngineCalls {
+  quantize: {
+    parameters: { readonly options: RunOptions; readonly staging: string | null };
+    event: QuantizeEvent;
+    result: QuantizeSummary;
+  };
+  open: {
+    parameters: { readonly folder: string; readonly device: string; readonly dtype: "float32" | "bfloat16" };
+    event: WorkEvent;
+    result: OpenedModel;
+  };
+  close: { parameters: { readonly model: number }; event: never; result: null };
+  logits: {
+    parameters: { readonly model: number; readonly ids: Int32Array; readonly batch: number; readonly time: number };
+    event: never;
+    result: Logits;
+  };
+  perplexity: {
+    parameters: { readonly model: number; readonly text: readonly string[]; readonly context: number };
+    event: WorkEvent;
+    result: PerplexityEvent;
+  };
+  generate: { parameters: GenerateParameters; event: TextEvent; result: { readonly tokens: number; readonly seconds: number } };
+  inspect: { parameters: { readonly folder: string }; event: WorkEvent; result: Inspection };
+}
+
+export type EngineMethod = keyof EngineCalls;
+
+export type ToWorker =
+  | { [M in EngineMethod]: RequestMessage<M> }[EngineMethod]
+  | { readonly type: "cancel"; readonly id: number };
+
+export interface RequestMessage<M extends EngineMethod> {
+  readonly type: "request";
+  readonly id: number;
+  readonly method: M;
+  readonly parameters: EngineCalls[M]["parameters"];
+  /** The RunControl of this request. */
+  readonly control: SharedArrayBuffer;
+}
+
+export type FromWorker =
+  | { readonly type: "event"; readonly id: number; readonly event: unknown }
+  | { readonly type: "result"; readonly id: number; readonly result: unknown }
+  | { readonly type: "error"; readonly id: number; readonly error: ErrorMessage };
+
+/** What a request's handler in the worker gets beside its parameters. */
+export interface RequestContext<E> {
+  /** Sends an event; waits while the main thread lags behind. */
+  readonly emit: (event: E) => void;
+  /** Throws when the request was cancelled; for synchronous code, several times a second. */
+  readonly poll: () => void;
+  /** Aborted when the request was cancelled; for asynchronous code. */
+  readonly signal: AbortSignal;
+}

@@ -1,0 +1,137 @@
+import { InputError } from "../errors.js";
+import { EngineClient } from "./engine-client.js";
+import type { LoadOptions, Logits, OpenedModel, TextEvent } from "./engine-protocol.js";
+import type { PerplexityEvent, WorkEvent } from "./events.js";
+
+export type { LoadOptions, Logits } from "./engine-protocol.js";
+
+/** Text to evaluate on, and how. */
+export interface EvaluateOptions {
+  /** Files or folders: `.txt` (a document each), `.jsonl` (field `text` or `messages`). */
+  readonly text: string | readonly string[];
+  /** Tokens per window. Defaults to 2048. */
+  readonly context?: number;
+  readonly signal?: AbortSignal;
+  /** Sees progress and warnings on the way. */
+  readonly onEvent?: (event: WorkEvent) => void;
+}
+
+export interface GenerateOptions {
+  /** Most tokens to generate. Defaults to 64. */
+  readonly tokens?: number;
+  /** 0 (default) takes the most likely token; higher values sample. */
+  readonly temperature?: number;
+  /** Seed of the sampling. Defaults to 0. */
+  readonly seed?: number;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * A language model that is loaded in a worker thread of its own. It holds memory until it is
+ * disposed: `await using model = await loadModel(folder)`.
+ */
+export class Model implements AsyncDisposable {
+  readonly #engine: EngineClient;
+  readonly #opened: OpenedModel;
+
+  /** Use `loadModel`. */
+  constructor(engine: EngineClient, opened: OpenedModel) {
+    this.#engine = engine;
+    this.#opened = opened;
+  }
+
+  /** Where it computes: `cpu` or `cuda:0`. */
+  get device(): string {
+    return this.#opened.device;
+  }
+
+  get vocabSize(): number {
+    return this.#opened.vocabSize;
+  }
+
+  /** Longest sequence, in tokens, that the model was made for. */
+  get contextLength(): number {
+    return this.#opened.contextLength;
+  }
+
+  /**
+   * Logits of every position of every sequence.
+   *
+   * @param ids token ids, `[batch][time]`; all sequences of one length.
+   * @returns float32 `[batch, time, vocab]`.
+   * @throws InputError for sequences of different lengths, none, or ids outside the vocabulary.
+   */
+  async logits(ids: readonly (readonly number[])[], options: { readonly signal?: AbortSignal } = {}): Promise<Logits> {
+    const [batch, time] = [ids.length, ids[0]?.length ?? 0];
+    const outside = ids.flat().find((id) => !Number.isInteger(id) || id < 0 || id >= this.vocabSize);
+    if (time === 0 || ids.some((row) => row.length !== time) || outside !== undefined) {
+      throw new InputError({
+        where: "logits(ids)",
+        what: outside === undefined ? "sequences are empty or differ in length" : `${outside} is no token id`,
+        why: `ids are integers from 0 to ${this.vocabSize - 1}, [batch][time]`,
+        next: "give sequences of one length; call once per length",
+      });
+    }
+    const parameters = { model: this.#opened.id, ids: Int32Array.from(ids.flat()), batch, time };
+    return this.#engine.call("logits", parameters, options);
+  }
+
+  /**
+   * Perplexity on a text: non-overlapping windows, mean cross-entropy of tokens 2..n of each,
+   * exponentiated.
+   */
+  async perplexity(options: EvaluateOptions): Promise<PerplexityEvent> {
+    const text = typeof options.text === "string" ? [options.text] : options.text;
+    const parameters = { model: this.#opened.id, text, context: options.context ?? 2048 };
+    return this.#engine.call("perplexity", parameters, { signal: options.signal, onEvent: options.onEvent });
+  }
+
+  /** Continues a prompt; yields pieces of text as they appear. */
+  async *generate(prompt: string, options: GenerateOptions = {}): AsyncGenerator<string, void> {
+    const { tokens = 64, temperature = 0, seed = 0, signal } = options;
+    const parameters = { model: this.#opened.id, prompt, tokens, temperature, seed };
+    const events = this.#engine.stream("generate", parameters, { signal });
+    for await (const event of events as AsyncGenerator<TextEvent>) {
+      yield event.text;
+    }
+  }
+
+  /** Frees the model and ends its worker thread. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#engine[Symbol.asyncDispose]();
+  }
+}
+
+/**
+ * Loads a model folder, or a result of `quantize`, whose weights are then decoded from the written codes.
+ *
+ * @throws CheckpointError, ModelError for a folder that can't be read; EnvironmentError without libtorch.
+ */
+export async function loadModel(
+  folder: string,
+  options: LoadOptions & { readonly signal?: AbortSignal; readonly onEvent?: (event: WorkEvent) => void } = {},
+): Promise<Model> {
+  const engine = new EngineClient();
+  try {
+    const { device = "auto", dtype = "float32", signal, onEvent } = options;
+    return new Model(engine, await engine.call("open", { folder, device, dtype }, { signal, onEvent }));
+  } catch (error) {
+    await engine[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/**
+ * Perplexity of a model, or of the model in a folder, on a text.
+ *
+ * @example
+ * const { value } = await evaluate("llama-w4", { text: "test.jsonl", context: 2048 });
+ */
+export async function evaluate(
+  model: Model | string,
+  options: EvaluateOptions & LoadOptions,
+): Promise<PerplexityEvent> {
+  if (model instanceof Model) return model.perplexity(options);
+  await using loaded = await loadModel(model, options);
+  return await loaded.perplexity(options);
+}
