@@ -1,0 +1,199 @@
+import { closeSync, constants, fstatSync, openSync, readdirSync, readSync, realpathSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { CheckpointError } from "../errors.js";
+import { fileSystemError, isNotFound } from "./file-system-error.js";
+import { quote } from "./json.js";
+
+/** A file of a model folder, open for reading. */
+export interface OpenFile {
+  readonly fd: number;
+  readonly size: number;
+}
+
+/**
+ * A model folder on disk, and the only way its files are opened: by plain name, as regular files, and never outside it.
+ *
+ * Symbolic links are followed when they stay inside the folder, or when the folder is a snapshot of a Hugging Face
+ * cache (`<repository>/snapshots/<revision>/`) and the link leads into that repository's own `<repository>/blobs/`.
+ * Any other link is refused, because a downloaded model must not be able to name files of its user.
+ */
+export class ModelFolder {
+  /** The folder as the user gave it. */
+  readonly path: string;
+  readonly #root: string;
+  readonly #blobs: string | null;
+
+  private constructor(path: string, root: string) {
+    this.path = path;
+    this.#root = root;
+    const snapshots = dirname(root);
+    this.#blobs = basename(snapshots) === "snapshots" ? join(dirname(snapshots), "blobs") : null;
+  }
+
+  /** @throws CheckpointError when `path` is not a folder */
+  static open(path: string): ModelFolder {
+    try {
+      if (!statSync(path).isDirectory()) {
+        throw new CheckpointError({
+          what: "this is a file, and a model is a folder",
+          where: path,
+          next: `give the folder that holds config.json and the weights: ${dirname(path)}`,
+        });
+      }
+      return new ModelFolder(path, realpathSync(path));
+    } catch (error) {
+      if (error instanceof CheckpointError) throw error;
+      if (!isNotFound(error)) throw fileSystemError(error, "the model folder can't be read", path);
+      const hubName = /^[\w.-]+\/[\w.-]+$/.test(path);
+      throw new CheckpointError({
+        what: "no such model folder",
+        where: path,
+        ...(hubName && { why: "it looks like a name on the Hugging Face Hub, and no folder of that name exists here" }),
+        next: hubName
+          ? `download it first (huggingface-cli download ${path}) and give the folder, or check the name`
+          : "check the path; a model folder holds config.json, tokenizer.json and model.safetensors",
+        cause: error,
+      });
+    }
+  }
+
+  /** Names in the folder, sorted; for messages and for copying. */
+  list(): string[] {
+    try {
+      return readdirSync(this.#root).sort();
+    } catch (error) {
+      throw fileSystemError(error, "the model folder can't be listed", this.path);
+    }
+  }
+
+  has(name: string): boolean {
+    return this.#resolve(name) !== null;
+  }
+
+  /**
+   * Opens a file for reading; the caller closes `fd`.
+   * @returns null when there is no such file
+   * @throws CheckpointError for a name with a path in it, a link that leaves the folder, or something not a plain file
+   */
+  openFile(name: string): OpenFile | null {
+    const path = this.#resolve(name);
+    if (path === null) return null;
+    let fd: number | undefined;
+    try {
+      // O_NONBLOCK: opening a FIFO of that name must not hang.
+      fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+      const stat = fstatSync(fd);
+      if (stat.isFile()) return { fd, size: stat.size };
+    } catch (error) {
+      if (fd !== undefined) closeSync(fd);
+      throw fileSystemError(error, "the file can't be opened", join(this.path, name));
+    }
+    closeSync(fd);
+    throw new CheckpointError({
+      what: "not a regular file",
+      where: join(this.path, name),
+      next: "replace it by the file from the model's source",
+    });
+  }
+
+  /**
+   * The whole of a small file, or null when there is none.
+   * @param limit bytes; a larger file is refused before anything is read
+   */
+  readFile(name: string, limit: number): Uint8Array | null {
+    const file = this.openFile(name);
+    if (file === null) return null;
+    const where = join(this.path, name);
+    try {
+      if (file.size > limit) {
+        throw new CheckpointError({
+          what: `${file.size} bytes, more than the limit of ${limit} bytes for this file`,
+          where,
+          next: "check that it is the file of the model's source and not something else under its name",
+        });
+      }
+      const bytes = new Uint8Array(file.size);
+      readFully(file.fd, bytes, 0, where);
+      return bytes;
+    } finally {
+      closeSync(file.fd);
+    }
+  }
+
+  /** As `readFile`, decoded; invalid UTF-8 is refused and a byte order mark dropped. */
+  readText(name: string, limit: number): string | null {
+    const bytes = this.readFile(name, limit);
+    if (bytes === null) return null;
+    try {
+      return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    } catch (cause) {
+      throw new CheckpointError({
+        what: "not valid UTF-8 text",
+        where: join(this.path, name),
+        next: "restore the file from the model's source",
+        cause,
+      });
+    }
+  }
+
+  #resolve(name: string): string | null {
+    const where = join(this.path, name);
+    if (!isPlainFileName(name)) {
+      throw new CheckpointError({
+        what: `${quote(name)} is not a plain file name`,
+        where: this.path,
+        why: "names of files may not hold a path",
+        next: "get the model from a source you trust",
+      });
+    }
+    let real: string;
+    try {
+      real = realpathSync(join(this.#root, name));
+    } catch (error) {
+      if (isNotFound(error)) return null;
+      throw fileSystemError(error, "the file can't be opened", where);
+    }
+    const home = dirname(real);
+    if (home === this.#root || home === this.#blobs) return real;
+    throw new CheckpointError({
+      what: "a symbolic link that leads out of the model folder",
+      where,
+      why: "only links within the folder, or into the blobs of its own Hugging Face cache, are followed",
+      next: `replace the link by the file: cp --remove-destination "$(readlink -f ${quote(where)})" ${quote(where)}`,
+    });
+  }
+}
+
+export function isPlainFileName(name: string): boolean {
+  return name !== "" && name !== "." && name !== ".." && name.length <= 255 && !/[/\\\0]/.test(name);
+}
+
+/** One system call reads at most this much: Linux stops at 2 GiB - 4 KiB. */
+export const largestRead = 2 ** 30;
+
+/**
+ * Fills `bytes` from `position` of an open file (`pread`: the file's own position is not used).
+ * @throws CheckpointError when the file ends before
+ */
+export function readFully(fd: number, bytes: Uint8Array, position: number, where: string): void {
+  for (let done = 0; done < bytes.byteLength; ) {
+    const length = Math.min(bytes.byteLength - done, largestRead);
+    let count: number;
+    try {
+      count = readSync(fd, bytes, done, length, position + done);
+    } catch (error) {
+      throw fileSystemError(error, "reading failed", where);
+    }
+    if (count === 0) throw endedEarly(where);
+    done += count;
+  }
+}
+
+export function endedEarly(where: string): CheckpointError {
+  return new CheckpointError({
+    what: "the file ends before the data that it held when it was opened",
+    where,
+    why: "it was changed or truncated meanwhile",
+    next: "restore the file and run the same command again",
+  });
+}
