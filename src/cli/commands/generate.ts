@@ -1,0 +1,56 @@
+import { Command } from "commander";
+import { OptionError } from "../../errors.js";
+import { loadModel } from "../../run/model.js";
+import { runCommand } from "../exit.js";
+import { progressView } from "../progress.js";
+import { wholeNumber } from "../whole-number.js";
+
+interface Flags {
+  readonly prompt: string;
+  readonly tokens: number;
+  readonly temperature: number;
+  readonly seed: number;
+  readonly device: string;
+}
+
+/** `crossblock generate MODEL_OR_RESULT --prompt TEXT` */
+export function generateCommand(): Command {
+  return new Command("generate")
+    .description("continue a prompt with a model folder or a result")
+    .argument("<model>", "model folder, or a result of crossblock")
+    .requiredOption("--prompt <text>", "text to continue")
+    .option("--tokens <n>", "most tokens to generate", wholeNumber("--tokens", 1), 64)
+    .option("--temperature <t>", "0 takes the most likely token; higher values sample", temperature, 0)
+    .option("--seed <n>", "seed of the sampling", wholeNumber("--seed", 0), 0)
+    .option("--device <device>", "cpu, cuda:0, or auto for the first GPU that libtorch sees, else the CPU", "auto")
+    .action((model: string, flags: Flags) => runCommand({ json: false }, (signal) => run(model, flags, signal)));
+}
+
+async function run(folder: string, flags: Flags, signal: AbortSignal): Promise<number> {
+  const { prompt, device, ...options } = flags;
+  const view = progressView(process.stderr);
+  try {
+    await using model = await loadModel(folder, { device, signal, onEvent: (event) => view.show(event) });
+    view.close();
+    process.stdout.write(prompt);
+    for await (const text of model.generate(prompt, { ...options, signal })) {
+      process.stdout.write(text);
+    }
+    process.stdout.write("\n");
+  } finally {
+    view.close();
+  }
+  return 0;
+}
+
+function temperature(text: string): number {
+  const value = Number(text);
+  if (!Number.isFinite(value) || value < 0 || text.trim() === "") {
+    throw new OptionError({
+      where: "--temperature",
+      what: `"${text}" is no number of at least 0`,
+      next: "give 0 for the most likely text, 0.8 for a livelier one",
+    });
+  }
+  return value;
+}

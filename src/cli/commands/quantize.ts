@@ -1,0 +1,78 @@
+import { Command } from "commander";
+import { parseAssignments, readConfigFile } from "../../run/config-file.js";
+import type { DoneEvent, ExportedEvent, PlanEvent, QuantizeEvent } from "../../run/events.js";
+import { resolveOptions, type RunOptionsInput } from "../../run/options.js";
+import { quantize } from "../../run/quantize.js";
+import { printLine, runCommand } from "../exit.js";
+import { addOptionFlags, givenFlags, settingsHelp } from "../option-flags.js";
+import { formatPlan } from "../plan-text.js";
+import { progressView } from "../progress.js";
+import { formatBytes, formatSeconds } from "../quantities.js";
+
+interface Flags {
+  readonly set?: readonly string[];
+  readonly config?: string;
+  readonly json?: boolean;
+  readonly [name: string]: unknown;
+}
+
+/** `crossblock quantize MODEL --scheme W2A16g64 --calibration PATH... --out DIR` */
+export function quantizeCommand(): Command {
+  const command = new Command("quantize")
+    .description("quantize a model folder and write the result to another")
+    .argument("[model]", "model folder: config.json, tokenizer.json and safetensors");
+  addOptionFlags(command);
+  return command
+    .option("--set <name=value...>", "set any option by name, as listed below")
+    .option("--config <file>", "options from a JSON file, comments allowed; flags and --set win over it")
+    .option("--json", "one JSON object a line on standard output")
+    .addHelpText("after", settingsHelp())
+    .action((model: string | undefined, flags: Flags) =>
+      runCommand({ json: flags.json === true }, (signal) => run(model, flags, signal)),
+    );
+}
+
+async function run(model: string | undefined, flags: Flags, signal: AbortSignal): Promise<number> {
+  const file = flags.config === undefined ? {} : await readConfigFile(flags.config);
+  const options = resolveOptions(file, parseAssignments(flags.set ?? []), givenFlags(flags), { model });
+  const json = flags.json === true;
+  const view = progressView(process.stderr);
+  const seen: { plan?: PlanEvent; exported: ExportedEvent[]; done?: DoneEvent } = { exported: [] };
+  try {
+    for await (const event of quantize({ ...(options as RunOptionsInput), signal })) {
+      if (json) printLine(event);
+      else remember(event, seen);
+      view.show(event);
+    }
+  } finally {
+    view.close();
+  }
+  if (!json && seen.plan !== undefined && seen.done !== undefined) {
+    process.stdout.write(options.dryRun ? formatPlan(seen.plan) : summary(seen.plan, seen.exported, seen.done));
+  }
+  return 0;
+}
+
+function remember(
+  event: QuantizeEvent,
+  seen: { plan?: PlanEvent; exported: ExportedEvent[]; done?: DoneEvent },
+): void {
+  if (event.event === "plan") seen.plan = event;
+  else if (event.event === "exported") seen.exported.push(event);
+  else if (event.event === "done") seen.done = event;
+}
+
+function summary(plan: PlanEvent, exported: readonly ExportedEvent[], done: DoneEvent): string {
+  const out = done.out ?? "";
+  const device = done.devicePeakBytes === null ? "" : `, ${formatBytes(done.devicePeakBytes)} on the device`;
+  const bytes = exported.reduce((sum, entry) => sum + entry.bytes, 0);
+  return [
+    `${out}: ${plan.scheme}, ${plan.bitsPerWeight.toFixed(2)} bits per quantized weight, ${formatBytes(bytes)}`,
+    `took ${formatSeconds(done.seconds)}, at most ${formatBytes(done.peakMemoryBytes)} of memory${device}`,
+    ...(plan.simulatedActivations
+      ? ["its activation quantization is simulated: no runtime executes it; other readers ignore it"]
+      : []),
+    `next: crossblock eval ${out} --text PATH`,
+    "",
+  ].join("\n");
+}

@@ -1,0 +1,65 @@
+import { CrossblockError } from "../errors.js";
+
+/** Exit code of a run that a signal ended, as shells count them. */
+const signalCodes = { SIGINT: 130, SIGTERM: 143 } as const;
+
+/** How a command prints an error: one JSON line, or for a reader. */
+export interface ErrorOutput {
+  readonly json: boolean;
+}
+
+/**
+ * Runs a command: the first SIGINT or SIGTERM aborts its signal, the second ends the process at
+ * once. Prints what goes wrong, and ends with 0, 2 (bad input), 1 (environment), 130 or 143.
+ */
+export async function runCommand(output: ErrorOutput, body: (signal: AbortSignal) => Promise<number>): Promise<void> {
+  const controller = new AbortController();
+  let signalCode = 0;
+  const stop = (name: NodeJS.Signals): void => {
+    const code = name === "SIGTERM" ? signalCodes.SIGTERM : signalCodes.SIGINT;
+    if (signalCode !== 0) process.exit(code);
+    signalCode = code;
+    process.stderr.write("\nstopping; once more to stop at once\n");
+    controller.abort();
+  };
+  process.on("SIGINT", stop);
+  process.on("SIGTERM", stop);
+  // A reader that went away, as in `crossblock ... | head`, is no failure of ours.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(0);
+  });
+  try {
+    process.exitCode = await body(controller.signal);
+  } catch (error) {
+    process.exitCode = signalCode === 0 ? reportError(error, output) : signalCode;
+  } finally {
+    process.off("SIGINT", stop);
+    process.off("SIGTERM", stop);
+  }
+  if (signalCode !== 0) {
+    // A worker that is still inside a long operator must not hold the process.
+    process.exit(signalCode);
+  }
+}
+
+/** Prints an error and returns the exit code that belongs to it. */
+export function reportError(thrown: unknown, output: ErrorOutput): number {
+  const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+  if (!(error instanceof CrossblockError)) {
+    process.stderr.write(`crossblock failed in a way that it should not: ${error.stack ?? error.message}\n`);
+    process.stderr.write("next: run `crossblock doctor`, and report this with its output\n");
+    if (output.json) printLine({ event: "error", name: error.name, what: error.message, exitCode: 1 });
+    return 1;
+  }
+  const { name, what, where, why, next, exitCode } = error;
+  if (output.json) printLine({ event: "error", name, what, where, why, next, exitCode });
+  const place = where === undefined ? "" : `${where}: `;
+  const reason = why === undefined ? "" : `\n  why:  ${why}`;
+  process.stderr.write(`error: ${place}${what}${reason}\n  next: ${next}\n`);
+  return exitCode;
+}
+
+/** Prints an object as one line of JSON on standard output. */
+export function printLine(value: object): void {
+  process.stdout.write(`${JSON.stringify(value)}\n`);
+}

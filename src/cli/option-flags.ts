@@ -1,0 +1,57 @@
+import { type Command, Option } from "commander";
+import { optionLines, type OptionLine } from "../run/option-tree.js";
+import { runOptionsSchema, type UntypedOptions } from "../run/options.js";
+
+/** Flags whose spelling is a contract; what they mean and default to comes from the schema. */
+const flags: Readonly<Record<string, string>> = {
+  scheme: "--scheme <name>",
+  asym: "--asym",
+  recipe: "--recipe <name>",
+  preset: "--preset <name>",
+  calibration: "--calibration <paths...>",
+  samples: "--samples <n>",
+  context: "--context <n>",
+  seed: "--seed <n>",
+  out: "--out <folder>",
+  format: "--format <names...>",
+  device: "--device <device>",
+  force: "--force",
+  dryRun: "--dry-run",
+};
+
+/** Adds the flags of `quantize` to a command. */
+export function addOptionFlags(command: Command): void {
+  for (const line of optionLines(runOptionsSchema)) {
+    const flag = flags[line.name];
+    if (flag === undefined) continue;
+    const option = new Option(flag, describe(line));
+    if (line.type === "number") option.argParser(numberOrText);
+    command.addOption(option);
+  }
+}
+
+/** The options that were given as flags, by the schema's names. */
+export function givenFlags(values: Readonly<Record<string, unknown>>): UntypedOptions {
+  const entries = Object.entries(values).filter(([name, value]) => name in flags && value !== undefined);
+  // `--format a,b` is what one types; the schema has a list.
+  const split = (value: unknown): unknown => (Array.isArray(value) ? value.flatMap((v: string) => v.split(",")) : value);
+  return Object.fromEntries(entries.map(([name, value]) => [name, name === "format" ? split(value) : value]));
+}
+
+/** The options that have no flag, as help lists them for `--set` and `--config`. */
+export function settingsHelp(): string {
+  const lines = optionLines(runOptionsSchema).filter((line) => !(line.name in flags) && line.name !== "model");
+  const width = Math.max(...lines.map((line) => line.name.length));
+  const text = lines.map((line) => `  ${line.name.padEnd(width)}  ${describe(line)} <${line.type}>`);
+  return ["", "Settings, for --set name=value and for the file after --config:", ...text, ""].join("\n");
+}
+
+function describe({ name, help, defaultValue }: OptionLine): string {
+  if (defaultValue === null) return `${help} (required)`;
+  return defaultValue === "false" && name in flags ? help : `${help} (default: ${defaultValue})`;
+}
+
+// What is no number stays as it is, so that the schema can name it in its error.
+function numberOrText(text: string): number | string {
+  return text.trim() === "" || Number.isNaN(Number(text)) ? text : Number(text);
+}

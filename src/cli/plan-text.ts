@@ -1,0 +1,27 @@
+import type { PlanEvent } from "../run/events.js";
+import { formatBytes, formatCount, formatSeconds } from "./quantities.js";
+
+/** The plan for a reader, as `--dry-run` prints it. */
+export function formatPlan(plan: PlanEvent): string {
+  const { estimate } = plan;
+  const windows = plan.windows.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`));
+  const shown = windows.length > 12 ? [...windows.slice(0, 6), "...", ...windows.slice(-3)] : windows;
+  const rows: readonly (readonly [string, string])[] = [
+    ["model", plan.model],
+    ["scheme", `${plan.scheme} ${plan.symmetric ? "symmetric" : "asymmetric"}, ${plan.bitsPerWeight.toFixed(2)} bits per weight`],
+    ["recipe", plan.recipe === "cbq" ? `cbq, preset ${plan.preset}` : plan.recipe],
+    ["quantized", `${formatCount(plan.linears)} Linears, ${formatCount(plan.weights)} weights`],
+    ["windows", `${plan.windows.length} over ${plan.blocks} blocks: ${shown.join(" ")}`],
+    ["trained", `${formatCount(plan.trainedParameters)} parameters`],
+    ["calibration", `${formatCount(plan.calibrationTokens)} tokens`],
+    ["device", `${plan.device}, about ${formatBytes(estimate.deviceBytes)}`],
+    ["host", `about ${formatBytes(estimate.hostBytes)}`],
+    ["disk", `about ${formatBytes(estimate.diskBytes)}, of which the result ${formatBytes(estimate.resultBytes)}`],
+    ["time", `about ${formatSeconds(estimate.seconds)}`],
+    ["out", `${plan.out} (${plan.formats.join(", ")})`],
+  ];
+  const note = plan.simulatedActivations
+    ? ["activations: simulated; no runtime executes this scheme, other readers ignore it"]
+    : [];
+  return [...rows.map(([name, value]) => `${`${name}:`.padEnd(13)}${value}`), ...note, ""].join("\n");
+}
