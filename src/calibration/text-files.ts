@@ -1,0 +1,96 @@
+import { readdir, stat } from "node:fs/promises";
+import { extname, join } from "node:path";
+import { CalibrationError } from "../errors.js";
+
+/** The kinds of file that hold documents, by extension. */
+export const textFileKinds = [".txt", ".jsonl"] as const;
+export type TextFileKind = (typeof textFileKinds)[number];
+
+export interface TextFile {
+  readonly path: string;
+  readonly kind: TextFileKind;
+}
+
+/**
+ * The text files that `paths` name: a file stands for itself, a folder for all text files below it, sorted by name.
+ * Names that start with a dot are left out, and links to folders are not followed, so that a walk always ends.
+ *
+ * @throws CalibrationError for no path, a path that can't be read, a file of another kind, and a folder without text.
+ */
+export async function findTextFiles(paths: readonly string[]): Promise<TextFile[]> {
+  if (paths.length === 0) {
+    throw new CalibrationError({ what: "no text was given", next: `name ${kindNames} files, or folders of them` });
+  }
+  const found: TextFile[] = [];
+  for (const path of paths) found.push(...(await filesAt(path)));
+  return found;
+}
+
+/** The typed form of a file system error. */
+export function unreadable(path: string, cause: unknown): CalibrationError {
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+  const [what, next] = reasons[code] ?? ["can't be read", "check the file and its disk, then run the same again"];
+  const why = code in reasons || !(cause instanceof Error) ? undefined : cause.message;
+  return new CalibrationError({ what, where: path, ...(why !== undefined && { why }), next, cause });
+}
+
+const kindNames = textFileKinds.join(" or ");
+
+const reasons: Readonly<Record<string, readonly [what: string, next: string]>> = {
+  ENOENT: ["there is no such file or folder", "check the path"],
+  ENOTDIR: ["there is no such file or folder", "check the path"],
+  EACCES: ["reading is not permitted", "change the permissions, or run as a user who may read it"],
+  EPERM: ["reading is not permitted", "change the permissions, or run as a user who may read it"],
+};
+
+function kindOf(path: string): TextFileKind | undefined {
+  const extension = extname(path).toLowerCase();
+  return textFileKinds.find((kind) => kind === extension);
+}
+
+async function filesAt(path: string): Promise<TextFile[]> {
+  const status = await attempt(path, () => stat(path));
+  if (status.isDirectory()) {
+    const files = await filesBelow(path);
+    if (files.length > 0) return files;
+    throw new CalibrationError({
+      what: `no ${kindNames} file in this folder`,
+      where: path,
+      next: "name a folder that holds text, or the files themselves",
+    });
+  }
+  const kind = kindOf(path);
+  if (kind !== undefined) return [{ path, kind }];
+  throw new CalibrationError({
+    what: `a file of this kind can't be read as text`,
+    where: path,
+    next: `give ${kindNames}: rename plain text to .txt, or write {"text": ...} lines to a .jsonl file`,
+  });
+}
+
+async function filesBelow(folder: string): Promise<TextFile[]> {
+  const entries = await attempt(folder, () => readdir(folder, { withFileTypes: true }));
+  entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+  const files: TextFile[] = [];
+  for (const entry of entries) {
+    if (entry.name.startsWith(".")) continue;
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) {
+      files.push(...(await filesBelow(path)));
+      continue;
+    }
+    const kind = kindOf(path);
+    if (kind === undefined) continue;
+    const isFile = entry.isFile() || (entry.isSymbolicLink() && (await attempt(path, () => stat(path))).isFile());
+    if (isFile) files.push({ path, kind });
+  }
+  return files;
+}
+
+async function attempt<T>(path: string, action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+}
