@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { optionLines, type OptionLine } from "../run/option-tree.js";
+import { type OptionLine, optionLines } from "../run/option-tree.js";
 import { runOptionsSchema, type UntypedOptions } from "../run/options.js";
 
 /** Flags whose spelling is a contract; what they mean and default to comes from the schema. */
@@ -34,7 +34,8 @@ export function addOptionFlags(command: Command): void {
 export function givenFlags(values: Readonly<Record<string, unknown>>): UntypedOptions {
   const entries = Object.entries(values).filter(([name, value]) => name in flags && value !== undefined);
   // `--format a,b` is what one types; the schema has a list.
-  const split = (value: unknown): unknown => (Array.isArray(value) ? value.flatMap((v: string) => v.split(",")) : value);
+  const split = (value: unknown): unknown =>
+    Array.isArray(value) ? value.flatMap((v: string) => v.split(",")) : value;
   return Object.fromEntries(entries.map(([name, value]) => [name, name === "format" ? split(value) : value]));
 }
 

@@ -8,7 +8,10 @@ export function formatPlan(plan: PlanEvent): string {
   const shown = windows.length > 12 ? [...windows.slice(0, 6), "...", ...windows.slice(-3)] : windows;
   const rows: readonly (readonly [string, string])[] = [
     ["model", plan.model],
-    ["scheme", `${plan.scheme} ${plan.symmetric ? "symmetric" : "asymmetric"}, ${plan.bitsPerWeight.toFixed(2)} bits per weight`],
+    [
+      "scheme",
+      `${plan.scheme} ${plan.symmetric ? "symmetric" : "asymmetric"}, ${plan.bitsPerWeight.toFixed(2)} bits per weight`,
+    ],
     ["recipe", plan.recipe === "cbq" ? `cbq, preset ${plan.preset}` : plan.recipe],
     ["quantized", `${formatCount(plan.linears)} Linears, ${formatCount(plan.weights)} weights`],
     ["windows", `${plan.windows.length} over ${plan.blocks} blocks: ${shown.join(" ")}`],

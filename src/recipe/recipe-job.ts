@@ -1,18 +1,11 @@
 import type { Storage } from "../calibration/activation-store.js";
+import type { TokenWindows } from "../calibration/token-windows.js";
 import type { Checkpoint } from "../checkpoint/checkpoint.js";
-import type { DecoderSpec } from "../model/decoder-spec.js";
+import type { DecoderSpec } from "../model/index.js";
 import type { QuantizedWeight } from "../quant/quantized-weight.js";
 import type { Scheme } from "../quant/scheme.js";
 import type { Device } from "../tensor/index.js";
 import type { RecipeName, RecipeOptions } from "./options.js";
-
-/** Token ids of the calibration windows, row by row. */
-export interface CalibrationTokens {
-  /** `[sequences, context]`. */
-  readonly ids: Int32Array;
-  readonly sequences: number;
-  readonly context: number;
-}
 
 /** Everything a recipe needs to quantize a network. It reads the checkpoint block by block. */
 export interface RecipeJob {
@@ -23,7 +16,7 @@ export interface RecipeJob {
   readonly options: RecipeOptions;
   readonly seed: number;
   /** Null when no text was given; only `rtn` without calibrated ranges can do with that. */
-  readonly tokens: CalibrationTokens | null;
+  readonly tokens: TokenWindows | null;
   readonly device: Device;
   /** Arithmetic of the matrix products; what is trained stays in float32. */
   readonly dtype: "float32" | "bfloat16";
@@ -133,4 +126,6 @@ export interface RecipeReport {
 }
 
 /** A recipe: `runRecipe` in `run-recipe.ts` is the one that looks the name up. */
-export type Recipe = (job: RecipeJob) => Generator<RecipeEvent, RecipeReport> | AsyncGenerator<RecipeEvent, RecipeReport>;
+export type Recipe = (
+  job: RecipeJob,
+) => Generator<RecipeEvent, RecipeReport> | AsyncGenerator<RecipeEvent, RecipeReport>;

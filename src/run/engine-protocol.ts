@@ -70,7 +70,11 @@ export interface EngineCalls {
     event: WorkEvent;
     result: PerplexityEvent;
   };
-  generate: { parameters: GenerateParameters; event: TextEvent; result: { readonly tokens: number; readonly seconds: number } };
+  generate: {
+    parameters: GenerateParameters;
+    event: TextEvent;
+    result: { readonly tokens: number; readonly seconds: number };
+  };
   inspect: { parameters: { readonly folder: string }; event: WorkEvent; result: Inspection };
 }
 
@@ -93,13 +97,3 @@ export type FromWorker =
   | { readonly type: "event"; readonly id: number; readonly event: unknown }
   | { readonly type: "result"; readonly id: number; readonly result: unknown }
   | { readonly type: "error"; readonly id: number; readonly error: ErrorMessage };
-
-/** What a request's handler in the worker gets beside its parameters. */
-export interface RequestContext<E> {
-  /** Sends an event; waits while the main thread lags behind. */
-  readonly emit: (event: E) => void;
-  /** Throws when the request was cancelled; for synchronous code, several times a second. */
-  readonly poll: () => void;
-  /** Aborted when the request was cancelled; for asynchronous code. */
-  readonly signal: AbortSignal;
-}

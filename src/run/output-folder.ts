@@ -34,7 +34,7 @@ export class OutputFolder implements AsyncDisposable {
       if (codeOf(error) !== "ENOTDIR") throw unwritable(target, error);
       throw new InputError({
         where: target,
-        what: "is a file; the result needs a folder",
+        what: "is a file, or lies below one; the result needs a folder",
         next: "choose another --out",
       });
     }

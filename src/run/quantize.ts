@@ -1,6 +1,6 @@
 import { EngineClient } from "./engine-client.js";
 import type { QuantizeEvent } from "./events.js";
-import { resolveOptions, type RunOptionsInput } from "./options.js";
+import { type RunOptionsInput, resolveOptions } from "./options.js";
 import { OutputFolder } from "./output-folder.js";
 
 /** Options of `quantize`: those of the command line by the same names, and a signal that stops it. */

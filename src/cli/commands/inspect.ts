@@ -1,6 +1,6 @@
 import { Command } from "commander";
-import type { InspectedTensor, Inspection } from "../../run/inspection.js";
 import { inspect } from "../../run/inspect.js";
+import type { InspectedTensor, Inspection } from "../../run/inspection.js";
 import { printLine, runCommand } from "../exit.js";
 import { formatBytes, formatCount } from "../quantities.js";
 
@@ -28,7 +28,12 @@ function printJson({ tensors, ...summary }: Inspection): void {
 function formatInspection(inspection: Inspection): string {
   const rows = inspection.tensors.map(row);
   const widths = [0, 1, 2, 3, 4].map((column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0)));
-  const lines = rows.map((cells) => cells.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join("  ").trimEnd());
+  const lines = rows.map((cells) =>
+    cells
+      .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+      .join("  ")
+      .trimEnd(),
+  );
   const { format, family, scheme, parameters, bytes, bitsPerWeight, quantizedBitsPerWeight } = inspection;
   const quantized = quantizedBitsPerWeight === null ? "" : `, ${quantizedBitsPerWeight.toFixed(3)} where quantized`;
   return [

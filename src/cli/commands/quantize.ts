@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { parseAssignments, readConfigFile } from "../../run/config-file.js";
 import type { DoneEvent, ExportedEvent, PlanEvent, QuantizeEvent } from "../../run/events.js";
-import { resolveOptions, type RunOptionsInput } from "../../run/options.js";
+import { type RunOptionsInput, resolveOptions } from "../../run/options.js";
 import { quantize } from "../../run/quantize.js";
 import { printLine, runCommand } from "../exit.js";
 import { addOptionFlags, givenFlags, settingsHelp } from "../option-flags.js";
@@ -53,10 +53,7 @@ async function run(model: string | undefined, flags: Flags, signal: AbortSignal)
   return 0;
 }
 
-function remember(
-  event: QuantizeEvent,
-  seen: { plan?: PlanEvent; exported: ExportedEvent[]; done?: DoneEvent },
-): void {
+function remember(event: QuantizeEvent, seen: { plan?: PlanEvent; exported: ExportedEvent[]; done?: DoneEvent }): void {
   if (event.event === "plan") seen.plan = event;
   else if (event.event === "exported") seen.exported.push(event);
   else if (event.event === "done") seen.done = event;
