@@ -28,18 +28,24 @@ export class TokenQuantizer implements ActivationQuantizer {
   readonly #bits: number;
   readonly #clip: Tensor;
 
-  constructor(bits: number, device: Tensor["device"], options: { readonly clip?: number; readonly learn?: boolean } = {}) {
+  constructor(
+    bits: number,
+    device: Tensor["device"],
+    options: { readonly clip?: number; readonly learn?: boolean } = {},
+  ) {
     this.#bits = bits;
     this.#clip = keep(Tensor.full([1], options.clip ?? 1, { device }));
     if (options.learn ?? true) this.#clip.requiresGrad_();
-    this.parameters = options.learn ?? true ? [this.#clip] : [];
+    this.parameters = (options.learn ?? true) ? [this.#clip] : [];
   }
 
   apply(x: Tensor): Tensor {
     const top = topCode(this.#bits);
     const range = x.detach().abs().amax(-1, true).clamp(1e-8);
     const step = range.mul(this.#clip.div(top));
-    return roundThrough(x.div(step)).clamp(-top - 1, top).mul(step);
+    return roundThrough(x.div(step))
+      .clamp(-top - 1, top)
+      .mul(step);
   }
 
   project(): void {
@@ -70,13 +76,15 @@ export class TensorQuantizer implements ActivationQuantizer {
     this.#start = start;
     this.#logStep = keep(Tensor.zeros([1], { device }));
     if (options.learn ?? true) this.#logStep.requiresGrad_();
-    this.parameters = options.learn ?? true ? [this.#logStep] : [];
+    this.parameters = (options.learn ?? true) ? [this.#logStep] : [];
   }
 
   apply(x: Tensor): Tensor {
     const top = topCode(this.#bits);
     const step = this.#logStep.exp().mul(this.#start);
-    return roundThrough(x.div(step)).clamp(-top - 1, top).mul(step);
+    return roundThrough(x.div(step))
+      .clamp(-top - 1, top)
+      .mul(step);
   }
 
   project(): void {

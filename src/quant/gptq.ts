@@ -55,7 +55,18 @@ export function gptq(
         for (let i = 0; i < size; i++) {
           const column = first + i;
           if (column % groupSize === 0) {
-            grid = groupRange(w, column, groupSize, first + size, errors.narrow(0, 0, i), factor, first, scheme, layer, options);
+            grid = groupRange(
+              w,
+              column,
+              groupSize,
+              first + size,
+              errors.narrow(0, 0, i),
+              factor,
+              first,
+              scheme,
+              layer,
+              options,
+            );
             scales.push(grid.scale);
             zeroPoints.push(grid.zeroPoint);
           }

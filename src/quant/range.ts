@@ -65,7 +65,12 @@ type Range = Pick<Grid, "scale" | "zeroPoint">;
 function symmetricGrid(minimum: Tensor, maximum: Tensor, sign: Tensor, ratio: number, bits: number): Range {
   const half = levels(bits) / 2;
   const absolute = minimum.neg().maximum(maximum);
-  const scale = storableScale(absolute.mul(ratio / half).clamp(1e-5).mul(sign));
+  const scale = storableScale(
+    absolute
+      .mul(ratio / half)
+      .clamp(1e-5)
+      .mul(sign),
+  );
   return { scale, zeroPoint: Tensor.full(scale.shape, half, { device: scale.device }) };
 }
 

@@ -20,7 +20,10 @@ export class SecondMoments {
     noGrad(() =>
       scope(() => {
         const columns = inputs.size(-1);
-        const x = inputs.detach().to("float32").reshape([inputs.numel / columns, columns]);
+        const x = inputs
+          .detach()
+          .to("float32")
+          .reshape([inputs.numel / columns, columns]);
         this.matrix.addmm_(x.transpose(0, 1), x);
         this.#tokens += x.size(0);
       }),
@@ -34,5 +37,9 @@ export class SecondMoments {
 
   dispose(): void {
     this.matrix.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 }

@@ -59,18 +59,14 @@ export function differentiable(
   return scope(() => {
     const { output, saved = [] } = noGrad(forward);
     if (isGradEnabled() && inputs.some((input) => input.requiresGrad)) {
-      addon().attachBackward(
-        output.handle,
-        inputs.map(handleOf),
-        saved.map(handleOf),
-        (gradientHandle, savedHandles) =>
-          scope(() => {
-            const kept = savedHandles.map((handle) => Tensor.adopt(handle));
-            if (gradientHandle === null) return inputs.map(() => null);
-            const results = backwardOf(Tensor.adopt(gradientHandle), kept);
-            // The addon takes these handles over and gives them back to libtorch.
-            return results.map((entry) => (entry === null ? null : entry.detach().surrender()));
-          }),
+      addon().attachBackward(output.handle, inputs.map(handleOf), saved.map(handleOf), (gradientHandle, savedHandles) =>
+        scope(() => {
+          const kept = savedHandles.map((handle) => Tensor.adopt(handle));
+          if (gradientHandle === null) return inputs.map(() => null);
+          const results = backwardOf(Tensor.adopt(gradientHandle), kept);
+          // The addon takes these handles over and gives them back to libtorch.
+          return results.map((entry) => (entry === null ? null : entry.detach().surrender()));
+        }),
       );
     }
     return output;

@@ -2,7 +2,15 @@
 export { Adam, type AdamOptions, type ParameterGroup } from "./adam.js";
 export { backward, differentiable, enableGrad, gradientsOf, noGrad } from "./autograd.js";
 export { type DType, dtypeCode, elementSize, type TypedArray } from "./dtype.js";
-export { deviceMemory, type EngineInfo, engineInfo, liveHandles, manualSeed, setThreads, synchronize } from "./engine.js";
+export {
+  deviceMemory,
+  type EngineInfo,
+  engineInfo,
+  liveHandles,
+  manualSeed,
+  setThreads,
+  synchronize,
+} from "./engine.js";
 export { Generator } from "./generator.js";
 export { call, callInPlace, callTensor, callTensors, hasOperator, type Value } from "./operator.js";
 export { keep, scope } from "./scope.js";

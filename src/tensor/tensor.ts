@@ -158,7 +158,12 @@ export class Tensor {
     if (dtype === null || elementSize(dtype) !== data.BYTES_PER_ELEMENT) {
       throw new TypeError(`${data.constructor.name} needs a dtype of ${data.BYTES_PER_ELEMENT}-byte elements`);
     }
-    return Tensor.fromBytes(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), shape, dtype, options.device);
+    return Tensor.fromBytes(
+      new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+      shape,
+      dtype,
+      options.device,
+    );
   }
 
   /** A tensor over raw little-endian bytes, viewed without a copy on the CPU. */
@@ -280,16 +285,24 @@ export class Tensor {
   // --- arithmetic ------------------------------------------------------------------------------
 
   add(other: Tensor | number): Tensor {
-    return typeof other === "number" ? callTensor("aten::add.Scalar", [this, other]) : callTensor("aten::add.Tensor", [this, other]);
+    return typeof other === "number"
+      ? callTensor("aten::add.Scalar", [this, other])
+      : callTensor("aten::add.Tensor", [this, other]);
   }
   sub(other: Tensor | number): Tensor {
-    return typeof other === "number" ? callTensor("aten::sub.Scalar", [this, other]) : callTensor("aten::sub.Tensor", [this, other]);
+    return typeof other === "number"
+      ? callTensor("aten::sub.Scalar", [this, other])
+      : callTensor("aten::sub.Tensor", [this, other]);
   }
   mul(other: Tensor | number): Tensor {
-    return typeof other === "number" ? callTensor("aten::mul.Scalar", [this, other]) : callTensor("aten::mul.Tensor", [this, other]);
+    return typeof other === "number"
+      ? callTensor("aten::mul.Scalar", [this, other])
+      : callTensor("aten::mul.Tensor", [this, other]);
   }
   div(other: Tensor | number): Tensor {
-    return typeof other === "number" ? callTensor("aten::div.Scalar", [this, other]) : callTensor("aten::div.Tensor", [this, other]);
+    return typeof other === "number"
+      ? callTensor("aten::div.Scalar", [this, other])
+      : callTensor("aten::div.Tensor", [this, other]);
   }
   pow(exponent: number): Tensor {
     return callTensor("aten::pow.Tensor_Scalar", [this, exponent]);
@@ -387,10 +400,14 @@ export class Tensor {
   // --- reductions ------------------------------------------------------------------------------
 
   sum(dims?: Dims, keepdim = false): Tensor {
-    return dims === undefined ? callTensor("aten::sum", [this]) : callTensor("aten::sum.dim_IntList", [this, list(dims), keepdim]);
+    return dims === undefined
+      ? callTensor("aten::sum", [this])
+      : callTensor("aten::sum.dim_IntList", [this, list(dims), keepdim]);
   }
   mean(dims?: Dims, keepdim = false): Tensor {
-    return dims === undefined ? callTensor("aten::mean", [this]) : callTensor("aten::mean.dim", [this, list(dims), keepdim]);
+    return dims === undefined
+      ? callTensor("aten::mean", [this])
+      : callTensor("aten::mean.dim", [this, list(dims), keepdim]);
   }
   amax(dims: Dims = [], keepdim = false): Tensor {
     return callTensor("aten::amax", [this, list(dims), keepdim]);

@@ -37,5 +37,9 @@ function squaredError(y: Tensor, actual: Tensor, kind: ObjectiveOptions["l2"]): 
 
 function hiddenDivergence(y: Tensor, actual: Tensor): Tensor {
   const expected = y.logSoftmax(-1);
-  return expected.exp().mul(expected.sub(actual.logSoftmax(-1))).sum(-1).mean();
+  return expected
+    .exp()
+    .mul(expected.sub(actual.logSoftmax(-1)))
+    .sum(-1)
+    .mean();
 }

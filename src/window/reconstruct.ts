@@ -15,7 +15,12 @@ export interface ReconstructionOptions {
   readonly microBatch: number;
   readonly seed: number;
   readonly objective: ObjectiveOptions;
-  readonly rates: { readonly rounding: number; readonly scale: number; readonly zeroPoint: number; readonly activation: number };
+  readonly rates: {
+    readonly rounding: number;
+    readonly scale: number;
+    readonly zeroPoint: number;
+    readonly activation: number;
+  };
   /** Share of every rate that is left at the last step of the cosine. */
   readonly finalRate: number;
   readonly regulariser: {
@@ -65,7 +70,10 @@ export function* reconstruct(
   using adam = new Adam([
     { rate: options.rates.rounding, parameters: layers.flatMap((layer) => layer.rounding?.parameters.rounding ?? []) },
     { rate: options.rates.scale, parameters: layers.flatMap((layer) => layer.rounding?.parameters.scale ?? []) },
-    { rate: options.rates.zeroPoint, parameters: layers.flatMap((layer) => layer.rounding?.parameters.zeroPoint ?? []) },
+    {
+      rate: options.rates.zeroPoint,
+      parameters: layers.flatMap((layer) => layer.rounding?.parameters.zeroPoint ?? []),
+    },
     { rate: options.rates.activation, parameters: layers.flatMap((layer) => layer.activation?.parameters ?? []) },
   ]);
   let step = 0;

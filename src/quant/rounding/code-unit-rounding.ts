@@ -1,5 +1,13 @@
 import { keep, noGrad, scope, Tensor } from "../../tensor/index.js";
-import { type Codes, type Grid, grouped, roundThrough, storableScale, storableScaleThrough, ungrouped } from "../grid.js";
+import {
+  type Codes,
+  type Grid,
+  grouped,
+  roundThrough,
+  storableScale,
+  storableScaleThrough,
+  ungrouped,
+} from "../grid.js";
 import { levels } from "../scheme.js";
 import type { Rounding, RoundingParameters } from "./rounding.js";
 
@@ -89,9 +97,7 @@ export class CodeUnitRounding implements Rounding {
 
   #startingV(codes: Tensor | undefined): Tensor {
     if (codes === undefined) return Tensor.zeros(this.#weight.shape, { device: this.#weight.device });
-    const v = grouped(codes, this.#grid.groupSize)
-      .sub(this.#grid.zeroPoint)
-      .sub(this.#weight.div(this.#grid.scale));
+    const v = grouped(codes, this.#grid.groupSize).sub(this.#grid.zeroPoint).sub(this.#weight.div(this.#grid.scale));
     // Just inside the bound: at +-0.5 itself the round would go either way.
     return this.#limit === null ? v : v.clamp(-this.#limit + 1e-3, this.#limit - 1e-3);
   }

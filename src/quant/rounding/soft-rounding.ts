@@ -1,5 +1,13 @@
 import { keep, noGrad, scope, Tensor } from "../../tensor/index.js";
-import { type Codes, type Grid, grouped, roundThrough, storableScale, storableScaleThrough, ungrouped } from "../grid.js";
+import {
+  type Codes,
+  type Grid,
+  grouped,
+  roundThrough,
+  storableScale,
+  storableScaleThrough,
+  ungrouped,
+} from "../grid.js";
 import { levels } from "../scheme.js";
 import { commitment, h, hInverse } from "./rectified-sigmoid.js";
 import type { Rounding, RoundingParameters } from "./rounding.js";

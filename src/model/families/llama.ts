@@ -1,0 +1,46 @@
+import type { Family } from "./family.js";
+
+/** LLaMA 1, 2 and 3, SmolLM2, and everything saved as `LlamaForCausalLM`. */
+export const llama: Family = {
+  modelType: "llama",
+  keys: {
+    hiddenSize: "hidden_size",
+    intermediateSize: "intermediate_size",
+    blocks: "num_hidden_layers",
+    heads: "num_attention_heads",
+    kvHeads: "num_key_value_heads",
+    headDim: "head_dim",
+    activation: "hidden_act",
+  },
+  norm: { kind: "rms", eps: { key: "rms_norm_eps", default: 1e-6 } },
+  positions: "rotary",
+  attention: {
+    qkvBias: { key: "attention_bias", default: false },
+    outBias: { key: "attention_bias", default: false },
+    qkNorm: false,
+    slidingWindow: null,
+  },
+  mlp: { kind: "gated", bias: { key: "mlp_bias", default: false } },
+  tied: { key: "tie_word_embeddings", default: false },
+  names: {
+    embedding: "model.embed_tokens",
+    positions: "",
+    finalNorm: "model.norm",
+    head: "lm_head",
+    norms: {
+      attentionNorm: "model.layers.{block}.input_layernorm",
+      mlpNorm: "model.layers.{block}.post_attention_layernorm",
+    },
+    qNorm: "model.layers.{block}.self_attn.q_norm",
+    kNorm: "model.layers.{block}.self_attn.k_norm",
+    linears: {
+      q: "model.layers.{block}.self_attn.q_proj",
+      k: "model.layers.{block}.self_attn.k_proj",
+      v: "model.layers.{block}.self_attn.v_proj",
+      o: "model.layers.{block}.self_attn.o_proj",
+      gate: "model.layers.{block}.mlp.gate_proj",
+      up: "model.layers.{block}.mlp.up_proj",
+      down: "model.layers.{block}.mlp.down_proj",
+    },
+  },
+};

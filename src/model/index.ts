@@ -1,0 +1,20 @@
+/** One generic decoder; families are tables. */
+export { applyHead, type BlockLinear, Decoder, embed } from "./decoder.js";
+export * from "./decoder-spec.js";
+export { families } from "./families/index.js";
+export { type ForwardContext, forwardBlock, type LinearApply } from "./forward-block.js";
+export { KeyValueCache } from "./key-value-cache.js";
+export { loadTensor, type Placement } from "./load-tensor.js";
+export { normalise } from "./normalise.js";
+export { readSpec } from "./read-spec.js";
+export { RotaryTable, rotaryFrequencies } from "./rotary.js";
+export {
+  type BlockWeights,
+  checkpointSource,
+  type LinearWeights,
+  loadBlock,
+  loadOuter,
+  type NormWeights,
+  type OuterWeights,
+  type TensorSource,
+} from "./weights.js";

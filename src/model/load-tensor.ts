@@ -1,0 +1,51 @@
+import type { Checkpoint, SafetensorsDType } from "../checkpoint/checkpoint.js";
+import { CheckpointError } from "../errors.js";
+import { type Device, type DType, keep, noGrad, scope, Tensor } from "../tensor/index.js";
+
+export interface Placement {
+  readonly device: Device;
+  readonly dtype: DType;
+}
+
+const dtypes: Partial<Record<SafetensorsDType, DType>> = {
+  F64: "float64",
+  F32: "float32",
+  F16: "float16",
+  BF16: "bfloat16",
+};
+
+/**
+ * Reads one tensor of a checkpoint onto the device.
+ *
+ * @throws CheckpointError when it is missing, has another shape or dtype, or holds NaN or Inf.
+ */
+export function loadTensor(checkpoint: Checkpoint, name: string, shape: readonly number[], to: Placement): Tensor {
+  const info = checkpoint.tensors.get(name);
+  const refuse = (what: string, next: string): CheckpointError => new CheckpointError({ where: name, what, next });
+  if (info === undefined) {
+    throw refuse(`is not in the checkpoint ${checkpoint.folder}`, "download the model again, or check its config.json");
+  }
+  if (info.shape.length !== shape.length || info.shape.some((size, i) => size !== shape[i])) {
+    throw refuse(
+      `has shape [${info.shape.join(", ")}], config.json asks for [${shape.join(", ")}]`,
+      "use the config.json that belongs to these weights",
+    );
+  }
+  const dtype = dtypes[info.dtype];
+  if (dtype === undefined) {
+    throw refuse(`has dtype ${info.dtype}, which is no floating point of 16 bits or more`, "use the unquantized model");
+  }
+  return keep(
+    noGrad(() =>
+      scope(() => {
+        const source = Tensor.fromBytes(checkpoint.readSync(name), shape, dtype);
+        // The sum of finite values may overflow, but not in fp32 of their magnitudes' maximum.
+        const largest = source.to("float32").abs().amax().item();
+        if (!Number.isFinite(largest)) {
+          throw refuse("holds NaN or infinite values", "repair or download the checkpoint again");
+        }
+        return source.to(to.device).to(to.dtype).contiguous();
+      }),
+    ),
+  );
+}

@@ -1,0 +1,68 @@
+import { type Device, type DType, keep, noGrad, scope, Tensor } from "../tensor/index.js";
+import type { PositionSpec, RotaryScaling } from "./decoder-spec.js";
+
+/** Cosines and sines of the rotary angles, fp32 `[positions, headDim / 2]`. */
+export class RotaryTable {
+  private constructor(
+    readonly cos: Tensor,
+    readonly sin: Tensor,
+  ) {}
+
+  /** Null for models without rotary positions. */
+  static create(
+    positions: PositionSpec,
+    headDim: number,
+    length: number,
+    device: Device,
+    dtype: DType = "float32",
+  ): RotaryTable | null {
+    if (positions.kind !== "rotary") return null;
+    const frequencies = rotaryFrequencies(positions.theta, headDim, positions.scaling);
+    const table = noGrad(() =>
+      scope(() => {
+        const angles = Tensor.arange(length, { dtype: "float64" }).outer(Tensor.from(frequencies));
+        return { cos: angles.cos().to(dtype).to(device), sin: angles.sin().to(dtype).to(device) };
+      }),
+    );
+    return new RotaryTable(keep(table.cos), keep(table.sin));
+  }
+
+  /** Turns `x [batch, heads, time, headDim]` by its positions, the first of which is `offset`. */
+  rotate(x: Tensor, offset: number): Tensor {
+    const [time, half] = [x.size(2), x.size(3) / 2];
+    const cos = this.cos.narrow(0, offset, time);
+    const sin = this.sin.narrow(0, offset, time);
+    const [a, b] = [x.narrow(3, 0, half), x.narrow(3, half, half)];
+    return Tensor.cat([a.mul(cos).sub(b.mul(sin)), b.mul(cos).add(a.mul(sin))], 3);
+  }
+
+  dispose(): void {
+    this.cos.dispose();
+    this.sin.dispose();
+  }
+}
+
+/** Radians per position of each pair of a head, `headDim / 2` values. */
+export function rotaryFrequencies(theta: number, headDim: number, scaling: RotaryScaling): Float64Array {
+  return Float64Array.from({ length: headDim / 2 }, (_, i) => {
+    const frequency = theta ** ((-2 * i) / headDim);
+    switch (scaling.kind) {
+      case "none":
+        return frequency;
+      case "linear":
+        return frequency / scaling.factor;
+      case "llama3":
+        return llama3Frequency(frequency, scaling);
+    }
+  });
+}
+
+// Long waves are stretched by the factor, short ones kept, those between blended by their length.
+function llama3Frequency(frequency: number, scaling: Extract<RotaryScaling, { kind: "llama3" }>): number {
+  const { factor, lowFrequencyFactor, highFrequencyFactor, originalContext } = scaling;
+  const wavelength = (2 * Math.PI) / frequency;
+  if (wavelength > originalContext / lowFrequencyFactor) return frequency / factor;
+  if (wavelength < originalContext / highFrequencyFactor) return frequency;
+  const smooth = (originalContext / wavelength - lowFrequencyFactor) / (highFrequencyFactor - lowFrequencyFactor);
+  return ((1 - smooth) * frequency) / factor + smooth * frequency;
+}

@@ -1,0 +1,69 @@
+import { describe, expect, it } from "vitest";
+import { liveHandles, manualSeed, scope, Tensor } from "../tensor/index.js";
+import { gptq } from "./gptq.js";
+import { dequantize, roundToNearest } from "./grid.js";
+import { searchRange } from "./range.js";
+import { parseScheme } from "./scheme.js";
+import { SecondMoments } from "./second-moments.js";
+
+function correlatedInputs(tokens: number, width: number): Tensor {
+  const mix = Tensor.randn([width, width])
+    .mul(0.3)
+    .add(Tensor.randn([width, 1]));
+  return Tensor.randn([tokens, width]).matmul(mix);
+}
+
+describe("GPTQ", () => {
+  it.each(["W2A16g32", "W3A16", "W4A16g64"])("loses less of the output than round to nearest at %s", (name) => {
+    const before = liveHandles();
+    scope(() => {
+      manualSeed(3);
+      const x = correlatedInputs(2000, 192);
+      const weight = Tensor.randn([48, 192]);
+      using moments = new SecondMoments(192, "cpu");
+      moments.add(x.narrow(0, 0, 1000));
+      moments.add(x.narrow(0, 1000, 1000));
+      expect(moments.tokens).toBe(2000);
+      const scheme = parseScheme(name);
+      const nearest = dequantize(roundToNearest(weight, searchRange(weight, scheme, "w")));
+      const { codes } = gptq(weight, moments, scheme, "w", { blockSize: 80 });
+      const loss = (q: Tensor): number => x.linear(weight.sub(q)).square().mean().item();
+      expect(loss(dequantize(codes))).toBeLessThan(0.6 * loss(nearest));
+      // The cut into blocks is arithmetic, not algorithm.
+      const other = gptq(weight, moments, scheme, "w", { blockSize: 192 }).codes;
+      expect(codes.codes.eq(other.codes).to("float32").mean().item()).toBeGreaterThan(0.98);
+    });
+    expect(liveHandles()).toBe(before);
+  });
+
+  it("equals round to nearest when the inputs are uncorrelated", () => {
+    scope(() => {
+      manualSeed(4);
+      using moments = new SecondMoments(64, "cpu");
+      moments.add(
+        Tensor.from(
+          Float32Array.from({ length: 64 * 64 }, (_, i) => (i % 65 === 0 ? 1 : 0)),
+          [64, 64],
+        ),
+      );
+      const weight = Tensor.randn([8, 64]);
+      const scheme = parseScheme("W3A16g16");
+      const nearest = roundToNearest(weight, searchRange(weight, scheme, "w"));
+      expect(gptq(weight, moments, scheme, "w").codes.codes.toArray()).toEqual(nearest.codes.toArray());
+    });
+  });
+
+  it("survives inputs that are always zero and second moments of low rank", () => {
+    scope(() => {
+      manualSeed(5);
+      using moments = new SecondMoments(64, "cpu");
+      const x = Tensor.randn([3, 64]).mul(100);
+      x.narrow(1, 0, 4).zero_();
+      moments.add(x);
+      const weight = Tensor.randn([8, 64]);
+      const { codes, damping } = gptq(weight, moments, parseScheme("W4A16g16"), "w", { damping: 1e-12 });
+      expect(damping).toBeGreaterThanOrEqual(1e-12);
+      expect(dequantize(codes).isfinite().all().item()).toBe(1);
+    });
+  });
+});
