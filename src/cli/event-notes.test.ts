@@ -1,0 +1,52 @@
+import { describe, expect, it } from "vitest";
+import { notesOf } from "./event-notes.js";
+
+describe("notesOf", () => {
+  it("keeps a window's losses, its worst layer and its time", () => {
+    const branches = { fullPrecision: null, quantized: null };
+    const done = {
+      event: "window-done",
+      window: 2,
+      windows: 7,
+      blocks: [2, 3],
+      lossBefore: { total: 0.0123, ...branches },
+      lossAfter: { total: 0.00045, ...branches },
+      layers: [
+        { name: "model.layers.2.mlp.up_proj", relativeError: 0.01 },
+        { name: "model.layers.2.mlp.down_proj", relativeError: 0.1234 },
+      ],
+      seconds: 12.3,
+    } as const;
+    expect(notesOf(done)).toEqual([
+      "window 3 of 7 (blocks 2-3): loss 0.01230 -> 4.500e-4, " +
+        "worst model.layers.2.mlp.down_proj (relative error 12.3 %), 12 s",
+    ]);
+    expect(notesOf({ ...done, blocks: [2, 2], lossBefore: null, lossAfter: null, layers: [] })).toEqual([
+      "window 3 of 7 (block 2): 12 s",
+    ]);
+  });
+
+  it("keeps warnings with their next action, harmless for a terminal", () => {
+    const warning = { event: "warning", message: "clipped", where: "layer \x1b]0;x\x07", next: "use --asym" } as const;
+    expect(notesOf(warning)).toEqual(["warning: layer  ]0;x : clipped; next: use --asym"]);
+  });
+
+  it("keeps what was calibrated on, what was written, and the report", () => {
+    expect(
+      notesOf({ event: "calibrate", documents: 294, tokens: 2_273_079, windows: 256, context: 512, hash: "0" }),
+    ).toEqual(["calibration: 2,273,079 tokens of 294 documents, 256 windows of 512 chosen"]);
+    expect(notesOf({ event: "exported", format: "gguf", folder: "out", bytes: 4.5e6 })).toEqual(["wrote gguf, 4.5 MB"]);
+    expect(
+      notesOf({
+        event: "report",
+        worstLayer: { name: "lm_head", relativeError: 0.05 },
+        slowestWindow: { window: 0, blocks: [0, 1], seconds: 75 },
+      }),
+    ).toEqual(["worst layer: lm_head (relative error 5.00 %)", "slowest window: 1 (blocks 0-1), 1 min 15 s"]);
+    expect(notesOf({ event: "report", worstLayer: null, slowestWindow: null })).toEqual([]);
+  });
+
+  it("keeps nothing of what the live block shows", () => {
+    expect(notesOf({ event: "progress", stage: "reading", done: 1, total: 2 })).toEqual([]);
+  });
+});

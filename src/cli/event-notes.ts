@@ -1,0 +1,62 @@
+import type { QuantizeEvent, WindowDoneEvent, WorkEvent } from "../run/events.js";
+import { formatBytes, formatCount, formatSeconds } from "./quantities.js";
+import { blockRange, formatLoss, printable } from "./render-progress.js";
+
+/** What stays on the screen and in the log once an event has passed; most events leave nothing. */
+export function notesOf(event: QuantizeEvent | WorkEvent): string[] {
+  return plainNotes(event).map(printable);
+}
+
+function plainNotes(event: QuantizeEvent | WorkEvent): string[] {
+  switch (event.event) {
+    case "calibrate": {
+      const { documents, tokens, windows, context } = event;
+      const source = `${formatCount(tokens)} tokens of ${formatCount(documents)} documents`;
+      return [`calibration: ${source}, ${formatCount(windows)} windows of ${formatCount(context)} chosen`];
+    }
+    case "window-done":
+      return [windowNote(event)];
+    case "warning":
+      return [`warning: ${event.where}: ${event.message}; next: ${event.next}`];
+    case "exported":
+      return [`wrote ${event.format}, ${formatBytes(event.bytes)}`];
+    case "report": {
+      const { worstLayer, slowestWindow } = event;
+      const worst =
+        worstLayer === null ? [] : [`worst layer: ${worstLayer.name} (${percent(worstLayer.relativeError)})`];
+      const slowest =
+        slowestWindow === null
+          ? []
+          : [
+              `slowest window: ${slowestWindow.window + 1} (${blockRange(slowestWindow.blocks)}), ` +
+                formatSeconds(slowestWindow.seconds),
+            ];
+      return [...worst, ...slowest];
+    }
+    case "plan":
+    case "progress":
+    case "window-start":
+    case "step":
+    case "exporting":
+    case "done":
+      return [];
+  }
+}
+
+function windowNote({ window, windows, blocks, lossBefore, lossAfter, layers, seconds }: WindowDoneEvent): string {
+  const loss =
+    lossBefore === null || lossAfter === null
+      ? []
+      : [`loss ${formatLoss(lossBefore.total)} -> ${formatLoss(lossAfter.total)}`];
+  const worst = layers.reduce<(typeof layers)[number] | null>(
+    (most, layer) => (most === null || layer.relativeError > most.relativeError ? layer : most),
+    null,
+  );
+  const worstLayer = worst === null ? [] : [`worst ${worst.name} (${percent(worst.relativeError)})`];
+  const parts = [...loss, ...worstLayer, formatSeconds(seconds)];
+  return `window ${window + 1} of ${windows} (${blockRange(blocks)}): ${parts.join(", ")}`;
+}
+
+function percent(relativeError: number): string {
+  return `relative error ${(relativeError * 100).toPrecision(3)} %`;
+}
