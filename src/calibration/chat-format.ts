@@ -1,14 +1,16 @@
 import { Template } from "@huggingface/jinja";
 import { CalibrationError } from "../errors.js";
 
-/** What a model's tokenizer says about conversations. */
+/** What conversations need of a tokenizer. */
 export interface ChatSource {
-  /** Jinja source, as `tokenizer_config.json` or `chat_template.jinja` holds it; null where the model has none. */
+  /** Jinja source; null where the model has none. */
   readonly chatTemplate: string | null;
-  /** Text of the start token, for the template's variable `bos_token`. */
-  readonly startText?: string | null;
-  /** Text of the end token, for `eos_token`. */
-  readonly endText?: string | null;
+  /** The template's `bos_token`, by id. */
+  readonly startToken: number | null;
+  /** The first is the template's `eos_token`. */
+  readonly eosTokens: readonly number[];
+  /** Text of a token. */
+  tokenText(id: number): string | null;
 }
 
 /** One turn of a conversation, as the data file has it: templates may look at more fields than these two. */
@@ -24,13 +26,17 @@ const fixedDate = "{%- macro strftime_now(format) -%}26 Jul 2024{%- endmacro -%}
 /** Writes conversations as the text that a model was trained on. */
 export class ChatFormat {
   readonly #template: Template | null;
-  readonly #source: ChatSource;
+  readonly #source: ChatSource | null;
 
-  /** @throws CalibrationError when the template is no valid Jinja. */
-  constructor(source: ChatSource) {
+  /**
+   * @param source the model's tokenizer, or null where there is none and messages are refused
+   * @throws CalibrationError when the template is no valid Jinja.
+   */
+  constructor(source: ChatSource | null) {
     this.#source = source;
+    const template = source?.chatTemplate ?? null;
     try {
-      this.#template = source.chatTemplate === null ? null : new Template(`${fixedDate}${source.chatTemplate}`);
+      this.#template = template === null ? null : new Template(`${fixedDate}${template}`);
     } catch (cause) {
       throw new CalibrationError({
         what: "the model's chat template is not valid",
@@ -58,8 +64,8 @@ export class ChatFormat {
     try {
       return this.#template.render({
         messages,
-        bos_token: this.#source.startText ?? "",
-        eos_token: this.#source.endText ?? "",
+        bos_token: this.#textOf(this.#source?.startToken),
+        eos_token: this.#textOf(this.#source?.eosTokens[0]),
         add_generation_prompt: false,
       });
     } catch (cause) {
@@ -71,5 +77,9 @@ export class ChatFormat {
         cause,
       });
     }
+  }
+
+  #textOf(token: number | null | undefined): string {
+    return (token === null || token === undefined ? null : this.#source?.tokenText(token)) ?? "";
   }
 }

@@ -16,13 +16,13 @@ function write(name: string, content: string | Uint8Array): string {
   return path;
 }
 
-async function read(paths: readonly string[], chat?: ChatSource): Promise<Document[]> {
+async function read(paths: readonly string[], chat: ChatSource | null = null): Promise<Document[]> {
   const documents: Document[] = [];
   for await (const document of readDocuments(paths, chat)) documents.push(document);
   return documents;
 }
 
-async function failure(paths: readonly string[], chat?: ChatSource): Promise<CalibrationError> {
+async function failure(paths: readonly string[], chat: ChatSource | null = null): Promise<CalibrationError> {
   const error: unknown = await read(paths, chat).catch((thrown: unknown) => thrown);
   if (!(error instanceof CalibrationError)) throw new Error(`no CalibrationError but ${String(error)}`);
   expect(error.exitCode).toBe(2);
@@ -30,7 +30,8 @@ async function failure(paths: readonly string[], chat?: ChatSource): Promise<Cal
   return error;
 }
 
-const texts = async (paths: readonly string[], chat?: ChatSource) => (await read(paths, chat)).map(({ text }) => text);
+const texts = async (paths: readonly string[], chat: ChatSource | null = null) =>
+  (await read(paths, chat)).map(({ text }) => text);
 
 describe("readDocuments", () => {
   it("takes a .txt file as one document, untouched but for a byte order mark", async () => {
@@ -66,13 +67,16 @@ describe("readDocuments", () => {
     expect(await texts([join(folder, "tree"), last])).toEqual(["10", "z", "b", "linked", "last"]);
   });
 
-  const chat = {
-    chatTemplate:
-      "{{ bos_token }}{% for m in messages %}<{{ m.role }}>{{ m.content }}{{ eos_token }}{% endfor %}" +
+  const withTemplate = (chatTemplate: string): ChatSource => ({
+    chatTemplate,
+    startToken: 1,
+    eosTokens: [2, 3],
+    tokenText: (id) => ["<unk>", "<s>", "</s>"][id] ?? null,
+  });
+  const chat = withTemplate(
+    "{{ bos_token }}{% for m in messages %}<{{ m.role }}>{{ m.content }}{{ eos_token }}{% endfor %}" +
       "{% if messages[0].role == 'tool' %}{{ raise_exception('no tool first') }}{% endif %}",
-    startText: "<s>",
-    endText: "</s>",
-  };
+  );
 
   it("writes messages through the chat template", async () => {
     const path = write(
@@ -85,7 +89,7 @@ describe("readDocuments", () => {
   it("gives the same text on every day, whatever date a template asks for", async () => {
     const path = write("date.jsonl", '{"messages":[{"role":"user","content":"Hi"}]}\n');
     const chatTemplate = "Today: {{ strftime_now('%Y-%m-%d') }}\n{{ messages[0].content }}";
-    expect(await texts([path], { chatTemplate })).toEqual(["Today: 26 Jul 2024\nHi"]);
+    expect(await texts([path], withTemplate(chatTemplate))).toEqual(["Today: 26 Jul 2024\nHi"]);
   });
 
   it("refuses messages where the model has no chat template, or a broken one", async () => {
@@ -95,7 +99,7 @@ describe("readDocuments", () => {
       what: expect.stringContaining("no chat template"),
       next: expect.stringContaining('"text"'),
     });
-    expect((await failure([path], { chatTemplate: "{% if %}" })).next).toContain("tokenizer_config.json");
+    expect((await failure([path], withTemplate("{% if %}"))).next).toContain("tokenizer_config.json");
   });
 
   it("names the line that the chat template refuses, and the template's reason", async () => {

@@ -20,12 +20,10 @@ export interface Document {
  * written through the model's chat template. Lines and texts of white space only are skipped. A folder stands for all
  * such files below it, sorted by name.
  *
+ * @param chat the model's tokenizer; null refuses messages
  * @throws CalibrationError that names the file, and the line, of whatever can't be used; and for a file without text.
  */
-export async function* readDocuments(
-  paths: readonly string[],
-  chat: ChatSource = { chatTemplate: null },
-): AsyncGenerator<Document> {
+export async function* readDocuments(paths: readonly string[], chat: ChatSource | null): AsyncGenerator<Document> {
   const format = new ChatFormat(chat);
   for (const file of await findTextFiles(paths)) {
     let empty = true;
