@@ -1,0 +1,217 @@
+import { createHash } from "node:crypto";
+import { join } from "node:path";
+import { Tokenizer as Implementation } from "@huggingface/tokenizers";
+import { CheckpointError } from "../errors.js";
+import { isJsonObject, type JsonObject, type JsonValue, parseJsonObject, quote } from "./json.js";
+import { ModelFolder } from "./model-folder.js";
+import { tokenizerForJavaScript, UnsupportedPreTokenizer } from "./tokenizer-rules.js";
+
+/** Bytes of the largest `tokenizer.json` that is read; those of 2025's largest vocabularies have 40 MB. */
+const maxTokenizerLength = 256_000_000;
+const maxConfigLength = 16_000_000;
+
+/** More than any vocabulary in use; bounds the tables that are built from ids in the file. */
+const maxTokenId = 2 ** 24;
+
+const modelTypes: readonly string[] = ["BPE", "Unigram", "WordPiece"];
+
+/**
+ * A model's tokenizer, from `tokenizer.json` and (where present) `tokenizer_config.json`, `config.json`,
+ * `generation_config.json` and `chat_template.jinja`.
+ */
+export class Tokenizer {
+  /**
+   * Id with which every document starts, or null when the model has none: the `bos_token` of `tokenizer_config.json`;
+   * where that file doesn't mention one, `bos_token_id` of `config.json` or `generation_config.json`.
+   */
+  readonly startToken: number | null;
+  /** Ids that end a generated text. */
+  readonly eosTokens: readonly number[];
+  /** Largest id plus one, added tokens included. A model may have more rows, never fewer: see `checkTokenizerFits`. */
+  readonly vocabSize: number;
+  /** SHA-256 of `tokenizer.json`, in hexadecimal. */
+  readonly hash: string;
+  /** Jinja template of `chat_template.jinja`, else of `tokenizer_config.json` (the one named "default" of several). */
+  readonly chatTemplate: string | null;
+  /** Ids of the special tokens by their text. */
+  readonly specialTokens: ReadonlyMap<string, number>;
+  readonly #implementation: Implementation;
+
+  private constructor(implementation: Implementation, files: TokenizerFiles) {
+    this.#implementation = implementation;
+    this.hash = files.hash;
+    this.vocabSize = Math.max(files.largestId, (implementation.model?.vocab.length ?? 0) - 1) + 1;
+    const special = new Map<string, number>();
+    for (const [id, token] of implementation.get_added_tokens_decoder())
+      if (token.special) special.set(token.content, id);
+    this.specialTokens = special;
+    this.chatTemplate = files.chatTemplate;
+    this.startToken = this.#namedToken(files, "bos_token")[0] ?? null;
+    this.eosTokens = this.#namedToken(files, "eos_token");
+  }
+
+  /** @throws CheckpointError when `tokenizer.json` is missing, malformed, or of a kind that can't be followed exactly */
+  static async open(folder: string): Promise<Tokenizer> {
+    const source = ModelFolder.open(folder);
+    const files = readTokenizerFiles(source);
+    const where = join(folder, "tokenizer.json");
+    try {
+      return new Tokenizer(new Implementation(tokenizerForJavaScript(files.tokenizer), files.config), files);
+    } catch (cause) {
+      const unsupported = cause instanceof UnsupportedPreTokenizer;
+      throw new CheckpointError({
+        what: unsupported ? "a tokenizer whose ids can't be reproduced exactly here" : "not a usable tokenizer",
+        where,
+        why: cause instanceof Error ? cause.message : String(cause),
+        next: unsupported
+          ? "use a model with another tokenizer, or report this one"
+          : "restore tokenizer.json from the model's source",
+        cause,
+      });
+    }
+  }
+
+  /**
+   * Token ids of a text. Nothing is added to them (no start token, whatever the post-processor says); special tokens
+   * written out in the text become their ids, as in the Python library.
+   */
+  encode(text: string): Int32Array {
+    if (text === "") return new Int32Array(0);
+    // An id is undefined where a character has no token and there is no unknown token: it is dropped, as in Rust.
+    const ids = this.#implementation.encode(text, { add_special_tokens: false }).ids as readonly (number | undefined)[];
+    return Int32Array.from(ids.filter((id) => id !== undefined));
+  }
+
+  /** Text of token ids. Ids without a token (rows that pad the embedding) are left out. */
+  decode(ids: ArrayLike<number>, options: { readonly skipSpecialTokens?: boolean } = {}): string {
+    const known = Array.from(ids).filter((id) => this.#implementation.id_to_token(id) !== undefined);
+    if (known.length === 0) return "";
+    return this.#implementation.decode(known, {
+      skip_special_tokens: options.skipSpecialTokens ?? false,
+      // The default of the Python library since version 5; the JavaScript one would alter " ." and " n't".
+      clean_up_tokenization_spaces: false,
+    });
+  }
+
+  /** The token of an id as the vocabulary spells it (byte-level tokens look like "Ġthe"), or null. */
+  tokenText(id: number): string | null {
+    return this.#implementation.id_to_token(id) ?? null;
+  }
+
+  /** Ids of the token of a role: by its text in tokenizer_config.json, or by the id in the model's configurations. */
+  #namedToken({ config, modelConfigs }: TokenizerFiles, role: "bos_token" | "eos_token"): readonly number[] {
+    const ids = modelConfigs.flatMap((file) => {
+      const value = file[`${role}_id`];
+      const list: readonly JsonValue[] = Array.isArray(value) ? value : [value ?? null];
+      const numbers = list.filter((id): id is number => Number.isInteger(id) && Number(id) >= 0);
+      return numbers.length > 0 ? [numbers] : [];
+    });
+    const named = config[role];
+    const text = isJsonObject(named) ? named["content"] : named;
+    const id = typeof text === "string" ? this.#implementation.token_to_id(text) : undefined;
+    if (role === "bos_token") {
+      // An explicit null says that the model has no start token, even when config.json carries a default id (Qwen).
+      if (named === null) return [];
+      return id !== undefined ? [id] : (ids[0]?.slice(0, 1) ?? []);
+    }
+    return ids[0] ?? (id === undefined ? [] : [id]);
+  }
+}
+
+/**
+ * Refuses a tokenizer that can produce ids for which the model has no embedding row.
+ * @param vocabSize `vocab_size` of config.json
+ * @throws CheckpointError naming both sizes
+ */
+export function checkTokenizerFits(tokenizer: Tokenizer, vocabSize: number, folder: string): void {
+  if (tokenizer.vocabSize <= vocabSize) return;
+  const last = tokenizer.tokenText(tokenizer.vocabSize - 1);
+  throw new CheckpointError({
+    what: `the tokenizer has ${tokenizer.vocabSize} ids but the model has only ${vocabSize} (vocab_size of config.json)`,
+    where: join(folder, "tokenizer.json"),
+    ...(last !== null && {
+      why: `id ${tokenizer.vocabSize - 1} is ${quote(last)}; tokenizer and weights don't belong together`,
+    }),
+    next: "put the tokenizer files of this very model beside its config.json",
+  });
+}
+
+interface TokenizerFiles {
+  readonly tokenizer: JsonObject;
+  readonly config: JsonObject;
+  /** generation_config.json and config.json, whichever exist, in this order. */
+  readonly modelConfigs: readonly JsonObject[];
+  readonly hash: string;
+  readonly chatTemplate: string | null;
+  readonly largestId: number;
+}
+
+function readTokenizerFiles(folder: ModelFolder): TokenizerFiles {
+  const text = folder.readText("tokenizer.json", maxTokenizerLength);
+  if (text === null) {
+    const other = ["tokenizer.model", "vocab.json", "vocab.txt"].find((name) => folder.has(name));
+    throw new CheckpointError({
+      what: "no tokenizer.json in this folder",
+      where: folder.path,
+      ...(other !== undefined && { why: `there is only ${other}` }),
+      next: "download it, or make it in Python: AutoTokenizer.from_pretrained(folder).save_pretrained(folder)",
+    });
+  }
+  const optional = (name: string): JsonObject | null => {
+    const content = folder.readText(name, maxConfigLength);
+    return content === null ? null : parseJsonObject(content, join(folder.path, name));
+  };
+  const tokenizer = parseJsonObject(text, join(folder.path, "tokenizer.json"));
+  const config = optional("tokenizer_config.json") ?? {};
+  return {
+    tokenizer: {
+      pre_tokenizer: null,
+      normalizer: null,
+      decoder: null,
+      post_processor: null,
+      added_tokens: [],
+      ...tokenizer,
+    },
+    config,
+    modelConfigs: [optional("generation_config.json"), optional("config.json")].filter((file) => file !== null),
+    hash: createHash("sha256").update(text).digest("hex"),
+    chatTemplate: folder.readText("chat_template.jinja", maxConfigLength) ?? chatTemplateOf(config["chat_template"]),
+    largestId: checkIds(tokenizer, join(folder.path, "tokenizer.json")),
+  };
+}
+
+function chatTemplateOf(value: JsonValue | undefined): string | null {
+  if (typeof value === "string") return value;
+  if (!Array.isArray(value)) return null;
+  const named = value.filter(isJsonObject);
+  const chosen = named.find((entry) => entry["name"] === "default") ?? named[0];
+  const template = chosen?.["template"];
+  return typeof template === "string" ? template : null;
+}
+
+/** Checks all ids before tables are built from them, and returns the largest. */
+function checkIds({ model, added_tokens: added }: JsonObject, where: string): number {
+  const fail = (what: string): never => {
+    throw new CheckpointError({ what, where, next: "restore tokenizer.json from the model's source" });
+  };
+  if (!isJsonObject(model)) return fail("model is missing or not an object");
+  const { vocab, type } = model;
+  // Files of before 2020 don't name the model; then it is BPE, for which there are merges.
+  const known = type === undefined ? Array.isArray(model["merges"]) : modelTypes.includes(String(type));
+  if (!known) return fail(`unknown model type ${JSON.stringify(type)?.slice(0, 40)}; known: ${modelTypes.join(" ")}`);
+  let largest = -1;
+  const check = (token: string, id: JsonValue | undefined): void => {
+    if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id >= maxTokenId) {
+      fail(`token ${quote(token)} has the id ${JSON.stringify(id)?.slice(0, 40)}`);
+    } else if (id > largest) largest = id;
+  };
+  if (isJsonObject(vocab)) for (const [token, id] of Object.entries(vocab)) check(token, id);
+  else if (Array.isArray(vocab)) largest = vocab.length - 1;
+  else fail("model.vocab is missing");
+  if (added !== undefined && !Array.isArray(added)) fail("added_tokens is not a list");
+  for (const token of (added as readonly JsonValue[] | undefined) ?? []) {
+    if (!isJsonObject(token) || typeof token["content"] !== "string") fail("an added token without content");
+    else check(token["content"], token["id"]);
+  }
+  return largest;
+}
