@@ -10,6 +10,7 @@ export { readSpec } from "./read-spec.js";
 export { RotaryTable, rotaryFrequencies } from "./rotary.js";
 export {
   type BlockWeights,
+  castBlock,
   checkpointSource,
   type LinearWeights,
   loadBlock,

@@ -1,5 +1,5 @@
 import type { Checkpoint } from "../checkpoint/checkpoint.js";
-import type { Tensor } from "../tensor/index.js";
+import { type DType, keep, noGrad, type Tensor } from "../tensor/index.js";
 import {
   type DecoderSpec,
   hasBias,
@@ -100,6 +100,31 @@ export function loadBlock(source: TensorSource, spec: DecoderSpec, index: number
     disposeAll();
     throw error;
   }
+}
+
+/** The block in another dtype; takes the given one over, which is gone when that differs. */
+export function castBlock(weights: BlockWeights, dtype: DType): BlockWeights {
+  const owned: Tensor[] = [];
+  const cast = (tensor: Tensor): Tensor => {
+    const result = keep(noGrad(() => tensor.to(dtype)));
+    owned.push(result);
+    return result;
+  };
+  const pair = ({ weight, bias }: LinearWeights): LinearWeights => ({
+    weight: cast(weight),
+    bias: bias === null ? null : cast(bias),
+  });
+  const result: BlockWeights = {
+    norms: { attentionNorm: pair(weights.norms.attentionNorm), mlpNorm: pair(weights.norms.mlpNorm) },
+    linears: new Map([...weights.linears].map(([role, linear]) => [role, pair(linear)])),
+    qNorm: weights.qNorm === null ? null : pair(weights.qNorm),
+    kNorm: weights.kNorm === null ? null : pair(weights.kNorm),
+    dispose: () => {
+      for (const tensor of owned) tensor.dispose();
+    },
+  };
+  weights.dispose();
+  return result;
 }
 
 /** Loads what surrounds the blocks. @throws CheckpointError naming the tensor */

@@ -7,6 +7,9 @@ import type { Scheme } from "../quant/scheme.js";
 import type { Device } from "../tensor/index.js";
 import type { RecipeName, RecipeOptions } from "./options.js";
 
+/** Token ids of the calibration windows. */
+export type CalibrationTokens = TokenWindows;
+
 /** Everything a recipe needs to quantize a network. It reads the checkpoint block by block. */
 export interface RecipeJob {
   readonly checkpoint: Checkpoint;
@@ -16,7 +19,7 @@ export interface RecipeJob {
   readonly options: RecipeOptions;
   readonly seed: number;
   /** Null when no text was given; only `rtn` without calibrated ranges can do with that. */
-  readonly tokens: TokenWindows | null;
+  readonly tokens: CalibrationTokens | null;
   readonly device: Device;
   /** Arithmetic of the matrix products; what is trained stays in float32. */
   readonly dtype: "float32" | "bfloat16";

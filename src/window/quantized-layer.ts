@@ -1,3 +1,4 @@
+import type { LinearWeights } from "../model/index.js";
 import type { ActivationQuantizer } from "../quant/activation.js";
 import { type Codes, dequantize } from "../quant/grid.js";
 import type { Rounding } from "../quant/rounding/rounding.js";
@@ -13,6 +14,7 @@ import { type DType, keep, noGrad, scope, type Tensor } from "../tensor/index.js
  */
 export class QuantizedLayer {
   #rounding: Rounding | null = null;
+  #activation: ActivationQuantizer | null = null;
   #soft: Tensor | null = null;
   #operand: Tensor | null = null;
   #codes: Codes | null = null;
@@ -21,9 +23,18 @@ export class QuantizedLayer {
     /** Module name, `model.layers.0.self_attn.q_proj`. */
     readonly name: string,
     readonly scheme: Scheme,
-    readonly activation: ActivationQuantizer | null,
     private readonly computeType: DType,
   ) {}
+
+  /** Fake quantization of the input; null for A16, and until calibration has found its range. */
+  get activation(): ActivationQuantizer | null {
+    return this.#activation;
+  }
+
+  /** Starts to quantize the input. */
+  quantizeInput(quantizer: ActivationQuantizer): void {
+    this.#activation = quantizer;
+  }
 
   get rounding(): Rounding | null {
     return this.#rounding;
@@ -46,13 +57,13 @@ export class QuantizedLayer {
     this.#rounding = rounding;
   }
 
-  /** The Linear as the quantized network computes it; `bias` stays in floating point. */
-  apply(x: Tensor, bias: Tensor | null): Tensor {
-    if (this.#operand === null) {
-      throw new TypeError(`${this.name} was not prepared`);
-    }
-    const input = this.activation === null ? x : this.activation.apply(x);
-    return input.linear(this.#operand, bias);
+  /**
+   * The Linear as the quantized network computes it; its bias stays in floating point. Until it
+   * learns or is hard, the weight is the full-precision one.
+   */
+  apply(x: Tensor, { weight, bias }: LinearWeights): Tensor {
+    const input = this.#activation?.apply(x) ?? x;
+    return input.linear(this.#operand ?? weight, bias);
   }
 
   /** Makes the operand of a training step, a leaf that collects its gradient. */
@@ -61,7 +72,7 @@ export class QuantizedLayer {
     if (rounding === null) return;
     this.#release();
     this.#soft = keep(scope(() => rounding.weight()));
-    this.#operand = keep(noGrad(() => scope(() => rounded(this.#soft as Tensor, this.computeType))));
+    this.#operand = keep(noGrad(() => scope(() => this.#soft?.detach().to(this.computeType) as Tensor)));
     this.#operand.requiresGrad_();
   }
 
@@ -102,7 +113,7 @@ export class QuantizedLayer {
     this.#release();
     this.#rounding?.dispose();
     this.#rounding = null;
-    this.activation?.dispose();
+    this.#activation?.dispose();
     if (this.#codes !== null) {
       for (const tensor of [this.#codes.codes, this.#codes.scale, this.#codes.zeroPoint]) tensor.dispose();
       this.#codes = null;
@@ -115,9 +126,4 @@ export class QuantizedLayer {
     this.#soft = null;
     this.#operand = null;
   }
-}
-
-// `to` returns an alias when the dtype is the same already; a leaf must not share its graph.
-function rounded(soft: Tensor, dtype: DType): Tensor {
-  return soft.detach().to(dtype);
 }

@@ -146,16 +146,16 @@ function regulariser(
   return terms.length === 0 ? null : terms.reduce((sum, term) => sum.add(term)).mul(weight / terms.length);
 }
 
-/** Reconstruction error of the window per branch with its current hard weights, over all sequences. */
+/** Reconstruction error of the window per branch with the weights it holds, over the first `sequences`. */
 export function measureWindow(
   blocks: readonly QuantizedBlock[],
   input: ActivationStore,
   branches: readonly Branch[],
   objective: ObjectiveOptions,
   microBatch: number,
+  sequences: number,
 ): number[] {
   const totals = branches.map(() => 0);
-  const { sequences } = input.shape;
   noGrad(() => {
     for (let first = 0; first < sequences; first += microBatch) {
       const part = Array.from({ length: Math.min(microBatch, sequences - first) }, (_, i) => first + i);

@@ -36,7 +36,7 @@ export function outlierThreshold(magnitudes: Tensor, options: DetectionOptions =
     const candidates = above(sorted, count, coarse * unit);
     if (candidates.length === 0) return null;
     if (candidates.length === 1) return coarse * unit;
-    return (candidates[bestSplit(candidates, unit, options.lambda2 ?? 1)] as number);
+    return candidates[bestSplit(candidates, unit, options.lambda2 ?? 1)] as number;
   } finally {
     sorted.dispose();
   }

@@ -1,0 +1,321 @@
+import { type ActivationStore, createStore, type Storage } from "../calibration/activation-store.js";
+import type { SafetensorsDType } from "../checkpoint/checkpoint.js";
+import { OptionError } from "../errors.js";
+import { type InputSite, inBlock, inputSites, type LinearRole, linearName } from "../model/index.js";
+import { SecondMoments } from "../quant/second-moments.js";
+import { type DType, deviceMemory, manualSeed, noGrad, type Tensor } from "../tensor/index.js";
+import { advance } from "../window/advance.js";
+import { forwardAll, type QuantizedBlock } from "../window/quantized-block.js";
+import { type Branch, measureWindow, reconstruct, trainedLayers } from "../window/reconstruct.js";
+import { type Window, windowSchedule } from "../window/schedule.js";
+import { BlockSource } from "./block-source.js";
+import { ExtremesObserver, foldActivations } from "./cfp/fold-activations.js";
+import { deliverBlock, measureLayers } from "./finish-block.js";
+import { microBatch } from "./micro-batch.js";
+import { prepareRoundings } from "./prepare-roundings.js";
+import type { BranchLoss, LayerError, RecipeEvent, RecipeJob, RecipeReport } from "./recipe-job.js";
+import { calibrateStaticInputs } from "./static-ranges.js";
+import { chooseStorage, embeddedStreams, streamShape } from "./streams.js";
+
+/** Sequences on which a window's loss before and after training is measured. */
+const MEASURED_SEQUENCES = 32;
+
+/**
+ * CBQ: windows of blocks that overlap are reconstructed together on two streams of calibration
+ * activations, outliers are dealt with first, roundings are learnt. Which rounding, which loss and
+ * which schedule are options; the paper's are the preset `paper`.
+ * Source: arXiv 2312.07950.
+ */
+export function* cbq(job: RecipeJob): Generator<RecipeEvent, RecipeReport> {
+  const run = new CbqRun(job);
+  try {
+    yield* run.run();
+  } finally {
+    run.dispose();
+  }
+  return { devicePeakBytes: deviceMemory(job.device)?.peak ?? null };
+}
+
+class CbqRun {
+  readonly #source: BlockSource;
+  readonly #storage: Storage;
+  readonly #batch: number;
+  readonly #full: ActivationStore;
+  readonly #quantized: ActivationStore;
+  /** Blocks of the current window, those that overlap with the one before first. */
+  #blocks: QuantizedBlock[] = [];
+  #nextBlock = 0;
+
+  constructor(private readonly job: RecipeJob) {
+    const { tokens, options } = job;
+    if (tokens === null) {
+      throw new OptionError({ where: "recipe cbq", what: "needs calibration text", next: "give --calibration PATH" });
+    }
+    if (options.rounding.start === "gptq" && options.rounding.kind !== "code") {
+      throw new OptionError({
+        where: "rounding.start",
+        what: `"gptq" does not go with the rounding "${options.rounding.kind}", which starts at the weight itself`,
+        next: "use --set rounding.kind=code, or leave rounding.start at rtn",
+      });
+    }
+    manualSeed(job.seed);
+    this.#source = new BlockSource(job, tokens.context);
+    this.#batch = microBatch(job, tokens.context);
+    this.#storage = chooseStorage(job, streamShape(job, tokens), options.window.secondBranch ? 4 : 3);
+    const [full, quantized] = embeddedStreams(job, tokens, 2, this.#storage) as [ActivationStore, ActivationStore];
+    this.#full = full;
+    this.#quantized = quantized;
+  }
+
+  *run(): Generator<RecipeEvent, void> {
+    const { spec, options } = this.job;
+    const windows = windowSchedule(spec.blocks, options.window.size, options.window.overlap);
+    for (const [index, window] of windows.entries()) {
+      yield* this.#runWindow(window, index, windows.length);
+    }
+  }
+
+  dispose(): void {
+    for (const block of this.#blocks) block.dispose();
+    this.#blocks = [];
+    this.#full.dispose();
+    this.#quantized.dispose();
+    this.#source.dispose();
+  }
+
+  *#runWindow(window: Window, index: number, windows: number): Generator<RecipeEvent, void> {
+    const started = performance.now();
+    const { job } = this;
+    const place = { window: index, windows, blocks: [window.first, window.last] } as const;
+    const branches: Branch[] = [];
+    try {
+      branches.push({ name: "full", target: yield* this.#enterWindow(window) });
+      if (job.options.window.secondBranch) {
+        branches.push({ name: "quantized", target: this.#through(this.#quantized, this.#blocks) });
+      }
+      yield { event: "window-start", ...place, trainable: this.#trainable() };
+      const lossBefore = this.#measure(branches);
+      yield* this.#train(branches, index, windows);
+      const leaving = this.#blocks.slice(0, window.leaving);
+      for (const block of leaving) for (const layer of block.layers.values()) layer.harden();
+      const lossAfter = this.#measure(branches);
+      const layers = yield* this.#leave(
+        leaving,
+        window.last + 1 < job.spec.blocks || leaving.length < this.#blocks.length,
+      );
+      const seconds = (performance.now() - started) / 1000;
+      yield { event: "window-done", ...place, lossBefore, lossAfter, layers, seconds };
+    } finally {
+      for (const { target } of branches) target.dispose();
+    }
+  }
+
+  // Opens the blocks that are new to the window, finds their outliers and ranges on the way of the
+  // full-precision stream through them, and returns that stream's end: the window's target.
+  *#enterWindow(window: Window): Generator<RecipeEvent, ActivationStore> {
+    const { job } = this;
+    const target = this.#through(this.#full, this.#blocks);
+    try {
+      while (this.#nextBlock <= window.last) {
+        const k = this.#nextBlock++;
+        yield { event: "progress", stage: `preparing block ${k}`, done: k, total: job.spec.blocks };
+        const block = this.#source.open(k, job.options.activation.learnClip);
+        this.#blocks.push(block);
+        this.#prepare(block, target);
+      }
+      return target;
+    } catch (error) {
+      target.dispose();
+      throw error;
+    }
+  }
+
+  // Prepares a block and moves `stream`, which stands at its input, to its output.
+  #prepare(block: QuantizedBlock, stream: ActivationStore): void {
+    const { job } = this;
+    const { cfp, rounding, activation } = job.options;
+    if (cfp.activations) this.#fold(block, stream);
+    block.settle(job.dtype);
+    calibrateStaticInputs(job, block, stream, activation.learnClip);
+    const sites = new Map(inputSites(job.spec).map((site) => [site.linears[0] as LinearRole, site]));
+    const moments = new Map<InputSite, SecondMoments>();
+    const collect = (role: LinearRole, x: Tensor): void => {
+      const site = sites.get(role);
+      if (site === undefined) return;
+      const sum = moments.get(site) ?? new SecondMoments(x.size(-1), job.device);
+      moments.set(site, sum);
+      sum.add(x);
+    };
+    const observe = rounding.start === "gptq" ? collect : undefined;
+    this.#advance(stream, stream, (x) => block.forwardFull(x, observe));
+    const siteOf = (role: LinearRole): InputSite | undefined =>
+      inputSites(job.spec).find((site) => site.linears.includes(role));
+    try {
+      prepareRoundings(job, block, (role) => {
+        const site = siteOf(role);
+        return (site === undefined ? undefined : moments.get(site)) ?? null;
+      });
+    } finally {
+      for (const sum of moments.values()) sum.dispose();
+    }
+  }
+
+  #fold(block: QuantizedBlock, stream: ActivationStore): void {
+    const { job } = this;
+    const { spec, checkpoint } = job;
+    const observer = new ExtremesObserver(spec);
+    try {
+      const { sequences } = stream.shape;
+      block.settle(job.dtype);
+      noGrad(() => {
+        for (let first = 0; first < sequences; first += this.#batch) {
+          job.poll();
+          const part = Array.from({ length: Math.min(this.#batch, sequences - first) }, (_, i) => first + i);
+          forwardAll([block], stream.read(part), (b, x) =>
+            b.forwardFull(x, (role, input) => observer.observe(role, input)),
+          );
+        }
+      });
+      block.settle("float32");
+      const name = inBlock(spec.names.norms.attentionNorm, block.index);
+      const storedType = storedTypeOf(checkpoint.tensors.get(`${name}.weight`)?.dtype ?? "F32");
+      // A Linear that stays in full precision must keep its bytes, so its site is left alone.
+      const foldable = new Map(
+        [...observer.extremes].filter(([site]) => this.#touched(site).every((role) => block.layers.has(role))),
+      );
+      for (const site of foldActivations(spec, block.weights, foldable, { ...job.options.cfp, storedType })) {
+        this.#deliverFolded(block, site, storedType);
+      }
+    } finally {
+      observer.dispose();
+    }
+  }
+
+  #touched(site: InputSite): readonly LinearRole[] {
+    return site.producer === "v" || site.producer === "up" ? [site.producer, ...site.linears] : site.linears;
+  }
+
+  #deliverFolded(block: QuantizedBlock, { producer }: InputSite, storedType: DType): void {
+    const { job } = this;
+    const { spec } = job;
+    const store = (name: string, tensor: Tensor): void => {
+      const stored = tensor.to(storedType).toArray();
+      job.sink.plain(name, new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength));
+    };
+    noGrad(() => {
+      if (producer === "attentionNorm" || producer === "mlpNorm") {
+        const name = inBlock(spec.names.norms[producer], block.index);
+        const { weight, bias } = block.weights.norms[producer];
+        store(`${name}.weight`, weight);
+        if (bias !== null) store(`${name}.bias`, bias);
+      } else {
+        const bias = block.weights.linears.get(producer)?.bias ?? null;
+        if (bias !== null) store(`${linearName(spec, block.index, producer)}.bias`, bias);
+      }
+    });
+  }
+
+  *#train(branches: readonly Branch[], index: number, windows: number): Generator<RecipeEvent, void> {
+    const { job } = this;
+    const { window, rates, schedule, rounding } = job.options;
+    const steps = reconstruct(this.#blocks, this.#quantized, branches, {
+      epochs: window.epochs,
+      batch: window.batch,
+      microBatch: this.#batch,
+      seed: job.seed * 65536 + index * 256,
+      objective: window.loss,
+      rates,
+      finalRate: schedule.finalRate,
+      regulariser: rounding.regulariser,
+    });
+    const started = performance.now();
+    let tokens = 0;
+    let loss = 0;
+    for (const report of steps) {
+      job.poll();
+      tokens += report.tokens;
+      loss = report.loss ?? loss;
+      yield {
+        event: "step",
+        window: index,
+        windows,
+        epoch: report.epoch,
+        epochs: window.epochs,
+        step: report.step,
+        steps: report.steps,
+        loss,
+        tokensPerSecond: tokens / ((performance.now() - started) / 1000),
+      };
+    }
+  }
+
+  // Delivers hardened blocks and moves both streams past them.
+  *#leave(leaving: readonly QuantizedBlock[], more: boolean): Generator<RecipeEvent, LayerError[]> {
+    const { job } = this;
+    const errors: LayerError[] = [];
+    for (const block of leaving) {
+      yield { event: "progress", stage: `finishing block ${block.index}`, done: block.index, total: job.spec.blocks };
+      errors.push(...measureLayers(block, this.#quantized));
+      deliverBlock(job, block);
+      if (more) {
+        this.#advance(this.#full, this.#full, (x) => block.forwardFull(x));
+        this.#advance(this.#quantized, this.#quantized, (x) => block.forwardQuantized(x));
+      }
+      block.dispose();
+    }
+    this.#blocks = this.#blocks.slice(leaving.length);
+    return errors;
+  }
+
+  #measure(branches: readonly Branch[]): BranchLoss {
+    for (const block of this.#blocks) for (const layer of block.layers.values()) layer.previewHard();
+    const sequences = Math.min(MEASURED_SEQUENCES, this.#quantized.shape.sequences);
+    const losses = measureWindow(
+      this.#blocks,
+      this.#quantized,
+      branches,
+      this.job.options.window.loss,
+      this.#batch,
+      sequences,
+    );
+    return {
+      total: losses.reduce((sum, loss) => sum + loss, 0),
+      fullPrecision: losses[0] ?? null,
+      quantized: losses[1] ?? null,
+    };
+  }
+
+  #trainable(): number {
+    return trainedLayers(this.#blocks)
+      .flatMap((layer) => [
+        ...Object.values(layer.rounding?.parameters ?? {}).flat(),
+        ...(layer.activation?.parameters ?? []),
+      ])
+      .reduce((sum, parameter) => sum + parameter.numel, 0);
+  }
+
+  // A new store that holds `from` after it went through blocks in full precision.
+  #through(from: ActivationStore, blocks: readonly QuantizedBlock[]): ActivationStore {
+    const to = createStore(from.shape, this.#storage, this.job.dtype, this.job.device);
+    this.#advance(from, to, (x) => forwardAll(blocks, x, (block, hidden) => block.forwardFull(hidden)));
+    return to;
+  }
+
+  #advance(from: ActivationStore, to: ActivationStore, run: (x: Tensor) => Tensor): void {
+    advance(from, to, this.#batch, (x) => {
+      this.job.poll();
+      return run(x);
+    });
+  }
+}
+
+function storedTypeOf(dtype: SafetensorsDType): DType {
+  switch (dtype) {
+    case "BF16":
+      return "bfloat16";
+    case "F16":
+      return "float16";
+    default:
+      return "float32";
+  }
+}

@@ -1,0 +1,44 @@
+import type { ActivationStore } from "../calibration/activation-store.js";
+import type { LinearRole } from "../model/index.js";
+import { toQuantizedWeight } from "../quant/to-quantized-weight.js";
+import { noGrad, scope, type Tensor } from "../tensor/index.js";
+import type { QuantizedBlock } from "../window/quantized-block.js";
+import type { LayerError, RecipeJob } from "./recipe-job.js";
+
+/** Sequences on which the output error of the Linears is measured. */
+const MEASURED_SEQUENCES = 8;
+
+/** Hands the codes and activation ranges of a hardened block to the run. */
+export function deliverBlock(job: RecipeJob, block: QuantizedBlock): void {
+  for (const layer of block.layers.values()) {
+    job.sink.linear(layer.name, toQuantizedWeight(layer.codes, layer.scheme.groupSize === null));
+    if (layer.activation !== null) job.sink.activation(layer.name, layer.activation.value());
+  }
+}
+
+/** Relative squared error of every quantized Linear's output on its own inputs in the quantized stream. */
+export function measureLayers(block: QuantizedBlock, input: ActivationStore): LayerError[] {
+  const sums = new Map<LinearRole, { error: number; full: number }>();
+  const observe = (role: LinearRole, x: Tensor): void => {
+    const layer = block.layers.get(role);
+    const linear = block.weights.linears.get(role);
+    if (layer === undefined || linear === undefined) return;
+    scope(() => {
+      const full = x.linear(linear.weight);
+      const error = layer.apply(x, { weight: linear.weight, bias: null }).sub(full);
+      const sum = sums.get(role) ?? { error: 0, full: 0 };
+      sum.error += error.to("float32").square().sum().item();
+      sum.full += full.to("float32").square().sum().item();
+      sums.set(role, sum);
+    });
+  };
+  noGrad(() => {
+    for (let i = 0; i < Math.min(MEASURED_SEQUENCES, input.shape.sequences); i++) {
+      scope(() => block.forwardQuantized(input.read([i]), observe));
+    }
+  });
+  return [...sums].map(([role, { error, full }]) => ({
+    name: block.layers.get(role)?.name ?? role,
+    relativeError: error / Math.max(full, 1e-30),
+  }));
+}

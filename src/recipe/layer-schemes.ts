@@ -1,0 +1,49 @@
+import { OptionError } from "../errors.js";
+import { type DecoderSpec, type LinearRole, linearName, linearRoles, linearShape } from "../model/index.js";
+import { groupColumns, type Scheme } from "../quant/scheme.js";
+import type { Override } from "./options.js";
+
+/** The scheme of every Linear of the network by module name; null for those left in full precision. */
+export type LayerSchemes = ReadonlyMap<string, Scheme | null>;
+
+/**
+ * Resolves overrides; the last whose pattern matches wins.
+ *
+ * @throws OptionError for a pattern that matches no Linear, or a group that does not divide a width.
+ */
+export function resolveSchemes(spec: DecoderSpec, scheme: Scheme, overrides: readonly Override[]): LayerSchemes {
+  const linears = Array.from({ length: spec.blocks }, (_, block) =>
+    linearRoles(spec).map((role) => ({ role, name: linearName(spec, block, role) })),
+  ).flat();
+  for (const { pattern } of overrides) {
+    if (!linears.some(({ name }) => matches(pattern, name))) {
+      throw new OptionError({
+        where: `overrides: "${pattern}"`,
+        what: "matches no Linear of this model",
+        next: `use names like ${linears[0]?.name}, with * for any characters`,
+      });
+    }
+  }
+  return new Map(linears.map(({ name, role }) => [name, resolve(spec, scheme, overrides, name, role)]));
+}
+
+function resolve(
+  spec: DecoderSpec,
+  scheme: Scheme,
+  overrides: readonly Override[],
+  name: string,
+  role: LinearRole,
+): Scheme | null {
+  const override = overrides.filter(({ pattern }) => matches(pattern, name)).at(-1);
+  if (override?.skip === true) return null;
+  const { bits = scheme.bits, group } = override ?? {};
+  const groupSize = group === undefined ? scheme.groupSize : group === "channel" ? null : group;
+  const resolved = { ...scheme, bits, groupSize };
+  groupColumns(resolved, linearShape(spec, role)[1], name);
+  return resolved;
+}
+
+function matches(pattern: string, name: string): boolean {
+  const literal = pattern.split("*").map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
+  return new RegExp(`^${literal.join(".*")}$`).test(name);
+}

@@ -1,0 +1,59 @@
+import type { LinearRole } from "../model/index.js";
+import { gptq } from "../quant/gptq.js";
+import { searchRange } from "../quant/range.js";
+import { adaRound } from "../quant/rounding/ada-round.js";
+import { CodeUnitRounding } from "../quant/rounding/code-unit-rounding.js";
+import { loraRounding } from "../quant/rounding/lora-rounding.js";
+import type { Rounding } from "../quant/rounding/rounding.js";
+import type { SecondMoments } from "../quant/second-moments.js";
+import { noGrad, scope, type Tensor } from "../tensor/index.js";
+import type { QuantizedBlock } from "../window/quantized-block.js";
+import type { QuantizedLayer } from "../window/quantized-layer.js";
+import { truncateWeights } from "./cfp/truncate-weights.js";
+import type { RecipeJob } from "./recipe-job.js";
+
+/**
+ * Gives every layer of a block its starting grid and its rounding. `momentsOf` gives the second
+ * moments of a Linear's inputs when training starts from GPTQ's codes.
+ */
+export function prepareRoundings(
+  job: RecipeJob,
+  block: QuantizedBlock,
+  momentsOf: (role: LinearRole) => SecondMoments | null,
+): void {
+  for (const [role, layer] of block.layers) {
+    job.poll();
+    const linear = block.weights.linears.get(role);
+    if (linear === undefined) continue;
+    noGrad(() =>
+      scope(() => {
+        const weight = linear.weight.to("float32");
+        const base = job.options.cfp.weights ? truncateWeights(weight, job.options.cfp).weight : weight;
+        layer.learn(createRounding(job, layer, base, momentsOf(role)));
+      }),
+    );
+  }
+}
+
+function createRounding(
+  job: RecipeJob,
+  layer: QuantizedLayer,
+  weight: Tensor,
+  moments: SecondMoments | null,
+): Rounding {
+  const { range, rounding, gptq: options } = job.options;
+  const candidates = range.search ? range.candidates : 1;
+  if (moments !== null) {
+    const { codes } = gptq(weight, moments, layer.scheme, layer.name, { ...options, candidates });
+    return new CodeUnitRounding(weight, codes, { start: codes.codes });
+  }
+  const grid = searchRange(weight, layer.scheme, layer.name, { candidates });
+  switch (rounding.kind) {
+    case "code":
+      return new CodeUnitRounding(weight, grid);
+    case "lora":
+      return loraRounding(weight, grid, rounding.rank);
+    case "adaround":
+      return adaRound(weight, grid);
+  }
+}

@@ -1,0 +1,83 @@
+import type { ActivationStore } from "../calibration/activation-store.js";
+import type { LinearRole } from "../model/index.js";
+import { TensorQuantizer } from "../quant/activation.js";
+import { type Device, noGrad, scope, type Tensor } from "../tensor/index.js";
+import type { QuantizedBlock } from "../window/quantized-block.js";
+import type { RecipeJob } from "./recipe-job.js";
+
+/** Clip ratios tried for a step. */
+const CANDIDATES = 40;
+
+/**
+ * Finds the step of every Linear's input that is quantized per tensor: the one, of those that clip
+ * at 100 % to 20 % of the largest magnitude, whose rounding error is least on the inputs seen.
+ */
+class StaticRanges {
+  readonly #errors = new Map<LinearRole, { readonly largest: number; readonly errors: Float64Array }>();
+
+  constructor(private readonly bits: number) {}
+
+  /** Takes the inputs of one Linear; the first call fixes the range that is searched. */
+  observe(role: LinearRole, input: Tensor): void {
+    noGrad(() =>
+      scope(() => {
+        const x = input.detach().to("float32");
+        const entry = this.#errors.get(role) ?? {
+          largest: Math.max(1e-8, x.abs().amax().item()),
+          errors: new Float64Array(CANDIDATES),
+        };
+        this.#errors.set(role, entry);
+        for (let i = 0; i < CANDIDATES; i++) {
+          const error = scope(() => this.#rounded(x, this.#step(entry.largest, i)).sub(x).square().sum().item());
+          entry.errors[i] = (entry.errors[i] as number) + error;
+        }
+      }),
+    );
+  }
+
+  /** Gives every layer of the block its quantizer. */
+  apply(block: QuantizedBlock, device: Device, learn: boolean): void {
+    for (const [role, layer] of block.layers) {
+      const entry = this.#errors.get(role);
+      if (entry === undefined) throw new TypeError(`no input of ${layer.name} was observed`);
+      const best = entry.errors.indexOf(Math.min(...entry.errors));
+      layer.quantizeInput(new TensorQuantizer(this.bits, this.#step(entry.largest, best), device, { learn }));
+    }
+  }
+
+  #step(largest: number, candidate: number): number {
+    const ratio = 1 - (0.8 * candidate) / (CANDIDATES - 1);
+    return (largest * ratio) / (2 ** (this.bits - 1) - 1);
+  }
+
+  #rounded(x: Tensor, step: number): Tensor {
+    const top = 2 ** (this.bits - 1) - 1;
+    return x
+      .div(step)
+      .round_()
+      .clamp_(-top - 1, top)
+      .mul_(step);
+  }
+}
+
+/** Sequences whose inputs fix the static ranges. */
+const CALIBRATION_SEQUENCES = 16;
+
+/** Quantizes a block's inputs per tensor where the job asks for it, from the stream at its input. */
+export function calibrateStaticInputs(
+  job: RecipeJob,
+  block: QuantizedBlock,
+  stream: ActivationStore,
+  learn: boolean,
+): void {
+  const { scheme, options, device } = job;
+  if (scheme.activationBits === 16 || options.activation.granularity !== "tensor") return;
+  const ranges = new StaticRanges(scheme.activationBits);
+  noGrad(() => {
+    for (let i = 0; i < Math.min(CALIBRATION_SEQUENCES, stream.shape.sequences); i++) {
+      job.poll();
+      scope(() => block.forwardFull(stream.read([i]), (role, x) => ranges.observe(role, x)));
+    }
+  });
+  ranges.apply(block, device, learn);
+}

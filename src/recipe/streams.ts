@@ -1,0 +1,58 @@
+import { freemem } from "node:os";
+import {
+  type ActivationStore,
+  createStore,
+  type Storage,
+  type StoreShape,
+  storeBytes,
+} from "../calibration/activation-store.js";
+import { checkpointSource, embed, loadOuter } from "../model/index.js";
+import { deviceMemory, noGrad, scope, Tensor } from "../tensor/index.js";
+import type { CalibrationTokens, RecipeJob } from "./recipe-job.js";
+
+/** Sequences embedded at once. */
+const EMBED_BATCH = 16;
+
+/** Where `stores` stores of this shape fit: the device, the host, or the disk, in this order. */
+export function chooseStorage(job: RecipeJob, shape: StoreShape, stores: number): Storage {
+  if (job.storage !== "auto") return job.storage;
+  const needed = storeBytes(shape, job.dtype) * stores;
+  const memory = deviceMemory(job.device);
+  // Training needs most of a device; the streams may have what is clearly spare.
+  if (memory !== null && needed < memory.free * 0.35) return "device";
+  return needed < freemem() * 0.5 ? "host" : "disk";
+}
+
+export function streamShape(job: RecipeJob, { sequences, context }: CalibrationTokens): StoreShape {
+  return { sequences, tokens: context, hidden: job.spec.hiddenSize };
+}
+
+/** Stores that start with the embedded calibration sequences: one per stream. */
+export function embeddedStreams(
+  job: RecipeJob,
+  tokens: CalibrationTokens,
+  count: number,
+  storage: Storage,
+): ActivationStore[] {
+  const { checkpoint, spec, device, dtype } = job;
+  const shape = streamShape(job, tokens);
+  const outer = loadOuter(checkpointSource(checkpoint, { device, dtype }), spec);
+  try {
+    const streams = Array.from({ length: count }, () => createStore(shape, storage, dtype, device));
+    noGrad(() => {
+      for (let first = 0; first < tokens.sequences; first += EMBED_BATCH) {
+        job.poll();
+        const rows = Math.min(EMBED_BATCH, tokens.sequences - first);
+        const ids = tokens.ids.subarray(first * tokens.context, (first + rows) * tokens.context);
+        scope(() => {
+          const places = Tensor.from(ids.slice(), [rows, tokens.context]).to("int64").to(device);
+          const embedded = embed(spec, outer, places);
+          for (const stream of streams) stream.write(first, embedded);
+        });
+      }
+    });
+    return streams;
+  } finally {
+    outer.dispose();
+  }
+}
