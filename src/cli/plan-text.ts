@@ -23,8 +23,6 @@ export function formatPlan(plan: PlanEvent): string {
     ["time", `about ${formatSeconds(estimate.seconds)}`],
     ["out", `${plan.out} (${plan.formats.join(", ")})`],
   ];
-  const note = plan.simulatedActivations
-    ? ["activations: simulated; no runtime executes this scheme, other readers ignore it"]
-    : [];
+  const note = plan.simulatedActivations === null ? [] : [`simulated:   ${plan.simulatedActivations}`];
   return [...rows.map(([name, value]) => `${`${name}:`.padEnd(13)}${value}`), ...note, ""].join("\n");
 }

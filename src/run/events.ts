@@ -50,8 +50,8 @@ export interface PlanEvent {
     readonly resultBytes: number;
     readonly seconds: number;
   };
-  /** True when the activations are quantized in a way that no runtime executes: they are simulated. */
-  readonly simulatedActivations: boolean;
+  /** Why the activation quantization is a simulation that no runtime executes; null when it is none. */
+  readonly simulatedActivations: string | null;
 }
 
 /** The calibration text was read and cut. */

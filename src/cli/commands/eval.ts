@@ -27,7 +27,7 @@ export function evalCommand(): Command {
 }
 
 async function run(model: string, { text, context, device, json }: Flags, signal: AbortSignal): Promise<number> {
-  const view = progressView(process.stderr);
+  const view = progressView(process.stderr, { signal });
   try {
     const result = await evaluate(model, {
       text,

@@ -28,7 +28,7 @@ export function generateCommand(): Command {
 
 async function run(folder: string, flags: Flags, signal: AbortSignal): Promise<number> {
   const { prompt, device, ...options } = flags;
-  const view = progressView(process.stderr);
+  const view = progressView(process.stderr, { signal });
   try {
     await using model = await loadModel(folder, { device, signal, onEvent: (event) => view.show(event) });
     view.close();

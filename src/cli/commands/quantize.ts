@@ -36,7 +36,7 @@ async function run(model: string | undefined, flags: Flags, signal: AbortSignal)
   const file = flags.config === undefined ? {} : await readConfigFile(flags.config);
   const options = resolveOptions(file, parseAssignments(flags.set ?? []), givenFlags(flags), { model });
   const json = flags.json === true;
-  const view = progressView(process.stderr);
+  const view = progressView(process.stderr, { signal });
   const seen: { plan?: PlanEvent; exported: ExportedEvent[]; done?: DoneEvent } = { exported: [] };
   try {
     for await (const event of quantize({ ...(options as RunOptionsInput), signal })) {
@@ -66,9 +66,7 @@ function summary(plan: PlanEvent, exported: readonly ExportedEvent[], done: Done
   return [
     `${out}: ${plan.scheme}, ${plan.bitsPerWeight.toFixed(2)} bits per quantized weight, ${formatBytes(bytes)}`,
     `took ${formatSeconds(done.seconds)}, at most ${formatBytes(done.peakMemoryBytes)} of memory${device}`,
-    ...(plan.simulatedActivations
-      ? ["its activation quantization is simulated: no runtime executes it; other readers ignore it"]
-      : []),
+    ...(plan.simulatedActivations === null ? [] : [`simulated: ${plan.simulatedActivations}`]),
     `next: crossblock eval ${out} --text PATH`,
     "",
   ].join("\n");

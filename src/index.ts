@@ -1,0 +1,49 @@
+/**
+ * crossblock quantizes language models from TypeScript.
+ *
+ * `quantize` writes a result, `evaluate` measures it, `loadModel` computes with it. All numeric work
+ * runs in a worker thread on libtorch; nothing here blocks the event loop.
+ */
+export {
+  CalibrationError,
+  CheckpointError,
+  CrossblockError,
+  EnvironmentError,
+  type ErrorDetails,
+  FormatError,
+  InputError,
+  ModelError,
+  OptionError,
+} from "./errors.js";
+export { EngineError } from "./run/engine-error.js";
+export type {
+  BranchLoss,
+  CalibrateEvent,
+  DoneEvent,
+  ExportedEvent,
+  ExportingEvent,
+  LayerError,
+  PerplexityEvent,
+  PlanEvent,
+  ProgressEvent,
+  QuantizeEvent,
+  ReportEvent,
+  StepEvent,
+  WarningEvent,
+  WindowDoneEvent,
+  WindowStartEvent,
+  WorkEvent,
+} from "./run/events.js";
+export { inspect } from "./run/inspect.js";
+export type { InspectedTensor, Inspection } from "./run/inspection.js";
+export {
+  type EvaluateOptions,
+  evaluate,
+  type GenerateOptions,
+  type LoadOptions,
+  type Logits,
+  loadModel,
+  type Model,
+} from "./run/model.js";
+export { type QuantizeOptions, quantize } from "./run/quantize.js";
+export { TensorError } from "./tensor/tensor-error.js";

@@ -1,0 +1,24 @@
+import { evaluationWindows } from "../calibration/token-windows.js";
+import { perplexity } from "../evaluate/perplexity.js";
+import type { PerplexityEvent, WorkEvent } from "./events.js";
+import type { LoadedModel } from "./open-model.js";
+import { openTokenizer, readTokens } from "./read-tokens.js";
+import type { RequestContext } from "./serve-requests.js";
+
+/** Perplexity of a loaded model on the documents in files and folders. */
+export async function evaluateJob(
+  model: LoadedModel,
+  text: readonly string[],
+  context: number,
+  { emit, poll, signal }: RequestContext<WorkEvent>,
+): Promise<PerplexityEvent> {
+  const tokenizer = await openTokenizer(model.folder, model.decoder.spec);
+  const { ids } = await readTokens(text, tokenizer, signal);
+  const { value, tokens } = perplexity(model.decoder, evaluationWindows(ids, context), {
+    onProgress: (done, total) => {
+      poll();
+      emit({ event: "progress", stage: "evaluating", done, total });
+    },
+  });
+  return { event: "perplexity", value, tokens, context };
+}

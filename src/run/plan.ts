@@ -1,0 +1,182 @@
+import type { Checkpoint } from "../checkpoint/checkpoint.js";
+import { simulationNote } from "../format/compressed-tensors/what-loads.js";
+import type { ActivationQuantization, QuantizedLayout } from "../format/export-source.js";
+import { type DecoderSpec, linearName, linearRoles, linearShape } from "../model/index.js";
+import { groupColumns, type Scheme, schemeName } from "../quant/scheme.js";
+import type { LayerSchemes } from "../recipe/layer-schemes.js";
+import type { Device } from "../tensor/index.js";
+import { windowSchedule } from "../window/schedule.js";
+import { quantizedBits } from "./bits-per-weight.js";
+import type { PlanEvent } from "./events.js";
+import type { RunOptions } from "./options.js";
+
+/** What the plan is made of. */
+export interface PlanInput {
+  readonly options: RunOptions;
+  readonly scheme: Scheme;
+  readonly spec: DecoderSpec;
+  readonly schemes: LayerSchemes;
+  readonly activations: ActivationQuantization | null;
+  readonly checkpoint: Checkpoint;
+  readonly device: Device;
+  /** Measured speed of a matrix product, in floating point operations a second. */
+  readonly flops: number;
+}
+
+interface LinearPlan extends QuantizedLayout {
+  readonly name: string;
+  readonly block: number;
+  /** Groups of columns over all rows. */
+  readonly groups: number;
+}
+
+/** libtorch, Node and the code, before any tensor: measured at 0.35 to 0.45 GB with libtorch 1.13. */
+const BASE_BYTES = 400e6;
+
+/** What will be done and what it will take. Estimates, to be compared with the measured figures of `done`. */
+export function makePlan(input: PlanInput): PlanEvent {
+  const { options, scheme, spec, schemes, checkpoint, device } = input;
+  const linears = linearPlans(spec, schemes);
+  const cbq = options.recipe === "cbq";
+  const windows = cbq
+    ? windowSchedule(spec.blocks, options.window.size, options.window.overlap)
+    : Array.from({ length: spec.blocks }, (_, first) => ({ first, last: first, leaving: 1 }));
+  const weights = sum(linears, ({ rows, columns }) => rows * columns);
+  const bits = sum(linears, quantizedBits);
+  const trained = windows.map(({ first, last }) =>
+    cbq ? sum(inBlocks(linears, first, last), (linear) => trainedParameters(linear, scheme, options)) : 0,
+  );
+  const sequences = needsTokens(options) ? options.samples : 0;
+  const calibrationTokens = sequences * options.context;
+  const quantizedNames = new Set(linears.map(({ name }) => `${name}.weight`));
+  const plain = sum([...checkpoint.tensors.values()], (t) => (quantizedNames.has(t.name) ? 0 : t.byteLength));
+  const resultBytes = Math.ceil(plain + bits / 8);
+  const streamBytes = (cbq ? 4 : 2) * calibrationTokens * spec.hiddenSize * 4;
+  const working = workingBytes(input, linears, windows);
+  const onCpu = device === "cpu";
+  const streamHome = options.streams.storage === "auto" ? "device" : options.streams.storage;
+  const deviceBytes = working + (streamHome === "device" ? streamBytes : 0);
+  const codes = weights + sum(linears, ({ groups }) => groups * 5);
+  const hostBytes =
+    BASE_BYTES +
+    codes +
+    (onCpu ? deviceBytes : 0) +
+    (streamHome === "host" ? streamBytes : 0) +
+    largestTensor(checkpoint);
+  return {
+    event: "plan",
+    model: options.model,
+    scheme: schemeName(scheme),
+    symmetric: scheme.symmetric,
+    recipe: options.recipe,
+    preset: options.preset,
+    out: options.out,
+    formats: options.format,
+    device,
+    blocks: spec.blocks,
+    windows: windows.map(({ first, last }) => [first, last] as const),
+    linears: linears.length,
+    weights,
+    bitsPerWeight: weights === 0 ? 0 : bits / weights,
+    trainedParameters: trained.reduce((a, b) => a + b, 0),
+    calibrationTokens,
+    estimate: {
+      deviceBytes: Math.ceil(deviceBytes),
+      hostBytes: Math.ceil(hostBytes),
+      diskBytes: resultBytes + (streamHome === "disk" ? streamBytes : 0),
+      resultBytes,
+      seconds: estimateSeconds(input, linears, windows, calibrationTokens),
+    },
+    simulatedActivations: simulationNote(linears, input.activations),
+  };
+}
+
+/** Whether a recipe looks at text: `rtn` does so only for static activation ranges and for CFP. */
+export function needsTokens(options: RunOptions): boolean {
+  return options.recipe !== "rtn" || options.calibration.length > 0;
+}
+
+function linearPlans(spec: DecoderSpec, schemes: LayerSchemes): LinearPlan[] {
+  const plans: LinearPlan[] = [];
+  for (let block = 0; block < spec.blocks; block++) {
+    for (const role of linearRoles(spec)) {
+      const name = linearName(spec, block, role);
+      const scheme = schemes.get(name);
+      if (scheme === undefined || scheme === null) continue;
+      const [rows, columns] = linearShape(spec, role);
+      const groupSize = groupColumns(scheme, columns, name);
+      const { bits, symmetric } = scheme;
+      const perChannel = scheme.groupSize === null;
+      plans.push({
+        name,
+        block,
+        bits,
+        symmetric,
+        perChannel,
+        groupSize,
+        rows,
+        columns,
+        groups: (rows * columns) / groupSize,
+      });
+    }
+  }
+  return plans;
+}
+
+function inBlocks(linears: readonly LinearPlan[], first: number, last: number): LinearPlan[] {
+  return linears.filter(({ block }) => block >= first && block <= last);
+}
+
+function trainedParameters({ rows, columns, groups }: LinearPlan, scheme: Scheme, options: RunOptions): number {
+  const { kind, rank } = options.rounding;
+  const rounding = kind === "lora" ? rank * (rows + columns) : rows * columns;
+  const clip = scheme.activationBits < 16 && options.activation.learnClip ? 1 : 0;
+  return rounding + groups * (scheme.symmetric ? 1 : 2) + clip;
+}
+
+// The largest window: weights, operands and their gradients, trained parameters with gradient and two
+// moments, and what autograd keeps of one micro-batch.
+function workingBytes(
+  { options, scheme, spec }: PlanInput,
+  linears: readonly LinearPlan[],
+  windows: readonly { readonly first: number; readonly last: number }[],
+): number {
+  const microBatch = options.window.microBatch ?? options.window.batch;
+  const { heads, kvHeads, headDim } = spec.attention;
+  const perToken = 12 * spec.hiddenSize + 4 * (heads + kvHeads) * headDim + 6 * spec.intermediateSize;
+  const perBlock = microBatch * options.context * (perToken + 3 * heads * options.context) * 4;
+  const largest = windows.map(({ first, last }) => {
+    const own = inBlocks(linears, first, last);
+    const weights = sum(own, ({ rows, columns }) => rows * columns);
+    if (options.recipe !== "cbq") return weights * 8 + perBlock;
+    const trained = sum(own, (linear) => trainedParameters(linear, scheme, options));
+    return weights * 12 + trained * 16 + perBlock * (last - first + 1);
+  });
+  return Math.max(0, ...largest) + spec.vocabSize * spec.hiddenSize * 4;
+}
+
+// Multiplications and additions of the passes through each window, at the measured speed; what is
+// no matrix product (fake quantization, norms, attention, Adam) adds time in proportion.
+function estimateSeconds(
+  { options, flops }: PlanInput,
+  linears: readonly LinearPlan[],
+  windows: readonly { readonly first: number; readonly last: number }[],
+  tokens: number,
+): number {
+  const perToken = (first: number, last: number): number =>
+    2 * sum(inBlocks(linears, first, last), ({ rows, columns }) => rows * columns);
+  const passes = options.recipe === "cbq" ? 3 * options.window.epochs + 4 : 3;
+  const work = sum(windows, ({ first, last }) => perToken(first, last) * tokens * passes);
+  return 3 + (work / flops) * OVERHEAD;
+}
+
+/** Time of a training step over that of its matrix products. */
+const OVERHEAD = 2.5;
+
+function largestTensor(checkpoint: Checkpoint): number {
+  return Math.max(0, ...[...checkpoint.tensors.values()].map((tensor) => tensor.byteLength));
+}
+
+function sum<T>(values: readonly T[], of: (value: T) => number): number {
+  return values.reduce((total, value) => total + of(value), 0);
+}

@@ -1,0 +1,207 @@
+import { readFileSync } from "node:fs";
+import { sampleWindows, windowsFingerprint } from "../calibration/token-windows.js";
+import { Checkpoint } from "../checkpoint/checkpoint.js";
+import { readModelConfig } from "../checkpoint/model-config.js";
+import { ModelError } from "../errors.js";
+import { writeCompressedTensors } from "../format/compressed-tensors/write.js";
+import type { ActivationQuantization, ExportSource } from "../format/export-source.js";
+import { type DecoderSpec, readSpec } from "../model/index.js";
+import type { Scheme } from "../quant/scheme.js";
+import { resolveSchemes } from "../recipe/layer-schemes.js";
+import type { CalibrationTokens, RecipeEvent, RecipeJob, RecipeReport } from "../recipe/recipe-job.js";
+import { runRecipe } from "../recipe/run-recipe.js";
+import { engineInfo, manualSeed, setThreads } from "../tensor/index.js";
+import { measureFlops, resolveDevice } from "./device.js";
+import type { EngineCalls } from "./engine-protocol.js";
+import type { CalibrateEvent, PlanEvent, QuantizeEvent, ReportEvent, WarningEvent, WindowDoneEvent } from "./events.js";
+import { type FormatName, type RunOptions, recipeOptionsOf, schemeOf } from "./options.js";
+import { folderBytes } from "./output-folder.js";
+import { makePlan, needsTokens } from "./plan.js";
+import { openTokenizer, readTokens } from "./read-tokens.js";
+import { writeResultRecord } from "./result-file.js";
+import { ResultSink } from "./result-sink.js";
+import type { RequestContext } from "./serve-requests.js";
+
+type Context = RequestContext<QuantizeEvent>;
+
+/** What the run tells about itself at the end, gathered from its events. */
+interface Findings {
+  calibration: CalibrateEvent | null;
+  readonly windows: WindowDoneEvent[];
+  readonly warnings: WarningEvent[];
+}
+
+/** Reads the model, plans, calibrates, quantizes and writes to the staging folder; a dry run ends with the plan. */
+export async function quantizeJob(
+  { options, staging }: EngineCalls["quantize"]["parameters"],
+  context: Context,
+): Promise<EngineCalls["quantize"]["result"]> {
+  const config = await readModelConfig(options.model);
+  if (config["quantization_config"] !== undefined) {
+    throw new ModelError({
+      where: `${options.model}/config.json`,
+      what: "the model is quantized already",
+      next: "give the folder of the unquantized model",
+    });
+  }
+  const spec = readSpec(config);
+  const scheme = schemeOf(options);
+  const recipeOptions = recipeOptionsOf(options);
+  const schemes = resolveSchemes(spec, scheme, recipeOptions.overrides);
+  const activations = activationsOf(scheme, options);
+  using checkpoint = await Checkpoint.open(options.model);
+  if (options.compute.threads !== null) setThreads(options.compute.threads);
+  const device = resolveDevice(options.device);
+  const flops = measureFlops(device, options.compute.dtype);
+  const plan = makePlan({ options, scheme, spec, schemes, activations, checkpoint, device, flops });
+  context.emit(plan);
+  if (staging === null) return { devicePeakBytes: null };
+
+  const findings: Findings = { calibration: null, windows: [], warnings: [] };
+  const tokens = needsTokens(options) ? await calibrate(options, spec, findings, context) : null;
+  manualSeed(options.seed);
+  const sink = new ResultSink();
+  const report = await runToEnd(
+    {
+      checkpoint,
+      spec,
+      recipe: options.recipe,
+      scheme,
+      options: recipeOptions,
+      seed: options.seed,
+      tokens,
+      device,
+      dtype: options.compute.dtype,
+      storage: options.streams.storage,
+      poll: context.poll,
+      sink,
+    },
+    findings,
+    context,
+  );
+  const summary = summarize(findings.windows);
+  context.emit(summary);
+  const source = sink.exportSource(checkpoint, config, activations);
+  for (const format of options.format) await writeFormat(format, source, staging, options.out, context);
+  await writeResultRecord(staging, {
+    version: packageVersion(),
+    created: new Date().toISOString(),
+    scheme: plan.scheme,
+    symmetric: plan.symmetric,
+    bitsPerWeight: plan.bitsPerWeight,
+    recipe: options.recipe,
+    preset: options.preset,
+    seed: options.seed,
+    options,
+    engine: engineRecord(plan, options),
+    calibration: findings.calibration,
+    activations:
+      activations === null
+        ? null
+        : {
+            bits: activations.bits,
+            granularity: activations.granularity,
+            simulated: plan.simulatedActivations,
+            values: Object.fromEntries(sink.activations),
+          },
+    windows: findings.windows,
+    worstLayer: summary.worstLayer,
+    warnings: findings.warnings,
+  });
+  return report;
+}
+
+async function calibrate(
+  options: RunOptions,
+  spec: DecoderSpec,
+  findings: Findings,
+  { emit, signal }: Context,
+): Promise<CalibrationTokens> {
+  if (options.context > spec.maxPositions) {
+    throw new ModelError({
+      where: 'option "context"',
+      what: `windows of ${options.context} tokens are longer than the model's ${spec.maxPositions}`,
+      next: `use --context ${spec.maxPositions} or less`,
+    });
+  }
+  const tokenizer = await openTokenizer(options.model, spec);
+  const stream = await readTokens(options.calibration, tokenizer, signal);
+  const { samples, context, seed } = options;
+  const windows = sampleWindows(stream.ids, { samples, context, seed });
+  findings.calibration = {
+    event: "calibrate",
+    documents: stream.documents,
+    tokens: stream.ids.length,
+    windows: windows.sequences,
+    context,
+    hash: windowsFingerprint(windows, { tokenizer: tokenizer.hash, seed }),
+  };
+  emit(findings.calibration);
+  return windows;
+}
+
+async function runToEnd(job: RecipeJob, findings: Findings, { emit }: Context): Promise<RecipeReport> {
+  const events = runRecipe(job);
+  for (;;) {
+    const next: IteratorResult<RecipeEvent, RecipeReport> = await events.next();
+    if (next.done === true) return next.value;
+    if (next.value.event === "window-done") findings.windows.push(next.value);
+    else if (next.value.event === "warning") findings.warnings.push(next.value);
+    emit(next.value);
+  }
+}
+
+function summarize(windows: readonly WindowDoneEvent[]): ReportEvent {
+  const layers = windows.flatMap((window) => window.layers);
+  const worst = layers.reduce<ReportEvent["worstLayer"]>(
+    (best, layer) => (best === null || layer.relativeError > best.relativeError ? layer : best),
+    null,
+  );
+  const slowest = windows.reduce<WindowDoneEvent | null>(
+    (best, window) => (best === null || window.seconds > best.seconds ? window : best),
+    null,
+  );
+  return {
+    event: "report",
+    worstLayer: worst,
+    slowestWindow:
+      slowest === null ? null : { window: slowest.window, blocks: slowest.blocks, seconds: slowest.seconds },
+  };
+}
+
+function activationsOf(scheme: Scheme, options: RunOptions): ActivationQuantization | null {
+  if (scheme.activationBits === 16) return null;
+  const { granularity } = options.activation;
+  return { bits: scheme.activationBits, granularity, dynamic: granularity === "token" };
+}
+
+type WriteFormat = (source: ExportSource, folder: string, options: { signal: AbortSignal }) => Promise<unknown>;
+
+const writers: Readonly<Record<FormatName, WriteFormat>> = { "compressed-tensors": writeCompressedTensors };
+
+async function writeFormat(
+  format: FormatName,
+  source: ExportSource,
+  staging: string,
+  out: string,
+  { emit, poll, signal }: Context,
+): Promise<void> {
+  poll();
+  emit({ event: "exporting", format, folder: out });
+  await writers[format](source, staging, { signal });
+  poll();
+  emit({ event: "exported", format, folder: out, bytes: await folderBytes(staging) });
+}
+
+function engineRecord(
+  plan: PlanEvent,
+  options: RunOptions,
+): { readonly torch: string; readonly device: string; readonly dtype: string; readonly node: string } {
+  const { torchVersion } = engineInfo();
+  return { torch: torchVersion, device: plan.device, dtype: options.compute.dtype, node: process.versions.node };
+}
+
+function packageVersion(): string {
+  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}

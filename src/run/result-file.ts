@@ -1,0 +1,73 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { CheckpointError } from "../errors.js";
+import type { LayerError, WindowDoneEvent } from "./events.js";
+import type { RunOptions } from "./options.js";
+import { resultFile } from "./output-folder.js";
+
+const activations = z.object({
+  bits: z.union([z.literal(4), z.literal(8)]),
+  granularity: z.enum(["token", "tensor"]),
+  /** Why no runtime executes it (`crossblock eval` does); null when some do. */
+  simulated: z.string().nullable(),
+  /** Clip factor (per token) or step (per tensor) of each Linear's input, by module name. */
+  values: z.record(z.string(), z.number().positive()),
+});
+
+/** How a result quantizes the inputs of its Linears. */
+export type ResultActivations = z.output<typeof activations>;
+
+/** What `crossblock.json` tells about a result: enough to judge it and to make it again. */
+export interface ResultRecord {
+  /** Version of crossblock. */
+  readonly version: string;
+  readonly created: string;
+  readonly scheme: string;
+  readonly symmetric: boolean;
+  readonly bitsPerWeight: number;
+  readonly recipe: string;
+  readonly preset: string;
+  readonly seed: number;
+  readonly options: RunOptions;
+  readonly engine: { readonly torch: string; readonly device: string; readonly dtype: string; readonly node: string };
+  readonly calibration: {
+    readonly documents: number;
+    readonly tokens: number;
+    readonly windows: number;
+    readonly context: number;
+    readonly hash: string;
+  } | null;
+  /** Null for A16. */
+  readonly activations: ResultActivations | null;
+  readonly windows: readonly Omit<WindowDoneEvent, "event">[];
+  readonly worstLayer: LayerError | null;
+  readonly warnings: readonly { readonly message: string; readonly where: string; readonly next: string }[];
+}
+
+/** Writes `crossblock.json` into a folder. */
+export async function writeResultRecord(folder: string, record: ResultRecord): Promise<void> {
+  await writeFile(join(folder, resultFile), `${JSON.stringify(record, null, 2)}\n`);
+}
+
+const readable = z.object({ scheme: z.string(), activations: activations.nullable() });
+
+/** What another command needs of `crossblock.json`. */
+export type ReadRecord = z.output<typeof readable>;
+
+/**
+ * Checks what `crossblock.json` of a result holds.
+ *
+ * @throws CheckpointError when it is not what crossblock writes.
+ */
+export function parseResultRecord(value: unknown, folder: string): ReadRecord {
+  const parsed = readable.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  throw new CheckpointError({
+    where: join(folder, resultFile),
+    what: "is not what crossblock wrote",
+    why: `${issue?.path.join(".") ?? ""}: ${issue?.message ?? "invalid"}`,
+    next: "restore it, or quantize the model again",
+  });
+}
