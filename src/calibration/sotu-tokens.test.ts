@@ -1,0 +1,23 @@
+import { existsSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { Tokenizer } from "../checkpoint/tokenizer.js";
+import { readDocuments } from "./documents.js";
+import { tokenizeDocuments } from "./token-stream.js";
+
+const model = ["models/sotu-llama-7m", "../shared/models/sotu-llama-7m"].find(existsSync) ?? "";
+const data = [".cache/sotu", "../shared/data/sotu"].find((folder) => existsSync(`${folder}/test.jsonl`)) ?? "";
+
+describe("the text of the bundled model", () => {
+  // The train split has 2,273,079 tokens of 294 documents; it takes a quarter of a minute, so it is not counted here.
+  it.skipIf(model === "" || data === "")("has as many tokens as its model card says (skipped without it)", async () => {
+    const tokenizer = await Tokenizer.open(model);
+    for (const [split, documents, tokens] of [
+      ["validation", 41, 266_617],
+      ["test", 37, 324_275],
+    ] as const) {
+      const stream = await tokenizeDocuments(readDocuments([`${data}/${split}.jsonl`], tokenizer), tokenizer);
+      expect([stream.documents, stream.ids.length]).toEqual([documents, tokens]);
+      expect(stream.ids.filter((id) => id === tokenizer.startToken).length).toBe(documents);
+    }
+  });
+});
