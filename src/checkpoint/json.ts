@@ -45,8 +45,9 @@ export function quote(name: string): string {
   return JSON.stringify(name.length > 120 ? `${name.slice(0, 120)}...` : name);
 }
 
-function clip(text: string): string {
-  const line = text.replaceAll(/\s+/g, " ");
+/** One line of at most 160 characters of a message that may quote a file; control characters are escaped. */
+export function clip(text: string): string {
+  const line = text.slice(0, 200).replaceAll(/[\s\p{Cc}]+/gu, (space) => (space.trim() === "" ? " " : quote(space)));
   return line.length > 160 ? `${line.slice(0, 160)}...` : line;
 }
 

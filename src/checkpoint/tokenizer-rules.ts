@@ -81,10 +81,13 @@ function rewritePunctuation(pre: PreTokenizer): PreTokenizer {
 
 function rewriteSplit(pre: PreTokenizer, normalizer: JsonValue): PreTokenizer {
   const { behavior, invert, pattern } = pre;
+  if (!isJsonObject(pattern) || typeof (pattern["Regex"] ?? pattern["String"]) !== "string") {
+    throw new TypeError("Split without a pattern");
+  }
   if (behavior === "Removed") return pre;
-  if (behavior === "Isolated") return isolate(pattern ?? null);
+  if (behavior === "Isolated") return isolate(pattern);
   // Gemma: splits at spaces that its normalizer has already replaced, so there are none.
-  if (isJsonObject(pattern) && pattern["String"] === " " && invert !== true && replacesSpaces(normalizer)) {
+  if (pattern["String"] === " " && invert !== true && replacesSpaces(normalizer)) {
     return isolate(pattern);
   }
   throw new UnsupportedPreTokenizer(`Split with behavior ${String(behavior)}`);

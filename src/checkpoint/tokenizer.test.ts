@@ -50,7 +50,7 @@ describe("Tokenizer", () => {
   });
 
   it.each(["llama2", "mistral", "gemma"])("cuts long texts only where it changes nothing: %s", async (name) => {
-    const { tokenizer, texts, ids } = golden(name);
+    const { tokenizer, texts } = golden(name);
     // A rule that joins "s" and the next word's mark: then nothing may be cut.
     const { vocab, merges } = tokenizer.model;
     const model = { ...tokenizer.model, vocab: { ...vocab, "s▁": 2000 }, merges: [["s", "▁"], ...merges] };

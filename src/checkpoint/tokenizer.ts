@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { Tokenizer as Implementation } from "@huggingface/tokenizers";
 import { CheckpointError } from "../errors.js";
-import { isJsonObject, type JsonObject, type JsonValue, parseJsonObject, quote } from "./json.js";
+import { clip, isJsonObject, type JsonObject, type JsonValue, parseJsonObject, quote } from "./json.js";
 import { ModelFolder } from "./model-folder.js";
 import { tokenizerForJavaScript, UnsupportedPreTokenizer } from "./tokenizer-rules.js";
 
@@ -36,9 +36,11 @@ export class Tokenizer {
   /** Ids of the special tokens by their text. */
   readonly specialTokens: ReadonlyMap<string, number>;
   readonly #implementation: Implementation;
+  readonly #where: string;
 
   private constructor(implementation: Implementation, files: TokenizerFiles) {
     this.#implementation = implementation;
+    this.#where = files.where;
     this.hash = files.hash;
     this.vocabSize = Math.max(files.largestId, (implementation.model?.vocab.length ?? 0) - 1) + 1;
     const special = new Map<string, number>();
@@ -54,20 +56,10 @@ export class Tokenizer {
   static async open(folder: string): Promise<Tokenizer> {
     const source = ModelFolder.open(folder);
     const files = readTokenizerFiles(source);
-    const where = join(folder, "tokenizer.json");
     try {
       return new Tokenizer(new Implementation(tokenizerForJavaScript(files.tokenizer), files.config), files);
     } catch (cause) {
-      const unsupported = cause instanceof UnsupportedPreTokenizer;
-      throw new CheckpointError({
-        what: unsupported ? "a tokenizer whose ids can't be reproduced exactly here" : "not a usable tokenizer",
-        where,
-        why: cause instanceof Error ? cause.message : String(cause),
-        next: unsupported
-          ? "use a model with another tokenizer, or report this one"
-          : "restore tokenizer.json from the model's source",
-        cause,
-      });
+      throw unusable(files.where, cause);
     }
   }
 
@@ -78,7 +70,9 @@ export class Tokenizer {
   encode(text: string): Int32Array {
     if (text === "") return new Int32Array(0);
     // An id is undefined where a character has no token and there is no unknown token: it is dropped, as in Rust.
-    const ids = this.#implementation.encode(text, { add_special_tokens: false }).ids as readonly (number | undefined)[];
+    const ids: readonly (number | undefined)[] = this.#run(
+      () => this.#implementation.encode(text, { add_special_tokens: false }).ids,
+    );
     return Int32Array.from(ids.filter((id) => id !== undefined));
   }
 
@@ -86,16 +80,27 @@ export class Tokenizer {
   decode(ids: ArrayLike<number>, options: { readonly skipSpecialTokens?: boolean } = {}): string {
     const known = Array.from(ids).filter((id) => this.#implementation.id_to_token(id) !== undefined);
     if (known.length === 0) return "";
-    return this.#implementation.decode(known, {
-      skip_special_tokens: options.skipSpecialTokens ?? false,
-      // The default of the Python library since version 5; the JavaScript one would alter " ." and " n't".
-      clean_up_tokenization_spaces: false,
-    });
+    return this.#run(() =>
+      this.#implementation.decode(known, {
+        skip_special_tokens: options.skipSpecialTokens ?? false,
+        // The default of the Python library since version 5; the JavaScript one would alter " ." and " n't".
+        clean_up_tokenization_spaces: false,
+      }),
+    );
   }
 
   /** The token of an id as the vocabulary spells it (byte-level tokens look like "Ġthe"), or null. */
   tokenText(id: number): string | null {
     return this.#implementation.id_to_token(id) ?? null;
+  }
+
+  /** Parts of `tokenizer.json` are only looked at when they are used, and can turn out malformed then. */
+  #run<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (cause) {
+      throw unusable(this.#where, cause);
+    }
   }
 
   /** Ids of the token of a role: by its text in tokenizer_config.json, or by the id in the model's configurations. */
@@ -116,6 +121,19 @@ export class Tokenizer {
     }
     return ids[0] ?? (id === undefined ? [] : [id]);
   }
+}
+
+function unusable(where: string, cause: unknown): CheckpointError {
+  const unsupported = cause instanceof UnsupportedPreTokenizer;
+  return new CheckpointError({
+    what: unsupported ? "a tokenizer whose ids can't be reproduced exactly here" : "not a usable tokenizer",
+    where,
+    why: clip(cause instanceof Error ? cause.message : String(cause)),
+    next: unsupported
+      ? "use a model with another tokenizer, or report this one"
+      : "restore tokenizer.json from the model's source",
+    cause,
+  });
 }
 
 /**
@@ -144,6 +162,8 @@ interface TokenizerFiles {
   readonly hash: string;
   readonly chatTemplate: string | null;
   readonly largestId: number;
+  /** Path of tokenizer.json, for messages. */
+  readonly where: string;
 }
 
 function readTokenizerFiles(folder: ModelFolder): TokenizerFiles {
@@ -161,7 +181,8 @@ function readTokenizerFiles(folder: ModelFolder): TokenizerFiles {
     const content = folder.readText(name, maxConfigLength);
     return content === null ? null : parseJsonObject(content, join(folder.path, name));
   };
-  const tokenizer = parseJsonObject(text, join(folder.path, "tokenizer.json"));
+  const where = join(folder.path, "tokenizer.json");
+  const tokenizer = parseJsonObject(text, where);
   const config = optional("tokenizer_config.json") ?? {};
   return {
     tokenizer: {
@@ -176,7 +197,8 @@ function readTokenizerFiles(folder: ModelFolder): TokenizerFiles {
     modelConfigs: [optional("generation_config.json"), optional("config.json")].filter((file) => file !== null),
     hash: createHash("sha256").update(text).digest("hex"),
     chatTemplate: folder.readText("chat_template.jinja", maxConfigLength) ?? chatTemplateOf(config["chat_template"]),
-    largestId: checkIds(tokenizer, join(folder.path, "tokenizer.json")),
+    largestId: checkIds(tokenizer, where),
+    where,
   };
 }
 
