@@ -1,4 +1,4 @@
-import { noGrad, scope, type Tensor } from "../tensor/index.js";
+import { type Device, noGrad, scope, type Tensor } from "../tensor/index.js";
 import type { DecoderSpec } from "./decoder-spec.js";
 import { forwardBlock, type LinearApply } from "./forward-block.js";
 import { KeyValueCache } from "./key-value-cache.js";
@@ -47,6 +47,11 @@ export class Decoder {
     const { device, dtype } = outer.embedding;
     const rotary = RotaryTable.create(spec.positions, spec.attention.headDim, spec.maxPositions, device, dtype);
     return new Decoder(spec, outer, blocks, rotary, linear);
+  }
+
+  /** Where it computes. */
+  get device(): Device {
+    return this.outer.embedding.device;
   }
 
   /** Hidden states after the last block, before the final norm. */
