@@ -5,48 +5,77 @@ export interface AttentionInputs {
   readonly q: Tensor;
   readonly k: Tensor;
   readonly v: Tensor;
+  /** Tokens that a token sees, itself included; null for all before it. */
   readonly slidingWindow: number | null;
 }
 
+/** Whether libtorch's flash and memory-efficient kernels are there: since 2.0. */
+const fused = "aten::scaled_dot_product_attention";
+
 /**
  * Causal softmax attention, `[batch, heads, time, headDim]`. The last query sees the last key; heads
- * that share keys and values lie side by side.
+ * that share keys and values lie side by side. Differentiable.
  */
 export function causalAttention(inputs: AttentionInputs): Tensor {
   const { q, k, slidingWindow } = inputs;
   const [time, seen] = [q.size(2), k.size(2)];
   const masked = slidingWindow !== null && seen > slidingWindow;
-  if (!masked && (time === seen || time === 1) && hasOperator("aten::scaled_dot_product_attention")) {
-    return fusedAttention(inputs, time === seen && time > 1);
-  }
-  return composedAttention(inputs, time, seen);
+  if (!masked && (time === seen || time === 1) && hasOperator(fused)) return fusedAttention(inputs, time > 1);
+  return composedAttention(inputs);
 }
 
-// libtorch's flash and memory-efficient kernels, since 2.0.
 function fusedAttention({ q, k, v }: AttentionInputs, causal: boolean): Tensor {
   const group = q.size(1) / k.size(1);
   const repeat = (x: Tensor): Tensor => (group === 1 ? x : x.repeatInterleave(group, 1));
-  return callTensor("aten::scaled_dot_product_attention", [q, repeat(k), repeat(v), null, 0, causal]);
+  return callTensor(fused, [q, repeat(k), repeat(v), null, 0, causal]);
 }
 
-// Heads of one group are folded into the rows of one product, so keys and values are never copied.
-function composedAttention({ q, k, v, slidingWindow }: AttentionInputs, time: number, seen: number): Tensor {
-  const [batch, heads, , headDim] = q.shape as readonly [number, number, number, number];
-  const kvHeads = k.size(1);
+/**
+ * Queries that are computed together by `composedAttention`. Scores of keys that no query of a piece sees are never
+ * computed, and those of a piece stay in the cache: on 2 cores a forward pass over 512 tokens takes a quarter of the
+ * time that one product over all queries takes, one with its backward pass a third (64 to 256 are alike).
+ */
+const piece = 128;
+
+/**
+ * Attention out of elementary operators. The heads of one group are folded into the rows of one product, so keys and
+ * values are never copied per head.
+ */
+export function composedAttention({ q, k, v, slidingWindow }: AttentionInputs): Tensor {
+  const [batch, heads, time, headDim] = q.shape as readonly [number, number, number, number];
+  const [kvHeads, seen] = [k.size(1), k.size(2)];
   const group = heads / kvHeads;
-  const folded = q.mul(1 / Math.sqrt(headDim)).reshape([batch, kvHeads, group * time, headDim]);
-  const scores = folded.matmul(k.transpose(2, 3)).reshape([batch, kvHeads, group, time, seen]);
-  const mask = time === 1 && slidingWindow === null ? null : causalMask(time, seen, slidingWindow, q);
-  const weights = (mask === null ? scores : scores.add(mask)).softmax(-1);
-  return weights
-    .reshape([batch, kvHeads, group * time, seen])
-    .matmul(v)
-    .reshape([batch, heads, time, headDim]);
+  const scaled = q.mul(1 / Math.sqrt(headDim)).reshape([batch, kvHeads, group, time, headDim]);
+  const keys = k.transpose(2, 3);
+  const pieces: Tensor[] = [];
+  for (let first = 0; first < time; first += piece) {
+    const rows = Math.min(piece, time - first);
+    // Key that the first query of the piece sees last, and the range that any of them sees.
+    const own = seen - time + first;
+    const begin = slidingWindow === null ? 0 : Math.max(0, own - slidingWindow + 1);
+    const length = own + rows - begin;
+    const scores = scaled
+      .narrow(3, first, rows)
+      .reshape([batch, kvHeads, group * rows, headDim])
+      .matmul(keys.narrow(3, begin, length))
+      .reshape([batch, kvHeads, group, rows, length]);
+    // A single query sees its whole range.
+    const visible = rows === 1 ? scores : scores.add(blockedKeys(rows, length, own - begin, slidingWindow, q));
+    pieces.push(
+      visible
+        .softmax(-1)
+        .reshape([batch, kvHeads, group * rows, length])
+        .matmul(v.narrow(2, begin, length))
+        .reshape([batch, kvHeads, group, rows, headDim]),
+    );
+  }
+  const [whole] = pieces;
+  return (whole !== undefined && pieces.length === 1 ? whole : Tensor.cat(pieces, 3)).reshape(q.shape);
 }
 
-// 0 where a query may look, -infinity elsewhere, [time, seen].
-function causalMask(time: number, seen: number, slidingWindow: number | null, like: Tensor): Tensor {
-  const blocked = Tensor.full([time, seen], Number.NEGATIVE_INFINITY, { dtype: like.dtype, device: like.device });
-  const future = blocked.triu(1 + seen - time);
-  return slidingWindow === null ? future : future.add(blocked.tril(seen - time - slidingWindow));
+// 0 where a query may look, -infinity elsewhere, [rows, length]; query i has the key own + i.
+function blockedKeys(rows: number, length: number, own: number, slidingWindow: number | null, like: Tensor): Tensor {
+  const blocked = Tensor.full([rows, length], Number.NEGATIVE_INFINITY, { dtype: like.dtype, device: like.device });
+  const future = blocked.triu(own + 1);
+  return slidingWindow === null ? future : future.add(blocked.tril(own - slidingWindow));
 }

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { Checkpoint, SafetensorsDType } from "../checkpoint/checkpoint.js";
 import { CheckpointError } from "../errors.js";
 import { type Device, type DType, keep, noGrad, scope, Tensor } from "../tensor/index.js";
@@ -15,15 +16,17 @@ const dtypes: Partial<Record<SafetensorsDType, DType>> = {
 };
 
 /**
- * Reads one tensor of a checkpoint onto the device.
+ * Reads one tensor of a checkpoint onto the device. The caller owns it; no scope frees it.
  *
- * @throws CheckpointError when it is missing, has another shape or dtype, or holds NaN or Inf.
+ * @throws CheckpointError naming the tensor when it is missing, has another shape or dtype, or holds NaN or Inf
  */
 export function loadTensor(checkpoint: Checkpoint, name: string, shape: readonly number[], to: Placement): Tensor {
   const info = checkpoint.tensors.get(name);
-  const refuse = (what: string, next: string): CheckpointError => new CheckpointError({ where: name, what, next });
+  const where = info === undefined ? checkpoint.folder : join(checkpoint.folder, info.file);
+  const refuse = (what: string, next: string): CheckpointError =>
+    new CheckpointError({ where: `${where}, tensor "${name}"`, what, next });
   if (info === undefined) {
-    throw refuse(`is not in the checkpoint ${checkpoint.folder}`, "download the model again, or check its config.json");
+    throw refuse("is not in the checkpoint", "download the model again, or check that config.json belongs to it");
   }
   if (info.shape.length !== shape.length || info.shape.some((size, i) => size !== shape[i])) {
     throw refuse(
@@ -39,13 +42,14 @@ export function loadTensor(checkpoint: Checkpoint, name: string, shape: readonly
     noGrad(() =>
       scope(() => {
         const source = Tensor.fromBytes(checkpoint.readSync(name), shape, dtype);
-        // The sum of finite values may overflow, but not in fp32 of their magnitudes' maximum.
-        const largest = source.to("float32").abs().amax().item();
-        if (!Number.isFinite(largest)) {
-          throw refuse("holds NaN or infinite values", "repair or download the checkpoint again");
-        }
+        if (!isFinite(source)) throw refuse("holds NaN or infinite values", "download the file again");
         return source.to(to.device).to(to.dtype).contiguous();
       }),
     ),
   );
+}
+
+// NaN passes through both extremes, and neither makes a copy of the tensor.
+function isFinite(tensor: Tensor): boolean {
+  return Number.isFinite(tensor.amax().item()) && Number.isFinite(tensor.amin().item());
 }
