@@ -115,11 +115,11 @@ describe("readDocuments", () => {
     const path = write("keys.jsonl", '{"text":"fine"}\n{"content":"x","label":3}\n');
     expect(await failure([path])).toMatchObject({
       where: `${path}:2`,
-      why: 'the line has the keys "content", "label"',
+      why: 'the record has the keys "content", "label"',
       next: expect.stringContaining('{"text": "..."}'),
     });
     for (const line of ['{"text":7}', '{"messages":[]}', '{"messages":[{"content":"x"}]}', "{}"]) {
-      expect((await failure([write("wrong.jsonl", line)])).why).toContain("the line has");
+      expect((await failure([write("wrong.jsonl", line)])).why).toContain("the record has");
     }
   });
 
@@ -145,7 +145,7 @@ describe("readDocuments", () => {
       expect(await failure([path])).toMatchObject({ where: path, what: "there is no text in this file" });
     }
     mkdirSync(join(folder, "bare"));
-    expect((await failure([join(folder, "bare")])).what).toContain("no .txt or .jsonl");
+    expect((await failure([join(folder, "bare")])).what).toContain("no .txt, .jsonl or .parquet");
     expect((await failure([])).what).toBe("no text was given");
   });
 

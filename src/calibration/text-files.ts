@@ -3,7 +3,7 @@ import { extname, join } from "node:path";
 import { CalibrationError } from "../errors.js";
 
 /** The kinds of file that hold documents, by extension. */
-export const textFileKinds = [".txt", ".jsonl"] as const;
+export const textFileKinds = [".txt", ".jsonl", ".parquet"] as const;
 export type TextFileKind = (typeof textFileKinds)[number];
 
 export interface TextFile {
@@ -34,7 +34,7 @@ export function unreadable(path: string, cause: unknown): CalibrationError {
   return new CalibrationError({ what, where: path, ...(why !== undefined && { why }), next, cause });
 }
 
-const kindNames = textFileKinds.join(" or ");
+const kindNames = textFileKinds.join(", ").replace(/, (?=[^,]*$)/, " or ");
 
 const reasons: Readonly<Record<string, readonly [what: string, next: string]>> = {
   ENOENT: ["there is no such file or folder", "check the path"],
