@@ -15,9 +15,18 @@ describe("the text of the bundled model", () => {
       ["validation", 41, 266_617],
       ["test", 37, 324_275],
     ] as const) {
-      const stream = await tokenizeDocuments(readDocuments([`${data}/${split}.jsonl`], tokenizer), tokenizer);
+      const stream = await tokenizeDocuments(readDocuments([`${data}/${split}.jsonl`], tokenizer), tokenizer, {
+        folder: null,
+      });
       expect([stream.documents, stream.ids.length]).toEqual([documents, tokens]);
       expect(stream.ids.filter((id) => id === tokenizer.startToken).length).toBe(documents);
     }
+  });
+
+  it.skipIf(model === "" || data === "")("is not encoded once the run is stopped (skipped without it)", async () => {
+    const tokenizer = await Tokenizer.open(model);
+    const documents = readDocuments([`${data}/test.jsonl`], tokenizer);
+    const stopped = tokenizeDocuments(documents, tokenizer, { signal: AbortSignal.abort(new Error("stop")) });
+    await expect(stopped).rejects.toThrow("stop");
   });
 });

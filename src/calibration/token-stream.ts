@@ -1,13 +1,7 @@
+import { encodeDocuments, type TokenCacheOptions } from "../checkpoint/token-cache.js";
+import type { Tokenizer } from "../checkpoint/tokenizer.js";
 import { CalibrationError } from "../errors.js";
-import type { Document } from "./documents.js";
-
-/** What calibration needs of a tokenizer. */
-export interface DocumentEncoder {
-  /** Token ids of the text alone, without the tokens that a tokenizer adds around a text. */
-  encode(text: string): Int32Array | Promise<Int32Array>;
-  /** The token that begins a document; null where the model has none. */
-  readonly startToken: number | null;
-}
+import type { Document } from "./document.js";
 
 /** The tokens of many documents, one after the other. */
 export interface TokenStream {
@@ -16,37 +10,42 @@ export interface TokenStream {
 }
 
 /**
- * Encodes documents and concatenates them. Every document begins with the start token, where the model has one; a chat
- * template may have written it already, and then it stays the only one.
+ * Encodes documents and concatenates them, each with the model's start token in front; see {@link concatenateTokens}.
+ * The same documents are encoded once: then they come from the token cache.
  *
- * @throws CalibrationError when there is no document; the signal's reason when it is aborted between two documents.
+ * @throws CalibrationError when there is no document, and what reading the documents throws; the signal's reason when
+ *   it is aborted.
  */
 export async function tokenizeDocuments(
   documents: AsyncIterable<Document> | Iterable<Document>,
-  tokenizer: DocumentEncoder,
-  signal?: AbortSignal,
+  tokenizer: Tokenizer,
+  options: TokenCacheOptions = {},
 ): Promise<TokenStream> {
-  const parts: Int32Array[] = [];
-  let count = 0;
-  let length = 0;
+  const texts: string[] = [];
   for await (const { text } of documents) {
-    signal?.throwIfAborted();
-    const ids = await tokenizer.encode(text);
-    const { startToken } = tokenizer;
-    if (startToken !== null && ids[0] !== startToken) {
-      parts.push(Int32Array.of(startToken));
-      length += 1;
-    }
-    parts.push(ids);
-    length += ids.length;
-    count += 1;
+    options.signal?.throwIfAborted();
+    texts.push(text);
   }
-  if (count === 0) throw new CalibrationError({ what: "there is no text", next: "give files that hold text" });
-  const stream = new Int32Array(length);
+  return concatenateTokens(await encodeDocuments(tokenizer, texts, options), tokenizer.startToken);
+}
+
+/**
+ * Concatenates encoded documents. Every document begins with the start token, where the model has one; a chat template
+ * may have written it already, and then it stays the only one.
+ *
+ * @throws CalibrationError when there is no document.
+ */
+export function concatenateTokens(documents: readonly Int32Array[], startToken: number | null): TokenStream {
+  if (documents.length === 0) {
+    throw new CalibrationError({ what: "there is no text", next: "give files that hold text" });
+  }
+  const lacksStart = (ids: Int32Array): boolean => startToken !== null && ids[0] !== startToken;
+  const ids = new Int32Array(documents.reduce((sum, part) => sum + part.length + (lacksStart(part) ? 1 : 0), 0));
   let at = 0;
-  for (const part of parts) {
-    stream.set(part, at);
+  for (const part of documents) {
+    if (startToken !== null && lacksStart(part)) ids[at++] = startToken;
+    ids.set(part, at);
     at += part.length;
   }
-  return { ids: stream, documents: count };
+  return { ids, documents: documents.length };
 }
