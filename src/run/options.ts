@@ -40,7 +40,7 @@ export const runOptionsSchema = z.strictObject({
   asym: z.boolean().default(false).describe("a zero point per group, instead of the symmetric full-range grid"),
   recipe: z.enum(recipeNames).default("cbq").describe("algorithm"),
   preset: z.enum(presetNames).default("default").describe("named set of values: what measures best, or the paper's"),
-  calibration: z.array(path).default([]).describe("text files or folders: .txt (a document each), .jsonl"),
+  calibration: z.array(path).default([]).describe("text files or folders: .txt (a document each), .jsonl, .parquet"),
   samples: z.int().min(1).default(128).describe("calibration windows"),
   context: z.int().min(2).default(2048).describe("tokens per window"),
   seed: seed.default(0).describe("seed of everything random"),
@@ -178,7 +178,7 @@ function checkTogether(options: RunOptions): void {
     throw new OptionError({
       where: 'option "calibration"',
       what: `recipe ${options.recipe} needs text to calibrate on`,
-      next: "give --calibration PATH (.txt, .jsonl or a folder of them), or use --recipe rtn",
+      next: "give --calibration PATH (.txt, .jsonl, .parquet or a folder of them), or use --recipe rtn",
     });
   }
 }

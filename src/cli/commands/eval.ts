@@ -17,7 +17,7 @@ export function evalCommand(): Command {
   return new Command("eval")
     .description("perplexity of a model folder or a result on a text")
     .argument("<model>", "model folder, or a result of crossblock")
-    .requiredOption("--text <paths...>", "text files or folders: .txt (a document each), .jsonl")
+    .requiredOption("--text <paths...>", "text files or folders: .txt (a document each), .jsonl, .parquet")
     .option("--context <n>", "tokens per window", wholeNumber("--context", 2), 2048)
     .option("--device <device>", "cpu, cuda:0, or auto for the first GPU that libtorch sees, else the CPU", "auto")
     .option("--json", "one JSON object a line on standard output")
