@@ -117,16 +117,17 @@ function mutate(bytes: Uint8Array, mutations: readonly Mutation[]): Uint8Array {
 }
 
 async function onlyTypedErrors(work: () => Promise<void>): Promise<void> {
-  const started = performance.now();
+  // Processor time: other processes of the machine don't count.
+  const started = process.cpuUsage();
   try {
     await work();
   } catch (error) {
     if (!(error instanceof InputError)) throw error;
     expect(error.next.length).toBeGreaterThan(10);
     expect(error.message.length).toBeLessThan(2000);
-    expect(error.message).not.toMatch(/[\u0000-\u0008\u001b]/);
+    expect(error.message).not.toMatch(/\p{Cc}/u);
   }
-  expect(performance.now() - started).toBeLessThan(1000);
+  expect(process.cpuUsage(started).user).toBeLessThan(1_000_000);
 }
 
 /** Opens the folder's weights and reads everything; nothing may come from outside and nothing be larger than the files. */

@@ -110,7 +110,11 @@ describe("writeSafetensors", () => {
     using folder = temporaryFolder();
     await writeSafetensors(folder.path, [tensor("old", "U8", [8])]);
     const controller = new AbortController();
-    const stopping = { ...tensor("b", "U8", [8]), bytes: () => (controller.abort(), new Uint8Array(8)) };
+    const abort = (): Uint8Array => {
+      controller.abort();
+      return new Uint8Array(8);
+    };
+    const stopping = { ...tensor("b", "U8", [8]), bytes: abort };
     const { signal } = controller;
     await expect(writeSafetensors(folder.path, [tensor("a", "U8", [8]), stopping], { signal })).rejects.toThrow(
       /abort/i,
