@@ -9,29 +9,22 @@ import { type LoadedModel, openModel } from "./open-model.js";
 import { quantizeJob } from "./quantize-job.js";
 import type { EngineHandlers } from "./serve-requests.js";
 
-const models = new Map<number, LoadedModel>();
-let nextModel = 1;
+let loaded: LoadedModel | null = null;
 
-/** What the engine's worker does for each method; models that it opened live until they are closed. */
+/** What the engine's worker does for each method. */
 export const engineHandlers: EngineHandlers = {
   quantize: quantizeJob,
 
   open: async ({ folder, device, dtype }, context) => {
-    const model = await openModel(folder, { device: resolveDevice(device), dtype }, context);
-    const id = nextModel++;
-    models.set(id, model);
-    const { vocabSize, maxPositions } = model.decoder.spec;
-    return { id, device: model.device, vocabSize, contextLength: maxPositions };
+    loaded?.[Symbol.dispose]();
+    loaded = null;
+    loaded = await openModel(folder, { device: resolveDevice(device), dtype }, context);
+    const { vocabSize, maxPositions } = loaded.decoder.spec;
+    return { device: loaded.device, vocabSize, contextLength: maxPositions };
   },
 
-  close: async ({ model }) => {
-    opened(model)[Symbol.dispose]();
-    models.delete(model);
-    return null;
-  },
-
-  logits: async ({ model, ids, batch, time }) => {
-    const { decoder, device } = opened(model);
+  logits: async ({ ids, batch, time }) => {
+    const { decoder, device } = opened();
     return noGrad(() =>
       scope(() => {
         const logits = decoder.logits(tokenIds(decoder.spec, ids, [batch, time], device));
@@ -41,17 +34,14 @@ export const engineHandlers: EngineHandlers = {
     );
   },
 
-  perplexity: async ({ model, text, context: length }, context) => evaluateJob(opened(model), text, length, context),
+  perplexity: async ({ text, context }, request) => evaluateJob(opened(), text, context, request),
 
-  generate: async (parameters, context) => generateJob(opened(parameters.model), parameters, context),
+  generate: async (parameters, request) => generateJob(opened(), parameters, request),
 
-  inspect: async ({ folder }, context) => inspectJob(folder, context),
+  inspect: async ({ folder }, request) => inspectJob(folder, request),
 };
 
-function opened(id: number): LoadedModel {
-  const model = models.get(id);
-  if (model === undefined) {
-    throw new InputError({ where: `model ${id}`, what: "is not loaded any more", next: "load it again" });
-  }
-  return model;
+function opened(): LoadedModel {
+  if (loaded === null) throw new InputError({ what: "no model is loaded", next: "load one with loadModel(folder)" });
+  return loaded;
 }

@@ -13,7 +13,6 @@ export interface LoadOptions {
 
 /** What the main thread knows of a model that the worker holds. */
 export interface OpenedModel {
-  readonly id: number;
   readonly device: string;
   readonly vocabSize: number;
   /** Longest sequence that the model was made for. */
@@ -39,7 +38,6 @@ export interface TextEvent {
 }
 
 export interface GenerateParameters {
-  readonly model: number;
   readonly prompt: string;
   readonly tokens: number;
   /** 0 takes the most likely token. */
@@ -47,7 +45,10 @@ export interface GenerateParameters {
   readonly seed: number;
 }
 
-/** What the main thread can ask the worker for: parameters, events on the way, result. */
+/**
+ * What the main thread can ask the worker for: parameters, events on the way, result. A worker holds at most one
+ * model, which `open` loads for `logits`, `perplexity` and `generate`.
+ */
 export interface EngineCalls {
   quantize: {
     parameters: { readonly options: RunOptions; readonly staging: string | null };
@@ -59,14 +60,13 @@ export interface EngineCalls {
     event: WorkEvent;
     result: OpenedModel;
   };
-  close: { parameters: { readonly model: number }; event: never; result: null };
   logits: {
-    parameters: { readonly model: number; readonly ids: Int32Array; readonly batch: number; readonly time: number };
+    parameters: { readonly ids: Int32Array; readonly batch: number; readonly time: number };
     event: never;
     result: Logits;
   };
   perplexity: {
-    parameters: { readonly model: number; readonly text: readonly string[]; readonly context: number };
+    parameters: { readonly text: readonly string[]; readonly context: number };
     event: WorkEvent;
     result: PerplexityEvent;
   };

@@ -10,14 +10,14 @@ export async function evaluateJob(
   model: LoadedModel,
   text: readonly string[],
   context: number,
-  { emit, poll, signal }: RequestContext<WorkEvent>,
+  request: RequestContext<WorkEvent>,
 ): Promise<PerplexityEvent> {
   const tokenizer = await openTokenizer(model.folder, model.decoder.spec);
-  const { ids } = await readTokens(text, tokenizer, signal);
+  const { ids } = await readTokens(text, tokenizer, request);
   const { value, tokens } = perplexity(model.decoder, evaluationWindows(ids, context), {
     onProgress: (done, total) => {
-      poll();
-      emit({ event: "progress", stage: "evaluating", done, total });
+      request.poll();
+      request.emit({ event: "progress", stage: "evaluating", done, total });
     },
   });
   return { event: "perplexity", value, tokens, context };

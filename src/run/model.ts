@@ -7,7 +7,7 @@ export type { LoadOptions, Logits } from "./engine-protocol.js";
 
 /** Text to evaluate on, and how. */
 export interface EvaluateOptions {
-  /** Files or folders: `.txt` (a document each), `.jsonl` (field `text` or `messages`). */
+  /** Files or folders: `.txt` (a document each), `.jsonl` and `.parquet` (field `text` or `messages`). */
   readonly text: string | readonly string[];
   /** Tokens per window. Defaults to 2048. */
   readonly context?: number;
@@ -72,7 +72,7 @@ export class Model implements AsyncDisposable {
         next: "give sequences of one length; call once per length",
       });
     }
-    const parameters = { model: this.#opened.id, ids: Int32Array.from(ids.flat()), batch, time };
+    const parameters = { ids: Int32Array.from(ids.flat()), batch, time };
     return this.#engine.call("logits", parameters, options);
   }
 
@@ -82,14 +82,14 @@ export class Model implements AsyncDisposable {
    */
   async perplexity(options: EvaluateOptions): Promise<PerplexityEvent> {
     const text = typeof options.text === "string" ? [options.text] : options.text;
-    const parameters = { model: this.#opened.id, text, context: options.context ?? 2048 };
+    const parameters = { text, context: options.context ?? 2048 };
     return this.#engine.call("perplexity", parameters, { signal: options.signal, onEvent: options.onEvent });
   }
 
   /** Continues a prompt; yields pieces of text as they appear. */
   async *generate(prompt: string, options: GenerateOptions = {}): AsyncGenerator<string, void> {
     const { tokens = 64, temperature = 0, seed = 0, signal } = options;
-    const parameters = { model: this.#opened.id, prompt, tokens, temperature, seed };
+    const parameters = { prompt, tokens, temperature, seed };
     const events = this.#engine.stream("generate", parameters, { signal });
     for await (const event of events as AsyncGenerator<TextEvent>) {
       yield event.text;

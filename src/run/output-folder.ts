@@ -1,4 +1,5 @@
-import { mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { EnvironmentError, InputError } from "../errors.js";
 
@@ -56,7 +57,9 @@ export class OutputFolder implements AsyncDisposable {
     try {
       await mkdir(parent, { recursive: true });
       await removeAbandoned(target);
-      return new OutputFolder(target, await mkdtemp(join(parent, `${stagingPrefix(target)}${process.pid}-`)));
+      const staging = join(parent, `${stagingPrefix(target)}${process.pid}-${randomUUID().slice(0, 8)}`);
+      await mkdir(staging);
+      return new OutputFolder(target, staging);
     } catch (error) {
       throw unwritable(parent, error);
     }

@@ -115,7 +115,7 @@ async function calibrate(
   options: RunOptions,
   spec: DecoderSpec,
   findings: Findings,
-  { emit, signal }: Context,
+  request: Context,
 ): Promise<CalibrationTokens> {
   if (options.context > spec.maxPositions) {
     throw new ModelError({
@@ -125,7 +125,7 @@ async function calibrate(
     });
   }
   const tokenizer = await openTokenizer(options.model, spec);
-  const stream = await readTokens(options.calibration, tokenizer, signal);
+  const stream = await readTokens(options.calibration, tokenizer, request);
   const { samples, context, seed } = options;
   const windows = sampleWindows(stream.ids, { samples, context, seed });
   findings.calibration = {
@@ -136,7 +136,7 @@ async function calibrate(
     context,
     hash: windowsFingerprint(windows, { tokenizer: tokenizer.hash, seed }),
   };
-  emit(findings.calibration);
+  request.emit(findings.calibration);
   return windows;
 }
 
