@@ -1,0 +1,31 @@
+import { FormatError } from "../errors.js";
+import type { QuantizedWeight } from "../quant/quantized-weight.js";
+import { roundToHalf } from "./half.js";
+
+/**
+ * Checks that a weight keeps the promises of its type before anything of it is written: array lengths, code range,
+ * zero points, scales that fp16 holds exactly.
+ *
+ * @throws FormatError naming the layer
+ */
+export function assertSound(weight: QuantizedWeight, name: string): void {
+  const { bits, rows, columns, groupSize, codes, scales, zeroPoints, symmetric } = weight;
+  const groups = rows * (columns / groupSize);
+  const limit = 2 ** bits;
+  const fail = (what: string): never => {
+    throw new FormatError({ what, where: name, next: "quantize this layer again: its codes are damaged" });
+  };
+  if (codes.length !== rows * columns) fail(`${codes.length} codes for ${rows} x ${columns} weights`);
+  if (scales.length !== groups || zeroPoints.length !== groups) {
+    fail(`${scales.length} scales and ${zeroPoints.length} zero points for ${groups} groups`);
+  }
+  for (const code of codes) if (code >= limit) fail(`code ${code} does not fit ${bits} bits`);
+  for (let group = 0; group < groups; group++) {
+    const scale = scales[group] ?? Number.NaN;
+    const zeroPoint = zeroPoints[group] ?? limit;
+    if (!Number.isFinite(scale) || roundToHalf(scale) !== scale) fail(`scale ${scale} is not an fp16 number`);
+    if (symmetric ? zeroPoint !== limit / 2 : zeroPoint >= limit) {
+      fail(`zero point ${zeroPoint} in a ${symmetric ? "symmetric" : "asymmetric"} ${bits}-bit weight`);
+    }
+  }
+}

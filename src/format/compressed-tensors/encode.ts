@@ -1,0 +1,50 @@
+import type { QuantizedWeight } from "../../quant/quantized-weight.js";
+import { toHalfBytes } from "../float-bytes.js";
+import { packBits, wordsFor } from "../pack-bits.js";
+import { PACKED, PLAIN_WEIGHT, SCALE, SHAPE, type StorageFormat, type WeightPart, ZERO_POINT } from "./layout.js";
+
+/**
+ * The bytes of one stored tensor of `weight`, little-endian, as `partsOf` describes it.
+ * `weight` must be sound (`assertSound`).
+ */
+export function encodePart(weight: QuantizedWeight, storage: StorageFormat, part: WeightPart): Uint8Array {
+  switch (part) {
+    case PACKED:
+      return packRows(weight);
+    case PLAIN_WEIGHT:
+      return signed(weight.codes, weight.bits);
+    case SCALE:
+      return toHalfBytes(weight.scales);
+    case ZERO_POINT:
+      return storage === "int-quantized" ? signed(weight.zeroPoints, weight.bits) : packZeroPoints(weight);
+    case SHAPE:
+      return new Uint8Array(BigInt64Array.of(BigInt(weight.rows), BigInt(weight.columns)).buffer);
+  }
+}
+
+function packRows({ codes, rows, columns, bits }: QuantizedWeight): Uint8Array {
+  const width = wordsFor(columns, bits);
+  const words = new Int32Array(rows * width);
+  for (let row = 0; row < rows; row++) {
+    packBits(codes, { start: row * columns, stride: 1 }, columns, bits, words, { start: row * width, stride: 1 });
+  }
+  return new Uint8Array(words.buffer);
+}
+
+/** Zero points are packed along the rows, one stream per group. */
+function packZeroPoints({ zeroPoints, rows, columns, groupSize, bits }: QuantizedWeight): Uint8Array {
+  const groups = columns / groupSize;
+  const words = new Int32Array(wordsFor(rows, bits) * groups);
+  for (let group = 0; group < groups; group++) {
+    const lane = { start: group, stride: groups };
+    packBits(zeroPoints, lane, rows, bits, words, lane);
+  }
+  return new Uint8Array(words.buffer);
+}
+
+function signed(codes: Uint8Array, bits: number): Uint8Array {
+  const offset = 2 ** (bits - 1);
+  const out = new Int8Array(codes.length);
+  for (let i = 0; i < codes.length; i++) out[i] = (codes[i] ?? 0) - offset;
+  return new Uint8Array(out.buffer);
+}

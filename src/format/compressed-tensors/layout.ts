@@ -1,0 +1,87 @@
+import type { SafetensorsDType } from "../../checkpoint/dtype.js";
+import type { ActivationQuantization, QuantizedLayout } from "../export-source.js";
+import { wordsFor } from "../pack-bits.js";
+
+/**
+ * compressed-tensors (Apache-2.0, vLLM project), as its version 0.20 reads it. A quantized Linear `<name>` of shape
+ * `[out, in]` keeps its `<name>.bias`; its `<name>.weight` is replaced:
+ *
+ * `pack-quantized`
+ * | `<name>.weight_packed` | I32 `[out, ceil(in * bits / 32)]` | codes, each row a dense stream, lowest bit first |
+ * | `<name>.weight_scale` | F16 `[out, groups]` | `[out, 1]` for one group per row |
+ * | `<name>.weight_zero_point` | I32 `[ceil(out * bits / 32), groups]` | asymmetric only; each column a stream of its own |
+ * | `<name>.weight_shape` | I64 `[2]` | out, in |
+ *
+ * `int-quantized`
+ * | `<name>.weight` | I8 `[out, in]` | |
+ * | `<name>.weight_scale` | F16 `[out, groups]` | |
+ * | `<name>.weight_zero_point` | I8 `[out, groups]` | asymmetric only |
+ *
+ * Both: `<name>.input_scale` F32 `[1]` when activations have a static scale.
+ *
+ * The codes are signed, `-2^(bits-1)` to `2^(bits-1) - 1`; packing adds `2^(bits-1)`, so that a packed field is the
+ * unsigned code of `QuantizedWeight`, as is a packed zero point. The value is `(code - zero point) * scale`.
+ *
+ * Scales are F16 whatever the model's dtype, because ours are fp16 numbers and bf16 would round them. Readers convert
+ * scales to the dtype that they compute in, so one that computes in bf16 rounds them (and the products) there.
+ *
+ * Up to May 2026 the library padded each word for widths that don't divide 32, so that its older versions misread
+ * 3, 5, 6 and 7 bits; 2, 4 and 8 bits are the same in all versions.
+ */
+export const QUANT_METHOD = "compressed-tensors";
+/** The library version whose layout this is; readers show it. */
+export const LIBRARY_VERSION = "0.20.0";
+
+export type StorageFormat = "pack-quantized" | "int-quantized";
+/** What `format` of the whole configuration says when its groups differ. */
+export const MIXED_FORMAT = "mixed-precision";
+
+export const PACKED = "weight_packed";
+export const SCALE = "weight_scale";
+export const ZERO_POINT = "weight_zero_point";
+export const SHAPE = "weight_shape";
+export const PLAIN_WEIGHT = "weight";
+export const INPUT_SCALE = "input_scale";
+/** Column order of the withdrawn "group" activation ordering; never written, refused when read. */
+export const GROUP_INDEX = "weight_g_idx";
+
+export type WeightPart = typeof PACKED | typeof SCALE | typeof ZERO_POINT | typeof SHAPE | typeof PLAIN_WEIGHT;
+
+/** One stored tensor of a quantized Linear. */
+export interface PartLayout {
+  readonly part: WeightPart;
+  readonly dtype: SafetensorsDType;
+  readonly shape: readonly number[];
+  readonly byteLength: number;
+}
+
+/** How the weight of one Linear is stored. */
+export function storageOf(layout: QuantizedLayout, activations: ActivationQuantization | null): StorageFormat {
+  // int8 kernels take 8-bit weights with one scale per row; everything else is smaller and more widely read when packed.
+  return activations?.bits === 8 && layout.bits === 8 && layout.perChannel ? "int-quantized" : "pack-quantized";
+}
+
+/** The tensors that replace one weight, in the order in which they are written. */
+export function partsOf(layout: QuantizedLayout, storage: StorageFormat): readonly PartLayout[] {
+  const { bits, rows, columns, symmetric } = layout;
+  const groups = columns / layout.groupSize;
+  const packed = storage === "pack-quantized";
+  const part = (name: WeightPart, dtype: SafetensorsDType, shape: readonly number[], width: number): PartLayout => ({
+    part: name,
+    dtype,
+    shape,
+    byteLength: shape.reduce((product, size) => product * size, width),
+  });
+  return [
+    packed ? part(PACKED, "I32", [rows, wordsFor(columns, bits)], 4) : part(PLAIN_WEIGHT, "I8", [rows, columns], 1),
+    ...(symmetric
+      ? []
+      : [
+          packed
+            ? part(ZERO_POINT, "I32", [wordsFor(rows, bits), groups], 4)
+            : part(ZERO_POINT, "I8", [rows, groups], 1),
+        ]),
+    part(SCALE, "F16", [rows, groups], 2),
+    ...(packed ? [part(SHAPE, "I64", [2], 8)] : []),
+  ];
+}

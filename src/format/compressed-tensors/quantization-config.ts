@@ -1,0 +1,91 @@
+import type { JsonObject } from "../../checkpoint/json.js";
+import type { ExportSource, QuantizedLayout } from "../export-source.js";
+import { unquantizedLinears } from "../unquantized-linears.js";
+import { LIBRARY_VERSION, MIXED_FORMAT, QUANT_METHOD, type StorageFormat, storageOf } from "./layout.js";
+import { simulationNote } from "./what-loads.js";
+
+interface Group {
+  readonly layout: QuantizedLayout;
+  readonly storage: StorageFormat;
+  readonly names: string[];
+}
+
+/**
+ * `quantization_config` of an export. The models of schemes and arguments in the reading library forbid unknown keys,
+ * so only those known to all its releases in use are written; the outer object may hold others.
+ */
+export function quantizationConfig(source: ExportSource): JsonObject {
+  const groups = groupsOf(source);
+  const formats = new Set(groups.map((group) => group.storage));
+  const mixed = formats.size > 1;
+  const simulated = simulationNote(source.linears.values(), source.activations);
+  return {
+    quant_method: QUANT_METHOD,
+    format: mixed ? MIXED_FORMAT : (groups[0]?.storage ?? "pack-quantized"),
+    quantization_status: "compressed",
+    version: LIBRARY_VERSION,
+    global_compression_ratio: null,
+    kv_cache_scheme: null,
+    sparsity_config: {},
+    transform_config: {},
+    ignore: unquantizedLinears(source),
+    config_groups: Object.fromEntries(
+      groups.map((group, i) => [
+        `group_${i}`,
+        // With several groups every Linear is named: vLLM matches classes before the names of fused layers.
+        schemeOf(group, groups.length === 1 ? ["Linear"] : group.names, source),
+      ]),
+    ),
+    ...(simulated !== null && { crossblock: { activations: "simulated", note: simulated } }),
+  };
+}
+
+function groupsOf({ linears, activations }: ExportSource): readonly Group[] {
+  const groups = new Map<string, Group>();
+  for (const [name, layout] of linears) {
+    const storage = storageOf(layout, activations);
+    const columns = layout.perChannel ? "channel" : layout.groupSize;
+    const key = `${storage} ${layout.bits} ${columns} ${layout.symmetric}`;
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, { layout, storage, names: [name] });
+    else group.names.push(name);
+  }
+  return [...groups.values()];
+}
+
+function schemeOf({ layout, storage }: Group, targets: readonly string[], { activations }: ExportSource): JsonObject {
+  // Readers infer this format from the rest; `format` is a recent key, so it is written only where they'd be wrong.
+  const inferred: StorageFormat = activations === null ? "pack-quantized" : "int-quantized";
+  return {
+    targets,
+    weights: {
+      num_bits: layout.bits,
+      type: "int",
+      symmetric: layout.symmetric,
+      strategy: layout.perChannel ? "channel" : "group",
+      group_size: layout.perChannel ? null : layout.groupSize,
+      dynamic: false,
+      actorder: null,
+      block_structure: null,
+      observer: "minmax",
+      observer_kwargs: {},
+    },
+    input_activations:
+      activations === null
+        ? null
+        : {
+            num_bits: activations.bits,
+            type: "int",
+            symmetric: true,
+            strategy: activations.granularity,
+            group_size: null,
+            dynamic: activations.dynamic,
+            actorder: null,
+            block_structure: null,
+            observer: activations.dynamic ? null : "minmax",
+            observer_kwargs: {},
+          },
+    output_activations: null,
+    ...(storage !== inferred && { format: storage }),
+  };
+}

@@ -1,0 +1,43 @@
+import { FormatError } from "../../errors.js";
+import type { ExportSource, QuantizedLayout } from "../export-source.js";
+import { type EncodedPart, outputTensors } from "../output-tensors.js";
+import { type WriteFolderOptions, type WrittenFolder, writeModelFolder } from "../write-model-folder.js";
+import { encodePart } from "./encode.js";
+import { INPUT_SCALE, partsOf, storageOf } from "./layout.js";
+import { quantizationConfig } from "./quantization-config.js";
+
+/**
+ * Writes a result as a compressed-tensors folder for vLLM and transformers. Weights stream through: at most one tensor
+ * of the source and its packed form are in memory.
+ *
+ * @throws FormatError when the source contradicts itself or would be overwritten
+ * @throws EnvironmentError (space, permission); the weights then are not half-written
+ */
+export async function writeCompressedTensors(
+  source: ExportSource,
+  outFolder: string,
+  options: WriteFolderOptions = {},
+): Promise<WrittenFolder> {
+  const tensors = outputTensors(source, (name, layout) => encodedParts(source, name, layout));
+  return writeModelFolder(source, outFolder, tensors, quantizationConfig(source), options);
+}
+
+function encodedParts(source: ExportSource, name: string, layout: QuantizedLayout): readonly EncodedPart[] {
+  const { activations, inputScales } = source;
+  const storage = storageOf(layout, activations);
+  const parts = partsOf(layout, storage).map((part) => ({
+    ...part,
+    encode: (weight: Parameters<EncodedPart["encode"]>[0]) => encodePart(weight, storage, part.part),
+  }));
+  if (activations === null || activations.dynamic) return parts;
+  const scale = inputScales.get(name);
+  if (scale === undefined || !(scale > 0)) {
+    throw new FormatError({
+      what: `its static activation scale is ${scale ?? "missing"}`,
+      where: name,
+      next: "quantize again: calibration must have found a scale for every Linear",
+    });
+  }
+  const bytes = new Uint8Array(Float32Array.of(scale).buffer);
+  return [{ part: INPUT_SCALE, dtype: "F32", shape: [1], byteLength: 4, encode: () => bytes }, ...parts];
+}

@@ -1,0 +1,95 @@
+import type { SafetensorsDType } from "../checkpoint/dtype.js";
+import type { OutputTensor } from "../checkpoint/write-safetensors.js";
+import { FormatError } from "../errors.js";
+import type { QuantizedWeight } from "../quant/quantized-weight.js";
+import { assertSound } from "./assert-sound.js";
+import type { ExportSource, QuantizedLayout } from "./export-source.js";
+
+/** One tensor that a format stores for a quantized Linear. */
+export interface EncodedPart {
+  /** Name after the module's: `weight_packed`. */
+  readonly part: string;
+  readonly dtype: SafetensorsDType;
+  readonly shape: readonly number[];
+  readonly byteLength: number;
+  readonly encode: (weight: QuantizedWeight) => Uint8Array;
+}
+
+/**
+ * All tensors of an export in the order of their names (`layers.2` before `layers.10`): the parts of each quantized
+ * Linear and the source's other tensors, byte for byte. Nothing is read before its turn; a quantized weight is kept from
+ * its first part to its last.
+ *
+ * @throws FormatError at once when the source contradicts itself, and while writing when a weight is not sound
+ */
+export function outputTensors(
+  source: ExportSource,
+  partsOf: (name: string, layout: QuantizedLayout) => readonly EncodedPart[],
+): OutputTensor[] {
+  checkSource(source);
+  const modules = new Map<string, () => OutputTensor[]>();
+  for (const [name, { dtype, shape, byteLength }] of source.plain) {
+    modules.set(name, () => [{ name, dtype, shape, byteLength, bytes: () => source.readPlain(name) }]);
+  }
+  for (const [name, layout] of source.linears) {
+    modules.set(`${name}.weight`, () => linearTensors(source, name, layout, partsOf(name, layout)));
+  }
+  const names = [...modules.keys()].sort(new Intl.Collator("en", { numeric: true }).compare);
+  return names.flatMap((name) => modules.get(name)?.() ?? []);
+}
+
+function linearTensors(
+  source: ExportSource,
+  name: string,
+  layout: QuantizedLayout,
+  parts: readonly EncodedPart[],
+): OutputTensor[] {
+  let weight: QuantizedWeight | null = null;
+  return parts.map(({ part, dtype, shape, byteLength, encode }, i) => ({
+    name: `${name}.${part}`,
+    dtype,
+    shape,
+    byteLength,
+    async bytes() {
+      const current = weight ?? (await readSound(source, name, layout));
+      weight = i === parts.length - 1 ? null : current;
+      return encode(current);
+    },
+  }));
+}
+
+async function readSound(source: ExportSource, name: string, layout: QuantizedLayout): Promise<QuantizedWeight> {
+  const weight = await source.readQuantized(name);
+  const keys = ["bits", "groupSize", "perChannel", "symmetric", "rows", "columns"] as const;
+  const differs = keys.find((key) => weight[key] !== layout[key]);
+  if (differs !== undefined) {
+    throw new FormatError({
+      what: `its codes have ${differs} ${weight[differs]}, the plan says ${layout[differs]}`,
+      where: name,
+      next: "quantize again into an empty folder: codes of two runs were mixed",
+    });
+  }
+  assertSound(weight, name);
+  return weight;
+}
+
+function checkSource({ linears, plain, config }: ExportSource): void {
+  for (const [name, { bits, groupSize, rows, columns }] of linears) {
+    const fail = (what: string, next: string): never => {
+      throw new FormatError({ what, where: name, next });
+    };
+    if (!Number.isInteger(bits) || bits < 2 || bits > 8) fail(`${bits}-bit codes`, "quantize with 2 to 8 bits");
+    if (rows < 1 || columns < 1 || groupSize < 1 || columns % groupSize !== 0) {
+      fail(`groups of ${groupSize} columns in ${rows} x ${columns}`, "quantize with groups that divide the width");
+    }
+    if (plain.has(`${name}.weight`)) fail("it is quantized and also in floating point", "quantize again");
+  }
+  if (linears.has("lm_head") && config["tie_word_embeddings"] === true) {
+    throw new FormatError({
+      what: "lm_head is quantized though it shares its weight with the embedding",
+      where: "lm_head",
+      why: "a reader would tie them again and drop the codes",
+      next: "leave lm_head unquantized (its default), or untie it in config.json",
+    });
+  }
+}

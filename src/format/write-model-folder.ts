@@ -1,0 +1,44 @@
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { JsonObject } from "../checkpoint/json.js";
+import { writeFileAtomically } from "../checkpoint/write-file-atomically.js";
+import { type OutputTensor, writeSafetensors } from "../checkpoint/write-safetensors.js";
+import { copyModelFiles } from "./copy-model-files.js";
+import { exportedConfig } from "./export-config.js";
+import type { ExportSource } from "./export-source.js";
+
+export interface WriteFolderOptions {
+  /** Tensor bytes per weight file, as in `writeSafetensors`. */
+  readonly maxShardBytes?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** What an export wrote. */
+export interface WrittenFolder {
+  /** Names in the folder. */
+  readonly files: readonly string[];
+  /** Bytes of all of them. */
+  readonly bytes: number;
+}
+
+/**
+ * Writes a Hugging Face model folder: weights, the source's other files, small files of the format's own, and last
+ * `config.json`, without which no reader takes the folder for a model.
+ */
+export async function writeModelFolder(
+  source: ExportSource,
+  folder: string,
+  tensors: Iterable<OutputTensor>,
+  quantizationConfig: JsonObject,
+  options: WriteFolderOptions & { readonly extraFiles?: Readonly<Record<string, string>> } = {},
+): Promise<WrittenFolder> {
+  const { extraFiles = {}, ...limits } = options;
+  const config = exportedConfig(source, quantizationConfig);
+  const weights = await writeSafetensors(folder, tensors, limits);
+  const copied = await copyModelFiles(source.folder, folder, options.signal);
+  const texts = { ...extraFiles, "config.json": config };
+  for (const [name, text] of Object.entries(texts)) await writeFileAtomically(join(folder, name), text);
+  const files = [...weights.files, ...copied, ...Object.keys(texts)];
+  const sizes = await Promise.all(files.map(async (name) => (await stat(join(folder, name))).size));
+  return { files, bytes: sizes.reduce((sum, size) => sum + size, 0) };
+}
