@@ -42,7 +42,9 @@ export function parseJsonObject(text: string, where: string, duplicates: "refuse
 
 /** A name from a file, safe to print: quoted, control characters escaped, at most 120 characters of it. */
 export function quote(name: string): string {
-  return JSON.stringify(name.length > 120 ? `${name.slice(0, 120)}...` : name);
+  const clipped = JSON.stringify(name.length > 120 ? `${name.slice(0, 120)}...` : name);
+  // JSON leaves DEL and U+0080..U+009F as they are, and terminals obey some of them.
+  return clipped.replaceAll(/\p{Cc}/gu, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 /** One line of at most 160 characters of a message that may quote a file; control characters are escaped. */
