@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { ModelError } from "../errors.js";
-import { isJsonObject, type JsonObject, type JsonValue, parseJsonObject } from "./json.js";
+import { clip, isJsonObject, type JsonObject, type JsonValue, parseJsonObject } from "./json.js";
 import { ModelFolder } from "./model-folder.js";
 
 export type { JsonValue } from "./json.js";
@@ -31,7 +31,7 @@ export async function readModelConfig(folder: string): Promise<ModelConfig> {
 }
 
 function wrong(key: string, value: JsonValue | undefined, expected: string): ModelError {
-  const shown = JSON.stringify(value)?.slice(0, 80);
+  const shown = value === undefined ? "" : clip(JSON.stringify(value));
   return new ModelError({
     what: value === undefined ? `the key ${key} is missing` : `the key ${key} is ${shown}, not ${expected}`,
     where: "config.json",

@@ -253,11 +253,11 @@ function checkIds({ model, added_tokens: added }: JsonObject, where: string): nu
   const { vocab, type } = model;
   // Files of before 2020 don't name the model; then it is BPE, for which there are merges.
   const known = type === undefined ? Array.isArray(model["merges"]) : modelTypes.includes(String(type));
-  if (!known) return fail(`unknown model type ${JSON.stringify(type)?.slice(0, 40)}; known: ${modelTypes.join(" ")}`);
+  if (!known) return fail(`unknown model type ${clip(JSON.stringify(type) ?? "none")}; known: ${modelTypes.join(" ")}`);
   let largest = -1;
   const check = (token: string, id: JsonValue | undefined): void => {
     if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id >= maxTokenId) {
-      fail(`token ${quote(token)} has the id ${JSON.stringify(id)?.slice(0, 40)}`);
+      fail(`token ${quote(token)} has the id ${clip(JSON.stringify(id) ?? "none").slice(0, 40)}`);
     } else if (id > largest) largest = id;
   };
   if (isJsonObject(vocab)) for (const [token, id] of Object.entries(vocab)) check(token, id);
