@@ -5,11 +5,13 @@ import type { QuantizedLayout } from "../format/export-source.js";
 import { quantizedBits } from "./bits-per-weight.js";
 import type { WorkEvent } from "./events.js";
 import type { InspectedTensor, Inspection } from "./inspection.js";
+import { resolveFolder } from "./resolve-folder.js";
 import { parseResultRecord } from "./result-file.js";
 import type { RequestContext } from "./serve-requests.js";
 
 /** Reads what a folder holds; codes are counted one Linear at a time. */
-export async function inspectJob(folder: string, context: RequestContext<WorkEvent>): Promise<Inspection> {
+export async function inspectJob(nameOrFolder: string, context: RequestContext<WorkEvent>): Promise<Inspection> {
+  const folder = await resolveFolder(nameOrFolder, context);
   const config = await readModelConfig(folder);
   if (isCompressedTensors(config)) return inspectResult(folder, context);
   using checkpoint = await Checkpoint.open(folder);

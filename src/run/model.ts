@@ -103,7 +103,7 @@ export class Model implements AsyncDisposable {
 }
 
 /**
- * Loads a model folder, or a result of `quantize`, whose weights are then decoded from the written codes.
+ * Loads a model folder, a model of the Hugging Face Hub by name (`owner/name`), or a result of `quantize`, whose weights are then decoded from the written codes.
  *
  * @throws CheckpointError, ModelError for a folder that can't be read; EnvironmentError without libtorch.
  */

@@ -20,6 +20,7 @@ import { type ActivationQuantizer, TensorQuantizer, TokenQuantizer } from "../qu
 import type { QuantizedWeight } from "../quant/quantized-weight.js";
 import { type Device, type DType, keep, noGrad, scope, Tensor } from "../tensor/index.js";
 import type { WorkEvent } from "./events.js";
+import { resolveFolder } from "./resolve-folder.js";
 import { parseResultRecord } from "./result-file.js";
 import type { RequestContext } from "./serve-requests.js";
 
@@ -40,10 +41,11 @@ interface Placement {
  * are quantized as they were when it was optimised.
  */
 export async function openModel(
-  folder: string,
+  nameOrFolder: string,
   to: Placement,
   context: RequestContext<WorkEvent>,
 ): Promise<LoadedModel> {
+  const folder = await resolveFolder(nameOrFolder, context);
   const config = await readModelConfig(folder);
   return isCompressedTensors(config) ? openResult(folder, to, context) : openSource(folder, config, to, context);
 }

@@ -35,7 +35,9 @@ const streams = z.strictObject({
 
 /** Every option of `quantize`: types, defaults, ranges and help all come from here. */
 export const runOptionsSchema = z.strictObject({
-  model: path.describe("model folder: config.json, tokenizer.json and safetensors"),
+  model: path.describe(
+    "model folder (config.json, tokenizer.json, safetensors), or owner/name on the Hugging Face Hub",
+  ),
   scheme: z.string().min(1).describe("bits and group size: W2A16g64, W4A4, W8A8"),
   asym: z.boolean().default(false).describe("a zero point per group, instead of the symmetric full-range grid"),
   recipe: z.enum(recipeNames).default("cbq").describe("algorithm"),

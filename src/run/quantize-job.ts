@@ -18,6 +18,7 @@ import { type FormatName, type RunOptions, recipeOptionsOf, schemeOf } from "./o
 import { folderBytes } from "./output-folder.js";
 import { makePlan, needsTokens } from "./plan.js";
 import { openTokenizer, readTokens } from "./read-tokens.js";
+import { resolveFolder } from "./resolve-folder.js";
 import { writeResultRecord } from "./result-file.js";
 import { ResultSink } from "./result-sink.js";
 import type { RequestContext } from "./serve-requests.js";
@@ -36,10 +37,11 @@ export async function quantizeJob(
   { options, staging }: EngineCalls["quantize"]["parameters"],
   context: Context,
 ): Promise<EngineCalls["quantize"]["result"]> {
-  const config = await readModelConfig(options.model);
+  const folder = await resolveFolder(options.model, context);
+  const config = await readModelConfig(folder);
   if (config["quantization_config"] !== undefined) {
     throw new ModelError({
-      where: `${options.model}/config.json`,
+      where: `${folder}/config.json`,
       what: "the model is quantized already",
       next: "give the folder of the unquantized model",
     });
@@ -49,7 +51,7 @@ export async function quantizeJob(
   const recipeOptions = recipeOptionsOf(options);
   const schemes = resolveSchemes(spec, scheme, recipeOptions.overrides);
   const activations = activationsOf(scheme, options);
-  using checkpoint = await Checkpoint.open(options.model);
+  using checkpoint = await Checkpoint.open(folder);
   if (options.compute.threads !== null) setThreads(options.compute.threads);
   const device = resolveDevice(options.device);
   const flops = measureFlops(device, options.compute.dtype);
@@ -58,7 +60,7 @@ export async function quantizeJob(
   if (staging === null) return { devicePeakBytes: null };
 
   const findings: Findings = { calibration: null, windows: [], warnings: [] };
-  const tokens = needsTokens(options) ? await calibrate(options, spec, findings, context) : null;
+  const tokens = needsTokens(options) ? await calibrate(options, folder, spec, findings, context) : null;
   manualSeed(options.seed);
   const sink = new ResultSink();
   const report = await runToEnd(
@@ -113,6 +115,7 @@ export async function quantizeJob(
 
 async function calibrate(
   options: RunOptions,
+  folder: string,
   spec: DecoderSpec,
   findings: Findings,
   request: Context,
@@ -124,7 +127,7 @@ async function calibrate(
       next: `use --context ${spec.maxPositions} or less`,
     });
   }
-  const tokenizer = await openTokenizer(options.model, spec);
+  const tokenizer = await openTokenizer(folder, spec);
   const stream = await readTokens(options.calibration, tokenizer, request);
   const { samples, context, seed } = options;
   const windows = sampleWindows(stream.ids, { samples, context, seed });
