@@ -1,10 +1,9 @@
 import { closeSync, statSync } from "node:fs";
 import { open, rename, rm } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { fileSystemError } from "../checkpoint/file-system-error.js";
 import { largestRead, ModelFolder, readFully } from "../checkpoint/model-folder.js";
 import { temporaryName } from "../checkpoint/write-file-atomically.js";
-import { FormatError } from "../errors.js";
 
 /** Weights in any format, and their indexes: an export has its own. */
 const weights =
@@ -27,17 +26,9 @@ const pieceBytes = 2 ** 24;
  * generation settings, licence, model card. Hidden files and subfolders (other formats, download caches) stay behind.
  *
  * @returns the names of the copied files
- * @throws FormatError when both folders are the same
  * @throws CheckpointError for a link that leads out of the source folder; EnvironmentError when writing fails
  */
 export async function copyModelFiles(from: string, to: string, signal?: AbortSignal): Promise<readonly string[]> {
-  if (resolve(from) === resolve(to)) {
-    throw new FormatError({
-      what: "the export would overwrite the model that it is made from",
-      where: to,
-      next: "choose another folder for --out",
-    });
-  }
   const folder = ModelFolder.open(from);
   const copied: string[] = [];
   for (const name of folder.list()) {

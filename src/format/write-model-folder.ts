@@ -1,8 +1,9 @@
-import { stat } from "node:fs/promises";
-import { join } from "node:path";
+import { realpath, stat } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import type { JsonObject } from "../checkpoint/json.js";
 import { writeFileAtomically } from "../checkpoint/write-file-atomically.js";
 import { type OutputTensor, writeSafetensors } from "../checkpoint/write-safetensors.js";
+import { FormatError } from "../errors.js";
 import { copyModelFiles } from "./copy-model-files.js";
 import { exportedConfig } from "./export-config.js";
 import type { ExportSource } from "./export-source.js";
@@ -24,6 +25,9 @@ export interface WrittenFolder {
 /**
  * Writes a Hugging Face model folder: weights, the source's other files, small files of the format's own, and last
  * `config.json`, without which no reader takes the folder for a model.
+ *
+ * @throws FormatError when `folder` is the source's own; nothing is written then
+ * @throws CheckpointError for a link that leads out of the source folder; EnvironmentError when writing fails
  */
 export async function writeModelFolder(
   source: ExportSource,
@@ -33,6 +37,7 @@ export async function writeModelFolder(
   options: WriteFolderOptions & { readonly extraFiles?: Readonly<Record<string, string>> } = {},
 ): Promise<WrittenFolder> {
   const { extraFiles = {}, ...limits } = options;
+  await assertOtherFolder(source.folder, folder);
   const config = exportedConfig(source, quantizationConfig);
   const weights = await writeSafetensors(folder, tensors, limits);
   const copied = await copyModelFiles(source.folder, folder, options.signal);
@@ -41,4 +46,14 @@ export async function writeModelFolder(
   const files = [...weights.files, ...copied, ...Object.keys(texts)];
   const sizes = await Promise.all(files.map(async (name) => (await stat(join(folder, name))).size));
   return { files, bytes: sizes.reduce((sum, size) => sum + size, 0) };
+}
+
+async function assertOtherFolder(from: string, to: string): Promise<void> {
+  const real = (path: string): Promise<string> => realpath(path).catch(() => resolve(path));
+  if ((await real(from)) !== (await real(to))) return;
+  throw new FormatError({
+    what: "the export would overwrite the model that it is made from",
+    where: to,
+    next: "choose another folder for --out",
+  });
 }

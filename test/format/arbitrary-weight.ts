@@ -7,6 +7,8 @@ export interface WeightLimits {
   /** The sizes are multiples of these. */
   readonly rowStep?: number;
   readonly columnStep?: number;
+  /** Most steps of columns in a group. */
+  readonly largest?: number;
 }
 
 const scale = fc
@@ -16,13 +18,18 @@ const scale = fc
   .filter((value) => Math.abs(value) >= 1e-5);
 
 /** Random sound weights: any codes, groups or one per row, symmetric or not, negative scales. */
-export function arbitraryWeight({ bits, rowStep = 1, columnStep = 1 }: WeightLimits): fc.Arbitrary<QuantizedWeight> {
+export function arbitraryWeight({
+  bits,
+  rowStep = 1,
+  columnStep = 1,
+  largest = 40,
+}: WeightLimits): fc.Arbitrary<QuantizedWeight> {
   return fc
     .record({
       bits: fc.constantFrom(...bits),
       rows: fc.integer({ min: 1, max: 9 }).map((n) => n * rowStep),
       groups: fc.integer({ min: 1, max: 4 }),
-      groupSize: fc.integer({ min: 1, max: 40 }).map((n) => n * columnStep),
+      groupSize: fc.integer({ min: 1, max: largest }).map((n) => n * columnStep),
       symmetric: fc.boolean(),
       channel: fc.boolean(),
     })

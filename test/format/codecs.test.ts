@@ -3,6 +3,9 @@ import { describe, expect, it } from "vitest";
 import { decodeWeight, type StoredTensor } from "../../src/format/compressed-tensors/decode.js";
 import { encodePart } from "../../src/format/compressed-tensors/encode.js";
 import { partsOf, type StorageFormat, type WeightPart } from "../../src/format/compressed-tensors/layout.js";
+import * as gptqDecode from "../../src/format/gptq/decode.js";
+import * as gptqEncode from "../../src/format/gptq/encode.js";
+import * as gptq from "../../src/format/gptq/layout.js";
 import type { QuantizedWeight } from "../../src/quant/quantized-weight.js";
 import { arbitraryWeight } from "./arbitrary-weight.js";
 
@@ -25,6 +28,26 @@ function throughCompressedTensors(weight: QuantizedWeight, storage: StorageForma
   });
 }
 
+function throughGptq(weight: QuantizedWeight, version: gptq.CheckpointFormat): QuantizedWeight {
+  const stored = new Map<gptq.WeightPart, StoredTensor>();
+  for (const { part, dtype, shape, byteLength } of gptq.partsOf(weight)) {
+    const bytes = gptqEncode.encodePart(weight, version, part);
+    expect(bytes.byteLength, part).toBe(byteLength);
+    stored.set(part, { dtype, shape, bytes });
+  }
+  const part = (name: gptq.WeightPart): StoredTensor => {
+    const tensor = stored.get(name);
+    if (tensor === undefined) throw new Error(`${name} was not written`);
+    return tensor;
+  };
+  return gptqDecode.decodeWeight("layer", weight, version, {
+    codes: part("qweight"),
+    zeroPoints: part("qzeros"),
+    scales: part("scales"),
+    groupIndex: part("g_idx"),
+  });
+}
+
 describe("encode then decode is the identity", () => {
   it.each(["pack-quantized", "int-quantized"] as const)("compressed-tensors, %s", (storage) => {
     fc.assert(
@@ -34,4 +57,21 @@ describe("encode then decode is the identity", () => {
       { numRuns: 300 },
     );
   });
+
+  it.each(["gptq", "gptq_v2"] as const)("GPTQ, %s", (version) => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom(2, 3, 4, 8).chain((bits) => arbitraryGptq(bits)),
+        (weight) => {
+          expect(throughGptq(weight, version)).toEqual(weight);
+        },
+      ),
+      { numRuns: 80 },
+    );
+  });
 });
+
+function arbitraryGptq(bits: number): fc.Arbitrary<QuantizedWeight> {
+  const step = gptq.sizeStep(bits);
+  return arbitraryWeight({ bits: [bits], rowStep: step, columnStep: step, largest: 2 });
+}

@@ -1,0 +1,37 @@
+import { describe, expect, it } from "vitest";
+import type { QuantizedLayout } from "../export-source.js";
+import { simulationNote, whatLoads } from "./what-loads.js";
+
+const layout: QuantizedLayout = { bits: 4, groupSize: 128, perChannel: false, symmetric: true, rows: 64, columns: 256 };
+const readers = (fields: Partial<QuantizedLayout>): readonly string[] =>
+  whatLoads({ ...layout, ...fields }, null).map(({ reader }) => reader);
+
+describe("what loads", () => {
+  it("knows that vLLM takes 4 and 8 bits of any kind and other widths when symmetric", () => {
+    expect(readers({})).toEqual(["transformers", "vLLM"]);
+    expect(readers({ bits: 3 })).toEqual(["transformers", "vLLM from mid-2026"]);
+    expect(readers({ symmetric: false })).toContain("vLLM");
+    expect(readers({ bits: 2, symmetric: false })).toEqual([
+      "transformers with CompressedTensorsConfig(dequantize=True)",
+    ]);
+  });
+
+  it("tells shapes and groups that miss Marlin", () => {
+    const fast = (fields: Partial<QuantizedLayout>): boolean | undefined =>
+      whatLoads({ ...layout, ...fields }, null).find(({ reader }) => reader === "vLLM")?.fast;
+    expect(fast({})).toBe(true);
+    expect(fast({ groupSize: 16 })).toBe(false);
+    expect(fast({ rows: 96 })).toBe(false);
+    expect(fast({ perChannel: true, groupSize: 256 })).toBe(true);
+  });
+
+  it("calls 4-bit and unusual static activations simulated, and W8A8 not", () => {
+    const w8 = { ...layout, bits: 8, perChannel: true, groupSize: 256 };
+    expect(simulationNote([layout], null)).toBeNull();
+    expect(simulationNote([w8], { bits: 8, granularity: "token", dynamic: true })).toBeNull();
+    expect(simulationNote([w8], { bits: 8, granularity: "tensor", dynamic: false })).toBeNull();
+    expect(simulationNote([layout], { bits: 8, granularity: "token", dynamic: true })).toBeNull();
+    expect(simulationNote([w8, layout], { bits: 8, granularity: "tensor", dynamic: false })).toMatch(/4-bit weights/);
+    expect(simulationNote([layout], { bits: 4, granularity: "token", dynamic: true })).toMatch(/no integer kernels/);
+  });
+});

@@ -1,0 +1,48 @@
+import { FormatError } from "../../errors.js";
+import type { ExportSource } from "../export-source.js";
+import { outputTensors } from "../output-tensors.js";
+import { type WriteFolderOptions, type WrittenFolder, writeModelFolder } from "../write-model-folder.js";
+import { encodePart } from "./encode.js";
+import { assertHolds, type CheckpointFormat, partsOf } from "./layout.js";
+import { quantizationConfig } from "./quantization-config.js";
+
+export interface WriteGptqOptions extends WriteFolderOptions {
+  /** Default: `gptq` (v1, which everything reads) when all weights are symmetric, else `gptq_v2`. */
+  readonly checkpointFormat?: CheckpointFormat;
+}
+
+/**
+ * Writes a result as a GPTQ folder for vLLM, GPTQModel and transformers. Weights stream through, one at a time.
+ *
+ * @throws FormatError for what the format can't hold (5, 6, 7 bits; sizes; asymmetric v1; quantized activations),
+ *   naming the format that can; nothing is written then
+ */
+export async function writeGptq(
+  source: ExportSource,
+  outFolder: string,
+  options: WriteGptqOptions = {},
+): Promise<WrittenFolder> {
+  const { checkpointFormat, ...limits } = options;
+  assertWeightOnly(source);
+  for (const [name, layout] of source.linears) assertHolds(name, layout, checkpointFormat ?? null);
+  const symmetric = [...source.linears.values()].every((layout) => layout.symmetric);
+  const version = checkpointFormat ?? (symmetric ? "gptq" : "gptq_v2");
+  const tensors = outputTensors(source, (_, layout) =>
+    partsOf(layout).map((part) => ({ ...part, encode: (weight) => encodePart(weight, version, part.part) })),
+  );
+  const config = quantizationConfig(source, version);
+  const extraFiles = { "quantize_config.json": `${JSON.stringify(config, null, 2)}\n` };
+  return writeModelFolder(source, outFolder, tensors, config, { ...limits, extraFiles });
+}
+
+function assertWeightOnly({ activations, linears, folder }: ExportSource): void {
+  if (linears.size === 0) {
+    throw new FormatError({ what: "no quantized Linear to write", where: folder, next: "quantize the model first" });
+  }
+  if (activations === null) return;
+  throw new FormatError({
+    what: `GPTQ holds weights only, and this result quantizes activations to ${activations.bits} bits`,
+    where: folder,
+    next: "use --format compressed-tensors, which describes activations, or quantize with an A16 scheme",
+  });
+}
