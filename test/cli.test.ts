@@ -1,0 +1,282 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { bundledModel, type Workplace, workplace } from "./fixtures/sample-text.js";
+
+const entry = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
+
+interface Outcome {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function start(...args: readonly string[]): { child: ChildProcess; ended: Promise<Outcome> } {
+  const child = spawn(process.execPath, [entry, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  let stdout = "";
+  let stderr = "";
+  child.stdout?.on("data", (data: Buffer) => {
+    stdout += data.toString();
+  });
+  child.stderr?.on("data", (data: Buffer) => {
+    stderr += data.toString();
+  });
+  const ended = new Promise<Outcome>((resolve) => child.on("close", (code) => resolve({ code, stdout, stderr })));
+  return { child, ended };
+}
+
+const crossblock = (...args: readonly string[]): Promise<Outcome> => start(...args).ended;
+
+function lines(stdout: string): Record<string, unknown>[] {
+  return stdout
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+describe("crossblock", () => {
+  let place: Workplace;
+  let out = "";
+  let run: Outcome;
+  const quantize = (...args: readonly string[]): string[] => [
+    "quantize",
+    bundledModel,
+    ...["--scheme", "W2A16g64", "--calibration", place.text, "--samples", "2", "--context", "64"],
+    ...args,
+  ];
+  beforeAll(async () => {
+    place = workplace();
+    out = join(place.folder, "result");
+    run = await crossblock(
+      ...quantize("--out", out, "--json", "--set", "window.epochs=1", "window.size=1", "window.overlap=0"),
+    );
+  });
+  afterAll(() => place[Symbol.dispose]());
+
+  it("quantize --json prints events only, the last one done, and progress on standard error", () => {
+    expect(run.code, run.stderr).toBe(0);
+    const events = lines(run.stdout);
+    expect(events[0]).toMatchObject({
+      event: "plan",
+      windows: [
+        [0, 0],
+        [1, 1],
+        [2, 2],
+        [3, 3],
+        [4, 4],
+        [5, 5],
+        [6, 6],
+        [7, 7],
+      ],
+    });
+    const { event, out: folder, seconds, peakMemoryBytes } = events.at(-1) ?? {};
+    expect({ event, folder }).toEqual({ event: "done", folder: out });
+    expect(seconds).toBeGreaterThan(0);
+    expect(peakMemoryBytes).toBeGreaterThan(5e7);
+    expect(run.stderr).toContain("window 8 of 8");
+  });
+
+  it("eval --json ends with the perplexity", async () => {
+    const { code, stdout, stderr } = await crossblock("eval", out, "--text", place.text, "--context", "64", "--json");
+    expect(code, stderr).toBe(0);
+    const last = lines(stdout).at(-1);
+    expect(Object.keys(last ?? {})).toEqual(["event", "value", "tokens", "context"]);
+    expect(last).toMatchObject({ event: "perplexity", context: 64 });
+  });
+
+  it("generate prints the prompt and its continuation", async () => {
+    const { code, stdout } = await crossblock("generate", out, "--prompt", "The Congress of the", "--tokens", "6");
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^The Congress of the.+\n$/s);
+    const sampled = ["generate", out, "--prompt", "We", "--tokens", "6", "--temperature", "1", "--seed", "5"];
+    const [first, second] = await Promise.all([crossblock(...sampled), crossblock(...sampled)]);
+    expect(first.stdout).toBe(second.stdout);
+  });
+
+  it("inspect shows the quantized Linears, for people and as JSON", async () => {
+    const [text, json] = await Promise.all([crossblock("inspect", out), crossblock("inspect", out, "--json")]);
+    expect(text.stdout).toMatch(/layers\.0\.mlp\.down_proj +\[256, 768\] +W2g64 sym +\S+ kB +2\.250 bpw/);
+    const tensors = lines(json.stdout).filter(({ event }) => event === "tensor");
+    const coded = tensors.filter(({ histogram }) => histogram !== null);
+    expect(coded.length).toBe(56);
+    for (const { shape, histogram } of coded as { shape: number[]; histogram: number[] }[]) {
+      expect(histogram.reduce((a, b) => a + b)).toBe((shape[0] ?? 0) * (shape[1] ?? 0));
+    }
+    expect(lines(json.stdout).at(-1)).toMatchObject({ event: "inspection", quantizedBitsPerWeight: 2.25 });
+  });
+
+  it("doctor tells what it found", async () => {
+    const { code, stdout } = await crossblock("doctor", "--json");
+    expect(code).toBe(0);
+    expect(lines(stdout).at(-1)).toMatchObject({ event: "doctor" });
+  });
+
+  it("--dry-run prints the plan and writes nothing", async () => {
+    const target = join(place.folder, "none");
+    const { code, stdout } = await crossblock(...quantize("--out", target, "--dry-run"));
+    expect(code).toBe(0);
+    for (const row of ["windows:", "trained:", "device:", "host:", "disk:", "time:"]) expect(stdout).toContain(row);
+    expect(existsSync(target)).toBe(false);
+  });
+
+  it("--config takes a file, and --set wins over it", async () => {
+    const config = join(place.folder, "options.jsonc");
+    writeFileSync(
+      config,
+      `{ "model": ${JSON.stringify(bundledModel)}, "scheme": "W4A16", // four bits\n "window": { "size": 3, "overlap": 0 } }`,
+    );
+    const args = ["--config", config, "--out", "x", "--dry-run", "--json"];
+    const { stdout, stderr } = await crossblock("quantize", ...args, "--set", "window.overlap=1");
+    expect(lines(stdout)[0], stderr).toMatchObject({
+      scheme: "W4A16",
+      windows: [
+        [0, 2],
+        [2, 4],
+        [4, 6],
+        [5, 7],
+      ],
+    });
+  });
+
+  it("--help has a line with type and default for every option", async () => {
+    const { stdout } = await crossblock("quantize", "--help");
+    expect(stdout).toMatch(/--samples <n> +calibration windows \(default: 128\)/);
+    expect(stdout).toMatch(/window\.loss\.l2 +.*\(default: "token"\) <plain\|token\|window>/);
+  });
+
+  describe("refuses with exit code 2, and names the next action", () => {
+    const damaged = (name: string, change: (folder: string) => void): string => {
+      const folder = join(place.folder, name);
+      cpSync(bundledModel, folder, { recursive: true });
+      change(folder);
+      return folder;
+    };
+    const edit = (folder: string, file: string, change: (bytes: Buffer) => Buffer): void => {
+      const path = join(folder, file);
+      writeFileSync(path, change(readFileSync(path)));
+    };
+    const cases: readonly (readonly [name: string, args: () => readonly string[], message: RegExp])[] = [
+      [
+        "an unknown option",
+        () => quantize("--out", "x", "--set", "window.sise=2"),
+        /"window\.sise".*\n.*"window\.size"/,
+      ],
+      ["an unknown flag", () => quantize("--out", "x", "--sample", "2"), /unknown option '--sample'/],
+      ["a missing flag", () => ["quantize", bundledModel, "--scheme", "W2A16"], /option "out": is required/],
+      ["a value of another type", () => quantize("--out", "x", "--samples", "many"), /option "samples".*many/],
+      ["a group that does not divide", () => quantize("--out", "x", "--scheme", "W2A16g100"), /groups of 100/],
+      ["a model that is not there", () => ["eval", join(place.folder, "no-model"), "--text", place.text], /next: /],
+      [
+        "a text that is not there",
+        () => ["eval", bundledModel, "--text", "/none.txt"],
+        /none\.txt.*\n.*next: check the path/,
+      ],
+      ["a configuration that is not there", () => quantize("--out", "x", "--config", "none.json"), /none\.json/],
+      ["too little text", () => quantize("--out", "x", "--samples", "9999"), /--samples \d+/],
+      ["windows beyond the model's context", () => quantize("--out", "x", "--context", "4096"), /--context 1024/],
+      ["a folder that is not ours", () => quantize("--out", place.folder), /--force/],
+      [
+        "a number that is none",
+        () => ["generate", bundledModel, "--prompt", "a", "--temperature", "hot"],
+        /--temperature/,
+      ],
+      [
+        "a result as a source",
+        () => ["quantize", out, "--scheme", "W4A16", "--recipe", "rtn", "--out", "x"],
+        /quantized already/,
+      ],
+      [
+        "a truncated checkpoint",
+        () => {
+          const cut = damaged("cut", (folder) =>
+            edit(folder, "model.safetensors", (bytes) => bytes.subarray(0, 9_000_000)),
+          );
+          return ["eval", cut, "--text", place.text];
+        },
+        /model\.safetensors/,
+      ],
+      [
+        "a weight that is not a number, by name",
+        () => {
+          const poison = (bytes: Buffer): Buffer => {
+            const header = JSON.parse(bytes.subarray(8, 8 + Number(bytes.readBigUInt64LE())).toString()) as Record<
+              string,
+              { data_offsets: [number, number] }
+            >;
+            const offset = header["model.layers.3.mlp.up_proj.weight"]?.data_offsets[0] ?? 0;
+            bytes.writeUInt16LE(0x7fc0, 8 + Number(bytes.readBigUInt64LE()) + offset);
+            return bytes;
+          };
+          const nan = damaged("nan", (folder) => edit(folder, "model.safetensors", poison));
+          return ["quantize", nan, "--scheme", "W4A16", "--recipe", "rtn", "--out", join(place.folder, "x")];
+        },
+        /model\.layers\.3\.mlp\.up_proj\.weight.*NaN/,
+      ],
+      [
+        "a configuration without a key",
+        () => {
+          const without = (bytes: Buffer): Buffer =>
+            Buffer.from(bytes.toString().replace('"hidden_size"', '"hiden_size"'));
+          return ["eval", damaged("key", (folder) => edit(folder, "config.json", without)), "--text", place.text];
+        },
+        /hidden_size/,
+      ],
+      [
+        "a tokenizer that does not match",
+        () => {
+          const smaller = (bytes: Buffer): Buffer =>
+            Buffer.from(bytes.toString().replace('"vocab_size": 4096', '"vocab_size": 4000'));
+          return [
+            "eval",
+            damaged("vocabulary", (folder) => edit(folder, "config.json", smaller)),
+            "--text",
+            place.text,
+          ];
+        },
+        /4096|4000/,
+      ],
+      [
+        "empty text",
+        () => {
+          writeFileSync(join(place.folder, "empty.txt"), " \n");
+          return ["eval", bundledModel, "--text", join(place.folder, "empty.txt")];
+        },
+        /empty\.txt/,
+      ],
+    ];
+    it.each(cases)("%s", async (_name, args, message) => {
+      const { code, stderr } = await crossblock(...args());
+      expect(stderr).toMatch(message);
+      expect(stderr).toMatch(/next: /i);
+      expect(code, stderr).toBe(2);
+      expect(stderr).not.toMatch(/\n +at /);
+    });
+  });
+
+  it("prints an error as a JSON line too", async () => {
+    const { code, stdout } = await crossblock("eval", bundledModel, "--text", "/none.txt", "--json");
+    expect(code).toBe(2);
+    expect(lines(stdout).at(-1)).toMatchObject({ event: "error", name: "CalibrationError", exitCode: 2 });
+  });
+
+  it.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const)("%s ends a run within 2 s with code %i and nothing half-written", async (signal, expected) => {
+    mkdirSync(join(place.folder, signal));
+    const { child, ended } = start(...quantize("--out", join(place.folder, signal, "result"), "--json"));
+    await new Promise<void>((resolve) => {
+      child.stdout?.on("data", (data: Buffer) => {
+        if (data.toString().includes('"event":"step"')) resolve();
+      });
+    });
+    const stopped = performance.now();
+    child.kill(signal);
+    const { code, stderr } = await ended;
+    expect(performance.now() - stopped).toBeLessThan(2000);
+    expect(code, stderr).toBe(expected);
+    expect(readdirSync(join(place.folder, signal))).toEqual([]);
+  });
+});
