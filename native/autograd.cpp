@@ -7,6 +7,12 @@
 
 #include <condition_variable>
 #include <deque>
+#include <type_traits>
+
+// Gone in 2.15, whose nodes are intrusive pointers; declared so that the untaken branch below has a name to look up.
+namespace torch::autograd {
+void deleteNode(Node* function);
+}
 
 namespace crossblock {
 
@@ -67,6 +73,19 @@ class ScriptQueue {
 };
 
 namespace {
+
+/** How this libtorch holds a node: a shared or an intrusive pointer. */
+using NodeHandle = decltype(torch::autograd::Edge::function);
+
+// Made the way libtorch makes its own nodes, so that a long graph is freed without recursion.
+template <typename Handle, typename Node>
+Handle adoptNode(Node* node) {
+  if constexpr (std::is_constructible_v<Handle, Node*, void (*)(torch::autograd::Node*)>) {
+    return Handle(node, torch::autograd::deleteNode);
+  } else {
+    return Handle::unsafe_steal_from_new(node);
+  }
+}
 
 class ScriptNode : public torch::autograd::Node {
  public:
@@ -265,9 +284,8 @@ Napi::Value attachBackward(const Napi::CallbackInfo& info) {
     TORCH_CHECK(output.is_leaf() && !output.requires_grad(), "the output must be computed without gradients");
     napi_ref callback = nullptr;
     napi_create_reference(info.Env(), info[3], 1, &callback);
-    // Made the way libtorch makes its own nodes, so that a long graph is freed without recursion.
-    std::shared_ptr<ScriptNode> node(new ScriptNode(environment.shared_from_this(), std::move(saved), callback),
-                                     torch::autograd::deleteNode);
+    const auto node = adoptNode<NodeHandle>(
+        new ScriptNode(environment.shared_from_this(), std::move(saved), callback));
     node->set_next_edges(torch::autograd::collect_next_edges(inputs));
     torch::autograd::create_gradient_edge(output, node);
     return info.Env().Undefined();
