@@ -42,7 +42,7 @@ export function loadTensor(checkpoint: Checkpoint, name: string, shape: readonly
     noGrad(() =>
       scope(() => {
         const source = Tensor.fromBytes(checkpoint.readSync(name), shape, dtype);
-        if (!isFinite(source)) throw refuse("holds NaN or infinite values", "download the file again");
+        if (!holdsFiniteValues(source)) throw refuse("holds NaN or infinite values", "download the file again");
         return source.to(to.device).to(to.dtype).contiguous();
       }),
     ),
@@ -50,6 +50,6 @@ export function loadTensor(checkpoint: Checkpoint, name: string, shape: readonly
 }
 
 // NaN passes through both extremes, and neither makes a copy of the tensor.
-function isFinite(tensor: Tensor): boolean {
+function holdsFiniteValues(tensor: Tensor): boolean {
   return Number.isFinite(tensor.amax().item()) && Number.isFinite(tensor.amin().item());
 }
