@@ -58,7 +58,8 @@ function linearTensors(
   }));
 }
 
-async function readSound(source: ExportSource, name: string, layout: QuantizedLayout): Promise<QuantizedWeight> {
+/** A quantized weight as planned and sound, or a FormatError that names the layer. */
+export async function readSound(source: ExportSource, name: string, layout: QuantizedLayout): Promise<QuantizedWeight> {
   const weight = await source.readQuantized(name);
   const keys = ["bits", "groupSize", "perChannel", "symmetric", "rows", "columns"] as const;
   const differs = keys.find((key) => weight[key] !== layout[key]);
@@ -73,7 +74,8 @@ async function readSound(source: ExportSource, name: string, layout: QuantizedLa
   return weight;
 }
 
-function checkSource({ linears, plain, config }: ExportSource): void {
+/** @throws FormatError when the source contradicts itself: impossible groups, a weight twice, a tied lm_head quantized */
+export function checkSource({ linears, plain, config }: ExportSource): void {
   for (const [name, { bits, groupSize, rows, columns }] of linears) {
     const fail = (what: string, next: string): never => {
       throw new FormatError({ what, where: name, next });
