@@ -1,6 +1,6 @@
-import { FormatError } from "../../errors.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
-import { roundToHalf, toHalfBits } from "../half.js";
+import { assertSound } from "../assert-sound.js";
+import { toHalfBits } from "../half.js";
 import { type QuantizedType, TENSOR_TYPES } from "./layout.js";
 import { type BlockFields, newBlockFields, PACKERS } from "./pack.js";
 
@@ -76,27 +76,4 @@ export function rowEncoder(weight: QuantizedWeight, type: QuantizedType, name: s
       pack(fields, out, at);
     }
   };
-}
-
-/** Checks lengths, code range, zero points and scales of a weight before anything of it is written. */
-export function assertSound(weight: QuantizedWeight, name: string): void {
-  const { bits, rows, columns, groupSize, codes, scales, zeroPoints, symmetric } = weight;
-  const groups = rows * (columns / groupSize);
-  const fail = (what: string): never => {
-    throw new FormatError({ what, where: name, next: "quantize this layer again: its codes are damaged" });
-  };
-  if (codes.length !== rows * columns) fail(`${codes.length} codes for ${rows} x ${columns} weights`);
-  if (scales.length !== groups || zeroPoints.length !== groups) {
-    fail(`${scales.length} scales and ${zeroPoints.length} zero points for ${groups} groups`);
-  }
-  const limit = 2 ** bits;
-  for (const code of codes) if (code >= limit) fail(`code ${code} does not fit ${bits} bits`);
-  for (let group = 0; group < groups; group++) {
-    const scale = scales[group] ?? Number.NaN;
-    const zeroPoint = zeroPoints[group] ?? limit;
-    if (!Number.isFinite(scale) || roundToHalf(scale) !== scale) fail(`scale ${scale} is not an fp16 number`);
-    if (symmetric ? zeroPoint !== limit / 2 : zeroPoint >= limit) {
-      fail(`zero point ${zeroPoint} in a ${symmetric ? "symmetric" : "asymmetric"} ${bits}-bit weight`);
-    }
-  }
 }

@@ -83,11 +83,13 @@ class HeaderBytes {
   #length = 0;
 
   u32(value: number): void {
-    this.#view.setUint32(this.#take(4), value, true);
+    const at = this.#take(4);
+    this.#view.setUint32(at, value, true);
   }
 
   u64(value: bigint): void {
-    this.#view.setBigUint64(this.#take(8), value, true);
+    const at = this.#take(8);
+    this.#view.setBigUint64(at, value, true);
   }
 
   string(text: string): void {
@@ -103,7 +105,8 @@ class HeaderBytes {
       return;
     }
     const { bytes, put } = NUMBERS[type];
-    put(this.#view, this.#take(bytes), value);
+    const at = this.#take(bytes);
+    put(this.#view, at, value);
   }
 
   padded(): Uint8Array {
@@ -111,6 +114,7 @@ class HeaderBytes {
     return this.#bytes.subarray(0, this.#length);
   }
 
+  /** May replace the view: ask for the place first, and for the view after that. */
   #take(count: number): number {
     const at = this.#length;
     this.#length += count;

@@ -1,0 +1,140 @@
+import type { QuantizedWeight } from "../../quant/quantized-weight.js";
+import type { ExportSource } from "../export-source.js";
+import { floatsFromBytes } from "../float-bytes.js";
+import { roundToHalf } from "../half.js";
+import { readSound } from "../output-tensors.js";
+import { decodeBlocks, dequantize, isQuantizedType } from "./decode.js";
+import type { QuantizedType } from "./layout.js";
+import { type GgufPlanOptions, type PlannedTensor, planGguf } from "./plan.js";
+import type { GgufFile } from "./read.js";
+import { openRows } from "./row-writer.js";
+
+/** The verdict on one tensor of a file. */
+export interface TensorCheck {
+  /** Name in the file. */
+  readonly name: string;
+  /** Module or tensor of the result; null for tensors that no result has. */
+  readonly source: string | null;
+  /**
+   * `same`: codes and scales, or values, are the result's. `lossy`: re-encoded or converted as asked, see `relativeError`.
+   * `different`, `missing`, `unexpected`: the file is wrong.
+   */
+  readonly status: "same" | "lossy" | "different" | "missing" | "unexpected";
+  /** What differs first, for a reader. */
+  readonly detail?: string;
+  /** Of a lossy tensor: mean squared error relative to the mean square of the values. */
+  readonly relativeError?: number;
+}
+
+/**
+ * Compares every tensor of a file with the result it was written from, by the decoder and not by the encoder.
+ * `options` are those that it was written with.
+ */
+export async function* checkGguf(
+  file: GgufFile,
+  source: ExportSource,
+  options: GgufPlanOptions = {},
+): AsyncGenerator<TensorCheck, void, undefined> {
+  const plan = planGguf(source, options);
+  for (const tensor of plan.tensors) yield await checkTensor(file, tensor, source, plan.rope.factors);
+  const planned = new Set(plan.tensors.map(({ name }) => name));
+  for (const name of file.tensors.keys()) {
+    if (!planned.has(name)) yield { name, source: null, status: "unexpected" };
+  }
+}
+
+async function checkTensor(
+  file: GgufFile,
+  tensor: PlannedTensor,
+  source: ExportSource,
+  factors: Float32Array | null,
+): Promise<TensorCheck> {
+  const facts = { name: tensor.name, source: tensor.source };
+  const stored = file.tensors.get(tensor.name);
+  if (stored === undefined) return { ...facts, status: "missing" };
+  if (stored.type !== tensor.type || stored.shape.join() !== tensor.shape.join()) {
+    const detail = `${stored.type} [${stored.shape.join(", ")}] instead of ${tensor.type} [${tensor.shape.join(", ")}]`;
+    return { ...facts, status: "different", detail };
+  }
+  const bytes = file.readBytes(tensor.name);
+  if (tensor.source === null) return { ...facts, ...compareValues(dequantize(stored.type, bytes), factors) };
+  if (tensor.fidelity === "reencoded" || tensor.fidelity === "converted") {
+    return { ...facts, ...(await compareRounded(bytes, tensor, tensor.source, source)) };
+  }
+  const rows = tensor.rowOrder === null ? bytes : restoreRows(bytes, tensor.rowOrder);
+  if (tensor.layout !== null && isQuantizedType(stored.type)) {
+    const weight = await readSound(source, tensor.source, tensor.layout);
+    return { ...facts, ...compareCodes(stored.type, rows, weight) };
+  }
+  const dtype = source.plain.get(tensor.source)?.dtype ?? "F32";
+  const expected = floatsFromBytes(await source.readPlain(tensor.source), dtype, tensor.source);
+  return { ...facts, ...compareValues(dequantize(stored.type, rows), expected) };
+}
+
+/** Puts the file's rows where the result has them: the inverse of the rotary order. */
+function restoreRows(bytes: Uint8Array, order: Int32Array): Uint8Array {
+  const rowBytes = bytes.length / order.length;
+  const restored = new Uint8Array(bytes.length);
+  order.forEach((to, row) => {
+    restored.set(bytes.subarray(row * rowBytes, (row + 1) * rowBytes), to * rowBytes);
+  });
+  return restored;
+}
+
+type Verdict = Pick<TensorCheck, "status" | "detail" | "relativeError">;
+
+/** Codes, scales and zero points against the integers, scales and minimums of the blocks. */
+function compareCodes(type: QuantizedType, bytes: Uint8Array, weight: QuantizedWeight): Verdict {
+  const { integers, scales, minimums, subBlock } = decodeBlocks(type, bytes);
+  const { columns, groupSize } = weight;
+  const hasMinimum = type === "Q4_1" || type === "Q2_K" || type === "Q4_K";
+  // Q2_0 and TQ2_0 reach further up than down, the grid further down than up: they hold the negative of both.
+  const sign = type === "Q2_0" || type === "TQ2_0" ? -1 : 1;
+  const place = (e: number): string => `row ${Math.floor(e / columns)}, column ${e % columns}`;
+  for (let e = 0; e < integers.length; e++) {
+    const group = Math.floor(e / groupSize);
+    const scale = weight.scales[group] ?? 0;
+    const zeroPoint = weight.zeroPoints[group] ?? 0;
+    const s = Math.floor(e / subBlock);
+    if (e % subBlock === 0) {
+      if (scales[s] !== sign * scale) {
+        return { status: "different", detail: `scale ${scales[s]} instead of ${sign * scale} at ${place(e)}` };
+      }
+      const exact = scale * zeroPoint;
+      const minimum = hasMinimum ? (type === "Q4_1" ? roundToHalf(exact) : exact) : 0;
+      if ((minimums[s] ?? Number.NaN) - minimum !== 0) {
+        return { status: "different", detail: `minimum ${minimums[s]} instead of ${minimum} at ${place(e)}` };
+      }
+    }
+    const step = sign * ((weight.codes[e] ?? 0) - (hasMinimum ? 0 : zeroPoint));
+    if ((integers[e] ?? Number.NaN) - step !== 0) {
+      return { status: "different", detail: `code ${integers[e]} instead of ${step} at ${place(e)}` };
+    }
+  }
+  return { status: "same" };
+}
+
+/** A lossy tensor against the same rounding once more: a flipped byte must not pass for a loss. */
+async function compareRounded(
+  bytes: Uint8Array,
+  tensor: PlannedTensor,
+  name: string,
+  source: ExportSource,
+): Promise<Verdict> {
+  const writer = await openRows(tensor, name, source);
+  const expected = new Uint8Array(writer.rowBytes);
+  for (let row = 0; row < writer.rows; row++) {
+    expected.fill(0);
+    writer.write(row, expected, 0);
+    if (Buffer.compare(expected, bytes.subarray(row * writer.rowBytes, (row + 1) * writer.rowBytes)) !== 0) {
+      return { status: "different", detail: `row ${row} of the file is not the result's, rounded` };
+    }
+  }
+  return { status: "lossy", relativeError: writer.relativeError() };
+}
+
+function compareValues(stored: Float32Array, expected: Float32Array | null): Verdict {
+  const e = stored.findIndex((value, i) => value !== expected?.[i]);
+  if (e < 0) return { status: "same" };
+  return { status: "different", detail: `value ${stored[e]} instead of ${expected?.[e]} at element ${e}` };
+}

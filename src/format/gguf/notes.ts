@@ -1,0 +1,27 @@
+import { optionalNumber } from "../../checkpoint/model-config.js";
+import type { ExportSource } from "../export-source.js";
+import type { GgufPlan } from "./plan.js";
+
+/** What a user should know of a file that is exact as far as it goes: one sentence each. */
+export function ggufNotes({ shape, tensors }: GgufPlan, { config, activations }: ExportSource): string[] {
+  const notes: string[] = [];
+  if (activations !== null) {
+    notes.push(
+      `GGUF stores weights only: the ${activations.bits}-bit activations are left to llama.cpp, which rounds them in its own way.`,
+    );
+  }
+  const wider = tensors.filter((tensor) => tensor.wider);
+  if (wider.length > 0) {
+    const types = [...new Set(wider.map(({ type }) => type))].join(" and ");
+    notes.push(
+      `${wider.length} tensors are exact in ${types}, which spends more bits than their scheme: no smaller type holds them.`,
+    );
+  }
+  const positions = optionalNumber(config, "max_position_embeddings") ?? shape.contextLength;
+  if (shape.contextLength < positions) {
+    notes.push(
+      `The context is ${shape.contextLength} instead of ${positions} tokens: llama.cpp has no sliding window for this model.`,
+    );
+  }
+  return notes;
+}

@@ -1,0 +1,206 @@
+import { FormatError, OptionError } from "../../errors.js";
+import type { ExportSource, QuantizedLayout } from "../export-source.js";
+import { checkSource } from "../output-tensors.js";
+import { exactType, exactTypes } from "./exact-type.js";
+import { byteLengthOf, type FloatType, type QuantizedType, TENSOR_TYPES } from "./layout.js";
+import { type ModelShape, modelShape } from "./model-shape.js";
+import { hasExactSize, reencodedType } from "./reencode.js";
+import { type RopeEncoding, ropeEncoding } from "./rope-scaling.js";
+import { rotaryOrder } from "./rotary-order.js";
+import { type GgufName, ggufName, requiredTensors } from "./tensor-names.js";
+
+/** Types for the embedding and the output matrix. */
+export const GGUF_FLOAT_CHOICES = ["f32", "f16", "bf16", "q8_0"] as const;
+export type GgufFloatChoice = (typeof GGUF_FLOAT_CHOICES)[number];
+
+export interface GgufPlanOptions {
+  /** Type of the embedding; the source's own by default, so that nothing is lost. */
+  readonly embedding?: GgufFloatChoice;
+  /** Type of the output matrix, where it is not the embedding; the source's own by default. */
+  readonly output?: GgufFloatChoice;
+  /** Block types to take first where they are exact: Q2_0 instead of the smaller TQ2_0, for example. */
+  readonly prefer?: readonly QuantizedType[];
+  /** Where no exact type of the scheme's size exists: round the codes again instead of taking a larger exact type. */
+  readonly reencode?: boolean;
+}
+
+/**
+ * What happens to a tensor's values. `exact`: nothing. `minimum`: `scale * zeroPoint` is rounded to fp16.
+ * `reencoded`: the codes are rounded to another grid. `converted`: floats are rounded to another type.
+ */
+export type Fidelity = "exact" | "minimum" | "reencoded" | "converted";
+
+/** One tensor of the file to be. */
+export interface PlannedTensor {
+  /** Name in the file. */
+  readonly name: string;
+  /** Module of a quantized Linear, name of a plain tensor, or null for what is computed (`rope_freqs.weight`). */
+  readonly source: string | null;
+  /** How the source stores a quantized Linear; null for floats. */
+  readonly layout: QuantizedLayout | null;
+  readonly type: QuantizedType | FloatType;
+  readonly shape: readonly number[];
+  readonly byteLength: number;
+  readonly fidelity: Fidelity;
+  /** True when the type spends more bits per code than the scheme. */
+  readonly wider: boolean;
+  /** Row of the source for each row of the file; null when they are in the same order. */
+  readonly rowOrder: Int32Array | null;
+}
+
+export interface GgufPlan {
+  readonly shape: ModelShape;
+  readonly rope: RopeEncoding;
+  /** In the order of the file. */
+  readonly tensors: readonly PlannedTensor[];
+}
+
+/**
+ * Decides names, types and order of all tensors without reading any of them.
+ *
+ * @throws FormatError when GGUF or llama.cpp can't hold the model, or the scheme without re-encoding
+ */
+export function planGguf(source: ExportSource, options: GgufPlanOptions = {}): GgufPlan {
+  checkSource(source);
+  const shape = modelShape(source.config);
+  if (shape.tied && options.output !== undefined) {
+    throw new OptionError({
+      what: "a type for the output matrix, and this model uses its embedding as output",
+      where: "output",
+      next: "set the type of the embedding instead",
+    });
+  }
+  const rope = ropeEncoding(source.config, shape.headDim);
+  const ranked: { readonly rank: number; readonly tensor: PlannedTensor }[] = [];
+  const add = (tensor: string, plan: (named: GgufName) => PlannedTensor): void => {
+    const named = ggufName(shape.family, tensor, shape.tied);
+    if (named !== null) ranked.push({ rank: named.rank, tensor: plan(named) });
+  };
+  for (const [module, layout] of source.linears) {
+    add(`${module}.weight`, (named) => planQuantized(named, module, layout, shape, options));
+  }
+  for (const name of source.plain.keys()) add(name, (named) => planPlain(named, name, source, shape, options));
+  if (rope.factors !== null) ranked.push({ rank: 0.5, tensor: planFactors(rope.factors) });
+  assertComplete(source, shape);
+  ranked.sort((a, b) => a.rank - b.rank);
+  return { shape, rope, tensors: ranked.map(({ tensor }) => tensor) };
+}
+
+function planQuantized(
+  named: GgufName,
+  module: string,
+  layout: QuantizedLayout,
+  shape: ModelShape,
+  options: GgufPlanOptions,
+): PlannedTensor {
+  const { type, fidelity, wider } = chooseType(layout, module, options);
+  return {
+    name: named.name,
+    source: module,
+    layout,
+    type,
+    shape: [layout.rows, layout.columns],
+    byteLength: byteLengthOf(type, layout.rows * layout.columns),
+    fidelity,
+    wider,
+    rowOrder: orderOf(named, shape),
+  };
+}
+
+function chooseType(
+  layout: QuantizedLayout,
+  module: string,
+  { prefer = [], reencode = false }: GgufPlanOptions,
+): Pick<PlannedTensor, "type" | "fidelity" | "wider"> {
+  if (reencode && !hasExactSize(layout)) {
+    return { type: reencodedType(layout) ?? "F16", fidelity: "reencoded", wider: false };
+  }
+  const choices = exactTypes(layout);
+  return prefer.flatMap((type) => choices.filter((choice) => choice.type === type))[0] ?? exactType(layout, module);
+}
+
+const FLOAT_DTYPES: Readonly<Record<string, FloatType>> = { F32: "F32", F16: "F16", BF16: "BF16" };
+
+function planPlain(
+  named: GgufName,
+  name: string,
+  source: ExportSource,
+  shape: ModelShape,
+  options: GgufPlanOptions,
+): PlannedTensor {
+  const info = source.plain.get(name);
+  const own = FLOAT_DTYPES[info?.dtype ?? ""];
+  if (info === undefined || own === undefined) {
+    throw new FormatError({
+      what: `a tensor of type ${info?.dtype ?? "unknown"} that is no float`,
+      where: name,
+      next: "export from a checkpoint in F32, F16 or BF16",
+    });
+  }
+  const choice =
+    named.name === "token_embd.weight"
+      ? options.embedding
+      : named.name === "output.weight"
+        ? options.output
+        : undefined;
+  const type = info.shape.length === 1 ? "F32" : choice === undefined ? own : floatChoice(choice);
+  const columns = info.shape.at(-1) ?? 1;
+  if (columns % TENSOR_TYPES[type].elements !== 0) {
+    throw new FormatError({
+      what: `rows of ${columns} columns are not a whole number of ${type} blocks`,
+      where: name,
+      next: "choose f16, bf16 or f32 for it",
+    });
+  }
+  return {
+    name: named.name,
+    source: name,
+    layout: null,
+    type,
+    shape: info.shape,
+    byteLength: byteLengthOf(
+      type,
+      info.shape.reduce((product, size) => product * size, 1),
+    ),
+    // fp32 holds both 16-bit types exactly.
+    fidelity: type === own || type === "F32" ? "exact" : "converted",
+    wider: false,
+    rowOrder: orderOf(named, shape),
+  };
+}
+
+function floatChoice(choice: GgufFloatChoice): FloatType | "Q8_0" {
+  return ({ f32: "F32", f16: "F16", bf16: "BF16", q8_0: "Q8_0" } as const)[choice];
+}
+
+function planFactors(factors: Float32Array): PlannedTensor {
+  return {
+    name: "rope_freqs.weight",
+    source: null,
+    layout: null,
+    type: "F32",
+    shape: [factors.length],
+    byteLength: factors.byteLength,
+    fidelity: "exact",
+    wider: false,
+    rowOrder: null,
+  };
+}
+
+function orderOf({ module }: GgufName, { family, heads, keyValueHeads, headDim }: ModelShape): Int32Array | null {
+  if (!family.interleavedRotary) return null;
+  if (module === "self_attn.q_proj") return rotaryOrder(heads, headDim);
+  return module === "self_attn.k_proj" ? rotaryOrder(keyValueHeads, headDim) : null;
+}
+
+function assertComplete({ linears, plain }: ExportSource, shape: ModelShape): void {
+  const missing = requiredTensors(shape.family, shape.layers, shape.tied).find(
+    (name) => !plain.has(name) && !linears.has(name.slice(0, -".weight".length)),
+  );
+  if (missing === undefined) return;
+  throw new FormatError({
+    what: "the model lacks this tensor, and llama.cpp would not load the file",
+    where: missing,
+    next: "check that config.json belongs to these weights, and that the result is complete",
+  });
+}

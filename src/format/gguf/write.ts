@@ -1,0 +1,173 @@
+import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import { fileSystemError } from "../../checkpoint/file-system-error.js";
+import { syncFolder, temporaryName } from "../../checkpoint/write-file-atomically.js";
+import { CrossblockError, FormatError } from "../../errors.js";
+import type { ExportSource } from "../export-source.js";
+import { encodeHeader, type TensorEntry } from "./header.js";
+import { alignUp, type FloatType, type GgufValue, type QuantizedType } from "./layout.js";
+import { modelMetadata } from "./metadata.js";
+import { ggufNotes } from "./notes.js";
+import { type GgufPlan, type GgufPlanOptions, type PlannedTensor, planGguf } from "./plan.js";
+import { openRows, putFloats } from "./row-writer.js";
+import { tokenizerMetadata } from "./tokenizer.js";
+
+export interface WriteGgufOptions extends GgufPlanOptions {
+  /** Stops between two pieces of about 8 MiB; nothing of this call remains then. */
+  readonly signal?: AbortSignal;
+}
+
+/** One tensor as written. */
+export interface WrittenTensor extends Omit<PlannedTensor, "rowOrder"> {
+  /** Mean squared error relative to the mean square of the values; 0 when exact. */
+  readonly relativeError: number;
+}
+
+export interface WrittenGguf {
+  /** Bytes of the file. */
+  readonly bytes: number;
+  /** In the order of the file. */
+  readonly tensors: readonly WrittenTensor[];
+  /** What a user should know of the file: whole sentences. */
+  readonly notes: readonly string[];
+}
+
+const PIECE_BYTES = 8 * 2 ** 20;
+
+/**
+ * Writes a finished result as one GGUF v3 file for llama.cpp: weights, metadata, tokenizer and chat template. At most one tensor of
+ * the source is in memory at a time. The file appears under its name only when it is complete.
+ *
+ * @throws FormatError before anything is written when llama.cpp can't hold the model, its tokenizer or its scheme
+ * @throws EnvironmentError when the disk is full, the folder not writable, ...; nothing of this call remains then
+ */
+export async function writeGguf(
+  source: ExportSource,
+  outFile: string,
+  options: WriteGgufOptions = {},
+): Promise<WrittenGguf> {
+  const plan = planGguf(source, options);
+  const entries = placeTensors(plan.tensors);
+  const header = encodeHeader(metadataOf(plan, source), entries);
+  const bytes = header.length + plan.tensors.reduce((sum, { byteLength }) => sum + alignUp(byteLength), 0);
+  const temporary = temporaryName(outFile);
+  try {
+    await mkdir(dirname(outFile), { recursive: true });
+    const file = await open(temporary, "wx");
+    let written: readonly WrittenTensor[];
+    try {
+      await writeFully(file, header, 0);
+      written = await writeTensors(file, plan, entries, header.length, source, options.signal);
+      // The gaps between tensors are holes, which read as zeros; this makes the last one.
+      await file.truncate(bytes);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, outFile);
+    await syncFolder(dirname(outFile));
+    return { bytes, tensors: written, notes: ggufNotes(plan, source) };
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => {});
+    const ofSystem = error instanceof Error && "syscall" in error;
+    if (error instanceof CrossblockError || !ofSystem) throw error;
+    throw fileSystemError(error, "the GGUF file can't be written", outFile);
+  }
+}
+
+async function writeTensors(
+  file: FileHandle,
+  plan: GgufPlan,
+  entries: readonly TensorEntry[],
+  dataStart: number,
+  source: ExportSource,
+  signal: AbortSignal | undefined,
+): Promise<WrittenTensor[]> {
+  const written: WrittenTensor[] = [];
+  for (const [i, tensor] of plan.tensors.entries()) {
+    signal?.throwIfAborted();
+    const { rowOrder: _, ...facts } = tensor;
+    const at = dataStart + (entries[i]?.offset ?? 0);
+    const relativeError =
+      tensor.source === null
+        ? await writeFactors(file, at, plan.rope.factors)
+        : await writeRows(file, at, tensor, tensor.source, source, signal);
+    written.push({ ...facts, relativeError });
+  }
+  return written;
+}
+
+async function writeRows(
+  file: FileHandle,
+  start: number,
+  tensor: PlannedTensor,
+  name: string,
+  source: ExportSource,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const writer = await openRows(tensor, name, source);
+  const perPiece = Math.min(writer.rows, Math.max(1, Math.floor(PIECE_BYTES / writer.rowBytes)));
+  const piece = new Uint8Array(perPiece * writer.rowBytes);
+  for (let row = 0; row < writer.rows; row += perPiece) {
+    signal?.throwIfAborted();
+    const count = Math.min(perPiece, writer.rows - row);
+    piece.fill(0);
+    for (let i = 0; i < count; i++) writer.write(row + i, piece, i * writer.rowBytes);
+    await writeFully(file, piece.subarray(0, count * writer.rowBytes), start + row * writer.rowBytes);
+  }
+  return writer.relativeError();
+}
+
+async function writeFactors(file: FileHandle, at: number, factors: Float32Array | null): Promise<number> {
+  const values = factors ?? new Float32Array(0);
+  const bytes = new Uint8Array(values.byteLength);
+  putFloats(values, "F32", bytes, 0);
+  await writeFully(file, bytes, at);
+  return 0;
+}
+
+async function writeFully(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    done += (await file.write(bytes, done, bytes.length - done, position + done)).bytesWritten;
+  }
+}
+
+function placeTensors(tensors: readonly PlannedTensor[]): TensorEntry[] {
+  let offset = 0;
+  return tensors.map(({ name, type, shape, byteLength }) => {
+    const entry = { name, type, shape, offset };
+    offset += alignUp(byteLength);
+    return entry;
+  });
+}
+
+function metadataOf(plan: GgufPlan, source: ExportSource): ReadonlyMap<string, GgufValue> {
+  const { shape, rope, tensors } = plan;
+  const metadata = modelMetadata(shape, rope, {
+    config: source.config,
+    folder: source.folder,
+    mainType: mainType(tensors),
+    hasQ2: tensors.some(({ type }) => type === "Q2_0"),
+  });
+  const embedding = tensors.find(({ name }) => name === "token_embd.weight");
+  const rows = embedding?.shape[0] ?? shape.vocabulary;
+  if (rows !== shape.vocabulary) {
+    throw new FormatError({
+      what: `the embedding has ${rows} rows and config.json says vocab_size ${shape.vocabulary}`,
+      where: "model.embed_tokens.weight",
+      next: "use the config.json that belongs to these weights",
+    });
+  }
+  for (const [key, value] of tokenizerMetadata(source.folder, source.config, rows)) metadata.set(key, value);
+  return metadata;
+}
+
+/** The type that holds most weights of the layers: what `general.file_type` shows. */
+function mainType(tensors: readonly PlannedTensor[]): QuantizedType | FloatType {
+  const elements = new Map<QuantizedType | FloatType, number>();
+  for (const { name, type, shape } of tensors) {
+    if (!name.startsWith("blk.") || shape.length < 2) continue;
+    elements.set(type, (elements.get(type) ?? 0) + (shape[0] ?? 0) * (shape[1] ?? 0));
+  }
+  return [...elements].sort((a, b) => b[1] - a[1])[0]?.[0] ?? "F16";
+}
