@@ -4,27 +4,34 @@ import { forwardBlock, type LinearApply } from "./forward-block.js";
 import { KeyValueCache } from "./key-value-cache.js";
 import { normalise } from "./normalise.js";
 import { RotaryTable } from "./rotary.js";
-import { type BlockWeights, loadBlock, loadOuter, type OuterWeights, type TensorSource } from "./weights.js";
+import { requireContext } from "./token-ids.js";
+import {
+  type BlockWeights,
+  type EmbeddingWeights,
+  type HeadWeights,
+  loadBlock,
+  loadOuter,
+  type OuterWeights,
+  type TensorSource,
+} from "./weights.js";
 
-/** How one block's Linears are computed; null for the plain product. */
+/** How one block's Linears are computed; undefined for the plain product. */
 export type BlockLinear = (block: number) => LinearApply | undefined;
 
-/** Embeds token ids `[batch, time]` (int64): `[batch, time, hidden]`. */
-export function embed(spec: DecoderSpec, outer: OuterWeights, ids: Tensor, offset = 0): Tensor {
-  const embedded = outer.embedding.embedding(ids);
-  if (outer.positions === null || spec.positions.kind !== "learned") return embedded;
-  return embedded.add(outer.positions.narrow(0, spec.positions.offset + offset, ids.size(1)));
+/** Embeds token ids `[batch, time]` (int64), the first of which is at position `offset`: `[batch, time, hidden]`. */
+export function embed(spec: DecoderSpec, weights: EmbeddingWeights, ids: Tensor, offset = 0): Tensor {
+  const embedded = weights.embedding.embedding(ids);
+  if (weights.positions === null || spec.positions.kind !== "learned") return embedded;
+  return embedded.add(weights.positions.narrow(0, spec.positions.offset + offset, ids.size(1)));
 }
 
 /** Final norm and head: logits `[..., vocab]` of hidden states `[..., hidden]`. */
-export function applyHead(spec: DecoderSpec, outer: OuterWeights, x: Tensor): Tensor {
-  return normalise(x, outer.finalNorm, spec.norm).linear(outer.head);
+export function applyHead(spec: DecoderSpec, weights: HeadWeights, x: Tensor): Tensor {
+  return normalise(x, weights.finalNorm, spec.norm).linear(weights.head);
 }
 
 /** A whole network in memory, for evaluation and generation. */
 export class Decoder {
-  readonly #caches = new Set<KeyValueCache[]>();
-
   private constructor(
     readonly spec: DecoderSpec,
     readonly outer: OuterWeights,
@@ -33,7 +40,11 @@ export class Decoder {
     private readonly linear: BlockLinear,
   ) {}
 
-  /** Loads every tensor. `linear` replaces the products of a block's Linears, as activation quantization does. */
+  /**
+   * Loads every tensor. `linear` replaces the products of a block's Linears, as activation quantization does.
+   *
+   * @throws CheckpointError naming the tensor that is missing, has another shape, or holds NaN or Inf
+   */
   static load(source: TensorSource, spec: DecoderSpec, linear: BlockLinear = () => undefined): Decoder {
     const outer = loadOuter(source, spec);
     const blocks: BlockWeights[] = [];
@@ -54,22 +65,32 @@ export class Decoder {
     return this.outer.embedding.device;
   }
 
-  /** Hidden states after the last block, before the final norm. */
+  /**
+   * Hidden states `[batch, time, hidden]` after the last block, before the final norm, of token ids `[batch, time]`
+   * (int64; `tokenIds` checks and makes them).
+   *
+   * @throws CalibrationError when the sequence, with what the caches hold, is longer than the model was made for
+   */
   hidden(ids: Tensor, caches?: readonly KeyValueCache[]): Tensor {
+    const offset = caches?.[0]?.length ?? 0;
+    requireContext(this.spec, offset + ids.size(1));
     return noGrad(() =>
       scope(() => {
-        let x = embed(this.spec, this.outer, ids, caches?.[0]?.length ?? 0);
-        for (let k = 0; k < this.blocks.length; k++) {
+        let x = embed(this.spec, this.outer, ids, offset);
+        this.blocks.forEach((block, k) => {
           const cache = caches?.[k];
           const linear = this.linear(k);
+          const input = x;
           x = scope(() =>
-            forwardBlock(this.spec, this.blocks[k] as BlockWeights, x, {
+            forwardBlock(this.spec, block, input, {
               rotary: this.rotary,
-              ...(cache === undefined ? {} : { cache }),
-              ...(linear === undefined ? {} : { linear }),
+              ...(cache !== undefined && { cache }),
+              ...(linear !== undefined && { linear }),
             }),
           );
-        }
+          // A long network would hold the streams of all its blocks otherwise.
+          input.dispose();
+        });
         return x;
       }),
     );
@@ -93,18 +114,15 @@ export class Decoder {
     return applyHead(this.spec, this.outer, x);
   }
 
-  /** Empty caches, one per block. */
+  /** Empty caches, one per block, that fill as `hidden` or `logits` run with them. The caller disposes them. */
   caches(): KeyValueCache[] {
-    const caches = this.blocks.map(() => new KeyValueCache());
-    this.#caches.add(caches);
-    return caches;
+    return this.blocks.map(() => new KeyValueCache());
   }
 
   dispose(): void {
     this.outer.dispose();
     this.rotary?.dispose();
     for (const block of this.blocks) block.dispose();
-    for (const caches of this.#caches) for (const cache of caches) cache.dispose();
   }
 
   [Symbol.dispose](): void {

@@ -1,33 +1,76 @@
 import { keep, noGrad, scope, Tensor } from "../tensor/index.js";
 
-/** Keys and values of the tokens that one block has seen, `[batch, kvHeads, seen, headDim]`. */
-export class KeyValueCache {
-  #keys: Tensor | null = null;
-  #values: Tensor | null = null;
+interface Room {
+  /** `[batch, kvHeads, capacity, headDim]` */
+  readonly keys: Tensor;
+  readonly values: Tensor;
+}
+
+/** Positions that a cache has room for at first. */
+const firstCapacity = 64;
+
+/**
+ * Keys and values of the tokens that one block has seen, for a forward pass without gradients. Its room doubles when it
+ * is full, so a token costs the copy of itself, not of all before it.
+ */
+export class KeyValueCache implements Disposable {
+  #room: Room | null = null;
+  #length = 0;
 
   /** Tokens seen so far. */
   get length(): number {
-    return this.#keys?.size(2) ?? 0;
+    return this.#length;
   }
 
-  /** Adds those of new tokens and returns all. */
+  /**
+   * Adds those of new tokens, `[batch, kvHeads, time, headDim]`, and returns all, `[batch, kvHeads, seen, headDim]`: as
+   * views of the cache, which the caller's scope frees.
+   */
   append(keys: Tensor, values: Tensor): { keys: Tensor; values: Tensor } {
-    const grown = noGrad(() =>
-      scope(() => ({
-        keys: this.#keys === null ? keys.clone() : Tensor.cat([this.#keys, keys], 2),
-        values: this.#values === null ? values.clone() : Tensor.cat([this.#values, values], 2),
-      })),
+    const time = keys.size(2);
+    const seen = this.#length + time;
+    const room = this.#roomFor(seen, keys, values);
+    noGrad(() =>
+      scope(() => {
+        room.keys.narrow(2, this.#length, time).copy_(keys);
+        room.values.narrow(2, this.#length, time).copy_(values);
+      }),
     );
-    this.dispose();
-    this.#keys = keep(grown.keys);
-    this.#values = keep(grown.values);
-    return grown;
+    this.#length = seen;
+    return { keys: room.keys.narrow(2, 0, seen), values: room.values.narrow(2, 0, seen) };
   }
 
+  #roomFor(seen: number, keys: Tensor, values: Tensor): Room {
+    const old = this.#room;
+    const capacity = old?.keys.size(2) ?? 0;
+    if (old !== null && seen <= capacity) return old;
+    const grown = Math.max(seen, 2 * capacity, firstCapacity);
+    const enlarged = (like: Tensor, filled: Tensor | undefined): Tensor =>
+      scope(() => {
+        const [batch = 0, heads = 0, , width = 0] = like.shape;
+        const store = Tensor.empty([batch, heads, grown, width], { dtype: like.dtype, device: like.device });
+        if (filled !== undefined) store.narrow(2, 0, this.#length).copy_(filled.narrow(2, 0, this.#length));
+        return store;
+      });
+    const room = noGrad(() => ({
+      keys: keep(enlarged(keys, old?.keys)),
+      values: keep(enlarged(values, old?.values)),
+    }));
+    old?.keys.dispose();
+    old?.values.dispose();
+    this.#room = room;
+    return room;
+  }
+
+  /** Forgets everything and frees its memory. */
   dispose(): void {
-    this.#keys?.dispose();
-    this.#values?.dispose();
-    this.#keys = null;
-    this.#values = null;
+    this.#room?.keys.dispose();
+    this.#room?.values.dispose();
+    this.#room = null;
+    this.#length = 0;
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 }

@@ -14,14 +14,14 @@ import type { Activation, AttentionSpec, DecoderSpec, PositionSpec, RotaryScalin
 import type { Fact, Family } from "./families/family.js";
 import { families } from "./families/index.js";
 
-const activations: Readonly<Record<string, Activation>> = {
-  silu: "silu",
-  swish: "silu",
-  relu: "relu",
-  gelu: "gelu",
-  gelu_new: "gelu_tanh",
-  gelu_pytorch_tanh: "gelu_tanh",
-};
+const activations: ReadonlyMap<string, Activation> = new Map([
+  ["silu", "silu"],
+  ["swish", "silu"],
+  ["relu", "relu"],
+  ["gelu", "gelu"],
+  ["gelu_new", "gelu_tanh"],
+  ["gelu_pytorch_tanh", "gelu_tanh"],
+]);
 
 /**
  * The decoder that a `config.json` describes.
@@ -34,18 +34,17 @@ export function readSpec(config: ModelConfig): DecoderSpec {
   if (family === undefined) {
     throw new ModelError({
       where: "config.json",
-      what: `the model family "${modelType}" is not supported`,
+      what: `the model family ${JSON.stringify(modelType)} is not supported`,
       next: `use a model of one of these families: ${[...families.keys()].join(", ")}`,
     });
   }
   refuseVariants(config, family);
   const { keys } = family;
   const activation = requireString(config, keys.activation);
-  const known = activations[activation];
-  if (known === undefined) {
-    throw unsupported(keys.activation, activation, Object.keys(activations).join(", "));
-  }
+  const known = activations.get(activation);
+  if (known === undefined) throw unsupported(keys.activation, `"${activation}"`, [...activations.keys()].join(", "));
   const hiddenSize = requireCount(config, keys.hiddenSize);
+  const attention = readAttention(config, family, hiddenSize);
   return {
     family: modelType,
     hiddenSize,
@@ -55,8 +54,10 @@ export function readSpec(config: ModelConfig): DecoderSpec {
     maxPositions: requireCount(config, "max_position_embeddings"),
     norm: { kind: family.norm.kind, eps: numberFact(config, family.norm.eps) },
     positions:
-      family.positions === "rotary" ? readRotary(config) : { kind: "learned", offset: family.positions.learnedOffset },
-    attention: readAttention(config, family, hiddenSize),
+      family.positions === "rotary"
+        ? readRotary(config, attention.headDim)
+        : { kind: "learned", offset: family.positions.learnedOffset },
+    attention,
     mlp: { kind: family.mlp.kind, activation: known, bias: booleanFact(config, family.mlp.bias) },
     tied: booleanFact(config, family.tied),
     names: family.names,
@@ -92,24 +93,24 @@ function readSlidingWindow(config: ModelConfig, keys: Family["attention"]["slidi
   return optionalCount(config, keys.key) ?? null;
 }
 
-// transformers 5 keeps all rotary facts in `rope_parameters`; before, theta stood alone and
-// `rope_scaling` was there only when something was scaled.
-function readRotary(config: ModelConfig): PositionSpec {
-  const parameters = optionalObject(config, "rope_parameters");
-  const scaling = parameters ?? optionalObject(config, "rope_scaling");
-  const theta =
-    (parameters === undefined ? undefined : optionalNumber(parameters, "rope_theta")) ??
-    optionalNumber(config, "rope_theta") ??
-    10000;
-  return { kind: "rotary", theta, scaling: scaling === undefined ? { kind: "none" } : readScaling(scaling) };
+// transformers 5 keeps all rotary facts in `rope_parameters`; before, theta stood alone and `rope_scaling` was there only
+// when something was scaled. Where both are given, `rope_scaling` wins, as in transformers.
+function readRotary(config: ModelConfig, headDim: number): PositionSpec {
+  const scaling = optionalObject(config, "rope_scaling");
+  const parameters = scaling ?? optionalObject(config, "rope_parameters") ?? {};
+  const partial =
+    optionalNumber(parameters, "partial_rotary_factor") ?? optionalNumber(config, "partial_rotary_factor") ?? 1;
+  if (partial !== 1) throw unsupported("partial_rotary_factor", String(partial), "1");
+  if (headDim % 2 !== 0) throw unsupported("the width of a head", String(headDim), "even, to turn pairs of it");
+  const theta = optionalNumber(parameters, "rope_theta") ?? optionalNumber(config, "rope_theta") ?? 10000;
+  return { kind: "rotary", theta, scaling: readScaling(parameters, requireCount(config, "max_position_embeddings")) };
 }
 
-function readScaling(scaling: ModelConfig): RotaryScaling {
+function readScaling(scaling: ModelConfig, maxPositions: number): RotaryScaling {
   const type = optionalString(scaling, "rope_type") ?? optionalString(scaling, "type") ?? "default";
-  const partial = optionalNumber(scaling, "partial_rotary_factor") ?? 1;
-  if (partial !== 1) throw unsupported("partial_rotary_factor", String(partial), "1");
   switch (type) {
     case "default":
+    case "none":
       return { kind: "none" };
     case "linear":
       return { kind: "linear", factor: requireNumber(scaling, "factor") };
@@ -119,10 +120,10 @@ function readScaling(scaling: ModelConfig): RotaryScaling {
         factor: requireNumber(scaling, "factor"),
         lowFrequencyFactor: requireNumber(scaling, "low_freq_factor"),
         highFrequencyFactor: requireNumber(scaling, "high_freq_factor"),
-        originalContext: requireNumber(scaling, "original_max_position_embeddings"),
+        originalContext: optionalCount(scaling, "original_max_position_embeddings") ?? maxPositions,
       };
     default:
-      throw unsupported("rope_scaling", type, "none, linear, llama3");
+      throw unsupported("the rope_type", `"${type}"`, "none, default, linear or llama3");
   }
 }
 

@@ -9,6 +9,7 @@ import {
   linearRoles,
   linearShape,
   type NormRole,
+  type NormSpec,
 } from "./decoder-spec.js";
 import { loadTensor, type Placement } from "./load-tensor.js";
 
@@ -36,17 +37,25 @@ export interface BlockWeights {
   dispose(): void;
 }
 
-/** What surrounds the blocks: embedding, learned positions, final norm, head. */
-export interface OuterWeights {
+/** What comes before the blocks. */
+export interface EmbeddingWeights {
   /** `[vocab, hidden]` */
   readonly embedding: Tensor;
   /** `[offset + maxPositions, hidden]`; null with rotary positions. */
   readonly positions: Tensor | null;
+  dispose(): void;
+}
+
+/** What comes after the blocks. */
+export interface HeadWeights {
   readonly finalNorm: NormWeights;
-  /** `[vocab, hidden]`; the embedding itself when tied. */
+  /** `[vocab, hidden]`; the embedding when tied. */
   readonly head: Tensor;
   dispose(): void;
 }
+
+/** Both; a tied embedding is held once. */
+export interface OuterWeights extends EmbeddingWeights, HeadWeights {}
 
 /** Where the tensor of a name comes from: a checkpoint, or a result that is decoded on the way. */
 export type TensorSource = (name: string, shape: readonly number[]) => Tensor;
@@ -57,49 +66,26 @@ export function checkpointSource(checkpoint: Checkpoint, to: Placement): TensorS
 
 /** Loads block `index`. @throws CheckpointError naming the tensor */
 export function loadBlock(source: TensorSource, spec: DecoderSpec, index: number): BlockWeights {
-  const owned: Tensor[] = [];
-  const load = (name: string, shape: readonly number[]): Tensor => {
-    const tensor = source(name, shape);
-    owned.push(tensor);
-    return tensor;
-  };
-  const norm = (name: string, width: number, kind = spec.norm.kind): NormWeights => ({
-    weight: load(`${name}.weight`, [width]),
-    bias: kind === "layer" ? load(`${name}.bias`, [width]) : null,
-  });
-  const disposeAll = (): void => {
-    for (const tensor of owned) tensor.dispose();
-  };
-  try {
-    const { attention, names } = spec;
+  return loadAll(source, (load) => {
+    const { attention, names, hiddenSize } = spec;
+    const linear = (role: LinearRole): LinearWeights => {
+      const name = linearName(spec, index, role);
+      const shape = linearShape(spec, role);
+      return {
+        weight: load(`${name}.weight`, shape),
+        bias: hasBias(spec, role) ? load(`${name}.bias`, [shape[0]]) : null,
+      };
+    };
+    const norm = (name: string): NormWeights => loadNorm(load, inBlock(name, index), hiddenSize, spec.norm.kind);
     const headNorm = (name: string): NormWeights | null =>
-      attention.qkNorm ? norm(inBlock(name, index), attention.headDim, "rms") : null;
+      attention.qkNorm ? loadNorm(load, inBlock(name, index), attention.headDim, "rms") : null;
     return {
-      norms: {
-        attentionNorm: norm(inBlock(names.norms.attentionNorm, index), spec.hiddenSize),
-        mlpNorm: norm(inBlock(names.norms.mlpNorm, index), spec.hiddenSize),
-      },
-      linears: new Map(
-        linearRoles(spec).map((role) => {
-          const name = linearName(spec, index, role);
-          const shape = linearShape(spec, role);
-          return [
-            role,
-            {
-              weight: load(`${name}.weight`, shape),
-              bias: hasBias(spec, role) ? load(`${name}.bias`, [shape[0]]) : null,
-            },
-          ];
-        }),
-      ),
+      norms: { attentionNorm: norm(names.norms.attentionNorm), mlpNorm: norm(names.norms.mlpNorm) },
+      linears: new Map(linearRoles(spec).map((role) => [role, linear(role)])),
       qNorm: headNorm(names.qNorm),
       kNorm: headNorm(names.kNorm),
-      dispose: disposeAll,
     };
-  } catch (error) {
-    disposeAll();
-    throw error;
-  }
+  });
 }
 
 /** The block in another dtype; takes the given one over, which is gone when that differs. */
@@ -127,26 +113,65 @@ export function castBlock(weights: BlockWeights, dtype: DType): BlockWeights {
   return result;
 }
 
+/** Loads what comes before the blocks. @throws CheckpointError naming the tensor */
+export function loadEmbedding(source: TensorSource, spec: DecoderSpec): EmbeddingWeights {
+  return loadAll(source, (load) => embeddingWeights(load, spec));
+}
+
+/** Loads what comes after the blocks. @throws CheckpointError naming the tensor */
+export function loadHead(source: TensorSource, spec: DecoderSpec): HeadWeights {
+  const name = spec.tied ? spec.names.embedding : spec.names.head;
+  return loadAll(source, (load) => ({
+    finalNorm: loadNorm(load, spec.names.finalNorm, spec.hiddenSize, spec.norm.kind),
+    head: load(`${name}.weight`, [spec.vocabSize, spec.hiddenSize]),
+  }));
+}
+
 /** Loads what surrounds the blocks. @throws CheckpointError naming the tensor */
 export function loadOuter(source: TensorSource, spec: DecoderSpec): OuterWeights {
-  const { names, hiddenSize, vocabSize } = spec;
-  const embedding = source(`${names.embedding}.weight`, [vocabSize, hiddenSize]);
-  const positions =
-    spec.positions.kind === "learned"
-      ? source(`${names.positions}.weight`, [spec.positions.offset + spec.maxPositions, hiddenSize])
-      : null;
-  const finalNorm = {
-    weight: source(`${names.finalNorm}.weight`, [hiddenSize]),
-    bias: spec.norm.kind === "layer" ? source(`${names.finalNorm}.bias`, [hiddenSize]) : null,
-  };
-  const head = spec.tied ? embedding : source(`${names.head}.weight`, [vocabSize, hiddenSize]);
+  return loadAll(source, (load) => {
+    const before = embeddingWeights(load, spec);
+    return {
+      ...before,
+      finalNorm: loadNorm(load, spec.names.finalNorm, spec.hiddenSize, spec.norm.kind),
+      head: spec.tied ? before.embedding : load(`${spec.names.head}.weight`, [spec.vocabSize, spec.hiddenSize]),
+    };
+  });
+}
+
+function embeddingWeights(load: TensorSource, spec: DecoderSpec): Omit<EmbeddingWeights, "dispose"> {
+  const { names, hiddenSize, vocabSize, positions, maxPositions } = spec;
   return {
-    embedding,
-    positions,
-    finalNorm,
-    head,
-    dispose: () => {
-      for (const tensor of [embedding, positions, finalNorm.weight, finalNorm.bias, head]) tensor?.dispose();
-    },
+    embedding: load(`${names.embedding}.weight`, [vocabSize, hiddenSize]),
+    positions:
+      positions.kind === "learned"
+        ? load(`${names.positions}.weight`, [positions.offset + maxPositions, hiddenSize])
+        : null,
   };
+}
+
+function loadNorm(load: TensorSource, name: string, width: number, kind: NormSpec["kind"]): NormWeights {
+  return {
+    weight: load(`${name}.weight`, [width]),
+    bias: kind === "layer" ? load(`${name}.bias`, [width]) : null,
+  };
+}
+
+// Weights that own what they loaded; when one tensor fails, those before it are freed.
+function loadAll<T extends object>(source: TensorSource, build: (load: TensorSource) => T): T & { dispose(): void } {
+  const owned: Tensor[] = [];
+  const dispose = (): void => {
+    for (const tensor of owned) tensor.dispose();
+  };
+  try {
+    const weights = build((name, shape) => {
+      const tensor = source(name, shape);
+      owned.push(tensor);
+      return tensor;
+    });
+    return { ...weights, dispose };
+  } catch (error) {
+    dispose();
+    throw error;
+  }
 }
