@@ -8,6 +8,7 @@ export { loadTensor, type Placement } from "./load-tensor.js";
 export { normalise } from "./normalise.js";
 export { readSpec } from "./read-spec.js";
 export { RotaryTable, rotaryFrequencies } from "./rotary.js";
+export { requireContext, tokenIds } from "./token-ids.js";
 export {
   type BlockWeights,
   castBlock,

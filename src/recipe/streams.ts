@@ -6,8 +6,8 @@ import {
   type StoreShape,
   storeBytes,
 } from "../calibration/activation-store.js";
-import { checkpointSource, embed, loadOuter } from "../model/index.js";
-import { deviceMemory, noGrad, scope, Tensor } from "../tensor/index.js";
+import { checkpointSource, embed, loadEmbedding, tokenIds } from "../model/index.js";
+import { deviceMemory, noGrad, scope } from "../tensor/index.js";
 import type { CalibrationTokens, RecipeJob } from "./recipe-job.js";
 
 /** Sequences embedded at once. */
@@ -36,7 +36,7 @@ export function embeddedStreams(
 ): ActivationStore[] {
   const { checkpoint, spec, device, dtype } = job;
   const shape = streamShape(job, tokens);
-  const outer = loadOuter(checkpointSource(checkpoint, { device, dtype }), spec);
+  const weights = loadEmbedding(checkpointSource(checkpoint, { device, dtype }), spec);
   try {
     const streams = Array.from({ length: count }, () => createStore(shape, storage, dtype, device));
     noGrad(() => {
@@ -45,14 +45,13 @@ export function embeddedStreams(
         const rows = Math.min(EMBED_BATCH, tokens.sequences - first);
         const ids = tokens.ids.subarray(first * tokens.context, (first + rows) * tokens.context);
         scope(() => {
-          const places = Tensor.from(ids.slice(), [rows, tokens.context]).to("int64").to(device);
-          const embedded = embed(spec, outer, places);
+          const embedded = embed(spec, weights, tokenIds(spec, ids, [rows, tokens.context], device));
           for (const stream of streams) stream.write(first, embedded);
         });
       }
     });
     return streams;
   } finally {
-    outer.dispose();
+    weights.dispose();
   }
 }
