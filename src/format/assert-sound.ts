@@ -19,7 +19,8 @@ export function assertSound(weight: QuantizedWeight, name: string): void {
   if (scales.length !== groups || zeroPoints.length !== groups) {
     fail(`${scales.length} scales and ${zeroPoints.length} zero points for ${groups} groups`);
   }
-  for (const code of codes) if (code >= limit) fail(`code ${code} does not fit ${bits} bits`);
+  const tooLarge = bits === 8 ? -1 : codes.findIndex((code) => code >= limit);
+  if (tooLarge >= 0) fail(`code ${codes[tooLarge]} does not fit ${bits} bits`);
   for (let group = 0; group < groups; group++) {
     const scale = scales[group] ?? Number.NaN;
     const zeroPoint = zeroPoints[group] ?? limit;

@@ -5,6 +5,7 @@ import type { Lane } from "./pack-bits.js";
  * `floor(b / 32)`, and code i is the bits from `i * bits` to `i * bits + bits - 1`.
  *
  * @param bits 1 to 8
+ * @param count with `count * bits` below 2^31; the lanes must lie inside their arrays
  */
 export function unpackBits(
   words: Int32Array | Uint32Array,
@@ -14,14 +15,14 @@ export function unpackBits(
   codes: Uint8Array,
   to: Lane,
 ): void {
-  const mask = 2 ** bits - 1;
-  for (let i = 0; i < count; i++) {
-    const bit = i * bits;
-    const index = Math.floor(bit / 32);
-    const shift = bit % 32;
-    const at = from.start + index * from.stride;
-    let code = (words[at] ?? 0) >>> shift;
-    if (shift + bits > 32) code |= (words[at + from.stride] ?? 0) << (32 - shift);
-    codes[to.start + i * to.stride] = code & mask;
+  const { start, stride } = from;
+  const mask = (1 << bits) - 1;
+  let target = to.start;
+  for (let bit = 0; bit < count * bits; bit += bits, target += to.stride) {
+    const at = start + (bit >>> 5) * stride;
+    const shift = bit & 31;
+    let code = (words[at] as number) >>> shift;
+    if (shift + bits > 32) code |= (words[at + stride] as number) << (32 - shift);
+    codes[target] = code & mask;
   }
 }

@@ -1,0 +1,148 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cp, mkdir } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Tokenizer } from "@huggingface/tokenizers";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Checkpoint } from "../../src/checkpoint/checkpoint.js";
+import { parseJsonObject } from "../../src/checkpoint/json.js";
+import { writeSafetensors } from "../../src/checkpoint/write-safetensors.js";
+import type { ExportSource } from "../../src/format/export-source.js";
+import { floatsFromBytes } from "../../src/format/float-bytes.js";
+import { type GgufPlanOptions, planGguf } from "../../src/format/gguf/plan.js";
+import { writeGguf } from "../../src/format/gguf/write.js";
+import { compareLogits, type LogitsComparison } from "./compare-logits.js";
+import { judgePython, missingPackage } from "./judge.js";
+import { importLlamaCpp, openLlamaCpp } from "./llama-cpp.js";
+import { dequantized, type RtnScheme, rtnSource } from "./rtn-source.js";
+
+const model = process.env["CROSSBLOCK_JUDGE_MODEL"] ?? "models/sotu-llama-7m";
+const llamaCpp = await importLlamaCpp();
+const noRuntime = llamaCpp === null ? " (skipped: node-llama-cpp is not installed)" : "";
+const noPython = missingPackage("transformers");
+/** Everything that tokenizers disagree about. */
+const difficult = readFileSync("test/fixtures/tokenizer-text.txt", "utf8");
+/** Van Buren, 1837 or so: text of the kind that the model was trained on, from its test part. */
+const address = readFileSync("test/fixtures/address.txt", "utf8");
+let scratch = "";
+
+beforeAll(() => {
+  scratch = mkdtempSync(join(tmpdir(), "crossblock-gguf-judge-"));
+});
+
+afterAll(() => {
+  rmSync(scratch, { recursive: true, force: true });
+});
+
+interface Case {
+  readonly scheme: RtnScheme | null;
+  readonly options?: GgufPlanOptions;
+  readonly type: string;
+}
+
+const cases: Readonly<Record<string, Case>> = {
+  "floats in bf16": { scheme: null, type: "BF16" },
+  "W4 g32": { scheme: { bits: 4, group: 32, symmetric: true }, type: "Q4_0" },
+  "W4 g64": { scheme: { bits: 4, group: 64, symmetric: true }, type: "Q4_0" },
+  "W4 g32 asym": { scheme: { bits: 4, group: 32, symmetric: false }, type: "Q4_1" },
+  "W4 g256 asym": { scheme: { bits: 4, group: 256, symmetric: false }, type: "Q4_K" },
+  "W8 g32": { scheme: { bits: 8, group: 32, symmetric: true }, type: "Q8_0" },
+  "W3 g256": { scheme: { bits: 3, group: 256, symmetric: true }, type: "Q3_K" },
+  "W3 g64": { scheme: { bits: 3, group: 64, symmetric: true }, type: "Q4_0" },
+  "W2 g64": { scheme: { bits: 2, group: 64, symmetric: true }, type: "Q2_0" },
+  "W2 g256": { scheme: { bits: 2, group: 256, symmetric: true }, type: "TQ2_0" },
+  "W2 g256 asym": { scheme: { bits: 2, group: 256, symmetric: false }, type: "Q2_K" },
+};
+
+/** The model as fp32 safetensors with the result's dequantized weights: what transformers shall compute with. */
+async function writeReference(source: ExportSource, folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  await cp(join(source.folder, "config.json"), join(folder, "config.json"));
+  const quantized = [...source.linears].map(([name, { rows, columns }]) => ({
+    name: `${name}.weight`,
+    shape: [rows, columns],
+    values: async () => dequantized(await source.readQuantized(name)),
+  }));
+  const plain = [...source.plain.values()].map(({ name, dtype, shape }) => ({
+    name,
+    shape,
+    values: async () => floatsFromBytes(await source.readPlain(name), dtype, name),
+  }));
+  await writeSafetensors(
+    folder,
+    [...quantized, ...plain].map(({ name, shape, values }) => ({
+      name,
+      dtype: "F32" as const,
+      shape,
+      byteLength: 4 * shape.reduce((product, size) => product * size, 1),
+      bytes: async () => new Uint8Array((await values()).buffer),
+    })),
+  );
+}
+
+async function referenceLogits(folders: readonly string[], tokens: readonly number[]): Promise<Float32Array[]> {
+  const input = join(scratch, "tokens.json");
+  writeFileSync(input, JSON.stringify([tokens]));
+  const outputs = folders.map((folder) => join(folder, "logits"));
+  for (const output of outputs) await mkdir(output);
+  const pairs = folders.flatMap((folder, i) => [folder, join(outputs[i] ?? "", "model.safetensors")]);
+  const run = spawnSync(judgePython, ["bench/judge/transformers_logits.py", input, ...pairs], { encoding: "utf8" });
+  expect(run.stderr.includes("Traceback") ? run.stderr : "").toBe("");
+  return Promise.all(
+    outputs.map(async (output) => {
+      using checkpoint = await Checkpoint.open(output);
+      return floatsFromBytes(await checkpoint.read("logits"), "F32", "logits");
+    }),
+  );
+}
+
+function tokenizerOf(folder: string): Tokenizer {
+  const read = (name: string): object => parseJsonObject(readFileSync(join(folder, name), "utf8"), name);
+  return new Tokenizer(read("tokenizer.json"), read("tokenizer_config.json"));
+}
+
+describe.skipIf(llamaCpp === null)(`llama.cpp reads what crossblock writes${noRuntime}`, () => {
+  it("cuts text into the same tokens as the model's tokenizer, and generates", async () => {
+    if (llamaCpp === null) return;
+    using source = await rtnSource(model, { schemeOf: () => ({ bits: 4, group: 32, symmetric: true }) });
+    const path = join(scratch, "tokens.gguf");
+    await writeGguf(source, path);
+    await using runtime = await openLlamaCpp(llamaCpp, path);
+    const ids = tokenizerOf(model).encode(difficult, { add_special_tokens: false }).ids;
+    expect(runtime.tokenize(difficult)).toEqual(ids);
+    const generated = await runtime.generate(ids.slice(0, 20), 16);
+    expect(generated.length).toBeGreaterThan(4);
+  }, 60_000);
+
+  it.skipIf(noPython !== "")(
+    `computes what transformers computes with the same weights${noPython}`,
+    async () => {
+      if (llamaCpp === null) return;
+      const ids = tokenizerOf(model).encode(address, { add_special_tokens: false }).ids.slice(0, 384);
+      const folders: string[] = [];
+      for (const [name, { scheme, options, type }] of Object.entries(cases)) {
+        const folder = join(scratch, name.replaceAll(" ", "-"));
+        using source = await rtnSource(model, { schemeOf: () => scheme });
+        expect(planGguf(source, options).tensors.find(({ name }) => name === "blk.0.attn_q.weight")?.type).toBe(type);
+        await writeReference(source, folder);
+        await writeGguf(source, join(folder, "model.gguf"), options);
+        folders.push(folder);
+      }
+      const references = await referenceLogits(folders, ids);
+      const table: Record<string, LogitsComparison> = {};
+      for (const [i, name] of Object.keys(cases).entries()) {
+        await using runtime = await openLlamaCpp(llamaCpp, join(folders[i] ?? "", "model.gguf"));
+        const reference = references[i] ?? new Float32Array(0);
+        const logits = await runtime.logits(ids, reference.length / ids.length);
+        table[name] = compareLogits(logits, reference, ids);
+      }
+      console.table(table);
+      for (const [name, { perplexity, referencePerplexity, divergence }] of Object.entries(table)) {
+        expect(Math.abs(perplexity / referencePerplexity - 1), name).toBeLessThan(0.01);
+        expect(divergence, name).toBeLessThan(0.01);
+      }
+    },
+    600_000,
+  );
+});
