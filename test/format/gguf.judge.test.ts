@@ -23,7 +23,7 @@ const noRuntime = llamaCpp === null ? " (skipped: node-llama-cpp is not installe
 const noPython = missingPackage("transformers");
 /** Everything that tokenizers disagree about. */
 const difficult = readFileSync("test/fixtures/tokenizer-text.txt", "utf8");
-/** Van Buren, 1837 or so: text of the kind that the model was trained on, from its test part. */
+/** Madison, 1815: text of the kind that the model was trained on, from the test part of its data. */
 const address = readFileSync("test/fixtures/address.txt", "utf8");
 let scratch = "";
 
