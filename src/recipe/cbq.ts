@@ -137,19 +137,18 @@ class CbqRun {
     if (cfp.activations) this.#fold(block, stream);
     block.settle(job.dtype);
     calibrateStaticInputs(job, block, stream, activation.learnClip);
-    const sites = new Map(inputSites(job.spec).map((site) => [site.linears[0] as LinearRole, site]));
+    const sites = inputSites(job.spec);
+    const siteOf = (role: LinearRole): InputSite | undefined => sites.find((site) => site.linears.includes(role));
     const moments = new Map<InputSite, SecondMoments>();
     const collect = (role: LinearRole, x: Tensor): void => {
-      const site = sites.get(role);
-      if (site === undefined) return;
+      const site = siteOf(role);
+      if (site === undefined || site.linears[0] !== role) return;
       const sum = moments.get(site) ?? new SecondMoments(x.size(-1), job.device);
       moments.set(site, sum);
       sum.add(x);
     };
     const observe = rounding.start === "gptq" ? collect : undefined;
     this.#advance(stream, stream, (x) => block.forwardFull(x, observe));
-    const siteOf = (role: LinearRole): InputSite | undefined =>
-      inputSites(job.spec).find((site) => site.linears.includes(role));
     try {
       prepareRoundings(job, block, (role) => {
         const site = siteOf(role);
