@@ -2,7 +2,7 @@ import { type Device, type DType, keep, noGrad, scope, Tensor } from "../tensor/
 import type { PositionSpec, RotaryScaling } from "./decoder-spec.js";
 
 /** Cosines and sines of the rotary angles, fp32 `[positions, headDim / 2]`. */
-export class RotaryTable {
+export class RotaryTable implements Disposable {
   private constructor(
     readonly cos: Tensor,
     readonly sin: Tensor,
@@ -39,6 +39,10 @@ export class RotaryTable {
   dispose(): void {
     this.cos.dispose();
     this.sin.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 }
 
