@@ -60,7 +60,10 @@ describe.skipIf(missing !== "")(`llama.cpp cuts text like the tokenizer that a f
     const script = ["bench/judge/make_tokenizers.py", scratch, "test/fixtures/address.txt", "--", ...texts];
     const made = spawnSync(judgePython, script, { encoding: "utf8" });
     expect(made.status, made.stderr).toBe(0);
-    const kinds = made.stdout.trim().split("\n").map((line) => JSON.parse(line) as { name: string; vocabulary: number });
+    const kinds = made.stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { name: string; vocabulary: number });
     expect(kinds.map(({ name }) => name)).toEqual(expect.arrayContaining(PRE_TOKENIZERS.map(({ pre }) => pre)));
     for (const { name, vocabulary } of kinds) {
       const folder = join(scratch, name);
