@@ -4,7 +4,7 @@
  * missing, and may be interrupted and run again at any time.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync, realpathSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -129,6 +129,10 @@ function installPackages() {
     return;
   }
   const start = performance.now();
+  const modules = join(ROOT, "node_modules");
+  // What an interrupted npm has left makes the next one fail with ENOTEMPTY.
+  if (!existsSync(join(modules, ".package-lock.json")))
+    rmSync(modules, { recursive: true, force: true, maxRetries: 10 });
   const npm = spawnSync("npm", ["ci", "--include=dev", "--no-audit", "--no-fund", "--loglevel=error"], {
     cwd: ROOT,
     encoding: "utf8",
@@ -138,7 +142,7 @@ function installPackages() {
     const said = npm.error?.message ?? tail(npm.stderr);
     throw new SetupError(
       `"npm ci" failed:\n${said}`,
-      "check the connection to the npm registry, then run the same again",
+      "check the connection to the npm registry, then run the same command again",
     );
   }
   say("packages", `npm ci in ${since(start)}`);
