@@ -3,12 +3,14 @@
 #include "dispatch.h"
 #include "engine.h"
 #include "environment.h"
+#include "host_allocator.h"
 #include "storage.h"
 
 namespace crossblock {
 
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
-  // Per environment, because the engine runs in a worker while the main thread may load it too.
+  installHostAllocator();
+  // State per environment, because the engine runs in a worker while the main thread may load it too.
   env.SetInstanceData(new std::shared_ptr<Environment>(std::make_shared<Environment>(env)));
   const auto add = [&](const char* name, Napi::Value (*function)(const Napi::CallbackInfo&)) {
     exports.Set(name, Napi::Function::New(env, function, name));
@@ -34,6 +36,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   add("releaseGenerator", releaseGenerator);
   add("synchronize", synchronize);
   add("deviceMemory", deviceMemory);
+  add("releaseCachedMemory", releaseCachedMemory);
   return exports;
 }
 

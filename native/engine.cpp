@@ -1,5 +1,7 @@
 #include "engine.h"
 
+#include "host_allocator.h"
+
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <dlfcn.h>
@@ -117,6 +119,14 @@ Napi::Value deviceMemory(const Napi::CallbackInfo& info) {
     }
 #endif
     return memory;
+  });
+}
+
+Napi::Value releaseCachedMemory(const Napi::CallbackInfo& info) {
+  return guarded(info, [&](Environment&) -> Napi::Value {
+    const double released = cachedHostBytes();
+    releaseCachedHostMemory();
+    return Napi::Number::New(info.Env(), released);
   });
 }
 

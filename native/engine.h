@@ -15,4 +15,7 @@ Napi::Value synchronize(const Napi::CallbackInfo& info);
 // deviceMemory(index) -> {free, total, peak} in bytes; peak is null where libtorch can't tell
 Napi::Value deviceMemory(const Napi::CallbackInfo& info);
 
+// releaseCachedMemory() -> bytes of host memory given back to the system
+Napi::Value releaseCachedMemory(const Napi::CallbackInfo& info);
+
 }  // namespace crossblock

@@ -51,6 +51,7 @@ export interface Addon {
   newGenerator(device: string, seed: number): Handle;
   releaseGenerator(handle: Handle): boolean;
   synchronize(device?: number): void;
+  releaseCachedMemory(): number;
   deviceMemory(index: number): { free: number; total: number; peak: number | null };
 }
 

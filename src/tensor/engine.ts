@@ -56,3 +56,8 @@ export function synchronize(device: Device): void {
 export function deviceMemory(device: Device): { free: number; total: number; peak: number | null } | null {
   return device.startsWith("cuda:") ? addon().deviceMemory(Number(device.slice("cuda:".length))) : null;
 }
+
+/** Gives host memory that is kept for the next tensors back to the system; returns its bytes. */
+export function releaseCachedMemory(): number {
+  return addon().releaseCachedMemory();
+}

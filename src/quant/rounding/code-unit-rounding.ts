@@ -37,7 +37,7 @@ export class CodeUnitRounding implements Rounding {
   /** `weight` fp32 `[out, in]`, which it keeps a view of. */
   constructor(weight: Tensor, grid: Grid, options: CodeUnitOptions = {}) {
     const { device } = weight;
-    this.#grid = grid;
+    this.#grid = { ...grid, scale: keep(grid.scale.clone()) };
     this.#limit = options.limit === undefined ? 0.5 : options.limit;
     this.#weight = keep(grouped(weight.detach(), grid.groupSize));
     this.#v = keep(scope(() => this.#startingV(options.start))).requiresGrad_();
@@ -90,15 +90,17 @@ export class CodeUnitRounding implements Rounding {
   }
 
   dispose(): void {
-    for (const tensor of [this.#weight, this.#v, this.#logScale, this.#zeroPoint]) {
+    for (const tensor of [this.#grid.scale, this.#weight, this.#v, this.#logScale, this.#zeroPoint]) {
       tensor.dispose();
     }
   }
 
   #startingV(codes: Tensor | undefined): Tensor {
     if (codes === undefined) return Tensor.zeros(this.#weight.shape, { device: this.#weight.device });
-    const v = grouped(codes, this.#grid.groupSize).sub(this.#grid.zeroPoint).sub(this.#weight.div(this.#grid.scale));
-    // Just inside the bound: at +-0.5 itself the round would go either way.
-    return this.#limit === null ? v : v.clamp(-this.#limit + 1e-3, this.#limit - 1e-3);
+    const distance = grouped(codes, this.#grid.groupSize).sub(this.#grid.zeroPoint).sub(this.#weight.div(this.#grid.scale));
+    // The least V that gives the code. Putting every weight on its code's centre instead would take
+    // half a unit of training before any of them could change.
+    const v = distance.sub(distance.clamp(-0.5 + 1e-3, 0.5 - 1e-3));
+    return this.#limit === null ? v : v.clamp(-this.#limit, this.#limit);
   }
 }

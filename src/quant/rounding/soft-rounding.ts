@@ -37,7 +37,7 @@ export class SoftRounding implements Rounding {
 
   /** `weight` fp32 `[out, in]`; `start` replaces `V0` (the specification's trap: zero there is ruinous). */
   constructor(weight: Tensor, grid: Grid, offset: Offset, start?: Tensor) {
-    this.#grid = grid;
+    this.#grid = { ...grid, scale: keep(grid.scale.clone()) };
     this.#offset = offset;
     const frozen = noGrad(() =>
       scope(() => {
@@ -98,7 +98,7 @@ export class SoftRounding implements Rounding {
   }
 
   dispose(): void {
-    for (const tensor of [this.#floor, this.#start, this.#logScale, this.#zeroPoint, ...this.#offset.parameters]) {
+    for (const tensor of [this.#grid.scale, this.#floor, this.#start, this.#logScale, this.#zeroPoint, ...this.#offset.parameters]) {
       tensor.dispose();
     }
   }

@@ -1,0 +1,73 @@
+// One cell of the accuracy tables: quantizes in this process and prints the perplexity as a line of JSON.
+import { readFileSync } from "node:fs";
+import { Checkpoint } from "../dist/checkpoint/checkpoint.js";
+import { readModelConfig } from "../dist/checkpoint/model-config.js";
+import { evaluationWindows, sampleWindows } from "../dist/calibration/token-windows.js";
+import { perplexity } from "../dist/evaluate/perplexity.js";
+import { checkpointSource, Decoder, linearName, loadTensor, readSpec } from "../dist/model/index.js";
+import { TensorQuantizer, TokenQuantizer } from "../dist/quant/activation.js";
+import { fromQuantizedWeight } from "../dist/quant/from-quantized-weight.js";
+import { parseScheme } from "../dist/quant/scheme.js";
+import { recipeOptionsSchema } from "../dist/recipe/options.js";
+import { presets, roundingDefaults } from "../dist/recipe/presets.js";
+import { runRecipe } from "../dist/recipe/run-recipe.js";
+import { engineInfo, keep, liveHandles, scope, setThreads, Tensor } from "../dist/tensor/index.js";
+
+const merge = (a, b) => {
+  if (b === undefined) return a;
+  if (typeof a !== "object" || a === null || Array.isArray(a) || typeof b !== "object" || b === null) return b;
+  return Object.fromEntries([...new Set([...Object.keys(a), ...Object.keys(b)])].map((k) => [k, merge(a[k], b[k])]));
+};
+
+const job = JSON.parse(process.argv[2]);
+const { model, scheme, asym = false, recipe = "cbq", preset = "default", tokens, context, samples, evalContext, set = {}, device = "cpu", dtype = "float32", threads = 2, seed = 0 } = job;
+setThreads(threads);
+const ids = (file) => new Int32Array(new Uint8Array(readFileSync(file)).buffer);
+const checkpoint = await Checkpoint.open(model);
+const spec = readSpec(await readModelConfig(model));
+const calibration = sampleWindows(ids(`${tokens}/train.bin`), { samples, context, seed });
+const test = evaluationWindows(ids(`${tokens}/test.bin`), evalContext);
+const kind = set.rounding?.kind ?? presets[preset].rounding?.kind ?? "code";
+const options = recipeOptionsSchema.parse(merge(merge(merge({}, presets[preset]), roundingDefaults[kind]), set));
+const resolved = parseScheme(scheme, { asym });
+const weights = new Map();
+const plain = new Map();
+const activations = new Map();
+const started = performance.now();
+if (recipe !== "none") {
+  const run = runRecipe({
+    checkpoint, spec, recipe, scheme: resolved, options, seed, tokens: recipe === "rtn" ? null : calibration, device, dtype, storage: "auto",
+    poll: () => {},
+    sink: { linear: (name, w) => weights.set(`${name}.weight`, w), plain: (name, b) => plain.set(name, b), activation: (name, v) => activations.set(name, v) },
+  });
+  for (const event of run) {
+    if (event.event === "window-done" && job.verbose) console.error(`window ${event.window + 1}/${event.windows} ${event.seconds.toFixed(1)} s`, JSON.stringify(event.lossBefore), JSON.stringify(event.lossAfter));
+    if (event.event === "warning") console.error(event.message);
+  }
+}
+const seconds = (performance.now() - started) / 1000;
+const handles = liveHandles();
+const base = checkpointSource(checkpoint, { device, dtype });
+const stored = { BF16: "bfloat16", F16: "float16", F32: "float32" };
+const source = (name, shape) => {
+  const w = weights.get(name);
+  if (w !== undefined) return keep(scope(() => fromQuantizedWeight(w, device).to(dtype)));
+  const bytes = plain.get(name);
+  if (bytes !== undefined) return keep(scope(() => Tensor.fromBytes(bytes, shape, stored[checkpoint.tensors.get(name).dtype]).to(device).to(dtype)));
+  return base(name, shape);
+};
+const quantizers = new Map();
+const linear = (block) => resolved.activationBits === 16 || recipe === "none" ? undefined : (role, x, { weight, bias }) => {
+  const name = linearName(spec, block, role);
+  let q = quantizers.get(name);
+  if (q === undefined) {
+    const value = activations.get(name);
+    q = options.activation.granularity === "token" ? new TokenQuantizer(resolved.activationBits, device, { clip: value, learn: false }) : new TensorQuantizer(resolved.activationBits, value, device, { learn: false });
+    quantizers.set(name, q);
+  }
+  return q.apply(x).linear(weight, bias);
+};
+const decoder = Decoder.load(source, spec, linear);
+const result = perplexity(decoder, test);
+decoder.dispose();
+console.log(JSON.stringify({ name: job.name, scheme, asym, recipe, ppl: +result.value.toFixed(3), seconds: +seconds.toFixed(1), rssGiB: +(process.resourceUsage().maxRSS / 2 ** 20).toFixed(2), handles, torch: engineInfo().torchVersion, device }));

@@ -1,0 +1,148 @@
+#include "host_allocator.h"
+
+#include <c10/core/Allocator.h>
+#include <c10/core/CPUAllocator.h>
+#include <torch/version.h>
+
+#include <cstdlib>
+#include <map>
+#include <mutex>
+#include <vector>
+
+namespace crossblock {
+namespace {
+
+constexpr size_t kAlignment = 64;
+// Below this the C library's own free lists serve well.
+constexpr size_t kSmallest = 64 * 1024;
+// Kept memory beyond this share of what is in use goes back, so that a peak does not last.
+constexpr size_t kSpare = size_t{512} << 20;
+
+// Sizes are rounded up to an eighth of their power of two: little waste, many hits.
+size_t sizeClass(size_t bytes) {
+  size_t step = kSmallest / 8;
+  while (step * 16 <= bytes) {
+    step *= 2;
+  }
+  return (bytes + step - 1) / step * step;
+}
+
+class HostPool {
+ public:
+  // Never destroyed: tensors may outlive every environment.
+  static HostPool& instance() {
+    static auto* pool = new HostPool();
+    return *pool;
+  }
+
+  void* take(size_t size) {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      auto& list = kept_[size];
+      if (!list.empty()) {
+        void* memory = list.back();
+        list.pop_back();
+        keptBytes_ -= size;
+        usedBytes_ += size;
+        return memory;
+      }
+    }
+    void* memory = std::aligned_alloc(kAlignment, size);
+    if (memory == nullptr) {
+      releaseAll();
+      memory = std::aligned_alloc(kAlignment, size);
+    }
+    if (memory == nullptr) {
+      throw std::bad_alloc();
+    }
+    std::lock_guard<std::mutex> lock(mutex_);
+    usedBytes_ += size;
+    return memory;
+  }
+
+  void give(void* memory, size_t size) {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      usedBytes_ -= size;
+      if (keptBytes_ + size <= usedBytes_ / 2 + kSpare) {
+        kept_[size].push_back(memory);
+        keptBytes_ += size;
+        return;
+      }
+    }
+    std::free(memory);
+  }
+
+  void releaseAll() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    for (auto& [size, list] : kept_) {
+      for (void* memory : list) {
+        std::free(memory);
+      }
+      list.clear();
+    }
+    keptBytes_ = 0;
+  }
+
+  size_t keptBytes() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return keptBytes_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<size_t, std::vector<void*>> kept_;
+  size_t keptBytes_ = 0;
+  size_t usedBytes_ = 0;
+};
+
+struct Block {
+  void* memory;
+  size_t size;
+};
+
+void freeBlock(void* context) {
+  auto* block = static_cast<Block*>(context);
+  HostPool::instance().give(block->memory, block->size);
+  delete block;
+}
+
+// Since libtorch 2.3 `allocate` is not const and an allocator also says how its data is copied.
+class HostAllocator final : public c10::Allocator {
+ public:
+#if TORCH_VERSION_MAJOR < 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR < 3)
+  c10::DataPtr allocate(size_t bytes) const override { return make(bytes); }
+#else
+  c10::DataPtr allocate(size_t bytes) override { return make(bytes); }
+  void copy_data(void* destination, const void* source, size_t count) const override {
+    default_copy_data(destination, source, count);
+  }
+#endif
+
+ private:
+  static c10::DataPtr make(size_t bytes) {
+    if (bytes < kSmallest) {
+      void* memory = bytes == 0 ? nullptr : std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
+      if (bytes != 0 && memory == nullptr) {
+        throw std::bad_alloc();
+      }
+      return {memory, memory, [](void* context) { std::free(context); }, c10::Device(c10::kCPU)};
+    }
+    const size_t size = sizeClass(bytes);
+    void* memory = HostPool::instance().take(size);
+    return {memory, new Block{memory, size}, &freeBlock, c10::Device(c10::kCPU)};
+  }
+};
+
+}  // namespace
+
+void installHostAllocator() {
+  static auto* allocator = new HostAllocator();
+  c10::SetCPUAllocator(allocator, 1);
+}
+
+double cachedHostBytes() { return static_cast<double>(HostPool::instance().keptBytes()); }
+
+void releaseCachedHostMemory() { HostPool::instance().releaseAll(); }
+
+}  // namespace crossblock
