@@ -1,4 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { fileSystemError } from "../../checkpoint/file-system-error.js";
 import { FormatError } from "../../errors.js";
 import { dequantize } from "./decode.js";
 import type { TensorEntry } from "./header.js";
@@ -51,7 +52,12 @@ export class GgufFile implements Disposable {
   #open = true;
 
   static open(file: string): GgufFile {
-    const descriptor = openSync(file, "r");
+    let descriptor: number;
+    try {
+      descriptor = openSync(file, "r");
+    } catch (error) {
+      throw fileSystemError(error, "the GGUF file can't be opened", file);
+    }
     try {
       return new GgufFile(file, descriptor);
     } catch (error) {
