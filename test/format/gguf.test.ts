@@ -53,22 +53,22 @@ async function verdicts(file: string, source: ExportSource, options?: GgufPlanOp
 
 describe("a model folder as GGUF", () => {
   it.each([
-    ["W4 g32", everywhere(4, 32), "Q4_0", 2],
-    ["W4 g128", everywhere(4, 128), "Q4_0", 2],
-    ["W4 channel", everywhere(4, null), "Q4_0", 2],
-    ["W4 g32 asymmetric", everywhere(4, 32, false), "Q4_1", 3],
-    ["W4 channel asymmetric", everywhere(4, null, false), "Q4_K", 14],
-    ["W2 g64", everywhere(2, 64), "Q2_0", 41],
-    ["W2 channel", everywhere(2, null), "TQ2_0", 37],
-    ["W2 g256 asymmetric", everywhere(2, 256, false), "Q2_K", 10],
-    ["W3 g256", everywhere(3, 256), "Q3_K", 11],
-    ["W3 g64", everywhere(3, 64), "Q4_0", 2],
-    ["W6 g64 asymmetric", everywhere(6, 64, false), "Q8_0", 7],
-    ["W8 g32", everywhere(8, 32), "Q8_0", 7],
-    ["floats", () => null, "BF16", 32],
+    ["W4 g32", "Q4_0", 2, everywhere(4, 32)],
+    ["W4 g128", "Q4_0", 2, everywhere(4, 128)],
+    ["W4 channel", "Q4_0", 2, everywhere(4, null)],
+    ["W4 g32 asymmetric", "Q4_1", 3, everywhere(4, 32, false)],
+    ["W4 channel asymmetric", "Q4_K", 14, everywhere(4, null, false)],
+    ["W2 g64", "Q2_0", 41, everywhere(2, 64)],
+    ["W2 channel", "TQ2_0", 37, everywhere(2, null)],
+    ["W2 g256 asymmetric", "Q2_K", 10, everywhere(2, 256, false)],
+    ["W3 g256", "Q3_K", 11, everywhere(3, 256)],
+    ["W3 g64", "Q4_0", 2, everywhere(3, 64)],
+    ["W6 g64 asymmetric", "Q8_0", 7, everywhere(6, 64, false)],
+    ["W8 g32", "Q8_0", 7, everywhere(8, 32)],
+    ["floats", "BF16", 32, () => null],
   ] as const)(
     "%s is %s, and the decoder finds every code and value of the result",
-    async (name, schemeOf, type, id) => {
+    async (name, type, id, schemeOf) => {
       using source = await smallSource(schemeOf);
       const path = join(scratch, `${name.replaceAll(" ", "-")}.gguf`);
       const written = await writeGguf(source, path);
@@ -112,11 +112,11 @@ describe("a model folder as GGUF", () => {
   });
 
   it.each([
-    ["W3 g64", everywhere(3, 64), "Q3_K", 0.02],
-    ["W2 g64 asymmetric", everywhere(2, 64, false), "Q2_K", 0.05],
-    ["W4 g16", everywhere(4, 16), "Q4_K", 0.01],
-    ["W8 g64 asymmetric", everywhere(8, 64, false), "Q8_0", 1e-4],
-  ] as const)("re-encodes $0 on request and reports the loss", async (name, schemeOf, type, limit) => {
+    ["W3 g64", "Q3_K", 0.02, everywhere(3, 64)],
+    ["W2 g64 asymmetric", "Q2_K", 0.05, everywhere(2, 64, false)],
+    ["W4 g16", "Q4_K", 0.01, everywhere(4, 16)],
+    ["W8 g64 asymmetric", "Q8_0", 1e-4, everywhere(8, 64, false)],
+  ] as const)("re-encodes %s as %s on request and reports the loss", async (name, type, limit, schemeOf) => {
     using source = await smallSource(schemeOf);
     const path = join(scratch, `re-${name.replaceAll(" ", "-")}.gguf`);
     const { tensors } = await writeGguf(source, path, { reencode: true });
