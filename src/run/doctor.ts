@@ -59,8 +59,10 @@ export async function inspectMachine(): Promise<MachineReport> {
     const next = usesApt() ? `run "${aptCommand(["libopenblas0-pthread"])}"` : "install OpenBLAS as the system's BLAS";
     problem("warning", `matrices are multiplied by the slow reference BLAS (${blas.path})`, next);
   }
-  if (engine !== null && engine.threads < cpu.processors) {
-    const next = "unset OMP_NUM_THREADS and MKL_NUM_THREADS, or set them to the number of processors";
+  // Without these variables the engine takes all cores, which with hyper-threading is half of the processors.
+  const limit = process.env["OMP_NUM_THREADS"] || process.env["MKL_NUM_THREADS"];
+  if (engine !== null && limit && engine.threads < cpu.processors / 2) {
+    const next = "unset OMP_NUM_THREADS and MKL_NUM_THREADS, or set them to the number of cores";
     problem("warning", `libtorch uses ${engine.threads} of ${cpu.processors} processors`, next);
   }
   if (libtorch) checkGpu(libtorch, engine, problem);

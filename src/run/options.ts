@@ -23,7 +23,12 @@ const path = z.string().min(1);
 
 const compute = z.strictObject({
   dtype: z.enum(["float32", "bfloat16"]).default("float32").describe("arithmetic of the matrix products"),
-  threads: z.int().min(1).nullable().default(null).describe("CPU threads of one operator; null leaves it to libtorch"),
+  threads: z
+    .int()
+    .min(1)
+    .nullable()
+    .default(null)
+    .describe("CPU threads of one operator; null takes all cores, or OMP_NUM_THREADS"),
 });
 
 const streams = z.strictObject({

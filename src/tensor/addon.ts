@@ -1,6 +1,7 @@
 import { createRequire } from "node:module";
 import { ensureAddon } from "../../native/build.mjs";
 import { EnvironmentError } from "../errors.js";
+import { defaultThreads } from "./default-threads.js";
 
 /** A tensor's name in the addon: a slot and its generation, so that stale ones are recognised. */
 export type Handle = number;
@@ -66,7 +67,10 @@ export function addon(): Addon {
 function load(): Addon {
   try {
     const path = ensureAddon({ log: (line: string) => process.stderr.write(`${line}\n`) });
-    return createRequire(import.meta.url)(path) as Addon;
+    const native = createRequire(import.meta.url)(path) as Addon;
+    const threads = defaultThreads();
+    if (threads !== null) native.setThreads(threads);
+    return native;
   } catch (error) {
     const detail = error as Partial<{ what: string; next: string; message: string }>;
     throw new EnvironmentError({
