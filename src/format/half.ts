@@ -1,10 +1,16 @@
 /** Sixteen-bit floats by their bit patterns, because Node 20 has no `Float16Array`. */
 
-const word = new DataView(new ArrayBuffer(4));
+const float = new Float32Array(1);
+const word = new Uint32Array(float.buffer);
 
 function floatBits(value: number): number {
-  word.setFloat32(0, value);
-  return word.getUint32(0);
+  float[0] = value;
+  return word[0] ?? 0;
+}
+
+function bitsToFloat(bits: number): number {
+  word[0] = bits;
+  return float[0] ?? 0;
 }
 
 /** Bits of the fp16 nearest to the fp32 value of `value` (ties to even); overflow gives infinity, NaN stays NaN. */
@@ -17,8 +23,7 @@ export function toHalfBits(value: number): number {
   if (magnitude >= 0x477ff000) return sign | 0x7c00;
   if (magnitude < 0x38800000) {
     // Below 2^-14 an fp16 is a multiple of 2^-24: adding 0.5 in fp32 rounds to exactly that grid.
-    word.setUint32(0, magnitude);
-    return sign | (floatBits(word.getFloat32(0) + 0.5) - 0x3f000000);
+    return sign | (floatBits(bitsToFloat(magnitude) + 0.5) - 0x3f000000);
   }
   const roundToEven = 0xfff + ((magnitude >>> 13) & 1);
   return sign | ((magnitude - 0x38000000 + roundToEven) >>> 13);
@@ -26,12 +31,12 @@ export function toHalfBits(value: number): number {
 
 /** The value of an fp16 bit pattern, exactly. */
 export function fromHalfBits(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
+  const sign = (bits & 0x8000) << 16;
   const exponent = (bits >>> 10) & 0x1f;
   const fraction = bits & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 0x1f) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  return sign * (1024 + fraction) * 2 ** (exponent - 25);
+  if (exponent === 0x1f) return bitsToFloat(sign | 0x7f800000 | (fraction << 13));
+  if (exponent !== 0) return bitsToFloat(sign | ((exponent + 112) << 23) | (fraction << 13));
+  return (sign === 0 ? fraction : -fraction) * 2 ** -24;
 }
 
 /** `value` rounded to the nearest fp16. */
@@ -48,8 +53,7 @@ export function toBfloat16Bits(value: number): number {
 
 /** The value of a bfloat16 bit pattern, exactly. */
 export function fromBfloat16Bits(bits: number): number {
-  word.setUint32(0, (bits & 0xffff) << 16);
-  return word.getFloat32(0);
+  return bitsToFloat(bits << 16);
 }
 
 /** `value` rounded to the nearest bfloat16. */
