@@ -19,8 +19,10 @@ export function assertSound(weight: QuantizedWeight, name: string): void {
   if (scales.length !== groups || zeroPoints.length !== groups) {
     fail(`${scales.length} scales and ${zeroPoints.length} zero points for ${groups} groups`);
   }
-  const tooLarge = bits === 8 ? -1 : codes.findIndex((code) => code >= limit);
-  if (tooLarge >= 0) fail(`code ${codes[tooLarge]} does not fit ${bits} bits`);
+  // By index: an iterator or a callback takes ten times as long, and a model has billions of codes.
+  for (let i = 0; i < codes.length; i++) {
+    if ((codes[i] ?? limit) >= limit) fail(`code ${codes[i]} does not fit ${bits} bits`);
+  }
   for (let group = 0; group < groups; group++) {
     const scale = scales[group] ?? Number.NaN;
     const zeroPoint = zeroPoints[group] ?? limit;
