@@ -68,6 +68,7 @@ describe.skipIf(!existsSync(goldens))("outputs of transformers (skipped without 
         const next = decoder.logits(ids.narrow(1, t, 1), { caches });
         expect(difference(next, get("logits").narrow(1, t, 1))).toBeLessThan(1e-4);
       }
+      for (const cache of caches) cache.dispose();
     });
   });
 });
