@@ -87,7 +87,11 @@ describe("quantize", () => {
     ]);
     expect(shape).toEqual([2, 3, 4096]);
     expect(data.length).toBe(2 * 3 * 4096);
-    expect(data.slice(0, 2 * 4096)).toEqual(data.slice(3 * 4096, 5 * 4096));
+    // The same two tokens before a third that differs; a matrix product rounds the last rows of a batch in its own order.
+    const differences = data
+      .slice(0, 2 * 4096)
+      .map((logit, index) => Math.abs(logit - (data[3 * 4096 + index] ?? NaN)));
+    expect(Math.max(...differences)).toBeLessThan(1e-4);
     let text = "";
     for await (const piece of model.generate("The Congress", { tokens: 5 })) text += piece;
     expect(text.length).toBeGreaterThan(0);
