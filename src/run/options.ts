@@ -181,10 +181,11 @@ function checkTogether(options: RunOptions): void {
       next: `try --set window.overlap=${size - 1}`,
     });
   }
-  if (options.calibration.length === 0 && !options.dryRun && options.recipe !== "rtn") {
+  const staticInputs = options.activation.granularity === "tensor" && schemeOf(options).activationBits < 16;
+  if (options.calibration.length === 0 && !options.dryRun && (options.recipe !== "rtn" || staticInputs)) {
     throw new OptionError({
       where: 'option "calibration"',
-      what: `recipe ${options.recipe} needs text to calibrate on`,
+      what: `${options.recipe === "rtn" ? "activation.granularity=tensor" : `recipe ${options.recipe}`} needs text to calibrate on`,
       next: "give --calibration PATH (.txt, .jsonl, .parquet or a folder of them), or use --recipe rtn",
     });
   }

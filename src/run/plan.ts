@@ -30,8 +30,8 @@ interface LinearPlan extends QuantizedLayout {
   readonly groups: number;
 }
 
-/** libtorch, Node and the code, before any tensor: measured at 0.35 to 0.45 GB with libtorch 1.13. */
-const BASE_BYTES = 400e6;
+/** libtorch, Node and the code, before any tensor: measured with libtorch 1.13 on the CPU. */
+const BASE_BYTES = 280e6;
 
 /** What will be done and what it will take. Estimates, to be compared with the measured figures of `done`. */
 export function makePlan(input: PlanInput): PlanEvent {
@@ -51,8 +51,9 @@ export function makePlan(input: PlanInput): PlanEvent {
   const quantizedNames = new Set(linears.map(({ name }) => `${name}.weight`));
   const plain = sum([...checkpoint.tensors.values()], (t) => (quantizedNames.has(t.name) ? 0 : t.byteLength));
   const resultBytes = Math.ceil(plain + bits / 8);
-  const streamBytes = (cbq ? 4 : 2) * calibrationTokens * spec.hiddenSize * 4;
-  const working = workingBytes(input, linears, windows);
+  const streamBytes =
+    (cbq ? (options.window.secondBranch ? 4 : 3) : 1) * calibrationTokens * spec.hiddenSize * bytesOf(options);
+  const working = workingBytes(input, linears, windows, calibrationTokens);
   const onCpu = device === "cpu";
   const streamHome = options.streams.storage === "auto" ? "device" : options.streams.storage;
   const deviceBytes = working + (streamHome === "device" ? streamBytes : 0);
@@ -135,24 +136,26 @@ function trainedParameters({ rows, columns, groups }: LinearPlan, scheme: Scheme
 }
 
 // The largest window: weights, operands and their gradients, trained parameters with gradient and two
-// moments, and what autograd keeps of one micro-batch.
+// moments, and what autograd keeps of one micro-batch: about 24 hidden vectors and 12 of the MLP's
+// width a token, and two rows of attention scores a head.
 function workingBytes(
   { options, scheme, spec }: PlanInput,
   linears: readonly LinearPlan[],
   windows: readonly { readonly first: number; readonly last: number }[],
+  tokens: number,
 ): number {
-  const microBatch = options.window.microBatch ?? options.window.batch;
-  const { heads, kvHeads, headDim } = spec.attention;
-  const perToken = 12 * spec.hiddenSize + 4 * (heads + kvHeads) * headDim + 6 * spec.intermediateSize;
-  const perBlock = microBatch * options.context * (perToken + 3 * heads * options.context) * 4;
+  const microBatch = Math.min(options.window.microBatch ?? options.window.batch, options.samples);
+  const scores = 2 * spec.attention.heads * options.context * 4;
+  const perToken = (24 * spec.hiddenSize + 12 * spec.intermediateSize) * bytesOf(options) + scores;
+  const perBlock = tokens === 0 ? 0 : microBatch * options.context * perToken;
   const largest = windows.map(({ first, last }) => {
     const own = inBlocks(linears, first, last);
     const weights = sum(own, ({ rows, columns }) => rows * columns);
-    if (options.recipe !== "cbq") return weights * 8 + perBlock;
+    if (options.recipe !== "cbq") return weights * 12 + perBlock;
     const trained = sum(own, (linear) => trainedParameters(linear, scheme, options));
     return weights * 12 + trained * 16 + perBlock * (last - first + 1);
   });
-  return Math.max(0, ...largest) + spec.vocabSize * spec.hiddenSize * 4;
+  return largest.reduce((most, value) => Math.max(most, value), 0) + spec.vocabSize * spec.hiddenSize * 4;
 }
 
 // Multiplications and additions of the passes through each window, at the measured speed; what is
@@ -173,8 +176,12 @@ function estimateSeconds(
 /** Time of a training step over that of its matrix products. */
 const OVERHEAD = 2.5;
 
+function bytesOf(options: RunOptions): number {
+  return options.compute.dtype === "float32" ? 4 : 2;
+}
+
 function largestTensor(checkpoint: Checkpoint): number {
-  return Math.max(0, ...[...checkpoint.tensors.values()].map((tensor) => tensor.byteLength));
+  return [...checkpoint.tensors.values()].reduce((most, { byteLength }) => Math.max(most, byteLength), 0);
 }
 
 function sum<T>(values: readonly T[], of: (value: T) => number): number {

