@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { liveHandles, manualSeed, scope, Tensor } from "../tensor/index.js";
+import { on } from "../tensor/testing/test-device.js";
 import { gptq } from "./gptq.js";
 import { dequantize, roundToNearest } from "./grid.js";
 import { searchRange } from "./range.js";
@@ -7,10 +8,10 @@ import { parseScheme } from "./scheme.js";
 import { SecondMoments } from "./second-moments.js";
 
 function correlatedInputs(tokens: number, width: number): Tensor {
-  const mix = Tensor.randn([width, width])
+  const mix = Tensor.randn([width, width], on)
     .mul(0.3)
-    .add(Tensor.randn([width, 1]));
-  return Tensor.randn([tokens, width]).matmul(mix);
+    .add(Tensor.randn([width, 1], on));
+  return Tensor.randn([tokens, width], on).matmul(mix);
 }
 
 describe("GPTQ", () => {
@@ -19,8 +20,8 @@ describe("GPTQ", () => {
     scope(() => {
       manualSeed(3);
       const x = correlatedInputs(2000, 192);
-      const weight = Tensor.randn([48, 192]);
-      using moments = new SecondMoments(192, "cpu");
+      const weight = Tensor.randn([48, 192], on);
+      using moments = new SecondMoments(192, on.device);
       moments.add(x.narrow(0, 0, 1000));
       moments.add(x.narrow(0, 1000, 1000));
       expect(moments.tokens).toBe(2000);
@@ -39,14 +40,15 @@ describe("GPTQ", () => {
   it("equals round to nearest when the inputs are uncorrelated", () => {
     scope(() => {
       manualSeed(4);
-      using moments = new SecondMoments(64, "cpu");
+      using moments = new SecondMoments(64, on.device);
       moments.add(
         Tensor.from(
           Float32Array.from({ length: 64 * 64 }, (_, i) => (i % 65 === 0 ? 1 : 0)),
           [64, 64],
+          on,
         ),
       );
-      const weight = Tensor.randn([8, 64]);
+      const weight = Tensor.randn([8, 64], on);
       const scheme = parseScheme("W3A16g16");
       const nearest = roundToNearest(weight, searchRange(weight, scheme, "w"));
       expect(gptq(weight, moments, scheme, "w").codes.codes.toArray()).toEqual(nearest.codes.toArray());
@@ -56,11 +58,11 @@ describe("GPTQ", () => {
   it("survives inputs that are always zero and second moments of low rank", () => {
     scope(() => {
       manualSeed(5);
-      using moments = new SecondMoments(64, "cpu");
-      const x = Tensor.randn([3, 64]).mul(100);
+      using moments = new SecondMoments(64, on.device);
+      const x = Tensor.randn([3, 64], on).mul(100);
       x.narrow(1, 0, 4).zero_();
       moments.add(x);
-      const weight = Tensor.randn([8, 64]);
+      const weight = Tensor.randn([8, 64], on);
       const { codes, damping } = gptq(weight, moments, parseScheme("W4A16g16"), "w", { damping: 1e-12 });
       expect(damping).toBeGreaterThanOrEqual(1e-12);
       expect(dequantize(codes).isfinite().all().item()).toBe(1);

@@ -9,6 +9,8 @@ export interface GptqOptions {
   readonly damping?: number;
   /** Columns whose corrections are applied to the rest at once. Defaults to 128. */
   readonly blockSize?: number;
+  /** Weigh the range search with the mean squares of the inputs. Defaults to false. */
+  readonly weightedRange?: boolean;
   /** Clip ratios tried for each group's range. */
   readonly candidates?: number;
 }
@@ -48,6 +50,7 @@ export function gptq(
       const scales: Tensor[] = [];
       const zeroPoints: Tensor[] = [];
       const diagonal = factor.diagonal().toFloat32Array();
+      const importance = options.weightedRange === true ? moments.meanSquares() : null;
       let grid: { scale: Tensor; zeroPoint: Tensor } | null = null;
       for (let first = 0; first < columns; first += block) {
         const size = Math.min(block, columns - first);
@@ -65,6 +68,7 @@ export function gptq(
               first,
               scheme,
               layer,
+              importance,
               options,
             );
             scales.push(grid.scale);
@@ -118,6 +122,7 @@ function groupRange(
   blockStart: number,
   scheme: Scheme,
   layer: string,
+  importance: Tensor | null,
   options: GptqOptions,
 ): { scale: Tensor; zeroPoint: Tensor } {
   return scope(() => {
@@ -128,6 +133,7 @@ function groupRange(
       group.narrow(0, groupSize - beyond, beyond).addmm_(owed, errors, 1, -1);
     }
     const range = searchRange(group.transpose(0, 1).contiguous(), { ...scheme, groupSize: null }, layer, {
+      ...(importance === null ? {} : { importance: importance.narrow(0, column, groupSize) }),
       ...(options.candidates === undefined ? {} : { candidates: options.candidates }),
     });
     return { scale: range.scale.reshape([-1]), zeroPoint: range.zeroPoint.reshape([-1]) };

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { backward, manualSeed, scope, Tensor } from "../tensor/index.js";
+import { on } from "../tensor/testing/test-device.js";
 import { dequantize, roundThrough, roundToNearest, storableScale } from "./grid.js";
 import { searchRange } from "./range.js";
 import { parseScheme } from "./scheme.js";
@@ -10,13 +11,13 @@ const relativeError = (w: Tensor, q: Tensor): number => w.sub(q).square().sum().
 describe("grids", () => {
   it("codes and values agree by hand", () => {
     scope(() => {
-      const weight = Tensor.from(Float32Array.of(0.62, 1.4, -0.9, 0), [1, 4]);
+      const weight = Tensor.from(Float32Array.of(0.62, 1.4, -0.9, 0), [1, 4], on);
       const grid = {
         bits: 2,
         symmetric: false,
         groupSize: 4,
-        scale: Tensor.full([1, 1, 1], 0.5),
-        zeroPoint: Tensor.full([1, 1, 1], 1),
+        scale: Tensor.full([1, 1, 1], 0.5, on),
+        zeroPoint: Tensor.full([1, 1, 1], 1, on),
       };
       const codes = roundToNearest(weight, grid);
       expect(codes.codes.toArray()).toEqual(Float32Array.of(2, 3, 0, 1));
@@ -26,7 +27,7 @@ describe("grids", () => {
 
   it("keeps scales storable: exact in fp16, never below 1e-5, sign kept", () => {
     scope(() => {
-      const scales = storableScale(Tensor.from(Float32Array.of(0.1, -0.1, 0, -1e-9, 3e5)));
+      const scales = storableScale(Tensor.from(Float32Array.of(0.1, -0.1, 0, -1e-9, 3e5), undefined, on));
       const array = scales.toFloat32Array();
       expect(scales.to("float16").toFloat32Array()).toEqual(array);
       expect(array[0]).toBeCloseTo(0.1, 4);
@@ -39,7 +40,7 @@ describe("grids", () => {
 
   it("passes gradients straight through the round", () => {
     scope(() => {
-      const x = Tensor.from(Float32Array.of(0.3, 1.7)).requiresGrad_();
+      const x = Tensor.from(Float32Array.of(0.3, 1.7), undefined, on).requiresGrad_();
       const y = roundThrough(x);
       expect(y.toArray()).toEqual(Float32Array.of(0, 2));
       backward(y.mul(3).sum());
@@ -56,7 +57,7 @@ describe("grids", () => {
   ])("clip search at %s asym=%s loses no more than known for Gaussian weights", (name, asym, bound) => {
     scope(() => {
       manualSeed(0);
-      const weight = Tensor.randn([32, 256]);
+      const weight = Tensor.randn([32, 256], on);
       const grid = searchRange(weight, parseScheme(name, { asym }), "w");
       const codes = roundToNearest(weight, grid);
       expect(relativeError(weight, dequantize(codes))).toBeLessThan(bound);
@@ -72,7 +73,7 @@ describe("grids", () => {
 
   it("gives the longer tail the extra level through the sign of the scale", () => {
     scope(() => {
-      const weight = Tensor.from(Float32Array.of(2, 1, 0, -1, -2, -1, 0, 1), [2, 4]);
+      const weight = Tensor.from(Float32Array.of(2, 1, 0, -1, -2, -1, 0, 1), [2, 4], on);
       const grid = searchRange(weight, parseScheme("W2A16"), "w");
       const [positive, negative] = grid.scale.toFloat32Array();
       expect(positive).toBeLessThan(0);

@@ -31,38 +31,52 @@ export function searchRange(weight: Tensor, scheme: Scheme, layer: string, optio
       const maximum = w.amax(2, true).clamp(0);
       // The code -2^(bits-1) is the extra level; a negative scale gives it to a longer positive tail.
       const sign = symmetric ? minimum.neg().ge(maximum).to("float32").mul(2).sub(1) : null;
-      let best: { error: Tensor; scale: Tensor; zeroPoint: Tensor } | null = null;
-      const directions = sign === null ? [null] : [sign, sign.neg()];
-      for (const direction of directions) {
+      const scored = (range: Range): Scored => ({ ...range, error: roundingError(w, range, bits, importance) });
+      let best: Scored | null = null;
+      for (const direction of sign === null ? [null] : [sign, sign.neg()]) {
         for (let i = 0; i < candidates; i++) {
           const ratio = 1 - (i / Math.max(1, candidates - 1)) * (1 - smallest);
-          const next = scope(() => {
-            const grid =
+          const before: Scored | null = best;
+          best = scope(() => {
+            const range =
               direction === null
-                ? asymmetricGrid(minimum, maximum, ratio, bits)
-                : symmetricGrid(minimum, maximum, direction, ratio, bits);
-            const error = roundingError(w, grid, bits, importance);
-            if (best === null) return { error, ...grid };
-            const better = error.lt(best.error);
-            return {
-              error: Tensor.where(better, error, best.error),
-              scale: Tensor.where(better, grid.scale, best.scale),
-              zeroPoint: Tensor.where(better, grid.zeroPoint, best.zeroPoint),
-            };
+                ? asymmetricRange(minimum, maximum, ratio, bits)
+                : symmetricRange(minimum, maximum, direction, ratio, bits);
+            return before === null ? scored(range) : better(scored(range), before);
           });
-          best = next;
         }
       }
-      const { scale, zeroPoint } = best as unknown as { scale: Tensor; zeroPoint: Tensor };
+      for (let i = 0; candidates > 1 && i < REFINEMENTS; i++) {
+        const before = best as Scored;
+        best = scope(() => better(scored(fittedScale(w, before, bits, importance)), before));
+      }
+      const { scale, zeroPoint } = best as Scored;
       return { scale, zeroPoint };
     }),
   );
   return { bits, symmetric, groupSize, ...found };
 }
 
+/** Least-squares fits of the scale to the codes that it gave, after the search. */
+const REFINEMENTS = 4;
+
 type Range = Pick<Grid, "scale" | "zeroPoint">;
 
-function symmetricGrid(minimum: Tensor, maximum: Tensor, sign: Tensor, ratio: number, bits: number): Range {
+interface Scored extends Range {
+  /** `[out, groups, 1]` */
+  readonly error: Tensor;
+}
+
+function better(a: Scored, b: Scored): Scored {
+  const wins = a.error.lt(b.error);
+  return {
+    error: Tensor.where(wins, a.error, b.error),
+    scale: Tensor.where(wins, a.scale, b.scale),
+    zeroPoint: Tensor.where(wins, a.zeroPoint, b.zeroPoint),
+  };
+}
+
+function symmetricRange(minimum: Tensor, maximum: Tensor, sign: Tensor, ratio: number, bits: number): Range {
   const half = levels(bits) / 2;
   const absolute = minimum.neg().maximum(maximum);
   const scale = storableScale(
@@ -74,22 +88,32 @@ function symmetricGrid(minimum: Tensor, maximum: Tensor, sign: Tensor, ratio: nu
   return { scale, zeroPoint: Tensor.full(scale.shape, half, { device: scale.device }) };
 }
 
-function asymmetricGrid(minimum: Tensor, maximum: Tensor, ratio: number, bits: number): Range {
+function asymmetricRange(minimum: Tensor, maximum: Tensor, ratio: number, bits: number): Range {
   const top = levels(bits) - 1;
   const scale = storableScale(maximum.sub(minimum).mul(ratio / top));
   return { scale, zeroPoint: minimum.mul(-ratio).div(scale).round().clamp(0, top) };
 }
 
+// The scale that serves the codes of round-to-nearest best: sum(w d) / sum(d^2), d = code - zeroPoint.
+function fittedScale(w: Tensor, { scale, zeroPoint }: Range, bits: number, importance: Tensor | null): Range {
+  const d = distances(w, { scale, zeroPoint }, bits);
+  const weighted = importance === null ? d : d.mul(importance);
+  const fitted = weighted.mul(w).sum(2, true).div(weighted.mul(d).sum(2, true).clamp(1e-20));
+  return { scale: Tensor.where(fitted.eq(0), scale, storableScale(fitted)), zeroPoint };
+}
+
 // Squared error of round-to-nearest per group, [out, groups, 1].
-function roundingError(w: Tensor, { scale, zeroPoint }: Range, bits: number, importance: Tensor | null): Tensor {
-  const error = w
+function roundingError(w: Tensor, range: Range, bits: number, importance: Tensor | null): Tensor {
+  const error = distances(w, range, bits).mul_(range.scale).sub_(w).square();
+  return (importance === null ? error : error.mul(importance)).sum(2, true);
+}
+
+// Codes of round-to-nearest less the zero point.
+function distances(w: Tensor, { scale, zeroPoint }: Range, bits: number): Tensor {
+  return w
     .div(scale)
     .round_()
     .add_(zeroPoint)
     .clamp_(0, levels(bits) - 1)
-    .sub_(zeroPoint)
-    .mul_(scale)
-    .sub_(w)
-    .square();
-  return (importance === null ? error : error.mul(importance)).sum(2, true);
+    .sub_(zeroPoint);
 }

@@ -3,7 +3,7 @@ import type { SafetensorsDType } from "../checkpoint/checkpoint.js";
 import { OptionError } from "../errors.js";
 import { type InputSite, inBlock, inputSites, type LinearRole, linearName } from "../model/index.js";
 import { SecondMoments } from "../quant/second-moments.js";
-import { type DType, deviceMemory, manualSeed, noGrad, type Tensor } from "../tensor/index.js";
+import { type DType, deviceMemory, manualSeed, noGrad, scope, type Tensor } from "../tensor/index.js";
 import { advance } from "../window/advance.js";
 import { forwardAll, type QuantizedBlock } from "../window/quantized-block.js";
 import { type Branch, measureWindow, reconstruct, trainedLayers } from "../window/reconstruct.js";
@@ -170,9 +170,9 @@ class CbqRun {
         for (let first = 0; first < sequences; first += this.#batch) {
           job.poll();
           const part = Array.from({ length: Math.min(this.#batch, sequences - first) }, (_, i) => first + i);
-          forwardAll([block], stream.read(part), (b, x) =>
-            b.forwardFull(x, (role, input) => observer.observe(role, input)),
-          );
+          scope(() => {
+            block.forwardFull(stream.read(part), (role, input) => observer.observe(role, input));
+          });
         }
       });
       block.settle("float32");

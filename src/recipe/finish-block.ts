@@ -34,7 +34,9 @@ export function measureLayers(block: QuantizedBlock, input: ActivationStore): La
   };
   noGrad(() => {
     for (let i = 0; i < Math.min(MEASURED_SEQUENCES, input.shape.sequences); i++) {
-      scope(() => block.forwardQuantized(input.read([i]), observe));
+      scope(() => {
+        block.forwardQuantized(input.read([i]), observe);
+      });
     }
   });
   return [...sums].map(([role, { error, full }]) => ({

@@ -106,11 +106,11 @@ function collectMoments(
     for (let first = 0; first < sequences; first += batch) {
       job.poll();
       const part = Array.from({ length: Math.min(batch, sequences - first) }, (_, i) => first + i);
-      scope(() =>
+      scope(() => {
         block.forwardQuantized(stream.read(part), (seen, x) => {
           if (seen === role) moments.add(block.layers.get(role)?.activation?.apply(x) ?? x);
-        }),
-      );
+        });
+      });
     }
   });
   return moments;

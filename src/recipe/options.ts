@@ -79,6 +79,7 @@ const gptq = z.strictObject({
   damping: positive
     .default(0.01)
     .describe("fraction of the Hessian's mean diagonal that is added to it; grows if needed"),
+  weightedRange: z.boolean().default(false).describe("weigh the range search with the mean squares of the inputs"),
   blockSize: count.default(128).describe("columns that are updated together"),
 });
 

@@ -76,7 +76,9 @@ export function calibrateStaticInputs(
   noGrad(() => {
     for (let i = 0; i < Math.min(CALIBRATION_SEQUENCES, stream.shape.sequences); i++) {
       job.poll();
-      scope(() => block.forwardFull(stream.read([i]), (role, x) => ranges.observe(role, x)));
+      scope(() => {
+        block.forwardFull(stream.read([i]), (role, x) => ranges.observe(role, x));
+      });
     }
   });
   ranges.apply(block, device, learn);

@@ -16,9 +16,10 @@ import {
   Tensor,
   TensorError,
 } from "./index.js";
+import { on, testDevice } from "./testing/test-device.js";
 
 const matrix = (rows: number[][]): Tensor =>
-  Tensor.from(Float32Array.from(rows.flat()), [rows.length, rows[0]?.length ?? 0]);
+  Tensor.from(Float32Array.from(rows.flat()), [rows.length, rows[0]?.length ?? 0], on);
 
 describe("dispatcher calls", () => {
   it("converts every kind of argument by the schema", () => {
@@ -38,22 +39,22 @@ describe("dispatcher calls", () => {
       expect(indices.toArray()).toEqual(BigInt64Array.of(1n, 2n, 0n, 2n, 1n, 0n));
       expect(callTensor("aten::add.Tensor", [x, x], { alpha: -1 }).abs().sum().item()).toBe(0);
       // Tensor?[]: an index list with a hole, as in x[:, [0, 2]].
-      const columns = Tensor.from(BigInt64Array.of(0n, 2n));
+      const columns = Tensor.from(BigInt64Array.of(0n, 2n), undefined, on);
       expect(callTensor("aten::index.Tensor", [x, [null, columns]]).toArray()).toEqual(Float32Array.of(3, 2, 6, 4));
       expect(x.split(1)).toHaveLength(2);
       // Integers stay integers.
-      expect(Tensor.from(Int32Array.of(1, 2)).add(1).dtype).toBe("int32");
-      expect(Tensor.from(Int32Array.of(1, 2)).add(0.5).dtype).toBe("float32");
-      expect(Tensor.from(Int32Array.of(7)).to("float64").div(2).item()).toBe(3.5);
+      expect(Tensor.from(Int32Array.of(1, 2), undefined, on).add(1).dtype).toBe("int32");
+      expect(Tensor.from(Int32Array.of(1, 2), undefined, on).add(0.5).dtype).toBe("float32");
+      expect(Tensor.from(Int32Array.of(7), undefined, on).to("float64").div(2).item()).toBe(3.5);
     });
   });
 
   it("draws from generators of its own", () => {
     scope(() => {
-      using a = new Generator(7);
-      using b = new Generator(7);
+      using a = new Generator(7, testDevice);
+      using b = new Generator(7, testDevice);
       const draw = (generator: Generator): Tensor =>
-        callTensor("aten::randn.generator", [[4]], { generator, dtype: 6, device: "cpu" });
+        callTensor("aten::randn.generator", [[4]], { generator, dtype: 6, ...on });
       expect(draw(a).toArray()).toEqual(draw(b).toArray());
       expect(draw(a).toArray()).toEqual(draw(b).toArray());
     });
@@ -96,10 +97,10 @@ describe("dispatcher calls", () => {
 });
 
 describe("memory", () => {
-  it("views typed arrays and tensor memory without a copy", () => {
+  it.skipIf(testDevice !== "cpu")("views typed arrays and tensor memory without a copy (CPU memory only)", () => {
     scope(() => {
       const data = Float32Array.of(1, 2, 3);
-      const tensor = Tensor.from(data);
+      const tensor = Tensor.from(data, undefined, on);
       data[0] = 9;
       expect(tensor.select(0, 0).item()).toBe(9);
       const view = tensor.view();
@@ -109,9 +110,9 @@ describe("memory", () => {
     });
   });
 
-  it("keeps viewed memory alive after the tensor is gone", () => {
+  it.skipIf(testDevice !== "cpu")("keeps viewed memory alive after the tensor is gone (CPU memory only)", () => {
     const view = scope(() => {
-      const tensor = Tensor.full([1 << 16], 3);
+      const tensor = Tensor.full([1 << 16], 3, on);
       const result = tensor.view();
       return result;
     });
@@ -121,12 +122,12 @@ describe("memory", () => {
 
   it("carries bf16 and fp16 as bits", () => {
     scope(() => {
-      const half = Tensor.from(Uint16Array.of(0x3c00, 0xc000), [2], { dtype: "float16" });
+      const half = Tensor.from(Uint16Array.of(0x3c00, 0xc000), [2], { dtype: "float16", ...on });
       expect(half.toFloat32Array()).toEqual(Float32Array.of(1, -2));
-      const brain = Tensor.from(Uint16Array.of(0x3f80, 0xc000), [2], { dtype: "bfloat16" });
+      const brain = Tensor.from(Uint16Array.of(0x3f80, 0xc000), [2], { dtype: "bfloat16", ...on });
       expect(brain.toFloat32Array()).toEqual(Float32Array.of(1, -2));
-      expect(Tensor.scalar(1.5).to("bfloat16").toArray()).toEqual(Uint16Array.of(0x3fc0));
-      expect(() => Tensor.from(Uint16Array.of(1))).toThrow(/dtype/);
+      expect(Tensor.scalar(1.5, on).to("bfloat16").toArray()).toEqual(Uint16Array.of(0x3fc0));
+      expect(() => Tensor.from(Uint16Array.of(1), undefined, on)).toThrow(/dtype/);
       expect(() => Tensor.fromBytes(new Uint8Array(7), [2], "float32")).toThrow(/takes 8 bytes, got 7/);
     });
   });
@@ -134,7 +135,7 @@ describe("memory", () => {
   it("frees what a scope created, except what it returns", () => {
     const before = liveHandles();
     const kept = scope(() => {
-      const a = Tensor.ones([2]);
+      const a = Tensor.ones([2], on);
       const inner = scope(() => ({ sum: a.add(1), list: [a.mul(3)] }));
       a.exp();
       return inner;
@@ -146,7 +147,7 @@ describe("memory", () => {
     kept.list[0]?.dispose();
     expect(liveHandles()).toBe(before);
     const exempt = scope(() => {
-      keep(Tensor.ones([1]));
+      keep(Tensor.ones([1], on));
       return 1;
     });
     expect(exempt).toBe(1);
@@ -157,11 +158,11 @@ describe("memory", () => {
     const before = liveHandles();
     expect(() =>
       scope(() => {
-        Tensor.ones([2]);
+        Tensor.ones([2], on);
         throw new RangeError("stop");
       }),
     ).toThrow("stop");
-    expect(() => scope(async () => Tensor.ones([2]))).toThrow(/async/);
+    expect(() => scope(async () => Tensor.ones([2], on))).toThrow(/async/);
     expect(liveHandles()).toBe(before);
   });
 });
@@ -170,7 +171,7 @@ describe("autograd", () => {
   it("agrees with finite differences", () => {
     scope(() => {
       manualSeed(1);
-      const x = Tensor.randn([3, 4], { dtype: "float64" }).requiresGrad_();
+      const x = Tensor.randn([3, 4], { dtype: "float64", ...on }).requiresGrad_();
       const f = (t: Tensor): Tensor => t.sigmoid().mul(t).sum().add(t.square().softmax(1).log().mean());
       backward(f(x));
       const gradient = x.grad?.toArray() ?? [];
@@ -179,7 +180,7 @@ describe("autograd", () => {
         for (let i = 0; i < 12; i++) {
           const nudge = new Float64Array(12);
           nudge[i] = step;
-          const delta = Tensor.from(nudge, [3, 4]);
+          const delta = Tensor.from(nudge, [3, 4], on);
           const difference = (f(x.add(delta)).item() - f(x.sub(delta)).item()) / (2 * step);
           expect(Number(gradient[i])).toBeCloseTo(difference, 6);
         }
@@ -189,9 +190,9 @@ describe("autograd", () => {
 
   it("gives gradients without accumulating them", () => {
     scope(() => {
-      const a = Tensor.scalar(3).requiresGrad_();
-      const b = Tensor.scalar(2).requiresGrad_();
-      const unused = Tensor.scalar(1).requiresGrad_();
+      const a = Tensor.scalar(3, on).requiresGrad_();
+      const b = Tensor.scalar(2, on).requiresGrad_();
+      const unused = Tensor.scalar(1, on).requiresGrad_();
       const [da, db, none] = gradientsOf([a.mul(b)], [a, b, unused]);
       expect([da?.item(), db?.item(), none]).toEqual([2, 3, null]);
       expect(a.grad).toBeNull();
@@ -208,7 +209,7 @@ describe("autograd", () => {
           () => ({ output: x.round(), saved: [x] }),
           (gradient, saved) => [gradient.mul(saved[0]?.square() ?? 1)],
         );
-      const x = Tensor.from(Float32Array.of(0.4, 1.6, -2.5)).requiresGrad_();
+      const x = Tensor.from(Float32Array.of(0.4, 1.6, -2.5), undefined, on).requiresGrad_();
       const y = roundThrough(x.mul(1));
       expect(y.toArray()).toEqual(Float32Array.of(0, 2, -2));
       backward(y.mul(2).sum());
@@ -223,7 +224,7 @@ describe("autograd", () => {
 
   it("passes an error of such a backward on as a TensorError", () => {
     scope(() => {
-      const x = Tensor.ones([2]).requiresGrad_();
+      const x = Tensor.ones([2], on).requiresGrad_();
       const y = differentiable(
         [x],
         () => ({ output: x.round() }),
@@ -241,12 +242,12 @@ describe("training", () => {
     const before = liveHandles();
     scope(() => {
       manualSeed(0);
-      const truth = Tensor.randn([8, 16]);
-      const weight = Tensor.zeros([8, 16]).requiresGrad_();
+      const truth = Tensor.randn([8, 16], on);
+      const weight = Tensor.zeros([8, 16], on).requiresGrad_();
       using adam = new Adam([{ parameters: [weight], rate: 1e-2 }]);
       const step = (): void =>
         scope(() => {
-          const x = Tensor.randn([32, 16]);
+          const x = Tensor.randn([32, 16], on);
           backward(x.linear(weight).sub(x.linear(truth)).square().mean());
           adam.step();
         });

@@ -74,7 +74,7 @@ export class CodeUnitRounding implements Rounding {
   harden(): Codes {
     return noGrad(() => {
       const scale = scope(() => storableScale(this.#grid.scale.mul(this.#logScale.exp())));
-      const zeroPoint = this.#zeroPoint.detach().round();
+      const zeroPoint = this.#zeroPoint.round();
       const codes = scope(() =>
         ungrouped(
           this.#weight
@@ -97,7 +97,9 @@ export class CodeUnitRounding implements Rounding {
 
   #startingV(codes: Tensor | undefined): Tensor {
     if (codes === undefined) return Tensor.zeros(this.#weight.shape, { device: this.#weight.device });
-    const distance = grouped(codes, this.#grid.groupSize).sub(this.#grid.zeroPoint).sub(this.#weight.div(this.#grid.scale));
+    const distance = grouped(codes, this.#grid.groupSize)
+      .sub(this.#grid.zeroPoint)
+      .sub(this.#weight.div(this.#grid.scale));
     // The least V that gives the code. Putting every weight on its code's centre instead would take
     // half a unit of training before any of them could change.
     const v = distance.sub(distance.clamp(-0.5 + 1e-3, 0.5 - 1e-3));

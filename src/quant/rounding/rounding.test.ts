@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Adam, backward, liveHandles, manualSeed, noGrad, scope, Tensor } from "../../tensor/index.js";
+import { on } from "../../tensor/testing/test-device.js";
 import { type Codes, dequantize, type Grid, grouped, roundThrough, roundToNearest, ungrouped } from "../grid.js";
 import { searchRange } from "../range.js";
 import { levels, parseScheme } from "../scheme.js";
@@ -19,11 +20,11 @@ interface Problem {
 // One Linear at 2 bits with correlated inputs: small, and rounding matters as it does in a network.
 function problem(seed: number, scheme = "W2A16g32"): Problem {
   manualSeed(seed);
-  const weight = Tensor.randn([32, 64]).mul(0.1);
-  const mix = Tensor.randn([64, 64])
+  const weight = Tensor.randn([32, 64], on).mul(0.1);
+  const mix = Tensor.randn([64, 64], on)
     .mul(0.15)
-    .add(Tensor.randn([64, 1]).mul(0.5));
-  const inputs = Tensor.randn([512, 64]).matmul(mix);
+    .add(Tensor.randn([64, 1], on).mul(0.5));
+  const inputs = Tensor.randn([512, 64], on).matmul(mix);
   return { weight, grid: searchRange(weight, parseScheme(scheme, { asym: true }), "w"), inputs };
 }
 
@@ -59,7 +60,7 @@ function train(p: Problem, rounding: Rounding, regulariser: number, steps = 300)
 describe("the rectified sigmoid", () => {
   it("is inverted by hInverse", () => {
     scope(() => {
-      const x = Tensor.from(Float32Array.of(0, 0.1, 0.5, 0.9, 0.999));
+      const x = Tensor.from(Float32Array.of(0, 0.1, 0.5, 0.9, 0.999), undefined, on);
       expect(h(hInverse(x)).sub(x).abs().amax().item()).toBeLessThan(1e-6);
     });
   });
@@ -75,7 +76,7 @@ describe.each([
     scope(() => {
       for (const asym of [true, false]) {
         manualSeed(1);
-        const weight = Tensor.randn([8, 64]);
+        const weight = Tensor.randn([8, 64], on);
         const grid = searchRange(weight, parseScheme("W4A16g32", { asym }), "w");
         const rounding = create(weight, grid);
         const nearest = roundToNearest(weight, grid);
@@ -98,7 +99,7 @@ describe.each([
       const p = problem(11);
       const nearest = outputError(p, dequantize(roundToNearest(p.weight, p.grid)));
       const rounding = create(p.weight, p.grid);
-      expect(train(p, rounding, 0.02)).toBeLessThan(nearest * 0.75);
+      expect(train(p, rounding, 0.1)).toBeLessThan(nearest * 0.75);
       const hard: Codes = rounding.harden();
       expect(hard.scale.to("float16").to("float32").sub(hard.scale).abs().amax().item()).toBe(0);
       expect(hard.codes.amin().item()).toBeGreaterThanOrEqual(0);
@@ -114,10 +115,10 @@ describe("gradients", () => {
   it("of a soft rounding agree with finite differences where nothing clips", () => {
     scope(() => {
       manualSeed(2);
-      const weight = Tensor.randn([4, 16]).mul(0.3);
+      const weight = Tensor.randn([4, 16], on).mul(0.3);
       const grid = searchRange(weight, parseScheme("W8A16g8", { asym: true }), "w", { candidates: 1 });
       const rounding = adaRound(weight, grid);
-      const direction = Tensor.randn([4, 16]);
+      const direction = Tensor.randn([4, 16], on);
       const loss = (): Tensor => rounding.weight().mul(direction).sum();
       backward(loss());
       const [v] = rounding.parameters.rounding as [Tensor];
@@ -127,7 +128,7 @@ describe("gradients", () => {
           const nudge = (amount: number): number => {
             const change = new Float32Array(64);
             change[i] = amount;
-            v.add_(Tensor.from(change, [4, 16]));
+            v.add_(Tensor.from(change, [4, 16], on));
             return loss().item();
           };
           const up = nudge(0.1);
@@ -143,13 +144,13 @@ describe("gradients", () => {
   it("of code-unit rounding are those of the closed form, in range and clipped", () => {
     scope(() => {
       // s = 0.5, z = 1, 2 bits: dw/ds = [-0.24, 2, -1] and dw/dz = [0, -0.5, -0.5], as in LSQ.
-      const weight = Tensor.from(Float32Array.of(0.62, 1.4, -0.9), [1, 3]);
+      const weight = Tensor.from(Float32Array.of(0.62, 1.4, -0.9), [1, 3], on);
       const grid = {
         bits: 2,
         symmetric: false,
         groupSize: 3,
-        scale: Tensor.full([1, 1, 1], 0.5),
-        zeroPoint: Tensor.full([1, 1, 1], 1),
+        scale: Tensor.full([1, 1, 1], 0.5, on),
+        zeroPoint: Tensor.full([1, 1, 1], 1, on),
       };
       const expected = { scale: [-0.24, 2, -1], zeroPoint: [0, -0.5, -0.5], rounding: [0.5, 0, 0] };
       [0, 1, 2].forEach((i) => {
@@ -169,59 +170,33 @@ describe("gradients", () => {
 
 // Perplexities on sotu-llama-7m at W2A16 g64 (full precision 35.68): the right form 39.9, V0 = 0
 // 243, a floor that follows the learnt scale 46.7, no regulariser 40.2.
-describe("explore", () => {
-  it("lora", () => {
-    const seeds = [11, 21, 22, 23];
-    const mean = (measure: (p: Problem) => number): number =>
-      seeds.reduce((sum, seed) => sum + scope(() => measure(problem(seed))), 0) / seeds.length;
-    console.log(
-      "rtn",
-      mean((p) => outputError(p, dequantize(roundToNearest(p.weight, p.grid)))),
-    );
-    for (const reg of [0, 0.001, 0.005, 0.02, 0.1]) {
-      console.log(
-        reg,
-        "lora",
-        mean((p) => train(p, loraRounding(p.weight, p.grid, 5), reg)),
-        "ada",
-        mean((p) => train(p, adaRound(p.weight, p.grid), reg)),
-        "follow ada",
-        mean((p) => train(p, new FollowingFloor(p.weight, p.grid), reg)),
-        "follow lora",
-        mean((p) => train(p, new FollowingFloor(p.weight, p.grid, true), reg)),
-      );
-    }
-  });
-});
+// Perplexities on sotu-llama-7m at W2A16 g64 (full precision 35.68): the right form 39.9, V0 = 0
+// 243, a floor that follows the learnt scale 46.7, no regulariser 40.2.
 describe("the three traps of the specification", () => {
   const seeds = [21, 22, 23];
   const mean = (measure: (p: Problem) => number): number =>
     seeds.reduce((sum, seed) => sum + scope(() => measure(problem(seed))), 0) / seeds.length;
-  const right = mean((p) => train(p, adaRound(p.weight, p.grid), 0.02));
+  const right = mean((p) => train(p, loraRounding(p.weight, p.grid, 5), 0.1));
 
   it("V0 = 0 in place of h^-1(frac(W / s0)) is worse by a factor of 6 at least", () => {
     const literal = mean((p) => {
-      const A1 = Tensor.randn([32, 5])
+      const A1 = Tensor.randn([32, 5], on)
         .mul(1 / Math.sqrt(5))
         .requiresGrad_();
-      const A2 = Tensor.zeros([5, 64]).requiresGrad_();
+      const A2 = Tensor.zeros([5, 64], on).requiresGrad_();
       const offset = { parameters: [A1, A2], value: (): Tensor => A1.matmul(A2) };
-      return train(p, new SoftRounding(p.weight, p.grid, offset, Tensor.zeros([32, 64])), 0.02);
+      return train(p, new SoftRounding(p.weight, p.grid, offset, Tensor.zeros([32, 64], on)), 0.1);
     });
-    const lora = mean((p) => train(p, loraRounding(p.weight, p.grid, 5), 0.02));
-    console.log({ literal, lora, right });
-    expect(literal / lora).toBeGreaterThan(243 / 39.9);
+    expect(literal / right).toBeGreaterThan(243 / 39.9);
   });
 
   it("a floor that follows the learnt scale is worse by 17 % at least", () => {
-    const following = mean((p) => train(p, new FollowingFloor(p.weight, p.grid), 0.02));
-    console.log({ following, right });
+    const following = mean((p) => train(p, new FollowingFloor(p.weight, p.grid), 0.1));
     expect(following / right).toBeGreaterThan(46.7 / 39.9);
   });
 
   it("no regulariser is worse by 0.7 % at least", () => {
-    const without = mean((p) => train(p, adaRound(p.weight, p.grid), 0));
-    console.log({ without, right });
+    const without = mean((p) => train(p, loraRounding(p.weight, p.grid, 5), 0));
     expect(without / right).toBeGreaterThan(40.2 / 39.9);
   });
 });
@@ -229,24 +204,26 @@ describe("the three traps of the specification", () => {
 /** The second trap: `floor(W / s)` moves with the learnt scale, as LSQ would have it. */
 class FollowingFloor implements Rounding {
   readonly #v: () => Tensor;
-  readonly #scale: Tensor;
+  readonly #logScale: Tensor;
   readonly parameters: Rounding["parameters"];
 
   constructor(
     private readonly w: Tensor,
     private readonly grid: Grid,
-    lora = false,
   ) {
     const units = grouped(w, grid.groupSize).div(grid.scale);
     const v0 = hInverse(units.sub(units.floor()));
-    const A1 = Tensor.randn([w.size(0), 5])
+    const A1 = Tensor.randn([w.size(0), 5], on)
       .mul(1 / Math.sqrt(5))
       .requiresGrad_();
-    const A2 = Tensor.zeros([5, w.size(1)]).requiresGrad_();
-    const V = v0.clone().requiresGrad_();
-    this.#v = lora ? () => v0.add(grouped(A1.matmul(A2), grid.groupSize)) : () => V;
-    this.#scale = grid.scale.clone().requiresGrad_();
-    this.parameters = { rounding: lora ? [A1, A2] : [V], scale: [this.#scale], zeroPoint: [] };
+    const A2 = Tensor.zeros([5, w.size(1)], on).requiresGrad_();
+    this.#v = () => v0.add(grouped(A1.matmul(A2), grid.groupSize));
+    this.#logScale = Tensor.zeros(grid.scale.shape, on).requiresGrad_();
+    this.parameters = { rounding: [A1, A2], scale: [this.#logScale], zeroPoint: [] };
+  }
+
+  get #scale(): Tensor {
+    return this.grid.scale.mul(this.#logScale.exp());
   }
 
   #value(soft: Tensor): Tensor {

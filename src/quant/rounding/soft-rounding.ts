@@ -84,7 +84,7 @@ export class SoftRounding implements Rounding {
   harden(): Codes {
     return noGrad(() => {
       const scale = scope(() => storableScale(this.#grid.scale.mul(this.#logScale.exp())));
-      const zeroPoint = this.#zeroPoint.detach().round();
+      const zeroPoint = this.#zeroPoint.round();
       const codes = scope(() =>
         ungrouped(
           this.#floor
@@ -98,7 +98,14 @@ export class SoftRounding implements Rounding {
   }
 
   dispose(): void {
-    for (const tensor of [this.#grid.scale, this.#floor, this.#start, this.#logScale, this.#zeroPoint, ...this.#offset.parameters]) {
+    for (const tensor of [
+      this.#grid.scale,
+      this.#floor,
+      this.#start,
+      this.#logScale,
+      this.#zeroPoint,
+      ...this.#offset.parameters,
+    ]) {
       tensor.dispose();
     }
   }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { scope, Tensor } from "../../tensor/index.js";
+import { on } from "../../tensor/testing/test-device.js";
 import { outlierThreshold } from "./detect-outliers.js";
 import { truncateWeights } from "./truncate-weights.js";
 
@@ -40,7 +41,7 @@ describe("coarse-to-fine detection", () => {
       const values = Array.from({ length: 300 }, () => Math.fround(Math.abs(Math.tan(1.5 * (random() - 0.5)) ** 3)));
       for (const scale of [1, 2 ** -12]) {
         const scaled = values.map((value) => value * scale);
-        const found = scope(() => outlierThreshold(Tensor.from(Float32Array.from(scaled))));
+        const found = scope(() => outlierThreshold(Tensor.from(Float32Array.from(scaled), undefined, on)));
         const expected = byDefinition(scaled);
         expect(found === null).toBe(expected === null);
         if (found !== null && expected !== null) expect(found / expected).toBeCloseTo(1, 5);
@@ -51,10 +52,10 @@ describe("coarse-to-fine detection", () => {
   it("separates a cluster from what is reserved, and finds nothing in uniform magnitudes", () => {
     const even = Array.from({ length: 100 }, (_, i) => 1 + i / 100);
     scope(() => {
-      expect(outlierThreshold(Tensor.from(Float32Array.from(even)))).toBeNull();
-      const found = outlierThreshold(Tensor.from(Float32Array.from([...even, 3.4, 3.5, 40, 41, 42])));
+      expect(outlierThreshold(Tensor.from(Float32Array.from(even), undefined, on))).toBeNull();
+      const found = outlierThreshold(Tensor.from(Float32Array.from([...even, 3.4, 3.5, 40, 41, 42]), undefined, on));
       expect(found).toBeCloseTo(3.5, 5);
-      const lone = outlierThreshold(Tensor.from(Float32Array.from([...even, 50])));
+      const lone = outlierThreshold(Tensor.from(Float32Array.from([...even, 50]), undefined, on));
       expect(lone).toBeGreaterThan(2);
       expect(lone).toBeLessThan(3);
     });
@@ -66,7 +67,7 @@ describe("coarse-to-fine detection", () => {
         [...Array.from({ length: 30 }, (_, i) => 1 + i / 100), -9, 10],
         Array.from({ length: 32 }, (_, i) => -(1 + i / 100)),
       ];
-      const weight = Tensor.from(Float32Array.from(rows.flat()), [2, 32]);
+      const weight = Tensor.from(Float32Array.from(rows.flat()), [2, 32], on);
       const whole = truncateWeights(weight);
       expect(whole.truncated).toBe(1);
       expect(whole.weight.amax().item()).toBe(9);
