@@ -1,0 +1,73 @@
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { Checkpoint } from "../checkpoint/checkpoint.js";
+import { readModelConfig } from "../checkpoint/model-config.js";
+import { readSpec } from "../model/index.js";
+import { resolveSchemes } from "../recipe/layer-schemes.js";
+import type { PlanEvent } from "./events.js";
+import { resolveOptions, schemeOf, type UntypedOptions } from "./options.js";
+import { makePlan } from "./plan.js";
+
+const model = fileURLToPath(new URL("../../models/sotu-llama-7m", import.meta.url));
+
+async function plan(scheme: string, extra: UntypedOptions = {}): Promise<PlanEvent> {
+  const options = resolveOptions({ model, scheme, out: "o", calibration: ["t"], context: 512 }, extra);
+  const spec = readSpec(await readModelConfig(model));
+  const parsed = schemeOf(options);
+  const schemes = resolveSchemes(spec, parsed, options.overrides);
+  using checkpoint = await Checkpoint.open(model);
+  return makePlan({
+    options,
+    scheme: parsed,
+    spec,
+    schemes,
+    activations: null,
+    checkpoint,
+    device: "cpu",
+    flops: 1e11,
+  });
+}
+
+describe("makePlan", () => {
+  it("counts weights, bits and bytes of the result", async () => {
+    const { weights, linears, bitsPerWeight, estimate } = await plan("W2A16g64");
+    expect({ weights, linears, bitsPerWeight }).toEqual({ weights: 6291456, linears: 56, bitsPerWeight: 2.25 });
+    // Embedding and norms stay in bf16: 4096 x 256, and 17 norms of 256.
+    expect(estimate.resultBytes).toBe((6291456 * 2.25) / 8 + 2 * (4096 * 256 + 17 * 256));
+    expect((await plan("W2A16g64", { asym: true })).bitsPerWeight).toBe(2 + 18 / 64);
+    expect((await plan("W4A16")).bitsPerWeight).toBeCloseTo(4 + 16 / 307.2, 6);
+  });
+
+  it("counts the trained parameters of overlapping windows", async () => {
+    const block = 6291456 / 8;
+    const full = await plan("W2A16g64");
+    expect(full.windows.length).toBe(7);
+    expect(full.trainedParameters).toBe(7 * 2 * (block + block / 64));
+    const asym = await plan("W2A16g64", { asym: true, window: { size: 1, overlap: 0 } });
+    expect(asym.trainedParameters).toBe(8 * (block + (2 * block) / 64));
+    const lora = await plan("W2A16g64", { rounding: { kind: "lora", rank: 5 } });
+    expect(lora.trainedParameters).toBeLessThan(full.trainedParameters / 10);
+    expect((await plan("W2A16g64", { recipe: "gptq" })).trainedParameters).toBe(0);
+  });
+
+  it("leaves out what an override skips, and takes its bits", async () => {
+    const down = { pattern: "*.down_proj" };
+    const skipped = await plan("W2A16g64", { overrides: [{ ...down, skip: true }] });
+    expect(skipped.linears).toBe(48);
+    expect(skipped.estimate.resultBytes).toBeGreaterThan((await plan("W2A16g64")).estimate.resultBytes);
+    const mixed = await plan("W2A16g64", { overrides: [{ ...down, bits: 8, group: "channel" }] });
+    expect(mixed.bitsPerWeight).toBeGreaterThan(3.4);
+  });
+
+  it("knows that more sequences, epochs and wider micro-batches cost memory and time", async () => {
+    const base = (await plan("W2A16g64")).estimate;
+    expect((await plan("W2A16g64", { samples: 256 })).estimate.seconds).toBeGreaterThan(base.seconds * 1.5);
+    expect((await plan("W2A16g64", { window: { epochs: 20 } })).estimate.seconds).toBeGreaterThan(base.seconds * 1.5);
+    expect((await plan("W2A16g64", { window: { microBatch: 1 } })).estimate.deviceBytes).toBeLessThan(
+      base.deviceBytes / 2,
+    );
+    const onDisk = await plan("W2A16g64", { streams: { storage: "disk" } });
+    expect(onDisk.estimate.diskBytes - base.diskBytes).toBe(3 * 128 * 512 * 256 * 4);
+    expect(onDisk.estimate.hostBytes).toBeLessThan(base.hostBytes);
+  });
+});
