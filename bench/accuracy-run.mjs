@@ -22,11 +22,19 @@ const merge = (a, b) => {
 const job = JSON.parse(process.argv[2]);
 const { model, scheme, asym = false, recipe = "cbq", preset = "default", tokens, context, samples, evalContext, set = {}, device = "cpu", dtype = "float32", threads = 2, seed = 0 } = job;
 setThreads(threads);
-const ids = (file) => new Int32Array(new Uint8Array(readFileSync(file)).buffer);
+// `tokens` names a folder of int32 token ids, for machines without a tokenizer; `text` names the texts.
+const ids = async (split) => {
+  if (tokens !== undefined) return new Int32Array(new Uint8Array(readFileSync(`${tokens}/${split}.bin`)).buffer);
+  const { Tokenizer } = await import("../dist/checkpoint/tokenizer.js");
+  const { readDocuments } = await import("../dist/calibration/documents.js");
+  const { tokenizeDocuments } = await import("../dist/calibration/token-stream.js");
+  const tokenizer = await Tokenizer.open(model);
+  return (await tokenizeDocuments(readDocuments([job.text[split]], tokenizer), tokenizer, {})).ids;
+};
 const checkpoint = await Checkpoint.open(model);
 const spec = readSpec(await readModelConfig(model));
-const calibration = sampleWindows(ids(`${tokens}/train.bin`), { samples, context, seed });
-const test = evaluationWindows(ids(`${tokens}/test.bin`), evalContext);
+const calibration = sampleWindows(await ids("train"), { samples, context, seed });
+const test = evaluationWindows(await ids("test"), evalContext);
 const kind = set.rounding?.kind ?? presets[preset].rounding?.kind ?? "code";
 const options = recipeOptionsSchema.parse(merge(merge(merge({}, presets[preset]), roundingDefaults[kind]), set));
 const resolved = parseScheme(scheme, { asym });
