@@ -1,4 +1,5 @@
 import { Worker } from "node:worker_threads";
+import { letThreadsSleep } from "../tensor/index.js";
 import { EngineError } from "./engine-error.js";
 import type { EngineCalls, EngineMethod, FromWorker, ToWorker } from "./engine-protocol.js";
 import { errorFromMessage } from "./error-transport.js";
@@ -26,6 +27,7 @@ export class EngineClient implements AsyncDisposable {
 
   /** @param entry compiled module that runs in the worker; a test may give another. */
   constructor(entry: URL = new URL("./worker.js", import.meta.url)) {
+    letThreadsSleep();
     this.#worker = new Worker(entry);
     this.#worker.unref();
     this.#worker.on("message", (message: FromWorker) => this.#receive(message));

@@ -1,7 +1,7 @@
 import { createRequire } from "node:module";
 import { ensureAddon } from "../../native/build.mjs";
 import { EnvironmentError } from "../errors.js";
-import { defaultThreads } from "./default-threads.js";
+import { defaultThreads, letThreadsSleep } from "./openmp-defaults.js";
 
 /** A tensor's name in the addon: a slot and its generation, so that stale ones are recognised. */
 export type Handle = number;
@@ -66,6 +66,7 @@ export function addon(): Addon {
 
 function load(): Addon {
   try {
+    letThreadsSleep();
     const path = ensureAddon({ log: (line: string) => process.stderr.write(`${line}\n`) });
     const native = createRequire(import.meta.url)(path) as Addon;
     const threads = defaultThreads();

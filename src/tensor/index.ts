@@ -12,6 +12,7 @@ export {
   synchronize,
 } from "./engine.js";
 export { Generator } from "./generator.js";
+export { letThreadsSleep } from "./openmp-defaults.js";
 export { call, callInPlace, callTensor, callTensors, hasOperator, type Value } from "./operator.js";
 export { keep, scope } from "./scope.js";
 export { type Device, type Shape, Tensor, type TensorOptions } from "./tensor.js";

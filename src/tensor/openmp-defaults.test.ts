@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 import { expect, it } from "vitest";
-import { defaultThreads } from "./default-threads.js";
+import { defaultThreads, letThreadsSleep } from "./openmp-defaults.js";
 
 it("is left to libtorch where OpenMP's variables say it", () => {
   expect(defaultThreads({ OMP_NUM_THREADS: "1" })).toBeNull();
@@ -11,4 +11,15 @@ it("is at least a quarter of the processors (four threads a core), and never mor
   const threads = defaultThreads({});
   expect(threads).toBeGreaterThanOrEqual(Math.max(1, Math.floor(availableParallelism() / 4)));
   expect(threads).toBeLessThanOrEqual(availableParallelism());
+});
+
+it("lets waiting threads sleep unless the user has chosen", () => {
+  const none: NodeJS.ProcessEnv = {};
+  letThreadsSleep(none);
+  expect(none).toEqual({ OMP_WAIT_POLICY: "PASSIVE" });
+  for (const chosen of [{ OMP_WAIT_POLICY: "ACTIVE" }, { GOMP_SPINCOUNT: "1000" }]) {
+    const env: NodeJS.ProcessEnv = { ...chosen };
+    letThreadsSleep(env);
+    expect(env).toEqual(chosen);
+  }
 });
