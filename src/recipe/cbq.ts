@@ -6,7 +6,7 @@ import { SecondMoments } from "../quant/second-moments.js";
 import { type DType, deviceMemory, manualSeed, noGrad, scope, type Tensor } from "../tensor/index.js";
 import { advance } from "../window/advance.js";
 import { forwardAll, type QuantizedBlock } from "../window/quantized-block.js";
-import { type Branch, measureWindow, reconstruct, trainedLayers } from "../window/reconstruct.js";
+import { type Branch, branchOf, measureWindow, reconstruct, trainedLayers } from "../window/reconstruct.js";
 import { type Window, windowSchedule } from "../window/schedule.js";
 import { BlockSource } from "./block-source.js";
 import { ExtremesObserver, foldActivations } from "./cfp/fold-activations.js";
@@ -89,9 +89,9 @@ class CbqRun {
     const place = { window: index, windows, blocks: [window.first, window.last] } as const;
     const branches: Branch[] = [];
     try {
-      branches.push({ name: "full", target: yield* this.#enterWindow(window) });
+      branches.push(branchOf("full", yield* this.#enterWindow(window)));
       if (job.options.window.secondBranch) {
-        branches.push({ name: "quantized", target: this.#through(this.#quantized, this.#blocks) });
+        branches.push(branchOf("quantized", this.#through(this.#quantized, this.#blocks)));
       }
       yield { event: "window-start", ...place, trainable: this.#trainable() };
       const lossBefore = this.#measure(branches);

@@ -16,20 +16,26 @@ export interface ObjectiveOptions {
  * `E = c2 * L2 + ck * KL`, a scalar. Source: CBQ (arXiv 2312.07950) section 3.2, and our
  * specification for the normalisations.
  */
-export function reconstructionError(target: Tensor, actual: Tensor, options: ObjectiveOptions): Tensor {
+export function reconstructionError(
+  target: Tensor,
+  actual: Tensor,
+  options: ObjectiveOptions,
+  /** Mean square of the targets of all sequences, for `l2: "window"`. */
+  meanSquare = 1,
+): Tensor {
   const y = target.to("float32");
-  const squared = squaredError(y, actual.to("float32"), options.l2).mul(options.l2Weight);
+  const squared = squaredError(y, actual.to("float32"), options.l2, meanSquare).mul(options.l2Weight);
   if (options.klWeight === 0) return squared;
   return squared.add(hiddenDivergence(y, actual.to("float32")).mul(options.klWeight));
 }
 
-function squaredError(y: Tensor, actual: Tensor, kind: ObjectiveOptions["l2"]): Tensor {
+function squaredError(y: Tensor, actual: Tensor, kind: ObjectiveOptions["l2"], meanSquare: number): Tensor {
   const error = actual.sub(y).square();
   switch (kind) {
     case "plain":
       return error.mean();
     case "window":
-      return error.mean().div(y.square().mean().clamp(1e-12));
+      return error.mean().div(Math.max(meanSquare, 1e-12));
     case "token":
       return error.mean(-1).div(y.square().mean(-1).clamp(1e-12)).mean();
   }

@@ -36,6 +36,20 @@ export interface ReconstructionOptions {
 export interface Branch {
   readonly name: "full" | "quantized";
   readonly target: ActivationStore;
+  /** Mean square of the target over all sequences. */
+  readonly meanSquare: number;
+}
+
+/** A branch over targets that are complete: takes the store over. */
+export function branchOf(name: Branch["name"], target: ActivationStore): Branch {
+  const { sequences } = target.shape;
+  let sum = 0;
+  noGrad(() => {
+    for (let i = 0; i < sequences; i++) {
+      sum += scope(() => target.read([i]).to("float32").square().mean().item());
+    }
+  });
+  return { name, target, meanSquare: sum / sequences };
 }
 
 export interface StepReport {
@@ -114,7 +128,9 @@ function trainingStep(
     scope(() => {
       const share = part.length / indices.length;
       const actual = forwardAll(blocks, input.read(part), (block, x) => block.forwardQuantized(x));
-      const errors = branches.map(({ target }) => reconstructionError(target.read(part), actual, options.objective));
+      const errors = branches.map(({ target, meanSquare }) =>
+        reconstructionError(target.read(part), actual, options.objective, meanSquare),
+      );
       const loss = errors.reduce((sum, error) => sum.add(error)).mul(share);
       backward(loss);
       if (wanted) total += loss.item();
@@ -161,8 +177,8 @@ export function measureWindow(
       const part = Array.from({ length: Math.min(microBatch, sequences - first) }, (_, i) => first + i);
       scope(() => {
         const actual = forwardAll(blocks, input.read(part), (block, x) => block.forwardQuantized(x));
-        branches.forEach(({ target }, i) => {
-          const error = reconstructionError(target.read(part), actual, objective).item();
+        branches.forEach(({ target, meanSquare }, i) => {
+          const error = reconstructionError(target.read(part), actual, objective, meanSquare).item();
           totals[i] = (totals[i] as number) + (error * part.length) / sequences;
         });
       });

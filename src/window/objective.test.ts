@@ -1,0 +1,35 @@
+import { describe, expect, it } from "vitest";
+import { scope, Tensor } from "../tensor/index.js";
+import { on } from "../tensor/testing/test-device.js";
+import { reconstructionError } from "./objective.js";
+
+describe("reconstruction error", () => {
+  // Two tokens of two features: errors (1, 0) and (0, 2), squared magnitudes 2 and 8 (means 1 and 4).
+  const target = [1, 1, 2, -2];
+  const actual = [2, 1, 2, 0];
+  const error = (l2: "plain" | "token" | "window", klWeight = 0, meanSquare?: number): number =>
+    scope(() => {
+      const tensor = (values: number[]): Tensor => Tensor.from(Float32Array.from(values), [1, 2, 2], on);
+      return reconstructionError(tensor(target), tensor(actual), { l2, l2Weight: 1, klWeight }, meanSquare).item();
+    });
+
+  it("is the mean squared error, plain, over the window's magnitude, or token by token", () => {
+    expect(error("plain")).toBeCloseTo(5 / 4, 6);
+    expect(error("window", 0, 2.5)).toBeCloseTo(5 / 4 / 2.5, 6);
+    expect(error("token")).toBeCloseTo((0.5 / 1 + 2 / 4) / 2, 6);
+  });
+
+  it("adds the divergence of the softmaxes over the hidden dimension, mean over tokens", () => {
+    const kl = (y: number[], x: number[]): number => {
+      const softmax = (v: number[]): number[] => {
+        const e = v.map(Math.exp);
+        const sum = e.reduce((a, b) => a + b);
+        return e.map((value) => value / sum);
+      };
+      const [p, q] = [softmax(y), softmax(x)];
+      return p.reduce((sum, value, i) => sum + value * Math.log(value / (q[i] as number)), 0);
+    };
+    const expected = (kl([1, 1], [2, 1]) + kl([2, -2], [2, 0])) / 2;
+    expect(error("plain", 3) - error("plain")).toBeCloseTo(3 * expected, 5);
+  });
+});
