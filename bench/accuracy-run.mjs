@@ -1,10 +1,10 @@
 // One cell of the accuracy tables: quantizes in this process and prints the perplexity as a line of JSON.
 import { readFileSync } from "node:fs";
+import { evaluationWindows, sampleWindows } from "../dist/calibration/token-windows.js";
 import { Checkpoint } from "../dist/checkpoint/checkpoint.js";
 import { readModelConfig } from "../dist/checkpoint/model-config.js";
-import { evaluationWindows, sampleWindows } from "../dist/calibration/token-windows.js";
 import { perplexity } from "../dist/evaluate/perplexity.js";
-import { checkpointSource, Decoder, linearName, loadTensor, readSpec } from "../dist/model/index.js";
+import { checkpointSource, Decoder, linearName, readSpec } from "../dist/model/index.js";
 import { TensorQuantizer, TokenQuantizer } from "../dist/quant/activation.js";
 import { fromQuantizedWeight } from "../dist/quant/from-quantized-weight.js";
 import { parseScheme } from "../dist/quant/scheme.js";
@@ -20,7 +20,22 @@ const merge = (a, b) => {
 };
 
 const job = JSON.parse(process.argv[2]);
-const { model, scheme, asym = false, recipe = "cbq", preset = "default", tokens, context, samples, evalContext, set = {}, device = "cpu", dtype = "float32", threads = 2, seed = 0 } = job;
+const {
+  model,
+  scheme,
+  asym = false,
+  recipe = "cbq",
+  preset = "default",
+  tokens,
+  context,
+  samples,
+  evalContext,
+  set = {},
+  device = "cpu",
+  dtype = "float32",
+  threads = 2,
+  seed = 0,
+} = job;
 setThreads(threads);
 // `tokens` names a folder of int32 token ids, for machines without a tokenizer; `text` names the texts.
 const ids = async (split) => {
@@ -44,12 +59,30 @@ const activations = new Map();
 const started = performance.now();
 if (recipe !== "none") {
   const run = runRecipe({
-    checkpoint, spec, recipe, scheme: resolved, options, seed, tokens: recipe === "rtn" ? null : calibration, device, dtype, storage: "auto",
+    checkpoint,
+    spec,
+    recipe,
+    scheme: resolved,
+    options,
+    seed,
+    tokens: recipe === "rtn" ? null : calibration,
+    device,
+    dtype,
+    storage: "auto",
     poll: () => {},
-    sink: { linear: (name, w) => weights.set(`${name}.weight`, w), plain: (name, b) => plain.set(name, b), activation: (name, v) => activations.set(name, v) },
+    sink: {
+      linear: (name, w) => weights.set(`${name}.weight`, w),
+      plain: (name, b) => plain.set(name, b),
+      activation: (name, v) => activations.set(name, v),
+    },
   });
   for (const event of run) {
-    if (event.event === "window-done" && job.verbose) console.error(`window ${event.window + 1}/${event.windows} ${event.seconds.toFixed(1)} s`, JSON.stringify(event.lossBefore), JSON.stringify(event.lossAfter));
+    if (event.event === "window-done" && job.verbose)
+      console.error(
+        `window ${event.window + 1}/${event.windows} ${event.seconds.toFixed(1)} s`,
+        JSON.stringify(event.lossBefore),
+        JSON.stringify(event.lossAfter),
+      );
     if (event.event === "warning") console.error(event.message);
   }
 }
@@ -61,21 +94,43 @@ const source = (name, shape) => {
   const w = weights.get(name);
   if (w !== undefined) return keep(scope(() => fromQuantizedWeight(w, device).to(dtype)));
   const bytes = plain.get(name);
-  if (bytes !== undefined) return keep(scope(() => Tensor.fromBytes(bytes, shape, stored[checkpoint.tensors.get(name).dtype]).to(device).to(dtype)));
+  if (bytes !== undefined)
+    return keep(
+      scope(() => Tensor.fromBytes(bytes, shape, stored[checkpoint.tensors.get(name).dtype]).to(device).to(dtype)),
+    );
   return base(name, shape);
 };
 const quantizers = new Map();
-const linear = (block) => resolved.activationBits === 16 || recipe === "none" ? undefined : (role, x, { weight, bias }) => {
-  const name = linearName(spec, block, role);
-  let q = quantizers.get(name);
-  if (q === undefined) {
-    const value = activations.get(name);
-    q = options.activation.granularity === "token" ? new TokenQuantizer(resolved.activationBits, device, { clip: value, learn: false }) : new TensorQuantizer(resolved.activationBits, value, device, { learn: false });
-    quantizers.set(name, q);
-  }
-  return q.apply(x).linear(weight, bias);
-};
+const linear = (block) =>
+  resolved.activationBits === 16 || recipe === "none"
+    ? undefined
+    : (role, x, { weight, bias }) => {
+        const name = linearName(spec, block, role);
+        let q = quantizers.get(name);
+        if (q === undefined) {
+          const value = activations.get(name);
+          q =
+            options.activation.granularity === "token"
+              ? new TokenQuantizer(resolved.activationBits, device, { clip: value, learn: false })
+              : new TensorQuantizer(resolved.activationBits, value, device, { learn: false });
+          quantizers.set(name, q);
+        }
+        return q.apply(x).linear(weight, bias);
+      };
 const decoder = Decoder.load(source, spec, linear);
 const result = perplexity(decoder, test);
 decoder.dispose();
-console.log(JSON.stringify({ name: job.name, scheme, asym, recipe, ppl: +result.value.toFixed(3), seconds: +seconds.toFixed(1), rssGiB: +(process.resourceUsage().maxRSS / 2 ** 20).toFixed(2), handles, torch: engineInfo().torchVersion, device }));
+console.log(
+  JSON.stringify({
+    name: job.name,
+    scheme,
+    asym,
+    recipe,
+    ppl: +result.value.toFixed(3),
+    seconds: +seconds.toFixed(1),
+    rssGiB: +(process.resourceUsage().maxRSS / 2 ** 20).toFixed(2),
+    handles,
+    torch: engineInfo().torchVersion,
+    device,
+  }),
+);

@@ -15,7 +15,10 @@ const { values } = parseArgs({
   },
 });
 const run = promisify(execFile);
-const text = values.text === undefined ? await fetchSotu() : { train: `${values.text}/train.jsonl`, test: `${values.text}/test.jsonl` };
+const text =
+  values.text === undefined
+    ? await fetchSotu()
+    : { train: `${values.text}/train.jsonl`, test: `${values.text}/test.jsonl` };
 const jobs = Number(values.jobs);
 
 const schemes = [
@@ -51,7 +54,10 @@ const cells = schemes
         scheme: row.scheme,
         asym: row.asym,
         recipe,
-        set: rounding === undefined ? {} : { rounding: { kind: rounding }, window: { epochs: Number(values.epochs ?? row.epochs) } },
+        set:
+          rounding === undefined
+            ? {}
+            : { rounding: { kind: rounding }, window: { epochs: Number(values.epochs ?? row.epochs) } },
       },
     })),
   );
@@ -61,10 +67,14 @@ const queue = [...cells];
 await Promise.all(
   Array.from({ length: jobs }, async () => {
     for (let cell = queue.shift(); cell !== undefined; cell = queue.shift()) {
-      const { stdout } = await run(process.execPath, ["bench/accuracy-run.mjs", JSON.stringify(cell.job)], { maxBuffer: 2 ** 24 });
+      const { stdout } = await run(process.execPath, ["bench/accuracy-run.mjs", JSON.stringify(cell.job)], {
+        maxBuffer: 2 ** 24,
+      });
       const result = JSON.parse(stdout.trim().split("\n").at(-1));
       results.set(cell, result);
-      process.stderr.write(`${cell.row.scheme} ${cell.row.asym ? "asym" : "sym"} ${cell.name}: ${result.ppl} (${result.seconds} s)\n`);
+      process.stderr.write(
+        `${cell.row.scheme} ${cell.row.asym ? "asym" : "sym"} ${cell.name}: ${result.ppl} (${result.seconds} s)\n`,
+      );
     }
   }),
 );
@@ -72,6 +82,8 @@ await Promise.all(
 const names = Object.keys(methods);
 console.log(`| | ${names.join(" | ")} |\n|---|${names.map(() => "---").join("|")}|`);
 for (const row of new Set(cells.map((cell) => cell.row))) {
-  const columns = names.map((name) => results.get(cells.find((cell) => cell.row === row && cell.name === name))?.ppl ?? "");
+  const columns = names.map(
+    (name) => results.get(cells.find((cell) => cell.row === row && cell.name === name))?.ppl ?? "",
+  );
   console.log(`| ${row.scheme} ${row.asym ? "asym" : "sym"} | ${columns.join(" | ")} |`);
 }

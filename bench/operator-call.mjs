@@ -13,4 +13,11 @@ scope(() => {
   }
 });
 const median = rounds.slice(3).sort((x, y) => x - y)[10];
-console.log(JSON.stringify({ operator: "aten::add.Tensor [4]", device, microseconds: Number(median.toFixed(2)), torch: engineInfo().torchVersion }));
+console.log(
+  JSON.stringify({
+    operator: "aten::add.Tensor [4]",
+    device,
+    microseconds: Number(median.toFixed(2)),
+    torch: engineInfo().torchVersion,
+  }),
+);
