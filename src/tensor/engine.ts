@@ -1,5 +1,5 @@
 import { addon } from "./addon.js";
-import type { Device } from "./tensor.js";
+import type { Device } from "./device.js";
 
 /** Facts about the libtorch that runs below. */
 export interface EngineInfo {

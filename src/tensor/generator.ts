@@ -1,5 +1,5 @@
 import { addon, type Handle } from "./addon.js";
-import type { Device } from "./tensor.js";
+import type { Device } from "./device.js";
 
 /** A stream of random numbers of its own, for operators that take a `generator`. */
 export class Generator {

@@ -1,6 +1,8 @@
 /** libtorch for TypeScript: tensors, autograd, ownership. Knows no model. */
 export { Adam, type AdamOptions, type ParameterGroup } from "./adam.js";
 export { backward, differentiable, enableGrad, gradientsOf, noGrad } from "./autograd.js";
+export type { Device } from "./device.js";
+export { hasOperator, type Value } from "./dispatch.js";
 export { type DType, dtypeCode, elementSize, type TypedArray } from "./dtype.js";
 export {
   deviceMemory,
@@ -13,7 +15,7 @@ export {
 } from "./engine.js";
 export { Generator } from "./generator.js";
 export { letThreadsSleep } from "./openmp-defaults.js";
-export { call, callInPlace, callTensor, callTensors, hasOperator, type Value } from "./operator.js";
+export type { Shape } from "./owned-tensor.js";
 export { keep, scope } from "./scope.js";
-export { type Device, type Shape, Tensor, type TensorOptions } from "./tensor.js";
+export { call, callInPlace, callTensor, callTensors, type Result, Tensor, type TensorOptions } from "./tensor.js";
 export { TensorError } from "./tensor-error.js";

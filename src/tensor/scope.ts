@@ -1,4 +1,4 @@
-import { Tensor } from "./tensor.js";
+import { OwnedTensor } from "./owned-tensor.js";
 
 /**
  * Frees every tensor that is created inside `body` when it ends, except those reachable from what
@@ -6,32 +6,32 @@ import { Tensor } from "./tensor.js";
  * to the caller. `body` must not be async. Scopes nest.
  */
 export function scope<T>(body: () => T): T {
-  const outer = Tensor.beginCollecting();
+  const outer = OwnedTensor.beginCollecting();
   let result: T;
   try {
     result = body();
   } catch (error) {
-    Tensor.endCollecting(outer, new Set());
+    OwnedTensor.endCollecting(outer, new Set());
     throw error;
   }
   if (result instanceof Promise) {
-    Tensor.endCollecting(outer, new Set());
+    OwnedTensor.endCollecting(outer, new Set());
     throw new TypeError("the body of a scope must not be async: its tensors would be freed while it waits");
   }
-  const kept = new Set<Tensor>();
+  const kept = new Set<OwnedTensor>();
   collect(result, kept);
-  Tensor.endCollecting(outer, kept);
+  OwnedTensor.endCollecting(outer, kept);
   return result;
 }
 
 /** Exempts a tensor from the scope it was created in: it lives until it is disposed. */
-export function keep<T extends Tensor>(tensor: T): T {
-  Tensor.exempt(tensor);
+export function keep<T extends OwnedTensor>(tensor: T): T {
+  OwnedTensor.exempt(tensor);
   return tensor;
 }
 
-function collect(value: unknown, kept: Set<Tensor>): void {
-  if (value instanceof Tensor) {
+function collect(value: unknown, kept: Set<OwnedTensor>): void {
+  if (value instanceof OwnedTensor) {
     kept.add(value);
   } else if (Array.isArray(value) || value instanceof Map || value instanceof Set) {
     for (const entry of value instanceof Map ? value.values() : value) {

@@ -1,11 +1,8 @@
 import { addon, type Handle } from "./addon.js";
-import { type DType, dtypeCode, dtypeOf, dtypeOfArray, elementSize, type TypedArray, viewAs } from "./dtype.js";
-import { call, callInPlace, callTensor, callTensors } from "./operator.js";
-
-/** Where a tensor lives. */
-export type Device = "cpu" | `cuda:${number}` | "mps";
-
-export type Shape = readonly number[];
+import type { Device } from "./device.js";
+import { dispatch, type Keywords, type Value } from "./dispatch.js";
+import { type DType, dtypeCode, dtypeOfArray, elementSize, type TypedArray, viewAs } from "./dtype.js";
+import { OwnedTensor, type Shape } from "./owned-tensor.js";
 
 export interface TensorOptions {
   /** Defaults to float32. */
@@ -14,137 +11,19 @@ export interface TensorOptions {
   readonly device?: Device;
 }
 
+/** What an operator returns. */
+export type Result = Tensor | number | boolean | string | null | readonly (Tensor | number | boolean | string | null)[];
+
 type Dims = number | readonly number[];
 
 /**
- * An n-dimensional array in libtorch's memory. A tensor is owned: it lives until `dispose`, the end
- * of its `using` declaration or of the `scope` it was created in; the garbage collector does not
- * see its memory. Methods carry libtorch's names and return new tensors; those that end in an
+ * An n-dimensional array in libtorch's memory, owned as `OwnedTensor` says. Methods carry libtorch's names and return new tensors; those that end in an
  * underscore change the tensor and return it.
  */
-export class Tensor {
-  static #collecting: Set<Tensor> | null = null;
-  #handle: Handle | null;
-  #shape: Shape | null = null;
-  #dtype: DType | null = null;
-  #device: Device | null = null;
-
-  private constructor(handle: Handle) {
-    this.#handle = handle;
-    Tensor.#collecting?.add(this);
-  }
-
-  // --- ownership -------------------------------------------------------------------------------
-
+export class Tensor extends OwnedTensor {
   /** Takes over a handle that the addon returned. */
   static adopt(handle: Handle): Tensor {
     return new Tensor(handle);
-  }
-
-  /** Begins a scope; returns what `endCollecting` needs to end it. */
-  static beginCollecting(): Set<Tensor> | null {
-    const outer = Tensor.#collecting;
-    Tensor.#collecting = new Set();
-    return outer;
-  }
-
-  /** Ends a scope: disposes what it collected, except `kept`, which passes to the outer one. */
-  static endCollecting(outer: Set<Tensor> | null, kept: ReadonlySet<Tensor>): void {
-    const collected = Tensor.#collecting;
-    Tensor.#collecting = outer;
-    for (const tensor of collected ?? []) {
-      if (!kept.has(tensor)) {
-        tensor.dispose();
-      } else {
-        outer?.add(tensor);
-      }
-    }
-  }
-
-  /** Takes a tensor out of the scope it was created in. */
-  static exempt(tensor: Tensor): void {
-    Tensor.#collecting?.delete(tensor);
-  }
-
-  /** The addon's name of the tensor; throws when it was disposed. */
-  get handle(): Handle {
-    if (this.#handle === null) {
-      throw new TypeError("tensor was disposed");
-    }
-    return this.#handle;
-  }
-
-  get isDisposed(): boolean {
-    return this.#handle === null;
-  }
-
-  /** Frees the tensor; its memory goes when no graph and no view needs it. Safe to call twice. */
-  dispose(): void {
-    if (this.#handle !== null) {
-      addon().release(this.#handle);
-      this.#handle = null;
-      Tensor.#collecting?.delete(this);
-    }
-  }
-
-  [Symbol.dispose](): void {
-    this.dispose();
-  }
-
-  /** Gives the handle up without freeing it: the addon owns it from here. */
-  surrender(): Handle {
-    const handle = this.handle;
-    this.#handle = null;
-    Tensor.#collecting?.delete(this);
-    return handle;
-  }
-
-  // --- facts -----------------------------------------------------------------------------------
-
-  get shape(): Shape {
-    this.#describe();
-    return this.#shape as Shape;
-  }
-
-  get dtype(): DType {
-    this.#describe();
-    return this.#dtype as DType;
-  }
-
-  get device(): Device {
-    this.#describe();
-    return this.#device as Device;
-  }
-
-  get rank(): number {
-    return this.shape.length;
-  }
-
-  get numel(): number {
-    return this.shape.reduce((product, size) => product * size, 1);
-  }
-
-  get byteLength(): number {
-    return this.numel * elementSize(this.dtype);
-  }
-
-  /** Size of one dimension; negative ones count from the end. */
-  size(dim: number): number {
-    const size = this.shape[dim < 0 ? dim + this.rank : dim];
-    if (size === undefined) {
-      throw new RangeError(`dimension ${dim} of a tensor of shape [${this.shape.join(", ")}]`);
-    }
-    return size;
-  }
-
-  // In-place methods keep shape, dtype and device, so one description serves for life.
-  #describe(): void {
-    if (this.#shape === null) {
-      const facts = addon().describe(this.handle);
-      this.#shape = facts.shape;
-      this.#dtype = dtypeOf(facts.dtype);
-      this.#device = facts.device as Device;
-    }
   }
 
   // --- data in and out -------------------------------------------------------------------------
@@ -614,6 +493,46 @@ export class Tensor {
     callInPlace("aten::zero_", [this]);
     return this;
   }
+}
+
+/**
+ * Calls an operator of libtorch's dispatcher by its schema name, `aten::add.Tensor`.
+ *
+ * Arguments are converted by the operator's schema; those left out (or `undefined`) take its
+ * defaults, and may be given by keyword. Tensors that come back belong to the caller, or to the
+ * `scope` around the call.
+ *
+ * @throws TensorError when the operator is unknown, refuses its arguments or fails.
+ */
+export function call(name: string, positional: readonly Value[], keywords?: Keywords): Result {
+  const { result, returns } = dispatch(name, positional, keywords, false);
+  const adopt = (value: unknown, kind: string | undefined): unknown => {
+    if (typeof value === "number" && (kind === "Tensor" || kind === "Tensor?")) return Tensor.adopt(value);
+    if (Array.isArray(value) && (kind === "Tensor[]" || kind === "Tensor?[]")) {
+      return value.map((entry: unknown) => (typeof entry === "number" ? Tensor.adopt(entry) : null));
+    }
+    return value;
+  };
+  const adopted =
+    returns.length === 1
+      ? adopt(result, returns[0])
+      : (result as unknown[]).map((entry, i) => adopt(entry, returns[i]));
+  return adopted as Result;
+}
+
+/** Calls an operator that returns one tensor. */
+export function callTensor(name: string, positional: readonly Value[], keywords?: Keywords): Tensor {
+  return Tensor.adopt(dispatch(name, positional, keywords, false).result as Handle);
+}
+
+/** Calls an operator that returns several tensors. */
+export function callTensors(name: string, positional: readonly Value[], keywords?: Keywords): Tensor[] {
+  return (dispatch(name, positional, keywords, false).result as Handle[]).map((handle) => Tensor.adopt(handle));
+}
+
+/** Calls an operator for its effect on its arguments (`aten::add_.Tensor`), dropping its result. */
+export function callInPlace(name: string, positional: readonly Value[], keywords?: Keywords): void {
+  dispatch(name, positional, keywords, true);
 }
 
 function compare(name: string, a: Tensor, b: Tensor | number): Tensor {

@@ -1,11 +1,11 @@
-import { addon, type FoundOperator, type Handle, type Kind } from "./addon.js";
+import { addon, type FoundOperator, type Kind } from "./addon.js";
 import { Generator } from "./generator.js";
-import { Tensor } from "./tensor.js";
+import { OwnedTensor } from "./owned-tensor.js";
 import { TensorError } from "./tensor-error.js";
 
 /** A value that a dispatcher operator takes or returns. */
 export type Value =
-  | Tensor
+  | OwnedTensor
   | Generator
   | number
   | bigint
@@ -13,7 +13,7 @@ export type Value =
   | string
   | null
   | undefined
-  | readonly (Tensor | number | boolean | null)[];
+  | readonly (OwnedTensor | number | boolean | null)[];
 
 interface Operator extends FoundOperator {
   readonly name: string;
@@ -37,51 +37,23 @@ export function hasOperator(name: string): boolean {
   return lookUp(name) !== null;
 }
 
+/** Arguments by name. */
+export type Keywords = Readonly<Record<string, Value>>;
+
 /**
- * Calls an operator of libtorch's dispatcher by its schema name, `aten::add.Tensor`.
- *
- * Arguments are converted by the operator's schema; those left out (or `undefined`) take its
- * defaults, and may be given by keyword. Tensors that come back belong to the caller, or to the
- * `scope` around the call.
+ * Calls an operator by its schema name and gives what the addon returned, tensors as handles, with
+ * the kinds that the schema declares. With `discard` the results are dropped.
  *
  * @throws TensorError when the operator is unknown, refuses its arguments or fails.
  */
-export function call(name: string, positional: readonly Value[], keywords?: Readonly<Record<string, Value>>): Value {
-  const operator = required(name, positional);
-  const result = invoke(operator, positional, keywords, false);
-  if (operator.returns.length === 1) {
-    return adopt(result, operator.returns[0]);
-  }
-  return (result as unknown[]).map((entry, i) => adopt(entry, operator.returns[i])) as Value;
-}
-
-/** Calls an operator that returns one tensor. */
-export function callTensor(
+export function dispatch(
   name: string,
   positional: readonly Value[],
-  keywords?: Readonly<Record<string, Value>>,
-): Tensor {
+  keywords: Keywords | undefined,
+  discard: boolean,
+): { readonly result: unknown; readonly returns: readonly Kind[] } {
   const operator = required(name, positional);
-  return Tensor.adopt(invoke(operator, positional, keywords, false) as Handle);
-}
-
-/** Calls an operator that returns several tensors. */
-export function callTensors(
-  name: string,
-  positional: readonly Value[],
-  keywords?: Readonly<Record<string, Value>>,
-): Tensor[] {
-  const operator = required(name, positional);
-  return (invoke(operator, positional, keywords, false) as Handle[]).map((handle) => Tensor.adopt(handle));
-}
-
-/** Calls an operator for its effect on its arguments (`aten::add_.Tensor`), dropping its result. */
-export function callInPlace(
-  name: string,
-  positional: readonly Value[],
-  keywords?: Readonly<Record<string, Value>>,
-): void {
-  invoke(required(name, positional), positional, keywords, true);
+  return { result: invoke(operator, positional, keywords, discard), returns: operator.returns };
 }
 
 function required(name: string, positional: readonly Value[]): Operator {
@@ -95,7 +67,7 @@ function required(name: string, positional: readonly Value[]): Operator {
 function invoke(
   operator: Operator,
   positional: readonly Value[],
-  keywords: Readonly<Record<string, Value>> | undefined,
+  keywords: Keywords | undefined,
   discard: boolean,
 ): unknown {
   try {
@@ -129,14 +101,14 @@ function toNative(value: Value, kind: Kind): unknown {
   switch (kind) {
     case "Tensor":
     case "Tensor?":
-      if (value instanceof Tensor) return value.handle;
+      if (value instanceof OwnedTensor) return value.handle;
       if (value === undefined || (value === null && kind === "Tensor?")) return value;
       break;
     case "Tensor[]":
     case "Tensor?[]":
       if (Array.isArray(value)) {
         return value.map((entry: unknown) => {
-          if (entry instanceof Tensor) return entry.handle;
+          if (entry instanceof OwnedTensor) return entry.handle;
           if (entry === null && kind === "Tensor?[]") return null;
           throw new TypeError("a list of tensors holds something else");
         });
@@ -148,31 +120,21 @@ function toNative(value: Value, kind: Kind): unknown {
       if (value === undefined || value === null) return value;
       break;
     default:
-      if (!(value instanceof Tensor) && !(value instanceof Generator)) return value;
+      if (!(value instanceof OwnedTensor) && !(value instanceof Generator)) return value;
   }
   throw new TypeError(`expected ${kind === "value" ? "a plain value" : kind}, got ${describe(value)}`);
 }
 
-function adopt(result: unknown, kind: Kind | undefined): Value {
-  if (typeof result === "number" && (kind === "Tensor" || kind === "Tensor?")) {
-    return Tensor.adopt(result);
-  }
-  if (Array.isArray(result) && (kind === "Tensor[]" || kind === "Tensor?[]")) {
-    return result.map((entry: unknown) => (typeof entry === "number" ? Tensor.adopt(entry) : null));
-  }
-  return result as Value;
-}
-
 function shapesOf(values: readonly Value[]): string[] {
-  return values.filter((value) => value instanceof Tensor || Array.isArray(value)).map(describe);
+  return values.filter((value) => value instanceof OwnedTensor || Array.isArray(value)).map(describe);
 }
 
 function describe(value: Value): string {
-  if (value instanceof Tensor) {
+  if (value instanceof OwnedTensor) {
     return value.isDisposed ? "disposed" : `${value.dtype}[${value.shape.join(", ")}]`;
   }
   if (Array.isArray(value)) {
-    return `[${value.map((entry: Tensor | number | boolean | null) => describe(entry)).join(", ")}]`;
+    return `[${value.map((entry: OwnedTensor | number | boolean | null) => describe(entry)).join(", ")}]`;
   }
   return String(value);
 }

@@ -1,0 +1,2 @@
+/** Where a tensor lives. */
+export type Device = "cpu" | `cuda:${number}` | "mps";
