@@ -17,7 +17,7 @@ const CONTEXT = 512;
 const PROMPT = "Fellow citizens of the Senate and House of Representatives,";
 
 /** A budget for two cores. `docs/results.md` has what the full one gives. */
-const SAMPLES = 48;
+const SAMPLES = 40;
 const CBQ = { window: { epochs: 2, batch: 2 }, rounding: { start: /** @type {const} */ ("gptq") } };
 
 /** One line of the table. */
