@@ -9,6 +9,7 @@ import { Checkpoint } from "../../src/checkpoint/checkpoint.js";
 import { parseJsonObject } from "../../src/checkpoint/json.js";
 import { readModelConfig } from "../../src/checkpoint/model-config.js";
 import { writeSafetensors } from "../../src/checkpoint/write-safetensors.js";
+import { decodedSource } from "../../src/format/decoded-source.js";
 import type { ExportSource } from "../../src/format/export-source.js";
 import { floatsFromBytes } from "../../src/format/float-bytes.js";
 import { writeGguf } from "../../src/format/gguf/write.js";
@@ -16,12 +17,12 @@ import type { QuantizedWeight } from "../../src/quant/quantized-weight.js";
 import { compareLogits, type LogitsComparison } from "./compare-logits.js";
 import { judgePython, missingPackage } from "./judge.js";
 import { importLlamaCpp, openLlamaCpp } from "./llama-cpp.js";
-import { dequantized, type RtnScheme, rtnSource } from "./rtn-source.js";
+import { type RtnScheme, rtnSource } from "./rtn-source.js";
 
 /** Another model by choice; its logits take more memory, so that fewer tokens are judged. */
 const other = process.env["CROSSBLOCK_JUDGE_MODEL"];
 const model = other ?? "models/sotu-llama-7m";
-const tokens = other === undefined ? 256 : 96;
+const tokens = other === undefined ? 160 : 64;
 const llamaCpp = await importLlamaCpp();
 const noRuntime = llamaCpp === null ? " (skipped: node-llama-cpp is not installed)" : "";
 const noPython = missingPackage("transformers");
@@ -44,7 +45,6 @@ const cases: Readonly<Record<string, RtnScheme | null>> = {
   "W8 g32": { bits: 8, group: 32, symmetric: true },
   "W4 g32": { bits: 4, group: 32, symmetric: true },
   "W4 g64": { bits: 4, group: 64, symmetric: true },
-  "W4 g128": { bits: 4, group: 128, symmetric: true },
   "W4 channel": { bits: 4, group: null, symmetric: true },
   "W4 g32 asym": { bits: 4, group: 32, symmetric: false },
   "W4 g256 asym": { bits: 4, group: 256, symmetric: false },
@@ -76,30 +76,19 @@ async function fittingCases(): Promise<[string, RtnScheme | null][]> {
   return Object.entries(cases).filter(([, scheme]) => scheme === null || fits(scheme.group ?? 1));
 }
 
-/** The model as fp32 safetensors with the result's dequantized weights: what transformers shall compute with. */
+/** The result's values as a folder of fp32 safetensors: what transformers shall compute with. */
 async function writeReference(source: ExportSource, folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
   await cp(join(source.folder, "config.json"), join(folder, "config.json"));
-  const quantized = [...source.linears].map(([name, { rows, columns }]) => ({
-    name: `${name}.weight`,
-    shape: [rows, columns],
-    values: async () => dequantized(await source.readQuantized(name)),
-  }));
-  const plain = [...source.plain.values()].map(({ name, dtype, shape }) => ({
+  const decoded = decodedSource(source);
+  const tensors = [...decoded.plain.values()].map(({ name, dtype, shape }) => ({
     name,
+    dtype: "F32" as const,
     shape,
-    values: async () => floatsFromBytes(await source.readPlain(name), dtype, name),
+    byteLength: 4 * shape.reduce((product, size) => product * size, 1),
+    bytes: async () => new Uint8Array(floatsFromBytes(await decoded.readPlain(name), dtype, name).buffer),
   }));
-  await writeSafetensors(
-    folder,
-    [...quantized, ...plain].map(({ name, shape, values }) => ({
-      name,
-      dtype: "F32" as const,
-      shape,
-      byteLength: 4 * shape.reduce((product, size) => product * size, 1),
-      bytes: async () => new Uint8Array((await values()).buffer),
-    })),
-  );
+  await writeSafetensors(folder, tensors);
 }
 
 async function referenceLogits(folders: readonly string[], tokens: readonly number[]): Promise<Float32Array[]> {
@@ -124,17 +113,21 @@ function tokenizerOf(folder: string): Tokenizer {
 }
 
 describe.skipIf(llamaCpp === null)(`llama.cpp reads what crossblock writes${noRuntime}`, () => {
-  it("cuts text into the same tokens as the model's tokenizer, and generates", async () => {
-    if (llamaCpp === null) return;
-    using source = await rtnSource(model, { schemeOf: () => ({ bits: 4, group: 32, symmetric: true }) });
-    const path = join(scratch, "tokens.gguf");
-    await writeGguf(source, path);
-    await using runtime = await openLlamaCpp(llamaCpp, path);
-    const ids = tokenizerOf(model).encode(difficult, { add_special_tokens: false }).ids;
-    expect(runtime.tokenize(difficult)).toEqual(ids);
-    const generated = await runtime.generate(ids.slice(0, 20), 16);
-    expect(generated.length).toBeGreaterThan(4);
-  }, 60_000);
+  it.skipIf(other !== undefined)(
+    "cuts text into the same tokens as the model's tokenizer, and generates",
+    async () => {
+      if (llamaCpp === null) return;
+      using source = await rtnSource(model, { schemeOf: () => ({ bits: 4, group: 32, symmetric: true }) });
+      const path = join(scratch, "tokens.gguf");
+      await writeGguf(source, path);
+      await using runtime = await openLlamaCpp(llamaCpp, path);
+      const ids = tokenizerOf(model).encode(difficult, { add_special_tokens: false }).ids;
+      expect(runtime.tokenize(difficult)).toEqual(ids);
+      const generated = await runtime.generate(ids.slice(0, 20), 16);
+      expect(generated.length).toBeGreaterThan(4);
+    },
+    60_000,
+  );
 
   it.skipIf(noPython !== "")(
     `computes what transformers computes with the same weights${noPython}`,
@@ -149,21 +142,33 @@ describe.skipIf(llamaCpp === null)(`llama.cpp reads what crossblock writes${noRu
         using source = await judgedSource(scheme);
         await writeReference(source, folder);
         const written = await writeGguf(source, join(folder, "model.gguf"));
+        const decoded = join(folder, "decoded.gguf");
+        if (scheme !== null) await writeGguf(decodedSource(source), decoded, { embedding: "f32" });
         types.push(written.tensors.find(({ name }) => name === "blk.0.attn_q.weight")?.type ?? "");
         folders.push(folder);
       }
       const references = await referenceLogits(folders, ids);
       const table: Record<string, LogitsComparison & { readonly type: string }> = {};
-      for (const [i, [name]] of fitting.entries()) {
-        await using runtime = await openLlamaCpp(llamaCpp, join(folders[i] ?? "", "model.gguf"));
+      for (const [i, [name, scheme]] of fitting.entries()) {
         const reference = references[i] ?? new Float32Array(0);
-        const logits = await runtime.logits(ids, reference.length / ids.length);
-        table[name] = { type: types[i] ?? "", ...compareLogits(logits, reference, ids) };
+        for (const [file, type] of [
+          ["model", types[i] ?? ""],
+          ["decoded", "F32"],
+        ] as const) {
+          if (scheme === null && file === "decoded") continue;
+          await using runtime = await openLlamaCpp(llamaCpp, join(folders[i] ?? "", `${file}.gguf`));
+          const logits = await runtime.logits(ids, reference.length / ids.length);
+          table[`${name} as ${type}`] = { type, ...compareLogits(logits, reference, ids) };
+        }
       }
       console.table(table);
-      for (const [name, { perplexity, referencePerplexity, divergence }] of Object.entries(table)) {
+      for (const [name, { type, perplexity, referencePerplexity, divergence }] of Object.entries(table)) {
+        // Same weights in fp32: the rest is the fp16 cache. With block types llama.cpp also rounds activations to 8 bits,
+        // which a small and fragile model multiplies; how much is the runtime's affair, so it bounds the bundled model only.
+        if (type === "F32") expect(divergence, name).toBeLessThan(other === undefined ? 1e-5 : 2e-3);
+        if (other !== undefined) continue;
         expect(Math.abs(perplexity / referencePerplexity - 1), name).toBeLessThan(0.01);
-        expect(divergence, name).toBeLessThan(0.01);
+        expect(divergence, name).toBeLessThan(0.002);
       }
     },
     600_000,
