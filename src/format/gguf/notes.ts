@@ -14,7 +14,7 @@ export function ggufNotes({ shape, tensors }: GgufPlan, { config, activations }:
   if (wider.length > 0) {
     const types = [...new Set(wider.map(({ type }) => type))].join(" and ");
     notes.push(
-      `${wider.length} tensors are exact in ${types}, which spends more bits than their scheme: no smaller type holds them.`,
+      `${wider.length === 1 ? "1 tensor is" : `${wider.length} tensors are`} exact in ${types}, which spends more bits than their scheme: no smaller type holds them.`,
     );
   }
   const positions = optionalNumber(config, "max_position_embeddings") ?? shape.contextLength;
