@@ -22,6 +22,8 @@ export interface ActivationQuantization {
  * Everything is read on demand, one tensor at a time.
  */
 export interface ExportSource {
+  /** Name of the model that was quantized, for file names and metadata; the folder's where it is absent. */
+  readonly name?: string;
   /** Parsed `config.json` of the source model, without any `quantization_config`. */
   readonly config: ModelConfig;
   /** Folder that holds the tokenizer files, `generation_config.json` and the like. */

@@ -34,9 +34,12 @@ export function outputTensors(
   for (const [name, layout] of source.linears) {
     modules.set(`${name}.weight`, () => linearTensors(source, name, layout, partsOf(name, layout)));
   }
-  const names = [...modules.keys()].sort(new Intl.Collator("en", { numeric: true }).compare);
+  const names = [...modules.keys()].sort(compareTensorNames);
   return names.flatMap((name) => modules.get(name)?.() ?? []);
 }
+
+/** The order of tensors in an export: `layers.2` before `layers.10`. */
+export const compareTensorNames: (a: string, b: string) => number = new Intl.Collator("en", { numeric: true }).compare;
 
 function linearTensors(
   source: ExportSource,

@@ -69,7 +69,7 @@ describe("openModel", () => {
     );
 
     const out = join(folder, name);
-    await writeCompressedTensors(sink.exportSource(checkpoint, config, activations), out);
+    await writeCompressedTensors(sink.exportSource(checkpoint, { name: "sotu", config, activations }), out);
     if (activations !== null) {
       const names = Array.from({ length: spec.blocks }, (_, k) =>
         (["q", "k", "v", "o", "gate", "up", "down"] as const).map((role) => linearName(spec, k, role)),

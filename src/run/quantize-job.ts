@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { basename, resolve } from "node:path";
 import { sampleWindows, windowsFingerprint } from "../calibration/token-windows.js";
 import { Checkpoint } from "../checkpoint/checkpoint.js";
 import { readModelConfig } from "../checkpoint/model-config.js";
@@ -6,6 +6,7 @@ import { ModelError } from "../errors.js";
 import { writeCompressedTensors } from "../format/compressed-tensors/write.js";
 import type { ActivationQuantization, ExportSource } from "../format/export-source.js";
 import { type DecoderSpec, readSpec } from "../model/index.js";
+import { packageVersion } from "../package-version.js";
 import type { Scheme } from "../quant/scheme.js";
 import { resolveSchemes } from "../recipe/layer-schemes.js";
 import type { CalibrationTokens, RecipeEvent, RecipeJob, RecipeReport } from "../recipe/recipe-job.js";
@@ -14,6 +15,7 @@ import { engineInfo, manualSeed, setThreads } from "../tensor/index.js";
 import { measureFlops, resolveDevice } from "./device.js";
 import type { EngineCalls } from "./engine-protocol.js";
 import type { CalibrateEvent, PlanEvent, QuantizeEvent, ReportEvent, WarningEvent, WindowDoneEvent } from "./events.js";
+import { fingerprintsOf } from "./fingerprints.js";
 import { type FormatName, type RunOptions, recipeOptionsOf, schemeOf } from "./options.js";
 import { folderBytes } from "./output-folder.js";
 import { makePlan, needsTokens } from "./plan.js";
@@ -46,6 +48,7 @@ export async function quantizeJob(
       next: "give the folder of the unquantized model",
     });
   }
+  const name = basename(folder === options.model ? resolve(folder) : options.model);
   const spec = readSpec(config);
   const scheme = schemeOf(options);
   const recipeOptions = recipeOptionsOf(options);
@@ -83,9 +86,10 @@ export async function quantizeJob(
   );
   const summary = summarize(findings.windows);
   context.emit(summary);
-  const source = sink.exportSource(checkpoint, config, activations);
+  const source = sink.exportSource(checkpoint, { name, config, activations });
   for (const format of options.format) await writeFormat(format, source, staging, options.out, context);
   await writeResultRecord(staging, {
+    name,
     version: packageVersion(),
     created: new Date().toISOString(),
     scheme: plan.scheme,
@@ -109,6 +113,7 @@ export async function quantizeJob(
     windows: findings.windows,
     worstLayer: summary.worstLayer,
     warnings: findings.warnings,
+    fingerprints: await fingerprintsOf(source, sink.changed, context.poll),
   });
   return report;
 }
@@ -202,9 +207,4 @@ function engineRecord(
 ): { readonly torch: string; readonly device: string; readonly dtype: string; readonly node: string } {
   const { torchVersion } = engineInfo();
   return { torch: torchVersion, device: plan.device, dtype: options.compute.dtype, node: process.versions.node };
-}
-
-function packageVersion(): string {
-  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  return (JSON.parse(text) as { version: string }).version;
 }

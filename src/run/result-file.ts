@@ -15,11 +15,25 @@ const activations = z.object({
   values: z.record(z.string(), z.number().positive()),
 });
 
+const fingerprints = z.object({
+  /** Hashes of the codes and scales of each quantized Linear, by module name. */
+  linears: z.record(z.string(), z.object({ codes: z.string(), scales: z.string() })),
+  /** SHA-256 of the bytes of every other tensor, by name. */
+  plain: z.record(z.string(), z.string()),
+  /** Those of them that are not the source model's: their values were folded. */
+  changed: z.array(z.string()),
+});
+
+/** What a result is made of, hashed before it was written: `verify` measures all files by it. */
+export type Fingerprints = z.output<typeof fingerprints>;
+
 /** How a result quantizes the inputs of its Linears. */
 export type ResultActivations = z.output<typeof activations>;
 
 /** What `crossblock.json` tells about a result: enough to judge it and to make it again. */
 export interface ResultRecord {
+  /** Name of the model: its folder's, or that on the hub without the owner. */
+  readonly name: string;
   /** Version of crossblock. */
   readonly version: string;
   readonly created: string;
@@ -43,6 +57,7 @@ export interface ResultRecord {
   readonly windows: readonly Omit<WindowDoneEvent, "event">[];
   readonly worstLayer: LayerError | null;
   readonly warnings: readonly { readonly message: string; readonly where: string; readonly next: string }[];
+  readonly fingerprints: Fingerprints;
 }
 
 /** Writes `crossblock.json` into a folder. */
@@ -50,7 +65,14 @@ export async function writeResultRecord(folder: string, record: ResultRecord): P
   await writeFile(join(folder, resultFile), `${JSON.stringify(record, null, 2)}\n`);
 }
 
-const readable = z.object({ scheme: z.string(), activations: activations.nullable() });
+const readable = z.object({
+  scheme: z.string(),
+  activations: activations.nullable(),
+  /** Absent in results of early versions, as are the fingerprints. */
+  name: z.string().optional(),
+  options: z.object({ model: z.string() }).optional(),
+  fingerprints: fingerprints.optional(),
+});
 
 /** What another command needs of `crossblock.json`. */
 export type ReadRecord = z.output<typeof readable>;

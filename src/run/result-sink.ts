@@ -1,6 +1,6 @@
 import type { Checkpoint } from "../checkpoint/checkpoint.js";
-import type { ModelConfig } from "../checkpoint/model-config.js";
-import type { ActivationQuantization, ExportSource, QuantizedLayout } from "../format/export-source.js";
+import type { ExportSource, QuantizedLayout } from "../format/export-source.js";
+import { compareTensorNames } from "../format/output-tensors.js";
 import type { QuantizedWeight } from "../quant/quantized-weight.js";
 import type { RecipeSink } from "../recipe/recipe-job.js";
 
@@ -32,14 +32,27 @@ export class ResultSink implements RecipeSink {
     return this.#linears;
   }
 
-  /** The finished result: quantized Linears from here, all else from the checkpoint unless it was folded. */
-  exportSource(checkpoint: Checkpoint, config: ModelConfig, activations: ActivationQuantization | null): ExportSource {
+  /** Names of the tensors that are not quantized and yet not those of the source model: CFP folds into them. */
+  get changed(): readonly string[] {
+    return [...this.#plain.keys()].sort(compareTensorNames);
+  }
+
+  /**
+   * The finished result: quantized Linears from here, all else from the checkpoint unless it was folded. In the order
+   * of the written files, so that an export of those comes out the same byte for byte.
+   */
+  exportSource(
+    checkpoint: Checkpoint,
+    { name, config, activations }: Pick<ExportSource, "config" | "activations"> & { readonly name: string },
+  ): ExportSource {
     const plain = [...checkpoint.tensors].filter(([name]) => !this.#linears.has(moduleOf(name)));
+    const linears = [...this.#linears].map(([name, weight]) => [name, layoutOf(weight)] as const);
     return {
+      name,
       config,
       folder: checkpoint.folder,
-      linears: new Map([...this.#linears].map(([name, weight]) => [name, layoutOf(weight)])),
-      plain: new Map(plain),
+      linears: new Map(linears.sort(([a], [b]) => compareTensorNames(`${a}.weight`, `${b}.weight`))),
+      plain: new Map(plain.sort(([a], [b]) => compareTensorNames(a, b))),
       activations,
       inputScales: activations?.dynamic === false ? this.#activations : new Map(),
       readQuantized: async (name) => {

@@ -57,7 +57,9 @@ export async function openCompressedTensors(folder: string): Promise<CompressedT
   try {
     const modules = await quantizedModules(checkpoint, groups);
     const activations = commonActivations(modules);
+    const name = record?.["name"];
     return {
+      ...(typeof name === "string" && { name }),
       config,
       folder,
       linears: new Map([...modules].map(([name, module]) => [name, module.layout])),

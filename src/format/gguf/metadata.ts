@@ -1,5 +1,3 @@
-import { basename } from "node:path";
-import type { ModelConfig } from "../../checkpoint/model-config.js";
 import { FILE_TYPES, type FloatType, type GgufValue, type QuantizedType } from "./layout.js";
 import type { ModelShape } from "./model-shape.js";
 import type { RopeEncoding } from "./rope-scaling.js";
@@ -10,9 +8,8 @@ const f32 = (value: number): GgufValue => ({ type: "f32", value });
 
 /** What the metadata says beyond the model's shape. */
 export interface MetadataFacts {
-  /** Parsed `config.json`, for the model's name. */
-  readonly config: ModelConfig;
-  readonly folder: string;
+  /** The model's name. */
+  readonly name: string;
   /** Type of most of the weights. */
   readonly mainType: QuantizedType | FloatType;
   /** True when any tensor is Q2_0, which older readers do not know. */
@@ -25,7 +22,7 @@ export function modelMetadata(shape: ModelShape, rope: RopeEncoding, facts: Meta
   const metadata = new Map<string, GgufValue>([
     ["general.architecture", text(architecture)],
     ["general.type", text("model")],
-    ["general.name", text(modelName(facts))],
+    ["general.name", text(facts.name)],
     ["general.description", text(description(facts))],
     ["general.file_type", u32(FILE_TYPES[facts.mainType])],
     ["general.quantization_version", u32(2)],
@@ -48,11 +45,6 @@ export function modelMetadata(shape: ModelShape, rope: RopeEncoding, facts: Meta
   ];
   for (const [key, value] of own) metadata.set(`${architecture}.${key}`, value);
   return metadata;
-}
-
-function modelName(facts: MetadataFacts): string {
-  const path = facts.config["_name_or_path"];
-  return typeof path === "string" && path !== "" ? basename(path) : basename(facts.folder);
 }
 
 function description(facts: MetadataFacts): string {

@@ -4,6 +4,7 @@ import { fileSystemError } from "../../checkpoint/file-system-error.js";
 import { syncFolder, temporaryName } from "../../checkpoint/write-file-atomically.js";
 import { CrossblockError, FormatError } from "../../errors.js";
 import type { ExportSource } from "../export-source.js";
+import { modelName } from "../model-label.js";
 import { encodeHeader, type TensorEntry } from "./header.js";
 import { alignUp, type FloatType, type GgufValue, type QuantizedType } from "./layout.js";
 import { modelMetadata } from "./metadata.js";
@@ -144,8 +145,7 @@ function placeTensors(tensors: readonly PlannedTensor[]): TensorEntry[] {
 function metadataOf(plan: GgufPlan, source: ExportSource): ReadonlyMap<string, GgufValue> {
   const { shape, rope, tensors } = plan;
   const metadata = modelMetadata(shape, rope, {
-    config: source.config,
-    folder: source.folder,
+    name: modelName(source),
     mainType: mainType(tensors),
     hasQ2: tensors.some(({ type }) => type === "Q2_0"),
   });
