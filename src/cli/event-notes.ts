@@ -1,4 +1,4 @@
-import type { QuantizeEvent, WindowDoneEvent, WorkEvent } from "../run/events.js";
+import type { ExportedEvent, QuantizeEvent, TensorLoss, WindowDoneEvent, WorkEvent } from "../run/events.js";
 import { formatBytes, formatCount, formatSeconds } from "./quantities.js";
 import { blockRange, formatLoss, printable } from "./render-progress.js";
 
@@ -19,7 +19,7 @@ function plainNotes(event: QuantizeEvent | WorkEvent): string[] {
     case "warning":
       return [`warning: ${event.where}: ${event.message}; next: ${event.next}`];
     case "exported":
-      return [`wrote ${event.format}, ${formatBytes(event.bytes)}`];
+      return exportNotes(event);
     case "report": {
       const { worstLayer, slowestWindow } = event;
       const worst =
@@ -41,6 +41,21 @@ function plainNotes(event: QuantizeEvent | WorkEvent): string[] {
     case "done":
       return [];
   }
+}
+
+function exportNotes({ format, path, bytes, notes, losses }: ExportedEvent): string[] {
+  const worst = losses.reduce<TensorLoss | null>(
+    (most, loss) => (most === null || loss.relativeError > most.relativeError ? loss : most),
+    null,
+  );
+  const lost =
+    worst === null
+      ? []
+      : [
+          `  ${losses.length} ${losses.length === 1 ? "tensor is" : "tensors are"} not exact: worst ${worst.tensor} as ` +
+            `${worst.type}, relative squared error ${worst.relativeError.toPrecision(2)}`,
+        ];
+  return [`wrote ${format}, ${formatBytes(bytes)}: ${path}`, ...notes.map((note) => `  ${note}`), ...lost];
 }
 
 function windowNote({ window, windows, blocks, lossBefore, lossAfter, layers, seconds }: WindowDoneEvent): string {

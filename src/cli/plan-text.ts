@@ -21,8 +21,12 @@ export function formatPlan(plan: PlanEvent): string {
     ["host", `about ${formatBytes(estimate.hostBytes)}`],
     ["disk", `about ${formatBytes(estimate.diskBytes)}, of which the result ${formatBytes(estimate.resultBytes)}`],
     ["time", `about ${formatSeconds(estimate.seconds)}`],
-    ["out", `${plan.out} (${plan.formats.join(", ")})`],
+    ...plan.exports.map(
+      ({ format, path, bytes }, i) => [i === 0 ? "out" : "", `${path} (${format}, ${formatBytes(bytes)})`] as const,
+    ),
   ];
   const note = plan.simulatedActivations === null ? [] : [`simulated:   ${plan.simulatedActivations}`];
-  return [...rows.map(([name, value]) => `${`${name}:`.padEnd(13)}${value}`), ...note, ""].join("\n");
+  return [...rows.map(([name, value]) => `${(name === "" ? "" : `${name}:`).padEnd(13)}${value}`), ...note, ""].join(
+    "\n",
+  );
 }

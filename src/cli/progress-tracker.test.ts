@@ -10,7 +10,7 @@ const plan: PlanEvent = {
   recipe: "cbq",
   preset: "default",
   out: "out",
-  formats: ["compressed-tensors"],
+  exports: [{ format: "compressed-tensors", path: "out", bytes: 100 }],
   device: "cpu",
   blocks: 3,
   windows: [
@@ -88,13 +88,20 @@ describe("ProgressTracker", () => {
     expect(at(43, windowDone(0))).toMatchObject({ training: null, fraction: 0.5 });
     expect(at(44, windowStart(1))).toMatchObject({ window: { number: 2 }, fraction: 0.5 });
     expect(at(74, windowDone(1))).toMatchObject({ fraction: 1, remainingSeconds: 0 });
-    expect(at(75, { event: "exporting", format: "compressed-tensors", folder: "out" })).toMatchObject({
+    expect(at(75, { event: "exporting", format: "compressed-tensors", path: "out" })).toMatchObject({
       window: null,
       stage: { name: "writing compressed-tensors", done: 0, total: 0 },
       fraction: null,
       remainingSeconds: null,
     });
-    const exported = at(76, { event: "exported", format: "compressed-tensors", folder: "out", bytes: 5 });
+    const exported = at(76, {
+      event: "exported",
+      format: "compressed-tensors",
+      path: "out",
+      bytes: 5,
+      notes: [],
+      losses: [],
+    });
     expect(exported).toMatchObject({ stage: null });
   });
 

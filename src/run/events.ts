@@ -1,3 +1,4 @@
+import type { TensorLoss } from "../format/exporter.js";
 import type {
   LayerError,
   ProgressEvent,
@@ -7,6 +8,7 @@ import type {
   WindowStartEvent,
 } from "../recipe/recipe-job.js";
 
+export type { TensorLoss } from "../format/exporter.js";
 export type {
   BranchLoss,
   LayerError,
@@ -18,6 +20,14 @@ export type {
   WindowStartEvent,
 } from "../recipe/recipe-job.js";
 
+/** A file or folder that will be written. */
+export interface PlannedFile {
+  readonly format: string;
+  readonly path: string;
+  /** Exact size: of the whole file for GGUF, of all tensors for folders. */
+  readonly bytes: number;
+}
+
 /** What will be done, before anything is trained. All sizes in bytes, times in seconds. */
 export interface PlanEvent {
   readonly event: "plan";
@@ -27,7 +37,8 @@ export interface PlanEvent {
   readonly recipe: string;
   readonly preset: string;
   readonly out: string;
-  readonly formats: readonly string[];
+  /** What will be written, the result itself first. */
+  readonly exports: readonly PlannedFile[];
   readonly device: string;
   readonly blocks: number;
   /** First and last block of every window. */
@@ -67,18 +78,25 @@ export interface CalibrateEvent {
   readonly hash: string;
 }
 
+/** A format is being written. */
 export interface ExportingEvent {
   readonly event: "exporting";
   readonly format: string;
-  readonly folder: string;
+  /** The file or folder that it will have. */
+  readonly path: string;
 }
 
+/** A format was written, complete. */
 export interface ExportedEvent {
   readonly event: "exported";
   readonly format: string;
-  readonly folder: string;
-  /** Size of all files. */
+  readonly path: string;
+  /** Size of the file, or of all files of the folder. */
   readonly bytes: number;
+  /** What a user should know of it: whole sentences. */
+  readonly notes: readonly string[];
+  /** Tensors whose values are not exactly the result's; empty when everything is exact. */
+  readonly losses: readonly TensorLoss[];
 }
 
 /** Where quality and time went. */

@@ -1,8 +1,8 @@
 import { Checkpoint, type TensorInfo } from "../checkpoint/checkpoint.js";
 import { type ModelConfig, readModelConfig } from "../checkpoint/model-config.js";
+import { quantizedBits } from "../format/bits-per-weight.js";
 import { isCompressedTensors, openCompressedTensors } from "../format/compressed-tensors/read.js";
 import type { QuantizedLayout } from "../format/export-source.js";
-import { quantizedBits } from "./bits-per-weight.js";
 import type { WorkEvent } from "./events.js";
 import type { InspectedTensor, Inspection } from "./inspection.js";
 import { resolveFolder } from "./resolve-folder.js";

@@ -1,5 +1,7 @@
 import { z } from "zod";
 import { OptionError } from "../errors.js";
+import { assertUsed, exportOptionsShape } from "../format/export-options.js";
+import { type FormatName, formatNames, primaryFormat } from "../format/exporters.js";
 import { parseScheme, type Scheme } from "../quant/scheme.js";
 import {
   presetNames,
@@ -13,10 +15,6 @@ import {
 import { presets, roundingDefaults } from "../recipe/presets.js";
 import { nearestName } from "./nearest-name.js";
 import { acceptedValues, optionAt, optionKeys } from "./option-tree.js";
-
-/** The formats that `--format` writes. */
-export const formatNames = ["compressed-tensors"] as const;
-export type FormatName = (typeof formatNames)[number];
 
 const seed = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 const path = z.string().min(1);
@@ -52,7 +50,12 @@ export const runOptionsSchema = z.strictObject({
   context: z.int().min(2).default(2048).describe("tokens per window"),
   seed: seed.default(0).describe("seed of everything random"),
   out: path.describe("folder of the result"),
-  format: z.array(z.enum(formatNames)).min(1).default(["compressed-tensors"]).describe("formats to write"),
+  format: z
+    .array(z.enum(formatNames))
+    .min(1)
+    .default([primaryFormat])
+    .describe(`formats to write: ${formatNames.join(", ")}; the first is always written, it is the result`),
+  ...exportOptionsShape,
   device: z
     .string()
     .regex(/^(auto|cpu|cuda:\d+)$/, "is no device: cpu, cuda:0, or auto")
@@ -91,7 +94,12 @@ export function resolveOptions(...sources: readonly UntypedOptions[]): RunOption
     throw fromIssue(parsed.error.issues[0], given);
   }
   checkTogether(parsed.data);
-  return parsed.data;
+  return { ...parsed.data, format: withPrimary(parsed.data.format) };
+}
+
+/** The formats that will be written: each once, the primary one first, whether it was named or not. */
+function withPrimary(formats: readonly FormatName[]): FormatName[] {
+  return [...new Set([primaryFormat, ...formats])];
 }
 
 /** The part of resolved options that the algorithms see. */
@@ -173,6 +181,7 @@ function fromIssue(issue: Issue | undefined, given: UntypedOptions): OptionError
 
 function checkTogether(options: RunOptions): void {
   schemeOf(options);
+  assertUsed(options, options.format);
   const { size, overlap } = options.window;
   if (overlap >= size) {
     throw new OptionError({

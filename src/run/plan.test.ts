@@ -23,6 +23,7 @@ async function plan(scheme: string, extra: UntypedOptions = {}): Promise<PlanEve
     schemes,
     activations: null,
     checkpoint,
+    exports: [],
     device: "cpu",
     flops: 1e11,
   });

@@ -1,13 +1,14 @@
 import type { Checkpoint } from "../checkpoint/checkpoint.js";
+import { quantizedBits } from "../format/bits-per-weight.js";
 import { simulationNote } from "../format/compressed-tensors/what-loads.js";
-import type { ActivationQuantization, QuantizedLayout } from "../format/export-source.js";
-import { type DecoderSpec, linearName, linearRoles, linearShape } from "../model/index.js";
-import { groupColumns, type Scheme, schemeName } from "../quant/scheme.js";
+import type { ActivationQuantization } from "../format/export-source.js";
+import type { DecoderSpec } from "../model/index.js";
+import { type Scheme, schemeName } from "../quant/scheme.js";
 import type { LayerSchemes } from "../recipe/layer-schemes.js";
 import type { Device } from "../tensor/index.js";
 import { windowSchedule } from "../window/schedule.js";
-import { quantizedBits } from "./bits-per-weight.js";
-import type { PlanEvent } from "./events.js";
+import type { PlanEvent, PlannedFile } from "./events.js";
+import { type LinearPlan, linearPlans } from "./linear-plans.js";
 import type { RunOptions } from "./options.js";
 
 /** What the plan is made of. */
@@ -18,16 +19,11 @@ export interface PlanInput {
   readonly schemes: LayerSchemes;
   readonly activations: ActivationQuantization | null;
   readonly checkpoint: Checkpoint;
+  /** What will be written, the result itself first. */
+  readonly exports: readonly PlannedFile[];
   readonly device: Device;
   /** Measured speed of a matrix product, in floating point operations a second. */
   readonly flops: number;
-}
-
-interface LinearPlan extends QuantizedLayout {
-  readonly name: string;
-  readonly block: number;
-  /** Groups of columns over all rows. */
-  readonly groups: number;
 }
 
 /** libtorch, Node and the code, before any tensor: measured with libtorch 1.13 on the CPU. */
@@ -41,8 +37,8 @@ export function makePlan(input: PlanInput): PlanEvent {
   const windows = cbq
     ? windowSchedule(spec.blocks, options.window.size, options.window.overlap)
     : Array.from({ length: spec.blocks }, (_, first) => ({ first, last: first, leaving: 1 }));
-  const weights = sum(linears, ({ rows, columns }) => rows * columns);
-  const bits = sum(linears, quantizedBits);
+  const weights = sum(linears, weightsOf);
+  const bits = sum(linears, ({ layout }) => quantizedBits(layout));
   const trained = windows.map(({ first, last }) =>
     cbq ? sum(inBlocks(linears, first, last), (linear) => trainedParameters(linear, scheme, options)) : 0,
   );
@@ -50,14 +46,15 @@ export function makePlan(input: PlanInput): PlanEvent {
   const calibrationTokens = sequences * options.context;
   const quantizedNames = new Set(linears.map(({ name }) => `${name}.weight`));
   const plain = sum([...checkpoint.tensors.values()], (t) => (quantizedNames.has(t.name) ? 0 : t.byteLength));
-  const resultBytes = Math.ceil(plain + bits / 8);
+  const others = sum(input.exports.slice(1), ({ bytes }) => bytes);
+  const resultBytes = Math.ceil(plain + bits / 8) + others;
   const streamBytes =
     (cbq ? (options.window.secondBranch ? 4 : 3) : 1) * calibrationTokens * spec.hiddenSize * bytesOf(options);
   const working = workingBytes(input, linears, windows, calibrationTokens);
   const onCpu = device === "cpu";
   const streamHome = options.streams.storage === "auto" ? "device" : options.streams.storage;
   const deviceBytes = working + (streamHome === "device" ? streamBytes : 0);
-  const codes = weights + sum(linears, ({ groups }) => groups * 5);
+  const codes = weights + sum(linears, groupsOf) * 5;
   const hostBytes =
     BASE_BYTES +
     codes +
@@ -72,7 +69,7 @@ export function makePlan(input: PlanInput): PlanEvent {
     recipe: options.recipe,
     preset: options.preset,
     out: options.out,
-    formats: options.format,
+    exports: input.exports,
     device,
     blocks: spec.blocks,
     windows: windows.map(({ first, last }) => [first, last] as const),
@@ -88,7 +85,10 @@ export function makePlan(input: PlanInput): PlanEvent {
       resultBytes,
       seconds: estimateSeconds(input, linears, windows, calibrationTokens),
     },
-    simulatedActivations: simulationNote(linears, input.activations),
+    simulatedActivations: simulationNote(
+      linears.map(({ layout }) => layout),
+      input.activations,
+    ),
   };
 }
 
@@ -97,42 +97,25 @@ export function needsTokens(options: RunOptions): boolean {
   return options.recipe !== "rtn" || options.calibration.length > 0;
 }
 
-function linearPlans(spec: DecoderSpec, schemes: LayerSchemes): LinearPlan[] {
-  const plans: LinearPlan[] = [];
-  for (let block = 0; block < spec.blocks; block++) {
-    for (const role of linearRoles(spec)) {
-      const name = linearName(spec, block, role);
-      const scheme = schemes.get(name);
-      if (scheme === undefined || scheme === null) continue;
-      const [rows, columns] = linearShape(spec, role);
-      const groupSize = groupColumns(scheme, columns, name);
-      const { bits, symmetric } = scheme;
-      const perChannel = scheme.groupSize === null;
-      plans.push({
-        name,
-        block,
-        bits,
-        symmetric,
-        perChannel,
-        groupSize,
-        rows,
-        columns,
-        groups: (rows * columns) / groupSize,
-      });
-    }
-  }
-  return plans;
-}
-
 function inBlocks(linears: readonly LinearPlan[], first: number, last: number): LinearPlan[] {
   return linears.filter(({ block }) => block >= first && block <= last);
 }
 
-function trainedParameters({ rows, columns, groups }: LinearPlan, scheme: Scheme, options: RunOptions): number {
+function weightsOf({ layout }: LinearPlan): number {
+  return layout.rows * layout.columns;
+}
+
+/** Groups of columns over all rows. */
+function groupsOf(linear: LinearPlan): number {
+  return weightsOf(linear) / linear.layout.groupSize;
+}
+
+function trainedParameters(linear: LinearPlan, scheme: Scheme, options: RunOptions): number {
+  const { rows, columns } = linear.layout;
   const { kind, rank } = options.rounding;
   const rounding = kind === "lora" ? rank * (rows + columns) : rows * columns;
   const clip = scheme.activationBits < 16 && options.activation.learnClip ? 1 : 0;
-  return rounding + groups * (scheme.symmetric ? 1 : 2) + clip;
+  return rounding + groupsOf(linear) * (scheme.symmetric ? 1 : 2) + clip;
 }
 
 // The largest window: weights, operands and their gradients, trained parameters with gradient and two
@@ -150,7 +133,7 @@ function workingBytes(
   const perBlock = tokens === 0 ? 0 : microBatch * options.context * perToken;
   const largest = windows.map(({ first, last }) => {
     const own = inBlocks(linears, first, last);
-    const weights = sum(own, ({ rows, columns }) => rows * columns);
+    const weights = sum(own, weightsOf);
     if (options.recipe !== "cbq") return weights * 12 + perBlock;
     const trained = sum(own, (linear) => trainedParameters(linear, scheme, options));
     return weights * 12 + trained * 16 + perBlock * (last - first + 1);
@@ -166,8 +149,7 @@ function estimateSeconds(
   windows: readonly { readonly first: number; readonly last: number }[],
   tokens: number,
 ): number {
-  const perToken = (first: number, last: number): number =>
-    2 * sum(inBlocks(linears, first, last), ({ rows, columns }) => rows * columns);
+  const perToken = (first: number, last: number): number => 2 * sum(inBlocks(linears, first, last), weightsOf);
   const passes = options.recipe === "cbq" ? 3 * options.window.epochs + 4 : 3;
   const work = sum(windows, ({ first, last }) => perToken(first, last) * tokens * passes);
   return 3 + (work / flops) * OVERHEAD;

@@ -1,10 +1,10 @@
-import { basename, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { sampleWindows, windowsFingerprint } from "../calibration/token-windows.js";
 import { Checkpoint } from "../checkpoint/checkpoint.js";
 import { readModelConfig } from "../checkpoint/model-config.js";
 import { ModelError } from "../errors.js";
-import { writeCompressedTensors } from "../format/compressed-tensors/write.js";
-import type { ActivationQuantization, ExportSource } from "../format/export-source.js";
+import type { ActivationQuantization } from "../format/export-source.js";
+import { primaryFormat } from "../format/exporters.js";
 import { type DecoderSpec, readSpec } from "../model/index.js";
 import { packageVersion } from "../package-version.js";
 import type { Scheme } from "../quant/scheme.js";
@@ -16,14 +16,16 @@ import { measureFlops, resolveDevice } from "./device.js";
 import type { EngineCalls } from "./engine-protocol.js";
 import type { CalibrateEvent, PlanEvent, QuantizeEvent, ReportEvent, WarningEvent, WindowDoneEvent } from "./events.js";
 import { fingerprintsOf } from "./fingerprints.js";
-import { type FormatName, type RunOptions, recipeOptionsOf, schemeOf } from "./options.js";
-import { folderBytes } from "./output-folder.js";
+import { linearPlans } from "./linear-plans.js";
+import { type RunOptions, recipeOptionsOf, schemeOf } from "./options.js";
 import { makePlan, needsTokens } from "./plan.js";
+import { plannedSource } from "./planned-source.js";
 import { openTokenizer, readTokens } from "./read-tokens.js";
 import { resolveFolder } from "./resolve-folder.js";
 import { writeResultRecord } from "./result-file.js";
 import { ResultSink } from "./result-sink.js";
 import type { RequestContext } from "./serve-requests.js";
+import { type PlannedFormat, planExports, writeExport } from "./write-exports.js";
 
 type Context = RequestContext<QuantizeEvent>;
 
@@ -58,7 +60,17 @@ export async function quantizeJob(
   if (options.compute.threads !== null) setThreads(options.compute.threads);
   const device = resolveDevice(options.device);
   const flops = measureFlops(device, options.compute.dtype);
-  const plan = makePlan({ options, scheme, spec, schemes, activations, checkpoint, device, flops });
+  const planned = planExports(
+    plannedSource(linearPlans(spec, schemes), checkpoint, { name, config, activations }),
+    options.format,
+    options,
+  );
+  const exports = planned.map(({ format, path, bytes }) => ({
+    format,
+    path: placeOf(options.out, { format, path }),
+    bytes,
+  }));
+  const plan = makePlan({ options, scheme, spec, schemes, activations, checkpoint, exports, device, flops });
   context.emit(plan);
   if (staging === null) return { devicePeakBytes: null };
 
@@ -87,7 +99,10 @@ export async function quantizeJob(
   const summary = summarize(findings.windows);
   context.emit(summary);
   const source = sink.exportSource(checkpoint, { name, config, activations });
-  for (const format of options.format) await writeFormat(format, source, staging, options.out, context);
+  for (const each of planned) {
+    const [target, shown] = [placeOf(staging, each), placeOf(options.out, each)];
+    await writeExport(each, source, { target, shown }, options, context);
+  }
   await writeResultRecord(staging, {
     name,
     version: packageVersion(),
@@ -183,22 +198,9 @@ function activationsOf(scheme: Scheme, options: RunOptions): ActivationQuantizat
   return { bits: scheme.activationBits, granularity, dynamic: granularity === "token" };
 }
 
-type WriteFormat = (source: ExportSource, folder: string, options: { signal: AbortSignal }) => Promise<unknown>;
-
-const writers: Readonly<Record<FormatName, WriteFormat>> = { "compressed-tensors": writeCompressedTensors };
-
-async function writeFormat(
-  format: FormatName,
-  source: ExportSource,
-  staging: string,
-  out: string,
-  { emit, poll, signal }: Context,
-): Promise<void> {
-  poll();
-  emit({ event: "exporting", format, folder: out });
-  await writers[format](source, staging, { signal });
-  poll();
-  emit({ event: "exported", format, folder: out, bytes: await folderBytes(staging) });
+/** The primary format is the result itself; the others lie in folders below it. */
+function placeOf(out: string, { format, path }: Pick<PlannedFormat, "format" | "path">): string {
+  return format === primaryFormat ? out : join(out, path);
 }
 
 function engineRecord(

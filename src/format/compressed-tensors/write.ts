@@ -1,3 +1,4 @@
+import type { OutputTensor } from "../../checkpoint/write-safetensors.js";
 import { FormatError } from "../../errors.js";
 import type { ExportSource, QuantizedLayout } from "../export-source.js";
 import { type EncodedPart, outputTensors } from "../output-tensors.js";
@@ -18,8 +19,12 @@ export async function writeCompressedTensors(
   outFolder: string,
   options: WriteFolderOptions = {},
 ): Promise<WrittenFolder> {
-  const tensors = outputTensors(source, (name, layout) => encodedParts(source, name, layout));
-  return writeModelFolder(source, outFolder, tensors, quantizationConfig(source), options);
+  return writeModelFolder(source, outFolder, compressedTensors(source), quantizationConfig(source), options);
+}
+
+/** The tensors of the folder, each with the promise of its bytes; nothing is read. Throws FormatErrors as the writer does. */
+export function compressedTensors(source: ExportSource): readonly OutputTensor[] {
+  return outputTensors(source, (name, layout) => encodedParts(source, name, layout));
 }
 
 function encodedParts(source: ExportSource, name: string, layout: QuantizedLayout): readonly EncodedPart[] {

@@ -3,28 +3,13 @@ import type { ExportSource } from "../export-source.js";
 import { floatsFromBytes } from "../float-bytes.js";
 import { roundToHalf } from "../half.js";
 import { readSound } from "../output-tensors.js";
-import { decodeBlocks, dequantize, isQuantizedType } from "./decode.js";
+import type { TensorCheck } from "../tensor-check.js";
+import { signedWeightHash, type WeightHash } from "../weight-hash.js";
+import { type DecodedBlocks, decodeBlocks, dequantize, isQuantizedType } from "./decode.js";
 import type { QuantizedType } from "./layout.js";
 import { type GgufPlanOptions, type PlannedTensor, planGguf } from "./plan.js";
 import type { GgufFile } from "./read.js";
 import { openRows } from "./row-writer.js";
-
-/** The verdict on one tensor of a file. */
-export interface TensorCheck {
-  /** Name in the file. */
-  readonly name: string;
-  /** Module or tensor of the result; null for tensors that no result has. */
-  readonly source: string | null;
-  /**
-   * `same`: codes and scales, or values, are the result's. `lossy`: re-encoded or converted as asked, see `relativeError`.
-   * `different`, `missing`, `unexpected`: the file is wrong.
-   */
-  readonly status: "same" | "lossy" | "different" | "missing" | "unexpected";
-  /** What differs first, for a reader. */
-  readonly detail?: string;
-  /** Of a lossy tensor: mean squared error relative to the mean square of the values. */
-  readonly relativeError?: number;
-}
 
 /**
  * Compares every tensor of a file with the result it was written from, by the decoder and not by the encoder.
@@ -81,15 +66,17 @@ function restoreRows(bytes: Uint8Array, order: Int32Array): Uint8Array {
   return restored;
 }
 
-type Verdict = Pick<TensorCheck, "status" | "detail" | "relativeError">;
+type Verdict = Pick<TensorCheck, "status" | "detail" | "relativeError" | "hash">;
 
 /** Codes, scales and zero points against the integers, scales and minimums of the blocks. */
 function compareCodes(type: QuantizedType, bytes: Uint8Array, weight: QuantizedWeight): Verdict {
-  const { integers, scales, minimums, subBlock } = decodeBlocks(type, bytes);
+  const blocks = decodeBlocks(type, bytes);
+  const { integers, scales, minimums, subBlock } = blocks;
   const { columns, groupSize } = weight;
   const hasMinimum = type === "Q4_1" || type === "Q2_K" || type === "Q4_K";
-  // Q2_0 and TQ2_0 reach further up than down, the grid further down than up: they hold the negative of both.
-  const sign = type === "Q2_0" || type === "TQ2_0" ? -1 : 1;
+  const sign = signOf(type);
+  const hash = blocksHash(blocks, hasMinimum, sign, weight);
+  const different = (detail: string): Verdict => ({ status: "different", detail, hash });
   const place = (e: number): string => `row ${Math.floor(e / columns)}, column ${e % columns}`;
   for (let e = 0; e < integers.length; e++) {
     const group = Math.floor(e / groupSize);
@@ -98,20 +85,50 @@ function compareCodes(type: QuantizedType, bytes: Uint8Array, weight: QuantizedW
     const s = Math.floor(e / subBlock);
     if (e % subBlock === 0) {
       if (scales[s] !== sign * scale) {
-        return { status: "different", detail: `scale ${scales[s]} instead of ${sign * scale} at ${place(e)}` };
+        return different(`scale ${scales[s]} instead of ${sign * scale} at ${place(e)}`);
       }
       const exact = scale * zeroPoint;
       const minimum = hasMinimum ? (type === "Q4_1" ? roundToHalf(exact) : exact) : 0;
       if ((minimums[s] ?? Number.NaN) - minimum !== 0) {
-        return { status: "different", detail: `minimum ${minimums[s]} instead of ${minimum} at ${place(e)}` };
+        return different(`minimum ${minimums[s]} instead of ${minimum} at ${place(e)}`);
       }
     }
     const step = sign * ((weight.codes[e] ?? 0) - (hasMinimum ? 0 : zeroPoint));
     if ((integers[e] ?? Number.NaN) - step !== 0) {
-      return { status: "different", detail: `code ${integers[e]} instead of ${step} at ${place(e)}` };
+      return different(`code ${integers[e]} instead of ${step} at ${place(e)}`);
     }
   }
-  return { status: "same" };
+  return { status: "same", hash };
+}
+
+/** Q2_0 and TQ2_0 reach further up than down, the grid further down than up: they hold the negative of both. */
+function signOf(type: QuantizedType): 1 | -1 {
+  return type === "Q2_0" || type === "TQ2_0" ? -1 : 1;
+}
+
+/** The hash of what the blocks hold, regrouped as the result is; the first block of a group speaks for its scale. */
+function blocksHash(
+  { integers, scales, minimums, subBlock }: DecodedBlocks,
+  hasMinimum: boolean,
+  sign: 1 | -1,
+  { rows, columns, groupSize }: QuantizedWeight,
+): WeightHash {
+  const groups = columns / groupSize;
+  const perGroup = groupSize / subBlock;
+  const ofGroup = Float32Array.from({ length: rows * groups }, (_, group) => sign * (scales[group * perGroup] ?? 0));
+  return signedWeightHash({
+    rows,
+    columns,
+    scales: ofGroup,
+    row(row, into) {
+      for (let column = 0; column < columns; column++) {
+        const s = Math.floor((row * columns + column) / subBlock);
+        // A minimum is the scale times the zero point, to fp16 precision at least.
+        const zeroPoint = hasMinimum ? Math.round((minimums[s] ?? 0) / (scales[s] ?? 1)) : 0;
+        into[column] = sign * (integers[row * columns + column] ?? 0) - zeroPoint;
+      }
+    },
+  });
 }
 
 /** A lossy tensor against the same rounding once more: a flipped byte must not pass for a loss. */

@@ -118,6 +118,18 @@ const DECODERS: Readonly<Record<QuantizedType, Decoder>> = {
   },
 };
 
+/** The integers that each block type can hold: `count` neighbours from `lowest` on. */
+export const INTEGERS: Readonly<Record<QuantizedType, { readonly lowest: number; readonly count: number }>> = {
+  Q4_0: { lowest: -8, count: 16 },
+  Q4_1: { lowest: 0, count: 16 },
+  Q8_0: { lowest: -128, count: 256 },
+  Q2_0: { lowest: -1, count: 4 },
+  TQ2_0: { lowest: -1, count: 4 },
+  Q2_K: { lowest: 0, count: 4 },
+  Q3_K: { lowest: -4, count: 8 },
+  Q4_K: { lowest: 0, count: 16 },
+};
+
 /** True for the block types that `decodeBlocks` can take apart. */
 export function isQuantizedType(type: GgufType): type is QuantizedType {
   return type in DECODERS;

@@ -68,7 +68,7 @@ export function exactType(layout: QuantizedLayout, name?: string): ExactType {
     what: `GGUF has no block type for ${describeLayout(layout)}`,
     ...(name === undefined ? {} : { where: name }),
     why: whyNone(layout),
-    next: `${nearest(layout)}, or ask for re-encoding (reencode), which reports the loss`,
+    next: `${nearest(layout)}, or re-encode with --reencode, which reports the loss`,
   });
 }
 

@@ -66,7 +66,7 @@ export function planGguf(source: ExportSource, options: GgufPlanOptions = {}): G
   if (shape.tied && options.output !== undefined) {
     throw new OptionError({
       what: "a type for the output matrix, and this model uses its embedding as output",
-      where: "output",
+      where: "--gguf-output",
       next: "set the type of the embedding instead",
     });
   }

@@ -10,6 +10,7 @@ import { alignUp, type FloatType, type GgufValue, type QuantizedType } from "./l
 import { modelMetadata } from "./metadata.js";
 import { ggufNotes } from "./notes.js";
 import { type GgufPlan, type GgufPlanOptions, type PlannedTensor, planGguf } from "./plan.js";
+import { provenance } from "./provenance.js";
 import { openRows, putFloats } from "./row-writer.js";
 import { tokenizerMetadata } from "./tokenizer.js";
 
@@ -33,6 +34,17 @@ export interface WrittenGguf {
   readonly notes: readonly string[];
 }
 
+/** Everything about a file except its tensors' bytes. */
+export interface PreparedGguf {
+  readonly plan: GgufPlan;
+  readonly entries: readonly TensorEntry[];
+  readonly header: Uint8Array;
+  /** Of the whole file. */
+  readonly bytes: number;
+  /** The type that holds most weights of the layers. */
+  readonly mainType: QuantizedType | FloatType;
+}
+
 const PIECE_BYTES = 8 * 2 ** 20;
 
 /**
@@ -47,10 +59,7 @@ export async function writeGguf(
   outFile: string,
   options: WriteGgufOptions = {},
 ): Promise<WrittenGguf> {
-  const plan = planGguf(source, options);
-  const entries = placeTensors(plan.tensors);
-  const header = encodeHeader(metadataOf(plan, source), entries);
-  const bytes = header.length + plan.tensors.reduce((sum, { byteLength }) => sum + alignUp(byteLength), 0);
+  const { plan, entries, header, bytes } = prepareGguf(source, options);
   const temporary = temporaryName(outFile);
   try {
     await mkdir(dirname(outFile), { recursive: true });
@@ -74,6 +83,20 @@ export async function writeGguf(
     if (error instanceof CrossblockError || !ofSystem) throw error;
     throw fileSystemError(error, "the GGUF file can't be written", outFile);
   }
+}
+
+/**
+ * Lays a file out and writes its header; reads the tokenizer and no tensor.
+ *
+ * @throws FormatError when llama.cpp can't hold the model, its tokenizer or its scheme
+ */
+export function prepareGguf(source: ExportSource, options: GgufPlanOptions = {}): PreparedGguf {
+  const plan = planGguf(source, options);
+  const entries = placeTensors(plan.tensors);
+  const mainType = mostFrequentType(plan.tensors);
+  const header = encodeHeader(metadataOf(plan, mainType, source, options), entries);
+  const bytes = header.length + plan.tensors.reduce((sum, { byteLength }) => sum + alignUp(byteLength), 0);
+  return { plan, entries, header, bytes, mainType };
 }
 
 async function writeTensors(
@@ -142,11 +165,16 @@ function placeTensors(tensors: readonly PlannedTensor[]): TensorEntry[] {
   });
 }
 
-function metadataOf(plan: GgufPlan, source: ExportSource): ReadonlyMap<string, GgufValue> {
+function metadataOf(
+  plan: GgufPlan,
+  mainType: QuantizedType | FloatType,
+  source: ExportSource,
+  options: GgufPlanOptions,
+): ReadonlyMap<string, GgufValue> {
   const { shape, rope, tensors } = plan;
   const metadata = modelMetadata(shape, rope, {
     name: modelName(source),
-    mainType: mainType(tensors),
+    mainType,
     hasQ2: tensors.some(({ type }) => type === "Q2_0"),
   });
   const embedding = tensors.find(({ name }) => name === "token_embd.weight");
@@ -159,11 +187,11 @@ function metadataOf(plan: GgufPlan, source: ExportSource): ReadonlyMap<string, G
     });
   }
   for (const [key, value] of tokenizerMetadata(source.folder, source.config, rows)) metadata.set(key, value);
+  for (const [key, value] of provenance(source, options)) metadata.set(key, value);
   return metadata;
 }
 
-/** The type that holds most weights of the layers: what `general.file_type` shows. */
-function mainType(tensors: readonly PlannedTensor[]): QuantizedType | FloatType {
+function mostFrequentType(tensors: readonly PlannedTensor[]): QuantizedType | FloatType {
   const elements = new Map<QuantizedType | FloatType, number>();
   for (const { name, type, shape } of tensors) {
     if (!name.startsWith("blk.") || shape.length < 2) continue;

@@ -73,7 +73,13 @@ export function assertHolds(name: string, layout: QuantizedLayout, version: Chec
     throw new FormatError({ what, where: name, next });
   };
   const other = "use --format compressed-tensors, which holds 2 to 8 bits and any size exactly";
-  if (!BITS.includes(bits)) refuse(`GPTQ has no layout of ${bits} bits that its readers share`, other);
+  if (!BITS.includes(bits)) {
+    const nearest = `W${bits === 5 ? 4 : 8}A16${layout.perChannel ? "" : `g${layout.groupSize}`}`;
+    refuse(
+      `GPTQ has no layout of ${bits} bits that its readers share`,
+      `quantize with --scheme ${nearest}, or ${other}`,
+    );
+  }
   const step = sizeStep(bits);
   if (rows % step !== 0 || columns % step !== 0) {
     refuse(`${rows} x ${columns} weights of ${bits} bits: GPTQ needs multiples of ${step} on both sides`, other);

@@ -1,5 +1,7 @@
+import type { OutputTensor } from "../../checkpoint/write-safetensors.js";
 import { FormatError } from "../../errors.js";
 import type { ExportSource } from "../export-source.js";
+import { schemeLabel } from "../model-label.js";
 import { outputTensors } from "../output-tensors.js";
 import { type WriteFolderOptions, type WrittenFolder, writeModelFolder } from "../write-model-folder.js";
 import { encodePart } from "./encode.js";
@@ -23,6 +25,17 @@ export async function writeGptq(
   options: WriteGptqOptions = {},
 ): Promise<WrittenFolder> {
   const { checkpointFormat, ...limits } = options;
+  const { version, tensors } = gptqTensors(source, checkpointFormat);
+  const config = quantizationConfig(source, version);
+  const extraFiles = { "quantize_config.json": `${JSON.stringify(config, null, 2)}\n` };
+  return writeModelFolder(source, outFolder, tensors, config, { ...limits, extraFiles });
+}
+
+/** The tensors of the folder, each with the promise of its bytes; nothing is read. Throws FormatErrors as the writer does. */
+export function gptqTensors(
+  source: ExportSource,
+  checkpointFormat?: CheckpointFormat,
+): { readonly version: CheckpointFormat; readonly tensors: readonly OutputTensor[] } {
   assertWeightOnly(source);
   for (const [name, layout] of source.linears) assertHolds(name, layout, checkpointFormat ?? null);
   const symmetric = [...source.linears.values()].every((layout) => layout.symmetric);
@@ -30,9 +43,7 @@ export async function writeGptq(
   const tensors = outputTensors(source, (_, layout) =>
     partsOf(layout).map((part) => ({ ...part, encode: (weight) => encodePart(weight, version, part.part) })),
   );
-  const config = quantizationConfig(source, version);
-  const extraFiles = { "quantize_config.json": `${JSON.stringify(config, null, 2)}\n` };
-  return writeModelFolder(source, outFolder, tensors, config, { ...limits, extraFiles });
+  return { version, tensors };
 }
 
 function assertWeightOnly({ activations, linears, folder }: ExportSource): void {
@@ -40,9 +51,10 @@ function assertWeightOnly({ activations, linears, folder }: ExportSource): void 
     throw new FormatError({ what: "no quantized Linear to write", where: folder, next: "quantize the model first" });
   }
   if (activations === null) return;
+  const scheme = schemeLabel({ linears, activations: null });
   throw new FormatError({
     what: `GPTQ holds weights only, and this result quantizes activations to ${activations.bits} bits`,
     where: folder,
-    next: "use --format compressed-tensors, which describes activations, or quantize with an A16 scheme",
+    next: `quantize with --scheme ${scheme}, or use --format compressed-tensors, which describes activations`,
   });
 }

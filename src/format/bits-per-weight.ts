@@ -1,4 +1,4 @@
-import type { QuantizedLayout } from "../format/export-source.js";
+import type { QuantizedLayout } from "./export-source.js";
 
 /** Bits that a quantized Linear takes: codes, fp16 scales, and zero points where it is asymmetric. */
 export function quantizedBits({ bits, groupSize, symmetric, rows, columns }: QuantizedLayout): number {

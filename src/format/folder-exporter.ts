@@ -1,0 +1,68 @@
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { Checkpoint } from "../checkpoint/checkpoint.js";
+import { type ModelConfig, optionalString, readModelConfig } from "../checkpoint/model-config.js";
+import type { OutputTensor } from "../checkpoint/write-safetensors.js";
+import { compareSources } from "./compare-sources.js";
+import type { ExportSource } from "./export-source.js";
+import type { Exporter, OpenedExport } from "./exporter.js";
+import { inspectSource } from "./inspect-source.js";
+import { schemeLabel } from "./model-label.js";
+
+/** A format whose exports are model folders of safetensors that keep codes, scales and zero points as they are. */
+export interface FolderFormat {
+  /** Its folder's name among the exports of a result. */
+  readonly folder: string;
+  recognises(config: ModelConfig): boolean;
+  /** The tensors that will be written; reads none. */
+  tensors(source: ExportSource): readonly OutputTensor[];
+  notes(source: ExportSource): readonly string[];
+  write(source: ExportSource, folder: string, options: { readonly signal: AbortSignal }): Promise<unknown>;
+  open(folder: string): Promise<ExportSource & Disposable>;
+}
+
+/** Makes such a format one exporter among others. */
+export function folderExporter(format: FolderFormat): Exporter {
+  return {
+    kind: "folder",
+    plan: (source) => ({
+      path: format.folder,
+      bytes: totalBytes(format.tensors(source)),
+      notes: format.notes(source),
+    }),
+    async write(source, path, { signal }) {
+      await format.write(source, path, { signal });
+      return [];
+    },
+    async find(path) {
+      const isFile = async (name: string): Promise<boolean> =>
+        (await stat(join(path, name)).catch(() => null))?.isFile() ?? false;
+      if (!(await isFile("config.json"))) return null;
+      return format.recognises(await readModelConfig(path)) ? path : null;
+    },
+    async open(path): Promise<OpenedExport> {
+      const opened = await format.open(path);
+      try {
+        using checkpoint = await Checkpoint.open(path);
+        const bytes = totalBytes([...checkpoint.tensors.values()]);
+        return {
+          family: optionalString(opened.config, "model_type") ?? "unknown",
+          scheme: schemeLabel(opened),
+          tensorCount: opened.linears.size + opened.plain.size,
+          bytes,
+          plannedBytes: (result) => totalBytes(format.tensors(result)),
+          check: (result) => compareSources(opened, result),
+          inspect: () => inspectSource(opened),
+          [Symbol.dispose]: () => opened[Symbol.dispose](),
+        };
+      } catch (error) {
+        opened[Symbol.dispose]();
+        throw error;
+      }
+    },
+  };
+}
+
+function totalBytes(tensors: readonly { readonly byteLength: number }[]): number {
+  return tensors.reduce((sum, { byteLength }) => sum + byteLength, 0);
+}

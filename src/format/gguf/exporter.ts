@@ -1,0 +1,71 @@
+import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { FormatError } from "../../errors.js";
+import type { ExportOptions } from "../export-options.js";
+import type { Exporter, OpenedExport } from "../exporter.js";
+import { modelName, schemeLabel } from "../model-label.js";
+import { checkGguf } from "./check.js";
+import { inspectGguf } from "./inspect.js";
+import { ggufNotes } from "./notes.js";
+import type { GgufPlanOptions } from "./plan.js";
+import { recordedOptions, recordedScheme } from "./provenance.js";
+import { GgufFile } from "./read.js";
+import { prepareGguf, writeGguf } from "./write.js";
+
+/** Folder of the files among the exports of a result. */
+const FOLDER = "gguf";
+
+/** One file for llama.cpp. */
+export const ggufExporter: Exporter = {
+  kind: "file",
+  plan(source, options) {
+    const { plan, mainType, bytes } = prepareGguf(source, planOptions(options));
+    // Both: the scheme tells results apart, and listings and downloads read the type from the end of the name.
+    const name = [modelName(source), schemeLabel(source), mainType].filter((part) => part !== null).join("-");
+    return { path: join(FOLDER, `${name}.gguf`), bytes, notes: ggufNotes(plan, source) };
+  },
+  async write(source, path, { signal, ...options }) {
+    const { tensors } = await writeGguf(source, path, { ...planOptions(options), signal });
+    return tensors
+      .filter(({ fidelity }) => fidelity !== "exact")
+      .map(({ name, type, relativeError }) => ({ tensor: name, type, relativeError }));
+  },
+  async find(path) {
+    const entry = await stat(path).catch(() => null);
+    if (entry?.isFile() === true) return path.endsWith(".gguf") ? path : null;
+    if (entry === null) return null;
+    const files = (await readdir(path)).filter((name) => name.endsWith(".gguf") && !name.startsWith("."));
+    const [file] = files;
+    if (file === undefined) return null;
+    if (files.length === 1) return join(path, file);
+    throw new FormatError({
+      what: `${files.length} GGUF files in one folder`,
+      where: path,
+      next: `name the one that is meant: ${join(path, file)}`,
+    });
+  },
+  async open(path): Promise<OpenedExport> {
+    const file = GgufFile.open(path);
+    const { metadata, tensors, byteLength } = file;
+    const architecture = metadata.get("general.architecture");
+    const options = recordedOptions(metadata);
+    return {
+      family: architecture?.type === "string" ? architecture.value : "unknown",
+      scheme: recordedScheme(metadata),
+      tensorCount: tensors.size,
+      bytes: byteLength,
+      plannedBytes: (result) => prepareGguf(result, options).bytes,
+      check: (result) => checkGguf(file, result, options),
+      inspect: () => inspectGguf(file),
+      [Symbol.dispose]: () => file.close(),
+    };
+  },
+};
+
+function planOptions({ ggufEmbedding, ggufOutput, reencode }: ExportOptions): GgufPlanOptions {
+  return {
+    reencode,
+    ...(ggufEmbedding !== null && { embedding: ggufEmbedding }),
+    ...(ggufOutput !== null && { output: ggufOutput }),
+  };
+}

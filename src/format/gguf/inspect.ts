@@ -1,0 +1,24 @@
+import { histogramOf, rangeOf } from "../inspect-source.js";
+import type { InspectedTensor } from "../inspected-tensor.js";
+import { compareTensorNames } from "../output-tensors.js";
+import { decodeBlocks, INTEGERS, isQuantizedType } from "./decode.js";
+import type { GgufFile, GgufTensor } from "./read.js";
+
+/** Every tensor of a file in the order of the names; blocks are taken apart one tensor at a time. */
+export async function* inspectGguf(file: GgufFile): AsyncGenerator<InspectedTensor, void, undefined> {
+  const names = [...file.tensors.keys()].sort(compareTensorNames);
+  for (const name of names) {
+    const tensor = file.tensors.get(name);
+    if (tensor !== undefined) yield inspectedTensor(file, tensor);
+  }
+}
+
+function inspectedTensor(file: GgufFile, { name, type, shape, byteLength }: GgufTensor): InspectedTensor {
+  const count = shape.reduce((product, size) => product * size, 1);
+  const bitsPerWeight = count === 0 ? 0 : (byteLength * 8) / count;
+  const facts = { name, shape, type, bytes: byteLength, bitsPerWeight };
+  if (!isQuantizedType(type)) return { ...facts, histogram: null, scales: null };
+  const { integers, scales } = decodeBlocks(type, file.readBytes(name));
+  const { lowest, count: levels } = INTEGERS[type];
+  return { ...facts, histogram: histogramOf(integers, lowest, levels), scales: rangeOf(scales) };
+}
