@@ -20,20 +20,25 @@ export type {
   BranchLoss,
   CalibrateEvent,
   DoneEvent,
+  ExportEvent,
   ExportedEvent,
   ExportingEvent,
+  ExportPlanEvent,
   LayerError,
   PerplexityEvent,
   PlanEvent,
+  PlannedFile,
   ProgressEvent,
   QuantizeEvent,
   ReportEvent,
   StepEvent,
+  TensorLoss,
   WarningEvent,
   WindowDoneEvent,
   WindowStartEvent,
   WorkEvent,
 } from "./run/events.js";
+export { type ExportResultInput, exportResult } from "./run/export-result.js";
 export { inspect } from "./run/inspect.js";
 export type { InspectedTensor, Inspection } from "./run/inspection.js";
 export {

@@ -1,13 +1,20 @@
-import type { ExportedEvent, QuantizeEvent, TensorLoss, WindowDoneEvent, WorkEvent } from "../run/events.js";
+import type {
+  ExportEvent,
+  ExportedEvent,
+  QuantizeEvent,
+  TensorLoss,
+  WindowDoneEvent,
+  WorkEvent,
+} from "../run/events.js";
 import { formatBytes, formatCount, formatSeconds } from "./quantities.js";
 import { blockRange, formatLoss, printable } from "./render-progress.js";
 
 /** What stays on the screen and in the log once an event has passed; most events leave nothing. */
-export function notesOf(event: QuantizeEvent | WorkEvent): string[] {
+export function notesOf(event: QuantizeEvent | ExportEvent | WorkEvent): string[] {
   return plainNotes(event).map(printable);
 }
 
-function plainNotes(event: QuantizeEvent | WorkEvent): string[] {
+function plainNotes(event: QuantizeEvent | ExportEvent | WorkEvent): string[] {
   switch (event.event) {
     case "calibrate": {
       const { documents, tokens, windows, context } = event;
@@ -34,6 +41,7 @@ function plainNotes(event: QuantizeEvent | WorkEvent): string[] {
       return [...worst, ...slowest];
     }
     case "plan":
+    case "export-plan":
     case "progress":
     case "window-start":
     case "step":

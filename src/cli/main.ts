@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { doctorCommand } from "./commands/doctor.js";
 import { evalCommand } from "./commands/eval.js";
+import { exportCommand } from "./commands/export.js";
 import { generateCommand } from "./commands/generate.js";
 import { inspectCommand } from "./commands/inspect.js";
 import { quantizeCommand } from "./commands/quantize.js";
@@ -15,7 +16,14 @@ const { version } = JSON.parse(readFileSync(new URL("../../package.json", import
 const program = new Command("crossblock")
   .description("Quantize language models: CBQ, GPTQ and round-to-nearest on libtorch")
   .version(version);
-for (const command of [quantizeCommand(), evalCommand(), generateCommand(), inspectCommand(), doctorCommand()]) {
+for (const command of [
+  quantizeCommand(),
+  exportCommand(),
+  evalCommand(),
+  generateCommand(),
+  inspectCommand(),
+  doctorCommand(),
+]) {
   program.addCommand(command);
 }
 for (const command of [program, ...program.commands]) {

@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import type { z } from "zod";
 import { type OptionLine, optionLines } from "../run/option-tree.js";
 import { runOptionsSchema, type UntypedOptions } from "../run/options.js";
 
@@ -22,9 +23,9 @@ const flags: Readonly<Record<string, string>> = {
   dryRun: "--dry-run",
 };
 
-/** Adds the flags of `quantize` to a command. */
-export function addOptionFlags(command: Command): void {
-  for (const line of optionLines(runOptionsSchema)) {
+/** Adds the flags of a schema's options to a command. */
+export function addOptionFlags(command: Command, schema: z.ZodType): void {
+  for (const line of optionLines(schema)) {
     const flag = flags[line.name];
     if (flag === undefined) continue;
     const option = new Option(flag, describe(line));

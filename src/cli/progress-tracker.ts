@@ -1,4 +1,4 @@
-import type { QuantizeEvent, WindowStartEvent, WorkEvent } from "../run/events.js";
+import type { ExportEvent, QuantizeEvent, WindowStartEvent, WorkEvent } from "../run/events.js";
 import { RemainingTime } from "./remaining-time.js";
 
 /** Where a run is, as one screen shows it. Numbers that people read count from 1. */
@@ -42,11 +42,14 @@ export class ProgressTracker {
     this.#started = now;
   }
 
-  apply(event: QuantizeEvent | WorkEvent, now: number): void {
+  apply(event: QuantizeEvent | ExportEvent | WorkEvent, now: number): void {
     switch (event.event) {
       case "plan":
         this.#title = `${event.scheme} by ${event.recipe} on ${event.device}`;
         this.#expectedSeconds = event.estimate.seconds;
+        break;
+      case "export-plan":
+        this.#title = `${event.scheme ?? "result"} to ${event.exports.map(({ format }) => format).join(", ")}`;
         break;
       case "progress":
         if (this.#window === null && this.#stage?.name !== event.stage) this.#remaining.restart();

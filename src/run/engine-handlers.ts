@@ -3,6 +3,7 @@ import { tokenIds } from "../model/token-ids.js";
 import { noGrad, scope } from "../tensor/index.js";
 import { resolveDevice } from "./device.js";
 import { evaluateJob } from "./evaluate-job.js";
+import { exportJob } from "./export-job.js";
 import { generateJob } from "./generate-job.js";
 import { inspectJob } from "./inspect-job.js";
 import { type LoadedModel, openModel } from "./open-model.js";
@@ -14,6 +15,8 @@ let loaded: LoadedModel | null = null;
 /** What the engine's worker does for each method. */
 export const engineHandlers: EngineHandlers = {
   quantize: quantizeJob,
+
+  export: async ({ options }, context) => exportJob(options, context),
 
   open: async ({ folder, device, dtype }, context) => {
     loaded?.[Symbol.dispose]();

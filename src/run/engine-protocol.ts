@@ -1,5 +1,6 @@
 import type { ErrorMessage } from "./error-transport.js";
-import type { PerplexityEvent, QuantizeEvent, WorkEvent } from "./events.js";
+import type { ExportEvent, PerplexityEvent, QuantizeEvent, WorkEvent } from "./events.js";
+import type { ExportResultOptions } from "./export-result-options.js";
 import type { Inspection } from "./inspection.js";
 import type { RunOptions } from "./options.js";
 
@@ -55,6 +56,7 @@ export interface EngineCalls {
     event: QuantizeEvent;
     result: QuantizeSummary;
   };
+  export: { parameters: { readonly options: ExportResultOptions }; event: ExportEvent; result: undefined };
   open: {
     parameters: { readonly folder: string; readonly device: string; readonly dtype: "float32" | "bfloat16" };
     event: WorkEvent;

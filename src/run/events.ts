@@ -99,6 +99,17 @@ export interface ExportedEvent {
   readonly losses: readonly TensorLoss[];
 }
 
+/** What an export will write, before it does. */
+export interface ExportPlanEvent {
+  readonly event: "export-plan";
+  readonly result: string;
+  readonly scheme: string | null;
+  readonly exports: readonly PlannedFile[];
+}
+
+/** What `exportResult` yields; `done` comes last. */
+export type ExportEvent = ExportPlanEvent | ProgressEvent | WarningEvent | ExportingEvent | ExportedEvent | DoneEvent;
+
 /** Where quality and time went. */
 export interface ReportEvent {
   readonly event: "report";

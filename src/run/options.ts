@@ -13,8 +13,9 @@ import {
   roundingKinds,
 } from "../recipe/options.js";
 import { presets, roundingDefaults } from "../recipe/presets.js";
-import { nearestName } from "./nearest-name.js";
-import { acceptedValues, optionAt, optionKeys } from "./option-tree.js";
+import { isRecord, parseOptions, rejectUnknownKeys, type UntypedOptions } from "./parse-options.js";
+
+export type { UntypedOptions } from "./parse-options.js";
 
 const seed = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 const path = z.string().min(1);
@@ -74,9 +75,6 @@ export type RunOptionsInput = z.input<typeof runOptionsSchema>;
 /** Resolved options, as they are recorded in `crossblock.json`. */
 export type RunOptions = z.output<typeof runOptionsSchema>;
 
-/** Where options come from when they are not typed: a parsed file, `--set`. */
-export type UntypedOptions = Readonly<Record<string, unknown>>;
-
 /**
  * Lays the given options over the rounding's and the preset's values and the schema's defaults,
  * and checks them; later sources win.
@@ -84,17 +82,14 @@ export type UntypedOptions = Readonly<Record<string, unknown>>;
  * @throws OptionError that names the key, and the nearest valid key or value.
  */
 export function resolveOptions(...sources: readonly UntypedOptions[]): RunOptions {
-  for (const source of sources) rejectUnknownKeys(source, "");
+  for (const source of sources) rejectUnknownKeys(runOptionsSchema, source);
   const given = sources.reduce(merge, {});
   const presetName = presetNames.find((name) => name === given["preset"]) ?? "default";
   const preset: RecipeOptionsInput = presets[presetName];
   const kind = kindOf(given) ?? preset.rounding?.kind ?? "code";
-  const parsed = runOptionsSchema.safeParse(merge(merge(roundingDefaults[kind], preset), given));
-  if (!parsed.success) {
-    throw fromIssue(parsed.error.issues[0], given);
-  }
-  checkTogether(parsed.data);
-  return { ...parsed.data, format: withPrimary(parsed.data.format) };
+  const options = parseOptions(runOptionsSchema, merge(merge(roundingDefaults[kind], preset), given), given);
+  checkTogether(options);
+  return { ...options, format: withPrimary(options.format) };
 }
 
 /** The formats that will be written: each once, the primary one first, whether it was named or not. */
@@ -123,60 +118,9 @@ function merge(under: UntypedOptions, over: UntypedOptions): UntypedOptions {
   return result;
 }
 
-function isRecord(value: unknown): value is UntypedOptions {
-  return value !== null && typeof value === "object" && !Array.isArray(value);
-}
-
 function kindOf(given: UntypedOptions): (typeof roundingKinds)[number] | undefined {
   const rounding = given["rounding"];
   return isRecord(rounding) ? roundingKinds.find((kind) => kind === rounding["kind"]) : undefined;
-}
-
-function rejectUnknownKeys(value: UntypedOptions, prefix: string): void {
-  const known = optionKeys(runOptionsSchema, prefix);
-  if (known === null) return;
-  for (const [key, entry] of Object.entries(value)) {
-    const name = prefix === "" ? key : `${prefix}.${key}`;
-    if (!known.includes(key)) throw unknownKey(name, key, known, prefix);
-    if (isRecord(entry)) rejectUnknownKeys(entry, name);
-  }
-}
-
-function unknownKey(name: string, key: string, known: readonly string[], prefix: string): OptionError {
-  // The right name in the wrong place comes first: "epochs" means "window.epochs".
-  const everywhere = optionKeys(runOptionsSchema, null) ?? [];
-  const moved = everywhere.find((candidate) => candidate.split(".").at(-1) === key);
-  const sibling = nearestName(key, known);
-  const nearest = moved ?? (sibling === null || prefix === "" ? sibling : `${prefix}.${sibling}`);
-  return new OptionError({
-    where: `option "${name}"`,
-    what: "is no option of crossblock",
-    next: nearest === null ? "see `crossblock quantize --help`" : `did you mean "${nearest}"? See --help for all`,
-  });
-}
-
-type Issue = z.core.$ZodIssue;
-
-function fromIssue(issue: Issue | undefined, given: UntypedOptions): OptionError {
-  const path = (issue?.path ?? []).map(String);
-  const name = path.join(".");
-  if (issue?.code === "unrecognized_keys") {
-    const key = issue.keys[0] ?? "";
-    return unknownKey([...path, key].join("."), key, ["pattern", "bits", "group", "skip"], name);
-  }
-  let value: unknown = given;
-  for (const key of path) value = isRecord(value) || Array.isArray(value) ? Reflect.get(value, key) : undefined;
-  if (value === undefined) {
-    const flag = name === "model" ? "the MODEL argument" : `--${name}`;
-    return new OptionError({ where: `option "${name}"`, what: "is required", next: `give ${flag}` });
-  }
-  const accepted = acceptedValues(optionAt(runOptionsSchema, path));
-  const near = typeof value === "string" && accepted !== null ? nearestName(value, accepted) : null;
-  return new OptionError({
-    where: `option "${name}"`,
-    what: `${JSON.stringify(value)} does not fit: ${issue?.message ?? "invalid"}`,
-    next: near !== null ? `did you mean "${near}"?` : `give ${accepted?.join(", ") ?? "a value that fits"}`,
-  });
 }
 
 function checkTogether(options: RunOptions): void {

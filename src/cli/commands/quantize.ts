@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { parseAssignments, readConfigFile } from "../../run/config-file.js";
 import type { DoneEvent, ExportedEvent, PlanEvent, QuantizeEvent } from "../../run/events.js";
-import { type RunOptionsInput, resolveOptions } from "../../run/options.js";
+import { type RunOptionsInput, resolveOptions, runOptionsSchema } from "../../run/options.js";
 import { quantize } from "../../run/quantize.js";
 import { printLine, runCommand } from "../exit.js";
 import { addOptionFlags, givenFlags, settingsHelp } from "../option-flags.js";
@@ -21,7 +21,7 @@ export function quantizeCommand(): Command {
   const command = new Command("quantize")
     .description("quantize a model folder and write the result to another")
     .argument("[model]", "model folder: config.json, tokenizer.json and safetensors");
-  addOptionFlags(command);
+  addOptionFlags(command, runOptionsSchema);
   return command
     .option("--set <name=value...>", "set any option by name, as listed below")
     .option("--config <file>", "options from a JSON file, comments allowed; flags and --set win over it")

@@ -1,0 +1,53 @@
+import { Command } from "commander";
+import type { DoneEvent, ExportedEvent } from "../../run/events.js";
+import { exportResult } from "../../run/export-result.js";
+import { exportResultSchema, resolveExportOptions } from "../../run/export-result-options.js";
+import { printLine, runCommand } from "../exit.js";
+import { addOptionFlags, givenFlags } from "../option-flags.js";
+import { progressView } from "../progress.js";
+import { formatBytes, formatSeconds } from "../quantities.js";
+
+interface Flags {
+  readonly json?: boolean;
+  readonly [name: string]: unknown;
+}
+
+/** `crossblock export RESULT --format gguf,gptq --out DIR` */
+export function exportCommand(): Command {
+  const command = new Command("export")
+    .description("write a finished result in other formats, from the same codes")
+    .argument("<result>", "folder that quantize wrote");
+  addOptionFlags(command, exportResultSchema);
+  return command
+    .option("--json", "one JSON object a line on standard output")
+    .action((result: string, flags: Flags) =>
+      runCommand({ json: flags.json === true }, (signal) => run(result, flags, signal)),
+    );
+}
+
+async function run(result: string, flags: Flags, signal: AbortSignal): Promise<number> {
+  const options = resolveExportOptions({ ...givenFlags(flags), result });
+  const json = flags.json === true;
+  const view = progressView(process.stderr, { signal });
+  const exported: ExportedEvent[] = [];
+  let done: DoneEvent | null = null;
+  try {
+    for await (const event of exportResult({ ...options, signal })) {
+      if (json) printLine(event);
+      if (event.event === "exported") exported.push(event);
+      else if (event.event === "done") done = event;
+      view.show(event);
+    }
+  } finally {
+    view.close();
+  }
+  if (!json && done !== null) {
+    for (const { format, path, bytes } of exported) process.stdout.write(`${path}: ${format}, ${formatBytes(bytes)}\n`);
+    const { seconds, peakMemoryBytes } = done;
+    process.stdout.write(`took ${formatSeconds(seconds)}, at most ${formatBytes(peakMemoryBytes)} of memory\n`);
+    process.stdout.write(
+      `next: crossblock verify ${result}${options.out === null ? "" : ` --export ${options.out}`}\n`,
+    );
+  }
+  return 0;
+}
