@@ -2,33 +2,38 @@
  * The compiling half of build.mjs, as a program: ensureAddon blocks, compiling in parallel does not.
  * Its one argument is JSON: { libtorch, compiler, target }. A failure goes to standard output as one line of JSON.
  *
- * All .cpp files of one folder form one translation unit: parsing libtorch's headers is most of the time (8 s of a
- * file's 9), so seven files apart take 34 s on two cores and together 14. Two of one folder must therefore not give
- * the same name to two things in unnamed namespaces.
+ * All .cpp files form one translation unit: parsing libtorch's headers is most of the time (8 s of a file's 9), so
+ * seven files apart take 34 s on two cores and together 14. Two files must therefore not give the same name to two
+ * things in unnamed namespaces. Those of kernels/ know no libtorch and form a unit per instruction set.
  */
 import { spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { dirname, join, relative } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { BuildError } from "./build-error.mjs";
-import { compileFlags, linkFlags, openMpFlags } from "./flags.mjs";
+import { commonFlags, kernelVariants, libtorchFlags, linkFlags, openMpFlags } from "./flags.mjs";
 import { compilerHint } from "./install-hints.mjs";
 
 const NATIVE_FOLDER = dirname(fileURLToPath(import.meta.url));
+const KERNEL_FOLDER = "kernels";
 const ADDONS_KEPT = 8;
 
-/** @returns {Promise<Map<string, string[]>>} the .cpp files of each folder of native/ */
-async function translationUnits() {
-  /** @type {Map<string, string[]>} */
-  const units = new Map();
-  for (const name of (await readdir(NATIVE_FOLDER, { recursive: true })).sort()) {
-    if (!name.endsWith(".cpp")) continue;
-    const file = join(NATIVE_FOLDER, name);
-    units.set(dirname(file), [...(units.get(dirname(file)) ?? []), file]);
-  }
-  return units;
+/**
+ * @typedef {{ name: string, files: string[], flags: string[] }} Unit
+ * @param {string[]} libtorchFlags flags that only the files with libtorch's headers need
+ * @returns {Promise<Unit[]>}
+ */
+async function translationUnits(libtorchFlags) {
+  const files = (await readdir(NATIVE_FOLDER, { recursive: true })).filter((name) => name.endsWith(".cpp")).sort();
+  const inKernels = (/** @type {string} */ name) => dirname(name) === KERNEL_FOLDER;
+  const paths = (/** @type {string[]} */ names) => names.map((name) => join(NATIVE_FOLDER, name));
+  const kernels = paths(files.filter(inKernels));
+  return [
+    { name: "engine", files: paths(files.filter((name) => !inKernels(name))), flags: libtorchFlags },
+    ...kernelVariants().map((variant) => ({ ...variant, files: kernels })),
+  ];
 }
 
 /** @returns {string[]} the folders of the Node-API headers, wherever npm has put the two packages */
@@ -103,19 +108,20 @@ async function compile(libtorch, compiler, target) {
   try {
     const probe = spawnSync(compiler.path, [...compiler.args, "--version"], { encoding: "utf8" });
     const openMp = openMpFlags(libtorch, !/clang/i.test(probe.stdout ?? ""));
-    const flags = [...compiler.args, ...compileFlags(libtorch), ...openMp.compile, "-I", NATIVE_FOLDER];
-    for (const folder of nodeHeaders()) flags.push("-isystem", folder);
+    const engineFlags = [...libtorchFlags(libtorch), ...openMp.compile];
+    for (const folder of nodeHeaders()) engineFlags.push("-isystem", folder);
     const units = await Promise.all(
-      [...(await translationUnits())].map(async ([folder, files]) => {
-        const name = relative(NATIVE_FOLDER, folder).replaceAll(/[\\/]/g, "-") || "native";
+      (await translationUnits(engineFlags)).map(async ({ name, files, flags }) => {
         const source = join(work, `${name}.cpp`);
         await writeFile(source, files.map((file) => `#include ${JSON.stringify(file)}\n`).join(""));
-        return { source, object: join(work, `${name}.o`) };
+        const object = join(work, `${name}.o`);
+        return {
+          object,
+          args: [...compiler.args, ...commonFlags(libtorch), ...flags, "-I", NATIVE_FOLDER, "-c", source, "-o", object],
+        };
       }),
     );
-    const compiled = await Promise.all(
-      units.map(({ source, object }) => runCommand(compiler.path, [...flags, "-c", source, "-o", object], work)),
-    );
+    const compiled = await Promise.all(units.map(({ args }) => runCommand(compiler.path, args, work)));
     const output = compiled.map((result) => result.output).join("");
     await writeFile(log, output);
     const failures = compiled.filter((result) => !result.ok);

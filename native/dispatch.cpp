@@ -30,6 +30,13 @@ Napi::Value findOperator(const Napi::CallbackInfo& info) {
     result.Set("id", Napi::Number::New(env, static_cast<double>(environment.operators.size())));
     result.Set("arguments", arguments);
     result.Set("returns", returns);
+    Napi::Array devices = Napi::Array::New(env);
+    for (const auto& [name, key] : {std::pair{"cpu", c10::DispatchKey::CPU}, std::pair{"cuda", c10::DispatchKey::CUDA}}) {
+      if (handle->hasKernelForDispatchKey(key)) {
+        devices.Set(devices.Length(), Napi::String::New(env, name));
+      }
+    }
+    result.Set("devices", devices);
     environment.operators.push_back({*handle, name});
     return result;
   });

@@ -4,20 +4,44 @@ import { join } from "node:path";
 const CUDA_HEADERS = "/usr/local/cuda/include";
 
 /**
- * Flags that depend on libtorch only, not on the compiler: they are part of the addon's cache key.
+ * Every flag that depends on libtorch and the processor's kind only, not on the compiler: part of the addon's cache key.
  * @param {import("./build.mjs").Libtorch} libtorch
  */
 export function compileFlags(libtorch) {
+  return [...commonFlags(libtorch), ...libtorchFlags(libtorch), ...kernelVariants().flatMap(({ flags }) => flags)];
+}
+
+/** @param {import("./build.mjs").Libtorch} libtorch */
+export function commonFlags(libtorch) {
   const aten = readFileSync(join(libtorch.includes[0], "ATen/ATen.h"), "utf8");
+  return [`-std=${aten.includes("C++20 or later") ? "c++20" : "c++17"}`, "-O3", "-fPIC", "-fvisibility=hidden"];
+}
+
+/**
+ * The kernels are compiled once per instruction set; the addon picks at run time. -fno-trapping-math lets the compiler
+ * turn a comparison into a vector's mask; results don't depend on it.
+ */
+export function kernelVariants() {
+  const common = ["-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-fopenmp-simd"];
+  const variant = (/** @type {string} */ name, /** @type {string[]} */ flags) => ({
+    name,
+    flags: [...common, ...flags, `-DCROSSBLOCK_ISA=${name}`],
+  });
+  if (process.arch !== "x64") return [variant("baseline", [])];
+  return [
+    variant("baseline", []),
+    variant("avx2", ["-mavx2", "-mfma"]),
+    variant("avx512", ["-mavx512f", "-mavx512dq", "-mfma", "-mprefer-vector-width=512"]),
+  ];
+}
+
+/** @param {import("./build.mjs").Libtorch} libtorch */
+export function libtorchFlags(libtorch) {
   // Wheels up to 2.5 were built with the C++ ABI from before C++11; c10::Error's constructor shows which one it is.
   const c10 = ["libc10.so", "libc10.dylib"].map((name) => join(libtorch.libraryFolder, name)).find(existsSync);
   const oldAbi = c10 !== undefined && readFileSync(c10).includes("SourceLocationESs");
   const includes = libtorch.includes.filter((folder) => folder !== "/usr/include"); // a default: naming it breaks include_next
   return [
-    `-std=${aten.includes("C++20 or later") ? "c++20" : "c++17"}`,
-    "-O3",
-    "-fPIC",
-    "-fvisibility=hidden",
     "-DNAPI_CPP_EXCEPTIONS",
     `-D_GLIBCXX_USE_CXX11_ABI=${oldAbi ? 0 : 1}`,
     ...includes.flatMap((folder) => ["-isystem", folder]),

@@ -1,4 +1,4 @@
-import { callTensor, hasOperator, Tensor } from "../tensor/index.js";
+import { callTensor, callTensors, differentiable, hasKernel, hasOperator, Tensor } from "../tensor/index.js";
 
 /** Queries `[batch, heads, time, headDim]`, keys and values `[batch, kvHeads, seen, headDim]`. */
 export interface AttentionInputs {
@@ -9,8 +9,12 @@ export interface AttentionInputs {
   readonly slidingWindow: number | null;
 }
 
-/** Whether libtorch's flash and memory-efficient kernels are there: since 2.0. */
+/** Libtorch's flash and memory-efficient kernels: since 2.0. */
 const fused = "aten::scaled_dot_product_attention";
+
+/** Our own for the CPU, where libtorch 1.13 has none and later ones no grouped heads and no window. */
+const tiled = "crossblock::causal_attention";
+const HEAD_DIM_UNIT = 16;
 
 /**
  * Causal softmax attention, `[batch, heads, time, headDim]`. The last query sees the last key; heads
@@ -18,10 +22,23 @@ const fused = "aten::scaled_dot_product_attention";
  */
 export function causalAttention(inputs: AttentionInputs): Tensor {
   const { q, k, slidingWindow } = inputs;
+  if (q.size(3) % HEAD_DIM_UNIT === 0 && hasKernel(tiled, q)) return tiledAttention(inputs);
   const [time, seen] = [q.size(2), k.size(2)];
   const masked = slidingWindow !== null && seen > slidingWindow;
   if (!masked && (time === seen || time === 1) && hasOperator(fused)) return fusedAttention(inputs, time > 1);
   return composedAttention(inputs);
+}
+
+function tiledAttention({ q, k, v, slidingWindow }: AttentionInputs): Tensor {
+  const scale = 1 / Math.sqrt(q.size(3));
+  return differentiable(
+    [q, k, v],
+    () => {
+      const [output, logSum] = callTensors(tiled, [q, k, v, scale, slidingWindow]) as [Tensor, Tensor];
+      return { output, saved: [q, k, v, output.detach(), logSum] };
+    },
+    (gradient, saved) => callTensors(`${tiled}_backward`, [gradient, ...saved, scale, slidingWindow]),
+  );
 }
 
 function fusedAttention({ q, k, v }: AttentionInputs, causal: boolean): Tensor {

@@ -1,6 +1,7 @@
 import type { Tensor } from "../tensor/index.js";
+import { activate, activateGate } from "./activation.js";
 import { causalAttention } from "./attention.js";
-import type { Activation, DecoderSpec, LinearRole } from "./decoder-spec.js";
+import type { DecoderSpec, LinearRole } from "./decoder-spec.js";
 import type { KeyValueCache } from "./key-value-cache.js";
 import { normalise } from "./normalise.js";
 import type { RotaryTable } from "./rotary.js";
@@ -66,20 +67,7 @@ function mlp(spec: DecoderSpec, x: Tensor, apply: Apply): Tensor {
   const { kind, activation } = spec.mlp;
   const hidden =
     kind === "gated"
-      ? activate(apply("gate", x), activation).mul(apply("up", x))
+      ? activateGate(apply("gate", x), apply("up", x), activation)
       : activate(apply("up", x), activation);
   return apply("down", hidden);
-}
-
-function activate(x: Tensor, activation: Activation): Tensor {
-  switch (activation) {
-    case "silu":
-      return x.silu();
-    case "relu":
-      return x.relu();
-    case "gelu":
-      return x.gelu();
-    case "gelu_tanh":
-      return x.gelu("tanh");
-  }
 }

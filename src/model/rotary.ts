@@ -1,4 +1,14 @@
-import { type Device, type DType, keep, noGrad, scope, Tensor } from "../tensor/index.js";
+import {
+  callTensor,
+  type Device,
+  type DType,
+  differentiable,
+  hasKernel,
+  keep,
+  noGrad,
+  scope,
+  Tensor,
+} from "../tensor/index.js";
 import type { PositionSpec, RotaryScaling } from "./decoder-spec.js";
 
 /** Cosines and sines of the rotary angles, fp32 `[positions, headDim / 2]`. */
@@ -32,6 +42,7 @@ export class RotaryTable implements Disposable {
     const [time, half] = [x.size(2), x.size(3) / 2];
     const cos = this.cos.narrow(0, offset, time);
     const sin = this.sin.narrow(0, offset, time);
+    if (hasKernel(fused, x) && cos.dtype === x.dtype) return turned(x, cos, sin);
     const [a, b] = [x.narrow(3, 0, half), x.narrow(3, half, half)];
     return Tensor.cat([a.mul(cos).sub(b.mul(sin)), b.mul(cos).add(a.mul(sin))], 3);
   }
@@ -44,6 +55,17 @@ export class RotaryTable implements Disposable {
   [Symbol.dispose](): void {
     this.dispose();
   }
+}
+
+const fused = "crossblock::rotary";
+
+// The gradient turns back by the same angle.
+function turned(x: Tensor, cos: Tensor, sin: Tensor): Tensor {
+  return differentiable(
+    [x],
+    () => ({ output: callTensor(fused, [x, cos, sin, 1]), saved: [cos, sin] }),
+    (gradient, saved) => [callTensor(fused, [gradient, ...saved, -1])],
+  );
 }
 
 /** Radians per position of each pair of a head, `headDim / 2` values. */

@@ -1,4 +1,4 @@
-import { keep, noGrad, Tensor } from "../tensor/index.js";
+import { callTensor, callTensors, differentiable, hasKernel, keep, noGrad, Tensor } from "../tensor/index.js";
 import { roundThrough } from "./grid.js";
 
 /** Fake quantization of a Linear's input. */
@@ -40,12 +40,7 @@ export class TokenQuantizer implements ActivationQuantizer {
   }
 
   apply(x: Tensor): Tensor {
-    const top = topCode(this.#bits);
-    const range = x.detach().abs().amax(-1, true).clamp(1e-8);
-    const step = range.mul(this.#clip.div(top));
-    return roundThrough(x.div(step))
-      .clamp(-top - 1, top)
-      .mul(step);
+    return tokenRound(x, this.#clip, this.#bits);
   }
 
   project(): void {
@@ -59,6 +54,34 @@ export class TokenQuantizer implements ActivationQuantizer {
   dispose(): void {
     this.#clip.dispose();
   }
+}
+
+/**
+ * `x [..., in]` rounded on a grid per token, `step = max|x| clip / (2^(bits-1) - 1)`; differentiable in `x`, straight
+ * through, and in `clip [1]`.
+ */
+export function tokenRound(x: Tensor, clip: Tensor, bits: number): Tensor {
+  return hasKernel(fused, x) ? fusedTokenRound(x, clip, bits) : composedTokenRound(x, clip, bits);
+}
+
+/** The same out of libtorch's operators: for devices without the kernel, and what it is tested against. */
+export function composedTokenRound(x: Tensor, clip: Tensor, bits: number): Tensor {
+  const top = topCode(bits);
+  const range = x.detach().abs().amax(-1, true).clamp(1e-8);
+  const step = range.mul(clip.div(top));
+  return roundThrough(x.div(step))
+    .clamp(-top - 1, top)
+    .mul(step);
+}
+
+const fused = "crossblock::token_round";
+
+function fusedTokenRound(x: Tensor, clip: Tensor, bits: number): Tensor {
+  return differentiable(
+    [x, clip],
+    () => ({ output: callTensor(fused, [x, clip, bits]), saved: [x, clip] }),
+    (gradient, saved) => callTensors(`${fused}_backward`, [gradient, ...saved, bits]),
+  );
 }
 
 /**

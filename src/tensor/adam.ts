@@ -1,6 +1,7 @@
 import { noGrad } from "./autograd.js";
+import { hasKernel } from "./dispatch.js";
 import { keep, scope } from "./scope.js";
-import { Tensor } from "./tensor.js";
+import { callInPlace, Tensor } from "./tensor.js";
 
 /** Parameters that share a learning rate. */
 export interface ParameterGroup {
@@ -17,6 +18,8 @@ export interface AdamOptions {
   /** Defaults to 1e-8. */
   readonly eps?: number;
 }
+
+const fused = "crossblock::adam_";
 
 interface Moments {
   readonly parameter: Tensor;
@@ -55,6 +58,13 @@ export class Adam {
         scope(() => {
           const gradient = parameter.grad;
           if (gradient === null) return;
+          if (hasKernel(fused, parameter)) {
+            const size = (rate * schedule) / correction1;
+            const constants = [size, this.#beta1, this.#beta2, this.#eps, correction2];
+            callInPlace(fused, [[parameter], [gradient], [first], [second], ...constants]);
+            parameter.clearGrad();
+            return;
+          }
           first.mul_(this.#beta1).add_(gradient, 1 - this.#beta1);
           second.mul_(this.#beta2).addcmul_(gradient, gradient, 1 - this.#beta2);
           const denominator = second.sqrt().div_(correction2).add_(this.#eps);

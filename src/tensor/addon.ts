@@ -14,6 +14,8 @@ export interface FoundOperator {
   readonly id: number;
   readonly arguments: readonly { readonly name: string; readonly kind: Kind }[];
   readonly returns: readonly Kind[];
+  /** Kinds of device with a kernel of its own, not composed of other operators. */
+  readonly devices: readonly string[];
 }
 
 /** The typed mirror of `native/addon.cpp`. */

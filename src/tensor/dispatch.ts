@@ -37,6 +37,15 @@ export function hasOperator(name: string): boolean {
   return lookUp(name) !== null;
 }
 
+/**
+ * Whether the addon has this fused operator for tensors like `x`: the kernels of `native/kernels` take fp32 and exist
+ * per kind of device. Elsewhere the same is composed of libtorch's operators.
+ */
+export function hasKernel(name: string, x: OwnedTensor): boolean {
+  if (x.dtype !== "float32") return false;
+  return lookUp(name)?.devices.includes(x.device.replace(/:.*/, "")) === true;
+}
+
 /** Arguments by name. */
 export type Keywords = Readonly<Record<string, Value>>;
 

@@ -2,7 +2,7 @@
 export { Adam, type AdamOptions, type ParameterGroup } from "./adam.js";
 export { backward, differentiable, enableGrad, gradientsOf, noGrad } from "./autograd.js";
 export type { Device } from "./device.js";
-export { hasOperator, type Value } from "./dispatch.js";
+export { hasKernel, hasOperator, type Value } from "./dispatch.js";
 export { type DType, dtypeCode, elementSize, type TypedArray } from "./dtype.js";
 export {
   deviceMemory,

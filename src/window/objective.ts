@@ -1,4 +1,4 @@
-import type { Tensor } from "../tensor/index.js";
+import { callTensor, callTensors, differentiable, hasKernel, type Tensor } from "../tensor/index.js";
 
 export interface ObjectiveOptions {
   /**
@@ -30,6 +30,7 @@ export function reconstructionError(
 }
 
 function squaredError(y: Tensor, actual: Tensor, kind: ObjectiveOptions["l2"], meanSquare: number): Tensor {
+  if (kind === "token" && hasKernel(fused, actual)) return fusedTokenError(y, actual);
   const error = actual.sub(y).square();
   switch (kind) {
     case "plain":
@@ -39,6 +40,19 @@ function squaredError(y: Tensor, actual: Tensor, kind: ObjectiveOptions["l2"], m
     case "token":
       return error.mean(-1).div(y.square().mean(-1).clamp(1e-12)).mean();
   }
+}
+
+const fused = "crossblock::token_error";
+
+function fusedTokenError(y: Tensor, actual: Tensor): Tensor {
+  return differentiable(
+    [actual],
+    () => {
+      const [output, inverse] = callTensors(fused, [y, actual]) as [Tensor, Tensor];
+      return { output, saved: [y, actual, inverse] };
+    },
+    (gradient, saved) => [callTensor(`${fused}_backward`, [gradient, ...saved])],
+  );
 }
 
 function hiddenDivergence(y: Tensor, actual: Tensor): Tensor {

@@ -1,7 +1,7 @@
 import type { LinearWeights } from "../model/index.js";
 import type { ActivationQuantizer } from "../quant/activation.js";
 import { type Codes, dequantize } from "../quant/grid.js";
-import type { Rounding } from "../quant/rounding/rounding.js";
+import type { Commitment, Rounding } from "../quant/rounding/rounding.js";
 import type { Scheme } from "../quant/scheme.js";
 import { type DType, keep, noGrad, scope, type Tensor } from "../tensor/index.js";
 
@@ -67,11 +67,11 @@ export class QuantizedLayer {
   }
 
   /** Makes the operand of a training step, a leaf that collects its gradient. */
-  prepare(): void {
+  prepare(commitment: Commitment | null = null): void {
     const rounding = this.#rounding;
     if (rounding === null) return;
     this.#release();
-    this.#soft = keep(scope(() => rounding.weight()));
+    this.#soft = keep(scope(() => rounding.weight(commitment)));
     this.#operand = keep(noGrad(() => scope(() => this.#soft?.detach().to(this.computeType) as Tensor)));
     this.#operand.requiresGrad_();
   }

@@ -1,5 +1,6 @@
 import type { ActivationStore } from "../calibration/activation-store.js";
-import { Adam, backward, noGrad, scope, Tensor } from "../tensor/index.js";
+import type { Commitment } from "../quant/rounding/rounding.js";
+import { Adam, backward, noGrad, scope } from "../tensor/index.js";
 import { cosine } from "./cosine.js";
 import { type ObjectiveOptions, reconstructionError } from "./objective.js";
 import { forwardAll, type QuantizedBlock } from "./quantized-block.js";
@@ -121,7 +122,8 @@ function trainingStep(
   options: ReconstructionOptions,
   wanted: boolean,
 ): number | null {
-  for (const layer of layers) layer.prepare();
+  const commitment = commitmentAt(layers, progress, options);
+  for (const layer of layers) layer.prepare(commitment);
   let total = 0;
   for (let first = 0; first < indices.length; first += options.microBatch) {
     const part = indices.slice(first, first + options.microBatch);
@@ -138,28 +140,24 @@ function trainingStep(
   }
   scope(() => {
     const collected = layers.map((layer) => layer.collected()).filter((pair) => pair !== null);
-    const soft = collected.map((pair) => pair.soft);
-    const gradients = collected.map((pair) => pair.gradient);
-    const penalty = regulariser(layers, progress, options);
-    if (penalty !== null) {
-      soft.push(penalty);
-      gradients.push(Tensor.ones([], { device: penalty.device }));
-    }
-    backward(soft, gradients);
+    backward(
+      collected.map((pair) => pair.soft),
+      collected.map((pair) => pair.gradient),
+    );
   });
   return wanted ? total : null;
 }
 
-// L_com of every Linear, weighted by its share of the window's weights: a mean over all of them.
-function regulariser(
+// L_com, a mean over the Linears that choose softly.
+function commitmentAt(
   layers: readonly QuantizedLayer[],
   progress: number,
   { regulariser: { weight, warmup, betaStart, betaEnd } }: ReconstructionOptions,
-): Tensor | null {
-  if (weight === 0 || progress < warmup) return null;
+): Commitment | null {
+  const soft = layers.filter((layer) => layer.rounding?.commits === true).length;
+  if (weight === 0 || soft === 0 || progress < warmup) return null;
   const beta = betaStart + (betaEnd - betaStart) * ((progress - warmup) / Math.max(1e-9, 1 - warmup));
-  const terms = layers.map((layer) => layer.rounding?.regulariser(beta) ?? null).filter((term) => term !== null);
-  return terms.length === 0 ? null : terms.reduce((sum, term) => sum.add(term)).mul(weight / terms.length);
+  return { weight: weight / soft, beta };
 }
 
 /** Reconstruction error of the window per branch with the weights it holds, over the first `sequences`. */

@@ -8,5 +8,5 @@ import { SoftRounding } from "./soft-rounding.js";
  */
 export function adaRound(weight: Tensor, grid: Grid): SoftRounding {
   const V = keep(Tensor.zeros(weight.shape, { device: weight.device })).requiresGrad_();
-  return new SoftRounding(weight, grid, { parameters: [V], value: () => V });
+  return new SoftRounding(weight, grid, { left: null, right: V });
 }

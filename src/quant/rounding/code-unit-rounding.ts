@@ -1,14 +1,7 @@
 import { keep, noGrad, scope, Tensor } from "../../tensor/index.js";
-import {
-  type Codes,
-  type Grid,
-  grouped,
-  roundThrough,
-  storableScale,
-  storableScaleThrough,
-  ungrouped,
-} from "../grid.js";
+import { type Codes, type Grid, grouped, storableScale, storableScaleThrough, ungrouped } from "../grid.js";
 import { levels } from "../scheme.js";
+import { codeUnitRound } from "./code-unit-round.js";
 import type { Rounding, RoundingParameters } from "./rounding.js";
 
 export interface CodeUnitOptions {
@@ -26,6 +19,7 @@ export interface CodeUnitOptions {
  * Source: our specification, section 7; compare Block-AP in EfficientQAT (arXiv 2407.11062).
  */
 export class CodeUnitRounding implements Rounding {
+  readonly commits = false;
   readonly parameters: RoundingParameters;
   readonly #weight: Tensor;
   readonly #grid: Grid;
@@ -53,15 +47,8 @@ export class CodeUnitRounding implements Rounding {
 
   weight(): Tensor {
     const scale = storableScaleThrough(this.#grid.scale.mul(this.#logScale.exp()));
-    const zeroPoint = this.#grid.symmetric ? this.#zeroPoint : roundThrough(this.#zeroPoint);
-    const codes = roundThrough(this.#weight.div(scale).add(this.#v))
-      .add(zeroPoint)
-      .clamp(0, levels(this.#grid.bits) - 1);
-    return ungrouped(codes.sub(zeroPoint).mul(scale));
-  }
-
-  regulariser(): null {
-    return null;
+    const grid = { ...this.#grid, scale, zeroPoint: this.#zeroPoint };
+    return ungrouped(codeUnitRound({ weight: this.#weight, V: this.#v, grid }));
   }
 
   project(): void {

@@ -14,5 +14,5 @@ export function loraRounding(weight: Tensor, grid: Grid, rank: number): SoftRoun
   // Columns of A1 of unit length, so that a step of A2 moves V as far at every width and rank.
   const A1 = keep(Tensor.randn([out, rank], { device }).mul_(1 / Math.sqrt(rank))).requiresGrad_();
   const A2 = keep(Tensor.zeros([rank, columns], { device })).requiresGrad_();
-  return new SoftRounding(weight, grid, { parameters: [A1, A2], value: () => A1.matmul(A2) });
+  return new SoftRounding(weight, grid, { left: A1, right: A2 });
 }

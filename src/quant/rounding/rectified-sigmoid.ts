@@ -1,4 +1,5 @@
-import type { Tensor } from "../../tensor/index.js";
+import { differentiable, type Tensor } from "../../tensor/index.js";
+import type { Commitment } from "./rounding.js";
 
 const zeta = 1.1;
 const gamma = -0.1;
@@ -18,7 +19,23 @@ export function hInverse(x: Tensor): Tensor {
   return p.div(p.neg().add(1)).log();
 }
 
-/** `L_com = mean(1 - |2h - 1|^beta)`: zero when every `h` is 0 or 1. */
-export function commitment(soft: Tensor, beta: number): Tensor {
-  return soft.mul(2).sub(1).abs().pow(beta).mean().neg().add(1);
+/**
+ * Soft choices as they are; the gradient of `weight * L_com`, `L_com = mean(1 - |2h - 1|^beta)`, joins theirs. It is
+ * zero when every `h` is 0 or 1. Its value plays no part in training, so it is never computed.
+ */
+export function committed(soft: Tensor, { weight, beta }: Commitment): Tensor {
+  return differentiable(
+    [soft],
+    () => ({ output: soft.clone(), saved: [soft] }),
+    (gradient, [choice]) => {
+      const side = (choice as Tensor).mul(2).sub(1);
+      const count = side.shape.reduce((product, size) => product * size, 1);
+      const pull = side
+        .abs()
+        .pow(beta - 1)
+        .mul(side.sign())
+        .mul((-2 * beta * weight) / count);
+      return [gradient.add(pull)];
+    },
+  );
 }

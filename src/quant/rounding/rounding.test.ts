@@ -7,8 +7,8 @@ import { levels, parseScheme } from "../scheme.js";
 import { adaRound } from "./ada-round.js";
 import { CodeUnitRounding } from "./code-unit-rounding.js";
 import { loraRounding } from "./lora-rounding.js";
-import { h, hInverse } from "./rectified-sigmoid.js";
-import type { Rounding } from "./rounding.js";
+import { committed, h, hInverse } from "./rectified-sigmoid.js";
+import type { Commitment, Rounding } from "./rounding.js";
 import { SoftRounding } from "./soft-rounding.js";
 
 interface Problem {
@@ -37,19 +37,18 @@ function train(p: Problem, rounding: Rounding, regulariser: number, steps = 300)
   const { parameters } = rounding;
   using adam = new Adam([
     { parameters: parameters.rounding, rate: 3e-2 },
-    { parameters: parameters.scale, rate: 1e-3 },
+    // Fast enough for 300 steps to move the scales as far as a whole run does.
+    { parameters: parameters.scale, rate: 3e-3 },
     { parameters: parameters.zeroPoint, rate: 1e-3 },
   ]);
   const target = p.inputs.linear(p.weight);
   for (let step = 0; step < steps; step++) {
     scope(() => {
-      let loss = p.inputs.linear(rounding.weight()).sub(target).square().mean().div(target.square().mean());
       const progress = step / steps;
-      if (regulariser > 0 && progress >= 0.1) {
-        const term = rounding.regulariser(20 - 18 * ((progress - 0.1) / 0.9));
-        if (term !== null) loss = loss.add(term.mul(regulariser));
-      }
-      backward(loss);
+      const commitment =
+        regulariser > 0 && progress >= 0.1 ? { weight: regulariser, beta: 20 - 18 * ((progress - 0.1) / 0.9) } : null;
+      const output = p.inputs.linear(rounding.weight(commitment));
+      backward(output.sub(target).square().mean().div(target.square().mean()));
       adam.step(0.5 * (1 + Math.cos(Math.PI * progress)));
       rounding.project();
     });
@@ -170,10 +169,8 @@ describe("gradients", () => {
 
 // Perplexities on sotu-llama-7m at W2A16 g64 (full precision 35.68): the right form 39.9, V0 = 0
 // 243, a floor that follows the learnt scale 46.7, no regulariser 40.2.
-// Perplexities on sotu-llama-7m at W2A16 g64 (full precision 35.68): the right form 39.9, V0 = 0
-// 243, a floor that follows the learnt scale 46.7, no regulariser 40.2.
 describe("the three traps of the specification", () => {
-  const seeds = [21, 22, 23];
+  const seeds = [21, 22, 23, 24, 25];
   const mean = (measure: (p: Problem) => number): number =>
     seeds.reduce((sum, seed) => sum + scope(() => measure(problem(seed))), 0) / seeds.length;
   const right = mean((p) => train(p, loraRounding(p.weight, p.grid, 5), 0.1));
@@ -184,8 +181,7 @@ describe("the three traps of the specification", () => {
         .mul(1 / Math.sqrt(5))
         .requiresGrad_();
       const A2 = Tensor.zeros([5, 64], on).requiresGrad_();
-      const offset = { parameters: [A1, A2], value: (): Tensor => A1.matmul(A2) };
-      return train(p, new SoftRounding(p.weight, p.grid, offset, Tensor.zeros([32, 64], on)), 0.1);
+      return train(p, new SoftRounding(p.weight, p.grid, { left: A1, right: A2 }, Tensor.zeros([32, 64], on)), 0.1);
     });
     expect(literal / right).toBeGreaterThan(243 / 39.9);
   });
@@ -205,6 +201,7 @@ describe("the three traps of the specification", () => {
 class FollowingFloor implements Rounding {
   readonly #v: () => Tensor;
   readonly #logScale: Tensor;
+  readonly commits = true;
   readonly parameters: Rounding["parameters"];
 
   constructor(
@@ -236,12 +233,9 @@ class FollowingFloor implements Rounding {
     return ungrouped(codes.sub(this.grid.zeroPoint).mul(this.#scale));
   }
 
-  weight(): Tensor {
-    return this.#value(h(this.#v()));
-  }
-
-  regulariser(beta: number): Tensor {
-    return h(this.#v()).mul(2).sub(1).abs().pow(beta).mean().neg().add(1);
+  weight(commitment: Commitment | null = null): Tensor {
+    const soft = h(this.#v());
+    return this.#value(commitment === null ? soft : committed(soft, commitment));
   }
 
   project(): void {}

@@ -8,13 +8,24 @@ export interface RoundingParameters {
   readonly zeroPoint: readonly Tensor[];
 }
 
+/** The term that drives soft roundings to 0 or 1. */
+export interface Commitment {
+  /** Its weight in the loss, for the mean over this Linear. */
+  readonly weight: number;
+  /** Exponent: large ones pull only what is nearly decided. */
+  readonly beta: number;
+}
+
 /** A way to learn how one weight is rounded: soft and differentiable while trained, then hardened. */
 export interface Rounding {
   readonly parameters: RoundingParameters;
-  /** The weight `[out, in]` as the quantized network sees it while trained, fp32, differentiable. */
-  weight(): Tensor;
-  /** The term that drives soft roundings to 0 or 1, a scalar; null for roundings that are hard already. */
-  regulariser(beta: number): Tensor | null;
+  /** Whether `weight` heeds a commitment: false for roundings that are hard already. */
+  readonly commits: boolean;
+  /**
+   * The weight `[out, in]` as the quantized network sees it while trained, fp32, differentiable. The gradient of
+   * `commitment` joins what arrives at its parameters.
+   */
+  weight(commitment?: Commitment | null): Tensor;
   /** Puts parameters back into their bounds after a step of the optimiser. */
   project(): void;
   /** The codes chosen, with scales that every export stores exactly. */

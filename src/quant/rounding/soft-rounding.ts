@@ -1,23 +1,8 @@
 import { keep, noGrad, scope, Tensor } from "../../tensor/index.js";
-import {
-  type Codes,
-  type Grid,
-  grouped,
-  roundThrough,
-  storableScale,
-  storableScaleThrough,
-  ungrouped,
-} from "../grid.js";
+import { type Codes, type Grid, grouped, storableScale, storableScaleThrough, ungrouped } from "../grid.js";
 import { levels } from "../scheme.js";
-import { commitment, h, hInverse } from "./rectified-sigmoid.js";
-import type { Rounding, RoundingParameters } from "./rounding.js";
-
-/** What is added to `V0` before `h`: the only thing in which AdaRound and LoRA-Rounding differ. */
-export interface Offset {
-  readonly parameters: readonly Tensor[];
-  /** `[out, in]`, differentiable; zero at the start. */
-  value(): Tensor;
-}
+import type { Commitment, Rounding, RoundingParameters } from "./rounding.js";
+import { type Offset, type SoftInputs, softChoice, softRound } from "./soft-round.js";
 
 /**
  * Rounding between floor and ceiling: `w = s (clip(B + h(V0 + offset) + z, 0, 2^b - 1) - z)`.
@@ -27,32 +12,31 @@ export interface Offset {
  * Source: CBQ (arXiv 2312.07950) section 3.3, AdaRound (arXiv 2004.10568).
  */
 export class SoftRounding implements Rounding {
+  readonly commits = true;
   readonly parameters: RoundingParameters;
   readonly #grid: Grid;
+  readonly #weight: Tensor;
+  readonly #start: Tensor | null;
   readonly #offset: Offset;
-  readonly #floor: Tensor;
-  readonly #start: Tensor;
   readonly #logScale: Tensor;
   readonly #zeroPoint: Tensor;
 
-  /** `weight` fp32 `[out, in]`; `start` replaces `V0` (the specification's trap: zero there is ruinous). */
+  /**
+   * @param weight fp32 `[out, in]`, which it keeps a view of
+   * @param offset what is trained in place of `V`, which it takes over: all that tells AdaRound from LoRA-Rounding
+   * @param start replaces `V0` `[out, in]` (the specification's trap: zero there is ruinous)
+   */
   constructor(weight: Tensor, grid: Grid, offset: Offset, start?: Tensor) {
+    const { device } = weight;
     this.#grid = { ...grid, scale: keep(grid.scale.clone()) };
     this.#offset = offset;
-    const frozen = noGrad(() =>
-      scope(() => {
-        const units = grouped(weight, grid.groupSize).div(grid.scale);
-        const floor = units.floor();
-        return { floor, start: start?.clone() ?? ungrouped(hInverse(units.sub(floor))) };
-      }),
-    );
-    this.#floor = keep(frozen.floor);
-    this.#start = keep(frozen.start);
-    this.#logScale = keep(Tensor.zeros(grid.scale.shape, { device: weight.device })).requiresGrad_();
+    this.#weight = keep(grouped(weight.detach(), grid.groupSize));
+    this.#start = start === undefined ? null : keep(grouped(start.clone(), grid.groupSize));
+    this.#logScale = keep(Tensor.zeros(grid.scale.shape, { device })).requiresGrad_();
     this.#zeroPoint = keep(grid.zeroPoint.clone());
     if (!grid.symmetric) this.#zeroPoint.requiresGrad_();
     this.parameters = {
-      rounding: offset.parameters,
+      rounding: factorsOf(offset),
       scale: [this.#logScale],
       zeroPoint: grid.symmetric ? [] : [this.#zeroPoint],
     };
@@ -60,21 +44,12 @@ export class SoftRounding implements Rounding {
 
   /** `h(V0 + offset)`, `[out, in]`. */
   soft(): Tensor {
-    return h(this.#start.add(this.#offset.value()));
+    return ungrouped(softChoice(this.#inputs(this.#grid.scale)).soft);
   }
 
-  weight(): Tensor {
+  weight(commitment: Commitment | null = null): Tensor {
     const scale = storableScaleThrough(this.#grid.scale.mul(this.#logScale.exp()));
-    const zeroPoint = this.#grid.symmetric ? this.#zeroPoint : roundThrough(this.#zeroPoint);
-    const codes = this.#floor
-      .add(grouped(this.soft(), this.#grid.groupSize))
-      .add(zeroPoint)
-      .clamp(0, levels(this.#grid.bits) - 1);
-    return ungrouped(codes.sub(zeroPoint).mul(scale));
-  }
-
-  regulariser(beta: number): Tensor {
-    return commitment(this.soft(), beta);
+    return ungrouped(softRound(this.#inputs(scale), commitment));
   }
 
   project(): void {
@@ -85,28 +60,36 @@ export class SoftRounding implements Rounding {
     return noGrad(() => {
       const scale = scope(() => storableScale(this.#grid.scale.mul(this.#logScale.exp())));
       const zeroPoint = this.#zeroPoint.round();
-      const codes = scope(() =>
-        ungrouped(
-          this.#floor
-            .add(grouped(this.soft().ge(0.5).to("float32"), this.#grid.groupSize))
+      const codes = scope(() => {
+        const { floor, soft } = softChoice(this.#inputs(scale));
+        return ungrouped(
+          floor
+            .add(soft.ge(0.5).to("float32"))
             .add(zeroPoint)
             .clamp(0, levels(this.#grid.bits) - 1),
-        ),
-      );
+        );
+      });
       return { ...this.#grid, scale, zeroPoint, codes };
     });
   }
 
   dispose(): void {
-    for (const tensor of [
-      this.#grid.scale,
-      this.#floor,
-      this.#start,
-      this.#logScale,
-      this.#zeroPoint,
-      ...this.#offset.parameters,
-    ]) {
-      tensor.dispose();
-    }
+    const owned = [this.#grid.scale, this.#weight, this.#logScale, this.#zeroPoint, ...factorsOf(this.#offset)];
+    for (const tensor of owned) tensor.dispose();
+    this.#start?.dispose();
   }
+
+  #inputs(scale: Tensor): SoftInputs {
+    return {
+      weight: this.#weight,
+      startScale: this.#grid.scale,
+      start: this.#start,
+      offset: this.#offset,
+      grid: { ...this.#grid, scale, zeroPoint: this.#zeroPoint },
+    };
+  }
+}
+
+function factorsOf({ left, right }: Offset): Tensor[] {
+  return left === null ? [right] : [left, right];
 }

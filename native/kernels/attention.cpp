@@ -1,0 +1,164 @@
+// Causal attention that never holds the scores of more than one tile: online softmax forward (Milakov and Gimelshein,
+// arXiv 1805.02867), scores computed again backward (FlashAttention, arXiv 2205.14135).
+#include <cmath>
+#include <limits>
+
+#include "gemm.h"
+#include "kernels.h"
+
+namespace crossblock::CROSSBLOCK_ISA {
+
+namespace {
+
+constexpr float kNothing = -std::numeric_limits<float>::infinity();
+
+// Keys of the tile that one query sees: [first, end), relative to the tile's first key.
+struct Visible {
+  int64_t first;
+  int64_t end;
+};
+
+Visible visibleKeys(const AttentionShape& shape, int64_t query, int64_t tileStart) {
+  const int64_t own = shape.seen - shape.time + query;
+  const auto bounded = [](int64_t key) { return key < 0 ? 0 : key > kKeyTile ? kKeyTile : key; };
+  return {bounded(own - shape.window + 1 - tileStart), bounded(own + 1 - tileStart)};
+}
+
+int64_t paddedKeys(const AttentionShape& shape) { return (shape.seen + kKeyTile - 1) / kKeyTile * kKeyTile; }
+
+void fill(float* to, int64_t from, int64_t end, float value) {
+  for (int64_t i = from; i < end; ++i) to[i] = value;
+}
+
+// Key tiles that any query of [first, end) sees: [begin, stop), in keys.
+struct KeyRange {
+  int64_t begin;
+  int64_t stop;
+};
+
+KeyRange keyRange(const AttentionShape& shape, int64_t first, int64_t end) {
+  const int64_t offset = shape.seen - shape.time;
+  const int64_t lowest = offset + first - shape.window + 1;
+  return {lowest > 0 ? lowest / kKeyTile * kKeyTile : 0, offset + end};
+}
+
+}  // namespace
+
+void attentionForward(const AttentionForward& job, int64_t batch, int64_t head, int64_t tile, float* scratch) {
+  const AttentionShape& shape = job.shape;
+  const int64_t dim = shape.headDim;
+  const int64_t kvHead = head / (shape.heads / shape.kvHeads);
+  const int64_t first = tile * kQueryTile;
+  const int64_t rows = std::min(kQueryTile, shape.time - first);
+  const int64_t padded = paddedKeys(shape);
+  const float* q = job.q + batch * job.qLayout.batch + head * job.qLayout.head + first * job.qLayout.time;
+  const float* v = job.v + batch * job.vLayout.batch + kvHead * job.vLayout.head;
+  const float* keys = job.keysAcross + (batch * shape.kvHeads + kvHead) * dim * padded;
+  float* scores = scratch;
+  float* mixed = scratch + kQueryTile * kKeyTile;
+  float highest[kQueryTile];
+  float total[kQueryTile];
+  fill(highest, 0, rows, kNothing);
+  fill(total, 0, rows, 0.0f);
+  fill(mixed, 0, rows * dim, 0.0f);
+  const Floats scale = splat(shape.scale);
+  const KeyRange range = keyRange(shape, first, first + rows);
+  for (int64_t start = range.begin; start < range.stop; start += kKeyTile) {
+    const int64_t count = std::min(kKeyTile, range.stop - start);
+    const int64_t width = (count + kLanes - 1) / kLanes * kLanes;
+    gemm<false>(rows, width, dim, {q, job.qLayout.time, 1}, keys + start, padded, scores, kKeyTile);
+    for (int64_t row = 0; row < rows; ++row) {
+      float* score = scores + row * kKeyTile;
+      const Visible visible = visibleKeys(shape, first + row, start);
+      fill(score, 0, visible.first, kNothing);
+      fill(score, visible.end, width, kNothing);
+      Floats peak = splat(kNothing);
+      for (int64_t i = 0; i < width; i += kLanes) peak = larger(peak, load(score + i));
+      const float now = std::max(highest[row], largest(peak) * shape.scale);
+      if (now == kNothing) {
+        fill(score, 0, width, 0.0f);
+        continue;
+      }
+      const Floats shift = splat(now);
+      Floats partial = splat(0.0f);
+      for (int64_t i = 0; i < width; i += kLanes) {
+        const Floats weight = exponential(load(score + i) * scale - shift);
+        partial += weight;
+        store(score + i, weight);
+      }
+      const float shrink = std::exp(highest[row] - now);
+      total[row] = total[row] * shrink + sum(partial);
+      highest[row] = now;
+      float* output = mixed + row * dim;
+      for (int64_t i = 0; i < dim; i += kLanes) store(output + i, load(output + i) * splat(shrink));
+    }
+    gemm<true>(rows, dim, count, {scores, kKeyTile, 1}, v + start * job.vLayout.time, job.vLayout.time, mixed, dim);
+  }
+  float* out = job.out + batch * job.outLayout.batch + head * job.outLayout.head + first * job.outLayout.time;
+  for (int64_t row = 0; row < rows; ++row) {
+    const Floats share = splat(1.0f / total[row]);
+    for (int64_t i = 0; i < dim; i += kLanes) {
+      store(out + row * job.outLayout.time + i, load(mixed + row * dim + i) * share);
+    }
+    job.logSum[(batch * shape.heads + head) * shape.time + first + row] = highest[row] + std::log(total[row]);
+  }
+}
+
+void attentionBackward(const AttentionBackward& job, int64_t batch, int64_t kvHead, float* scratch) {
+  const AttentionShape& shape = job.shape;
+  const int64_t dim = shape.headDim;
+  const int64_t group = shape.heads / shape.kvHeads;
+  const int64_t padded = paddedKeys(shape);
+  const int64_t shared = batch * shape.kvHeads + kvHead;
+  const float* k = job.k + batch * job.kLayout.batch + kvHead * job.kLayout.head;
+  const float* keys = job.keysAcross + shared * dim * padded;
+  const float* values = job.valuesAcross + shared * dim * padded;
+  float* weights = scratch;
+  float* slopes = weights + kQueryTile * kKeyTile;
+  float* dKeys = slopes + kQueryTile * kKeyTile;
+  float* dValues = dKeys + kKeyTile * dim;
+  const Floats scale = splat(shape.scale);
+  for (int64_t start = 0; start < shape.seen; start += kKeyTile) {
+    fill(dKeys, 0, kKeyTile * dim, 0.0f);
+    fill(dValues, 0, kKeyTile * dim, 0.0f);
+    for (int64_t head = kvHead * group; head < (kvHead + 1) * group; ++head) {
+      const int64_t line = (batch * shape.heads + head) * shape.time;
+      for (int64_t first = 0; first < shape.time; first += kQueryTile) {
+        const int64_t rows = std::min(kQueryTile, shape.time - first);
+        const KeyRange range = keyRange(shape, first, first + rows);
+        if (start < range.begin || start >= range.stop) continue;
+        const int64_t count = std::min(kKeyTile, range.stop - start);
+        const int64_t width = (count + kLanes - 1) / kLanes * kLanes;
+        const float* q = job.q + batch * job.qLayout.batch + head * job.qLayout.head + first * job.qLayout.time;
+        const float* gradient = job.gradient + batch * job.gradientLayout.batch + head * job.gradientLayout.head +
+                                first * job.gradientLayout.time;
+        gemm<false>(rows, width, dim, {q, job.qLayout.time, 1}, keys + start, padded, weights, kKeyTile);
+        gemm<false>(rows, width, dim, {gradient, job.gradientLayout.time, 1}, values + start, padded, slopes, kKeyTile);
+        for (int64_t row = 0; row < rows; ++row) {
+          float* weight = weights + row * kKeyTile;
+          float* slope = slopes + row * kKeyTile;
+          const Visible visible = visibleKeys(shape, first + row, start);
+          const Floats shift = splat(job.logSum[line + first + row]);
+          const Floats mean = splat(job.weighted[line + first + row]);
+          for (int64_t i = 0; i < width; i += kLanes) {
+            store(weight + i, exponential(load(weight + i) * scale - shift));
+          }
+          fill(weight, 0, visible.first, 0.0f);
+          fill(weight, visible.end, width, 0.0f);
+          for (int64_t i = 0; i < width; i += kLanes) {
+            store(slope + i, load(weight + i) * (load(slope + i) - mean) * scale);
+          }
+        }
+        gemm<true>(count, dim, rows, {weights, 1, kKeyTile}, gradient, job.gradientLayout.time, dValues, dim);
+        gemm<true>(count, dim, rows, {slopes, 1, kKeyTile}, q, job.qLayout.time, dKeys, dim);
+        gemm<true>(rows, dim, count, {slopes, kKeyTile, 1}, k + start * job.kLayout.time, job.kLayout.time,
+                   job.dq + (line + first) * dim, dim);
+      }
+    }
+    const int64_t kept = std::min(kKeyTile, shape.seen - start) * dim;
+    std::memcpy(job.dk + (shared * shape.seen + start) * dim, dKeys, kept * sizeof(float));
+    std::memcpy(job.dv + (shared * shape.seen + start) * dim, dValues, kept * sizeof(float));
+  }
+}
+
+}  // namespace crossblock::CROSSBLOCK_ISA

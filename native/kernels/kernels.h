@@ -1,0 +1,172 @@
+// The numeric kernels of our own, one table of them per instruction set. They know pointers only, no libtorch, so each
+// instruction set costs a second to compile; operators/ gives them tensors and threads.
+#pragma once
+
+#include <cstdint>
+
+namespace crossblock {
+
+// Where the heads of `[batch, heads, time, headDim]` lie: elements between neighbours; a head's own numbers are dense.
+struct HeadLayout {
+  int64_t batch;
+  int64_t head;
+  int64_t time;
+};
+
+// Causal softmax attention over fp32; heads that share keys and values lie side by side.
+struct AttentionShape {
+  int64_t heads;
+  int64_t kvHeads;
+  int64_t time;
+  int64_t seen;      // keys; the last query sees the last of them
+  int64_t headDim;   // a multiple of kHeadDimUnit
+  int64_t window;    // keys that a query sees, its own included
+  float scale;
+};
+
+constexpr int64_t kHeadDimUnit = 16;
+constexpr int64_t kQueryTile = 48;
+constexpr int64_t kKeyTile = 128;
+
+struct AttentionForward {
+  AttentionShape shape;
+  const float *q, *k, *v;
+  HeadLayout qLayout, kLayout, vLayout;
+  const float* keysAcross;  // [batch, kvHeads, headDim, padded seen]
+  float* out;
+  HeadLayout outLayout;
+  float* logSum;  // [batch, heads, time]: the logarithm of each softmax's sum
+};
+
+struct AttentionBackward {
+  AttentionShape shape;
+  const float *q, *k, *v, *gradient;
+  HeadLayout qLayout, kLayout, vLayout, gradientLayout;
+  const float *keysAcross, *valuesAcross;
+  const float* logSum;
+  const float* weighted;   // [batch, heads, time]: sum of gradient times output
+  float *dq, *dk, *dv;     // dense [batch, heads, time, headDim]; dq zero at the start
+};
+
+// Rows of `[rows, width]`, dense.
+struct RmsNorm {
+  int64_t width;
+  float eps;
+  const float *x, *weight;
+  float *out, *inverse;  // inverse [rows]: 1 / root mean square
+  const float* gradient;
+  float* dx;
+};
+
+// `silu(gate) * up`, element by element.
+struct SiluProduct {
+  const float *gate, *up;
+  float* out;
+  const float* gradient;
+  float *dGate, *dUp;
+};
+
+// Pairs (i, i + headDim / 2) of each head turned by the angle of its position; `sign` -1 turns them back.
+struct Rotary {
+  int64_t heads, time, headDim;
+  float sign;
+  const float* x;
+  HeadLayout layout;
+  const float *cos, *sin;  // [time, headDim / 2]
+  float* out;              // dense [batch, heads, time, headDim]
+};
+
+// Squared error of each token over its target's squared magnitude.
+struct TokenError {
+  int64_t width;
+  const float *target, *actual;
+  float *error, *inverse;  // [rows]: the quotient, and 1 / squared magnitude
+  float factor;            // of the gradient: 2 / rows times what came from above
+  float* gradient;
+};
+
+// Fake quantization of the inputs of a Linear, a range per token: step = max|x| clip / top.
+struct TokenRound {
+  int64_t width;
+  float clip, top;
+  const float* x;
+  float* out;
+  const float* gradient;
+  float *dx, *dClip;  // dClip [rows]
+};
+
+// What fake quantization of a weight `[rows, groups, groupSize]` shares; scale and zero point per group.
+struct WeightGrid {
+  int64_t groups, groupSize;
+  float top;  // the highest code
+  const float *weight, *scale, *zeroPoint;
+  float* out;
+  const float* gradient;
+  float *dScale, *dZeroPoint;  // [rows, groups]; dZeroPoint null when zero points are fixed
+};
+
+// `w = s (clip(round(W / s + V) + z) - z)`, straight through.
+struct CodeUnitRound {
+  WeightGrid grid;
+  const float* offset;  // V
+  float* dOffset;
+};
+
+// `w = s (clip(B + h(V0 + D) + z) - z)`, `B + h(V0) = W / s0`; D in full, or the product of A1 and A2.
+struct SoftRound {
+  WeightGrid grid;
+  const float* startScale;  // s0 [rows, groups]
+  int64_t rank;             // 0: `offset` is the whole matrix
+  const float* offset;      // D [rows, columns], or A2 [rank, columns]
+  const float* left;        // A1 [rows, rank]
+  float penalty, beta;      // gradient of penalty times sum(1 - |2h - 1|^beta); 0 for none
+  float* dOffset;           // of D; of A2 for the rows of one call, added
+  float* dLeft;             // of A1
+};
+
+struct Adam {
+  float rate, beta1, beta2, eps, correction2;  // rate holds the first moment's correction
+  float* parameter;
+  const float* gradient;
+  float *first, *second;
+};
+
+struct Kernels {
+  const char* name;
+  // One tile of queries of one head.
+  void (*attentionForward)(const AttentionForward& job, int64_t batch, int64_t head, int64_t tile, float* scratch);
+  // All heads that share one head of keys and values.
+  void (*attentionBackward)(const AttentionBackward& job, int64_t batch, int64_t kvHead, float* scratch);
+  // Rows, or elements, [begin, end).
+  void (*rmsNormForward)(const RmsNorm& job, int64_t begin, int64_t end);
+  void (*rmsNormBackward)(const RmsNorm& job, int64_t begin, int64_t end);
+  void (*siluProductForward)(const SiluProduct& job, int64_t begin, int64_t end);
+  void (*siluProductBackward)(const SiluProduct& job, int64_t begin, int64_t end);
+  void (*rotary)(const Rotary& job, int64_t begin, int64_t end);  // rows of [batch, heads, time]
+  void (*tokenErrorForward)(const TokenError& job, int64_t begin, int64_t end);
+  void (*tokenErrorBackward)(const TokenError& job, int64_t begin, int64_t end);
+  void (*tokenRoundForward)(const TokenRound& job, int64_t begin, int64_t end);
+  void (*tokenRoundBackward)(const TokenRound& job, int64_t begin, int64_t end);
+  void (*codeUnitForward)(const CodeUnitRound& job, int64_t begin, int64_t end);
+  void (*codeUnitBackward)(const CodeUnitRound& job, int64_t begin, int64_t end);
+  // `scratch` holds softRoundScratch(columns) elements.
+  void (*softRoundForward)(const SoftRound& job, int64_t begin, int64_t end, float* scratch);
+  void (*softRoundBackward)(const SoftRound& job, int64_t begin, int64_t end, float* scratch);
+  void (*adam)(const Adam& job, int64_t begin, int64_t end);
+};
+
+// Elements of scratch memory that one thread needs.
+constexpr int64_t attentionForwardScratch(int64_t headDim) { return kQueryTile * (kKeyTile + headDim); }
+constexpr int64_t attentionBackwardScratch(int64_t headDim) {
+  return 2 * kQueryTile * kKeyTile + 2 * kKeyTile * headDim;
+}
+
+
+// The widest vector, so that a row may be worked on in whole vectors.
+constexpr int64_t kMostLanes = 16;
+constexpr int64_t softRoundScratch(int64_t columns) { return 2 * (columns + kMostLanes); }
+
+// The table of the widest instruction set that this processor has.
+const Kernels& kernels();
+
+}  // namespace crossblock

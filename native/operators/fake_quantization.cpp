@@ -1,0 +1,211 @@
+// Fake quantization of weights and inputs, and Adam, for fp32 on the CPU.
+#include <torch/library.h>
+
+#include "rows.h"
+
+namespace crossblock {
+
+namespace {
+
+// What every rounding of a weight [rows, groups, groupSize] shares; keeps the dense tensors alive.
+struct GridTensors {
+  at::Tensor weight, scale, zeroPoint;
+  WeightGrid grid{};
+  int64_t rows;
+
+  GridTensors(const at::Tensor& w, const at::Tensor& s, const at::Tensor& z, int64_t bits)
+      : weight(dense(w, "weight")), scale(dense(s, "scale")), zeroPoint(dense(z, "zero_point")), rows(w.size(0)) {
+    TORCH_CHECK(w.dim() == 3, "the weight must be [out, groups, groupSize]");
+    TORCH_CHECK(s.numel() == w.size(0) * w.size(1) && z.numel() == s.numel(), "scale and zero_point must be [out, groups, 1]");
+    TORCH_CHECK(bits >= 1 && bits <= 16, "bits must lie between 1 and 16");
+    grid.groups = w.size(1);
+    grid.groupSize = w.size(2);
+    grid.top = static_cast<float>((1 << bits) - 1);
+    grid.weight = weight.data_ptr<float>();
+    grid.scale = scale.data_ptr<float>();
+    grid.zeroPoint = zeroPoint.data_ptr<float>();
+  }
+
+  int64_t columns() const { return grid.groups * grid.groupSize; }
+};
+
+at::Tensor codeUnitRound(const at::Tensor& w, const at::Tensor& v, const at::Tensor& s, const at::Tensor& z,
+                         int64_t bits) {
+  GridTensors tensors(w, s, z, bits);
+  const at::Tensor offset = dense(v, "offset"), out = at::empty_like(tensors.weight);
+  TORCH_CHECK(offset.numel() == out.numel(), "the offset must have the weight's shape");
+  tensors.grid.out = out.data_ptr<float>();
+  const CodeUnitRound job{tensors.grid, offset.data_ptr<float>(), nullptr};
+  overRows(tensors.rows, tensors.columns(),
+           [&](int64_t begin, int64_t end) { kernels().codeUnitForward(job, begin, end); });
+  return out;
+}
+
+std::tuple<at::Tensor, at::Tensor, at::Tensor> codeUnitRoundBackward(const at::Tensor& gradients, const at::Tensor& w,
+                                                                     const at::Tensor& v, const at::Tensor& s,
+                                                                     const at::Tensor& z, int64_t bits) {
+  GridTensors tensors(w, s, z, bits);
+  const at::Tensor offset = dense(v, "offset"), gradient = dense(gradients, "gradient");
+  TORCH_CHECK(offset.numel() == w.numel() && gradient.numel() == w.numel(), "shapes differ");
+  const at::Tensor dOffset = at::empty_like(tensors.weight);
+  const at::Tensor dScale = at::empty_like(tensors.scale), dZeroPoint = at::empty_like(tensors.scale);
+  tensors.grid.gradient = gradient.data_ptr<float>();
+  tensors.grid.dScale = dScale.data_ptr<float>();
+  tensors.grid.dZeroPoint = dZeroPoint.data_ptr<float>();
+  const CodeUnitRound job{tensors.grid, offset.data_ptr<float>(), dOffset.data_ptr<float>()};
+  overRows(tensors.rows, tensors.columns(),
+           [&](int64_t begin, int64_t end) { kernels().codeUnitBackward(job, begin, end); });
+  return {dOffset, dScale, dZeroPoint};
+}
+
+// Rows whose share of the gradient of A2 is summed on its own: the sum does not depend on the number of threads.
+constexpr int64_t kRowsPerSum = 64;
+
+struct SoftTensors : GridTensors {
+  at::Tensor start, offset, left;
+  SoftRound job{};
+
+  SoftTensors(const at::Tensor& w, const at::Tensor& s0, const at::Tensor& d, const c10::optional<at::Tensor>& a1,
+              const at::Tensor& s, const at::Tensor& z, int64_t bits)
+      : GridTensors(w, s, z, bits), start(dense(s0, "start_scale")), offset(dense(d, "offset")) {
+    const bool low = a1.has_value();
+    left = low ? dense(*a1, "left") : at::Tensor();
+    const int64_t rank = low ? left.size(-1) : 0;
+    TORCH_CHECK(start.numel() == scale.numel(), "start_scale must have the scale's shape");
+    TORCH_CHECK(!low || left.numel() == rows * rank, "left must be [out, rank]");
+    TORCH_CHECK(offset.numel() == (low ? rank : rows) * columns(), "offset must be [out, in], or [rank, in] beside left");
+    job.startScale = start.data_ptr<float>();
+    job.rank = rank;
+    job.offset = offset.data_ptr<float>();
+    job.left = low ? left.data_ptr<float>() : nullptr;
+  }
+};
+
+at::Tensor softRound(const at::Tensor& w, const at::Tensor& s0, const at::Tensor& d,
+                     const c10::optional<at::Tensor>& a1, const at::Tensor& s, const at::Tensor& z, int64_t bits) {
+  SoftTensors tensors(w, s0, d, a1, s, z, bits);
+  const at::Tensor out = at::empty_like(tensors.weight);
+  tensors.grid.out = out.data_ptr<float>();
+  tensors.job.grid = tensors.grid;
+  overRows(tensors.rows, tensors.columns(), [&](int64_t begin, int64_t end) {
+    std::vector<float> scratch(softRoundScratch(tensors.columns()));
+    kernels().softRoundForward(tensors.job, begin, end, scratch.data());
+  });
+  return out;
+}
+
+std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> softRoundBackward(
+    const at::Tensor& gradients, const at::Tensor& w, const at::Tensor& s0, const at::Tensor& d,
+    const c10::optional<at::Tensor>& a1, const at::Tensor& s, const at::Tensor& z, int64_t bits, double penalty,
+    double beta) {
+  SoftTensors tensors(w, s0, d, a1, s, z, bits);
+  const at::Tensor gradient = dense(gradients, "gradient");
+  TORCH_CHECK(gradient.numel() == w.numel(), "shapes differ");
+  const bool low = tensors.job.rank > 0;
+  const int64_t rows = tensors.rows, columns = tensors.columns();
+  const int64_t sums = (rows + kRowsPerSum - 1) / kRowsPerSum;
+  const at::Tensor dScale = at::empty_like(tensors.scale), dZeroPoint = at::empty_like(tensors.scale);
+  const at::Tensor dOffset =
+      low ? at::zeros({sums, tensors.job.rank, columns}, gradient.options()) : at::empty_like(tensors.offset);
+  const at::Tensor dLeft = low ? at::empty_like(tensors.left) : at::Tensor();
+  tensors.grid.gradient = gradient.data_ptr<float>();
+  tensors.grid.dScale = dScale.data_ptr<float>();
+  tensors.grid.dZeroPoint = dZeroPoint.data_ptr<float>();
+  tensors.job.grid = tensors.grid;
+  tensors.job.penalty = static_cast<float>(penalty);
+  tensors.job.beta = static_cast<float>(beta);
+  tensors.job.dLeft = low ? dLeft.data_ptr<float>() : nullptr;
+  at::parallel_for(0, sums, 1, [&](int64_t begin, int64_t end) {
+    std::vector<float> scratch(softRoundScratch(columns));
+    for (int64_t i = begin; i < end; ++i) {
+      SoftRound job = tensors.job;
+      job.dOffset = dOffset.data_ptr<float>() + (low ? i * job.rank * columns : 0);
+      kernels().softRoundBackward(job, i * kRowsPerSum, std::min(rows, (i + 1) * kRowsPerSum), scratch.data());
+    }
+  });
+  return {low ? dOffset.sum(0) : dOffset, low ? dLeft : at::empty({0}, gradient.options()), dScale, dZeroPoint};
+}
+
+at::Tensor tokenRound(const at::Tensor& input, const at::Tensor& clip, int64_t bits) {
+  const at::Tensor x = dense(input, "x"), out = at::empty_like(x);
+  TokenRound job{};
+  job.width = x.size(-1);
+  job.clip = clip.item<float>();
+  job.top = static_cast<float>((1 << (bits - 1)) - 1);
+  job.x = x.data_ptr<float>();
+  job.out = out.data_ptr<float>();
+  overRows(x.numel() / job.width, job.width,
+           [&](int64_t begin, int64_t end) { kernels().tokenRoundForward(job, begin, end); });
+  return out;
+}
+
+std::tuple<at::Tensor, at::Tensor> tokenRoundBackward(const at::Tensor& gradients, const at::Tensor& input,
+                                                      const at::Tensor& clip, int64_t bits) {
+  const at::Tensor x = dense(input, "x"), gradient = dense(gradients, "gradient");
+  TORCH_CHECK(x.sizes() == gradient.sizes(), "shapes differ");
+  const int64_t rows = x.numel() / x.size(-1);
+  const at::Tensor dx = at::empty_like(x), dClip = at::empty({rows}, x.options());
+  TokenRound job{};
+  job.width = x.size(-1);
+  job.clip = clip.item<float>();
+  job.top = static_cast<float>((1 << (bits - 1)) - 1);
+  job.x = x.data_ptr<float>();
+  job.gradient = gradient.data_ptr<float>();
+  job.dx = dx.data_ptr<float>();
+  job.dClip = dClip.data_ptr<float>();
+  overRows(rows, job.width, [&](int64_t begin, int64_t end) { kernels().tokenRoundBackward(job, begin, end); });
+  return {dx, dClip.sum().reshape(clip.sizes())};
+}
+
+void adam(at::TensorList parameters, at::TensorList gradients, at::TensorList firsts, at::TensorList seconds,
+          double rate, double beta1, double beta2, double eps, double correction2) {
+  TORCH_CHECK(parameters.size() == gradients.size() && firsts.size() == gradients.size() &&
+                  seconds.size() == gradients.size(),
+              "every parameter needs a gradient and two moments");
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    const at::Tensor& parameter = parameters[i];
+    const at::Tensor gradient = dense(gradients[i], "gradient");
+    for (const at::Tensor* tensor : {&parameter, &firsts[i], &seconds[i]}) {
+      TORCH_CHECK(tensor->is_contiguous() && tensor->scalar_type() == at::kFloat && tensor->numel() == gradient.numel(),
+                  "parameters and moments must be dense float32 of the gradient's shape");
+    }
+    const Adam job{static_cast<float>(rate),        static_cast<float>(beta1),
+                   static_cast<float>(beta2),       static_cast<float>(eps),
+                   static_cast<float>(correction2), parameter.data_ptr<float>(),
+                   gradient.data_ptr<float>(),      firsts[i].data_ptr<float>(),
+                   seconds[i].data_ptr<float>()};
+    overRows(gradient.numel(), 1, [&](int64_t begin, int64_t end) { kernels().adam(job, begin, end); });
+  }
+}
+
+}  // namespace
+
+TORCH_LIBRARY_FRAGMENT(crossblock, library) {
+  library.def("code_unit_round(Tensor weight, Tensor offset, Tensor scale, Tensor zero_point, int bits) -> Tensor");
+  library.def(
+      "code_unit_round_backward(Tensor gradient, Tensor weight, Tensor offset, Tensor scale, Tensor zero_point, "
+      "int bits) -> (Tensor, Tensor, Tensor)");
+  library.def(
+      "soft_round(Tensor weight, Tensor start_scale, Tensor offset, Tensor? left, Tensor scale, Tensor zero_point, "
+      "int bits) -> Tensor");
+  library.def(
+      "soft_round_backward(Tensor gradient, Tensor weight, Tensor start_scale, Tensor offset, Tensor? left, "
+      "Tensor scale, Tensor zero_point, int bits, float penalty, float beta) -> (Tensor, Tensor, Tensor, Tensor)");
+  library.def("token_round(Tensor x, Tensor clip, int bits) -> Tensor");
+  library.def("token_round_backward(Tensor gradient, Tensor x, Tensor clip, int bits) -> (Tensor, Tensor)");
+  library.def(
+      "adam_(Tensor(a!)[] parameters, Tensor[] gradients, Tensor(b!)[] firsts, Tensor(c!)[] seconds, float rate, "
+      "float beta1, float beta2, float eps, float correction2) -> ()");
+}
+
+TORCH_LIBRARY_IMPL(crossblock, CPU, library) {
+  library.impl("code_unit_round", codeUnitRound);
+  library.impl("code_unit_round_backward", codeUnitRoundBackward);
+  library.impl("soft_round", softRound);
+  library.impl("soft_round_backward", softRoundBackward);
+  library.impl("token_round", tokenRound);
+  library.impl("token_round_backward", tokenRoundBackward);
+  library.impl("adam_", adam);
+}
+
+}  // namespace crossblock

@@ -1,0 +1,40 @@
+import { callTensor, callTensors, differentiable, hasKernel, type Tensor } from "../../tensor/index.js";
+import { type Grid, roundThrough } from "../grid.js";
+import { levels } from "../scheme.js";
+
+/** What code-unit rounding computes with: `weight` and `V` `[out, groups, groupSize]`, the grid's scale as learnt. */
+export interface CodeUnitInputs {
+  readonly weight: Tensor;
+  readonly V: Tensor;
+  readonly grid: Pick<Grid, "bits" | "symmetric" | "scale" | "zeroPoint">;
+}
+
+/**
+ * `w = s (clip(round(W / s + V) + round(z)) - round(z))`, `[out, groups, groupSize]`, with straight-through rounds:
+ * differentiable in `V`, `s`, and in `z` where the grid is asymmetric.
+ */
+export function codeUnitRound(inputs: CodeUnitInputs): Tensor {
+  return hasKernel(fused, inputs.weight) ? fusedCodeUnitRound(inputs) : composedCodeUnitRound(inputs);
+}
+
+/** The same out of libtorch's operators: for devices without the kernel, and what it is tested against. */
+export function composedCodeUnitRound({ weight, V, grid }: CodeUnitInputs): Tensor {
+  const zeroPoint = grid.symmetric ? grid.zeroPoint : roundThrough(grid.zeroPoint);
+  const codes = roundThrough(weight.div(grid.scale).add(V))
+    .add(zeroPoint)
+    .clamp(0, levels(grid.bits) - 1);
+  return codes.sub(zeroPoint).mul(grid.scale);
+}
+
+const fused = "crossblock::code_unit_round";
+
+function fusedCodeUnitRound({ weight, V, grid: { bits, scale, zeroPoint } }: CodeUnitInputs): Tensor {
+  return differentiable(
+    [V, scale, zeroPoint],
+    () => ({
+      output: callTensor(fused, [weight, V, scale, zeroPoint, bits]),
+      saved: [weight, V, scale, zeroPoint],
+    }),
+    (gradient, saved) => callTensors(`${fused}_backward`, [gradient, ...saved, bits]),
+  );
+}
