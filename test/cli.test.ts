@@ -96,8 +96,14 @@ describe("crossblock", () => {
   });
 
   it("inspect shows the quantized Linears, for people and as JSON", async () => {
-    const [text, json] = await Promise.all([crossblock("inspect", out), crossblock("inspect", out, "--json")]);
-    expect(text.stdout).toMatch(/layers\.0\.mlp\.down_proj +\[256, 768\] +W2g64 sym +\S+ kB +2\.250 bpw/);
+    const [text, all, json] = await Promise.all([
+      crossblock("inspect", out),
+      crossblock("inspect", out, "--tensors"),
+      crossblock("inspect", out, "--json"),
+    ]);
+    expect(text.stdout).toMatch(/^56 +6,291,456 +W2g64 sym +\S+ MB +2\.250 +-\S+ to \S+ +\S{4}$/m);
+    expect(text.stdout).not.toContain("down_proj");
+    expect(all.stdout).toMatch(/layers\.0\.mlp\.down_proj +\[256, 768\] +W2g64 sym +\S+ kB +2\.250/);
     const tensors = lines(json.stdout).filter(({ event }) => event === "tensor");
     const coded = tensors.filter(({ histogram }) => histogram !== null);
     expect(coded.length).toBe(56);

@@ -1,83 +1,50 @@
-import { Checkpoint, type TensorInfo } from "../checkpoint/checkpoint.js";
-import { type ModelConfig, readModelConfig } from "../checkpoint/model-config.js";
-import { quantizedBits } from "../format/bits-per-weight.js";
-import { isCompressedTensors, openCompressedTensors } from "../format/compressed-tensors/read.js";
-import type { QuantizedLayout } from "../format/export-source.js";
+import { Checkpoint } from "../checkpoint/checkpoint.js";
+import { optionalString, readModelConfig } from "../checkpoint/model-config.js";
+import { exporters, type FoundExport, recogniseExport } from "../format/exporters.js";
+import { inspectedPlain } from "../format/inspect-source.js";
 import type { WorkEvent } from "./events.js";
 import type { InspectedTensor, Inspection } from "./inspection.js";
 import { resolveFolder } from "./resolve-folder.js";
-import { parseResultRecord } from "./result-file.js";
 import type { RequestContext } from "./serve-requests.js";
 
-/** Reads what a folder holds; codes are counted one Linear at a time. */
-export async function inspectJob(nameOrFolder: string, context: RequestContext<WorkEvent>): Promise<Inspection> {
-  const folder = await resolveFolder(nameOrFolder, context);
+type Facts = Pick<Inspection, "path" | "format" | "family" | "scheme">;
+
+/** Reads what a model folder, a result or an export holds; codes are counted one tensor at a time. */
+export async function inspectJob(nameOrPath: string, context: RequestContext<WorkEvent>): Promise<Inspection> {
+  // A GGUF file is no folder, and no name on the hub.
+  const path = nameOrPath.endsWith(".gguf") ? nameOrPath : await resolveFolder(nameOrPath, context);
+  const found = await recogniseExport(path);
+  return found === null ? inspectModel(path) : inspectExport(found, context);
+}
+
+async function inspectModel(folder: string): Promise<Inspection> {
   const config = await readModelConfig(folder);
-  if (isCompressedTensors(config)) return inspectResult(folder, context);
   using checkpoint = await Checkpoint.open(folder);
-  const tensors = [...checkpoint.tensors.values()].map(plainTensor);
-  return inspection(folder, "safetensors", config, null, tensors);
+  const family = optionalString(config, "model_type") ?? "unknown";
+  const tensors = [...checkpoint.tensors.values()].map(inspectedPlain);
+  return inspection({ path: folder, format: "safetensors", family, scheme: null }, tensors);
 }
 
-async function inspectResult(folder: string, { emit, poll }: RequestContext<WorkEvent>): Promise<Inspection> {
-  using result = await openCompressedTensors(folder);
-  const tensors: InspectedTensor[] = [...result.plain.values()].map(plainTensor);
-  const total = result.linears.size;
-  let done = 0;
-  for (const [name, layout] of result.linears) {
+async function inspectExport(
+  { format, path }: FoundExport,
+  { emit, poll }: RequestContext<WorkEvent>,
+): Promise<Inspection> {
+  using opened = await exporters[format].open(path);
+  const { family, scheme, tensorCount: total } = opened;
+  const tensors: InspectedTensor[] = [];
+  for await (const tensor of opened.inspect()) {
     poll();
-    const { codes } = await result.readQuantized(name);
-    const histogram = new Array<number>(2 ** layout.bits).fill(0);
-    for (const code of codes) histogram[code] = (histogram[code] ?? 0) + 1;
-    tensors.push(quantizedTensor(name, layout, histogram));
-    emit({ event: "progress", stage: "counting codes", done: ++done, total });
+    tensors.push(tensor);
+    emit({ event: "progress", stage: "counting codes", done: tensors.length, total });
   }
-  const record = result.record === null ? null : parseResultRecord(result.record, folder);
-  tensors.sort((a, b) => a.name.localeCompare(b.name, "en", { numeric: true }));
-  const schemes = new Set(tensors.filter(({ histogram }) => histogram !== null).map(({ type }) => type));
-  return inspection(folder, "compressed-tensors", result.config, record?.scheme ?? [...schemes].join(", "), tensors);
+  return inspection({ path, format, family, scheme }, tensors);
 }
 
-function plainTensor({ name, shape, dtype, byteLength }: TensorInfo): InspectedTensor {
-  const count = shape.reduce((product, size) => product * size, 1);
-  return {
-    name,
-    shape,
-    type: dtype,
-    bytes: byteLength,
-    bitsPerWeight: count === 0 ? 0 : (byteLength * 8) / count,
-    histogram: null,
-  };
-}
-
-function quantizedTensor(name: string, layout: QuantizedLayout, histogram: readonly number[]): InspectedTensor {
-  const bits = quantizedBits(layout);
-  const group = layout.perChannel ? "" : `g${layout.groupSize}`;
-  return {
-    name,
-    shape: [layout.rows, layout.columns],
-    type: `W${layout.bits}${group} ${layout.symmetric ? "sym" : "asym"}`,
-    bytes: Math.ceil(bits / 8),
-    bitsPerWeight: bits / (layout.rows * layout.columns),
-    histogram,
-  };
-}
-
-function inspection(
-  folder: string,
-  format: Inspection["format"],
-  config: ModelConfig,
-  scheme: string | null,
-  tensors: readonly InspectedTensor[],
-): Inspection {
-  const family = config["model_type"];
+function inspection(facts: Facts, tensors: readonly InspectedTensor[]): Inspection {
   const all = totals(tensors);
   const quantized = totals(tensors.filter(({ histogram }) => histogram !== null));
   return {
-    folder,
-    format,
-    family: typeof family === "string" ? family : "unknown",
-    scheme,
+    ...facts,
     tensors,
     parameters: all.weights,
     bytes: all.bytes,

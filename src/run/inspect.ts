@@ -2,9 +2,11 @@ import { EngineClient } from "./engine-client.js";
 import type { Inspection } from "./inspection.js";
 
 /**
- * Reads what a model folder or a result holds: tensors, schemes, sizes, code histograms.
+ * Reads what a model folder, a result or an export of it holds, by crossblock's own decoders: tensors, types, sizes,
+ * ranges of scales, histograms of codes. libtorch is not needed.
  *
- * @throws CheckpointError for a folder that can't be read.
+ * @param folder model folder, a name on the Hugging Face Hub, a result, a GPTQ folder, or a `.gguf` file
+ * @throws CheckpointError, FormatError for files that can't be read.
  */
 export async function inspect(folder: string, options: { readonly signal?: AbortSignal } = {}): Promise<Inspection> {
   await using engine = new EngineClient();

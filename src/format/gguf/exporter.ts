@@ -31,12 +31,13 @@ export const ggufExporter: Exporter = {
       .map(({ name, type, relativeError }) => ({ tensor: name, type, relativeError }));
   },
   async find(path) {
-    const entry = await stat(path).catch(() => null);
-    if (entry?.isFile() === true) return path.endsWith(".gguf") ? path : null;
-    if (entry === null) return null;
-    const files = (await readdir(path)).filter((name) => name.endsWith(".gguf") && !name.startsWith("."));
+    if (path.endsWith(".gguf")) return path;
+    if ((await stat(path).catch(() => null))?.isDirectory() !== true) return null;
+    const names = await readdir(path);
+    const files = names.filter((name) => name.endsWith(".gguf") && !name.startsWith("."));
     const [file] = files;
-    if (file === undefined) return null;
+    // A model folder may hold GGUF files beside its own weights, and is a model folder all the same.
+    if (file === undefined || names.includes("config.json")) return null;
     if (files.length === 1) return join(path, file);
     throw new FormatError({
       what: `${files.length} GGUF files in one folder`,
