@@ -19,6 +19,8 @@ export { EngineError } from "./run/engine-error.js";
 export type {
   BranchLoss,
   CalibrateEvent,
+  CertifiedEvent,
+  DisagreementEvent,
   DoneEvent,
   ExportEvent,
   ExportedEvent,
@@ -33,6 +35,8 @@ export type {
   ReportEvent,
   StepEvent,
   TensorLoss,
+  VerifiedEvent,
+  VerifyEvent,
   WarningEvent,
   WindowDoneEvent,
   WindowStartEvent,
@@ -51,4 +55,6 @@ export {
   type Model,
 } from "./run/model.js";
 export { type QuantizeOptions, quantize } from "./run/quantize.js";
+export type { Certificate, CertifiedTensor, ExportCertificate, RuntimeVerdict } from "./run/verify/certificate.js";
+export { type VerifyInput, verifyResult } from "./run/verify/verify-result.js";
 export { TensorError } from "./tensor/tensor-error.js";

@@ -1,20 +1,13 @@
-import type {
-  ExportEvent,
-  ExportedEvent,
-  QuantizeEvent,
-  TensorLoss,
-  WindowDoneEvent,
-  WorkEvent,
-} from "../run/events.js";
+import type { ExportedEvent, RunEvent, TensorLoss, WindowDoneEvent } from "../run/events.js";
 import { formatBytes, formatCount, formatSeconds } from "./quantities.js";
 import { blockRange, formatLoss, printable } from "./render-progress.js";
 
 /** What stays on the screen and in the log once an event has passed; most events leave nothing. */
-export function notesOf(event: QuantizeEvent | ExportEvent | WorkEvent): string[] {
+export function notesOf(event: RunEvent): string[] {
   return plainNotes(event).map(printable);
 }
 
-function plainNotes(event: QuantizeEvent | ExportEvent | WorkEvent): string[] {
+function plainNotes(event: RunEvent): string[] {
   switch (event.event) {
     case "calibrate": {
       const { documents, tokens, windows, context } = event;
@@ -40,6 +33,9 @@ function plainNotes(event: QuantizeEvent | ExportEvent | WorkEvent): string[] {
             ];
       return [...worst, ...slowest];
     }
+    case "disagreement":
+    case "verified":
+    case "certified":
     case "plan":
     case "export-plan":
     case "progress":

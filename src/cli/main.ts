@@ -7,6 +7,7 @@ import { exportCommand } from "./commands/export.js";
 import { generateCommand } from "./commands/generate.js";
 import { inspectCommand } from "./commands/inspect.js";
 import { quantizeCommand } from "./commands/quantize.js";
+import { verifyCommand } from "./commands/verify.js";
 import { reportError } from "./exit.js";
 
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
@@ -19,6 +20,7 @@ const program = new Command("crossblock")
 for (const command of [
   quantizeCommand(),
   exportCommand(),
+  verifyCommand(),
   evalCommand(),
   generateCommand(),
   inspectCommand(),

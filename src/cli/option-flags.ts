@@ -18,6 +18,8 @@ const flags: Readonly<Record<string, string>> = {
   ggufEmbedding: "--gguf-embedding <type>",
   ggufOutput: "--gguf-output <type>",
   reencode: "--reencode",
+  export: "--export <paths...>",
+  model: "--model <folder>",
   device: "--device <device>",
   force: "--force",
   dryRun: "--dry-run",
@@ -27,7 +29,8 @@ const flags: Readonly<Record<string, string>> = {
 export function addOptionFlags(command: Command, schema: z.ZodType): void {
   for (const line of optionLines(schema)) {
     const flag = flags[line.name];
-    if (flag === undefined) continue;
+    // What is an argument of the command is no flag of it.
+    if (flag === undefined || command.registeredArguments.some((argument) => argument.name() === line.name)) continue;
     const option = new Option(flag, describe(line));
     if (line.type === "number") option.argParser(numberOrText);
     command.addOption(option);

@@ -1,4 +1,4 @@
-import type { ExportEvent, QuantizeEvent, WindowStartEvent, WorkEvent } from "../run/events.js";
+import type { RunEvent, WindowStartEvent } from "../run/events.js";
 import { RemainingTime } from "./remaining-time.js";
 
 /** Where a run is, as one screen shows it. Numbers that people read count from 1. */
@@ -42,7 +42,7 @@ export class ProgressTracker {
     this.#started = now;
   }
 
-  apply(event: QuantizeEvent | ExportEvent | WorkEvent, now: number): void {
+  apply(event: RunEvent, now: number): void {
     switch (event.event) {
       case "plan":
         this.#title = `${event.scheme} by ${event.recipe} on ${event.device}`;
@@ -77,6 +77,8 @@ export class ProgressTracker {
         this.#stage = { name: `writing ${event.format}`, done: 0, total: 0 };
         break;
       case "exported":
+      case "verified":
+      case "certified":
       case "done":
         this.#leaveWindows();
         this.#stage = null;
@@ -86,6 +88,7 @@ export class ProgressTracker {
         break;
       case "report":
       case "warning":
+      case "disagreement":
         break;
     }
   }

@@ -1,4 +1,4 @@
-import type { ExportEvent, QuantizeEvent, WorkEvent } from "../run/events.js";
+import type { RunEvent } from "../run/events.js";
 import { notesOf } from "./event-notes.js";
 import { ProgressTracker } from "./progress-tracker.js";
 import { render, statusLine } from "./render-progress.js";
@@ -21,7 +21,7 @@ export interface ProgressViewOptions {
 
 /** Shows the events of a run until it is closed. Both methods may be called after closing; they do nothing then. */
 export interface ProgressView {
-  show(event: QuantizeEvent | ExportEvent | WorkEvent): void;
+  show(event: RunEvent): void;
   close(): void;
 }
 

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import { CrossblockError } from "../errors.js";
 import type { ExportSource, QuantizedLayout } from "./export-source.js";
 import { firstDifference } from "./first-difference.js";
@@ -6,12 +7,13 @@ import { weightHash } from "./weight-hash.js";
 
 /**
  * Compares an export that keeps codes, scales and zero points as they are with the result it was written from: every
- * quantized Linear by its integers, every other tensor byte for byte.
+ * quantized Linear by its integers, every other tensor byte for byte, and the configuration of the model.
  */
 export async function* compareSources(
   stored: ExportSource,
   result: ExportSource,
 ): AsyncGenerator<TensorCheck, void, undefined> {
+  yield { name: "config.json", source: null, ...compareConfigs(stored, result) };
   for (const [name, layout] of result.linears)
     yield await judged(name, () => compareLinear(stored, result, name, layout));
   for (const name of result.plain.keys()) yield await judged(name, () => comparePlain(stored, result, name));
@@ -21,6 +23,22 @@ export async function* compareSources(
   for (const name of stored.plain.keys()) {
     if (!result.plain.has(name)) yield { name, source: null, status: "unexpected" };
   }
+}
+
+/** What the model is, and how its inputs are quantized; how its weights are is seen at every Linear. */
+function compareConfigs(stored: ExportSource, result: ExportSource): Verdict {
+  const keys = new Set([...Object.keys(stored.config), ...Object.keys(result.config)]);
+  const differs = [...keys].find((key) => !isDeepStrictEqual(stored.config[key], result.config[key]));
+  const show = (value: unknown): string => JSON.stringify(value) ?? "nothing";
+  if (differs !== undefined) {
+    const detail = `${differs} is ${show(stored.config[differs])} instead of ${show(result.config[differs])}`;
+    return { status: "different", detail };
+  }
+  if (isDeepStrictEqual(stored.activations, result.activations)) return { status: "same" };
+  return {
+    status: "different",
+    detail: `activations ${show(stored.activations)} instead of ${show(result.activations)}`,
+  };
 }
 
 type Verdict = Pick<TensorCheck, "status" | "detail" | "hash">;

@@ -9,6 +9,7 @@ import { inspectJob } from "./inspect-job.js";
 import { type LoadedModel, openModel } from "./open-model.js";
 import { quantizeJob } from "./quantize-job.js";
 import type { EngineHandlers } from "./serve-requests.js";
+import { verifyJob } from "./verify/verify-job.js";
 
 let loaded: LoadedModel | null = null;
 
@@ -40,6 +41,8 @@ export const engineHandlers: EngineHandlers = {
   perplexity: async ({ text, context }, request) => evaluateJob(opened(), text, context, request),
 
   generate: async (parameters, request) => generateJob(opened(), parameters, request),
+
+  verify: async ({ options }, context) => verifyJob(options, context),
 
   inspect: async ({ folder }, request) => inspectJob(folder, request),
 };

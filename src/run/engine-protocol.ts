@@ -1,8 +1,9 @@
 import type { ErrorMessage } from "./error-transport.js";
-import type { ExportEvent, PerplexityEvent, QuantizeEvent, WorkEvent } from "./events.js";
+import type { ExportEvent, PerplexityEvent, QuantizeEvent, VerifyEvent, WorkEvent } from "./events.js";
 import type { ExportResultOptions } from "./export-result-options.js";
 import type { Inspection } from "./inspection.js";
 import type { RunOptions } from "./options.js";
+import type { VerifyOptions } from "./verify/verify-options.js";
 
 /** Where and in what arithmetic a model is loaded. */
 export interface LoadOptions {
@@ -77,6 +78,7 @@ export interface EngineCalls {
     event: TextEvent;
     result: { readonly tokens: number; readonly seconds: number };
   };
+  verify: { parameters: { readonly options: VerifyOptions }; event: VerifyEvent; result: undefined };
   inspect: { parameters: { readonly folder: string }; event: WorkEvent; result: Inspection };
 }
 

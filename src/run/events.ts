@@ -110,6 +110,39 @@ export interface ExportPlanEvent {
 /** What `exportResult` yields; `done` comes last. */
 export type ExportEvent = ExportPlanEvent | ProgressEvent | WarningEvent | ExportingEvent | ExportedEvent | DoneEvent;
 
+/** Something in a file is not what the result says. */
+export interface DisagreementEvent {
+  readonly event: "disagreement";
+  readonly format: string;
+  readonly path: string;
+  /** The tensor, or what else disagrees: `metadata`, `config.json`, `size`, `logits`, `tokenizer`. */
+  readonly tensor: string;
+  readonly what: string;
+}
+
+/** A file or folder was checked. */
+export interface VerifiedEvent {
+  readonly event: "verified";
+  readonly format: string;
+  readonly path: string;
+  readonly agrees: boolean;
+  readonly tensors: number;
+  /** Those of them with a loss that was asked for. */
+  readonly lossy: number;
+  /** What an independent runtime said, in a sentence. */
+  readonly runtime: string;
+}
+
+/** The certificate was written. */
+export interface CertifiedEvent {
+  readonly event: "certified";
+  readonly agrees: boolean;
+  readonly files: readonly string[];
+}
+
+/** What `verifyResult` yields; `certified` and `done` come last. */
+export type VerifyEvent = ProgressEvent | WarningEvent | DisagreementEvent | VerifiedEvent | CertifiedEvent | DoneEvent;
+
 /** Where quality and time went. */
 export interface ReportEvent {
   readonly event: "report";
@@ -149,6 +182,9 @@ export type QuantizeEvent =
 
 /** What the other commands tell while they work. */
 export type WorkEvent = ProgressEvent | WarningEvent;
+
+/** Every event of every command. */
+export type RunEvent = QuantizeEvent | ExportEvent | VerifyEvent | WorkEvent;
 
 /** The last line of `eval --json`. */
 export interface PerplexityEvent {

@@ -36,13 +36,18 @@ interface Placement {
   readonly dtype: DType;
 }
 
+export interface OpenModelOptions extends Placement {
+  /** False leaves the inputs of a result's Linears in floating point, as weight-only runtimes do. Defaults to true. */
+  readonly quantizeInputs?: boolean;
+}
+
 /**
  * Loads a model folder, or a result, whose weights are decoded from the written codes and whose inputs
  * are quantized as they were when it was optimised.
  */
 export async function openModel(
   nameOrFolder: string,
-  to: Placement,
+  to: OpenModelOptions,
   context: RequestContext<WorkEvent>,
 ): Promise<LoadedModel> {
   const folder = await resolveFolder(nameOrFolder, context);
@@ -73,7 +78,11 @@ async function openSource(
   return { folder, decoder, device: to.device, [Symbol.dispose]: () => decoder.dispose() };
 }
 
-async function openResult(folder: string, to: Placement, context: RequestContext<WorkEvent>): Promise<LoadedModel> {
+async function openResult(
+  folder: string,
+  { quantizeInputs = true, ...to }: OpenModelOptions,
+  context: RequestContext<WorkEvent>,
+): Promise<LoadedModel> {
   using result = await openCompressedTensors(folder);
   const spec = readSpec(result.config);
   const weights = await decodeWeights(result, to, context);
@@ -84,7 +93,7 @@ async function openResult(folder: string, to: Placement, context: RequestContext
     const weight = weights.get(name);
     return weight === undefined ? other(name, shape) : expectShape(weight, name, shape);
   };
-  const quantizers = inputQuantizers(result, to.device);
+  const quantizers = quantizeInputs ? inputQuantizers(result, to.device) : new Map<string, ActivationQuantizer>();
   try {
     const decoder = Decoder.load(source, spec, quantizedInputs(spec, quantizers));
     const dispose = (): void => {

@@ -4,12 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Checkpoint } from "../../src/checkpoint/checkpoint.js";
+import { compareLogits, type LogitsComparison } from "../../src/evaluate/compare-logits.js";
 import { floatsFromBytes } from "../../src/format/float-bytes.js";
 import { writeGguf } from "../../src/format/gguf/write.js";
 import { viewInt32 } from "../../src/format/typed-view.js";
-import { compareLogits, type LogitsComparison } from "./compare-logits.js";
+import { openLlamaCpp } from "../../src/run/verify/llama-cpp.js";
 import { judgePython, missingPackage } from "./judge.js";
-import { importLlamaCpp, openLlamaCpp } from "./llama-cpp.js";
+import { importLlamaCpp } from "./llama-cpp-package.js";
 import { rtnSource } from "./rtn-source.js";
 
 const llamaCpp = await importLlamaCpp();

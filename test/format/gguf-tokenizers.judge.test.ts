@@ -6,8 +6,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { PRE_TOKENIZERS } from "../../src/format/gguf/pre-tokenizers.js";
 import { GgufFile } from "../../src/format/gguf/read.js";
 import { writeGguf } from "../../src/format/gguf/write.js";
+import { openLlamaCpp } from "../../src/run/verify/llama-cpp.js";
 import { judgePython, missingPackage } from "./judge.js";
-import { importLlamaCpp, openLlamaCpp } from "./llama-cpp.js";
+import { importLlamaCpp } from "./llama-cpp-package.js";
 import { memorySource } from "./memory-source.js";
 
 const llamaCpp = await importLlamaCpp();

@@ -9,14 +9,15 @@ import { Checkpoint } from "../../src/checkpoint/checkpoint.js";
 import { parseJsonObject } from "../../src/checkpoint/json.js";
 import { readModelConfig } from "../../src/checkpoint/model-config.js";
 import { writeSafetensors } from "../../src/checkpoint/write-safetensors.js";
+import { compareLogits, type LogitsComparison } from "../../src/evaluate/compare-logits.js";
 import { decodedSource } from "../../src/format/decoded-source.js";
 import type { ExportSource } from "../../src/format/export-source.js";
 import { floatsFromBytes } from "../../src/format/float-bytes.js";
 import { writeGguf } from "../../src/format/gguf/write.js";
 import type { QuantizedWeight } from "../../src/quant/quantized-weight.js";
-import { compareLogits, type LogitsComparison } from "./compare-logits.js";
+import { openLlamaCpp } from "../../src/run/verify/llama-cpp.js";
 import { judgePython, missingPackage } from "./judge.js";
-import { importLlamaCpp, openLlamaCpp } from "./llama-cpp.js";
+import { importLlamaCpp } from "./llama-cpp-package.js";
 import { type RtnScheme, rtnSource } from "./rtn-source.js";
 
 /** Another model by choice; its logits take more memory, so that fewer tokens are judged. */

@@ -5,6 +5,7 @@ import type { ExportOptions } from "../export-options.js";
 import type { Exporter, OpenedExport } from "../exporter.js";
 import { modelName, schemeLabel } from "../model-label.js";
 import { checkGguf } from "./check.js";
+import { checkMetadata } from "./check-metadata.js";
 import { inspectGguf } from "./inspect.js";
 import { ggufNotes } from "./notes.js";
 import type { GgufPlanOptions } from "./plan.js";
@@ -56,7 +57,10 @@ export const ggufExporter: Exporter = {
       tensorCount: tensors.size,
       bytes: byteLength,
       plannedBytes: (result) => prepareGguf(result, options).bytes,
-      check: (result) => checkGguf(file, result, options),
+      async *check(result) {
+        yield checkMetadata(metadata, prepareGguf(result, options).metadata);
+        yield* checkGguf(file, result, options);
+      },
       inspect: () => inspectGguf(file),
       [Symbol.dispose]: () => file.close(),
     };

@@ -4,8 +4,9 @@ import { schemeLabel } from "../model-label.js";
 import type { GgufValue } from "./layout.js";
 import { GGUF_FLOAT_CHOICES, type GgufFloatChoice, type GgufPlanOptions } from "./plan.js";
 
-/** Keys of crossblock's own, which readers skip. They let `verify` judge a file that travels alone. */
-const VERSION = "crossblock.version";
+/** The version of crossblock that wrote a file. This key and those below are crossblock's own, and readers skip them. */
+export const VERSION = "crossblock.version";
+/** They let `verify` judge a file that travels alone. */
 const SCHEME = "crossblock.scheme";
 const REENCODE = "crossblock.reencode";
 const EMBEDDING = "crossblock.embedding";

@@ -37,6 +37,7 @@ export interface WrittenGguf {
 /** Everything about a file except its tensors' bytes. */
 export interface PreparedGguf {
   readonly plan: GgufPlan;
+  readonly metadata: ReadonlyMap<string, GgufValue>;
   readonly entries: readonly TensorEntry[];
   readonly header: Uint8Array;
   /** Of the whole file. */
@@ -94,9 +95,10 @@ export function prepareGguf(source: ExportSource, options: GgufPlanOptions = {})
   const plan = planGguf(source, options);
   const entries = placeTensors(plan.tensors);
   const mainType = mostFrequentType(plan.tensors);
-  const header = encodeHeader(metadataOf(plan, mainType, source, options), entries);
+  const metadata = metadataOf(plan, mainType, source, options);
+  const header = encodeHeader(metadata, entries);
   const bytes = header.length + plan.tensors.reduce((sum, { byteLength }) => sum + alignUp(byteLength), 0);
-  return { plan, entries, header, bytes, mainType };
+  return { plan, metadata, entries, header, bytes, mainType };
 }
 
 async function writeTensors(

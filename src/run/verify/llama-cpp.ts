@@ -1,4 +1,4 @@
-/** llama.cpp with one GGUF file loaded, as a judge of what crossblock writes. */
+/** llama.cpp with one GGUF file loaded: a reader of what crossblock writes that knows nothing of crossblock. */
 export interface LlamaCpp extends AsyncDisposable {
   /** Ids of a text, without the tokens that llama.cpp would put around it. */
   tokenize(text: string, specialTokens?: boolean): number[];
@@ -8,7 +8,7 @@ export interface LlamaCpp extends AsyncDisposable {
   generate(tokens: readonly number[], count: number): Promise<number[]>;
 }
 
-/** The part of node-llama-cpp 3 that the judge uses: the package itself need not be installed. */
+/** The part of node-llama-cpp 3 that is used: the package itself need not be installed. */
 export interface LlamaCppPackage {
   getLlama(options: { build: "never"; gpu: false; logLevel: string; maxThreads: number }): Promise<Llama>;
 }
@@ -37,22 +37,13 @@ interface Sequence {
   evaluate(tokens: number[], options: { temperature: number }): AsyncIterable<number>;
 }
 
-/** The package, or null where it is not installed. `CROSSBLOCK_JUDGE_LLAMA_CPP` names its entry file elsewhere. */
-export async function importLlamaCpp(): Promise<LlamaCppPackage | null> {
-  const name = process.env["CROSSBLOCK_JUDGE_LLAMA_CPP"] ?? "node-llama-cpp";
-  try {
-    return (await import(name)) as LlamaCppPackage;
-  } catch {
-    return null;
-  }
-}
-
+/** Opens a file on the CPU, where llama.cpp computes the same on every machine. */
 export async function openLlamaCpp(
   { getLlama }: LlamaCppPackage,
   modelPath: string,
-  { vocabOnly = false } = {},
+  { vocabOnly = false, threads = 2 }: { readonly vocabOnly?: boolean; readonly threads?: number } = {},
 ): Promise<LlamaCpp> {
-  const llama = await getLlama({ build: "never", gpu: false, logLevel: "error", maxThreads: 2 });
+  const llama = await getLlama({ build: "never", gpu: false, logLevel: "error", maxThreads: threads });
   const model = await llama.loadModel({ modelPath, vocabOnly });
   const inContext = async <T>(tokens: number, use: (sequence: Sequence) => Promise<T>): Promise<T> => {
     const context = await model.createContext({ contextSize: Math.max(256, tokens), batchSize: 512 });

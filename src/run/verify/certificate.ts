@@ -1,0 +1,75 @@
+import type { LogitsComparison } from "../../evaluate/compare-logits.js";
+import type { WeightHash } from "../../format/weight-hash.js";
+
+/** The verdict on one tensor, as the certificate keeps it. */
+export interface CertifiedTensor {
+  /** Name in the export. */
+  readonly name: string;
+  /** Module or tensor of the result; null for what no result has. */
+  readonly source: string | null;
+  /**
+   * `same`, or `lossy` where a loss was asked for; `different`, `missing` and `unexpected` are wrong; `unchecked` where
+   * the result's own tensor is damaged, so that nothing is there to compare with.
+   */
+  readonly status: "same" | "lossy" | "different" | "missing" | "unexpected" | "unchecked";
+  readonly detail?: string;
+  /** Of a lossy tensor: mean squared error relative to the mean square of the values. */
+  readonly relativeError?: number;
+  /** SHA-256 of codes and scales as the decoder found them in the export. */
+  readonly hash?: WeightHash;
+  /** The same of the result, recorded before anything was written; null where no record is. */
+  readonly recorded?: WeightHash | null;
+}
+
+/** Something that is not as it should be. */
+export interface Disagreement {
+  /** The tensor, or what else disagrees: `metadata`, `size`, `logits`, `tokenizer`. */
+  readonly tensor: string;
+  readonly what: string;
+}
+
+/** What an independent runtime made of an export, on fixed tokens. */
+export type RuntimeVerdict =
+  | {
+      readonly status: "agrees" | "disagrees";
+      readonly runtime: string;
+      readonly tokens: number;
+      /** The export itself: the runtime's own arithmetic is part of the difference. */
+      readonly asWritten: LogitsComparison;
+      /** The result's values in fp32, in the same runtime: without its arithmetic on quantized types. Null when too large. */
+      readonly sameWeights: LogitsComparison | null;
+      /** Whether the runtime cuts a text into the tokens of the model's own tokenizer. */
+      readonly sameTokens: boolean;
+      readonly note: string;
+    }
+  | { readonly status: "absent"; readonly why: string };
+
+/** What unquantized tensors were compared with. */
+export type UntouchedReference = "source model" | "recorded hashes" | "result" | "nothing";
+
+/** The part of a certificate on one file or folder. */
+export interface ExportCertificate {
+  readonly format: string;
+  readonly path: string;
+  readonly agrees: boolean;
+  /** Exact size by the plan, and found: of the whole file for GGUF, of all tensors for folders. */
+  readonly plannedBytes: number | null;
+  readonly bytes: number | null;
+  readonly untouched: { readonly comparedWith: UntouchedReference; readonly tensors: number };
+  readonly disagreements: readonly Disagreement[];
+  readonly runtime: RuntimeVerdict;
+  readonly tensors: readonly CertifiedTensor[];
+}
+
+/** What `verify` found; `certificate.json` holds it. */
+export interface Certificate {
+  /** Version of crossblock that checked. */
+  readonly version: string;
+  readonly created: string;
+  readonly result: string;
+  readonly scheme: string | null;
+  /** True when nothing disagrees. */
+  readonly agrees: boolean;
+  /** The result itself first. */
+  readonly exports: readonly ExportCertificate[];
+}

@@ -1,0 +1,122 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { CrossblockError } from "../../errors.js";
+import { compareLogits } from "../../evaluate/compare-logits.js";
+import type { ExportSource } from "../../format/export-source.js";
+import type { FoundExport } from "../../format/exporters.js";
+import type { Disagreement, RuntimeVerdict } from "./certificate.js";
+import { type FoundPackage, findPackage } from "./find-package.js";
+import { fixedText } from "./fixed-text.js";
+import type { OwnLogits } from "./own-logits.js";
+import { type Runtime, type RuntimeAnswer, runtimes } from "./runtimes.js";
+
+/**
+ * Most nats per token between the same fp32 weights in two implementations of a network. Measured: 1e-7 for the bundled
+ * model, 2e-3 at most for models with large activations, whose cache suffers from fp16. A wrong name, order or base of
+ * rotation costs whole nats.
+ */
+const mostWithSameWeights = 5e-3;
+
+/** The same with the runtime's own rounding of activations: a coarse sieve, since that rounding is not the export's fault. */
+const mostAsWritten = 0.1;
+
+/** Bytes of decoded weights above which the second run is left out: they would be written to the temporary folder. */
+const mostDecodedBytes = 4e9;
+
+/** What is needed to judge an export by a runtime. */
+export interface JudgeInput {
+  readonly found: FoundExport;
+  readonly result: ExportSource;
+  /** True when losses were asked for, so that a difference is expected. */
+  readonly lossy: boolean;
+  /** Computed once, when first needed. */
+  readonly own: () => Promise<OwnLogits>;
+  readonly signal: AbortSignal;
+}
+
+/** The runtime's verdict, and what disagrees. */
+export interface Judgement {
+  readonly verdict: RuntimeVerdict;
+  readonly disagreements: readonly Disagreement[];
+}
+
+/** Lets an independent runtime compute logits from an export, where one is installed. */
+export async function judgeRuntime({ found, result, lossy, own, signal }: JudgeInput): Promise<Judgement> {
+  const runtime = runtimes[found.format];
+  if (runtime === undefined) {
+    return absent(`no runtime of Node loads ${found.format}; docs/formats.md tells what Python's readers made of it`);
+  }
+  const installed = findPackage(runtime.packageName);
+  if (installed === null) {
+    return absent(
+      `${runtime.packageName} is not installed; npm install ${runtime.packageName} in your project adds it`,
+    );
+  }
+  let reference: OwnLogits;
+  try {
+    reference = await own();
+  } catch (error) {
+    if (!(error instanceof CrossblockError)) throw error;
+    return absent(`crossblock's own network can't run: ${error.message}`);
+  }
+  const { tokens, vocabulary, textIds } = reference;
+  const ask = (file: string): Promise<RuntimeAnswer> =>
+    runtime.run(installed, { file, tokens, vocabulary, text: fixedText }, signal);
+  const name = `${runtime.packageName} ${installed.version}`;
+  const written = await ask(found.path);
+  if ("error" in written) {
+    return {
+      verdict: absent(`${name} stopped: ${written.error}`).verdict,
+      disagreements: [{ tensor: "runtime", what: `${name} can't run the export: ${written.error}` }],
+    };
+  }
+  const decoded = await askDecoded(runtime, installed, result, reference, signal);
+  const asWritten = compareLogits(written.logits, reference.logits, tokens);
+  const sameWeights =
+    decoded === null || "error" in decoded ? null : compareLogits(decoded.logits, reference.logits, tokens);
+  const sameTokens = written.ids.length === textIds.length && textIds.every((id, i) => id === written.ids[i]);
+  const disagreements: Disagreement[] = [];
+  const limit = (what: string, value: number, most: number): void => {
+    // Written so that a divergence that is no number fails.
+    if (value <= most) return;
+    const shown = `${value.toPrecision(2)} nats per token from crossblock's own network, more than ${most}`;
+    disagreements.push({ tensor: "logits", what: `${what}: ${shown}` });
+  };
+  if (decoded !== null && "error" in decoded) {
+    disagreements.push({ tensor: "runtime", what: `${name} can't run the same weights in fp32: ${decoded.error}` });
+  }
+  if (sameWeights !== null) limit("the same weights in fp32", sameWeights.divergence, mostWithSameWeights);
+  if (!lossy) limit("the export", asWritten.divergence, mostAsWritten);
+  if (!sameTokens) {
+    disagreements.push({ tensor: "tokenizer", what: `${name} cuts the fixed text into other tokens than the model's` });
+  }
+  const note = lossy ? `${runtime.note}; the losses that were asked for are part of the difference` : runtime.note;
+  const status = disagreements.length === 0 ? "agrees" : "disagrees";
+  return {
+    verdict: { status, runtime: name, tokens: tokens.length, asWritten, sameWeights, sameTokens, note },
+    disagreements,
+  };
+}
+
+async function askDecoded(
+  runtime: Runtime,
+  installed: FoundPackage,
+  result: ExportSource,
+  { tokens, vocabulary }: OwnLogits,
+  signal: AbortSignal,
+): Promise<RuntimeAnswer | null> {
+  const weights = [...result.linears.values()].reduce((sum, { rows, columns }) => sum + rows * columns, 0);
+  if (weights * 4 > mostDecodedBytes) return null;
+  const folder = await mkdtemp(join(tmpdir(), "crossblock-verify-"));
+  try {
+    const file = await runtime.writeDecoded(result, folder, signal);
+    return await runtime.run(installed, { file, tokens, vocabulary, text: "" }, signal);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function absent(why: string): Judgement {
+  return { verdict: { status: "absent", why }, disagreements: [] };
+}

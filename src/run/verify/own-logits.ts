@@ -1,0 +1,44 @@
+import { checkTokenizerFits, Tokenizer } from "../../checkpoint/tokenizer.js";
+import { tokenIds } from "../../model/token-ids.js";
+import { noGrad, scope } from "../../tensor/index.js";
+import { resolveDevice } from "../device.js";
+import type { WorkEvent } from "../events.js";
+import { openModel } from "../open-model.js";
+import type { RequestContext } from "../serve-requests.js";
+import { fixedText, fixedTokens } from "./fixed-text.js";
+
+/** What crossblock's own network makes of a result on the fixed tokens. */
+export interface OwnLogits {
+  readonly tokens: readonly number[];
+  /** Ids of the whole fixed text, without a start token. */
+  readonly textIds: readonly number[];
+  /** `[tokens, vocabulary]` */
+  readonly logits: Float32Array;
+  readonly vocabulary: number;
+}
+
+/**
+ * Runs the fixed tokens through the network with the result's decoded weights, in fp32. Inputs stay in floating point:
+ * the formats that foreign runtimes take hold weights only.
+ */
+export async function ownLogits(
+  folder: string,
+  device: string,
+  context: RequestContext<WorkEvent>,
+): Promise<OwnLogits> {
+  const tokenizer = await Tokenizer.open(folder);
+  const to = { device: resolveDevice(device), dtype: "float32", quantizeInputs: false } as const;
+  using model = await openModel(folder, to, context);
+  const { spec } = model.decoder;
+  checkTokenizerFits(tokenizer, spec.vocabSize, folder);
+  const textIds = [...tokenizer.encode(fixedText)];
+  const start = tokenizer.startToken === null ? [] : [tokenizer.startToken];
+  const tokens = [...start, ...textIds].slice(0, Math.min(fixedTokens, spec.maxPositions));
+  const logits = noGrad(() =>
+    scope(() => {
+      const ids = tokenIds(spec, Int32Array.from(tokens), [1, tokens.length], model.device);
+      return model.decoder.logits(ids).toFloat32Array();
+    }),
+  );
+  return { tokens, textIds, logits, vocabulary: spec.vocabSize };
+}

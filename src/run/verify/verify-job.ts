@@ -1,0 +1,222 @@
+import { join } from "node:path";
+import { Checkpoint } from "../../checkpoint/checkpoint.js";
+import { readModelConfig } from "../../checkpoint/model-config.js";
+import { writeFileAtomically } from "../../checkpoint/write-file-atomically.js";
+import { CrossblockError, EnvironmentError, InputError } from "../../errors.js";
+import {
+  type CompressedTensorsFolder,
+  isCompressedTensors,
+  openCompressedTensors,
+} from "../../format/compressed-tensors/read.js";
+import { exporters, type FoundExport, primaryFormat } from "../../format/exporters.js";
+import { schemeLabel } from "../../format/model-label.js";
+import { packageVersion } from "../../package-version.js";
+import type { VerifyEvent } from "../events.js";
+import { parseResultRecord, type ReadRecord } from "../result-file.js";
+import type { RequestContext } from "../serve-requests.js";
+import type { Certificate, ExportCertificate, RuntimeVerdict, UntouchedReference } from "./certificate.js";
+import { certificatePage, runtimeSentence } from "./certificate-page.js";
+import { type CheckedExport, type Comparison, checkExport, checkTensors, unreadable } from "./check-export.js";
+import { checkResult } from "./check-result.js";
+import { findExports } from "./find-exports.js";
+import { judgeRuntime } from "./judge-runtime.js";
+import { type OwnLogits, ownLogits } from "./own-logits.js";
+import type { VerifyOptions } from "./verify-options.js";
+
+type Context = RequestContext<VerifyEvent>;
+
+/** Checks a result and its exports, and writes the certificate beside the result. */
+export async function verifyJob(options: VerifyOptions, context: Context): Promise<undefined> {
+  const folder = options.result;
+  await assertResult(folder);
+  const found = await findExports(folder, options.export, options.format);
+  const itself: FoundExport = { format: primaryFormat, path: folder };
+  const certificates: ExportCertificate[] = [];
+  const add = (certificate: ExportCertificate): void => {
+    certificates.push(certificate);
+    tell(certificate, context);
+  };
+  let scheme: string | null = null;
+  const opened = await openOrUnreadable(folder);
+  if (opened instanceof CrossblockError) {
+    add({ ...unopened(itself), disagreements: [unreadable(opened, folder)] });
+  } else {
+    using result = opened;
+    scheme = schemeLabel(result);
+    const record = result.record === null ? null : parseResultRecord(result.record, folder);
+    using source = await openSourceModel(options.model, record);
+    const own = await verifyItself(itself, result, record, source, context);
+    add(own);
+    const comparison: Omit<Comparison, "onTensor"> = {
+      result,
+      recorded: record?.fingerprints?.linears ?? null,
+      damaged: new Set(own.tensors.filter(({ status }) => status !== "same").map(({ name }) => name)),
+    };
+    const logits = lazy(() => {
+      context.emit({ event: "progress", stage: "computing logits", done: 0, total: 0 });
+      return ownLogits(folder, options.device, context);
+    });
+    for (const each of found) add(await verifyExport(each, comparison, own.untouched.comparedWith, logits, context));
+  }
+  const certificate: Certificate = {
+    version: packageVersion(),
+    created: new Date().toISOString(),
+    result: folder,
+    scheme,
+    agrees: certificates.every(({ agrees }) => agrees),
+    exports: certificates,
+  };
+  await writeCertificate(folder, certificate, context);
+  return undefined;
+}
+
+/** @throws InputError for a folder that is no result */
+async function assertResult(folder: string): Promise<void> {
+  if (isCompressedTensors(await readModelConfig(folder))) return;
+  throw new InputError({
+    where: folder,
+    what: "is no result of crossblock",
+    why: "its config.json tells of no compressed-tensors weights",
+    next: "give the folder that `crossblock quantize` wrote; exports are named with --export",
+  });
+}
+
+async function openOrUnreadable(folder: string): Promise<CompressedTensorsFolder | CrossblockError> {
+  try {
+    return await openCompressedTensors(folder);
+  } catch (error) {
+    // Damage is what verify is there to report; a disk that fails is another matter.
+    if (error instanceof CrossblockError && !(error instanceof EnvironmentError)) return error;
+    throw error;
+  }
+}
+
+/** @throws CheckpointError when a model that was named can't be read; one that is merely recorded may be gone */
+async function openSourceModel(named: string | null, record: ReadRecord | null): Promise<Checkpoint | null> {
+  if (named !== null) return Checkpoint.open(named);
+  const recorded = record?.options?.model;
+  return recorded === undefined ? null : await Checkpoint.open(recorded).catch(() => null);
+}
+
+async function verifyItself(
+  itself: FoundExport,
+  result: CompressedTensorsFolder,
+  record: ReadRecord | null,
+  source: Checkpoint | null,
+  context: Context,
+): Promise<ExportCertificate> {
+  const fingerprints = record?.fingerprints ?? null;
+  if (fingerprints === null) {
+    context.emit({
+      event: "warning",
+      where: itself.path,
+      message: "the result records no hashes, so that its own codes can't be checked, only the exports against them",
+      next: "quantize again with this version to have them",
+    });
+  }
+  const { tensors, disagreements } = await checkTensors(
+    checkResult(result, fingerprints, source),
+    result.linears.size + result.plain.size,
+    { recorded: fingerprints?.linears ?? null, damaged: new Set(), onTensor: onTensor(itself, context) },
+  );
+  const comparedWith = source !== null ? "source model" : fingerprints !== null ? "recorded hashes" : "nothing";
+  using opened = await exporters[itself.format].open(itself.path);
+  return {
+    ...itself,
+    agrees: disagreements.length === 0,
+    plannedBytes: opened.plannedBytes(result),
+    bytes: opened.bytes,
+    untouched: { comparedWith, tensors: result.plain.size - (fingerprints?.changed.length ?? 0) },
+    disagreements,
+    runtime: { status: "absent", why: "crossblock's own network computes from this folder" },
+    tensors,
+  };
+}
+
+async function verifyExport(
+  found: FoundExport,
+  comparison: Omit<Comparison, "onTensor">,
+  resultComparedWith: UntouchedReference,
+  logits: () => Promise<OwnLogits>,
+  context: Context,
+): Promise<ExportCertificate> {
+  const { result, damaged } = comparison;
+  const checked = await checkExport(found, { ...comparison, onTensor: onTensor(found, context) });
+  const judged = await judgement(found, checked, comparison, logits, context);
+  const disagreements = [...checked.disagreements, ...judged.disagreements];
+  // Compared with the result, whose own tensors were compared with the source model's: the same holds for the export.
+  const comparedWith = resultComparedWith === "source model" && damaged.size === 0 ? "source model" : "result";
+  const tensors = checked.tensors.filter(({ source }) => source !== null && result.plain.has(source)).length;
+  return {
+    ...checked,
+    agrees: disagreements.length === 0,
+    untouched: { comparedWith, tensors },
+    disagreements,
+    runtime: judged.verdict,
+  };
+}
+
+async function judgement(
+  found: FoundExport,
+  { disagreements, tensors }: CheckedExport,
+  { result, damaged }: Omit<Comparison, "onTensor">,
+  own: () => Promise<OwnLogits>,
+  { emit, signal }: Context,
+): ReturnType<typeof judgeRuntime> {
+  const absent = (why: string): { verdict: RuntimeVerdict; disagreements: [] } => ({
+    verdict: { status: "absent", why },
+    disagreements: [],
+  });
+  if (disagreements.length > 0) return absent("the export is wrong already");
+  if (damaged.size > 0) return absent("the result is damaged, so that its network is no reference");
+  emit({ event: "progress", stage: `running ${found.path}`, done: 0, total: 0 });
+  return judgeRuntime({ found, result, lossy: tensors.some(({ status }) => status === "lossy"), own, signal });
+}
+
+function unopened(found: FoundExport): ExportCertificate {
+  return {
+    ...found,
+    agrees: false,
+    plannedBytes: null,
+    bytes: null,
+    untouched: { comparedWith: "nothing", tensors: 0 },
+    disagreements: [],
+    runtime: { status: "absent", why: "the files can't be read" },
+    tensors: [],
+  };
+}
+
+function onTensor({ path }: FoundExport, { emit, poll }: Context): Comparison["onTensor"] {
+  return (done, total) => {
+    poll();
+    emit({ event: "progress", stage: `checking ${path}`, done, total });
+  };
+}
+
+function lazy<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | null = null;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
+
+function tell({ format, path, agrees, disagreements, tensors, runtime }: ExportCertificate, { emit }: Context): void {
+  for (const { tensor, what } of disagreements) emit({ event: "disagreement", format, path, tensor, what });
+  emit({
+    event: "verified",
+    format,
+    path,
+    agrees,
+    tensors: tensors.length,
+    lossy: tensors.filter(({ status }) => status === "lossy").length,
+    runtime: runtimeSentence(runtime),
+  });
+}
+
+async function writeCertificate(folder: string, certificate: Certificate, { emit }: Context): Promise<void> {
+  const files = [join(folder, "certificate.json"), join(folder, "certificate.md")] as const;
+  await writeFileAtomically(files[0], `${JSON.stringify(certificate, null, 2)}\n`);
+  await writeFileAtomically(files[1], certificatePage(certificate));
+  emit({ event: "certified", agrees: certificate.agrees, files });
+}

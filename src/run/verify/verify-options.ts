@@ -1,0 +1,40 @@
+import { z } from "zod";
+import { formatNames } from "../../format/exporters.js";
+import { parseOptions, rejectUnknownKeys, type UntypedOptions } from "../parse-options.js";
+
+/** Every option of `verify`: types, defaults and help come from here. */
+export const verifySchema = z.strictObject({
+  result: z.string().min(1).describe("folder that quantize wrote"),
+  format: z
+    .array(z.enum(formatNames))
+    .min(1)
+    .nullable()
+    .default(null)
+    .describe("check exports of these formats only; null checks all that are found below the result"),
+  export: z
+    .array(z.string().min(1))
+    .default([])
+    .describe("exports elsewhere: a .gguf file, a folder of one format, or the --out of crossblock export"),
+  model: z
+    .string()
+    .min(1)
+    .nullable()
+    .default(null)
+    .describe("folder of the source model; null takes the one that was quantized, where it still is"),
+  device: z
+    .string()
+    .regex(/^(auto|cpu|cuda:\d+)$/, "is no device: cpu, cuda:0, or auto")
+    .default("cpu")
+    .describe("where crossblock's own network computes the logits to compare with"),
+});
+
+/** Options as a caller writes them: everything with a default may be left out. */
+export type VerifyOptionsInput = z.input<typeof verifySchema>;
+/** Resolved options. */
+export type VerifyOptions = z.output<typeof verifySchema>;
+
+/** @throws OptionError that names the option, and the nearest valid name or value */
+export function resolveVerifyOptions(given: UntypedOptions): VerifyOptions {
+  rejectUnknownKeys(verifySchema, given);
+  return parseOptions(verifySchema, given);
+}
