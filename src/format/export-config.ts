@@ -7,20 +7,21 @@ import type { ExportSource } from "./export-source.js";
 const maxConfigLength = 4_000_000;
 
 /**
- * The text of an export's `config.json`: that of the source with `quantization_config` set. Values that did not change
- * keep their own spelling, because `10000.0` and `10000` are two types to the Python readers.
+ * The text of an export's `config.json`: that of the source with the format's `own` members, and without the
+ * `quantization_config` of another. Values that did not change keep their own spelling, because `10000.0` and `10000` are two types to the Python
+ * readers.
  */
-export function exportedConfig(source: ExportSource, quantizationConfig: JsonObject): string {
+export function exportedConfig(source: ExportSource, own: JsonObject): string {
   const original = ModelFolder.open(source.folder).readText("config.json", maxConfigLength) ?? "{}";
   const parsed = parseJsonObject(original, "config.json");
   const spelled = topLevelMembers(original);
   const members = Object.entries(source.config).map(([key, value]) => {
-    const own = isDeepStrictEqual(parsed[key], value) ? spelled.get(key) : undefined;
-    return [key, own ?? indented(value)] as const;
+    const text = isDeepStrictEqual(parsed[key], value) ? spelled.get(key) : undefined;
+    return [key, text ?? indented(value)] as const;
   });
   const all = [
-    ...members.filter(([key]) => key !== "quantization_config"),
-    ["quantization_config", indented(quantizationConfig)],
+    ...members.filter(([key]) => key !== "quantization_config" && !Object.hasOwn(own, key)),
+    ...Object.entries(own).map(([key, value]) => [key, indented(value)] as const),
   ];
   return `{\n${all.map(([key, value]) => `  ${JSON.stringify(key)}: ${value}`).join(",\n")}\n}\n`;
 }

@@ -1,9 +1,9 @@
-import { realpath, stat } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
 import type { JsonObject } from "../checkpoint/json.js";
 import { writeFileAtomically } from "../checkpoint/write-file-atomically.js";
 import { type OutputTensor, writeSafetensors } from "../checkpoint/write-safetensors.js";
-import { FormatError } from "../errors.js";
+import { assertOtherFolder } from "./assert-other-folder.js";
 import { copyModelFiles } from "./copy-model-files.js";
 import { exportedConfig } from "./export-config.js";
 import type { ExportSource } from "./export-source.js";
@@ -38,7 +38,7 @@ export async function writeModelFolder(
 ): Promise<WrittenFolder> {
   const { extraFiles = {}, ...limits } = options;
   await assertOtherFolder(source.folder, folder);
-  const config = exportedConfig(source, quantizationConfig);
+  const config = exportedConfig(source, { quantization_config: quantizationConfig });
   const weights = await writeSafetensors(folder, tensors, limits);
   const copied = await copyModelFiles(source.folder, folder, options.signal);
   const texts = { ...extraFiles, "config.json": config };
@@ -46,14 +46,4 @@ export async function writeModelFolder(
   const files = [...weights.files, ...copied, ...Object.keys(texts)];
   const sizes = await Promise.all(files.map(async (name) => (await stat(join(folder, name))).size));
   return { files, bytes: sizes.reduce((sum, size) => sum + size, 0) };
-}
-
-async function assertOtherFolder(from: string, to: string): Promise<void> {
-  const real = (path: string): Promise<string> => realpath(path).catch(() => resolve(path));
-  if ((await real(from)) !== (await real(to))) return;
-  throw new FormatError({
-    what: "the export would overwrite the model that it is made from",
-    where: to,
-    next: "choose another folder for --out",
-  });
 }

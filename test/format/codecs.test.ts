@@ -6,6 +6,9 @@ import { partsOf, type StorageFormat, type WeightPart } from "../../src/format/c
 import * as gptqDecode from "../../src/format/gptq/decode.js";
 import * as gptqEncode from "../../src/format/gptq/encode.js";
 import * as gptq from "../../src/format/gptq/layout.js";
+import * as onnxDecode from "../../src/format/onnx/decode.js";
+import { encodeRows } from "../../src/format/onnx/encode.js";
+import { containerOf, type QuantizedPart, rowBytes } from "../../src/format/onnx/layout.js";
 import type { QuantizedWeight } from "../../src/quant/quantized-weight.js";
 import { arbitraryWeight } from "./arbitrary-weight.js";
 
@@ -48,7 +51,51 @@ function throughGptq(weight: QuantizedWeight, version: gptq.CheckpointFormat): Q
   });
 }
 
+/** What MatMulNBits holds of a weight: as the weight, with scales and zero points per block. */
+function throughOnnx(weight: QuantizedWeight): onnxDecode.BlockedWeight {
+  const container = containerOf(weight);
+  // In two pieces, as a large weight is written.
+  const stored = (part: QuantizedPart): Uint8Array => {
+    const half = Math.floor(weight.rows / 2);
+    const pieces = [
+      encodeRows(weight, container, part, 0, half),
+      encodeRows(weight, container, part, half, weight.rows - half),
+    ];
+    const bytes = Buffer.concat(pieces);
+    expect(bytes.length, part).toBe(weight.rows * rowBytes(container, part));
+    return bytes;
+  };
+  const zeroPoints = container.zeroPoints ? stored("zeroPoints") : null;
+  const shape = { rows: weight.rows, columns: weight.columns, bits: container.bits, blockSize: container.blockSize };
+  return onnxDecode.decodeWeight("layer", shape, { codes: stored("codes"), scales: stored("scales"), zeroPoints });
+}
+
+/** The blocks' scales or zero points, from those of the groups. */
+function perBlock(weight: QuantizedWeight, values: ArrayLike<number>, blockSize: number): number[] {
+  const blocks = Math.ceil(weight.columns / blockSize);
+  return Array.from({ length: weight.rows * blocks }, (_, i) => {
+    const column = (i % blocks) * blockSize;
+    const group = Math.floor(column / weight.groupSize);
+    return values[Math.floor(i / blocks) * (weight.columns / weight.groupSize) + group] ?? Number.NaN;
+  });
+}
+
 describe("encode then decode is the identity", () => {
+  it("ONNX, every width, groups of multiples of 16 and rows of any width", () => {
+    const bits = [2, 3, 4, 5, 6, 7, 8];
+    const grouped = arbitraryWeight({ bits, columnStep: 16, largest: 9 });
+    const perRow = arbitraryWeight({ bits, largest: 300 }).filter(({ perChannel }) => perChannel);
+    fc.assert(
+      fc.property(fc.oneof(grouped, perRow), (weight) => {
+        const { codes, scales, zeroPoints, blockSize } = throughOnnx(weight);
+        expect(codes).toEqual(weight.codes);
+        expect([...scales]).toEqual(perBlock(weight, weight.scales, blockSize));
+        expect([...zeroPoints]).toEqual(perBlock(weight, weight.zeroPoints, blockSize));
+      }),
+      { numRuns: 200 },
+    );
+  });
+
   it.each(["pack-quantized", "int-quantized"] as const)("compressed-tensors, %s", (storage) => {
     fc.assert(
       fc.property(arbitraryWeight({ bits: [2, 3, 4, 5, 6, 7, 8] }), (weight) => {

@@ -1,0 +1,20 @@
+import type { ExportSource } from "../export-source.js";
+import type { OnnxPlan } from "./plan.js";
+
+/** What a user should know of the files: one sentence each. */
+export function onnxNotes({ tensors }: OnnxPlan, { activations }: ExportSource): string[] {
+  const notes: string[] = [];
+  if (activations !== null) {
+    notes.push(
+      `ONNX files store weights only: the ${activations.bits}-bit activations are left to onnxruntime, which rounds them in its own way.`,
+    );
+  }
+  const wider = tensors.filter(({ part, layout, container }) => part === "codes" && layout?.bits !== container?.bits);
+  if (wider.length > 0) {
+    const widths = [...new Set(wider.map(({ container }) => container?.bits ?? 0))].sort().join(" and ");
+    notes.push(
+      `${wider.length === 1 ? "1 Linear is" : `${wider.length} Linears are`} exact in ${widths} bits a code, more than their scheme: MatMulNBits has 2, 4 and 8.`,
+    );
+  }
+  return notes;
+}

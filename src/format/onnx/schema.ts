@@ -1,0 +1,143 @@
+/**
+ * The part of ONNX that a decoder needs, as data: each message's fields with their numbers, after `onnx.proto` (IR
+ * version 10). A file is one `MODEL` message in protobuf's wire format.
+ */
+
+/** Kinds of fields: `int` is a varint (enums and 32- or 64-bit integers), `float` four bytes, the rest has a length. */
+export type FieldKind = "int" | "float" | "string" | "bytes" | Schema;
+
+export interface Field {
+  readonly number: number;
+  readonly kind: FieldKind;
+  readonly repeated?: true;
+}
+
+export interface Schema {
+  readonly [name: string]: Field;
+}
+
+type ValueOf<K extends FieldKind> = K extends "int" | "float"
+  ? number
+  : K extends "string"
+    ? string
+    : K extends "bytes"
+      ? Uint8Array
+      : K extends Schema
+        ? MessageOf<K>
+        : never;
+
+/** A message of a schema as a plain object. Fields that a message leaves out are absent; repeated ones are arrays. */
+export type MessageOf<S extends Schema> = {
+  readonly [N in keyof S]?: S[N] extends { readonly repeated: true }
+    ? readonly ValueOf<S[N]["kind"]>[]
+    : ValueOf<S[N]["kind"]>;
+};
+
+const STRING_ENTRY = {
+  key: { number: 1, kind: "string" },
+  value: { number: 2, kind: "string" },
+} as const satisfies Schema;
+
+const DIMENSION = {
+  value: { number: 1, kind: "int" },
+  symbol: { number: 2, kind: "string" },
+} as const satisfies Schema;
+
+const SHAPE = { dimensions: { number: 1, kind: DIMENSION, repeated: true } } as const satisfies Schema;
+
+const TENSOR_TYPE = {
+  elementType: { number: 1, kind: "int" },
+  shape: { number: 2, kind: SHAPE },
+} as const satisfies Schema;
+
+const TYPE = { tensor: { number: 1, kind: TENSOR_TYPE } } as const satisfies Schema;
+
+const VALUE = {
+  name: { number: 1, kind: "string" },
+  type: { number: 2, kind: TYPE },
+} as const satisfies Schema;
+
+const TENSOR = {
+  shape: { number: 1, kind: "int", repeated: true },
+  dataType: { number: 2, kind: "int" },
+  name: { number: 8, kind: "string" },
+  rawData: { number: 9, kind: "bytes" },
+  externalData: { number: 13, kind: STRING_ENTRY, repeated: true },
+  dataLocation: { number: 14, kind: "int" },
+} as const satisfies Schema;
+
+const ATTRIBUTE = {
+  name: { number: 1, kind: "string" },
+  float: { number: 2, kind: "float" },
+  int: { number: 3, kind: "int" },
+  string: { number: 4, kind: "bytes" },
+  type: { number: 20, kind: "int" },
+  ints: { number: 8, kind: "int", repeated: true },
+} as const satisfies Schema;
+
+const NODE = {
+  inputs: { number: 1, kind: "string", repeated: true },
+  outputs: { number: 2, kind: "string", repeated: true },
+  name: { number: 3, kind: "string" },
+  operator: { number: 4, kind: "string" },
+  attributes: { number: 5, kind: ATTRIBUTE, repeated: true },
+  domain: { number: 7, kind: "string" },
+} as const satisfies Schema;
+
+const GRAPH = {
+  nodes: { number: 1, kind: NODE, repeated: true },
+  name: { number: 2, kind: "string" },
+  initializers: { number: 5, kind: TENSOR, repeated: true },
+  inputs: { number: 11, kind: VALUE, repeated: true },
+  outputs: { number: 12, kind: VALUE, repeated: true },
+} as const satisfies Schema;
+
+const OPERATOR_SET = {
+  domain: { number: 1, kind: "string" },
+  version: { number: 2, kind: "int" },
+} as const satisfies Schema;
+
+/** A whole file. */
+export const MODEL = {
+  irVersion: { number: 1, kind: "int" },
+  producerName: { number: 2, kind: "string" },
+  producerVersion: { number: 3, kind: "string" },
+  graph: { number: 7, kind: GRAPH },
+  operatorSets: { number: 8, kind: OPERATOR_SET, repeated: true },
+} as const satisfies Schema;
+
+export type OnnxModel = MessageOf<typeof MODEL>;
+export type OnnxNode = MessageOf<typeof NODE>;
+export type OnnxTensor = MessageOf<typeof TENSOR>;
+export type OnnxValue = MessageOf<typeof VALUE>;
+export type OnnxAttribute = MessageOf<typeof ATTRIBUTE>;
+
+/** `TensorProto.DataType`. */
+export const DATA_TYPES = {
+  float32: 1,
+  uint8: 2,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+  bfloat16: 16,
+} as const;
+
+export type DataType = keyof typeof DATA_TYPES;
+
+/** Bytes per element. */
+export const DATA_TYPE_BYTES: Readonly<Record<DataType, number>> = {
+  float32: 4,
+  uint8: 1,
+  int32: 4,
+  int64: 8,
+  bool: 1,
+  float16: 2,
+  bfloat16: 2,
+};
+
+/** `AttributeProto.AttributeType`. */
+export const ATTRIBUTE_TYPES = { float: 1, int: 2, string: 3, ints: 7 } as const;
+
+/** `TensorProto.DataLocation`: the bytes are in another file. */
+export const EXTERNAL = 1;

@@ -1,0 +1,117 @@
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { ExportSource } from "../../src/format/export-source.js";
+import { type WriteOnnxOptions, writeOnnx } from "../../src/format/onnx/write.js";
+import type { Decoder } from "../../src/model/index.js";
+import { goldens, tinyIds, tinyModel, writeTinyModel } from "../../src/model/testing/tiny-models.js";
+import { importOnnxRuntime, type OnnxNetwork, openOnnx } from "./onnx-runtime.js";
+import { ourLogits, ourNetwork } from "./our-network.js";
+import { type RtnScheme, rtnSource } from "./rtn-source.js";
+
+const runtime = await importOnnxRuntime();
+const missing = runtime === null ? " (skipped: onnxruntime-node is not installed)" : "";
+let scratch = "";
+
+beforeAll(() => {
+  scratch = mkdtempSync(join(tmpdir(), "crossblock-onnx-families-"));
+});
+
+afterAll(() => {
+  rmSync(scratch, { recursive: true, force: true });
+});
+
+async function tinySource(name: string, scheme: RtnScheme | null): Promise<ExportSource & Disposable> {
+  const folder = mkdtempSync(join(scratch, "model-"));
+  mkdirSync(folder, { recursive: true });
+  await writeTinyModel(folder, tinyModel(name));
+  return rtnSource(folder, { schemeOf: () => scheme });
+}
+
+/** `accuracyLevel` 0, because at 4 onnxruntime rounds activations. */
+async function load(source: ExportSource, decoder: Decoder, options: WriteOnnxOptions = {}): Promise<OnnxNetwork> {
+  if (runtime === null) throw new Error("no runtime");
+  const out = mkdtempSync(join(scratch, "out-"));
+  const { model } = await writeOnnx(source, out, { accuracyLevel: 0, ...options });
+  const { kvHeads, headDim } = decoder.spec.attention;
+  return openOnnx(runtime, join(out, model), { heads: kvHeads, width: headDim, half: options.precision === "fp16" });
+}
+
+/** Two sequences of 11 tokens. */
+function idsOf(name: string): number[][] {
+  const tiny = tinyModel(name);
+  const ids = [...tinyIds(tiny)];
+  return Array.from({ length: tiny.batch }, (_, i) => ids.slice(i * tiny.time, (i + 1) * tiny.time));
+}
+
+function difference(a: Float32Array, b: Float32Array): number {
+  expect(a.length).toBe(b.length);
+  return a.reduce((largest, value, i) => Math.max(largest, Math.abs(value - (b[i] ?? Number.NaN))), 0);
+}
+
+describe.skipIf(runtime === null)(`onnxruntime computes every family as we do${missing}`, () => {
+  describe.each(Object.keys(goldens.models))("%s", (name) => {
+    it("a whole batch, and token by token with a cache", async () => {
+      using source = await tinySource(name, null);
+      using decoder = await ourNetwork(source);
+      await using network = await load(source, decoder);
+      const ids = idsOf(name);
+      const ours = ourLogits(decoder, ids);
+      const { logits } = await network.run({ ids });
+      expect(difference(logits, ours)).toBeLessThan(5e-5);
+
+      const vocabulary = decoder.spec.vocabSize;
+      const [first = []] = ids;
+      const alone = ours.subarray(0, first.length * vocabulary);
+      let cache: Awaited<ReturnType<OnnxNetwork["run"]>>["cache"] = {};
+      let at = 0;
+      for (const count of [4, 1, 3, 1, 1, 1]) {
+        const step = await network.run({ ids: [first.slice(at, at + count)], cache });
+        expect(difference(step.logits, alone.subarray(at * vocabulary, (at + count) * vocabulary))).toBeLessThan(5e-5);
+        ({ cache } = step);
+        at += count;
+      }
+    });
+
+    it("a batch padded on the left, and only the last logits", async () => {
+      using source = await tinySource(name, null);
+      using decoder = await ourNetwork(source);
+      await using network = await load(source, decoder);
+      const [long = [], other = []] = idsOf(name);
+      const short = other.slice(0, 7);
+      const [a, b] = [ourLogits(decoder, [long]), ourLogits(decoder, [short])];
+      const vocabulary = decoder.spec.vocabSize;
+      const padding = [0, long.length - short.length];
+      const prompts = [long.slice(0, -1), [...Array.from({ length: 4 }, () => 0), ...short.slice(0, -1)]];
+      const prompt = await network.run({ ids: prompts, padding, keep: 2 });
+      const rows = (logits: Float32Array, from: number, count: number): Float32Array =>
+        logits.subarray(from * vocabulary, (from + count) * vocabulary);
+      expect(difference(rows(prompt.logits, 0, 2), rows(a, long.length - 3, 2))).toBeLessThan(5e-5);
+      expect(difference(rows(prompt.logits, 2, 2), rows(b, short.length - 3, 2))).toBeLessThan(5e-5);
+      const last = [long.slice(-1), short.slice(-1)];
+      const step = await network.run({ ids: last, padding, cache: prompt.cache, keep: 1 });
+      expect(difference(rows(step.logits, 0, 1), rows(a, long.length - 1, 1))).toBeLessThan(5e-5);
+      expect(difference(rows(step.logits, 1, 1), rows(b, short.length - 1, 1))).toBeLessThan(5e-5);
+    });
+  });
+
+  it.each([
+    ["llama", { bits: 4, group: null, symmetric: true }],
+    ["llama, biases, tied, wide heads", { bits: 3, group: null, symmetric: false }],
+    ["mistral, window of 4", { bits: 2, group: null, symmetric: true }],
+    ["qwen2", { bits: 2, group: null, symmetric: false }],
+    ["qwen3", { bits: 8, group: null, symmetric: true }],
+    ["opt", { bits: 6, group: null, symmetric: true }],
+  ] as const)("%s with quantized weights in padded blocks", async (name, scheme) => {
+    using source = await tinySource(name, scheme);
+    using decoder = await ourNetwork(source);
+    const ids = idsOf(name);
+    const ours = ourLogits(decoder, ids);
+    await using exact = await load(source, decoder);
+    expect(difference((await exact.run({ ids })).logits, ours)).toBeLessThan(5e-5);
+    await using half = await load(source, decoder, { precision: "fp16" });
+    const scale = ours.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
+    expect(difference((await half.run({ ids })).logits, ours) / scale).toBeLessThan(0.01);
+  });
+});
