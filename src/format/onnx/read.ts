@@ -76,9 +76,14 @@ export class OnnxFile implements Disposable {
   private constructor(file: string, model: OnnxModel) {
     this.file = file;
     this.model = model;
-    if (model.graph === undefined || model.irVersion === undefined) this.#fail(file, "this is not an ONNX model");
-    this.tensors = this.#readTensors();
-    this.linears = this.#readLinears();
+    try {
+      if (model.graph === undefined || model.irVersion === undefined) this.#fail(file, "this is not an ONNX model");
+      this.tensors = this.#readTensors();
+      this.linears = this.#readLinears();
+    } catch (error) {
+      this.close();
+      throw error;
+    }
   }
 
   /** The stored bytes of a tensor. */
@@ -218,7 +223,6 @@ export class OnnxFile implements Disposable {
   }
 
   #fail(where: string, what: string): never {
-    this.close();
     throw new FormatError({
       what,
       where: where === this.file ? where : `${this.file}, ${where}`,

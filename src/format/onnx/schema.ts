@@ -104,6 +104,7 @@ export const MODEL = {
   producerVersion: { number: 3, kind: "string" },
   graph: { number: 7, kind: GRAPH },
   operatorSets: { number: 8, kind: OPERATOR_SET, repeated: true },
+  metadata: { number: 14, kind: STRING_ENTRY, repeated: true },
 } as const satisfies Schema;
 
 export type OnnxModel = MessageOf<typeof MODEL>;

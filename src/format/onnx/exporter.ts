@@ -1,0 +1,70 @@
+import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { FormatError } from "../../errors.js";
+import type { Exporter, OpenedExport } from "../exporter.js";
+import { checkOnnx } from "./check.js";
+import { inspectOnnx } from "./inspect.js";
+import { onnxNotes } from "./notes.js";
+import { type OnnxPlan, planOnnx } from "./plan.js";
+import { recordedOptions, recordedScheme } from "./provenance.js";
+import { OnnxFile } from "./read.js";
+import { writeOnnx } from "./write.js";
+
+/** Folder of the files among the exports of a result. */
+const FOLDER = "onnx";
+
+/** A folder for transformers.js and onnxruntime. */
+export const onnxExporter: Exporter = {
+  kind: "folder",
+  plan(source) {
+    const plan = planOnnx(source);
+    return { path: FOLDER, bytes: tensorBytes(plan), notes: onnxNotes(plan, source) };
+  },
+  async write(source, path, { signal }) {
+    await writeOnnx(source, path, { signal });
+    return [];
+  },
+  async find(path) {
+    const entry = await stat(path).catch(() => null);
+    if (entry?.isFile() === true) return path.endsWith(".onnx") ? path : null;
+    if (entry === null) return null;
+    for (const folder of [join(path, "onnx"), path]) {
+      const names = await readdir(folder).catch(() => []);
+      const files = names.filter((name) => name.endsWith(".onnx") && !name.startsWith("."));
+      const [file] = files;
+      if (file === undefined) continue;
+      if (files.length === 1) return join(folder, file);
+      throw new FormatError({
+        what: `${files.length} ONNX files in one folder`,
+        where: folder,
+        next: `name the one that is meant: ${join(folder, file)}`,
+      });
+    }
+    return null;
+  },
+  async open(path): Promise<OpenedExport> {
+    const file = OnnxFile.open(path);
+    const { model, tensors, linears } = file;
+    const options = recordedOptions(model);
+    const stored = [...tensors.values()].filter(({ location }) => location !== null);
+    return {
+      family: model.graph?.name ?? "unknown",
+      scheme: recordedScheme(model),
+      tensorCount: stored.length - partCount(linears.values()),
+      bytes: stored.reduce((sum, { byteLength }) => sum + byteLength, 0),
+      plannedBytes: (result) => tensorBytes(planOnnx(result, options)),
+      check: (result) => checkOnnx(file, result, options),
+      inspect: () => inspectOnnx(file),
+      [Symbol.dispose]: () => file.close(),
+    };
+  },
+};
+
+function tensorBytes({ tensors }: OnnxPlan): number {
+  return tensors.reduce((sum, { byteLength }) => sum + byteLength, 0);
+}
+
+/** Stored tensors beyond the first of each quantized Linear, which counts as one. */
+function partCount(linears: Iterable<{ readonly zeroPoints: string | null }>): number {
+  return [...linears].reduce((sum, { zeroPoints }) => sum + (zeroPoints === null ? 1 : 2), 0);
+}
