@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ExportSource } from "../../src/format/export-source.js";
+import { floatsFromBytes } from "../../src/format/float-bytes.js";
 import { type WriteOnnxOptions, writeOnnx } from "../../src/format/onnx/write.js";
 import type { Decoder } from "../../src/model/index.js";
 import { goldens, tinyIds, tinyModel, writeTinyModel } from "../../src/model/testing/tiny-models.js";
@@ -14,7 +15,7 @@ import {
   openOnnx,
 } from "./onnx-runtime.js";
 import { ourLogits, ourNetwork } from "./our-network.js";
-import { type RtnScheme, rtnSource } from "./rtn-source.js";
+import { type RtnScheme, roundToNearest, rtnSource } from "./rtn-source.js";
 
 const runtime = await importOnnxRuntime();
 const web = await importOnnxRuntimeWeb();
@@ -124,6 +125,26 @@ describe.skipIf(runtime === null)(`onnxruntime computes every family as we do${m
     await using half = await load(source, decoder, { precision: "fp16" });
     const scale = ours.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
     expect(difference((await half.run({ ids })).logits, ours) / scale).toBeLessThan(0.03);
+  });
+
+  it("a quantized output matrix, where it is not the embedding", async () => {
+    using whole = await tinySource("llama", { bits: 4, group: null, symmetric: false });
+    const head = whole.plain.get("lm_head.weight");
+    if (head === undefined) throw new Error("the model has no head of its own");
+    const values = floatsFromBytes(await whole.readPlain(head.name), head.dtype, head.name);
+    const [rows = 0, columns = 0] = head.shape;
+    const layout = { bits: 8, groupSize: 16, perChannel: false, symmetric: true, rows, columns };
+    const weight = roundToNearest(values, layout);
+    const source: ExportSource = {
+      ...whole,
+      linears: new Map([...whole.linears, ["lm_head", layout]]),
+      plain: new Map([...whole.plain].filter(([name]) => name !== head.name)),
+      readQuantized: async (name) => (name === "lm_head" ? weight : whole.readQuantized(name)),
+    };
+    using decoder = await ourNetwork(source);
+    await using network = await load(source, decoder);
+    const ids = idsOf("llama");
+    expect(difference((await network.run({ ids })).logits, ourLogits(decoder, ids))).toBeLessThan(5e-5);
   });
 
   it.skipIf(web === null)(`the WebAssembly of browsers computes the same${noWeb}`, async () => {

@@ -156,6 +156,7 @@ describe("a model folder as ONNX", () => {
     const { path, bytes } = onnxExporter.plan(source, options);
     expect(path).toBe("onnx");
     expect(await onnxExporter.find(out)).toBeNull();
+    expect(await onnxExporter.find(model)).toBeNull();
     const signal = new AbortController().signal;
     expect(await onnxExporter.write(source, out, { ...options, signal })).toEqual([]);
     const found = await onnxExporter.find(out);
@@ -166,7 +167,14 @@ describe("a model folder as ONNX", () => {
     expect(opened.plannedBytes(source)).toBe(bytes);
     const checks: TensorCheck[] = [];
     for await (const check of opened.check(source)) checks.push(check);
-    expect(checks.every(({ status }) => status === "same")).toBe(true);
+    expect(checks.filter(({ status }) => status !== "same")).toEqual([]);
+    expect(checks[0]?.name).toBe("config.json");
+    const config = join(out, "config.json");
+    writeFileSync(config, readFileSync(config, "utf8").replace("10000.0", "500000.0"));
+    for await (const check of opened.check(source)) {
+      if (check.name === "config.json")
+        expect(check.detail).toMatch(/^rope_parameters is .*500000.* instead of .*10000/);
+    }
     const seen = new Map<string, string>();
     for await (const { name, type, bytes, histogram, scales, bitsPerWeight } of opened.inspect()) {
       seen.set(name, type);

@@ -14,8 +14,9 @@ export interface AttentionInputs {
 }
 
 /**
- * True when onnxruntime's fused operator computes these heads. It wants head widths that are multiples of 8. (Its
- * rotary embedding and its sliding window stay unused: their meaning has changed between releases.)
+ * True when onnxruntime's fused operator computes these heads: it wants widths that are multiples of 8. Its own rotary
+ * embedding stays unused, because it counts positions from the lengths of sequences, and padding on the left moves them; so
+ * does its sliding window, because the bias has it for both ways of computing.
  */
 export function isFused(spec: DecoderSpec): boolean {
   return spec.attention.headDim % 8 === 0;

@@ -1,8 +1,9 @@
-import { readdir, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { readdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { FormatError } from "../../errors.js";
 import type { Exporter, OpenedExport } from "../exporter.js";
 import { checkOnnx } from "./check.js";
+import { checkConfig } from "./check-config.js";
 import { inspectOnnx } from "./inspect.js";
 import { onnxNotes } from "./notes.js";
 import { type OnnxPlan, planOnnx } from "./plan.js";
@@ -25,12 +26,14 @@ export const onnxExporter: Exporter = {
     return [];
   },
   async find(path) {
-    const entry = await stat(path).catch(() => null);
-    if (entry?.isFile() === true) return path.endsWith(".onnx") ? path : null;
-    if (entry === null) return null;
+    if (path.endsWith(".onnx")) return path;
+    const names = await readdir(path).catch(() => []);
+    // A model folder may hold ONNX files beside its own weights, and is a model folder all the same.
+    if (names.some((name) => name.endsWith(".safetensors"))) return null;
     for (const folder of [join(path, "onnx"), path]) {
-      const names = await readdir(folder).catch(() => []);
-      const files = names.filter((name) => name.endsWith(".onnx") && !name.startsWith("."));
+      const files = (await readdir(folder).catch(() => [])).filter(
+        (name) => name.endsWith(".onnx") && !name.startsWith("."),
+      );
       const [file] = files;
       if (file === undefined) continue;
       if (files.length === 1) return join(folder, file);
@@ -53,7 +56,10 @@ export const onnxExporter: Exporter = {
       tensorCount: stored.length - partCount(linears.values()),
       bytes: stored.reduce((sum, { byteLength }) => sum + byteLength, 0),
       plannedBytes: (result) => tensorBytes(planOnnx(result, options)),
-      check: (result) => checkOnnx(file, result, options),
+      async *check(result) {
+        yield checkConfig(dirname(dirname(path)), planOnnx(result, options), result);
+        yield* checkOnnx(file, result, options);
+      },
       inspect: () => inspectOnnx(file),
       [Symbol.dispose]: () => file.close(),
     };

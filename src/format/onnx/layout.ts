@@ -16,7 +16,7 @@ import type { QuantizedLayout } from "../export-source.js";
  */
 export type StoredBits = 2 | 4 | 8;
 
-/** Block sizes that the CPU kernels take, and all that CUDA's fast kernels know; 256 works on the CPU alone. */
+/** Block sizes that are written. The CPU kernels also take 256, which would save 0.06 bits a weight. */
 export const BLOCK_SIZES = [128, 64, 32, 16] as const;
 
 export type BlockSize = (typeof BLOCK_SIZES)[number];
