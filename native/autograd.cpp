@@ -141,7 +141,11 @@ class ScriptNode : public torch::autograd::Node {
         }
       }
     } catch (const Napi::Error& error) {
-      failure = error.Message().empty() ? "JavaScript backward failed" : error.Message();
+      // In a worker that is being terminated the error holds nothing, and to ask it throws another one.
+      failure = error.IsEmpty() ? "" : error.Message();
+      if (failure.empty()) {
+        failure = "JavaScript backward failed";
+      }
     }
     TORCH_CHECK(failure.empty(), failure);
     return results;

@@ -1,6 +1,9 @@
 // What one JavaScript environment (the main thread, or a worker) owns in the addon.
 #pragma once
 
+// A worker that is terminated can run no more JavaScript, exceptions included; without this the wrappers abort the
+// whole process when they try to throw one.
+#define NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS
 #include <napi.h>
 
 #include <ATen/ATen.h>
