@@ -1,6 +1,7 @@
-import { closeSync, ftruncateSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { closeSync, ftruncateSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { fileSystemError } from "../checkpoint/file-system-error.js";
+import { temporaryName } from "../checkpoint/write-file-atomically.js";
 import { type Device, type DType, elementSize, keep, noGrad, scope, Tensor } from "../tensor/index.js";
 
 /** Where calibration activations are kept. */
@@ -27,9 +28,21 @@ export function storeBytes({ sequences, tokens, hidden }: StoreShape, dtype: DTy
   return sequences * tokens * hidden * elementSize(dtype);
 }
 
-export function createStore(shape: StoreShape, storage: Storage, dtype: DType, device: Device): ActivationStore {
+/** What a store needs to know of the work that it serves. */
+export interface StorePlacement {
+  /** In which activations are kept. */
+  readonly dtype: DType;
+  /** Where they are computed with. */
+  readonly device: Device;
+  /** Folder for what waits on the disk. */
+  readonly scratch: string;
+}
+
+/** @throws EnvironmentError when a store on the disk can't be made, written or read */
+export function createStore(shape: StoreShape, storage: Storage, placement: StorePlacement): ActivationStore {
+  const { dtype, device } = placement;
   return storage === "disk"
-    ? new DiskStore(shape, dtype, device)
+    ? new DiskStore(shape, placement)
     : new MemoryStore(shape, dtype, storage === "device" ? device : "cpu", device);
 }
 
@@ -63,38 +76,72 @@ class MemoryStore implements ActivationStore {
   }
 }
 
+const PREFIX = "the calibration activations on the disk";
+
 class DiskStore implements ActivationStore {
-  readonly #folder = mkdtempSync(join(tmpdir(), "crossblock-"));
-  readonly #file = openSync(join(this.#folder, "activations.bin"), "w+");
+  readonly #path: string;
+  readonly #file: number;
   readonly #sequenceBytes: number;
 
   constructor(
     readonly shape: StoreShape,
-    private readonly dtype: DType,
-    private readonly device: Device,
+    private readonly placement: StorePlacement,
   ) {
+    const { dtype, scratch } = placement;
     this.#sequenceBytes = shape.tokens * shape.hidden * elementSize(dtype);
-    ftruncateSync(this.#file, shape.sequences * this.#sequenceBytes);
+    this.#path = temporaryName(join(scratch, "activations.bin"));
+    this.#file = this.#system("can't be made", () => openSync(this.#path, "wx+"));
+    try {
+      this.#system("can't be made", () => ftruncateSync(this.#file, shape.sequences * this.#sequenceBytes));
+      // Without a name nothing remains when the process is killed. Windows keeps it until `dispose`.
+      if (process.platform !== "win32") rmSync(this.#path);
+    } catch (error) {
+      this.dispose();
+      throw error;
+    }
   }
 
   read(indices: readonly number[]): Tensor {
     const bytes = new Uint8Array(indices.length * this.#sequenceBytes);
+    const length = this.#sequenceBytes;
     indices.forEach((index, i) => {
-      const [from, length] = [i * this.#sequenceBytes, this.#sequenceBytes];
-      readSync(this.#file, bytes, from, length, index * length);
+      this.#transfer("can't be read", length, (done) =>
+        readSync(this.#file, bytes, i * length + done, length - done, index * length + done),
+      );
     });
+    const { dtype, device } = this.placement;
     const { tokens, hidden } = this.shape;
-    return Tensor.fromBytes(bytes, [indices.length, tokens, hidden], this.dtype, this.device);
+    return Tensor.fromBytes(bytes, [indices.length, tokens, hidden], dtype, device);
   }
 
   write(first: number, values: Tensor): void {
-    const array = noGrad(() => scope(() => values.to(this.dtype).toArray()));
+    const array = noGrad(() => scope(() => values.to(this.placement.dtype).toArray()));
     const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
-    writeSync(this.#file, bytes, 0, bytes.byteLength, first * this.#sequenceBytes);
+    this.#transfer("can't be written", bytes.byteLength, (done) =>
+      writeSync(this.#file, bytes, done, bytes.byteLength - done, first * this.#sequenceBytes + done),
+    );
   }
 
   dispose(): void {
     closeSync(this.#file);
-    rmSync(this.#folder, { recursive: true, force: true });
+    rmSync(this.#path, { force: true });
+  }
+
+  // The system may move fewer bytes than it was asked for.
+  #transfer(what: string, length: number, move: (done: number) => number): void {
+    for (let done = 0; done < length; ) {
+      const moved = this.#system(what, () => move(done));
+      if (moved === 0)
+        throw fileSystemError(new Error("the file was cut"), `${PREFIX} ${what}`, this.placement.scratch);
+      done += moved;
+    }
+  }
+
+  #system<T>(what: string, call: () => T): T {
+    try {
+      return call();
+    } catch (error) {
+      throw fileSystemError(error, `${PREFIX} ${what}`, this.placement.scratch);
+    }
   }
 }

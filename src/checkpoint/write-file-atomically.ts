@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fileSystemError } from "./file-system-error.js";
@@ -42,5 +43,34 @@ export async function syncFolder(folder: string): Promise<void> {
     if (code !== "EISDIR" && code !== "EPERM" && code !== "EINVAL") throw error;
   } finally {
     await handle?.close();
+  }
+}
+
+/** As `writeFileAtomically`, blocking: for worker threads. */
+export function writeFileAtomicallySync(path: string, content: string | Uint8Array): void {
+  const temporary = temporaryName(path);
+  try {
+    const file = openSync(temporary, "wx");
+    try {
+      writeFileSync(file, content);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(temporary, path);
+    syncFolderSync(dirname(path));
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw fileSystemError(error, "the file can't be written", path);
+  }
+}
+
+function syncFolderSync(folder: string): void {
+  if (process.platform === "win32") return;
+  const handle = openSync(folder, "r");
+  try {
+    fsyncSync(handle);
+  } finally {
+    closeSync(handle);
   }
 }

@@ -2,9 +2,9 @@ import { type FileHandle, mkdir, open, readdir, rename, rm } from "node:fs/promi
 import { join } from "node:path";
 import { CheckpointError, CrossblockError } from "../errors.js";
 import { byteLengthOf, isSafetensorsDType, type SafetensorsDType } from "./dtype.js";
+import { encodeSafetensorsHeader } from "./encode-safetensors-header.js";
 import { fileSystemError } from "./file-system-error.js";
 import { quote } from "./json.js";
-import { maxHeaderLength } from "./safetensors-header.js";
 import { singleWeightFile, weightIndexFile } from "./weight-index.js";
 import { syncFolder, temporaryName, writeFileAtomically } from "./write-file-atomically.js";
 
@@ -145,7 +145,7 @@ function checkTensor({ name, dtype, shape, byteLength }: OutputTensor, seen: Set
 async function writeFile(path: string, tensors: readonly OutputTensor[], signal?: AbortSignal): Promise<void> {
   const file = await open(path, "wx");
   try {
-    await writeAll(file, headerOf(tensors), signal);
+    await writeAll(file, encodeSafetensorsHeader(tensors, { format: "pt" }), signal);
     for (const tensor of tensors) {
       signal?.throwIfAborted();
       const bytes = await tensor.bytes();
@@ -162,30 +162,6 @@ async function writeFile(path: string, tensors: readonly OutputTensor[], signal?
   } finally {
     await file.close();
   }
-}
-
-/** The eight length bytes and the JSON, padded with spaces so that the data starts at a multiple of 8. */
-function headerOf(tensors: readonly OutputTensor[]): Uint8Array {
-  const entries: [string, unknown][] = [["__metadata__", { format: "pt" }]];
-  let offset = 0;
-  for (const { name, dtype, shape, byteLength } of tensors) {
-    entries.push([name, { dtype, shape, data_offsets: [offset, offset + byteLength] }]);
-    offset += byteLength;
-  }
-  // Not an object: its integer-like and __proto__ keys would be reordered or lost.
-  const members = entries.map(([name, value]) => `${JSON.stringify(name)}:${JSON.stringify(value)}`);
-  const json = new TextEncoder().encode(`{${members.join(",")}}`);
-  const length = Math.ceil(json.byteLength / 8) * 8;
-  if (length > maxHeaderLength) {
-    throw new CheckpointError({
-      what: `a header of ${length} bytes for ${tensors.length} tensors is over the format's limit`,
-      next: "write smaller shards",
-    });
-  }
-  const header = new Uint8Array(8 + length).fill(0x20);
-  new DataView(header.buffer).setBigUint64(0, BigInt(length), true);
-  header.set(json, 8);
-  return header;
 }
 
 async function writeAll(file: FileHandle, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {

@@ -14,8 +14,12 @@ import { deliverBlock, measureLayers } from "./finish-block.js";
 import { microBatch } from "./micro-batch.js";
 import { prepareRoundings } from "./prepare-roundings.js";
 import type { BranchLoss, LayerError, RecipeEvent, RecipeJob, RecipeReport } from "./recipe-job.js";
+import { learntState, restoreLearnt, type StateTensor, streamState } from "./recipe-state.js";
 import { calibrateStaticInputs } from "./static-ranges.js";
-import { chooseStorage, embeddedStreams, streamShape } from "./streams.js";
+import { chooseStorage, openStreams, streamShape } from "./streams.js";
+
+/** Names of both streams in saved state. */
+const STREAMS = ["stream.full", "stream.quantized"] as const;
 
 /** Sequences on which a window's loss before and after training is measured. */
 const MEASURED_SEQUENCES = 32;
@@ -42,9 +46,10 @@ class CbqRun {
   readonly #batch: number;
   readonly #full: ActivationStore;
   readonly #quantized: ActivationStore;
+  readonly #windows: readonly Window[];
   /** Blocks of the current window, those that overlap with the one before first. */
   #blocks: QuantizedBlock[] = [];
-  #nextBlock = 0;
+  #nextBlock: number;
 
   constructor(private readonly job: RecipeJob) {
     const { tokens, options } = job;
@@ -58,20 +63,20 @@ class CbqRun {
         next: "use --set rounding.kind=code, or leave rounding.start at rtn",
       });
     }
-    manualSeed(job.seed);
+    this.#windows = windowSchedule(job.spec.blocks, options.window.size, options.window.overlap);
+    this.#nextBlock = this.#windows[job.resume?.window ?? 0]?.first ?? 0;
     this.#source = new BlockSource(job, tokens.context);
     this.#batch = microBatch(job, tokens.context);
     this.#storage = chooseStorage(job, streamShape(job, tokens), options.window.secondBranch ? 4 : 3);
-    const [full, quantized] = embeddedStreams(job, tokens, 2, this.#storage) as [ActivationStore, ActivationStore];
+    const [full, quantized] = openStreams(job, tokens, STREAMS, this.#storage) as [ActivationStore, ActivationStore];
     this.#full = full;
     this.#quantized = quantized;
   }
 
   *run(): Generator<RecipeEvent, void> {
-    const { spec, options } = this.job;
-    const windows = windowSchedule(spec.blocks, options.window.size, options.window.overlap);
+    const windows = this.#windows;
     for (const [index, window] of windows.entries()) {
-      yield* this.#runWindow(window, index, windows.length);
+      if (index >= (this.job.resume?.window ?? 0)) yield* this.#runWindow(window, index, windows.length);
     }
   }
 
@@ -89,7 +94,7 @@ class CbqRun {
     const place = { window: index, windows, blocks: [window.first, window.last] } as const;
     const branches: Branch[] = [];
     try {
-      branches.push(branchOf("full", yield* this.#enterWindow(window)));
+      branches.push(branchOf("full", yield* this.#enterWindow(window, index)));
       if (job.options.window.secondBranch) {
         branches.push(branchOf("quantized", this.#through(this.#quantized, this.#blocks)));
       }
@@ -99,12 +104,12 @@ class CbqRun {
       const leaving = this.#blocks.slice(0, window.leaving);
       for (const block of leaving) for (const layer of block.layers.values()) layer.harden();
       const lossAfter = this.#measure(branches);
-      const layers = yield* this.#leave(
-        leaving,
-        window.last + 1 < job.spec.blocks || leaving.length < this.#blocks.length,
-      );
+      const more = index + 1 < windows;
+      const layers = yield* this.#leave(leaving, more);
       const seconds = (performance.now() - started) / 1000;
-      yield { event: "window-done", ...place, lossBefore, lossAfter, layers, seconds };
+      const done = { event: "window-done", ...place, lossBefore, lossAfter, layers, seconds } as const;
+      job.sink.windowDone(done, more ? this.#state() : []);
+      yield done;
     } finally {
       for (const { target } of branches) target.dispose();
     }
@@ -112,7 +117,7 @@ class CbqRun {
 
   // Opens the blocks that are new to the window, finds their outliers and ranges on the way of the
   // full-precision stream through them, and returns that stream's end: the window's target.
-  *#enterWindow(window: Window): Generator<RecipeEvent, ActivationStore> {
+  *#enterWindow(window: Window, index: number): Generator<RecipeEvent, ActivationStore> {
     const { job } = this;
     const target = this.#through(this.#full, this.#blocks);
     try {
@@ -123,11 +128,33 @@ class CbqRun {
         this.#blocks.push(block);
         this.#prepare(block, target);
       }
+      this.#continueLearning(index);
       return target;
     } catch (error) {
       target.dispose();
       throw error;
     }
+  }
+
+  // A continued run has prepared the blocks that overlap with the window before anew, which gives
+  // the grids that they started from; here they get back what they had learnt.
+  #continueLearning(index: number): void {
+    const { resume } = this.job;
+    const before = this.#windows[index - 1];
+    if (resume === null || resume.window !== index || before === undefined) return;
+    restoreLearnt(
+      resume,
+      this.#blocks.filter((block) => block.index <= before.last),
+    );
+  }
+
+  #state(): StateTensor[] {
+    const { job } = this;
+    return [
+      streamState(job, STREAMS[0], this.#full),
+      streamState(job, STREAMS[1], this.#quantized),
+      ...learntState(this.#blocks),
+    ];
   }
 
   // Prepares a block and moves `stream`, which stands at its input, to its output.
@@ -149,6 +176,8 @@ class CbqRun {
     };
     const observe = rounding.start === "gptq" ? collect : undefined;
     this.#advance(stream, stream, (x) => block.forwardFull(x, observe));
+    // Per block, so that random starts do not depend on the blocks that this process saw before.
+    manualSeed((job.seed + block.index) % Number.MAX_SAFE_INTEGER);
     try {
       prepareRoundings(job, block, (role) => {
         const site = siteOf(role);
@@ -198,7 +227,7 @@ class CbqRun {
     const { job } = this;
     const { spec } = job;
     const store = (name: string, tensor: Tensor): void => {
-      const stored = tensor.to(storedType).toArray();
+      const stored = scope(() => tensor.to(storedType).toArray());
       job.sink.plain(name, new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength));
     };
     noGrad(() => {
@@ -295,7 +324,7 @@ class CbqRun {
 
   // A new store that holds `from` after it went through blocks in full precision.
   #through(from: ActivationStore, blocks: readonly QuantizedBlock[]): ActivationStore {
-    const to = createStore(from.shape, this.#storage, this.job.dtype, this.job.device);
+    const to = createStore(from.shape, this.#storage, this.job);
     this.#advance(from, to, (x) => forwardAll(blocks, x, (block, hidden) => block.forwardFull(hidden)));
     return to;
   }

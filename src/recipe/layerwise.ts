@@ -10,8 +10,9 @@ import { BlockSource } from "./block-source.js";
 import { deliverBlock, measureLayers } from "./finish-block.js";
 import { microBatch } from "./micro-batch.js";
 import type { RecipeEvent, RecipeJob, RecipeReport } from "./recipe-job.js";
+import { streamState } from "./recipe-state.js";
 import { calibrateStaticInputs } from "./static-ranges.js";
-import { chooseStorage, embeddedStreams, streamShape } from "./streams.js";
+import { chooseStorage, openStreams, streamShape } from "./streams.js";
 
 /** How a layer-by-layer recipe picks the codes of one Linear. */
 export interface LayerRule {
@@ -31,7 +32,7 @@ export function* layerwise(job: RecipeJob, rule: LayerRule): Generator<RecipeEve
   const stream = tokens === null ? null : openStream(job, tokens);
   const batch = tokens === null ? 1 : microBatch(job, tokens.context);
   try {
-    for (let k = 0; k < spec.blocks; k++) {
+    for (let k = job.resume?.window ?? 0; k < spec.blocks; k++) {
       const started = performance.now();
       const place = { window: k, windows: spec.blocks, blocks: [k, k] } as const;
       yield { event: "window-start", ...place, trainable: 0 };
@@ -46,14 +47,17 @@ export function* layerwise(job: RecipeJob, rule: LayerRule): Generator<RecipeEve
         }
         deliverBlock(job, block);
         const layers = stream === null ? [] : measureLayers(block, stream);
-        if (stream !== null && k + 1 < spec.blocks) {
+        const more = k + 1 < spec.blocks;
+        if (stream !== null && more) {
           advance(stream, stream, batch, (x) => {
             job.poll();
             return block.forwardQuantized(x);
           });
         }
         const seconds = (performance.now() - started) / 1000;
-        yield { event: "window-done", ...place, lossBefore: null, lossAfter: null, layers, seconds };
+        const done = { event: "window-done", ...place, lossBefore: null, lossAfter: null, layers, seconds } as const;
+        job.sink.windowDone(done, stream !== null && more ? [streamState(job, STREAM, stream)] : []);
+        yield done;
       } finally {
         block.dispose();
       }
@@ -64,9 +68,12 @@ export function* layerwise(job: RecipeJob, rule: LayerRule): Generator<RecipeEve
   return { devicePeakBytes: deviceMemory(job.device)?.peak ?? null };
 }
 
+/** Name of the calibration stream in saved state. */
+const STREAM = "stream.quantized";
+
 function openStream(job: RecipeJob, tokens: NonNullable<RecipeJob["tokens"]>): ActivationStore {
   const storage = chooseStorage(job, streamShape(job, tokens), 1);
-  return embeddedStreams(job, tokens, 1, storage)[0] as ActivationStore;
+  return openStreams(job, tokens, [STREAM], storage)[0] as ActivationStore;
 }
 
 function quantizeSite(

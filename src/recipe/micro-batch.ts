@@ -7,7 +7,7 @@ import type { RecipeJob } from "./recipe-job.js";
  * as fit. The estimate counts what autograd keeps of a block per token: about twelve hidden vectors,
  * eight of the MLP's width and, without a fused attention, four score matrices.
  */
-export function microBatch(job: RecipeJob, context: number): number {
+export function microBatch(job: Pick<RecipeJob, "options" | "spec" | "device" | "dtype">, context: number): number {
   const { window } = job.options;
   if (window.microBatch !== null) return Math.min(window.microBatch, window.batch);
   const { spec } = job;

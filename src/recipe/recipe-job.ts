@@ -6,6 +6,7 @@ import type { QuantizedWeight } from "../quant/quantized-weight.js";
 import type { Scheme } from "../quant/scheme.js";
 import type { Device } from "../tensor/index.js";
 import type { RecipeName, RecipeOptions } from "./options.js";
+import type { RecipeState, StateTensor } from "./recipe-state.js";
 
 /** Token ids of the calibration windows. */
 export type CalibrationTokens = TokenWindows;
@@ -25,14 +26,18 @@ export interface RecipeJob {
   readonly dtype: "float32" | "bfloat16";
   /** Where the two activation streams wait; `auto` takes the first of device, host and disk that has room. */
   readonly storage: Storage | "auto";
+  /** Folder for streams that wait on the disk. */
+  readonly scratch: string;
+  /** Where an earlier run of the same job got to; null to begin with the first window. */
+  readonly resume: RecipeState | null;
   /** To be called between steps, several times a second: throws when the run was cancelled. */
   readonly poll: () => void;
   readonly sink: RecipeSink;
 }
 
 /**
- * Takes results as soon as they are final, that is when a block leaves its window, so that neither
- * the codes of the whole network nor a run that can't be continued need be held by the recipe.
+ * Takes results as soon as they are final, that is when a block leaves its window, so that the recipe
+ * holds neither the codes of the whole network nor all that a killed run would lose.
  */
 export interface RecipeSink {
   /** A hardened Linear, by module name without `.weight`. Each exactly once. */
@@ -44,6 +49,11 @@ export interface RecipeSink {
    * (granularity `tensor`). Each at most once, and none for A16.
    */
   activation(name: string, value: number): void;
+  /**
+   * A window is done and all of it was handed over. `state` is what the next one starts from; empty
+   * when it starts from nothing but the checkpoint, and after the last.
+   */
+  windowDone(window: WindowDoneEvent, state: readonly StateTensor[]): void;
 }
 
 /** Error of one quantized Linear's output on the calibration stream: `|y - y'|^2 / |y|^2`. */

@@ -9,6 +9,7 @@ import {
 import { checkpointSource, embed, loadEmbedding, tokenIds } from "../model/index.js";
 import { deviceMemory, noGrad, scope } from "../tensor/index.js";
 import type { CalibrationTokens, RecipeJob } from "./recipe-job.js";
+import { restoreStream } from "./recipe-state.js";
 
 /** Sequences embedded at once. */
 const EMBED_BATCH = 16;
@@ -27,18 +28,37 @@ export function streamShape(job: RecipeJob, { sequences, context }: CalibrationT
   return { sequences, tokens: context, hidden: job.spec.hiddenSize };
 }
 
-/** Stores that start with the embedded calibration sequences: one per stream. */
-export function embeddedStreams(
+/**
+ * Stores for the streams of these names: as they were saved where the job continues, else with the
+ * embedded calibration sequences.
+ */
+export function openStreams(
   job: RecipeJob,
   tokens: CalibrationTokens,
-  count: number,
+  names: readonly string[],
   storage: Storage,
 ): ActivationStore[] {
-  const { checkpoint, spec, device, dtype } = job;
+  const { resume } = job;
   const shape = streamShape(job, tokens);
+  const streams: ActivationStore[] = [];
+  try {
+    for (const name of names) {
+      const stream = createStore(shape, storage, job);
+      streams.push(stream);
+      if (resume !== null && resume.window > 0) restoreStream(job, resume, name, stream);
+    }
+    if (resume === null || resume.window === 0) fillWithEmbeddings(job, tokens, streams);
+    return streams;
+  } catch (error) {
+    for (const stream of streams) stream.dispose();
+    throw error;
+  }
+}
+
+function fillWithEmbeddings(job: RecipeJob, tokens: CalibrationTokens, streams: readonly ActivationStore[]): void {
+  const { checkpoint, spec, device, dtype } = job;
   const weights = loadEmbedding(checkpointSource(checkpoint, { device, dtype }), spec);
   try {
-    const streams = Array.from({ length: count }, () => createStore(shape, storage, dtype, device));
     noGrad(() => {
       for (let first = 0; first < tokens.sequences; first += EMBED_BATCH) {
         job.poll();
@@ -50,7 +70,6 @@ export function embeddedStreams(
         });
       }
     });
-    return streams;
   } finally {
     weights.dispose();
   }
