@@ -20,6 +20,7 @@ export type {
   BranchLoss,
   CalibrateEvent,
   CertifiedEvent,
+  ContinuedEvent,
   DisagreementEvent,
   DoneEvent,
   ExportEvent,

@@ -14,6 +14,8 @@ function plainNotes(event: RunEvent): string[] {
       const source = `${formatCount(tokens)} tokens of ${formatCount(documents)} documents`;
       return [`calibration: ${source}, ${formatCount(windows)} windows of ${formatCount(context)} chosen`];
     }
+    case "continued":
+      return [`continuing behind window ${event.window} of ${event.windows}, saved in ${event.work}`];
     case "window-done":
       return [windowNote(event)];
     case "warning":

@@ -8,6 +8,9 @@ export interface ErrorOutput {
   readonly json: boolean;
 }
 
+/** Milliseconds that work may take to stop; a step of a large batch takes longer and is cut. */
+const PATIENCE = 1500;
+
 /**
  * Runs a command: the first SIGINT or SIGTERM aborts its signal, the second ends the process at
  * once. Prints what goes wrong, and ends with 0, 2 (bad input), 1 (environment), 130 or 143.
@@ -16,10 +19,10 @@ export async function runCommand(output: ErrorOutput, body: (signal: AbortSignal
   const controller = new AbortController();
   let signalCode = 0;
   const stop = (name: NodeJS.Signals): void => {
-    const code = name === "SIGTERM" ? signalCodes.SIGTERM : signalCodes.SIGINT;
-    if (signalCode !== 0) process.exit(code);
-    signalCode = code;
+    if (signalCode !== 0) dieOf(name);
+    signalCode = name === "SIGTERM" ? signalCodes.SIGTERM : signalCodes.SIGINT;
     process.stderr.write("\nstopping; once more to stop at once\n");
+    setTimeout(() => dieOf(name), PATIENCE).unref();
     controller.abort();
   };
   process.on("SIGINT", stop);
@@ -36,10 +39,14 @@ export async function runCommand(output: ErrorOutput, body: (signal: AbortSignal
     process.off("SIGINT", stop);
     process.off("SIGTERM", stop);
   }
-  if (signalCode !== 0) {
-    // A worker that is still inside a long operator must not hold the process.
-    process.exit(signalCode);
-  }
+  if (signalCode !== 0) process.exit(signalCode);
+}
+
+// Ends the process now, with the same exit code for a shell. `process.exit` would wait for the worker,
+// which may be inside an operator of several seconds; every file is replaced in one go, so none is cut.
+function dieOf(name: NodeJS.Signals): void {
+  process.removeAllListeners(name);
+  process.kill(process.pid, name);
 }
 
 /** Prints an error and returns the exit code that belongs to it. */

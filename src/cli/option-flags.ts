@@ -21,6 +21,8 @@ const flags: Readonly<Record<string, string>> = {
   export: "--export <paths...>",
   model: "--model <folder>",
   device: "--device <device>",
+  work: "--work <folder>",
+  fresh: "--fresh",
   force: "--force",
   dryRun: "--dry-run",
 };

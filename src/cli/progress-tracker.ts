@@ -86,6 +86,7 @@ export class ProgressTracker {
       case "calibrate":
         this.#stage = null;
         break;
+      case "continued":
       case "report":
       case "warning":
       case "disagreement":

@@ -15,6 +15,7 @@ import {
 } from "../../native/build.mjs";
 import { type EngineInfo, engineInfo } from "../tensor/index.js";
 import { blasInUse } from "./blas.js";
+import { cpuCapability } from "./cpu-capability.js";
 import { cpuFeatures } from "./cpu-features.js";
 import type { MachineDevice, MachineProblem, MachineReport } from "./machine-report.js";
 
@@ -92,7 +93,7 @@ export async function inspectMachine(): Promise<MachineReport> {
     engine:
       engine === null || blas === null
         ? null
-        : { threads: engine.threads, capability: capabilityOf(engine.config), blas },
+        : { threads: engine.threads, capability: cpuCapability(engine.config), blas },
     devices: [memory, ...(engine?.devices ?? [])],
     disk: await freeDisk(problem),
     problems,
@@ -160,10 +161,6 @@ async function freeDisk(problem: Report): Promise<MachineReport["disk"]> {
 /** @returns `folder`, or its nearest parent that exists */
 function existing(folder: string): string {
   return existsSync(folder) ? folder : existing(dirname(folder));
-}
-
-function capabilityOf(config: string): string {
-  return /CPU capability usage: (\S+)/.exec(config)?.[1] ?? "unknown";
 }
 
 function gib(bytes: number): string {

@@ -28,6 +28,14 @@ export interface Logits {
   readonly data: Float32Array;
 }
 
+/** Where a run writes. */
+export interface RunFolders {
+  /** The result, until it is complete. */
+  readonly staging: string;
+  /** Finished windows. */
+  readonly work: string;
+}
+
 /** What a finished `quantize` leaves to tell. */
 export interface QuantizeSummary {
   readonly devicePeakBytes: number | null;
@@ -53,7 +61,8 @@ export interface GenerateParameters {
  */
 export interface EngineCalls {
   quantize: {
-    parameters: { readonly options: RunOptions; readonly staging: string | null };
+    /** `folders` is null for a dry run. */
+    parameters: { readonly options: RunOptions; readonly folders: RunFolders | null };
     event: QuantizeEvent;
     result: QuantizeSummary;
   };

@@ -78,6 +78,16 @@ export interface CalibrateEvent {
   readonly hash: string;
 }
 
+/** The run goes on where an earlier one of the same command was ended. */
+export interface ContinuedEvent {
+  readonly event: "continued";
+  /** Windows that are done already; the next one has this number, counted from 0. */
+  readonly window: number;
+  readonly windows: number;
+  /** The work directory. */
+  readonly work: string;
+}
+
 /** A format is being written. */
 export interface ExportingEvent {
   readonly event: "exporting";
@@ -170,6 +180,7 @@ export interface DoneEvent {
 export type QuantizeEvent =
   | PlanEvent
   | CalibrateEvent
+  | ContinuedEvent
   | ProgressEvent
   | WindowStartEvent
   | StepEvent

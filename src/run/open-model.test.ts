@@ -10,13 +10,14 @@ import { CheckpointError } from "../errors.js";
 import { writeCompressedTensors } from "../format/compressed-tensors/write.js";
 import { checkpointSource, Decoder, linearName, readSpec } from "../model/index.js";
 import { TokenQuantizer } from "../quant/activation.js";
+import type { QuantizedWeight } from "../quant/quantized-weight.js";
 import { parseScheme } from "../quant/scheme.js";
 import { runRecipe } from "../recipe/run-recipe.js";
 import { noGrad, Tensor } from "../tensor/index.js";
+import { Journal } from "./journal.js";
 import { openModel } from "./open-model.js";
 import { recipeOptionsOf, resolveOptions } from "./options.js";
 import { resultFile } from "./output-folder.js";
-import { ResultSink } from "./result-sink.js";
 import type { RequestContext } from "./serve-requests.js";
 
 const model = fileURLToPath(new URL("../../models/sotu-llama-7m", import.meta.url));
@@ -40,12 +41,22 @@ describe("openModel", () => {
     const config = await readModelConfig(model);
     const spec = readSpec(config);
     using checkpoint = await Checkpoint.open(model);
-    const sink = new ResultSink();
+    const linears = new Map<string, QuantizedWeight>();
+    using sink = await Journal.open({
+      folder: join(folder, `${name}.work`),
+      identity: {},
+      windows: spec.blocks,
+      choose: () => ({ microBatch: 1, threads: 1 }),
+      warn: () => {},
+      poll: () => {},
+    });
     const options = resolveOptions({ model, scheme: name, asym, out: folder, recipe: "rtn" });
-    const job = { checkpoint, spec, scheme, sink, seed: 0, tokens: null, poll: () => {} } as const;
+    const job = { checkpoint, spec, scheme, sink, seed: 0, tokens: null, poll: () => {}, resume: null } as const;
     const recipe = { recipe: "rtn", options: recipeOptionsOf(options), storage: "auto", ...place } as const;
-    for (const _ of runRecipe({ ...job, ...recipe }));
-    expect(sink.linears.size).toBe(56);
+    for (const _ of runRecipe({ ...job, ...recipe, scratch: folder }));
+    const result = sink.exportSource(checkpoint, { name: "sotu", config, activations });
+    for (const module of result.linears.keys()) linears.set(module, await result.readQuantized(module));
+    expect(linears.size).toBe(56);
 
     // In memory: plain arithmetic on the codes, one number at a time, and a clip of our own.
     const source = checkpointSource(checkpoint, place);
@@ -53,7 +64,7 @@ describe("openModel", () => {
     const quantizer = activations === null ? null : new TokenQuantizer(activations.bits, "cpu", { clip, learn: false });
     using expected = Decoder.load(
       (tensor, shape) => {
-        const weight = sink.linears.get(tensor.replace(/\.weight$/, ""));
+        const weight = linears.get(tensor.replace(/\.weight$/, ""));
         if (weight === undefined) return source(tensor, shape);
         const { codes, scales, zeroPoints, columns, groupSize } = weight;
         const values = Float32Array.from(codes, (code, i) => {
@@ -69,7 +80,7 @@ describe("openModel", () => {
     );
 
     const out = join(folder, name);
-    await writeCompressedTensors(sink.exportSource(checkpoint, { name: "sotu", config, activations }), out);
+    await writeCompressedTensors(result, out);
     if (activations !== null) {
       const names = Array.from({ length: spec.blocks }, (_, k) =>
         (["q", "k", "v", "o", "gate", "up", "down"] as const).map((role) => linearName(spec, k, role)),

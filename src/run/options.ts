@@ -62,6 +62,11 @@ export const runOptionsSchema = z.strictObject({
     .regex(/^(auto|cpu|cuda:\d+)$/, "is no device: cpu, cuda:0, or auto")
     .default("auto")
     .describe("cpu, cuda:0, or auto for the first GPU that libtorch sees, else the CPU"),
+  work: path
+    .nullable()
+    .default(null)
+    .describe("folder that keeps finished windows, so that the same command continues; null is OUT.work"),
+  fresh: z.boolean().default(false).describe("discard what an unfinished run left in the work folder"),
   force: z.boolean().default(false).describe("replace an output folder that crossblock did not write"),
   dryRun: z.boolean().default(false).describe("plan and stop: nothing is trained or written"),
   ...recipeOptionsShape,

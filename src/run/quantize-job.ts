@@ -2,6 +2,7 @@ import { basename, join, resolve } from "node:path";
 import { sampleWindows, windowsFingerprint } from "../calibration/token-windows.js";
 import { Checkpoint } from "../checkpoint/checkpoint.js";
 import { readModelConfig } from "../checkpoint/model-config.js";
+import { writeFileAtomically } from "../checkpoint/write-file-atomically.js";
 import { ModelError } from "../errors.js";
 import type { ActivationQuantization } from "../format/export-source.js";
 import { primaryFormat } from "../format/exporters.js";
@@ -9,13 +10,17 @@ import { type DecoderSpec, readSpec } from "../model/index.js";
 import { packageVersion } from "../package-version.js";
 import type { Scheme } from "../quant/scheme.js";
 import { resolveSchemes } from "../recipe/layer-schemes.js";
+import { microBatch } from "../recipe/micro-batch.js";
 import type { CalibrationTokens, RecipeEvent, RecipeJob, RecipeReport } from "../recipe/recipe-job.js";
 import { runRecipe } from "../recipe/run-recipe.js";
-import { engineInfo, manualSeed, setThreads } from "../tensor/index.js";
+import { type Device, deviceMemory, engineInfo, setThreads } from "../tensor/index.js";
+import { checkWeights } from "./check-weights.js";
+import { cpuCapability } from "./cpu-capability.js";
 import { measureFlops, resolveDevice } from "./device.js";
 import type { EngineCalls } from "./engine-protocol.js";
 import type { CalibrateEvent, PlanEvent, QuantizeEvent, ReportEvent, WarningEvent, WindowDoneEvent } from "./events.js";
 import { fingerprintsOf } from "./fingerprints.js";
+import { Journal } from "./journal.js";
 import { linearPlans } from "./linear-plans.js";
 import { type RunOptions, recipeOptionsOf, schemeOf } from "./options.js";
 import { makePlan, needsTokens } from "./plan.js";
@@ -23,22 +28,16 @@ import { plannedSource } from "./planned-source.js";
 import { openTokenizer, readTokens } from "./read-tokens.js";
 import { resolveFolder } from "./resolve-folder.js";
 import { writeResultRecord } from "./result-file.js";
-import { ResultSink } from "./result-sink.js";
+import { identityOf } from "./run-identity.js";
 import type { RequestContext } from "./serve-requests.js";
+import { planFile } from "./work-directory.js";
 import { type PlannedFormat, planExports, writeExport } from "./write-exports.js";
 
 type Context = RequestContext<QuantizeEvent>;
 
-/** What the run tells about itself at the end, gathered from its events. */
-interface Findings {
-  calibration: CalibrateEvent | null;
-  readonly windows: WindowDoneEvent[];
-  readonly warnings: WarningEvent[];
-}
-
 /** Reads the model, plans, calibrates, quantizes and writes to the staging folder; a dry run ends with the plan. */
 export async function quantizeJob(
-  { options, staging }: EngineCalls["quantize"]["parameters"],
+  { options, folders }: EngineCalls["quantize"]["parameters"],
   context: Context,
 ): Promise<EngineCalls["quantize"]["result"]> {
   const folder = await resolveFolder(options.model, context);
@@ -72,38 +71,65 @@ export async function quantizeJob(
   }));
   const plan = makePlan({ options, scheme, spec, schemes, activations, checkpoint, exports, device, flops });
   context.emit(plan);
-  if (staging === null) return { devicePeakBytes: null };
+  if (folders === null) return { devicePeakBytes: null };
 
-  const findings: Findings = { calibration: null, windows: [], warnings: [] };
-  const tokens = needsTokens(options) ? await calibrate(options, folder, spec, findings, context) : null;
-  manualSeed(options.seed);
-  const sink = new ResultSink();
-  const report = await runToEnd(
+  const model = checkWeights(checkpoint, config, context);
+  const calibration = needsTokens(options) ? await calibrate(options, folder, spec, context) : null;
+  if (calibration !== null) context.emit(calibration.event);
+  const early: WarningEvent[] = [];
+  const parts = {
+    model,
+    tokenizer: calibration?.tokenizer ?? null,
+    calibration: calibration?.event.hash ?? null,
+    version: packageVersion(),
+    engine: engineName(device),
+  };
+  using journal = await Journal.open({
+    folder: folders.work,
+    identity: identityOf(parts, options),
+    windows: plan.windows.length,
+    choose: () => ({
+      microBatch: microBatch({ options: recipeOptions, spec, device, dtype: options.compute.dtype }, options.context),
+      threads: engineInfo().threads,
+    }),
+    warn: (warning) => void early.push(warning),
+    poll: context.poll,
+  });
+  for (const warning of early) context.emit(warning);
+  await writeFileAtomically(join(folders.work, planFile), `${JSON.stringify(plan, null, 2)}\n`);
+  const { window } = journal.resume;
+  if (window > 0) context.emit({ event: "continued", window, windows: plan.windows.length, work: folders.work });
+  // The same number of threads and sequences at once: other sums are rounded in another order.
+  setThreads(journal.chosen.threads);
+  const report = runToEnd(
     {
       checkpoint,
       spec,
       recipe: options.recipe,
       scheme,
-      options: recipeOptions,
+      options: { ...recipeOptions, window: { ...recipeOptions.window, microBatch: journal.chosen.microBatch } },
       seed: options.seed,
-      tokens,
+      tokens: calibration?.windows ?? null,
       device,
       dtype: options.compute.dtype,
       storage: options.streams.storage,
+      scratch: folders.work,
+      resume: journal.resume,
       poll: context.poll,
-      sink,
+      sink: journal,
     },
-    findings,
+    journal,
     context,
   );
-  const summary = summarize(findings.windows);
+  const windows = journal.windowsDone;
+  const summary = summarize(windows);
   context.emit(summary);
-  const source = sink.exportSource(checkpoint, { name, config, activations });
+  const source = journal.exportSource(checkpoint, { name, config, activations });
   for (const each of planned) {
-    const [target, shown] = [placeOf(staging, each), placeOf(options.out, each)];
+    const [target, shown] = [placeOf(folders.staging, each), placeOf(options.out, each)];
     await writeExport(each, source, { target, shown }, options, context);
   }
-  await writeResultRecord(staging, {
+  await writeResultRecord(folders.staging, {
     name,
     version: packageVersion(),
     created: new Date().toISOString(),
@@ -115,7 +141,7 @@ export async function quantizeJob(
     seed: options.seed,
     options,
     engine: engineRecord(plan, options),
-    calibration: findings.calibration,
+    calibration: calibration?.event ?? null,
     activations:
       activations === null
         ? null
@@ -123,23 +149,30 @@ export async function quantizeJob(
             bits: activations.bits,
             granularity: activations.granularity,
             simulated: plan.simulatedActivations,
-            values: Object.fromEntries(sink.activations),
+            values: Object.fromEntries(journal.activations),
           },
-    windows: findings.windows,
+    windows,
     worstLayer: summary.worstLayer,
-    warnings: findings.warnings,
-    fingerprints: await fingerprintsOf(source, sink.changed, context.poll),
+    warnings: [...early, ...journal.warnings],
+    fingerprints: await fingerprintsOf(source, journal.changed, context.poll),
   });
   return report;
+}
+
+/** The calibration windows and what tells them from others. */
+interface Calibration {
+  readonly windows: CalibrationTokens;
+  /** Hash of the tokenizer. */
+  readonly tokenizer: string;
+  readonly event: CalibrateEvent;
 }
 
 async function calibrate(
   options: RunOptions,
   folder: string,
   spec: DecoderSpec,
-  findings: Findings,
   request: Context,
-): Promise<CalibrationTokens> {
+): Promise<Calibration> {
   if (options.context > spec.maxPositions) {
     throw new ModelError({
       where: 'option "context"',
@@ -151,25 +184,27 @@ async function calibrate(
   const stream = await readTokens(options.calibration, tokenizer, request);
   const { samples, context, seed } = options;
   const windows = sampleWindows(stream.ids, { samples, context, seed });
-  findings.calibration = {
-    event: "calibrate",
-    documents: stream.documents,
-    tokens: stream.ids.length,
-    windows: windows.sequences,
-    context,
-    hash: windowsFingerprint(windows, { tokenizer: tokenizer.hash, seed }),
+  return {
+    windows,
+    tokenizer: tokenizer.hash,
+    event: {
+      event: "calibrate",
+      documents: stream.documents,
+      tokens: stream.ids.length,
+      windows: windows.sequences,
+      context,
+      hash: windowsFingerprint(windows, { tokenizer: tokenizer.hash, seed }),
+    },
   };
-  request.emit(findings.calibration);
-  return windows;
 }
 
-async function runToEnd(job: RecipeJob, findings: Findings, { emit }: Context): Promise<RecipeReport> {
+function runToEnd(job: RecipeJob, journal: Journal, { emit }: Context): RecipeReport {
+  if (journal.isComplete) return { devicePeakBytes: deviceMemory(job.device)?.peak ?? null };
   const events = runRecipe(job);
   for (;;) {
-    const next: IteratorResult<RecipeEvent, RecipeReport> = await events.next();
+    const next: IteratorResult<RecipeEvent, RecipeReport> = events.next();
     if (next.done === true) return next.value;
-    if (next.value.event === "window-done") findings.windows.push(next.value);
-    else if (next.value.event === "warning") findings.warnings.push(next.value);
+    if (next.value.event === "warning") journal.warning(next.value);
     emit(next.value);
   }
 }
@@ -209,4 +244,11 @@ function engineRecord(
 ): { readonly torch: string; readonly device: string; readonly dtype: string; readonly node: string } {
   const { torchVersion } = engineInfo();
   return { torch: torchVersion, device: plan.device, dtype: options.compute.dtype, node: process.versions.node };
+}
+
+// What computes: another build or another kind of device rounds differently.
+function engineName(device: Device): string {
+  const { torchVersion, config, devices } = engineInfo();
+  const name = devices.find((entry) => entry.device === device)?.name ?? `CPU ${cpuCapability(config)}`;
+  return `libtorch ${torchVersion} on ${name}`;
 }

@@ -1,0 +1,255 @@
+import { cpSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Checkpoint } from "../checkpoint/checkpoint.js";
+import { readModelConfig } from "../checkpoint/model-config.js";
+import { temporaryFolder } from "../checkpoint/testing/temporary-folder.js";
+import { InputError } from "../errors.js";
+import { type DecoderSpec, readSpec } from "../model/index.js";
+import { type TinyModel, tinyModel, writeTinyModel } from "../model/testing/tiny-models.js";
+import { parseScheme } from "../quant/scheme.js";
+import { type RecipeName, type RecipeOptionsInput, recipeOptionsSchema } from "../recipe/options.js";
+import type { RecipeSink } from "../recipe/recipe-job.js";
+import { runRecipe } from "../recipe/run-recipe.js";
+import { liveHandles, manualSeed, scope, Tensor } from "../tensor/index.js";
+import { windowSchedule } from "../window/schedule.js";
+import { Journal } from "./journal.js";
+
+const BLOCKS = 4;
+const CONTEXT = 16;
+const SEQUENCES = 6;
+const model = temporaryFolder();
+let checkpoint: Checkpoint;
+let spec: DecoderSpec;
+let ids: Int32Array;
+
+// A tiny network of four blocks with random weights and a few outlier channels, so that folding has work.
+beforeAll(async () => {
+  manualSeed(5);
+  const { config, tensors, ...rest } = tinyModel("llama");
+  const deeper: TinyModel = {
+    ...rest,
+    config: { ...config, num_hidden_layers: BLOCKS },
+    tensors: Object.fromEntries(
+      Object.entries(tensors).flatMap(([name, shape]) =>
+        name.includes("layers.0.")
+          ? Array.from({ length: BLOCKS }, (_, k) => [name.replace("layers.0.", `layers.${k}.`), shape] as const)
+          : name.includes("layers.")
+            ? []
+            : [[name, shape] as const],
+      ),
+    ),
+  };
+  await writeTinyModel(model.path, deeper, (name, values, shape) => {
+    if (name.includes("norm")) values[3] = 9;
+    else scope(() => values.set(Tensor.randn([values.length]).mul(0.25).toFloat32Array()));
+    return shape;
+  });
+  checkpoint = await Checkpoint.open(model.path);
+  spec = readSpec(await readModelConfig(model.path));
+  ids = Int32Array.from({ length: CONTEXT * SEQUENCES }, (_, i) => (i * i * 7 + i * 3 + 1) % spec.vocabSize);
+});
+
+afterAll(() => {
+  checkpoint.close();
+  model[Symbol.dispose]();
+});
+
+interface Case {
+  readonly recipe: RecipeName;
+  readonly scheme: string;
+  readonly options: RecipeOptionsInput;
+  readonly text: boolean;
+}
+
+const quick = { epochs: 1, batch: 3 } as const;
+const cbq: Case = { recipe: "cbq", scheme: "W3A16g8", options: { window: quick }, text: true };
+const cases: readonly (readonly [string, Case])[] = [
+  ["rtn", { recipe: "rtn", scheme: "W3A16g8", options: {}, text: false }],
+  [
+    "rtn with static inputs",
+    { recipe: "rtn", scheme: "W4A8", options: { activation: { granularity: "tensor" } }, text: true },
+  ],
+  ["gptq", { recipe: "gptq", scheme: "W3A16g8", options: {}, text: true }],
+  ["cbq", cbq],
+  [
+    "cbq from gptq's codes, both branches",
+    { ...cbq, options: { window: { ...quick, secondBranch: true }, rounding: { start: "gptq" } } },
+  ],
+  ["cbq with LoRA", { ...cbq, options: { window: quick, rounding: { kind: "lora" } } }],
+  [
+    "cbq with CFP and learnt clips, windows of 3",
+    {
+      ...cbq,
+      scheme: "W4A4g8",
+      options: { window: { ...quick, size: 3, overlap: 2 }, cfp: { weights: true, activations: true } },
+    },
+  ],
+];
+
+function windowsOf({ recipe, options }: Case): number {
+  const { size, overlap } = recipeOptionsSchema.parse(options).window;
+  return recipe === "cbq" ? windowSchedule(BLOCKS, size, overlap).length : BLOCKS;
+}
+
+async function open(folder: string, of: Case, warnings: string[] = []): Promise<Journal> {
+  return Journal.open({
+    folder,
+    identity: { recipe: of.recipe, scheme: of.scheme },
+    windows: windowsOf(of),
+    choose: () => ({ microBatch: 2, threads: 1 }),
+    warn: ({ where, message }) => void warnings.push(`${where} ${message}`),
+    poll: () => {},
+  });
+}
+
+/** Runs until `windows` windows are done in this process, as if it were killed then. */
+function run(journal: Journal, of: Case, windows = Number.POSITIVE_INFINITY): void {
+  let left = windows;
+  const sink: RecipeSink = {
+    linear: (name, weight) => journal.linear(name, weight),
+    plain: (name, bytes) => journal.plain(name, bytes),
+    activation: (name, value) => journal.activation(name, value),
+    windowDone: (done, state) => {
+      journal.windowDone(done, state);
+      if (--left === 0) throw new RangeError("killed");
+    },
+  };
+  const options = recipeOptionsSchema.parse(of.options);
+  const job = {
+    checkpoint,
+    spec,
+    recipe: of.recipe,
+    scheme: parseScheme(of.scheme),
+    options: { ...options, window: { ...options.window, microBatch: journal.chosen.microBatch } },
+    seed: 3,
+    tokens: of.text ? { ids, sequences: SEQUENCES, context: CONTEXT } : null,
+    device: "cpu",
+    dtype: "float32",
+    storage: "host",
+    scratch: model.path,
+    resume: journal.resume,
+    poll: () => {},
+    sink,
+  } as const;
+  try {
+    for (const _ of runRecipe(job));
+  } catch (error) {
+    if (!(error instanceof RangeError && error.message === "killed")) throw error;
+  }
+}
+
+/** Everything that reaches the files. */
+async function result(journal: Journal): Promise<object> {
+  const source = journal.exportSource(checkpoint, { name: "tiny", config: {}, activations: null });
+  const linears = await Promise.all(
+    [...source.linears.keys()].map(async (name) => [name, await source.readQuantized(name)]),
+  );
+  const plain = await Promise.all([...source.plain.keys()].map(async (name) => [name, await source.readPlain(name)]));
+  const layers = journal.windowsDone.map(({ window, layers }) => ({ window, layers }));
+  return { linears, plain, layers, activations: [...journal.activations], changed: journal.changed };
+}
+
+async function whole(of: Case): Promise<object> {
+  using folder = temporaryFolder();
+  using journal = await open(folder.path, of);
+  run(journal, of);
+  return await result(journal);
+}
+
+describe("a run that was killed and continued", () => {
+  it.each(cases)("gives the same bits as one that was not: %s", async (_name, of) => {
+    const live = liveHandles();
+    const expected = await whole(of);
+    for (const windows of of.recipe === "cbq" ? [1, windowsOf(of) - 1] : [2]) {
+      using folder = temporaryFolder();
+      {
+        using journal = await open(folder.path, of);
+        expect(journal.resume.window).toBe(0);
+        run(journal, of, windows);
+      }
+      const warnings: string[] = [];
+      using journal = await open(folder.path, of, warnings);
+      expect(journal.resume.window).toBe(windows);
+      run(journal, of);
+      expect(await result(journal)).toEqual(expected);
+      expect(warnings).toEqual([]);
+    }
+    expect(liveHandles()).toBe(live);
+  });
+
+  it("goes on from any window, one window a process", async () => {
+    const expected = await whole(cbq);
+    using folder = temporaryFolder();
+    for (let window = 0; window < windowsOf(cbq); window++) {
+      using journal = await open(folder.path, cbq);
+      expect(journal.resume.window).toBe(window);
+      run(journal, cbq, 1);
+    }
+    using journal = await open(folder.path, cbq);
+    expect(journal.isComplete).toBe(true);
+    expect(await result(journal)).toEqual(expected);
+  });
+});
+
+describe("damage", () => {
+  const folder = temporaryFolder();
+  let expected: object;
+  beforeAll(async () => {
+    expected = await whole(cbq);
+    using journal = await open(folder.path, cbq);
+    run(journal, cbq, 2);
+  });
+  afterAll(() => folder[Symbol.dispose]());
+
+  const damages: readonly (readonly [string, prefix: string, resumes: number, (path: string) => void])[] = [
+    ["a flipped bit in the last window", "window-00001", 1, flip],
+    ["a flipped bit in the first window", "window-00000", 0, flip],
+    ["a truncated state", "state-00002", 1, (path) => truncateSync(path, 900)],
+    ["a state that vanished", "state-00002", 1, (path) => rmSync(path)],
+    ["a damaged manifest", "manifest.json", 0, flip],
+    ["an empty manifest", "manifest.json", 0, (path) => truncateSync(path)],
+  ];
+
+  it.each(damages)(
+    "%s is discarded with a warning, and its window done again",
+    async (_name, prefix, resumes, damage) => {
+      using copy = temporaryFolder();
+      cpSync(folder.path, copy.path, { recursive: true });
+      const file = readdirSync(copy.path).find((name) => name.startsWith(prefix)) ?? "";
+      damage(join(copy.path, file));
+      const warnings: string[] = [];
+      using journal = await open(copy.path, cbq, warnings);
+      expect(journal.resume.window).toBe(resumes);
+      expect(warnings).toEqual([expect.stringMatching(`${prefix}.*(done again|nothing of the run)`)]);
+      run(journal, cbq);
+      expect(await result(journal)).toEqual(expected);
+    },
+  );
+
+  it("a folder of another run is refused, with what changed and both ways out", async () => {
+    const before = readdirSync(folder.path);
+    const error = await open(folder.path, { ...cbq, scheme: "W2A16g8" }).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(InputError);
+    expect((error as InputError).why).toBe("changed: scheme W3A16g8 -> W2A16g8");
+    expect((error as InputError).next).toMatch(/--fresh.*--work/);
+    expect(readdirSync(folder.path)).toEqual(before);
+  });
+
+  it("what a killed process was writing is removed", async () => {
+    using copy = temporaryFolder();
+    cpSync(folder.path, copy.path, { recursive: true });
+    const orphan = `window-00002.${"0".repeat(16)}.safetensors`;
+    writeFileSync(join(copy.path, orphan), "half");
+    using journal = await open(copy.path, cbq);
+    expect(journal.resume.window).toBe(2);
+    expect(readdirSync(copy.path)).not.toContain(orphan);
+  });
+});
+
+function flip(path: string): void {
+  const bytes = readFileSync(path);
+  const at = bytes.length >> 1;
+  bytes[at] = (bytes[at] ?? 0) ^ 1;
+  writeFileSync(path, bytes);
+}

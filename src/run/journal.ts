@@ -1,0 +1,276 @@
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { Checkpoint } from "../checkpoint/checkpoint.js";
+import { fileSystemError } from "../checkpoint/file-system-error.js";
+import { writeFileAtomicallySync } from "../checkpoint/write-file-atomically.js";
+import { assertSound } from "../format/assert-sound.js";
+import type { ExportSource } from "../format/export-source.js";
+import { compareTensorNames } from "../format/output-tensors.js";
+import type { QuantizedWeight } from "../quant/quantized-weight.js";
+import type { RecipeSink } from "../recipe/recipe-job.js";
+import type { RecipeState, StateTensor } from "../recipe/recipe-state.js";
+import { Artefact, type ArtefactEntry, isIntact, writeArtefact } from "./artefact.js";
+import type { WarningEvent, WindowDoneEvent } from "./events.js";
+import { isArtefactName, type Manifest, manifestFile, manifestText, readManifest } from "./manifest.js";
+import { checkSameRun, type RunIdentity } from "./run-identity.js";
+import { SavedWindow, stateTensor, type WindowContent, windowArtefact } from "./saved-window.js";
+
+/**
+ * States of earlier windows are kept up to this size beside the newest, so that a window that is
+ * found damaged can be done again from its own start.
+ */
+const KEPT_STATE_BYTES = 4e9;
+
+/** What the first process of a run chose by itself, and a continued one follows. */
+export type Chosen = Manifest["chosen"];
+
+export interface JournalOptions {
+  /** The work directory; made when it is not there. */
+  readonly folder: string;
+  readonly identity: RunIdentity;
+  /** Windows of the whole run. */
+  readonly windows: number;
+  /** Asked when the run begins. */
+  readonly choose: () => Chosen;
+  readonly warn: (warning: WarningEvent) => void;
+  readonly poll: () => void;
+}
+
+/**
+ * Keeps what a run has finished in its work directory, window by window, and shows all of it to the
+ * writers at the end. The manifest is written last: what it does not name never happened.
+ */
+export class Journal implements RecipeSink, Disposable {
+  readonly #options: JournalOptions;
+  readonly #manifest: Manifest;
+  readonly #windows: SavedWindow[] = [];
+  readonly #state: Artefact | null;
+  #pending: WindowContent = emptyWindow();
+
+  private constructor(options: JournalOptions, manifest: Manifest) {
+    this.#options = options;
+    this.#manifest = manifest;
+    const next = manifest.windows.length;
+    const state = next === options.windows ? null : (manifest.states[next] ?? null);
+    try {
+      for (const { file } of manifest.windows) this.#windows.push(SavedWindow.open(join(options.folder, file)));
+      this.#state = state === null ? null : Artefact.open(join(options.folder, state.file));
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /**
+   * Opens a work directory. Saved windows are taken as far as they and the state behind them are
+   * intact; what is damaged is removed with a warning.
+   *
+   * @throws InputError when it belongs to a run of other parameters; EnvironmentError when the
+   *   folder can't be read or made
+   */
+  static async open(options: JournalOptions): Promise<Journal> {
+    const { folder, identity, warn } = options;
+    try {
+      mkdirSync(folder, { recursive: true });
+    } catch (error) {
+      throw fileSystemError(error, "the work directory can't be made", folder);
+    }
+    const saved = await readManifest(folder);
+    if (saved === "damaged") warn(damaged(join(folder, manifestFile), "nothing of the run can be continued"));
+    if (saved === null || saved === "damaged") return new Journal(options, newManifest(options));
+    checkSameRun(saved.identity, identity, folder);
+    const manifest = intactPart(saved, options);
+    removeUnnamed(folder, manifest);
+    return new Journal(options, manifest);
+  }
+
+  /** What has to stay as the first process chose it. */
+  get chosen(): Chosen {
+    return this.#manifest.chosen;
+  }
+
+  /** Where the recipe goes on. */
+  get resume(): RecipeState {
+    return {
+      window: this.#windows.length,
+      read: (name, begin, end) => {
+        if (this.#state === null) throw new TypeError(`window ${this.#windows.length} has no saved state`);
+        return this.#state.read(name, begin, end);
+      },
+    };
+  }
+
+  /** Whether there is nothing left to do for the recipe. */
+  get isComplete(): boolean {
+    return this.#windows.length === this.#options.windows;
+  }
+
+  /** Finished windows, those of earlier processes included. */
+  get windowsDone(): WindowDoneEvent[] {
+    return this.#windows.map(({ done }) => done);
+  }
+
+  /** Warnings of the finished windows. */
+  get warnings(): WarningEvent[] {
+    return this.#windows.flatMap(({ warnings }) => warnings);
+  }
+
+  /** Clip factors or steps of the inputs by module name. */
+  get activations(): ReadonlyMap<string, number> {
+    return new Map(this.#windows.flatMap(({ activations }) => [...activations]));
+  }
+
+  linear(name: string, weight: QuantizedWeight): void {
+    if (this.#pending.linears.has(name) || this.#holder(name) !== undefined) {
+      throw new TypeError(`${name} was handed over twice`);
+    }
+    assertSound(weight, name);
+    this.#pending.linears.set(name, weight);
+  }
+
+  plain(name: string, bytes: Uint8Array): void {
+    this.#pending.plain.set(name, bytes);
+  }
+
+  activation(name: string, value: number): void {
+    this.#pending.activations.set(name, value);
+  }
+
+  /** A warning that belongs to the window under way. */
+  warning(event: WarningEvent): void {
+    this.#pending.warnings.push(event);
+  }
+
+  windowDone(done: WindowDoneEvent, state: readonly StateTensor[]): void {
+    const { folder } = this.#options;
+    const { windows, states } = this.#manifest;
+    const next = windows.length + 1;
+    const { tensors, record } = windowArtefact(done, this.#pending);
+    const window = writeArtefact(folder, `window-${number(done.window)}`, tensors, record);
+    const entry = this.#writeState(next, state);
+    windows.push(window);
+    states[next] = entry;
+    const dropped = dropOldStates(states, next);
+    writeFileAtomicallySync(join(folder, manifestFile), manifestText(this.#manifest));
+    for (const { file } of dropped) rmSync(join(folder, file), { force: true });
+    this.#windows.push(SavedWindow.open(join(folder, window.file)));
+    this.#pending = emptyWindow();
+  }
+
+  /** Names of the tensors that are not quantized and yet not those of the source model: CFP folds into them. */
+  get changed(): readonly string[] {
+    return [...new Set(this.#windows.flatMap((window) => [...window.plain]))].sort(compareTensorNames);
+  }
+
+  /**
+   * The finished result: quantized Linears from here, all else from the checkpoint unless it was folded. In the order
+   * of the written files, so that an export of those comes out the same byte for byte.
+   */
+  exportSource(
+    checkpoint: Checkpoint,
+    { name, config, activations }: Pick<ExportSource, "config" | "activations"> & { readonly name: string },
+  ): ExportSource {
+    const linears = this.#windows.flatMap((window) => [...window.linears]);
+    const modules = new Set(linears.map(([module]) => module));
+    const plain = [...checkpoint.tensors].filter(([tensor]) => !modules.has(moduleOf(tensor)));
+    return {
+      name,
+      config,
+      folder: checkpoint.folder,
+      linears: new Map(linears.sort(([a], [b]) => compareTensorNames(`${a}.weight`, `${b}.weight`))),
+      plain: new Map(plain.sort(([a], [b]) => compareTensorNames(a, b))),
+      activations,
+      inputScales: activations?.dynamic === false ? this.activations : new Map(),
+      readQuantized: async (name) => {
+        const holder = this.#holder(name);
+        if (holder === undefined) throw new TypeError(`${name} was not quantized`);
+        return holder.readLinear(name);
+      },
+      // A continued run folds an overlapping block again, and the later one belongs to its codes.
+      readPlain: async (name) =>
+        this.#windows.findLast((window) => window.plain.has(name))?.readPlain(name) ?? checkpoint.read(name),
+    };
+  }
+
+  [Symbol.dispose](): void {
+    for (const window of this.#windows) window[Symbol.dispose]();
+    this.#windows.length = 0;
+    this.#state?.[Symbol.dispose]();
+  }
+
+  #holder(name: string): SavedWindow | undefined {
+    return this.#windows.find((window) => window.linears.has(name));
+  }
+
+  #writeState(next: number, state: readonly StateTensor[]): ArtefactEntry | null {
+    if (state.length === 0) return null;
+    return writeArtefact(this.#options.folder, `state-${number(next)}`, state.map(stateTensor), { window: next });
+  }
+}
+
+function emptyWindow(): WindowContent {
+  return { linears: new Map(), plain: new Map(), activations: new Map(), warnings: [] };
+}
+
+function newManifest({ identity, choose }: JournalOptions): Manifest {
+  const created = new Date().toISOString();
+  return { format: 1, created, identity: { ...identity }, chosen: choose(), windows: [], states: {} };
+}
+
+// The longest run of intact windows behind which the next one can start.
+function intactPart(saved: Manifest, { folder, windows: total, warn, poll }: JournalOptions): Manifest {
+  const intact = (entry: ArtefactEntry, consequence: string): boolean => {
+    if (isIntact(folder, entry, poll)) return true;
+    warn(damaged(join(folder, entry.file), consequence));
+    rmSync(join(folder, entry.file), { force: true });
+    return false;
+  };
+  const broken = saved.windows.findIndex((entry, i) => !intact(entry, `window ${i + 1} is done again`));
+  let next = broken === -1 ? saved.windows.length : broken;
+  for (; next > 0 && next < total; next--) {
+    const state = saved.states[next];
+    if (state === null) break;
+    if (state !== undefined && intact(state, `window ${next} is done again`)) break;
+  }
+  const states = Object.fromEntries(Object.entries(saved.states).filter(([window]) => Number(window) <= next));
+  return { ...saved, windows: saved.windows.slice(0, next), states };
+}
+
+// What a killed process was about to write: its name never got into the manifest.
+function removeUnnamed(folder: string, { windows, states }: Manifest): void {
+  const named = new Set([...windows, ...Object.values(states)].map((entry) => entry?.file));
+  for (const file of readdirSync(folder)) {
+    if (isArtefactName(file) && !named.has(file)) rmSync(join(folder, file), { force: true });
+  }
+}
+
+function dropOldStates(states: Manifest["states"], newest: number): ArtefactEntry[] {
+  const dropped: ArtefactEntry[] = [];
+  let kept = 0;
+  for (let window = newest; window >= 0; window--) {
+    const entry = states[window];
+    if (entry === null || entry === undefined) continue;
+    kept += entry.bytes;
+    if (window === newest || kept <= KEPT_STATE_BYTES) continue;
+    dropped.push(entry);
+    delete states[window];
+  }
+  return dropped;
+}
+
+function damaged(where: string, consequence: string): WarningEvent {
+  return {
+    event: "warning",
+    message: `is missing or not what was written: it is discarded, and ${consequence}`,
+    where,
+    next: "nothing to do; if it happens again, check the disk",
+  };
+}
+
+function number(window: number): string {
+  return `${window}`.padStart(5, "0");
+}
+
+function moduleOf(tensor: string): string {
+  return tensor.endsWith(".weight") ? tensor.slice(0, -".weight".length) : "";
+}

@@ -1,0 +1,71 @@
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import { fileSystemError, isNotFound } from "../checkpoint/file-system-error.js";
+
+/** Whether a file of a work directory is an artefact, by its name. */
+export function isArtefactName(name: string): boolean {
+  return /^(window|state)-\d{5,}\.[0-9a-f]{16}\.safetensors$/.test(name);
+}
+
+const artefact = z.strictObject({
+  // A name, never a path: a manifest must not lead out of its folder.
+  file: z.string().refine(isArtefactName),
+  bytes: z.int().min(0),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+});
+
+const body = z.strictObject({
+  format: z.literal(1),
+  created: z.string(),
+  /** What decides the codes, by a name that people read. */
+  identity: z.record(z.string(), z.string()),
+  /** What the first process chose by itself, and a continued one has to follow. */
+  chosen: z.strictObject({ microBatch: z.int().min(1), threads: z.int().min(1) }),
+  /** Finished windows in their order. */
+  windows: z.array(artefact),
+  /** What the window of this number starts from; null for one that starts from the checkpoint alone. */
+  states: z.record(z.string().regex(/^\d+$/), artefact.nullable()),
+});
+
+const file = z.strictObject({ sha256: z.string(), body });
+
+/** What a work directory holds. */
+export type Manifest = z.output<typeof body>;
+
+export const manifestFile = "manifest.json";
+
+/** The text of `manifest.json`, with the hash of what it says. */
+export function manifestText(manifest: Manifest): string {
+  return `${JSON.stringify({ sha256: hashOf(manifest), body: manifest }, null, 1)}\n`;
+}
+
+/**
+ * Reads a work directory's manifest: null when there is none, "damaged" when it is not what was written.
+ *
+ * @throws EnvironmentError when it is there and can't be read
+ */
+export async function readManifest(folder: string): Promise<Manifest | null | "damaged"> {
+  const path = join(folder, manifestFile);
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    if (isNotFound(error)) return null;
+    throw fileSystemError(error, "the manifest can't be read", path);
+  }
+  try {
+    const parsed = file.parse(JSON.parse(text));
+    return parsed.sha256 === hashOf(parsed.body) ? parsed.body : "damaged";
+  } catch {
+    return "damaged";
+  }
+}
+
+// The schema fixes the order of the keys, so both sides hash the same text.
+function hashOf(manifest: Manifest): string {
+  return createHash("sha256")
+    .update(JSON.stringify(body.parse(manifest)))
+    .digest("hex");
+}

@@ -1,0 +1,82 @@
+import { InputError } from "../errors.js";
+import type { RunOptions } from "./options.js";
+
+/** What decides the codes of a run, by names that people read. */
+export type RunIdentity = Readonly<Record<string, string>>;
+
+/** What an identity is made of, beside the options. */
+export interface IdentityParts {
+  /** Hash of all weights and of `config.json`. */
+  readonly model: string;
+  /** Hash of `tokenizer.json`; null where no text is read. */
+  readonly tokenizer: string | null;
+  /** Hash of the calibration windows; null without text. */
+  readonly calibration: string | null;
+  /** Version of crossblock. */
+  readonly version: string;
+  /** libtorch and the device. */
+  readonly engine: string;
+}
+
+/**
+ * Options that change where and how fast, but no code; and those whose effect another part covers:
+ * the model and the text by what they hold rather than by where they lie.
+ */
+const immaterial: readonly string[] = [
+  "model",
+  "calibration",
+  "out",
+  "work",
+  "fresh",
+  "force",
+  "dryRun",
+  "format",
+  "device",
+  "streams",
+  "compute.threads",
+  "window.microBatch",
+];
+
+/** The parts and every option that can change a code, by dotted name. */
+export function identityOf(parts: IdentityParts, options: RunOptions): RunIdentity {
+  const { model, tokenizer, calibration, version, engine } = parts;
+  return {
+    crossblock: version,
+    engine,
+    model,
+    ...(tokenizer !== null && { tokenizer }),
+    ...(calibration !== null && { "calibration tokens": calibration }),
+    ...Object.fromEntries(leaves(options, "").map(([name, value]) => [`option ${name}`, value])),
+  };
+}
+
+/**
+ * Refuses to continue a run with other parameters than it began with.
+ *
+ * @throws InputError with the list of what changed, and the two ways out
+ */
+export function checkSameRun(saved: RunIdentity, now: RunIdentity, folder: string): void {
+  const names = [...new Set([...Object.keys(saved), ...Object.keys(now)])];
+  const changed = names.filter((name) => saved[name] !== now[name]);
+  if (changed.length === 0) return;
+  throw new InputError({
+    where: folder,
+    what: "an unfinished run of other parameters is saved here",
+    why: `changed: ${changed.map((name) => `${name} ${shown(saved[name])} -> ${shown(now[name])}`).join("; ")}`,
+    next: "run the earlier command again to continue it, give --fresh to discard it, or choose another --work folder",
+  });
+}
+
+function leaves(value: object, prefix: string): (readonly [string, string])[] {
+  return Object.entries(value).flatMap(([key, entry]: [string, unknown]) => {
+    const name = prefix === "" ? key : `${prefix}.${key}`;
+    if (immaterial.includes(name)) return [];
+    const group = entry !== null && typeof entry === "object" && !Array.isArray(entry);
+    return group ? leaves(entry, name) : [[name, JSON.stringify(entry)] as const];
+  });
+}
+
+function shown(value: string | undefined): string {
+  if (value === undefined) return "none";
+  return /^[0-9a-f]{64}$/.test(value) ? `${value.slice(0, 8)}...` : value;
+}
