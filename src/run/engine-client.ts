@@ -1,4 +1,4 @@
-import { Worker } from "node:worker_threads";
+import { type ResourceLimits, Worker } from "node:worker_threads";
 import { letThreadsSleep } from "../tensor/index.js";
 import { EngineError } from "./engine-error.js";
 import type { EngineCalls, EngineMethod, FromWorker, ToWorker } from "./engine-protocol.js";
@@ -25,15 +25,26 @@ export class EngineClient implements AsyncDisposable {
   #nextId = 1;
   #death: EngineError | null = null;
 
-  /** @param entry compiled module that runs in the worker; a test may give another. */
-  constructor(entry: URL = new URL("./worker.js", import.meta.url)) {
+  /**
+   * @param entry compiled module that runs in the worker; a test may give another
+   * @param resourceLimits of the worker's JavaScript heap
+   */
+  constructor(entry: URL = new URL("./worker.js", import.meta.url), resourceLimits: ResourceLimits = {}) {
     letThreadsSleep();
-    this.#worker = new Worker(entry);
+    this.#worker = new Worker(entry, { resourceLimits });
     this.#worker.unref();
     this.#worker.on("message", (message: FromWorker) => this.#receive(message));
     this.#worker.on("error", (error) => this.#died(`it threw ${error.message}`, error));
     this.#worker.on("messageerror", (error) => this.#died(`it sent what can't be read: ${error.message}`, error));
     this.#worker.on("exit", (code) => this.#died(`it exited with code ${code}`, undefined));
+  }
+
+  /**
+   * An engine for work that streams tensors through: it collects short-lived buffers early, instead of holding 48 MB of
+   * them, which counts where the promise is the largest tensor and 200 MB.
+   */
+  static forStreaming(): EngineClient {
+    return new EngineClient(undefined, { maxYoungGenerationSizeMb: 12 });
   }
 
   /**

@@ -22,7 +22,7 @@ export async function* exportResult(options: ExportResultInput): AsyncGenerator<
   const { signal, ...given } = options;
   signal?.throwIfAborted();
   const resolved = resolveExportOptions(given);
-  await using engine = new EngineClient();
+  await using engine = EngineClient.forStreaming();
   yield* engine.stream("export", { options: resolved }, { signal });
   yield {
     event: "done",

@@ -9,6 +9,6 @@ import type { Inspection } from "./inspection.js";
  * @throws CheckpointError, FormatError for files that can't be read.
  */
 export async function inspect(folder: string, options: { readonly signal?: AbortSignal } = {}): Promise<Inspection> {
-  await using engine = new EngineClient();
+  await using engine = EngineClient.forStreaming();
   return await engine.call("inspect", { folder }, options);
 }

@@ -1,0 +1,94 @@
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { writeCompressedTensors } from "../src/format/compressed-tensors/write.js";
+import type { ExportSource } from "../src/format/export-source.js";
+import type { Certificate, DisagreementEvent } from "../src/index.js";
+import type { QuantizedWeight } from "../src/quant/quantized-weight.js";
+import { bundledModel } from "./fixtures/sample-text.js";
+import { llamaCppProject } from "./format/llama-cpp-package.js";
+import { rtnSource } from "./format/rtn-source.js";
+
+// The compiled library, because the worker thread runs compiled JavaScript.
+const library = (await import("../dist/index.js" as string)) as typeof import("../src/index.js");
+const { exportResult, verifyResult } = library;
+
+const project = llamaCppProject();
+const home = process.cwd();
+let scratch = "";
+
+beforeAll(() => {
+  scratch = mkdtempSync(join(tmpdir(), "crossblock-schemes-"));
+});
+
+afterAll(() => {
+  process.chdir(home);
+  rmSync(scratch, { recursive: true, force: true });
+});
+
+/** Rounds every Linear once, however often it is read. */
+function once(source: ExportSource): ExportSource {
+  const weights = new Map<string, Promise<QuantizedWeight>>();
+  return {
+    ...source,
+    name: "sotu-llama-7m",
+    readQuantized(name) {
+      const weight = weights.get(name) ?? source.readQuantized(name);
+      weights.set(name, weight);
+      return weight;
+    },
+  };
+}
+
+type Formats = readonly ("gguf" | "gptq")[];
+const both: Formats = ["gguf", "gptq"];
+
+describe(`every scheme in every format that holds it${project === null ? " (llama.cpp is not installed: files only)" : ""}`, () => {
+  it.each([
+    ["W4A16g32 symmetric", 4, 32, true, "Q4_0", both, true],
+    ["W4A16g64 symmetric", 4, 64, true, "Q4_0", both, false],
+    ["W4A16g128 symmetric", 4, 128, true, "Q4_0", both, false],
+    ["W4A16 symmetric", 4, null, true, "Q4_0", both, false],
+    ["W4A16g32 asymmetric", 4, 32, false, "Q4_1", both, false],
+    ["W4A16g256 asymmetric", 4, 256, false, "Q4_K", both, true],
+    ["W2A16g64 symmetric", 2, 64, true, "Q2_0", both, true],
+    ["W2A16 symmetric", 2, null, true, "TQ2_0", both, false],
+    ["W2A16g256 asymmetric", 2, 256, false, "Q2_K", both, false],
+    ["W3A16g64 asymmetric", 3, 64, false, "Q4_0", both, false],
+    ["W3A16g256 symmetric", 3, 256, true, "Q3_K", both, false],
+    ["W5A16g64 symmetric", 5, 64, true, "Q8_0", ["gguf"], false],
+    ["W8A16g32 symmetric", 8, 32, true, "Q8_0", both, false],
+    ["W8A16 asymmetric", 8, null, false, null, ["gptq"], false],
+  ] as const)("%s", async (label, bits, group, symmetric, type, formats, judged) => {
+    const [scheme = ""] = label.split(" ");
+    const result = join(scratch, label.replace(" ", "-"));
+    using source = await rtnSource(bundledModel, { schemeOf: () => ({ bits, group, symmetric }) });
+    await writeCompressedTensors(once(source), result);
+    for await (const event of exportResult({ result, format: [...formats] })) {
+      if (event.event === "exported" && event.format === "gguf") {
+        expect(event.path).toMatch(new RegExp(`-${scheme}-${type}\\.gguf$`));
+        for (const { relativeError } of event.losses) expect(relativeError).toBeLessThan(1e-6);
+      }
+    }
+    // Optional runtimes are looked for in the user's project, which is the working folder. They take seconds: a few of
+    // the schemes go through them here, and all of them in `format/gguf.judge.test.ts`.
+    process.chdir(judged ? (project ?? home) : home);
+    const disagreements: DisagreementEvent[] = [];
+    for await (const event of verifyResult({ result })) {
+      if (event.event === "disagreement") disagreements.push(event);
+    }
+    expect(disagreements).toEqual([]);
+    const certificate = JSON.parse(readFileSync(join(result, "certificate.json"), "utf8")) as Certificate;
+    expect(certificate.exports.length).toBe(1 + formats.length);
+    for (const { format, tensors, runtime } of certificate.exports.slice(1)) {
+      expect(tensors.filter(({ status }) => status !== "same")).toEqual([]);
+      expect(tensors.filter(({ hash }) => hash !== undefined).length).toBe(56);
+      if (format !== "gguf" || project === null || !judged) continue;
+      if (runtime.status === "absent") throw new Error(runtime.why);
+      const { perplexity, referencePerplexity } = runtime.asWritten;
+      expect(Math.abs(perplexity / referencePerplexity - 1)).toBeLessThan(0.01);
+      expect(runtime.sameWeights?.divergence).toBeLessThan(1e-5);
+    }
+  });
+});
