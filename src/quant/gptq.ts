@@ -1,6 +1,6 @@
 import { noGrad, scope, Tensor, TensorError } from "../tensor/index.js";
 import type { Codes } from "./grid.js";
-import { type RangeOptions, searchRange } from "./range.js";
+import { searchRange } from "./range.js";
 import { groupColumns, levels, type Scheme } from "./scheme.js";
 import type { SecondMoments } from "./second-moments.js";
 
@@ -9,11 +9,6 @@ export interface GptqOptions {
   readonly damping?: number;
   /** Columns whose corrections are applied to the rest at once. Defaults to 128. */
   readonly blockSize?: number;
-  /**
-   * Columns as they lie, each group's range searched on its weights as corrected so far (`index`, the default); or those
-   * with the largest inputs first, on ranges searched beforehand (`activation`).
-   */
-  readonly order?: "index" | "activation";
   /** Weigh the range search with the mean squares of the inputs. Defaults to false. */
   readonly weightedRange?: boolean;
   /** Clip ratios tried for each group's range. */
@@ -28,7 +23,8 @@ export interface GptqResult {
 
 /**
  * GPTQ: columns are rounded one after the other, and what each rounding lost is made up for by the
- * columns that follow, by the inverse of the inputs' second moments.
+ * columns that follow, by the inverse of the inputs' second moments. A group's range is searched on
+ * its weights as corrected so far.
  * Source: Frantar et al. (arXiv 2210.17323).
  *
  * @param weight fp32 `[out, in]`
@@ -45,15 +41,12 @@ export function gptq(
       const columns = weight.size(1);
       const rows = weight.size(0);
       const groupSize = groupColumns(scheme, columns, layer);
-      const order = options.order === "activation" ? descending(moments) : null;
-      const { factor, dead, damping } = inverseFactor(moments, order, options.damping ?? 0.01);
+      const { factor, dead, damping } = inverseFactor(moments, options.damping ?? 0.01);
       const block = Math.min(options.blockSize ?? 128, columns);
       const top = levels(scheme.bits) - 1;
       // Transposed, so that a column of the weight is contiguous; a copy, because it is corrected.
-      const w = inOrder(weight.mul(dead.neg().add(1)).transpose(0, 1), order).clone();
+      const w = weight.mul(dead.neg().add(1)).transpose(0, 1).contiguous();
       const codes = Tensor.empty([columns, rows], { device: weight.device });
-      const ranges = order === null ? null : searchRange(weight, scheme, layer, rangeOptions(moments, options));
-      const places = order?.toArray() ?? null;
       const scales: Tensor[] = [];
       const zeroPoints: Tensor[] = [];
       const diagonal = factor.diagonal().toFloat32Array();
@@ -64,13 +57,7 @@ export function gptq(
         const errors = Tensor.empty([size, rows], { device: weight.device });
         for (let i = 0; i < size; i++) {
           const column = first + i;
-          if (ranges !== null) {
-            const group = Math.floor(Number(places?.[column]) / groupSize);
-            grid = {
-              scale: ranges.scale.select(1, group).select(1, 0),
-              zeroPoint: ranges.zeroPoint.select(1, group).select(1, 0),
-            };
-          } else if (column % groupSize === 0) {
+          if (column % groupSize === 0) {
             grid = groupRange(
               w,
               column,
@@ -108,20 +95,15 @@ export function gptq(
           });
         }
       }
-      const found = ranges ?? {
-        scale: Tensor.stack(scales, 1).unsqueeze(2),
-        zeroPoint: Tensor.stack(zeroPoints, 1).unsqueeze(2),
-      };
-      const back = order === null ? codes : inOrder(codes, order.argsort());
       return {
         damping,
         codes: {
           bits: scheme.bits,
           symmetric: scheme.symmetric,
           groupSize,
-          scale: found.scale,
-          zeroPoint: found.zeroPoint,
-          codes: back.transpose(0, 1).contiguous(),
+          scale: Tensor.stack(scales, 1).unsqueeze(2),
+          zeroPoint: Tensor.stack(zeroPoints, 1).unsqueeze(2),
+          codes: codes.transpose(0, 1).contiguous(),
         },
       };
     }),
@@ -158,33 +140,12 @@ function groupRange(
   });
 }
 
-// Columns by the mean squares of their inputs, largest first, int64 `[in]`.
-function descending(moments: SecondMoments): Tensor {
-  return moments.matrix.diagonal().argsort(0, true);
-}
-
-function inOrder(rows: Tensor, order: Tensor | null): Tensor {
-  return order === null ? rows : rows.indexSelect(0, order);
-}
-
-function rangeOptions(moments: SecondMoments, options: GptqOptions): RangeOptions {
-  return {
-    ...(options.weightedRange === true ? { importance: moments.meanSquares() } : {}),
-    ...(options.candidates === undefined ? {} : { candidates: options.candidates }),
-  };
-}
-
-// Upper Cholesky factor of the damped inverse, its columns in `order`. Inputs that were always zero say nothing: their
+// Upper Cholesky factor of the damped inverse. Inputs that were always zero say nothing: their
 // weights are zeroed and their diagonal set to one.
-function inverseFactor(
-  moments: SecondMoments,
-  order: Tensor | null,
-  start: number,
-): { factor: Tensor; dead: Tensor; damping: number } {
-  const whole = moments.matrix.div(Math.max(1, moments.tokens));
-  const dead = whole.diagonal().eq(0).to("float32");
-  whole.diagonal().add_(dead);
-  const matrix = inOrder(inOrder(whole, order).transpose(0, 1), order);
+function inverseFactor(moments: SecondMoments, start: number): { factor: Tensor; dead: Tensor; damping: number } {
+  const matrix = moments.matrix.div(Math.max(1, moments.tokens));
+  const dead = matrix.diagonal().eq(0).to("float32");
+  matrix.diagonal().add_(dead);
   const mean = matrix.diagonal().mean().item();
   for (let damping = start; ; damping *= 10) {
     try {

@@ -79,10 +79,6 @@ const gptq = z.strictObject({
   damping: positive
     .default(0.01)
     .describe("fraction of the Hessian's mean diagonal that is added to it; grows if needed"),
-  order: z
-    .enum(["index", "activation"])
-    .default("index")
-    .describe("columns as they lie, or those with the largest inputs first"),
   weightedRange: z.boolean().default(false).describe("weigh the range search with the mean squares of the inputs"),
   blockSize: count.default(128).describe("columns that are updated together"),
 });

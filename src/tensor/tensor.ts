@@ -388,9 +388,6 @@ export class Tensor extends OwnedTensor {
   select(dim: number, index: number): Tensor {
     return callTensor("aten::select.int", [this, dim, index]);
   }
-  argsort(dim = -1, descending = false): Tensor {
-    return callTensor("aten::argsort", [this, dim, descending]);
-  }
   indexSelect(dim: number, indices: Tensor): Tensor {
     return callTensor("aten::index_select", [this, dim, indices]);
   }
