@@ -8,12 +8,16 @@ import { advance } from "../window/advance.js";
 import { forwardAll, type QuantizedBlock } from "../window/quantized-block.js";
 import { type Branch, branchOf, measureWindow, reconstruct, trainedLayers } from "../window/reconstruct.js";
 import { type Window, windowSchedule } from "../window/schedule.js";
+import { SequenceParts } from "../window/sequence-parts.js";
 import { BlockSource } from "./block-source.js";
 import { ExtremesObserver, foldActivations } from "./cfp/fold-activations.js";
+import { smallerParts, trainingWarning, unusableMoments } from "./fault-warnings.js";
 import { deliverBlock, measureLayers } from "./finish-block.js";
+import { gptqRule } from "./layer-rule.js";
 import { microBatch } from "./micro-batch.js";
 import { prepareRoundings } from "./prepare-roundings.js";
-import type { BranchLoss, LayerError, RecipeEvent, RecipeJob, RecipeReport } from "./recipe-job.js";
+import { isFiniteTensor, quantizeSite } from "./quantize-site.js";
+import type { BranchLoss, LayerError, RecipeEvent, RecipeJob, RecipeReport, WarningEvent } from "./recipe-job.js";
 import { learntState, restoreLearnt, type StateTensor, streamState } from "./recipe-state.js";
 import { calibrateStaticInputs } from "./static-ranges.js";
 import { chooseStorage, openStreams, streamShape } from "./streams.js";
@@ -43,7 +47,9 @@ export function* cbq(job: RecipeJob): Generator<RecipeEvent, RecipeReport> {
 class CbqRun {
   readonly #source: BlockSource;
   readonly #storage: Storage;
-  readonly #batch: number;
+  readonly #parts: SequenceParts;
+  /** What there is to say at the next event. */
+  readonly #warnings: WarningEvent[] = [];
   readonly #full: ActivationStore;
   readonly #quantized: ActivationStore;
   readonly #windows: readonly Window[];
@@ -66,7 +72,9 @@ class CbqRun {
     this.#windows = windowSchedule(job.spec.blocks, options.window.size, options.window.overlap);
     this.#nextBlock = this.#windows[job.resume?.window ?? 0]?.first ?? 0;
     this.#source = new BlockSource(job, tokens.context);
-    this.#batch = microBatch(job, tokens.context);
+    this.#parts = new SequenceParts(microBatch(job, tokens.context), (size) => {
+      this.#warnings.push(smallerParts(job.device, size));
+    });
     this.#storage = chooseStorage(job, streamShape(job, tokens), options.window.secondBranch ? 4 : 3);
     const [full, quantized] = openStreams(job, tokens, STREAMS, this.#storage) as [ActivationStore, ActivationStore];
     this.#full = full;
@@ -100,10 +108,10 @@ class CbqRun {
       }
       yield { event: "window-start", ...place, trainable: this.#trainable() };
       const lossBefore = this.#measure(branches);
-      yield* this.#train(branches, index, windows);
+      const learnt = yield* this.#train(branches, index, windows);
       const leaving = this.#blocks.slice(0, window.leaving);
-      for (const block of leaving) for (const layer of block.layers.values()) layer.harden();
-      const lossAfter = this.#measure(branches);
+      for (const layer of learnt ? leaving.flatMap((block) => [...block.layers.values()]) : []) layer.harden();
+      const lossAfter = learnt ? this.#measure(branches) : null;
       const more = index + 1 < windows;
       const layers = yield* this.#leave(leaving, more);
       const seconds = (performance.now() - started) / 1000;
@@ -129,6 +137,7 @@ class CbqRun {
         this.#prepare(block, target);
       }
       this.#continueLearning(index);
+      yield* this.#speak();
       return target;
     } catch (error) {
       target.dispose();
@@ -176,6 +185,12 @@ class CbqRun {
     };
     const observe = rounding.start === "gptq" ? collect : undefined;
     this.#advance(stream, stream, (x) => block.forwardFull(x, observe));
+    for (const [site, sum] of moments) {
+      if (isFiniteTensor(sum.matrix)) continue;
+      this.#warnings.push(unusableMoments(block.index, site.linears));
+      sum.dispose();
+      moments.delete(site);
+    }
     // Per block, so that random starts do not depend on the blocks that this process saw before.
     manualSeed((job.seed + block.index) % Number.MAX_SAFE_INTEGER);
     try {
@@ -191,19 +206,16 @@ class CbqRun {
   #fold(block: QuantizedBlock, stream: ActivationStore): void {
     const { job } = this;
     const { spec, checkpoint } = job;
+    block.settle(job.dtype);
     const observer = new ExtremesObserver(spec);
+    const observe = (role: LinearRole, input: Tensor): void => observer.observe(role, input);
     try {
-      const { sequences } = stream.shape;
-      block.settle(job.dtype);
-      noGrad(() => {
-        for (let first = 0; first < sequences; first += this.#batch) {
+      noGrad(() =>
+        this.#parts.each(stream.shape.sequences, (part) => {
           job.poll();
-          const part = Array.from({ length: Math.min(this.#batch, sequences - first) }, (_, i) => first + i);
-          scope(() => {
-            block.forwardFull(stream.read(part), (role, input) => observer.observe(role, input));
-          });
-        }
-      });
+          scope(() => void block.forwardFull(stream.read(part), observe));
+        }),
+      );
       block.settle("float32");
       const name = inBlock(spec.names.norms.attentionNorm, block.index);
       const storedType = storedTypeOf(checkpoint.tensors.get(`${name}.weight`)?.dtype ?? "F32");
@@ -243,13 +255,14 @@ class CbqRun {
     });
   }
 
-  *#train(branches: readonly Branch[], index: number, windows: number): Generator<RecipeEvent, void> {
+  // Returns whether the window has learnt anything.
+  *#train(branches: readonly Branch[], index: number, windows: number): Generator<RecipeEvent, boolean> {
     const { job } = this;
     const { window, rates, schedule, rounding } = job.options;
     const steps = reconstruct(this.#blocks, this.#quantized, branches, {
       epochs: window.epochs,
       batch: window.batch,
-      microBatch: this.#batch,
+      parts: this.#parts,
       seed: job.seed * 65536 + index * 256,
       objective: window.loss,
       rates,
@@ -258,11 +271,17 @@ class CbqRun {
     });
     const started = performance.now();
     let tokens = 0;
-    let loss = 0;
-    for (const report of steps) {
+    for (;;) {
+      const next = steps.next();
+      yield* this.#speak();
+      if (next.done === true) return next.value;
       job.poll();
+      const report = next.value;
+      if ("fault" in report) {
+        yield trainingWarning(report, index);
+        continue;
+      }
       tokens += report.tokens;
-      loss = report.loss ?? loss;
       yield {
         event: "step",
         window: index,
@@ -271,10 +290,14 @@ class CbqRun {
         epochs: window.epochs,
         step: report.step,
         steps: report.steps,
-        loss,
+        loss: report.loss,
         tokensPerSecond: tokens / ((performance.now() - started) / 1000),
       };
     }
+  }
+
+  *#speak(): Generator<RecipeEvent, void> {
+    yield* this.#warnings.splice(0);
   }
 
   // Delivers hardened blocks and moves both streams past them.
@@ -283,6 +306,7 @@ class CbqRun {
     const errors: LayerError[] = [];
     for (const block of leaving) {
       yield { event: "progress", stage: `finishing block ${block.index}`, done: block.index, total: job.spec.blocks };
+      if ([...block.layers.values()].some((layer) => !layer.isHard)) yield* this.#fallBack(block);
       errors.push(...measureLayers(block, this.#quantized));
       deliverBlock(job, block);
       if (more) {
@@ -295,6 +319,16 @@ class CbqRun {
     return errors;
   }
 
+  // Chooses the codes of a block that could not be trained, Linear by Linear, at its own input.
+  *#fallBack(block: QuantizedBlock): Generator<RecipeEvent, void> {
+    for (const layer of block.layers.values()) layer.forget();
+    for (const site of inputSites(this.job.spec)) {
+      this.job.poll();
+      yield* quantizeSite(this.job, block, site, this.#quantized, this.#parts, gptqRule(this.job.options));
+    }
+    yield* this.#speak();
+  }
+
   #measure(branches: readonly Branch[]): BranchLoss {
     for (const block of this.#blocks) for (const layer of block.layers.values()) layer.previewHard();
     const sequences = Math.min(MEASURED_SEQUENCES, this.#quantized.shape.sequences);
@@ -303,7 +337,7 @@ class CbqRun {
       this.#quantized,
       branches,
       this.job.options.window.loss,
-      this.#batch,
+      this.#parts,
       sequences,
     );
     return {
@@ -330,7 +364,7 @@ class CbqRun {
   }
 
   #advance(from: ActivationStore, to: ActivationStore, run: (x: Tensor) => Tensor): void {
-    advance(from, to, this.#batch, (x) => {
+    advance(from, to, this.#parts, (x) => {
       this.job.poll();
       return run(x);
     });

@@ -1,7 +1,6 @@
 import type { ActivationStore } from "../calibration/activation-store.js";
 import { type DType, elementSize, noGrad, scope, Tensor } from "../tensor/index.js";
 import type { QuantizedBlock } from "../window/quantized-block.js";
-import type { QuantizedLayer } from "../window/quantized-layer.js";
 import { trainedLayers } from "../window/reconstruct.js";
 import type { RecipeJob } from "./recipe-job.js";
 
@@ -79,11 +78,7 @@ export function restoreLearnt(state: RecipeState, blocks: readonly QuantizedBloc
 }
 
 function learntParameters(blocks: readonly QuantizedBlock[]): (readonly [string, Tensor])[] {
-  return trainedLayers(blocks).flatMap((layer) => parametersOf(layer).map((p, i) => [`${layer.name}.learnt.${i}`, p]));
-}
-
-function parametersOf({ rounding, activation }: QuantizedLayer): readonly Tensor[] {
-  return [...Object.values(rounding?.parameters ?? {}).flat(), ...(activation?.parameters ?? [])];
+  return trainedLayers(blocks).flatMap((layer) => layer.learnt.map((p, i) => [`${layer.name}.learnt.${i}`, p]));
 }
 
 function bytesOf(tensor: Tensor): Uint8Array {

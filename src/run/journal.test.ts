@@ -6,7 +6,7 @@ import { readModelConfig } from "../checkpoint/model-config.js";
 import { temporaryFolder } from "../checkpoint/testing/temporary-folder.js";
 import { InputError } from "../errors.js";
 import { type DecoderSpec, readSpec } from "../model/index.js";
-import { type TinyModel, tinyModel, writeTinyModel } from "../model/testing/tiny-models.js";
+import { deeperModel, tinyModel, writeTinyModel } from "../model/testing/tiny-models.js";
 import { parseScheme } from "../quant/scheme.js";
 import { type RecipeName, type RecipeOptionsInput, recipeOptionsSchema } from "../recipe/options.js";
 import type { RecipeSink } from "../recipe/recipe-job.js";
@@ -26,21 +26,7 @@ let ids: Int32Array;
 // A tiny network of four blocks with random weights and a few outlier channels, so that folding has work.
 beforeAll(async () => {
   manualSeed(5);
-  const { config, tensors, ...rest } = tinyModel("llama");
-  const deeper: TinyModel = {
-    ...rest,
-    config: { ...config, num_hidden_layers: BLOCKS },
-    tensors: Object.fromEntries(
-      Object.entries(tensors).flatMap(([name, shape]) =>
-        name.includes("layers.0.")
-          ? Array.from({ length: BLOCKS }, (_, k) => [name.replace("layers.0.", `layers.${k}.`), shape] as const)
-          : name.includes("layers.")
-            ? []
-            : [[name, shape] as const],
-      ),
-    ),
-  };
-  await writeTinyModel(model.path, deeper, (name, values, shape) => {
+  await writeTinyModel(model.path, deeperModel(tinyModel("llama"), BLOCKS), (name, values, shape) => {
     if (name.includes("norm")) values[3] = 9;
     else scope(() => values.set(Tensor.randn([values.length]).mul(0.25).toFloat32Array()));
     return shape;

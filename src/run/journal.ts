@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Checkpoint } from "../checkpoint/checkpoint.js";
 import { fileSystemError } from "../checkpoint/file-system-error.js";
 import { writeFileAtomicallySync } from "../checkpoint/write-file-atomically.js";
+import { FormatError } from "../errors.js";
 import { assertSound } from "../format/assert-sound.js";
 import type { ExportSource } from "../format/export-source.js";
 import { compareTensorNames } from "../format/output-tensors.js";
@@ -133,6 +134,14 @@ export class Journal implements RecipeSink, Disposable {
   }
 
   activation(name: string, value: number): void {
+    if (!(value > 0 && Number.isFinite(value))) {
+      throw new FormatError({
+        where: name,
+        what: `the range of its input is ${value}`,
+        why: "the calibration activations are not finite here",
+        next: "use --set activation.granularity=token, or leave it out with an override (skip)",
+      });
+    }
     this.#pending.activations.set(name, value);
   }
 

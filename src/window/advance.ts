@@ -1,18 +1,15 @@
 import type { ActivationStore } from "../calibration/activation-store.js";
 import { noGrad, scope, type Tensor } from "../tensor/index.js";
+import type { SequenceParts } from "./sequence-parts.js";
 
 /** Runs every sequence of `from` through `run` and stores the results in `to`, which may be `from`. */
 export function advance(
   from: ActivationStore,
   to: ActivationStore,
-  microBatch: number,
+  parts: SequenceParts,
   run: (x: Tensor) => Tensor,
 ): void {
-  const { sequences } = from.shape;
-  noGrad(() => {
-    for (let first = 0; first < sequences; first += microBatch) {
-      const part = Array.from({ length: Math.min(microBatch, sequences - first) }, (_, i) => first + i);
-      scope(() => to.write(first, run(from.read(part))));
-    }
-  });
+  noGrad(() =>
+    parts.each(from.shape.sequences, (part) => scope(() => to.write(part[0] as number, run(from.read(part))))),
+  );
 }

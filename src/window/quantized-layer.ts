@@ -40,6 +40,11 @@ export class QuantizedLayer {
     return this.#rounding;
   }
 
+  /** Everything that training changes: of the rounding, then of the input's quantizer. */
+  get learnt(): readonly Tensor[] {
+    return [...Object.values(this.#rounding?.parameters ?? {}).flat(), ...(this.#activation?.parameters ?? [])];
+  }
+
   /** The codes, once chosen. */
   get codes(): Codes {
     if (this.#codes === null) {
@@ -50,6 +55,13 @@ export class QuantizedLayer {
 
   get isHard(): boolean {
     return this.#codes !== null;
+  }
+
+  /** Stops to learn without codes: a rule that looks at the weight alone chooses them. */
+  forget(): void {
+    this.#release();
+    this.#rounding?.dispose();
+    this.#rounding = null;
   }
 
   /** Starts to learn: takes the rounding over. */

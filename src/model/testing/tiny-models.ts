@@ -66,3 +66,20 @@ export async function writeTinyModel(
   });
   await writeSafetensors(folder, tensors);
 }
+
+/** The model with its first block repeated, and other sizes where they are given. */
+export function deeperModel(
+  { config, tensors, ...rest }: TinyModel,
+  blocks: number,
+  { vocabulary = Number(config["vocab_size"]), positions = Number(config["max_position_embeddings"]) } = {},
+): TinyModel {
+  const sizes = { num_hidden_layers: blocks, vocab_size: vocabulary, max_position_embeddings: positions };
+  const entries = Object.entries(tensors).flatMap(([name, shape]) => {
+    if (name.includes("layers.0.")) {
+      return Array.from({ length: blocks }, (_, k) => [name.replace("layers.0.", `layers.${k}.`), shape] as const);
+    }
+    if (name.includes("layers.")) return [];
+    return [[name, shape.length === 2 ? [vocabulary, ...shape.slice(1)] : shape] as const];
+  });
+  return { ...rest, config: { ...config, ...sizes }, tensors: Object.fromEntries(entries) };
+}

@@ -1,0 +1,38 @@
+import { gptq } from "../quant/gptq.js";
+import { type Codes, roundToNearest } from "../quant/grid.js";
+import { searchRange } from "../quant/range.js";
+import type { SecondMoments } from "../quant/second-moments.js";
+import { scope, type Tensor } from "../tensor/index.js";
+import type { QuantizedLayer } from "../window/quantized-layer.js";
+import type { RecipeOptions } from "./options.js";
+
+/** How a layer-by-layer recipe picks the codes of one Linear. */
+export interface LayerRule {
+  /** In the words of a screen. */
+  readonly name: string;
+  /** Whether `choose` wants the second moments of the Linear's inputs. */
+  readonly needsMoments: boolean;
+  choose(weight: Tensor, layer: QuantizedLayer, moments: SecondMoments | null): Codes;
+}
+
+/** Round to nearest on a clip-searched range: works whatever the inputs are. */
+export function nearestRule({ range }: RecipeOptions): LayerRule {
+  const candidates = range.search ? range.candidates : 1;
+  return {
+    name: "round to nearest",
+    needsMoments: false,
+    choose: (weight, layer) =>
+      scope(() => roundToNearest(weight, searchRange(weight, layer.scheme, layer.name, { candidates }))),
+  };
+}
+
+/** GPTQ, by the second moments of the inputs. */
+export function gptqRule({ range, gptq: options }: RecipeOptions): LayerRule {
+  const candidates = range.search ? range.candidates : 1;
+  return {
+    name: "GPTQ",
+    needsMoments: true,
+    choose: (weight, layer, moments) =>
+      gptq(weight, moments as SecondMoments, layer.scheme, layer.name, { ...options, candidates }).codes,
+  };
+}
