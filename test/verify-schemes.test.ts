@@ -20,6 +20,8 @@ let scratch = "";
 
 beforeAll(() => {
   scratch = mkdtempSync(join(tmpdir(), "crossblock-schemes-"));
+  // They are looked for in the user's project, which is the working folder, and in crossblock's own.
+  if (project !== null) process.chdir(project);
 });
 
 afterAll(() => {
@@ -41,25 +43,25 @@ function once(source: ExportSource): ExportSource {
   };
 }
 
-type Formats = readonly ("gguf" | "gptq")[];
-const both: Formats = ["gguf", "gptq"];
+type Formats = readonly ("gguf" | "gptq" | "onnx")[];
+const all: Formats = ["gguf", "gptq", "onnx"];
 
 describe(`every scheme in every format that holds it${project === null ? " (llama.cpp is not installed: files only)" : ""}`, () => {
   it.each([
-    ["W4A16g32 symmetric", 4, 32, true, "Q4_0", both, true],
-    ["W4A16g64 symmetric", 4, 64, true, "Q4_0", both, false],
-    ["W4A16g128 symmetric", 4, 128, true, "Q4_0", both, false],
-    ["W4A16 symmetric", 4, null, true, "Q4_0", both, false],
-    ["W4A16g32 asymmetric", 4, 32, false, "Q4_1", both, false],
-    ["W4A16g256 asymmetric", 4, 256, false, "Q4_K", both, true],
-    ["W2A16g64 symmetric", 2, 64, true, "Q2_0", both, true],
-    ["W2A16 symmetric", 2, null, true, "TQ2_0", both, false],
-    ["W2A16g256 asymmetric", 2, 256, false, "Q2_K", both, false],
-    ["W3A16g64 asymmetric", 3, 64, false, "Q4_0", both, false],
-    ["W3A16g256 symmetric", 3, 256, true, "Q3_K", both, false],
-    ["W5A16g64 symmetric", 5, 64, true, "Q8_0", ["gguf"], false],
-    ["W8A16g32 symmetric", 8, 32, true, "Q8_0", both, false],
-    ["W8A16 asymmetric", 8, null, false, null, ["gptq"], false],
+    ["W4A16g32 symmetric", 4, 32, true, "Q4_0", all, true],
+    ["W4A16g64 symmetric", 4, 64, true, "Q4_0", all, false],
+    ["W4A16g128 symmetric", 4, 128, true, "Q4_0", all, false],
+    ["W4A16 symmetric", 4, null, true, "Q4_0", all, false],
+    ["W4A16g32 asymmetric", 4, 32, false, "Q4_1", all, false],
+    ["W4A16g256 asymmetric", 4, 256, false, "Q4_K", all, true],
+    ["W2A16g64 symmetric", 2, 64, true, "Q2_0", all, true],
+    ["W2A16 symmetric", 2, null, true, "TQ2_0", all, false],
+    ["W2A16g256 asymmetric", 2, 256, false, "Q2_K", all, false],
+    ["W3A16g64 asymmetric", 3, 64, false, "Q4_0", all, false],
+    ["W3A16g256 symmetric", 3, 256, true, "Q3_K", all, false],
+    ["W5A16g64 symmetric", 5, 64, true, "Q8_0", ["gguf", "onnx"], false],
+    ["W8A16g32 symmetric", 8, 32, true, "Q8_0", all, false],
+    ["W8A16 asymmetric", 8, null, false, null, ["gptq", "onnx"], false],
   ] as const)("%s", async (label, bits, group, symmetric, type, formats, judged) => {
     const [scheme = ""] = label.split(" ");
     const result = join(scratch, label.replace(" ", "-"));
@@ -71,11 +73,9 @@ describe(`every scheme in every format that holds it${project === null ? " (llam
         for (const { relativeError } of event.losses) expect(relativeError).toBeLessThan(1e-6);
       }
     }
-    // Optional runtimes are looked for in the user's project, which is the working folder. They take seconds: a few of
-    // the schemes go through them here, and all of them in `format/gguf.judge.test.ts`.
-    process.chdir(judged ? (project ?? home) : home);
+    // Runtimes take seconds: a few schemes go through them here, all of them in the judges of `format/`.
     const disagreements: DisagreementEvent[] = [];
-    for await (const event of verifyResult({ result })) {
+    for await (const event of verifyResult({ result, runtimes: judged })) {
       if (event.event === "disagreement") disagreements.push(event);
     }
     expect(disagreements).toEqual([]);

@@ -5,7 +5,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { GgufFile } from "../src/format/gguf/read.js";
+import { OnnxFile } from "../src/format/onnx/read.js";
 import type { Certificate, DisagreementEvent, ExportedEvent, VerifyEvent, VerifyInput } from "../src/index.js";
+import { findPackage } from "../src/run/verify/find-package.js";
 import { bundledModel } from "./fixtures/sample-text.js";
 import { llamaCppProject } from "./format/llama-cpp-package.js";
 
@@ -25,7 +27,7 @@ beforeAll(async () => {
   scratch = mkdtempSync(join(tmpdir(), "crossblock-verify-"));
   result = join(scratch, "w4");
   const options = { model: bundledModel, scheme: "W4A16g64", recipe: "rtn", out: result } as const;
-  for await (const event of quantize({ ...options, format: ["gguf", "gptq"] })) {
+  for await (const event of quantize({ ...options, format: ["gguf", "gptq", "onnx"] })) {
     if (event.event === "exported") written.push(event);
   }
   gguf = join(result, "gguf", "sotu-llama-7m-W4A16g64-Q4_0.gguf");
@@ -94,19 +96,24 @@ describe("the formats of one result", () => {
       ["compressed-tensors", result],
       ["gguf", gguf],
       ["gptq", join(result, "gptq")],
+      ["onnx", join(result, "onnx")],
     ]);
-    expect(written.map(({ losses }) => losses)).toEqual([[], [], []]);
+    expect(written.map(({ losses }) => losses)).toEqual([[], [], [], []]);
     expect(statSync(gguf).size).toBe(written[1]?.bytes);
     for (const file of ["config.json", "quantize_config.json", "tokenizer.json", "model.safetensors"]) {
       expect(filesBelow(join(result, "gptq"))).toContain(file);
+    }
+    // As transformers.js looks for them in a model folder.
+    for (const file of ["config.json", "tokenizer.json", "onnx/model_q4.onnx", "onnx/model_q4.onnx_data"]) {
+      expect(filesBelow(join(result, "onnx"))).toContain(file);
     }
   });
 
   it("come out of export byte for byte the same", async () => {
     const out = join(scratch, "exports");
-    const formats = ["compressed-tensors", "gptq", "gguf"] as const;
+    const formats = ["compressed-tensors", "gptq", "gguf", "onnx"] as const;
     for await (const _ of exportResult({ result, format: [...formats], out }));
-    for (const format of ["gguf", "gptq"]) {
+    for (const format of ["gguf", "gptq", "onnx"]) {
       const files = filesBelow(join(out, format));
       expect(files).toEqual(filesBelow(join(result, format)));
       for (const file of files) {
@@ -129,8 +136,14 @@ describe("the formats of one result", () => {
   });
 
   it("are read back by inspect: types, bits, scales and the same histogram of codes", async () => {
-    const [own, gptq, file] = await Promise.all([inspect(result), inspect(join(result, "gptq")), inspect(gguf)]);
-    expect([own.format, gptq.format, file.format]).toEqual(["compressed-tensors", "gptq", "gguf"]);
+    const paths = [result, join(result, "gptq"), gguf, join(result, "onnx")] as const;
+    const [own, gptq, file, onnx] = await Promise.all([
+      inspect(paths[0]),
+      inspect(paths[1]),
+      inspect(paths[2]),
+      inspect(paths[3]),
+    ]);
+    expect([own, gptq, file, onnx].map(({ format }) => format)).toEqual(["compressed-tensors", "gptq", "gguf", "onnx"]);
     for (const { scheme, family, quantizedBitsPerWeight } of [own, gptq]) {
       expect({ scheme, family, quantizedBitsPerWeight }).toEqual({
         scheme: "W4A16g64",
@@ -138,7 +151,7 @@ describe("the formats of one result", () => {
         quantizedBitsPerWeight: 4.25,
       });
     }
-    expect(file.scheme).toBe("W4A16g64");
+    expect([file.scheme, onnx.scheme]).toEqual(["W4A16g64", "W4A16g64"]);
     const find = ({ tensors }: typeof own, name: string): unknown => {
       const { histogram, scales } = tensors.find((tensor) => tensor.name === name) ?? {};
       expect(histogram?.reduce((a, b) => a + b)).toBe(768 * 256);
@@ -146,6 +159,7 @@ describe("the formats of one result", () => {
     };
     expect(find(gptq, module)).toEqual(find(own, module));
     expect(find(file, ggufName)).toEqual(find(own, module));
+    expect(find(onnx, module)).toEqual(find(own, module));
   });
 });
 
@@ -169,6 +183,8 @@ describe("what a format can't hold", () => {
     ["W4A16g16", { format: ["gguf"] }, /Next: quantize with W4A16g32 symmetric, which is Q4_0/],
     ["W4A16g64", { format: ["gptq"], ggufEmbedding: "q8_0" }, /--gguf-embedding.*Next: add gguf to --format/],
     ["W4A16g64", { format: ["gguf"], ggufOutput: "q8_0" }, /uses its embedding as output/],
+    ["W4A16g64", { format: ["gguf"], onnxPrecision: "fp16" }, /--onnx-precision.*Next: add onnx to --format/],
+    ["W4A16g8", { format: ["onnx"] }, /blocks of 16, 32, 64 or 128.*Next: quantize with W4A16g/],
   ])("%s is refused before anything is trained, and the nearest scheme named", async (scheme, more, message) => {
     const error = await refused(scheme, more);
     expect(String(error)).toMatch(message);
@@ -200,7 +216,7 @@ describe("verify", () => {
     expect(agrees).toBe(true);
     const hashes = exports.map(({ tensors }) => tensors.find(({ source }) => source === module)?.hash);
     expect(hashes[0]?.codes).toMatch(/^[0-9a-f]{64}$/);
-    expect(hashes).toEqual([hashes[0], hashes[0], hashes[0]]);
+    expect(hashes).toEqual([hashes[0], hashes[0], hashes[0], hashes[0]]);
     for (const { bytes, plannedBytes, untouched } of exports) {
       expect(bytes).toBe(plannedBytes);
       expect(untouched).toEqual({ comparedWith: "source model", tensors: 18 });
@@ -209,6 +225,21 @@ describe("verify", () => {
     expect(page).toContain("# Certificate: everything agrees");
     expect(page).toMatch(/## gguf\n\n`.*\.gguf`/);
   });
+
+  const onnxRuntime = findPackage("onnxruntime-node");
+  it.skipIf(onnxRuntime === null)(
+    `lets onnxruntime judge the ONNX files${onnxRuntime === null ? " (skipped: onnxruntime-node is not installed)" : ""}`,
+    async () => {
+      expect(await verify({ result, format: ["onnx"] })).toEqual({ agrees: true, disagreements: [] });
+      const runtime = readCertificate(result).exports[1]?.runtime;
+      if (runtime === undefined || runtime.status === "absent") throw new Error(JSON.stringify(runtime));
+      const { asWritten, sameWeights, sameTokens } = runtime;
+      expect(Math.abs(asWritten.perplexity / asWritten.referencePerplexity - 1)).toBeLessThan(0.01);
+      expect(sameWeights?.divergence).toBeLessThan(1e-9);
+      expect(sameWeights?.largestDifference).toBeLessThan(1e-3);
+      expect(sameTokens).toBeNull();
+    },
+  );
 
   const project = llamaCppProject();
   it.skipIf(project === null)(
@@ -258,7 +289,7 @@ describe("verify", () => {
   };
 
   const damages: readonly (readonly [
-    format: "compressed-tensors" | "gptq" | "gguf",
+    format: "compressed-tensors" | "gptq" | "gguf" | "onnx",
     kind: string,
     damage: (folder: string) => void,
     named: string,
@@ -359,7 +390,60 @@ describe("verify", () => {
       /\d+ bytes instead of \d+/,
     ],
   ];
-  it.each(damages)("names the tensor: %s, %s", async (format, kind, damage, named, what) => {
+  const editOnnx = (folder: string, edit: (part: (tensor: string) => Buffer) => void): void => {
+    const file = join(folder, "onnx", "onnx", "model_q4.onnx");
+    using opened = OnnxFile.open(file);
+    const bytes = readFileSync(`${file}_data`);
+    edit((name) => {
+      const { offset, byteLength } = opened.tensors.get(name) ?? { offset: 0, byteLength: 0 };
+      return bytes.subarray(offset, offset + byteLength);
+    });
+    writeFileSync(`${file}_data`, bytes);
+  };
+  const partsOf = (folder: string): { codes: string; scales: string } => {
+    using opened = OnnxFile.open(join(folder, "onnx", "onnx", "model_q4.onnx"));
+    const { codes = "", scales = "" } = opened.linears.get(module) ?? {};
+    return { codes, scales };
+  };
+  const onnxDamages: typeof damages = [
+    [
+      "onnx",
+      "a flipped code",
+      (folder) => editOnnx(folder, (part) => flip(part(partsOf(folder).codes), 1000)),
+      module,
+      /code \d+ instead of \d+ at row \d+, column \d+/,
+    ],
+    [
+      "onnx",
+      "two swapped scales",
+      (folder) => editOnnx(folder, (part) => swapTwoScales(part(partsOf(folder).scales), 2)),
+      module,
+      /scale \S+ instead of \S+ at row 0, column 0/,
+    ],
+    [
+      "onnx",
+      "a changed norm",
+      (folder) => editOnnx(folder, (part) => flip(part("model.norm.weight"), 10)),
+      "model.norm.weight",
+      /byte 10 is \d+ instead of \d+/,
+    ],
+    [
+      "onnx",
+      "a dropped tensor",
+      (folder) => {
+        const file = join(folder, "onnx", "onnx", "model_q4.onnx");
+        const bytes = readFileSync(file);
+        const name = "model.norm.weight";
+        // Everywhere: the initializer and the node that reads it.
+        for (let at = bytes.indexOf(name); at >= 0; at = bytes.indexOf(name, at + 1))
+          bytes.write("model.norm.weighx", at);
+        writeFileSync(file, bytes);
+      },
+      "model.norm.weight",
+      /is missing/,
+    ],
+  ];
+  it.each([...damages, ...onnxDamages])("names the tensor: %s, %s", async (format, kind, damage, named, what) => {
     const folder = copied(`${format} ${kind}`);
     damage(folder);
     const { agrees, disagreements } = await verify({ result: folder, format: [format] });
@@ -384,6 +468,7 @@ describe("verify", () => {
       [module, "model.norm.weight"].map((name) => tensors.find(({ source }) => source === name)?.status),
     );
     expect(statuses.slice(1)).toEqual([
+      ["same", "unchecked"],
       ["same", "unchecked"],
       ["same", "unchecked"],
     ]);

@@ -18,8 +18,11 @@ const flags: Readonly<Record<string, string>> = {
   ggufEmbedding: "--gguf-embedding <type>",
   ggufOutput: "--gguf-output <type>",
   reencode: "--reencode",
+  onnxPrecision: "--onnx-precision <name>",
+  onnxAccuracy: "--onnx-accuracy <name>",
   export: "--export <paths...>",
   model: "--model <folder>",
+  runtimes: "--no-runtimes",
   device: "--device <device>",
   work: "--work <folder>",
   fresh: "--fresh",
@@ -58,7 +61,9 @@ export function settingsHelp(): string {
 
 function describe({ name, help, defaultValue }: OptionLine): string {
   if (defaultValue === null) return `${help} (required)`;
-  return defaultValue === "false" && name in flags ? help : `${help} (default: ${defaultValue})`;
+  // A flag that switches something off describes what then happens; the option itself is on by default.
+  const switches = defaultValue === "false" || flags[name]?.startsWith("--no-") === true;
+  return switches && name in flags ? help : `${help} (default: ${defaultValue})`;
 }
 
 // What is no number stays as it is, so that the schema can name it in its error.

@@ -18,6 +18,14 @@ export const exportOptionsShape = {
     .boolean()
     .default(false)
     .describe("round again what GGUF has no exact type of the same size for, and report the loss"),
+  onnxPrecision: z
+    .enum(["fp32", "fp16"])
+    .default("fp32")
+    .describe("floating point of the ONNX graph: fp32 is exact, fp16 is for WebGPU and rounds what is not quantized"),
+  onnxAccuracy: z
+    .enum(["exact", "fast"])
+    .default("fast")
+    .describe("activations of the ONNX graph: fast lets onnxruntime round them to 8 bits (accuracy_level 4)"),
 } as const;
 
 const exportOptions = z.strictObject(exportOptionsShape);
@@ -25,18 +33,25 @@ const exportOptions = z.strictObject(exportOptionsShape);
 /** Resolved choices; every exporter takes those that concern it. */
 export type ExportOptions = Readonly<z.output<typeof exportOptions>>;
 
+/** The format that each choice concerns, and its flag. */
+const concerns: Readonly<Record<keyof ExportOptions, readonly [format: string, flag: string]>> = {
+  ggufEmbedding: ["gguf", "--gguf-embedding"],
+  ggufOutput: ["gguf", "--gguf-output"],
+  reencode: ["gguf", "--reencode"],
+  onnxPrecision: ["onnx", "--onnx-precision"],
+  onnxAccuracy: ["onnx", "--onnx-accuracy"],
+};
+
 /** @throws OptionError for a choice that none of the formats to be written would take */
 export function assertUsed(options: ExportOptions, formats: readonly string[]): void {
-  if (formats.includes("gguf")) return;
-  const given = [
-    options.ggufEmbedding === null ? null : "--gguf-embedding",
-    options.ggufOutput === null ? null : "--gguf-output",
-    options.reencode ? "--reencode" : null,
-  ].find((flag) => flag !== null);
-  if (given === undefined) return;
-  throw new OptionError({
-    where: given,
-    what: `concerns GGUF, and only ${formats.join(", ")} will be written`,
-    next: "add gguf to --format, or leave the option out",
-  });
+  const defaults = exportOptions.parse({});
+  for (const [key, [format, flag]] of Object.entries(concerns)) {
+    const name = key as keyof ExportOptions;
+    if (formats.includes(format) || options[name] === defaults[name]) continue;
+    throw new OptionError({
+      where: flag,
+      what: `concerns ${format}, and only ${formats.join(", ")} will be written`,
+      next: `add ${format} to --format, or leave the option out`,
+    });
+  }
 }

@@ -2,9 +2,10 @@ import { compressedTensorsExporter } from "./compressed-tensors/exporter.js";
 import type { Exporter } from "./exporter.js";
 import { ggufExporter } from "./gguf/exporter.js";
 import { gptqExporter } from "./gptq/exporter.js";
+import { onnxExporter } from "./onnx/exporter.js";
 
 /** Names of the formats, the primary one first: results are kept in it, and all others are made from it. */
-export const formatNames = ["compressed-tensors", "gptq", "gguf"] as const;
+export const formatNames = ["compressed-tensors", "gptq", "gguf", "onnx"] as const;
 export type FormatName = (typeof formatNames)[number];
 
 /** The format that every result has. */
@@ -15,6 +16,7 @@ export const exporters: Readonly<Record<FormatName, Exporter>> = {
   "compressed-tensors": compressedTensorsExporter,
   gptq: gptqExporter,
   gguf: ggufExporter,
+  onnx: onnxExporter,
 };
 
 /** An export on disk. */

@@ -5,15 +5,9 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ExportSource } from "../../src/format/export-source.js";
 import { floatsFromBytes } from "../../src/format/float-bytes.js";
 import { type WriteOnnxOptions, writeOnnx } from "../../src/format/onnx/write.js";
-import type { Decoder } from "../../src/model/index.js";
 import { goldens, tinyIds, tinyModel, writeTinyModel } from "../../src/model/testing/tiny-models.js";
-import {
-  importOnnxRuntime,
-  importOnnxRuntimeWeb,
-  type OnnxNetwork,
-  type OnnxRuntime,
-  openOnnx,
-} from "./onnx-runtime.js";
+import { type OnnxNetwork, type OnnxRuntime, openOnnx } from "../../src/run/verify/onnx-runtime.js";
+import { importOnnxRuntime, importOnnxRuntimeWeb } from "./onnx-runtime.js";
 import { ourLogits, ourNetwork } from "./our-network.js";
 import { type RtnScheme, roundToNearest, rtnSource } from "./rtn-source.js";
 
@@ -40,14 +34,12 @@ async function tinySource(name: string, scheme: RtnScheme | null): Promise<Expor
 /** `accuracyLevel` 0, because at 4 onnxruntime rounds activations. */
 async function load(
   source: ExportSource,
-  decoder: Decoder,
   { on = runtime, ...options }: WriteOnnxOptions & { readonly on?: OnnxRuntime | null } = {},
 ): Promise<OnnxNetwork> {
   if (on === null) throw new Error("no runtime");
   const out = mkdtempSync(join(scratch, "out-"));
   const { model } = await writeOnnx(source, out, { accuracyLevel: 0, ...options });
-  const { kvHeads, headDim } = decoder.spec.attention;
-  return openOnnx(on, join(out, model), { heads: kvHeads, width: headDim, half: options.precision === "fp16" });
+  return openOnnx(on, join(out, model));
 }
 
 /** Two sequences of 11 tokens. */
@@ -67,7 +59,7 @@ describe.skipIf(runtime === null)(`onnxruntime computes every family as we do${m
     it("a whole batch, and token by token with a cache", async () => {
       using source = await tinySource(name, null);
       using decoder = await ourNetwork(source);
-      await using network = await load(source, decoder);
+      await using network = await load(source);
       const ids = idsOf(name);
       const ours = ourLogits(decoder, ids);
       const { logits } = await network.run({ ids });
@@ -89,7 +81,7 @@ describe.skipIf(runtime === null)(`onnxruntime computes every family as we do${m
     it("a batch padded on the left, and only the last logits", async () => {
       using source = await tinySource(name, null);
       using decoder = await ourNetwork(source);
-      await using network = await load(source, decoder);
+      await using network = await load(source);
       const [long = [], other = []] = idsOf(name);
       const short = other.slice(0, 7);
       const [a, b] = [ourLogits(decoder, [long]), ourLogits(decoder, [short])];
@@ -120,9 +112,9 @@ describe.skipIf(runtime === null)(`onnxruntime computes every family as we do${m
     using decoder = await ourNetwork(source);
     const ids = idsOf(name);
     const ours = ourLogits(decoder, ids);
-    await using exact = await load(source, decoder);
+    await using exact = await load(source);
     expect(difference((await exact.run({ ids })).logits, ours)).toBeLessThan(5e-5);
-    await using half = await load(source, decoder, { precision: "fp16" });
+    await using half = await load(source, { precision: "fp16" });
     const scale = ours.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
     expect(difference((await half.run({ ids })).logits, ours) / scale).toBeLessThan(0.03);
   });
@@ -142,7 +134,7 @@ describe.skipIf(runtime === null)(`onnxruntime computes every family as we do${m
       readQuantized: async (name) => (name === "lm_head" ? weight : whole.readQuantized(name)),
     };
     using decoder = await ourNetwork(source);
-    await using network = await load(source, decoder);
+    await using network = await load(source);
     const ids = idsOf("llama");
     expect(difference((await network.run({ ids })).logits, ourLogits(decoder, ids))).toBeLessThan(5e-5);
   });
@@ -152,7 +144,7 @@ describe.skipIf(runtime === null)(`onnxruntime computes every family as we do${m
       for (const bits of [2, 4, 8]) {
         using source = await tinySource(name, { bits, group: null, symmetric: bits !== 4 });
         using decoder = await ourNetwork(source);
-        await using network = await load(source, decoder, { on: web });
+        await using network = await load(source, { on: web });
         const ids = idsOf(name);
         const ours = ourLogits(decoder, ids);
         expect(difference((await network.run({ ids })).logits, ours), `${name}, ${bits} bits`).toBeLessThan(5e-5);

@@ -9,7 +9,8 @@ import type { ExportSource } from "../../src/format/export-source.js";
 import { planOnnx } from "../../src/format/onnx/plan.js";
 import { type WriteOnnxOptions, writeOnnx } from "../../src/format/onnx/write.js";
 import type { QuantizedWeight } from "../../src/quant/quantized-weight.js";
-import { importOnnxRuntime, openOnnx } from "./onnx-runtime.js";
+import { openOnnx } from "../../src/run/verify/onnx-runtime.js";
+import { importOnnxRuntime } from "./onnx-runtime.js";
 import { ourLogits, ourNetwork } from "./our-network.js";
 import { type RtnScheme, rtnSource } from "./rtn-source.js";
 
@@ -106,16 +107,14 @@ describe.skipIf(runtime === null)(`onnxruntime reads what crossblock writes${noR
       using source = await judgedSource(schemeOf);
       using decoder = await ourNetwork(source);
       const ours = ourLogits(decoder, [ids]);
-      const { kvHeads: heads, headDim: width } = decoder.spec.attention;
       const out = mkdtempSync(join(scratch, "out-"));
       const judge = async (label: string, options: WriteOnnxOptions): Promise<void> => {
-        const half = options.precision === "fp16";
         const written = await writeOnnx(source, out, options);
         const file = join(out, written.model);
         for (const level of schemeOf("") === null ? [0] : [0, 4]) {
           // The data stay where they are: another graph over the same file.
           writeFileSync(file, planOnnx(source, { ...options, accuracyLevel: level === 0 ? 0 : 4 }).graph);
-          await using network = await openOnnx(runtime, file, { heads, width, half });
+          await using network = await openOnnx(runtime, file);
           table[`${name}, ${label}, level ${level}`] = compareLogits(
             (await network.run({ ids: [ids] })).logits,
             ours,

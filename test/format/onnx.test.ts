@@ -151,7 +151,10 @@ describe("a model folder as ONNX", () => {
 
   it("is one exporter among others", async () => {
     using source = await smallSource(everywhere(2, 64));
-    const options = { ggufEmbedding: null, ggufOutput: null, reencode: false };
+    const options = {
+      ...{ ggufEmbedding: null, ggufOutput: null, reencode: false },
+      ...({ onnxPrecision: "fp32", onnxAccuracy: "fast" } as const),
+    };
     const out = outFolder();
     const { path, bytes } = onnxExporter.plan(source, options);
     expect(path).toBe("onnx");

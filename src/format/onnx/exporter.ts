@@ -1,12 +1,13 @@
 import { readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { FormatError } from "../../errors.js";
+import type { ExportOptions } from "../export-options.js";
 import type { Exporter, OpenedExport } from "../exporter.js";
 import { checkOnnx } from "./check.js";
 import { checkConfig } from "./check-config.js";
 import { inspectOnnx } from "./inspect.js";
 import { onnxNotes } from "./notes.js";
-import { type OnnxPlan, planOnnx } from "./plan.js";
+import { type OnnxGraphOptions, type OnnxPlan, planOnnx } from "./plan.js";
 import { recordedOptions, recordedScheme } from "./provenance.js";
 import { OnnxFile } from "./read.js";
 import { writeOnnx } from "./write.js";
@@ -17,12 +18,12 @@ const FOLDER = "onnx";
 /** A folder for transformers.js and onnxruntime. */
 export const onnxExporter: Exporter = {
   kind: "folder",
-  plan(source) {
-    const plan = planOnnx(source);
+  plan(source, options) {
+    const plan = planOnnx(source, graphOptions(options));
     return { path: FOLDER, bytes: tensorBytes(plan), notes: onnxNotes(plan, source) };
   },
-  async write(source, path, { signal }) {
-    await writeOnnx(source, path, { signal });
+  async write(source, path, { signal, ...options }) {
+    await writeOnnx(source, path, { ...graphOptions(options), signal });
     return [];
   },
   async find(path) {
@@ -65,6 +66,10 @@ export const onnxExporter: Exporter = {
     };
   },
 };
+
+function graphOptions({ onnxPrecision, onnxAccuracy }: ExportOptions): OnnxGraphOptions {
+  return { precision: onnxPrecision, accuracyLevel: onnxAccuracy === "fast" ? 4 : 0 };
+}
 
 function tensorBytes({ tensors }: OnnxPlan): number {
   return tensors.reduce((sum, { byteLength }) => sum + byteLength, 0);

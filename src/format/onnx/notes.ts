@@ -2,11 +2,16 @@ import type { ExportSource } from "../export-source.js";
 import type { OnnxPlan } from "./plan.js";
 
 /** What a user should know of the files: one sentence each. */
-export function onnxNotes({ tensors }: OnnxPlan, { activations }: ExportSource): string[] {
+export function onnxNotes({ tensors, dtype }: OnnxPlan, { activations }: ExportSource): string[] {
   const notes: string[] = [];
   if (activations !== null) {
     notes.push(
       `ONNX files store weights only: the ${activations.bits}-bit activations are left to onnxruntime, which rounds them in its own way.`,
+    );
+  }
+  if (dtype.endsWith("16")) {
+    notes.push(
+      "The graph computes in fp16: embedding, norms and biases are rounded to it; codes and scales are exact.",
     );
   }
   const wider = tensors.filter(({ part, layout, container }) => part === "codes" && layout?.bits !== container?.bits);

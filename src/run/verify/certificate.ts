@@ -36,10 +36,10 @@ export type RuntimeVerdict =
       readonly tokens: number;
       /** The export itself: the runtime's own arithmetic is part of the difference. */
       readonly asWritten: LogitsComparison;
-      /** The result's values in fp32, in the same runtime: without its arithmetic on quantized types. Null when too large. */
+      /** The same weights in the same runtime, in fp32 throughout: without its own rounding. Null when too large. */
       readonly sameWeights: LogitsComparison | null;
-      /** Whether the runtime cuts a text into the tokens of the model's own tokenizer. */
-      readonly sameTokens: boolean;
+      /** Whether the runtime cuts a text into the tokens of the model's own tokenizer; null where its file holds none. */
+      readonly sameTokens: boolean | null;
       readonly note: string;
     }
   | { readonly status: "absent"; readonly why: string };

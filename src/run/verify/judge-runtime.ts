@@ -9,7 +9,8 @@ import type { Disagreement, RuntimeVerdict } from "./certificate.js";
 import { type FoundPackage, findPackage } from "./find-package.js";
 import { fixedText } from "./fixed-text.js";
 import type { OwnLogits } from "./own-logits.js";
-import { type Runtime, type RuntimeAnswer, runtimes } from "./runtimes.js";
+import type { RuntimeAnswer } from "./runtime-question.js";
+import { type Runtime, runtimes } from "./runtimes.js";
 
 /**
  * Most nats per token between the same fp32 weights in two implementations of a network. Measured: 1e-7 for the bundled
@@ -21,8 +22,8 @@ const mostWithSameWeights = 5e-3;
 /** The same with the runtime's own rounding of activations: a coarse sieve, since that rounding is not the export's fault. */
 const mostAsWritten = 0.1;
 
-/** Bytes of decoded weights above which the second run is left out: they would be written to the temporary folder. */
-const mostDecodedBytes = 4e9;
+/** Bytes above which the second run is left out: its file is written to the temporary folder. */
+const mostPlainBytes = 4e9;
 
 /** What is needed to judge an export by a runtime. */
 export interface JudgeInput {
@@ -71,11 +72,11 @@ export async function judgeRuntime({ found, result, lossy, own, signal }: JudgeI
       disagreements: [{ tensor: "runtime", what: `${name} can't run the export: ${written.error}` }],
     };
   }
-  const decoded = await askDecoded(runtime, installed, result, reference, signal);
+  const plain = await askPlain(runtime, installed, result, reference, signal);
   const asWritten = compareLogits(written.logits, reference.logits, tokens);
-  const sameWeights =
-    decoded === null || "error" in decoded ? null : compareLogits(decoded.logits, reference.logits, tokens);
-  const sameTokens = written.ids.length === textIds.length && textIds.every((id, i) => id === written.ids[i]);
+  const sameWeights = plain === null || "error" in plain ? null : compareLogits(plain.logits, reference.logits, tokens);
+  const { ids } = written;
+  const sameTokens = ids === null ? null : ids.length === textIds.length && textIds.every((id, i) => id === ids[i]);
   const disagreements: Disagreement[] = [];
   const limit = (what: string, value: number, most: number): void => {
     // Written so that a divergence that is no number fails.
@@ -83,12 +84,12 @@ export async function judgeRuntime({ found, result, lossy, own, signal }: JudgeI
     const shown = `${value.toPrecision(2)} nats per token from crossblock's own network, more than ${most}`;
     disagreements.push({ tensor: "logits", what: `${what}: ${shown}` });
   };
-  if (decoded !== null && "error" in decoded) {
-    disagreements.push({ tensor: "runtime", what: `${name} can't run the same weights in fp32: ${decoded.error}` });
+  if (plain !== null && "error" in plain) {
+    disagreements.push({ tensor: "runtime", what: `${name} can't run the same weights in fp32: ${plain.error}` });
   }
   if (sameWeights !== null) limit("the same weights in fp32", sameWeights.divergence, mostWithSameWeights);
   if (!lossy) limit("the export", asWritten.divergence, mostAsWritten);
-  if (!sameTokens) {
+  if (sameTokens === false) {
     disagreements.push({ tensor: "tokenizer", what: `${name} cuts the fixed text into other tokens than the model's` });
   }
   const note = lossy ? `${runtime.note}; the losses that were asked for are part of the difference` : runtime.note;
@@ -99,7 +100,7 @@ export async function judgeRuntime({ found, result, lossy, own, signal }: JudgeI
   };
 }
 
-async function askDecoded(
+async function askPlain(
   runtime: Runtime,
   installed: FoundPackage,
   result: ExportSource,
@@ -107,10 +108,10 @@ async function askDecoded(
   signal: AbortSignal,
 ): Promise<RuntimeAnswer | null> {
   const weights = [...result.linears.values()].reduce((sum, { rows, columns }) => sum + rows * columns, 0);
-  if (weights * 4 > mostDecodedBytes) return null;
+  if (runtime.plainBytes(weights) > mostPlainBytes) return null;
   const folder = await mkdtemp(join(tmpdir(), "crossblock-verify-"));
   try {
-    const file = await runtime.writeDecoded(result, folder, signal);
+    const file = await runtime.writePlain(result, folder, signal);
     return await runtime.run(installed, { file, tokens, vocabulary, text: "" }, signal);
   } finally {
     await rm(folder, { recursive: true, force: true });

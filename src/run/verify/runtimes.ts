@@ -1,24 +1,13 @@
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { decodedSource } from "../../format/decoded-source.js";
 import type { ExportSource } from "../../format/export-source.js";
 import type { FormatName } from "../../format/exporters.js";
 import { writeGguf } from "../../format/gguf/write.js";
+import { writeOnnx } from "../../format/onnx/write.js";
 import type { FoundPackage } from "./find-package.js";
-import { runLlamaCpp } from "./run-llama-cpp.js";
-
-/** What a runtime is asked about one export. */
-export interface RuntimeQuestion {
-  readonly file: string;
-  readonly tokens: readonly number[];
-  readonly vocabulary: number;
-  /** To be cut into tokens as well. */
-  readonly text: string;
-}
-
-/** Logits `[tokens, vocabulary]` and the ids of the text, or why there are none. */
-export type RuntimeAnswer =
-  | { readonly logits: Float32Array; readonly ids: readonly number[] }
-  | { readonly error: string };
+import { askProcess } from "./runtime-process.js";
+import type { RuntimeAnswer, RuntimeQuestion } from "./runtime-question.js";
 
 /** A program that others wrote, which runs what crossblock wrote. */
 export interface Runtime {
@@ -27,8 +16,10 @@ export interface Runtime {
   /** What of a difference is the runtime's own doing. */
   readonly note: string;
   run(found: FoundPackage, question: RuntimeQuestion, signal: AbortSignal): Promise<RuntimeAnswer>;
-  /** Writes the result's values in fp32, in the same format, so that only the network is left to differ. */
-  writeDecoded(result: ExportSource, folder: string, signal: AbortSignal): Promise<string>;
+  /** Writes the result so that the runtime computes with the same weights in fp32; returns the file. */
+  writePlain(result: ExportSource, folder: string, signal: AbortSignal): Promise<string>;
+  /** Bytes that this takes for a result of so many quantized weights. */
+  plainBytes(weights: number): number;
 }
 
 /** The runtimes that Node can load, by format. */
@@ -36,11 +27,26 @@ export const runtimes: Readonly<Partial<Record<FormatName, Runtime>>> = {
   gguf: {
     packageName: "node-llama-cpp",
     note: "llama.cpp rounds the inputs of quantized products to 8 bits and keeps its cache in fp16",
-    run: runLlamaCpp,
-    async writeDecoded(result, folder, signal) {
+    run: inProcess(new URL("./llama-cpp-process.js", import.meta.url)),
+    async writePlain(result, folder, signal) {
       const file = join(folder, "decoded.gguf");
       await writeGguf(decodedSource(result), file, { embedding: "f32", signal });
       return file;
     },
+    plainBytes: (weights) => weights * 4,
+  },
+  onnx: {
+    packageName: "onnxruntime-node",
+    note: "onnxruntime rounds the inputs of quantized products to 8 bits at accuracy_level 4, the default",
+    run: inProcess(new URL("./onnx-process.js", import.meta.url)),
+    // The same codes; at level 0 their inputs stay in fp32.
+    writePlain: async (result, folder, signal) =>
+      join(folder, (await writeOnnx(result, folder, { accuracyLevel: 0, signal })).model),
+    plainBytes: (weights) => weights,
   },
 };
+
+function inProcess(entry: URL): Runtime["run"] {
+  return (found, question, signal) =>
+    askProcess(entry, { ...question, entry: found.entry, threads: availableParallelism() }, signal);
+}

@@ -56,7 +56,8 @@ export async function verifyJob(options: VerifyOptions, context: Context): Promi
       context.emit({ event: "progress", stage: "computing logits", done: 0, total: 0 });
       return ownLogits(folder, options.device, context);
     });
-    for (const each of found) add(await verifyExport(each, comparison, own.untouched.comparedWith, logits, context));
+    const network = options.runtimes ? logits : null;
+    for (const each of found) add(await verifyExport(each, comparison, own.untouched.comparedWith, network, context));
   }
   const certificate: Certificate = {
     version: packageVersion(),
@@ -137,7 +138,7 @@ async function verifyExport(
   found: FoundExport,
   comparison: Omit<Comparison, "onTensor">,
   resultComparedWith: UntouchedReference,
-  logits: () => Promise<OwnLogits>,
+  logits: (() => Promise<OwnLogits>) | null,
   context: Context,
 ): Promise<ExportCertificate> {
   const { result, damaged } = comparison;
@@ -160,13 +161,14 @@ async function judgement(
   found: FoundExport,
   { disagreements, tensors }: CheckedExport,
   { result, damaged }: Omit<Comparison, "onTensor">,
-  own: () => Promise<OwnLogits>,
+  own: (() => Promise<OwnLogits>) | null,
   { emit, signal }: Context,
 ): ReturnType<typeof judgeRuntime> {
   const absent = (why: string): { verdict: RuntimeVerdict; disagreements: [] } => ({
     verdict: { status: "absent", why },
     disagreements: [],
   });
+  if (own === null) return absent("runtimes were left out, as asked");
   if (disagreements.length > 0) return absent("the export is wrong already");
   if (damaged.size > 0) return absent("the result is damaged, so that its network is no reference");
   emit({ event: "progress", stage: `running ${found.path}`, done: 0, total: 0 });

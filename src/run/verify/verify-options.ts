@@ -21,6 +21,10 @@ export const verifySchema = z.strictObject({
     .nullable()
     .default(null)
     .describe("folder of the source model; null takes the one that was quantized, where it still is"),
+  runtimes: z
+    .boolean()
+    .default(true)
+    .describe("check the files only, without logits of llama.cpp and onnxruntime where the project has them"),
   device: z
     .string()
     .regex(/^(auto|cpu|cuda:\d+)$/, "is no device: cpu, cuda:0, or auto")
