@@ -1,4 +1,5 @@
 import { InputError } from "../errors.js";
+import { exportOptionsShape } from "../format/export-options.js";
 import type { RunOptions } from "./options.js";
 
 /** What decides the codes of a run, by names that people read. */
@@ -31,6 +32,7 @@ const immaterial: readonly string[] = [
   "force",
   "dryRun",
   "format",
+  ...Object.keys(exportOptionsShape),
   "device",
   "streams",
   "compute.threads",
