@@ -4,6 +4,7 @@ import { exporters, type FoundExport, recogniseExport } from "../format/exporter
 import { inspectedPlain } from "../format/inspect-source.js";
 import type { WorkEvent } from "./events.js";
 import type { InspectedTensor, Inspection } from "./inspection.js";
+import { pacedProgress } from "./paced-progress.js";
 import { resolveFolder } from "./resolve-folder.js";
 import type { RequestContext } from "./serve-requests.js";
 
@@ -31,11 +32,12 @@ async function inspectExport(
 ): Promise<Inspection> {
   using opened = await exporters[format].open(path);
   const { family, scheme, tensorCount: total } = opened;
+  const progress = pacedProgress(emit, "counting codes");
   const tensors: InspectedTensor[] = [];
   for await (const tensor of opened.inspect()) {
     poll();
     tensors.push(tensor);
-    emit({ event: "progress", stage: "counting codes", done: tensors.length, total });
+    progress(tensors.length, total);
   }
   return inspection({ path, format, family, scheme }, tensors);
 }

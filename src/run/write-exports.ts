@@ -5,6 +5,7 @@ import type { PlannedExport } from "../format/exporter.js";
 import { exporters, type FormatName } from "../format/exporters.js";
 import type { ExportedEvent, ExportingEvent, ProgressEvent } from "./events.js";
 import { folderBytes } from "./output-folder.js";
+import { pacedProgress } from "./paced-progress.js";
 import type { RequestContext } from "./serve-requests.js";
 
 /** One format of a run, planned. */
@@ -41,9 +42,10 @@ export async function writeExport(
 ): Promise<void> {
   poll();
   emit({ event: "exporting", format, path: shown });
+  const progress = pacedProgress(emit, `writing ${format}`);
   const watched = watchedSource(source, (done, total) => {
     poll();
-    emit({ event: "progress", stage: `writing ${format}`, done, total });
+    progress(done, total);
   });
   const losses = await exporters[format].write(watched, target, { ...options, signal });
   poll();

@@ -12,6 +12,7 @@ import { exporters, type FoundExport, primaryFormat } from "../../format/exporte
 import { schemeLabel } from "../../format/model-label.js";
 import { packageVersion } from "../../package-version.js";
 import type { VerifyEvent } from "../events.js";
+import { pacedProgress } from "../paced-progress.js";
 import { parseResultRecord, type ReadRecord } from "../result-file.js";
 import type { RequestContext } from "../serve-requests.js";
 import type { Certificate, ExportCertificate, RuntimeVerdict, UntouchedReference } from "./certificate.js";
@@ -189,9 +190,10 @@ function unopened(found: FoundExport): ExportCertificate {
 }
 
 function onTensor({ path }: FoundExport, { emit, poll }: Context): Comparison["onTensor"] {
+  const progress = pacedProgress(emit, `checking ${path}`);
   return (done, total) => {
     poll();
-    emit({ event: "progress", stage: `checking ${path}`, done, total });
+    progress(done, total);
   };
 }
 
