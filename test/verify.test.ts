@@ -135,6 +135,19 @@ describe("the formats of one result", () => {
     ]);
   });
 
+  it("appear complete or not at all when an export is stopped, and nothing is left behind", async () => {
+    const out = join(scratch, "stopped");
+    for (const format of ["gguf", "gptq", "onnx"] as const) {
+      const controller = new AbortController();
+      const events = exportResult({ result, format: [format], out, signal: controller.signal });
+      const stopped = (async () => {
+        for await (const event of events) if (event.event === "progress") controller.abort();
+      })();
+      await expect(stopped).rejects.toThrow(/abort/i);
+    }
+    expect(filesBelow(out)).toEqual([]);
+  });
+
   it("are read back by inspect: types, bits, scales and the same histogram of codes", async () => {
     const paths = [result, join(result, "gptq"), gguf, join(result, "onnx")] as const;
     const [own, gptq, file, onnx] = await Promise.all([

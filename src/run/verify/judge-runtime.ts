@@ -33,6 +33,8 @@ export interface JudgeInput {
   readonly lossy: boolean;
   /** Computed once, when first needed. */
   readonly own: () => Promise<OwnLogits>;
+  /** Called before the runtime starts. */
+  readonly onRun: () => void;
   readonly signal: AbortSignal;
 }
 
@@ -43,7 +45,7 @@ export interface Judgement {
 }
 
 /** Lets an independent runtime compute logits from an export, where one is installed. */
-export async function judgeRuntime({ found, result, lossy, own, signal }: JudgeInput): Promise<Judgement> {
+export async function judgeRuntime({ found, result, lossy, own, onRun, signal }: JudgeInput): Promise<Judgement> {
   const runtime = runtimes[found.format];
   if (runtime === undefined) {
     return absent(`no runtime of Node loads ${found.format}; docs/formats.md tells what Python's readers made of it`);
@@ -65,6 +67,7 @@ export async function judgeRuntime({ found, result, lossy, own, signal }: JudgeI
   const ask = (file: string): Promise<RuntimeAnswer> =>
     runtime.run(installed, { file, tokens, vocabulary, text: fixedText }, signal);
   const name = `${runtime.packageName} ${installed.version}`;
+  onRun();
   const written = await ask(found.path);
   if ("error" in written) {
     return {

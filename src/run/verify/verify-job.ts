@@ -172,8 +172,9 @@ async function judgement(
   if (own === null) return absent("runtimes were left out, as asked");
   if (disagreements.length > 0) return absent("the export is wrong already");
   if (damaged.size > 0) return absent("the result is damaged, so that its network is no reference");
-  emit({ event: "progress", stage: `running ${found.path}`, done: 0, total: 0 });
-  return judgeRuntime({ found, result, lossy: tensors.some(({ status }) => status === "lossy"), own, signal });
+  const lossy = tensors.some(({ status }) => status === "lossy");
+  const onRun = (): void => emit({ event: "progress", stage: `running ${found.path}`, done: 0, total: 0 });
+  return judgeRuntime({ found, result, lossy, own, onRun, signal });
 }
 
 function unopened(found: FoundExport): ExportCertificate {
