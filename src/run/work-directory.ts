@@ -38,7 +38,7 @@ export class WorkDirectory implements Disposable {
     const path = WorkDirectory.pathOf(options);
     let names: string[];
     try {
-      await mkdir(path, { recursive: true });
+      await makeFolder(path);
       names = readdirSync(path);
     } catch (error) {
       throw fileSystemError(error, "the work directory can't be made", path);
@@ -73,6 +73,11 @@ export class WorkDirectory implements Disposable {
       // here must not hide the error that ended the run.
     }
   }
+}
+
+// Node says of a read-only disk that the folder is gone when it makes parents too; a plain attempt tells the reason.
+async function makeFolder(path: string): Promise<void> {
+  await mkdir(path, { recursive: true }).catch(async () => mkdir(path));
 }
 
 function isOurs(name: string): boolean {
