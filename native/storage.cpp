@@ -12,15 +12,23 @@ Napi::Value fromBuffer(const Napi::CallbackInfo& info) {
     const int64_t offset = info[1].As<Napi::Number>().Int64Value();
     const Napi::Array dimensions = info[2].As<Napi::Array>();
     const auto dtype = static_cast<at::ScalarType>(info[3].As<Napi::Number>().Int32Value());
+    const auto length = static_cast<int64_t>(buffer.ByteLength());
+    TORCH_CHECK(offset >= 0 && offset <= length, "offset ", offset, " lies outside the buffer of ", length, " bytes");
     std::vector<int64_t> shape;
-    int64_t bytes = static_cast<int64_t>(c10::elementSize(dtype));
+    bool empty = false;
     for (uint32_t i = 0; i < dimensions.Length(); ++i) {
       shape.push_back(dimensions.Get(i).As<Napi::Number>().Int64Value());
       TORCH_CHECK(shape.back() >= 0, "negative dimension in shape");
-      bytes *= shape.back();
+      empty = empty || shape.back() == 0;
     }
-    TORCH_CHECK(offset >= 0 && offset + bytes <= static_cast<int64_t>(buffer.ByteLength()), "shape needs ", bytes,
-                " bytes at offset ", offset, ", the buffer holds ", buffer.ByteLength());
+    // Divided, not multiplied: the product of hostile dimensions wraps around to a small number.
+    int64_t room = (length - offset) / static_cast<int64_t>(c10::elementSize(dtype));
+    for (const int64_t size : shape) {
+      TORCH_CHECK(empty ? size <= INT32_MAX : size <= room, "a tensor of shape ", c10::IntArrayRef(shape), " and dtype ",
+                  dtype, " does not fit ", length - offset, " bytes");
+      room = empty ? room : room / size;
+    }
+    TORCH_CHECK(empty || room > 0, "a tensor of shape [] and dtype ", dtype, " does not fit ", length - offset, " bytes");
     napi_ref reference = nullptr;
     napi_create_reference(env, buffer, 1, &reference);
     const std::shared_ptr<Environment> owner = environment.shared_from_this();
