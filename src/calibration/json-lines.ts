@@ -1,3 +1,4 @@
+import { clip } from "../checkpoint/json.js";
 import { CalibrationError } from "../errors.js";
 import type { ChatFormat } from "./chat-format.js";
 import type { Document } from "./document.js";
@@ -31,7 +32,7 @@ function parseRecord(line: string, where: string): TextRecord {
     what: cause === undefined ? "the line is no JSON object" : "the line is not valid JSON",
     where,
     // V8 may quote the line, and a document may be long: its number says enough.
-    ...(cause instanceof Error && { why: cause.message.slice(0, 120) }),
+    ...(cause instanceof Error && { why: clip(cause.message) }),
     next: "write one JSON object a line; plain text belongs into a .txt file",
     cause,
   });
