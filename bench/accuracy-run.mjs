@@ -1,5 +1,6 @@
 // One cell of the accuracy tables: quantizes in this process and prints the perplexity as a line of JSON.
 import { readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { evaluationWindows, sampleWindows } from "../dist/calibration/token-windows.js";
 import { Checkpoint } from "../dist/checkpoint/checkpoint.js";
 import { readModelConfig } from "../dist/checkpoint/model-config.js";
@@ -69,11 +70,14 @@ if (recipe !== "none") {
     device,
     dtype,
     storage: "auto",
+    scratch: tmpdir(),
+    resume: null,
     poll: () => {},
     sink: {
       linear: (name, w) => weights.set(`${name}.weight`, w),
       plain: (name, b) => plain.set(name, b),
       activation: (name, v) => activations.set(name, v),
+      windowDone: () => {},
     },
   });
   for (const event of run) {

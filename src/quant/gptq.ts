@@ -1,6 +1,6 @@
 import { noGrad, scope, Tensor, TensorError } from "../tensor/index.js";
-import type { Codes } from "./grid.js";
-import { searchRange } from "./range.js";
+import { type Codes, dequantize } from "./grid.js";
+import { searchRange, widened } from "./range.js";
 import { groupColumns, levels, type Scheme } from "./scheme.js";
 import type { SecondMoments } from "./second-moments.js";
 
@@ -13,6 +13,11 @@ export interface GptqOptions {
   readonly weightedRange?: boolean;
   /** Clip ratios tried for each group's range. */
   readonly candidates?: number;
+  /**
+   * Factors by which the ranges found are widened; each output row keeps the one that loses least of its output.
+   * Defaults to 1 alone.
+   */
+  readonly widths?: readonly number[];
 }
 
 /** What GPTQ found, and the damping that it took. */
@@ -24,7 +29,8 @@ export interface GptqResult {
 /**
  * GPTQ: columns are rounded one after the other, and what each rounding lost is made up for by the
  * columns that follow, by the inverse of the inputs' second moments. A group's range is searched on
- * its weights as corrected so far.
+ * its weights as corrected so far; that search minimises the weights' own error, so other widths of the range may
+ * lose less of the output, and rows are independent of each other.
  * Source: Frantar et al. (arXiv 2210.17323).
  *
  * @param weight fp32 `[out, in]`
@@ -38,76 +44,119 @@ export function gptq(
 ): GptqResult {
   return noGrad(() =>
     scope(() => {
-      const columns = weight.size(1);
-      const rows = weight.size(0);
-      const groupSize = groupColumns(scheme, columns, layer);
       const { factor, dead, damping } = inverseFactor(moments, options.damping ?? 0.01);
-      const block = Math.min(options.blockSize ?? 128, columns);
-      const top = levels(scheme.bits) - 1;
-      // Transposed, so that a column of the weight is contiguous; a copy, because it is corrected.
-      const w = weight.mul(dead.neg().add(1)).transpose(0, 1).contiguous();
-      const codes = Tensor.empty([columns, rows], { device: weight.device });
-      const scales: Tensor[] = [];
-      const zeroPoints: Tensor[] = [];
-      const diagonal = factor.diagonal().toFloat32Array();
-      const importance = options.weightedRange === true ? moments.meanSquares() : null;
-      let grid: { scale: Tensor; zeroPoint: Tensor } | null = null;
-      for (let first = 0; first < columns; first += block) {
-        const size = Math.min(block, columns - first);
-        const errors = Tensor.empty([size, rows], { device: weight.device });
-        for (let i = 0; i < size; i++) {
-          const column = first + i;
-          if (column % groupSize === 0) {
-            grid = groupRange(
-              w,
-              column,
-              groupSize,
-              first + size,
-              errors.narrow(0, 0, i),
-              factor,
-              first,
-              scheme,
-              layer,
-              importance,
-              options,
-            );
-            scales.push(grid.scale);
-            zeroPoints.push(grid.zeroPoint);
-          }
-          const { scale, zeroPoint } = grid as { scale: Tensor; zeroPoint: Tensor };
-          scope(() => {
-            const x = w.select(0, column);
-            const code = x.div(scale).round_().add_(zeroPoint).clamp_(0, top);
-            codes.select(0, column).copy_(code);
-            const lost = x.sub(code.sub_(zeroPoint).mul_(scale)).div_(diagonal[column] as number);
-            errors.select(0, i).copy_(lost);
-            if (i + 1 < size) {
-              const rest = factor.select(0, column).narrow(0, column + 1, size - i - 1);
-              w.narrow(0, column + 1, size - i - 1).sub_(rest.outer(lost));
-            }
-          });
-        }
-        const left = columns - first - size;
-        if (left > 0) {
-          scope(() => {
-            const rest = factor.narrow(0, first, size).narrow(1, first + size, left);
-            w.narrow(0, first + size, left).addmm_(rest.transpose(0, 1), errors, 1, -1);
-          });
-        }
-      }
-      return {
-        damping,
-        codes: {
-          bits: scheme.bits,
-          symmetric: scheme.symmetric,
-          groupSize,
-          scale: Tensor.stack(scales, 1).unsqueeze(2),
-          zeroPoint: Tensor.stack(zeroPoints, 1).unsqueeze(2),
-          codes: codes.transpose(0, 1).contiguous(),
-        },
-      };
+      const [first = 1, ...others] = options.widths ?? [1];
+      const attempt = (width: number): Attempt =>
+        scope(() => {
+          const codes = roundColumns(weight, factor, dead, moments, scheme, layer, width, options);
+          return { codes, loss: outputLoss(weight.sub(dequantize(codes)), moments) };
+        });
+      const best = others.reduce((kept, width) => scope(() => better(attempt(width), kept)), attempt(first));
+      return { codes: best.codes, damping };
     }),
   );
+}
+
+interface Attempt {
+  readonly codes: Codes;
+  /** Squared error of the output that each row of the weight gives, `[out, 1]`. */
+  readonly loss: Tensor;
+}
+
+function outputLoss(error: Tensor, moments: SecondMoments): Tensor {
+  return error.matmul(moments.matrix).mul(error).sum(1, true);
+}
+
+function better(a: Attempt, b: Attempt): Attempt {
+  const wins = a.loss.lt(b.loss);
+  const groups = wins.unsqueeze(2);
+  return {
+    loss: Tensor.where(wins, a.loss, b.loss),
+    codes: {
+      ...a.codes,
+      codes: Tensor.where(wins, a.codes.codes, b.codes.codes),
+      scale: Tensor.where(groups, a.codes.scale, b.codes.scale),
+      zeroPoint: Tensor.where(groups, a.codes.zeroPoint, b.codes.zeroPoint),
+    },
+  };
+}
+
+// One pass over the columns, on ranges `width` times as wide as those found.
+function roundColumns(
+  weight: Tensor,
+  factor: Tensor,
+  dead: Tensor,
+  moments: SecondMoments,
+  scheme: Scheme,
+  layer: string,
+  width: number,
+  options: GptqOptions,
+): Codes {
+  const columns = weight.size(1);
+  const rows = weight.size(0);
+  const groupSize = groupColumns(scheme, columns, layer);
+  const block = Math.min(options.blockSize ?? 128, columns);
+  const top = levels(scheme.bits) - 1;
+  // Transposed, so that a column of the weight is contiguous; a copy, because it is corrected.
+  const w = weight.mul(dead.neg().add(1)).transpose(0, 1).contiguous();
+  const codes = Tensor.empty([columns, rows], { device: weight.device });
+  const scales: Tensor[] = [];
+  const zeroPoints: Tensor[] = [];
+  const diagonal = factor.diagonal().toFloat32Array();
+  const importance = options.weightedRange === true ? moments.meanSquares() : null;
+  let grid: { scale: Tensor; zeroPoint: Tensor } | null = null;
+  for (let first = 0; first < columns; first += block) {
+    const size = Math.min(block, columns - first);
+    const errors = Tensor.empty([size, rows], { device: weight.device });
+    for (let i = 0; i < size; i++) {
+      const column = first + i;
+      if (column % groupSize === 0) {
+        grid = groupRange(
+          w,
+          column,
+          groupSize,
+          first + size,
+          errors.narrow(0, 0, i),
+          factor,
+          first,
+          scheme,
+          layer,
+          importance,
+          width,
+          options,
+        );
+        scales.push(grid.scale);
+        zeroPoints.push(grid.zeroPoint);
+      }
+      const { scale, zeroPoint } = grid as { scale: Tensor; zeroPoint: Tensor };
+      scope(() => {
+        const x = w.select(0, column);
+        const code = x.div(scale).round_().add_(zeroPoint).clamp_(0, top);
+        codes.select(0, column).copy_(code);
+        const lost = x.sub(code.sub_(zeroPoint).mul_(scale)).div_(diagonal[column] as number);
+        errors.select(0, i).copy_(lost);
+        if (i + 1 < size) {
+          const rest = factor.select(0, column).narrow(0, column + 1, size - i - 1);
+          w.narrow(0, column + 1, size - i - 1).sub_(rest.outer(lost));
+        }
+      });
+    }
+    const left = columns - first - size;
+    if (left > 0) {
+      scope(() => {
+        const rest = factor.narrow(0, first, size).narrow(1, first + size, left);
+        w.narrow(0, first + size, left).addmm_(rest.transpose(0, 1), errors, 1, -1);
+      });
+    }
+  }
+  return {
+    bits: scheme.bits,
+    symmetric: scheme.symmetric,
+    groupSize,
+    scale: Tensor.stack(scales, 1).unsqueeze(2),
+    zeroPoint: Tensor.stack(zeroPoints, 1).unsqueeze(2),
+    codes: codes.transpose(0, 1).contiguous(),
+  };
 }
 
 // The range of the group that starts at `column`, on its weights with every correction so far. When
@@ -123,6 +172,7 @@ function groupRange(
   scheme: Scheme,
   layer: string,
   importance: Tensor | null,
+  width: number,
   options: GptqOptions,
 ): { scale: Tensor; zeroPoint: Tensor } {
   return scope(() => {
@@ -132,11 +182,12 @@ function groupRange(
       const owed = factor.narrow(0, blockStart, errors.size(0)).narrow(1, blockEnd, beyond).transpose(0, 1);
       group.narrow(0, groupSize - beyond, beyond).addmm_(owed, errors, 1, -1);
     }
-    const range = searchRange(group.transpose(0, 1).contiguous(), { ...scheme, groupSize: null }, layer, {
+    const found = searchRange(group.transpose(0, 1).contiguous(), { ...scheme, groupSize: null }, layer, {
       ...(importance === null ? {} : { importance: importance.narrow(0, column, groupSize) }),
       ...(options.candidates === undefined ? {} : { candidates: options.candidates }),
     });
-    return { scale: range.scale.reshape([-1]), zeroPoint: range.zeroPoint.reshape([-1]) };
+    const { scale, zeroPoint } = widened(found, width);
+    return { scale: scale.reshape([-1]), zeroPoint: zeroPoint.reshape([-1]) };
   });
 }
 

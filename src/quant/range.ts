@@ -57,6 +57,11 @@ export function searchRange(weight: Tensor, scheme: Scheme, layer: string, optio
   return { bits, symmetric, groupSize, ...found };
 }
 
+/** The grid with every range `width` times as wide; codes and zero points keep their meaning. */
+export function widened(grid: Grid, width: number): Grid {
+  return width === 1 ? grid : { ...grid, scale: storableScale(grid.scale.mul(width)) };
+}
+
 /** Least-squares fits of the scale to the codes that it gave, after the search. */
 const REFINEMENTS = 4;
 

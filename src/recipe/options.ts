@@ -73,6 +73,7 @@ const schedule = z.strictObject({
 const range = z.strictObject({
   search: z.boolean().default(true).describe("search the clipping that loses least, instead of the full range"),
   candidates: count.default(60).describe("clipping factors tried per group"),
+  width: positive.default(1).describe("factor by which the ranges that training starts from are widened"),
 });
 
 const gptq = z.strictObject({
@@ -80,6 +81,11 @@ const gptq = z.strictObject({
     .default(0.01)
     .describe("fraction of the Hessian's mean diagonal that is added to it; grows if needed"),
   weightedRange: z.boolean().default(false).describe("weigh the range search with the mean squares of the inputs"),
+  widths: z
+    .array(positive)
+    .min(1)
+    .default([1, 1.1, 1.2, 1.3])
+    .describe("factors by which ranges are widened; each row keeps the one that loses least"),
   blockSize: count.default(128).describe("columns that are updated together"),
 });
 

@@ -1,6 +1,6 @@
 import type { LinearRole } from "../model/index.js";
 import { gptq } from "../quant/gptq.js";
-import { searchRange } from "../quant/range.js";
+import { searchRange, widened } from "../quant/range.js";
 import { adaRound } from "../quant/rounding/ada-round.js";
 import { CodeUnitRounding } from "../quant/rounding/code-unit-rounding.js";
 import { loraRounding } from "../quant/rounding/lora-rounding.js";
@@ -47,7 +47,7 @@ function createRounding(
     const { codes } = gptq(weight, moments, layer.scheme, layer.name, { ...options, candidates });
     return new CodeUnitRounding(weight, codes, { start: codes.codes });
   }
-  const grid = searchRange(weight, layer.scheme, layer.name, { candidates });
+  const grid = widened(searchRange(weight, layer.scheme, layer.name, { candidates }), range.width);
   switch (rounding.kind) {
     case "code":
       return new CodeUnitRounding(weight, grid);

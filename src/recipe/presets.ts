@@ -19,7 +19,7 @@ export const presets: Readonly<Record<PresetName, RecipeOptionsInput>> = {
 
 /** Values that go with a rounding whatever the preset: rates mean something else under a sigmoid. */
 export const roundingDefaults: Readonly<Record<RoundingKind, RecipeOptionsInput>> = {
-  code: {},
-  lora: { rates: { rounding: 3e-2, scale: 1e-3 } },
+  code: { rounding: { start: "gptq" } },
+  lora: { rates: { rounding: 1e-1, scale: 3e-3 } },
   adaround: { rates: { rounding: 3e-2, scale: 1e-3 } },
 };
