@@ -7,7 +7,7 @@ import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { progressView } from "../dist/cli/progress.js";
 import { formatBytes, formatSeconds } from "../dist/cli/quantities.js";
-import { evaluate, inspect, loadModel, quantize } from "../dist/index.js";
+import { evaluate, inspect, loadModel, quantize, verifyResult } from "../dist/index.js";
 import { fetchSotu } from "./fetch-sotu.mjs";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -19,6 +19,9 @@ const PROMPT = "Fellow citizens of the Senate and House of Representatives,";
 /** A budget for two cores. `docs/results.md` has what the full one gives. */
 const SAMPLES = 40;
 const CBQ = { window: { epochs: 2, batch: 2 }, rounding: { start: /** @type {const} */ ("gptq") } };
+
+/** What the last result is also written as: for llama.cpp, and for onnxruntime and transformers.js. */
+const FORMATS = /** @type {("gguf" | "onnx")[]} */ (["gguf", "onnx"]);
 
 /** One line of the table. */
 /** @typedef {{ name: string, folder: string, perplexity: number, bits: number, bytes: number, text: string, seconds: number | null }} Row */
@@ -57,11 +60,13 @@ async function main() {
     say(`\n${name}, W2A16g64: two bits a weight, a scale for every 64`);
     const out = join(OUT, recipe);
     const given = recipe === "rtn" ? {} : { calibration: [calibration], samples: SAMPLES, context: CONTEXT };
-    const settings = recipe === "cbq" ? CBQ : {};
+    const settings = recipe === "cbq" ? { ...CBQ, format: FORMATS } : {};
     const seconds = await run({ model: MODEL, scheme: "W2A16g64", recipe, out, ...given, ...settings });
     rows.push(await measure(name, out, test, seconds));
   }
   report(rows);
+  await certify(join(OUT, "cbq"));
+  next(join(OUT, "cbq"));
 }
 
 /** @param {import("../dist/index.js").QuantizeOptions} options @returns {Promise<number>} seconds */
@@ -119,9 +124,31 @@ function report(rows) {
   say("holds the embedding, a third of this tiny model, in 16 bits.\n");
   say(`${PROMPT} ...`);
   for (const { name, text } of rows) say(`  ${`${name}:`.padEnd(18)}${text.replaceAll(/\s+/g, " ").trim()}`);
-  const cbq = relative(process.cwd(), rows.at(-1)?.folder ?? OUT) || ".";
+}
+
+/**
+ * Shows that the files hold the codes that were optimised, and what runtimes make of them.
+ * @param {string} folder
+ */
+async function certify(folder) {
+  say("\nThe last result, also as GGUF and ONNX: every tensor of every file against what was optimised");
+  for await (const event of verifyResult({ result: folder, signal })) {
+    if (event.event === "disagreement") {
+      say(`  ${event.path}: ${event.tensor}: ${event.what}`);
+      process.exitCode = 1;
+    } else if (event.event === "verified") {
+      say(`  ${relative(process.cwd(), event.path)}: ${event.tensors} parts, ${event.agrees ? "agrees" : "DISAGREES"}`);
+      if (event.format !== "compressed-tensors") say(`    ${event.runtime}`);
+    }
+  }
+}
+
+/** @param {string} folder */
+function next(folder) {
+  const cbq = relative(process.cwd(), folder) || ".";
   say(`\nDone in ${formatSeconds((performance.now() - started) / 1000)}. Next:`);
   say(`  npx crossblock inspect ${cbq}`);
+  say(`  cat ${join(cbq, "certificate.md")}`);
   say(`  npx crossblock generate ${cbq} --prompt "The state of the Union" --temperature 0.8`);
   say("  npx crossblock quantize YOUR_MODEL --scheme W4A16g128 --calibration YOUR_TEXT --out YOUR_RESULT --dry-run");
   say("  npx crossblock quantize --help");

@@ -15,7 +15,7 @@ import type { VerifyEvent } from "../events.js";
 import { pacedProgress } from "../paced-progress.js";
 import { parseResultRecord, type ReadRecord } from "../result-file.js";
 import type { RequestContext } from "../serve-requests.js";
-import type { Certificate, ExportCertificate, RuntimeVerdict, UntouchedReference } from "./certificate.js";
+import type { Certificate, ExportCertificate, RuntimeVerdict } from "./certificate.js";
 import { certificatePage, runtimeSentence } from "./certificate-page.js";
 import { type CheckedExport, type Comparison, checkExport, checkTensors, unreadable } from "./check-export.js";
 import { checkResult } from "./check-result.js";
@@ -58,7 +58,7 @@ export async function verifyJob(options: VerifyOptions, context: Context): Promi
       return ownLogits(folder, options.device, context);
     });
     const network = options.runtimes ? logits : null;
-    for (const each of found) add(await verifyExport(each, comparison, own.untouched.comparedWith, network, context));
+    for (const each of found) add(await verifyExport(each, comparison, own.untouched, network, context));
   }
   const certificate: Certificate = {
     version: packageVersion(),
@@ -138,7 +138,7 @@ async function verifyItself(
 async function verifyExport(
   found: FoundExport,
   comparison: Omit<Comparison, "onTensor">,
-  resultComparedWith: UntouchedReference,
+  ofResult: ExportCertificate["untouched"],
   logits: (() => Promise<OwnLogits>) | null,
   context: Context,
 ): Promise<ExportCertificate> {
@@ -147,12 +147,17 @@ async function verifyExport(
   const judged = await judgement(found, checked, comparison, logits, context);
   const disagreements = [...checked.disagreements, ...judged.disagreements];
   // Compared with the result, whose own tensors were compared with the source model's: the same holds for the export.
-  const comparedWith = resultComparedWith === "source model" && damaged.size === 0 ? "source model" : "result";
-  const tensors = checked.tensors.filter(({ source }) => source !== null && result.plain.has(source)).length;
+  const untouched: ExportCertificate["untouched"] =
+    ofResult.comparedWith === "source model" && damaged.size === 0
+      ? ofResult
+      : {
+          comparedWith: "result",
+          tensors: checked.tensors.filter(({ source }) => source !== null && result.plain.has(source)).length,
+        };
   return {
     ...checked,
     agrees: disagreements.length === 0,
-    untouched: { comparedWith, tensors },
+    untouched,
     disagreements,
     runtime: judged.verdict,
   };
