@@ -44,6 +44,7 @@ describe("a run that is interrupted", () => {
     const { outcome, milliseconds } = await stopAt("window-done", ["SIGTERM"], args);
     expect(milliseconds).toBeLessThan(2500);
     expect(outcome.code, outcome.stderr).toBe(143);
+    expect(outcome.stderr).toContain("run the same command again: it continues");
     expect(readdirSync(join(place.folder, "kept.work")).some((name) => name.startsWith("window-00000"))).toBe(true);
     let continued = false;
     await runCli(args, ({ event }, child) => {

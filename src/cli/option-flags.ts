@@ -24,6 +24,7 @@ const flags: Readonly<Record<string, string>> = {
   model: "--model <folder>",
   runtimes: "--no-runtimes",
   device: "--device <device>",
+  maxMemory: "--max-memory <size>",
   work: "--work <folder>",
   fresh: "--fresh",
   force: "--force",

@@ -12,15 +12,16 @@ import type { RecipeSink } from "../recipe/recipe-job.js";
 import type { RecipeState, StateTensor } from "../recipe/recipe-state.js";
 import { Artefact, type ArtefactEntry, isIntact, writeArtefact } from "./artefact.js";
 import type { WarningEvent, WindowDoneEvent } from "./events.js";
-import { isArtefactName, type Manifest, manifestFile, manifestText, readManifest } from "./manifest.js";
+import {
+  isArtefactName,
+  KEPT_STATE_BYTES,
+  type Manifest,
+  manifestFile,
+  manifestText,
+  readManifest,
+} from "./manifest.js";
 import { checkSameRun, type RunIdentity } from "./run-identity.js";
 import { SavedWindow, stateTensor, type WindowContent, windowArtefact } from "./saved-window.js";
-
-/**
- * States of earlier windows are kept up to this size beside the newest, so that a window that is
- * found damaged can be done again from its own start.
- */
-const KEPT_STATE_BYTES = 4e9;
 
 /** What the first process of a run chose by itself, and a continued one follows. */
 export type Chosen = Manifest["chosen"];

@@ -4,6 +4,12 @@ import { join } from "node:path";
 import { z } from "zod";
 import { fileSystemError, isNotFound } from "../checkpoint/file-system-error.js";
 
+/**
+ * States of earlier windows are kept up to this size beside the newest, so that a window that is
+ * found damaged can be done again from its own start.
+ */
+export const KEPT_STATE_BYTES = 4e9;
+
 /** Whether a file of a work directory is an artefact, by its name. */
 export function isArtefactName(name: string): boolean {
   return /^(window|state)-\d{5,}\.[0-9a-f]{16}\.safetensors$/.test(name);

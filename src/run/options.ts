@@ -62,6 +62,11 @@ export const runOptionsSchema = z.strictObject({
     .regex(/^(auto|cpu|cuda:\d+)$/, "is no device: cpu, cuda:0, or auto")
     .default("auto")
     .describe("cpu, cuda:0, or auto for the first GPU that libtorch sees, else the CPU"),
+  maxMemory: z
+    .string()
+    .nullable()
+    .default(null)
+    .describe("memory that the plan may use on the device that computes: 6GB, 800MB; null takes what is free"),
   work: path
     .nullable()
     .default(null)
@@ -130,6 +135,7 @@ function kindOf(given: UntypedOptions): (typeof roundingKinds)[number] | undefin
 
 function checkTogether(options: RunOptions): void {
   schemeOf(options);
+  if (options.maxMemory !== null) parseBytes(options.maxMemory);
   assertUsed(options, options.format);
   const { size, overlap } = options.window;
   if (overlap >= size) {

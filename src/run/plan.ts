@@ -9,6 +9,7 @@ import type { Device } from "../tensor/index.js";
 import { windowSchedule } from "../window/schedule.js";
 import type { PlanEvent, PlannedFile } from "./events.js";
 import { type LinearPlan, linearPlans } from "./linear-plans.js";
+import { KEPT_STATE_BYTES } from "./manifest.js";
 import type { RunOptions } from "./options.js";
 
 /** What the plan is made of. */
@@ -54,10 +55,17 @@ export function makePlan(input: PlanInput): PlanEvent {
   const onCpu = device === "cpu";
   const streamHome = options.streams.storage === "auto" ? "device" : options.streams.storage;
   const deviceBytes = working + (streamHome === "device" ? streamBytes : 0);
-  const codes = weights + sum(linears, groupsOf) * 5;
+  // A byte a code, five a group: those of one window on the host, all of them in the work directory.
+  const codeBytes = (of: readonly LinearPlan[]): number => sum(of, weightsOf) + sum(of, groupsOf) * 5;
+  const windowCodes = Math.max(
+    0,
+    ...windows.map(({ first, leaving }) => codeBytes(inBlocks(linears, first, first + leaving - 1))),
+  );
+  const best = Math.max(0, ...trained) * 4;
   const hostBytes =
     BASE_BYTES +
-    codes +
+    windowCodes +
+    best +
     (onCpu ? deviceBytes : 0) +
     (streamHome === "host" ? streamBytes : 0) +
     largestTensor(checkpoint);
@@ -81,7 +89,12 @@ export function makePlan(input: PlanInput): PlanEvent {
     estimate: {
       deviceBytes: Math.ceil(deviceBytes),
       hostBytes: Math.ceil(hostBytes),
-      diskBytes: resultBytes + (streamHome === "disk" ? streamBytes : 0),
+      diskBytes: Math.ceil(
+        resultBytes +
+          (streamHome === "disk" ? streamBytes : 0) +
+          codeBytes(linears) +
+          stateBytes(input, windows, trained),
+      ),
       resultBytes,
       seconds: estimateSeconds(input, linears, windows, calibrationTokens),
     },
@@ -90,6 +103,17 @@ export function makePlan(input: PlanInput): PlanEvent {
       input.activations,
     ),
   };
+}
+
+// What the next window starts from: both streams and what overlapping blocks have learnt. Two of them at
+// least exist while one replaces the other.
+function stateBytes({ options, spec }: PlanInput, windows: readonly unknown[], trained: readonly number[]): number {
+  const cbq = options.recipe === "cbq";
+  const tokens = needsTokens(options) ? options.samples * options.context : 0;
+  const streams = (cbq ? 2 : 1) * tokens * spec.hiddenSize * bytesOf(options);
+  const share = cbq ? options.window.overlap / options.window.size : 0;
+  const one = streams + Math.max(0, ...trained) * share * 4;
+  return Math.min(one * Math.max(0, windows.length - 1), Math.max(2 * one, KEPT_STATE_BYTES + one));
 }
 
 /** Whether a recipe looks at text: `rtn` does so only for static activation ranges and for CFP. */

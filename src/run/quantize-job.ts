@@ -20,10 +20,11 @@ import { measureFlops, resolveDevice } from "./device.js";
 import type { EngineCalls } from "./engine-protocol.js";
 import type { CalibrateEvent, PlanEvent, QuantizeEvent, ReportEvent, WarningEvent, WindowDoneEvent } from "./events.js";
 import { fingerprintsOf } from "./fingerprints.js";
+import { fitMemory } from "./fit-memory.js";
 import { Journal } from "./journal.js";
 import { linearPlans } from "./linear-plans.js";
 import { type RunOptions, recipeOptionsOf, schemeOf } from "./options.js";
-import { makePlan, needsTokens } from "./plan.js";
+import { needsTokens } from "./plan.js";
 import { plannedSource } from "./planned-source.js";
 import { openTokenizer, readTokens } from "./read-tokens.js";
 import { resolveFolder } from "./resolve-folder.js";
@@ -69,7 +70,8 @@ export async function quantizeJob(
     path: placeOf(options.out, { format, path }),
     bytes,
   }));
-  const plan = makePlan({ options, scheme, spec, schemes, activations, checkpoint, exports, device, flops });
+  const fitted = fitMemory({ options, scheme, spec, schemes, activations, checkpoint, exports, device, flops });
+  const { plan } = fitted;
   context.emit(plan);
   if (folders === null) return { devicePeakBytes: null };
 
@@ -89,7 +91,9 @@ export async function quantizeJob(
     identity: identityOf(parts, options),
     windows: plan.windows.length,
     choose: () => ({
-      microBatch: microBatch({ options: recipeOptions, spec, device, dtype: options.compute.dtype }, options.context),
+      microBatch:
+        fitted.microBatch ??
+        microBatch({ options: recipeOptions, spec, device, dtype: options.compute.dtype }, options.context),
       threads: engineInfo().threads,
     }),
     warn: (warning) => void early.push(warning),
@@ -112,7 +116,7 @@ export async function quantizeJob(
       tokens: calibration?.windows ?? null,
       device,
       dtype: options.compute.dtype,
-      storage: options.streams.storage,
+      storage: fitted.storage,
       scratch: folders.work,
       resume: journal.resume,
       poll: context.poll,

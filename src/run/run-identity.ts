@@ -28,6 +28,7 @@ const immaterial: readonly string[] = [
   "calibration",
   "out",
   "work",
+  "maxMemory",
   "fresh",
   "force",
   "dryRun",

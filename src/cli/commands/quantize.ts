@@ -46,6 +46,7 @@ async function run(model: string | undefined, flags: Flags, signal: AbortSignal)
     }
   } finally {
     view.close();
+    if (signal.aborted && !options.dryRun) process.stderr.write("run the same command again: it continues\n");
   }
   if (!json && seen.plan !== undefined && seen.done !== undefined) {
     process.stdout.write(options.dryRun ? formatPlan(seen.plan) : summary(seen.plan, seen.exported, seen.done));
