@@ -13,6 +13,7 @@ import {
   roundingKinds,
 } from "../recipe/options.js";
 import { presets, roundingDefaults } from "../recipe/presets.js";
+import { parseBytes } from "./parse-bytes.js";
 import { isRecord, parseOptions, rejectUnknownKeys, type UntypedOptions } from "./parse-options.js";
 
 export type { UntypedOptions } from "./parse-options.js";
