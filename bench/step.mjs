@@ -1,0 +1,196 @@
+// One optimisation step of a window of two blocks against the roof of this machine: the time that the step's own
+// matrix products and attention take, each alone. usage: npm run bench:step -- --shape sotu --scheme W2A16g64
+// [--rounding code|lora|adaround] [--tokens 2048] [--context 512] [--device cpu] [--dtype float32] [--steps 20] [--json]
+import { availableParallelism, tmpdir } from "node:os";
+import { parseArgs } from "node:util";
+import { createStore } from "../dist/calibration/activation-store.js";
+import { causalAttention } from "../dist/model/attention.js";
+import { linearRoles, loadBlock, RotaryTable, readSpec } from "../dist/model/index.js";
+import { TokenQuantizer } from "../dist/quant/activation.js";
+import { searchRange } from "../dist/quant/range.js";
+import { adaRound } from "../dist/quant/rounding/ada-round.js";
+import { CodeUnitRounding } from "../dist/quant/rounding/code-unit-rounding.js";
+import { loraRounding } from "../dist/quant/rounding/lora-rounding.js";
+import { parseScheme } from "../dist/quant/scheme.js";
+import { recipeOptionsSchema } from "../dist/recipe/options.js";
+import {
+  backward,
+  deviceMemory,
+  engineInfo,
+  keep,
+  manualSeed,
+  noGrad,
+  scope,
+  synchronize,
+  Tensor,
+} from "../dist/tensor/index.js";
+import { advance } from "../dist/window/advance.js";
+import { QuantizedBlock } from "../dist/window/quantized-block.js";
+import { QuantizedLayer } from "../dist/window/quantized-layer.js";
+import { branchOf, reconstruct } from "../dist/window/reconstruct.js";
+import { SequenceParts } from "../dist/window/sequence-parts.js";
+
+const { values } = parseArgs({
+  options: {
+    shape: { type: "string", default: "sotu" },
+    scheme: { type: "string", default: "W2A16g64" },
+    rounding: { type: "string", default: "code" },
+    tokens: { type: "string", default: "2048" },
+    context: { type: "string", default: "512" },
+    device: { type: "string", default: "cpu" },
+    dtype: { type: "string", default: "float32" },
+    steps: { type: "string", default: "20" },
+    json: { type: "boolean", default: false },
+  },
+});
+const shapes = {
+  sotu: { hidden_size: 256, intermediate_size: 768, num_attention_heads: 8, num_key_value_heads: 4 },
+  "135m": { hidden_size: 576, intermediate_size: 1536, num_attention_heads: 9, num_key_value_heads: 3 },
+  "7b": { hidden_size: 4096, intermediate_size: 11008, num_attention_heads: 32, num_key_value_heads: 32 },
+  "65b": { hidden_size: 8192, intermediate_size: 22016, num_attention_heads: 64, num_key_value_heads: 64 },
+};
+const shape = shapes[values.shape];
+if (shape === undefined) throw new Error(`--shape is one of ${Object.keys(shapes).join(", ")}`);
+const { device, dtype } = values;
+const [tokens, steps] = [Number(values.tokens), Number(values.steps)];
+const context = Math.min(Number(values.context), tokens);
+const sequences = tokens / context;
+if (!Number.isInteger(sequences)) throw new Error("--tokens is a multiple of --context");
+
+const warmUp = 5;
+const BLOCKS = 2;
+manualSeed(0);
+const spec = readSpec({
+  architectures: ["LlamaForCausalLM"],
+  model_type: "llama",
+  hidden_act: "silu",
+  max_position_embeddings: 4096,
+  num_hidden_layers: BLOCKS,
+  rms_norm_eps: 1e-5,
+  rope_theta: 10000,
+  tie_word_embeddings: true,
+  vocab_size: 32,
+  ...shape,
+});
+const scheme = parseScheme(values.scheme);
+const roundings = {
+  code: (weight, grid) => new CodeUnitRounding(weight, grid),
+  lora: (weight, grid) => loraRounding(weight, grid, 5),
+  adaround: (weight, grid) => adaRound(weight, grid),
+};
+const rotary = RotaryTable.create(spec.positions, spec.attention.headDim, context, device, dtype);
+const random = (_name, size) =>
+  keep(scope(() => (size.length === 1 ? Tensor.ones(size, { device }) : Tensor.randn(size, { device }).mul(0.02))));
+const blocks = Array.from({ length: BLOCKS }, (_, index) => {
+  const layers = new Map(
+    linearRoles(spec).map((role) => {
+      const layer = new QuantizedLayer(`${index}.${role}`, scheme, dtype);
+      if (scheme.activationBits < 16) layer.quantizeInput(new TokenQuantizer(scheme.activationBits, device, {}));
+      return [role, layer];
+    }),
+  );
+  const block = new QuantizedBlock(index, spec, loadBlock(random, spec, index), layers, { rotary });
+  for (const [role, layer] of layers) {
+    const { weight } = block.weights.linears.get(role);
+    const rounding = scope(() => {
+      const grid = searchRange(weight, scheme, layer.name, { candidates: 4 });
+      return roundings[values.rounding](weight, grid);
+    });
+    layer.learn(rounding);
+  }
+  block.settle(dtype);
+  return block;
+});
+const storeShape = { sequences, tokens: context, hidden: shape.hidden_size };
+const place = { dtype, device, scratch: tmpdir() };
+const input = createStore(storeShape, "device", place);
+const target = createStore(storeShape, "device", place);
+noGrad(() => scope(() => input.write(0, Tensor.randn([sequences, context, shape.hidden_size], { device }).to(dtype))));
+const parts = new SequenceParts(sequences, () => {});
+advance(input, target, parts, (x) => blocks.reduce((hidden, block) => block.forwardFull(hidden), x));
+
+const wait = () => device !== "cpu" && synchronize();
+const median = (times) => times.sort((a, b) => a - b)[times.length >> 1];
+const options = recipeOptionsSchema.parse({});
+const run = reconstruct(blocks, input, [branchOf("full", target)], {
+  epochs: steps + warmUp,
+  batch: sequences,
+  parts,
+  seed: 0,
+  objective: options.window.loss,
+  rates: options.rates,
+  finalRate: 1,
+  regulariser: options.rounding.regulariser,
+});
+const times = [];
+for (let before = performance.now(); !run.next().done; before = performance.now()) {
+  wait();
+  times.push(performance.now() - before);
+}
+const step = median(times.slice(warmUp));
+
+const alone = (body) => {
+  const taken = [];
+  for (let i = 0; i < steps + warmUp; i++) {
+    wait();
+    const before = performance.now();
+    scope(body);
+    wait();
+    taken.push(performance.now() - before);
+  }
+  return median(taken.slice(warmUp));
+};
+// Per Linear: its output, the gradient of its input, the gradient of its weight.
+const products = (out, columns) =>
+  scope(() => {
+    const [x, w, g] = [
+      [tokens, columns],
+      [out, columns],
+      [tokens, out],
+    ].map((size) => Tensor.randn(size, { device }).to(dtype));
+    return noGrad(
+      () =>
+        alone(() => void x.linear(w, null)) +
+        alone(() => void g.matmul(w)) +
+        alone(() => void g.transpose(0, 1).matmul(x)),
+    );
+  });
+const { heads, kvHeads, headDim } = spec.attention;
+const { hidden_size: hidden, intermediate_size: inner } = shape;
+const linears = [
+  [heads * headDim, hidden],
+  [kvHeads * headDim, hidden],
+  [kvHeads * headDim, hidden],
+  [hidden, heads * headDim],
+  [inner, hidden],
+  [inner, hidden],
+  [hidden, inner],
+];
+const attention = scope(() => {
+  const make = (count) => Tensor.randn([sequences, count, context, headDim], { device }).to(dtype).requiresGrad_();
+  const [q, k, v] = [make(heads), make(kvHeads), make(kvHeads)];
+  const seed = Tensor.randn(q.shape, { device }).to(dtype);
+  return alone(() => {
+    backward([causalAttention({ q, k, v, slidingWindow: spec.attention.slidingWindow })], [seed]);
+    for (const x of [q, k, v]) x.clearGrad();
+  });
+});
+const roof = BLOCKS * (linears.reduce((sum, [out, columns]) => sum + products(out, columns), 0) + attention);
+const facts = engineInfo();
+const report = {
+  shape: values.shape,
+  scheme: values.scheme,
+  rounding: values.rounding,
+  tokens,
+  dtype,
+  device: device === "cpu" ? `cpu, ${facts.threads} of ${availableParallelism()} threads` : facts.devices[0]?.name,
+  torch: facts.torchVersion,
+  stepMs: +step.toFixed(2),
+  roofMs: +roof.toFixed(2),
+  ofRoof: `${((100 * roof) / step).toFixed(0)} %`,
+  tokensPerSecond: Math.round((1000 * tokens) / step),
+  devicePeakGiB: device === "cpu" ? null : +((deviceMemory(device)?.peak ?? 0) / 2 ** 30).toFixed(2),
+  hostPeakGiB: +(process.resourceUsage().maxRSS / 2 ** 20).toFixed(2),
+};
+if (values.json) console.log(JSON.stringify(report));
+else for (const [name, value] of Object.entries(report)) if (value !== null) console.log(`${name.padEnd(16)} ${value}`);
