@@ -502,7 +502,9 @@ describe("verify", () => {
       status: 2,
       stderr: expect.stringMatching(/is no result.*\n.*\n +next:/),
     });
-    const absent = run(join(scratch, "reencoded"), "--format", "gptq");
+    const bare = copied("without gptq");
+    rmSync(join(bare, "gptq"), { recursive: true });
+    const absent = run(bare, "--format", "gptq");
     expect(absent.stderr).toMatch(/no export of this format\n +next: write it with: crossblock export/);
     expect(absent.status).toBe(2);
   });
