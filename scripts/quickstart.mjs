@@ -8,7 +8,9 @@ import { fileURLToPath } from "node:url";
 import { progressView } from "../dist/cli/progress.js";
 import { formatBytes, formatSeconds } from "../dist/cli/quantities.js";
 import { evaluate, inspect, loadModel, quantize, verifyResult } from "../dist/index.js";
+import { fetchLlamaCpp } from "./fetch-llama-cpp.mjs";
 import { fetchSotu } from "./fetch-sotu.mjs";
+import { llamaCppSample, transformersJsSample } from "./runtime-samples.mjs";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const MODEL = join(ROOT, "models", "sotu-llama-7m");
@@ -65,7 +67,9 @@ async function main() {
     rows.push(await measure(name, out, test, seconds));
   }
   report(rows);
-  await certify(join(OUT, "cbq"));
+  const llamaCpp = await llamaCppProject();
+  await certify(join(OUT, "cbq"), llamaCpp);
+  await taste(join(OUT, "cbq"), llamaCpp);
   next(join(OUT, "cbq"));
 }
 
@@ -127,12 +131,12 @@ function report(rows) {
 }
 
 /**
- * Shows that the files hold the codes that were optimised, and what runtimes make of them.
- * @param {string} folder
+ * Shows that the files hold the codes that were optimised, and how far runtimes' logits lie from ours.
+ * @param {string} folder @param {string | null} project
  */
-async function certify(folder) {
+async function certify(folder, project) {
   say("\nThe last result, also as GGUF and ONNX: every tensor of every file against what was optimised");
-  for await (const event of verifyResult({ result: folder, signal })) {
+  for await (const event of verifyResult({ result: folder, project, signal })) {
     if (event.event === "disagreement") {
       say(`  ${event.path}: ${event.tensor}: ${event.what}`);
       process.exitCode = 1;
@@ -140,6 +144,31 @@ async function certify(folder) {
       say(`  ${relative(process.cwd(), event.path)}: ${event.tensors} parts, ${event.agrees ? "agrees" : "DISAGREES"}`);
       if (event.format !== "compressed-tensors") say(`    ${event.runtime}`);
     }
+  }
+}
+
+/**
+ * A sentence from each runtime.
+ * @param {string} folder @param {string | null} project
+ */
+async function taste(folder, project) {
+  const prompt = PROMPT.replace(/,$/, "");
+  say(`\n${prompt} ...`);
+  for (const [name, text] of /** @type {const} */ ([
+    ["llama.cpp", await llamaCppSample(folder, project, prompt)],
+    ["transformers.js", await transformersJsSample(folder, prompt)],
+  ])) {
+    say(`  ${`${name}:`.padEnd(18)}${text === null ? "not installed" : text.replaceAll(/\s+/g, " ").trim()}`);
+  }
+}
+
+/** @returns {Promise<string | null>} where node-llama-cpp lies; null, and said why, where it can't be had */
+async function llamaCppProject() {
+  try {
+    return await fetchLlamaCpp();
+  } catch (error) {
+    say(`\n${error instanceof Error ? error.message : error}\nGoing on without llama.cpp.`);
+    return null;
   }
 }
 

@@ -1,8 +1,5 @@
 // Causal attention that never holds the scores of more than one tile: online softmax forward (Milakov and Gimelshein,
 // arXiv 1805.02867), scores computed again backward (FlashAttention, arXiv 2205.14135).
-#include <cmath>
-#include <limits>
-
 #include "gemm.h"
 #include "kernels.h"
 
@@ -10,7 +7,11 @@ namespace crossblock::CROSSBLOCK_ISA {
 
 namespace {
 
-constexpr float kNothing = -std::numeric_limits<float>::infinity();
+constexpr float kNothing = -__builtin_inff();
+
+int64_t lesser(int64_t a, int64_t b) { return a < b ? a : b; }
+
+float greater(float a, float b) { return a > b ? a : b; }
 
 // Keys of the tile that one query sees: [first, end), relative to the tile's first key.
 struct Visible {
@@ -49,7 +50,7 @@ void attentionForward(const AttentionForward& job, int64_t batch, int64_t head, 
   const int64_t dim = shape.headDim;
   const int64_t kvHead = head / (shape.heads / shape.kvHeads);
   const int64_t first = tile * kQueryTile;
-  const int64_t rows = std::min(kQueryTile, shape.time - first);
+  const int64_t rows = lesser(kQueryTile, shape.time - first);
   const int64_t padded = paddedKeys(shape);
   const float* q = job.q + batch * job.qLayout.batch + head * job.qLayout.head + first * job.qLayout.time;
   const float* v = job.v + batch * job.vLayout.batch + kvHead * job.vLayout.head;
@@ -64,7 +65,7 @@ void attentionForward(const AttentionForward& job, int64_t batch, int64_t head, 
   const Floats scale = splat(shape.scale);
   const KeyRange range = keyRange(shape, first, first + rows);
   for (int64_t start = range.begin; start < range.stop; start += kKeyTile) {
-    const int64_t count = std::min(kKeyTile, range.stop - start);
+    const int64_t count = lesser(kKeyTile, range.stop - start);
     const int64_t width = (count + kLanes - 1) / kLanes * kLanes;
     gemm<false>(rows, width, dim, {q, job.qLayout.time, 1}, keys + start, padded, scores, kKeyTile);
     for (int64_t row = 0; row < rows; ++row) {
@@ -74,7 +75,7 @@ void attentionForward(const AttentionForward& job, int64_t batch, int64_t head, 
       fill(score, visible.end, width, kNothing);
       Floats peak = splat(kNothing);
       for (int64_t i = 0; i < width; i += kLanes) peak = larger(peak, load(score + i));
-      const float now = std::max(highest[row], largest(peak) * shape.scale);
+      const float now = greater(highest[row], largest(peak) * shape.scale);
       if (now == kNothing) {
         fill(score, 0, width, 0.0f);
         continue;
@@ -86,7 +87,7 @@ void attentionForward(const AttentionForward& job, int64_t batch, int64_t head, 
         partial += weight;
         store(score + i, weight);
       }
-      const float shrink = std::exp(highest[row] - now);
+      const float shrink = __builtin_expf(highest[row] - now);
       total[row] = total[row] * shrink + sum(partial);
       highest[row] = now;
       float* output = mixed + row * dim;
@@ -100,7 +101,7 @@ void attentionForward(const AttentionForward& job, int64_t batch, int64_t head, 
     for (int64_t i = 0; i < dim; i += kLanes) {
       store(out + row * job.outLayout.time + i, load(mixed + row * dim + i) * share);
     }
-    job.logSum[(batch * shape.heads + head) * shape.time + first + row] = highest[row] + std::log(total[row]);
+    job.logSum[(batch * shape.heads + head) * shape.time + first + row] = highest[row] + __builtin_logf(total[row]);
   }
 }
 
@@ -124,10 +125,10 @@ void attentionBackward(const AttentionBackward& job, int64_t batch, int64_t kvHe
     for (int64_t head = kvHead * group; head < (kvHead + 1) * group; ++head) {
       const int64_t line = (batch * shape.heads + head) * shape.time;
       for (int64_t first = 0; first < shape.time; first += kQueryTile) {
-        const int64_t rows = std::min(kQueryTile, shape.time - first);
+        const int64_t rows = lesser(kQueryTile, shape.time - first);
         const KeyRange range = keyRange(shape, first, first + rows);
         if (start < range.begin || start >= range.stop) continue;
-        const int64_t count = std::min(kKeyTile, range.stop - start);
+        const int64_t count = lesser(kKeyTile, range.stop - start);
         const int64_t width = (count + kLanes - 1) / kLanes * kLanes;
         const float* q = job.q + batch * job.qLayout.batch + head * job.qLayout.head + first * job.qLayout.time;
         const float* gradient = job.gradient + batch * job.gradientLayout.batch + head * job.gradientLayout.head +
@@ -155,7 +156,7 @@ void attentionBackward(const AttentionBackward& job, int64_t batch, int64_t kvHe
                    job.dq + (line + first) * dim, dim);
       }
     }
-    const int64_t kept = std::min(kKeyTile, shape.seen - start) * dim;
+    const int64_t kept = lesser(kKeyTile, shape.seen - start) * dim;
     std::memcpy(job.dk + (shared * shape.seen + start) * dim, dKeys, kept * sizeof(float));
     std::memcpy(job.dv + (shared * shape.seen + start) * dim, dValues, kept * sizeof(float));
   }

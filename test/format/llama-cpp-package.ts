@@ -1,9 +1,14 @@
 import { fileURLToPath } from "node:url";
+import { LLAMA_CPP_PROJECT } from "../../scripts/fetch-llama-cpp.mjs";
 import { findPackage } from "../../src/run/verify/find-package.js";
 import type { LlamaCppPackage } from "../../src/run/verify/llama-cpp.js";
 
-/** The entry file that `CROSSBLOCK_JUDGE_LLAMA_CPP` names, else that of the package where it is installed; or null. */
-export const llamaCppEntry = process.env["CROSSBLOCK_JUDGE_LLAMA_CPP"] ?? findPackage("node-llama-cpp")?.entry ?? null;
+/**
+ * The entry file that `CROSSBLOCK_JUDGE_LLAMA_CPP` names, else that of the package where `npm run quickstart` or
+ * `scripts/fetch-llama-cpp.mjs` put it, else where it is installed; or null.
+ */
+export const llamaCppEntry =
+  process.env["CROSSBLOCK_JUDGE_LLAMA_CPP"] ?? findPackage("node-llama-cpp", LLAMA_CPP_PROJECT)?.entry ?? null;
 
 /** node-llama-cpp, or null where it is not installed. */
 export async function importLlamaCpp(): Promise<LlamaCppPackage | null> {

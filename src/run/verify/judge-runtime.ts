@@ -31,6 +31,8 @@ export interface JudgeInput {
   readonly result: ExportSource;
   /** True when losses were asked for, so that a difference is expected. */
   readonly lossy: boolean;
+  /** Folder whose `node_modules` has the runtimes; null for the working folder. */
+  readonly project: string | null;
   /** Computed once, when first needed. */
   readonly own: () => Promise<OwnLogits>;
   /** Called before the runtime starts. */
@@ -45,12 +47,13 @@ export interface Judgement {
 }
 
 /** Lets an independent runtime compute logits from an export, where one is installed. */
-export async function judgeRuntime({ found, result, lossy, own, onRun, signal }: JudgeInput): Promise<Judgement> {
+export async function judgeRuntime(input: JudgeInput): Promise<Judgement> {
+  const { found, result, lossy, project, own, onRun, signal } = input;
   const runtime = runtimes[found.format];
   if (runtime === undefined) {
     return absent(`no runtime of Node loads ${found.format}; docs/formats.md tells what Python's readers made of it`);
   }
-  const installed = findPackage(runtime.packageName);
+  const installed = findPackage(runtime.packageName, project ?? undefined);
   if (installed === null) {
     return absent(
       `${runtime.packageName} is not installed; npm install ${runtime.packageName} in your project adds it`,

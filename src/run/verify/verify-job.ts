@@ -20,11 +20,13 @@ import { certificatePage, runtimeSentence } from "./certificate-page.js";
 import { type CheckedExport, type Comparison, checkExport, checkTensors, unreadable } from "./check-export.js";
 import { checkResult } from "./check-result.js";
 import { findExports } from "./find-exports.js";
-import { judgeRuntime } from "./judge-runtime.js";
-import { type OwnLogits, ownLogits } from "./own-logits.js";
+import { type JudgeInput, judgeRuntime } from "./judge-runtime.js";
+import { ownLogits } from "./own-logits.js";
 import type { VerifyOptions } from "./verify-options.js";
 
 type Context = RequestContext<VerifyEvent>;
+/** What the runtimes' logits are held against, and where the runtimes are looked for. */
+type Judges = Pick<JudgeInput, "own" | "project">;
 
 /** Checks a result and its exports, and writes the certificate beside the result. */
 export async function verifyJob(options: VerifyOptions, context: Context): Promise<undefined> {
@@ -57,8 +59,8 @@ export async function verifyJob(options: VerifyOptions, context: Context): Promi
       context.emit({ event: "progress", stage: "computing logits", done: 0, total: 0 });
       return ownLogits(folder, options.device, context);
     });
-    const network = options.runtimes ? logits : null;
-    for (const each of found) add(await verifyExport(each, comparison, own.untouched, network, context));
+    const judges = options.runtimes ? { own: logits, project: options.project } : null;
+    for (const each of found) add(await verifyExport(each, comparison, own.untouched, judges, context));
   }
   const certificate: Certificate = {
     version: packageVersion(),
@@ -139,12 +141,12 @@ async function verifyExport(
   found: FoundExport,
   comparison: Omit<Comparison, "onTensor">,
   ofResult: ExportCertificate["untouched"],
-  logits: (() => Promise<OwnLogits>) | null,
+  judges: Judges | null,
   context: Context,
 ): Promise<ExportCertificate> {
   const { result, damaged } = comparison;
   const checked = await checkExport(found, { ...comparison, onTensor: onTensor(found, context) });
-  const judged = await judgement(found, checked, comparison, logits, context);
+  const judged = await judgement(found, checked, comparison, judges, context);
   const disagreements = [...checked.disagreements, ...judged.disagreements];
   // Compared with the result, whose own tensors were compared with the source model's: the same holds for the export.
   const untouched: ExportCertificate["untouched"] =
@@ -167,19 +169,19 @@ async function judgement(
   found: FoundExport,
   { disagreements, tensors }: CheckedExport,
   { result, damaged }: Omit<Comparison, "onTensor">,
-  own: (() => Promise<OwnLogits>) | null,
+  judges: Judges | null,
   { emit, signal }: Context,
 ): ReturnType<typeof judgeRuntime> {
   const absent = (why: string): { verdict: RuntimeVerdict; disagreements: [] } => ({
     verdict: { status: "absent", why },
     disagreements: [],
   });
-  if (own === null) return absent("runtimes were left out, as asked");
+  if (judges === null) return absent("runtimes were left out, as asked");
   if (disagreements.length > 0) return absent("the export is wrong already");
   if (damaged.size > 0) return absent("the result is damaged, so that its network is no reference");
   const lossy = tensors.some(({ status }) => status === "lossy");
   const onRun = (): void => emit({ event: "progress", stage: `running ${found.path}`, done: 0, total: 0 });
-  return judgeRuntime({ found, result, lossy, own, onRun, signal });
+  return judgeRuntime({ found, result, lossy, ...judges, onRun, signal });
 }
 
 function unopened(found: FoundExport): ExportCertificate {

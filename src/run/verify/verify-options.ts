@@ -25,6 +25,12 @@ export const verifySchema = z.strictObject({
     .boolean()
     .default(true)
     .describe("check the files only, without logits of llama.cpp and onnxruntime where the project has them"),
+  project: z
+    .string()
+    .min(1)
+    .nullable()
+    .default(null)
+    .describe("folder whose node_modules has the runtimes; null takes the working folder, then crossblock's own"),
   device: z
     .string()
     .regex(/^(auto|cpu|cuda:\d+)$/, "is no device: cpu, cuda:0, or auto")
