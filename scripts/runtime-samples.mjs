@@ -18,12 +18,16 @@ export async function llamaCppSample(result, project, prompt) {
   const found = project === null ? null : findPackage("node-llama-cpp", project);
   const file = (await readdir(join(result, "gguf"))).find((name) => name.endsWith(".gguf"));
   if (found === null || file === undefined) return null;
-  await using runtime = await openLlamaCpp(await import(found.entry), join(result, "gguf", file), {
-    threads: availableParallelism(),
-  });
   const tokenizer = await Tokenizer.open(result);
   const start = tokenizer.startToken === null ? [] : [tokenizer.startToken];
-  return tokenizer.decode(Int32Array.from(await runtime.generate([...start, ...tokenizer.encode(prompt)], TOKENS)));
+  const runtime = await openLlamaCpp(await import(found.entry), join(result, "gguf", file), {
+    threads: availableParallelism(),
+  });
+  try {
+    return tokenizer.decode(await runtime.generate([...start, ...tokenizer.encode(prompt)], TOKENS));
+  } finally {
+    await runtime[Symbol.asyncDispose]();
+  }
 }
 
 /**

@@ -124,6 +124,27 @@ struct SoftRound {
   float* dLeft;             // of A1
 };
 
+// The grid of each group `[rows, groups]` whose round-to-nearest error is least: ranges shrunk from 1 to `smallest` in
+// `candidates` steps, both signs of a symmetric scale, then the scale fitted to its codes.
+struct RangeSearch {
+  int64_t groups, groupSize, candidates, refinements;
+  float smallest, top;
+  bool symmetric;
+  const float* weight;
+  const float* importance;  // of each column [groups * groupSize]; null for equal ones
+  float *scale, *zeroPoint;
+};
+
+// GPTQ's columns [first, end) of `weight [rows, columns]`: each is rounded, and what that lost is made up for by the
+// columns that follow, up to `reach`.
+struct GptqColumns {
+  int64_t columns, first, end, reach;
+  float top;
+  const float* factor;  // upper Cholesky factor of the inverse second moments [columns, columns]
+  const float *scale, *zeroPoint;  // [rows]
+  float *weight, *codes, *errors;  // [rows, columns]
+};
+
 struct Adam {
   float rate, beta1, beta2, eps, correction2;  // rate holds the first moment's correction
   float* parameter;
@@ -152,6 +173,8 @@ struct Kernels {
   // `scratch` holds softRoundScratch(columns) elements.
   void (*softRoundForward)(const SoftRound& job, int64_t begin, int64_t end, float* scratch);
   void (*softRoundBackward)(const SoftRound& job, int64_t begin, int64_t end, float* scratch);
+  void (*rangeSearch)(const RangeSearch& job, int64_t begin, int64_t end);
+  void (*gptqColumns)(const GptqColumns& job, int64_t begin, int64_t end);
   void (*adam)(const Adam& job, int64_t begin, int64_t end);
 };
 

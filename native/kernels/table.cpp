@@ -21,6 +21,8 @@ void codeUnitForward(const CodeUnitRound&, int64_t, int64_t);
 void codeUnitBackward(const CodeUnitRound&, int64_t, int64_t);
 void softRoundForward(const SoftRound&, int64_t, int64_t, float*);
 void softRoundBackward(const SoftRound&, int64_t, int64_t, float*);
+void rangeSearch(const RangeSearch&, int64_t, int64_t);
+void gptqColumns(const GptqColumns&, int64_t, int64_t);
 void adam(const Adam&, int64_t, int64_t);
 
 extern const Kernels table;
@@ -28,6 +30,6 @@ const Kernels table{CROSSBLOCK_NAME(CROSSBLOCK_ISA), attentionForward,    attent
                     rmsNormForward,    rmsNormBackward,     siluProductForward,  siluProductBackward,
                     rotary,            tokenErrorForward,   tokenErrorBackward,  tokenRoundForward,
                     tokenRoundBackward, codeUnitForward,    codeUnitBackward,    softRoundForward,
-                    softRoundBackward, adam};
+                    softRoundBackward, rangeSearch,         gptqColumns,         adam};
 
 }  // namespace crossblock::CROSSBLOCK_ISA

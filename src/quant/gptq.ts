@@ -1,13 +1,14 @@
 import { noGrad, scope, Tensor, TensorError } from "../tensor/index.js";
 import { type Codes, dequantize } from "./grid.js";
 import { searchRange, widened } from "./range.js";
-import { groupColumns, levels, type Scheme } from "./scheme.js";
+import { roundInTurn } from "./round-in-turn.js";
+import { groupColumns, type Scheme } from "./scheme.js";
 import type { SecondMoments } from "./second-moments.js";
 
 export interface GptqOptions {
   /** Damping as a share of the mean diagonal; multiplied by 10 until the Cholesky succeeds. Defaults to 0.01. */
   readonly damping?: number;
-  /** Columns whose corrections are applied to the rest at once. Defaults to 128. */
+  /** Columns whose corrections are applied to the rest at once, cut to whole groups. Defaults to 128. */
   readonly blockSize?: number;
   /** Weigh the range search with the mean squares of the inputs. Defaults to false. */
   readonly weightedRange?: boolean;
@@ -92,103 +93,60 @@ function roundColumns(
   width: number,
   options: GptqOptions,
 ): Codes {
-  const columns = weight.size(1);
-  const rows = weight.size(0);
+  const [rows, columns] = [weight.size(0), weight.size(1)];
+  const { bits, symmetric } = scheme;
   const groupSize = groupColumns(scheme, columns, layer);
-  const block = Math.min(options.blockSize ?? 128, columns);
-  const top = levels(scheme.bits) - 1;
-  // Transposed, so that a column of the weight is contiguous; a copy, because it is corrected.
-  const w = weight.mul(dead.neg().add(1)).transpose(0, 1).contiguous();
-  const codes = Tensor.empty([columns, rows], { device: weight.device });
+  const block = blockColumns(groupSize, columns, options.blockSize ?? 128);
+  const importance = options.weightedRange === true ? moments.meanSquares() : null;
+  // A copy, because it is corrected.
+  const state = {
+    weight: weight.mul(dead.neg().add(1)),
+    codes: Tensor.empty([rows, columns], { device: weight.device }),
+    errors: Tensor.empty([rows, columns], { device: weight.device }),
+    factor,
+  };
   const scales: Tensor[] = [];
   const zeroPoints: Tensor[] = [];
-  const diagonal = factor.diagonal().toFloat32Array();
-  const importance = options.weightedRange === true ? moments.meanSquares() : null;
-  let grid: { scale: Tensor; zeroPoint: Tensor } | null = null;
   for (let first = 0; first < columns; first += block) {
-    const size = Math.min(block, columns - first);
-    const errors = Tensor.empty([size, rows], { device: weight.device });
-    for (let i = 0; i < size; i++) {
-      const column = first + i;
+    const end = Math.min(columns, first + block);
+    for (let column = first; column < end; ) {
       if (column % groupSize === 0) {
-        grid = groupRange(
-          w,
-          column,
-          groupSize,
-          first + size,
-          errors.narrow(0, 0, i),
-          factor,
-          first,
-          scheme,
-          layer,
-          importance,
-          width,
-          options,
-        );
-        scales.push(grid.scale);
-        zeroPoints.push(grid.zeroPoint);
+        const group = state.weight.narrow(1, column, groupSize);
+        const found = searchRange(group, { ...scheme, groupSize: null }, layer, {
+          ...(importance === null ? {} : { importance: importance.narrow(0, column, groupSize) }),
+          ...(options.candidates === undefined ? {} : { candidates: options.candidates }),
+        });
+        const grid = widened(found, width);
+        scales.push(grid.scale.reshape([rows]));
+        zeroPoints.push(grid.zeroPoint.reshape([rows]));
       }
-      const { scale, zeroPoint } = grid as { scale: Tensor; zeroPoint: Tensor };
-      scope(() => {
-        const x = w.select(0, column);
-        const code = x.div(scale).round_().add_(zeroPoint).clamp_(0, top);
-        codes.select(0, column).copy_(code);
-        const lost = x.sub(code.sub_(zeroPoint).mul_(scale)).div_(diagonal[column] as number);
-        errors.select(0, i).copy_(lost);
-        if (i + 1 < size) {
-          const rest = factor.select(0, column).narrow(0, column + 1, size - i - 1);
-          w.narrow(0, column + 1, size - i - 1).sub_(rest.outer(lost));
-        }
-      });
+      const [scale, zeroPoint] = [scales.at(-1) as Tensor, zeroPoints.at(-1) as Tensor];
+      const next = Math.min(end, column - (column % groupSize) + groupSize);
+      roundInTurn(state, { bits, scale, zeroPoint, first: column, count: next - column, reach: end });
+      column = next;
     }
-    const left = columns - first - size;
-    if (left > 0) {
+    if (end < columns) {
       scope(() => {
-        const rest = factor.narrow(0, first, size).narrow(1, first + size, left);
-        w.narrow(0, first + size, left).addmm_(rest.transpose(0, 1), errors, 1, -1);
+        const rest = factor.narrow(0, first, end - first).narrow(1, end, columns - end);
+        const lost = state.errors.narrow(1, first, end - first);
+        state.weight.narrow(1, end, columns - end).addmm_(lost, rest, 1, -1);
       });
     }
   }
   return {
-    bits: scheme.bits,
-    symmetric: scheme.symmetric,
+    bits,
+    symmetric,
     groupSize,
     scale: Tensor.stack(scales, 1).unsqueeze(2),
     zeroPoint: Tensor.stack(zeroPoints, 1).unsqueeze(2),
-    codes: codes.transpose(0, 1).contiguous(),
+    codes: state.codes,
   };
 }
 
-// The range of the group that starts at `column`, on its weights with every correction so far. When
-// the group reaches past the current block, the block's own corrections are still owed to that part.
-function groupRange(
-  w: Tensor,
-  column: number,
-  groupSize: number,
-  blockEnd: number,
-  errors: Tensor,
-  factor: Tensor,
-  blockStart: number,
-  scheme: Scheme,
-  layer: string,
-  importance: Tensor | null,
-  width: number,
-  options: GptqOptions,
-): { scale: Tensor; zeroPoint: Tensor } {
-  return scope(() => {
-    const group = w.narrow(0, column, groupSize).clone();
-    const beyond = column + groupSize - blockEnd;
-    if (beyond > 0 && errors.size(0) > 0) {
-      const owed = factor.narrow(0, blockStart, errors.size(0)).narrow(1, blockEnd, beyond).transpose(0, 1);
-      group.narrow(0, groupSize - beyond, beyond).addmm_(owed, errors, 1, -1);
-    }
-    const found = searchRange(group.transpose(0, 1).contiguous(), { ...scheme, groupSize: null }, layer, {
-      ...(importance === null ? {} : { importance: importance.narrow(0, column, groupSize) }),
-      ...(options.candidates === undefined ? {} : { candidates: options.candidates }),
-    });
-    const { scale, zeroPoint } = widened(found, width);
-    return { scale: scale.reshape([-1]), zeroPoint: zeroPoint.reshape([-1]) };
-  });
+// Whole groups, so that every group begins with all corrections that are owed to it.
+function blockColumns(groupSize: number, columns: number, wanted: number): number {
+  if (groupSize === columns) return Math.min(wanted, columns);
+  return Math.max(1, Math.floor(wanted / groupSize)) * groupSize;
 }
 
 // Upper Cholesky factor of the damped inverse. Inputs that were always zero say nothing: their

@@ -1,4 +1,4 @@
-import { noGrad, scope, Tensor } from "../tensor/index.js";
+import { callTensors, hasKernel, noGrad, scope, Tensor } from "../tensor/index.js";
 import { type Grid, grouped, storableScale } from "./grid.js";
 import { groupColumns, levels, type Scheme } from "./scheme.js";
 
@@ -25,36 +25,61 @@ export function searchRange(weight: Tensor, scheme: Scheme, layer: string, optio
   const found = noGrad(() =>
     scope(() => {
       const w = grouped(weight, groupSize);
-      const importance =
-        options.importance === undefined ? null : options.importance.reshape([1, w.size(1), groupSize]);
-      const minimum = w.amin(2, true).clamp(null, 0);
-      const maximum = w.amax(2, true).clamp(0);
-      // The code -2^(bits-1) is the extra level; a negative scale gives it to a longer positive tail.
-      const sign = symmetric ? minimum.neg().ge(maximum).to("float32").mul(2).sub(1) : null;
-      const scored = (range: Range): Scored => ({ ...range, error: roundingError(w, range, bits, importance) });
-      let best: Scored | null = null;
-      for (const direction of sign === null ? [null] : [sign, sign.neg()]) {
-        for (let i = 0; i < candidates; i++) {
-          const ratio = 1 - (i / Math.max(1, candidates - 1)) * (1 - smallest);
-          const before: Scored | null = best;
-          best = scope(() => {
-            const range =
-              direction === null
-                ? asymmetricRange(minimum, maximum, ratio, bits)
-                : symmetricRange(minimum, maximum, direction, ratio, bits);
-            return before === null ? scored(range) : better(scored(range), before);
-          });
-        }
-      }
-      for (let i = 0; candidates > 1 && i < REFINEMENTS; i++) {
-        const before = best as Scored;
-        best = scope(() => better(scored(fittedScale(w, before, bits, importance)), before));
-      }
-      const { scale, zeroPoint } = best as Scored;
-      return { scale, zeroPoint };
+      const search: Search = { bits, symmetric, candidates, smallest, importance: options.importance ?? null };
+      return hasKernel(fused, w) ? fusedSearch(w, search) : composedSearch(w, search);
     }),
   );
   return { bits, symmetric, groupSize, ...found };
+}
+
+interface Search extends Required<Pick<RangeOptions, "candidates" | "smallest">> {
+  readonly bits: number;
+  readonly symmetric: boolean;
+  /** fp32 `[in]`. */
+  readonly importance: Tensor | null;
+}
+
+const fused = "crossblock::range_search";
+
+function fusedSearch(w: Tensor, { importance, bits, symmetric, candidates, smallest }: Search): Range {
+  const found = callTensors(fused, [w, importance, bits, symmetric, candidates, smallest, REFINEMENTS]);
+  const [scale, zeroPoint] = found as [Tensor, Tensor];
+  return { scale, zeroPoint };
+}
+
+/**
+ * The same out of libtorch's operators: for devices without the kernel, and what it is tested against.
+ *
+ * @param w fp32 `[out, groups, groupSize]`
+ */
+export function composedSearch(w: Tensor, search: Search): Range {
+  const { bits, symmetric, candidates, smallest } = search;
+  const importance = search.importance?.reshape([1, w.size(1), w.size(2)]) ?? null;
+  const minimum = w.amin(2, true).clamp(null, 0);
+  const maximum = w.amax(2, true).clamp(0);
+  // The code -2^(bits-1) is the extra level; a negative scale gives it to a longer positive tail.
+  const sign = symmetric ? minimum.neg().ge(maximum).to("float32").mul(2).sub(1) : null;
+  const scored = (range: Range): Scored => ({ ...range, error: roundingError(w, range, bits, importance) });
+  let best: Scored | null = null;
+  for (const direction of sign === null ? [null] : [sign, sign.neg()]) {
+    for (let i = 0; i < candidates; i++) {
+      const ratio = 1 - (i / Math.max(1, candidates - 1)) * (1 - smallest);
+      const before: Scored | null = best;
+      best = scope(() => {
+        const range =
+          direction === null
+            ? asymmetricRange(minimum, maximum, ratio, bits)
+            : symmetricRange(minimum, maximum, direction, ratio, bits);
+        return before === null ? scored(range) : better(scored(range), before);
+      });
+    }
+  }
+  for (let i = 0; candidates > 1 && i < REFINEMENTS; i++) {
+    const before = best as Scored;
+    best = scope(() => better(scored(fittedScale(w, before, bits, importance)), before));
+  }
+  const { scale, zeroPoint } = best as Scored;
+  return { scale, zeroPoint };
 }
 
 /** The grid with every range `width` times as wide; codes and zero points keep their meaning. */
@@ -65,7 +90,7 @@ export function widened(grid: Grid, width: number): Grid {
 /** Least-squares fits of the scale to the codes that it gave, after the search. */
 const REFINEMENTS = 4;
 
-type Range = Pick<Grid, "scale" | "zeroPoint">;
+export type Range = Pick<Grid, "scale" | "zeroPoint">;
 
 interface Scored extends Range {
   /** `[out, groups, 1]` */

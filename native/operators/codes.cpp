@@ -1,0 +1,81 @@
+// Finding grids and codes without training, for fp32 on the CPU.
+#include <torch/library.h>
+
+#include "rows.h"
+
+namespace crossblock {
+
+namespace {
+
+std::tuple<at::Tensor, at::Tensor> rangeSearch(const at::Tensor& weights, const c10::optional<at::Tensor>& importances,
+                                               int64_t bits, bool symmetric, int64_t candidates, double smallest,
+                                               int64_t refinements) {
+  const at::Tensor weight = dense(weights, "weight");
+  TORCH_CHECK(weight.dim() == 3, "the weight must be [out, groups, groupSize]");
+  TORCH_CHECK(bits >= 1 && bits <= 16 && candidates >= 1, "bits must lie between 1 and 16, candidates above 0");
+  const int64_t columns = weight.size(1) * weight.size(2);
+  const at::Tensor importance = importances.has_value() ? dense(*importances, "importance") : at::Tensor();
+  TORCH_CHECK(!importance.defined() || importance.numel() == columns, "importance must be [in]");
+  const at::Tensor scale = at::empty({weight.size(0), weight.size(1), 1}, weight.options());
+  const at::Tensor zeroPoint = at::empty_like(scale);
+  const RangeSearch job{weight.size(1),
+                        weight.size(2),
+                        candidates,
+                        refinements,
+                        static_cast<float>(smallest),
+                        static_cast<float>((1 << bits) - 1),
+                        symmetric,
+                        weight.data_ptr<float>(),
+                        importance.defined() ? importance.data_ptr<float>() : nullptr,
+                        scale.data_ptr<float>(),
+                        zeroPoint.data_ptr<float>()};
+  overRows(weight.size(0), columns * candidates,
+           [&](int64_t begin, int64_t end) { kernels().rangeSearch(job, begin, end); });
+  return {scale, zeroPoint};
+}
+
+void gptqColumns(const at::Tensor& weight, const at::Tensor& codes, const at::Tensor& errors, const at::Tensor& factors,
+                 const at::Tensor& scales, const at::Tensor& zeroPoints, int64_t first, int64_t count, int64_t reach,
+                 int64_t bits) {
+  const at::Tensor factor = dense(factors, "factor"), scale = dense(scales, "scale");
+  const at::Tensor zeroPoint = dense(zeroPoints, "zero_point");
+  const int64_t rows = weight.size(0), columns = weight.size(1);
+  for (const at::Tensor* tensor : {&weight, &codes, &errors}) {
+    TORCH_CHECK(tensor->is_contiguous() && tensor->scalar_type() == at::kFloat && tensor->sizes() == weight.sizes(),
+                "weight, codes and errors must be dense float32 of one shape");
+  }
+  TORCH_CHECK(factor.numel() == columns * columns && scale.numel() == rows && zeroPoint.numel() == rows,
+              "factor must be [in, in], scale and zero_point [out]");
+  TORCH_CHECK(first >= 0 && count >= 0 && first + count <= reach && reach <= columns, "columns out of bounds");
+  const GptqColumns job{columns,
+                        first,
+                        first + count,
+                        reach,
+                        static_cast<float>((1 << bits) - 1),
+                        factor.data_ptr<float>(),
+                        scale.data_ptr<float>(),
+                        zeroPoint.data_ptr<float>(),
+                        weight.data_ptr<float>(),
+                        codes.data_ptr<float>(),
+                        errors.data_ptr<float>()};
+  overRows(rows, count * (reach - first),
+           [&](int64_t begin, int64_t end) { kernels().gptqColumns(job, begin, end); });
+}
+
+}  // namespace
+
+TORCH_LIBRARY_FRAGMENT(crossblock, library) {
+  library.def(
+      "range_search(Tensor weight, Tensor? importance, int bits, bool symmetric, int candidates, float smallest, "
+      "int refinements) -> (Tensor, Tensor)");
+  library.def(
+      "gptq_columns_(Tensor(a!) weight, Tensor(b!) codes, Tensor(c!) errors, Tensor factor, Tensor scale, "
+      "Tensor zero_point, int first, int count, int reach, int bits) -> ()");
+}
+
+TORCH_LIBRARY_IMPL(crossblock, CPU, library) {
+  library.impl("range_search", rangeSearch);
+  library.impl("gptq_columns_", gptqColumns);
+}
+
+}  // namespace crossblock
