@@ -4,6 +4,9 @@ import type { RunOptions } from "./options.js";
 import { parseBytes } from "./parse-bytes.js";
 import { makePlan, type PlanInput } from "./plan.js";
 
+/** What is planned for stays below the budget by what an estimate may be off by. */
+const MARGIN = 1.15;
+
 /** A run's plan, and the choices that bring it within its budget; null leaves them to what is free at run time. */
 export interface FittedPlan {
   readonly plan: PlanEvent;
@@ -42,7 +45,7 @@ export function fitMemory(input: PlanInput): FittedPlan {
 }
 
 function neededBytes({ device, estimate }: PlanEvent): number {
-  return device === "cpu" ? estimate.hostBytes : estimate.deviceBytes;
+  return MARGIN * (device === "cpu" ? estimate.hostBytes : estimate.deviceBytes);
 }
 
 function halvings(batch: number): number[] {
