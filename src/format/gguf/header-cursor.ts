@@ -1,4 +1,5 @@
 import { readSync } from "node:fs";
+import { clip } from "../../checkpoint/json.js";
 import { FormatError } from "../../errors.js";
 import type { GgufScalar, GgufScalarType } from "./layout.js";
 
@@ -48,7 +49,8 @@ export class HeaderCursor {
 
   fail(what: string): never {
     throw new FormatError({
-      what: `${what} (byte ${this.#position})`,
+      // Keys and names come from the file, and terminals obey some characters.
+      what: clip(`${what} (byte ${this.#position})`),
       where: this.#file,
       next: "check that this is a complete GGUF v3 file, and write or download it again",
     });
