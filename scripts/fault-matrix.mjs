@@ -179,6 +179,6 @@ const table = [
 const marked = /(<!-- fault-matrix -->\n)[\s\S]*(<!-- \/fault-matrix -->)/;
 writeFileSync(
   DOCUMENT,
-  text.replace(marked, (_all, begin, end) => `${begin}${table}\n${end}`),
+  former.replace(marked, (_all, begin, end) => `${begin}${table}\n${end}`),
 );
 process.exitCode = failed === 0 ? 0 : 1;
