@@ -20,7 +20,7 @@ const PROMPT = "Fellow citizens of the Senate and House of Representatives,";
 
 /** A budget for two cores. `docs/results.md` has what the full one gives. */
 const SAMPLES = 40;
-const CBQ = { window: { epochs: 2, batch: 2 }, rounding: { start: /** @type {const} */ ("gptq") } };
+const CBQ = { window: { epochs: 3, batch: 2 }, rounding: { start: /** @type {const} */ ("gptq") } };
 
 /** What the last result is also written as: for llama.cpp, and for onnxruntime and transformers.js. */
 const FORMATS = /** @type {("gguf" | "onnx")[]} */ (["gguf", "onnx"]);

@@ -1,7 +1,7 @@
 import { createRequire } from "node:module";
 import { ensureAddon } from "../../native/build.mjs";
 import { EnvironmentError } from "../errors.js";
-import { defaultThreads, letThreadsSleep } from "./openmp-defaults.js";
+import { defaultThreads, letThreadsSleep } from "./thread-defaults.js";
 
 /** A tensor's name in the addon: a slot and its generation, so that stale ones are recognised. */
 export type Handle = number;

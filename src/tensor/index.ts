@@ -14,8 +14,8 @@ export {
   synchronize,
 } from "./engine.js";
 export { Generator } from "./generator.js";
-export { letThreadsSleep } from "./openmp-defaults.js";
 export type { Shape } from "./owned-tensor.js";
 export { keep, scope } from "./scope.js";
 export { call, callInPlace, callTensor, callTensors, type Result, Tensor, type TensorOptions } from "./tensor.js";
 export { TensorError } from "./tensor-error.js";
+export { letThreadsSleep } from "./thread-defaults.js";

@@ -28,13 +28,16 @@ function coreCount(): number | null {
 }
 
 /**
- * Lets OpenMP's threads sleep while they wait for each other, unless the user says otherwise. By default they spin, and
+ * Lets the threads of OpenMP and OpenBLAS sleep while they wait for each other, unless the user says otherwise. By default they spin, and
  * on a machine that is busy otherwise each of the many small operators then waits for a time slice: a run of 9 s took
- * 126. Sleeping costs about 15 us an operator that uses threads.
+ * 126. Sleeping costs about 15 us an operator that uses threads. OpenBLAS has threads of its own, which would yield the
+ * processor over and over for 30 ms after every product while OpenMP's threads want it: a step took 370 ms where it
+ * takes 260 when they sleep after half of one (2^20 cycles).
  *
  * To be called in the main thread, before libtorch is loaded anywhere: OpenMP reads the variables of the process once,
  * and a worker's `process.env` is only a copy of them.
  */
 export function letThreadsSleep(env: NodeJS.ProcessEnv = process.env): void {
   if (!env["GOMP_SPINCOUNT"]) env["OMP_WAIT_POLICY"] ||= "PASSIVE";
+  env["OPENBLAS_THREAD_TIMEOUT"] ||= "20";
 }
