@@ -2,6 +2,7 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
+    globalSetup: ["test/fetch-judges.ts"],
     include: ["src/**/*.test.ts", "test/**/*.test.ts"],
     // One process per file: the engine's state, its threads and its memory must not leak from one file into the next.
     pool: "forks",
