@@ -66,7 +66,7 @@ describe.each(Object.keys(goldens.models))("%s", (name) => {
       let at = 0;
       for (const count of [4, 1, 3, 1, 1, 1]) {
         const part = decoder.logits(ids.narrow(1, at, count), { caches });
-        expect(difference(part, whole.narrow(1, at, count))).toBeLessThan(1e-5);
+        expect(difference(part, whole.narrow(1, at, count))).toBeLessThan(2e-5);
         at += count;
       }
       expect(caches.map((cache) => cache.length)).toEqual(caches.map(() => model.time));

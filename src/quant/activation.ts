@@ -1,5 +1,5 @@
 import { callTensor, callTensors, differentiable, hasKernel, keep, noGrad, Tensor } from "../tensor/index.js";
-import { roundThrough } from "./grid.js";
+import { clampThrough, roundThrough } from "./grid.js";
 
 /** Fake quantization of a Linear's input. */
 export interface ActivationQuantizer {
@@ -69,9 +69,7 @@ export function composedTokenRound(x: Tensor, clip: Tensor, bits: number): Tenso
   const top = topCode(bits);
   const range = x.detach().abs().amax(-1, true).clamp(1e-8);
   const step = range.mul(clip.div(top));
-  return roundThrough(x.div(step))
-    .clamp(-top - 1, top)
-    .mul(step);
+  return clampThrough(roundThrough(x.div(step)), -top - 1, top).mul(step);
 }
 
 const fused = "crossblock::token_round";
@@ -105,9 +103,7 @@ export class TensorQuantizer implements ActivationQuantizer {
   apply(x: Tensor): Tensor {
     const top = topCode(this.#bits);
     const step = this.#logStep.exp().mul(this.#start);
-    return roundThrough(x.div(step))
-      .clamp(-top - 1, top)
-      .mul(step);
+    return clampThrough(roundThrough(x.div(step)), -top - 1, top).mul(step);
   }
 
   project(): void {

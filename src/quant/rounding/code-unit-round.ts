@@ -1,5 +1,5 @@
 import { callTensor, callTensors, differentiable, hasKernel, type Tensor } from "../../tensor/index.js";
-import { type Grid, roundThrough } from "../grid.js";
+import { clampThrough, type Grid, roundThrough } from "../grid.js";
 import { levels } from "../scheme.js";
 
 /** What code-unit rounding computes with: `weight` and `V` `[out, groups, groupSize]`, the grid's scale as learnt. */
@@ -20,9 +20,7 @@ export function codeUnitRound(inputs: CodeUnitInputs): Tensor {
 /** The same out of libtorch's operators: for devices without the kernel, and what it is tested against. */
 export function composedCodeUnitRound({ weight, V, grid }: CodeUnitInputs): Tensor {
   const zeroPoint = grid.symmetric ? grid.zeroPoint : roundThrough(grid.zeroPoint);
-  const codes = roundThrough(weight.div(grid.scale).add(V))
-    .add(zeroPoint)
-    .clamp(0, levels(grid.bits) - 1);
+  const codes = clampThrough(roundThrough(weight.div(grid.scale).add(V)).add(zeroPoint), 0, levels(grid.bits) - 1);
   return codes.sub(zeroPoint).mul(grid.scale);
 }
 

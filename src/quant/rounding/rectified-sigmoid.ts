@@ -1,4 +1,5 @@
 import { differentiable, type Tensor } from "../../tensor/index.js";
+import { clampThrough } from "../grid.js";
 import type { Commitment } from "./rounding.js";
 
 const zeta = 1.1;
@@ -6,11 +7,11 @@ const gamma = -0.1;
 
 /** `h(V) = clip(sigmoid(V) (zeta - gamma) + gamma, 0, 1)`: AdaRound's soft choice between floor and ceiling. */
 export function h(v: Tensor): Tensor {
-  return v
+  const stretched = v
     .sigmoid()
     .mul(zeta - gamma)
-    .add(gamma)
-    .clamp(0, 1);
+    .add(gamma);
+  return clampThrough(stretched, 0, 1);
 }
 
 /** The `V` with `h(V) = x`, for `x` in [0, 1]. */

@@ -1,5 +1,5 @@
 import { callTensor, callTensors, differentiable, hasKernel, type Tensor } from "../../tensor/index.js";
-import { type Grid, grouped, roundThrough } from "../grid.js";
+import { clampThrough, type Grid, grouped, roundThrough } from "../grid.js";
 import { levels } from "../scheme.js";
 import { committed, h, hInverse } from "./rectified-sigmoid.js";
 import type { Commitment } from "./rounding.js";
@@ -38,10 +38,8 @@ export function composedSoftRound(inputs: SoftInputs, commitment: Commitment | n
   const { bits, symmetric, scale } = inputs.grid;
   const zeroPoint = symmetric ? inputs.grid.zeroPoint : roundThrough(inputs.grid.zeroPoint);
   const { floor, soft } = softChoice(inputs);
-  const codes = floor
-    .add(commitment === null ? soft : committed(soft, commitment))
-    .add(zeroPoint)
-    .clamp(0, levels(bits) - 1);
+  const choice = commitment === null ? soft : committed(soft, commitment);
+  const codes = clampThrough(floor.add(choice).add(zeroPoint), 0, levels(bits) - 1);
   return codes.sub(zeroPoint).mul(scale);
 }
 
