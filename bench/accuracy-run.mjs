@@ -92,15 +92,17 @@ if (recipe !== "none") {
 }
 const seconds = (performance.now() - started) / 1000;
 const handles = liveHandles();
-const base = checkpointSource(checkpoint, { device, dtype });
+// Judged in fp32, however it was trained.
+const judged = "float32";
+const base = checkpointSource(checkpoint, { device, dtype: judged });
 const stored = { BF16: "bfloat16", F16: "float16", F32: "float32" };
 const source = (name, shape) => {
   const w = weights.get(name);
-  if (w !== undefined) return keep(scope(() => fromQuantizedWeight(w, device).to(dtype)));
+  if (w !== undefined) return keep(scope(() => fromQuantizedWeight(w, device)));
   const bytes = plain.get(name);
   if (bytes !== undefined)
     return keep(
-      scope(() => Tensor.fromBytes(bytes, shape, stored[checkpoint.tensors.get(name).dtype]).to(device).to(dtype)),
+      scope(() => Tensor.fromBytes(bytes, shape, stored[checkpoint.tensors.get(name).dtype]).to(device).to(judged)),
     );
   return base(name, shape);
 };

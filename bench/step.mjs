@@ -15,6 +15,7 @@ import { parseScheme } from "../dist/quant/scheme.js";
 import { recipeOptionsSchema } from "../dist/recipe/options.js";
 import {
   backward,
+  DeviceGraph,
   deviceMemory,
   engineInfo,
   keep,
@@ -23,6 +24,7 @@ import {
   scope,
   synchronize,
   Tensor,
+  useOwnStream,
 } from "../dist/tensor/index.js";
 import { advance } from "../dist/window/advance.js";
 import { QuantizedBlock } from "../dist/window/quantized-block.js";
@@ -57,6 +59,7 @@ const context = Math.min(Number(values.context), tokens);
 const sequences = tokens / context;
 if (!Number.isInteger(sequences)) throw new Error("--tokens is a multiple of --context");
 
+useOwnStream(device);
 const warmUp = 5;
 const BLOCKS = 2;
 manualSeed(0);
@@ -109,7 +112,7 @@ noGrad(() => scope(() => input.write(0, Tensor.randn([sequences, context, shape.
 const parts = new SequenceParts(sequences, () => {});
 advance(input, target, parts, (x) => blocks.reduce((hidden, block) => block.forwardFull(hidden), x));
 
-const wait = () => device !== "cpu" && synchronize();
+const wait = () => device !== "cpu" && synchronize(device);
 const median = (times) => times.sort((a, b) => a - b)[times.length >> 1];
 const options = recipeOptionsSchema.parse({});
 const run = reconstruct(blocks, input, [branchOf("full", target)], {
@@ -122,23 +125,45 @@ const run = reconstruct(blocks, input, [branchOf("full", target)], {
   finalRate: 1,
   regulariser: options.rounding.regulariser,
 });
+// A device reports several steps at once, after the last of them: each counts as the mean of those it came with.
 const times = [];
-for (let before = performance.now(); !run.next().done; before = performance.now()) {
-  wait();
-  times.push(performance.now() - before);
+for (let before = performance.now(), waiting = 0; !run.next().done; ) {
+  waiting++;
+  const now = performance.now();
+  if (device !== "cpu" && now - before < 1) continue;
+  for (let i = 0; i < waiting; i++) times.push((now - before) / waiting);
+  [before, waiting] = [now, 0];
 }
 const step = median(times.slice(warmUp));
+const peak = device === "cpu" ? null : (deviceMemory(device)?.peak ?? 0);
 
+// The time of one call, launches not counted on a device: what is measured there is a recording of many.
 const alone = (body) => {
+  if (device !== "cpu") return recorded(() => scope(body));
   const taken = [];
   for (let i = 0; i < steps + warmUp; i++) {
-    wait();
     const before = performance.now();
     scope(body);
-    wait();
     taken.push(performance.now() - before);
   }
   return median(taken.slice(warmUp));
+};
+const recorded = (body) => {
+  const repeated = 10;
+  body();
+  const graph = DeviceGraph.record(device, () => {
+    for (let i = 0; i < repeated; i++) body();
+  });
+  const taken = [];
+  for (let i = 0; i < 9; i++) {
+    wait();
+    const before = performance.now();
+    graph.replay();
+    wait();
+    taken.push((performance.now() - before) / repeated);
+  }
+  graph.dispose();
+  return median(taken);
 };
 // Per Linear: its output, the gradient of its input, the gradient of its weight.
 const products = (out, columns) =>
@@ -189,7 +214,7 @@ const report = {
   roofMs: +roof.toFixed(2),
   ofRoof: `${((100 * roof) / step).toFixed(0)} %`,
   tokensPerSecond: Math.round((1000 * tokens) / step),
-  devicePeakGiB: device === "cpu" ? null : +((deviceMemory(device)?.peak ?? 0) / 2 ** 30).toFixed(2),
+  devicePeakGiB: device === "cpu" ? null : +(peak / 2 ** 30).toFixed(2),
   hostPeakGiB: +(process.resourceUsage().maxRSS / 2 ** 20).toFixed(2),
 };
 if (values.json) console.log(JSON.stringify(report));

@@ -1,5 +1,6 @@
 // The addon's table of functions; src/tensor/addon.ts mirrors it in types.
 #include "autograd.h"
+#include "cuda/graph.h"
 #include "dispatch.h"
 #include "engine.h"
 #include "environment.h"
@@ -37,6 +38,10 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   add("synchronize", synchronize);
   add("deviceMemory", deviceMemory);
   add("releaseCachedMemory", releaseCachedMemory);
+  add("useOwnStream", useOwnStream);
+  add("captureGraph", captureGraph);
+  add("replayGraph", replayGraph);
+  add("releaseGraph", releaseGraph);
   return exports;
 }
 

@@ -1,5 +1,6 @@
 #include "autograd.h"
 
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <torch/csrc/autograd/engine.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/functions/utils.h>
@@ -195,7 +196,17 @@ variable_list execute(Environment& environment, const variable_list& outputs, va
   environment.scriptQueue = &queue;
   variable_list results;
   std::exception_ptr failure;
+  // The engine ties what it did to the caller's streams, so its caller must have those of this thread.
+  std::vector<c10::Stream> streams;
+  for (const at::Tensor& output : outputs) {
+    if (!output.device().is_cpu()) {
+      streams.push_back(c10::impl::VirtualGuardImpl(output.device().type()).getStream(output.device()));
+    }
+  }
   std::thread runner([&] {
+    for (const c10::Stream& stream : streams) {
+      c10::impl::VirtualGuardImpl(stream.device_type()).exchangeStream(stream);
+    }
     try {
       results = engine.execute(roots, seeds, false, false, accumulate, leaves);
     } catch (...) {

@@ -32,7 +32,7 @@ function filesBelow(folder) {
 function sourceHash() {
   const hash = createHash("sha256");
   for (const file of filesBelow(NATIVE_FOLDER)) {
-    if (!/\.(cpp|h|hpp|inc|cu)$/.test(file)) continue;
+    if (!/\.(cpp|h|hpp|inc|cuh?)$/.test(file)) continue;
     hash.update(`${relative(NATIVE_FOLDER, file)}\0`).update(readFileSync(file));
   }
   return hash.digest("hex");

@@ -8,7 +8,7 @@
  */
 import { spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -18,6 +18,7 @@ import { compilerHint } from "./install-hints.mjs";
 
 const NATIVE_FOLDER = dirname(fileURLToPath(import.meta.url));
 const KERNEL_FOLDER = "kernels";
+const CUDA_KERNEL_FOLDER = join(NATIVE_FOLDER, "cuda", "kernels");
 const ADDONS_KEPT = 8;
 
 /**
@@ -34,6 +35,22 @@ async function translationUnits(libtorchFlags) {
     { name: "engine", files: paths(files.filter((name) => !inKernels(name))), flags: libtorchFlags },
     ...kernelVariants().map((variant) => ({ ...variant, files: kernels })),
   ];
+}
+
+/**
+ * The CUDA kernels as text in a header: NVRTC compiles them on the user's machine, for the GPU that it has.
+ * @param {string} work the folder that the header is written to
+ */
+async function embedCudaSources(work) {
+  const names = (await readdir(CUDA_KERNEL_FOLDER)).filter((name) => /\.cuh?$/.test(name)).sort();
+  const entries = await Promise.all(
+    names.map(async (name) => {
+      const text = await readFile(join(CUDA_KERNEL_FOLDER, name), "utf8");
+      return `{${JSON.stringify(name)}, R"CUDA(${text})CUDA"},\n`;
+    }),
+  );
+  const header = `constexpr struct {\n  const char* name;\n  const char* text;\n} kCudaSources[] = {\n${entries.join("")}};\n`;
+  await writeFile(join(work, "cuda_sources.h"), header);
 }
 
 /** @returns {string[]} the folders of the Node-API headers, wherever npm has put the two packages */
@@ -89,7 +106,9 @@ async function prune(cache) {
   );
   const newest = entries.filter(({ name }) => name.endsWith(".node")).sort((a, b) => b.time - a.time);
   const stale = entries.filter(({ name, time }) => name.startsWith("compile-") && time < Date.now() - 3_600_000);
-  const doomed = [...newest.slice(ADDONS_KEPT), ...stale];
+  // An addon's compiled CUDA kernels bear its name in front.
+  const gone = newest.slice(ADDONS_KEPT).map(({ name }) => name);
+  const doomed = [...entries.filter(({ name }) => gone.some((addon) => name.startsWith(addon))), ...stale];
   await Promise.all(doomed.map(({ name }) => rm(join(cache, name), { recursive: true, force: true })));
 }
 
@@ -110,6 +129,8 @@ async function compile(libtorch, compiler, target) {
     const openMp = openMpFlags(libtorch, !/clang/i.test(probe.stdout ?? ""));
     const engineFlags = [...libtorchFlags(libtorch), ...openMp.compile];
     for (const folder of nodeHeaders()) engineFlags.push("-isystem", folder);
+    await embedCudaSources(work);
+    engineFlags.push("-I", work);
     const units = await Promise.all(
       (await translationUnits(engineFlags)).map(async ({ name, files, flags }) => {
         const source = join(work, `${name}.cpp`);

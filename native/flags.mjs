@@ -1,7 +1,22 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 
-const CUDA_HEADERS = "/usr/local/cuda/include";
+/** What wheels leave out of the CUDA headers. */
+const HOST_HEADERS = join(dirname(fileURLToPath(import.meta.url)), "cuda", "host-headers");
+
+/**
+ * The headers of the CUDA runtime: of a toolkit, or of the packages that PyTorch's wheels bring along. Without them the
+ * addon works on GPUs too, with libtorch's operators alone.
+ * @param {import("./build.mjs").Libtorch} libtorch
+ */
+function cudaHeaders(libtorch) {
+  if (!libtorch.cuda) return undefined;
+  const wheels = join(libtorch.root, "..", "nvidia");
+  return ["/usr/local/cuda/include", join(wheels, "cu13", "include"), join(wheels, "cuda_runtime", "include")].find(
+    (folder) => existsSync(join(folder, "cuda_runtime_api.h")),
+  );
+}
 
 /**
  * Every flag that depends on libtorch and the processor's kind only, not on the compiler: part of the addon's cache key.
@@ -40,12 +55,13 @@ export function libtorchFlags(libtorch) {
   // Wheels up to 2.5 were built with the C++ ABI from before C++11; c10::Error's constructor shows which one it is.
   const c10 = ["libc10.so", "libc10.dylib"].map((name) => join(libtorch.libraryFolder, name)).find(existsSync);
   const oldAbi = c10 !== undefined && readFileSync(c10).includes("SourceLocationESs");
+  const cuda = cudaHeaders(libtorch);
   const includes = libtorch.includes.filter((folder) => folder !== "/usr/include"); // a default: naming it breaks include_next
   return [
     "-DNAPI_CPP_EXCEPTIONS",
     `-D_GLIBCXX_USE_CXX11_ABI=${oldAbi ? 0 : 1}`,
     ...includes.flatMap((folder) => ["-isystem", folder]),
-    ...(libtorch.cuda && existsSync(CUDA_HEADERS) ? ["-isystem", CUDA_HEADERS] : []),
+    ...(cuda === undefined ? [] : ["-isystem", cuda, "-idirafter", HOST_HEADERS, "-DCROSSBLOCK_CUDA"]),
   ];
 }
 

@@ -96,15 +96,24 @@ class HostPool {
   size_t usedBytes_ = 0;
 };
 
-struct Block {
-  void* memory;
-  size_t size;
+// In front of every block, so that its address alone says how to free it: libtorch's raw interface, which oneDNN's
+// products take their scratch memory through, knows nothing else of a block.
+struct Header {
+  size_t size;  // of the whole, the header included
 };
+constexpr size_t kHeaderBytes = kAlignment;
 
-void freeBlock(void* context) {
-  auto* block = static_cast<Block*>(context);
-  HostPool::instance().give(block->memory, block->size);
-  delete block;
+void freeBlock(void* data) {
+  if (data == nullptr) {
+    return;
+  }
+  void* block = static_cast<char*>(data) - kHeaderBytes;
+  const size_t size = static_cast<Header*>(block)->size;
+  if (size < kSmallest) {
+    std::free(block);
+  } else {
+    HostPool::instance().give(block, size);
+  }
 }
 
 // Since libtorch 2.3 `allocate` is not const and an allocator also says how its data is copied.
@@ -119,18 +128,23 @@ class HostAllocator final : public c10::Allocator {
   }
 #endif
 
+  c10::DeleterFnPtr raw_deleter() const override { return &freeBlock; }
+
  private:
   static c10::DataPtr make(size_t bytes) {
-    if (bytes < kSmallest) {
-      void* memory = bytes == 0 ? nullptr : std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
-      if (bytes != 0 && memory == nullptr) {
-        throw std::bad_alloc();
-      }
-      return {memory, memory, [](void* context) { std::free(context); }, c10::Device(c10::kCPU)};
+    if (bytes == 0) {
+      return {nullptr, nullptr, &freeBlock, c10::Device(c10::kCPU)};
     }
-    const size_t size = sizeClass(bytes);
-    void* memory = HostPool::instance().take(size);
-    return {memory, new Block{memory, size}, &freeBlock, c10::Device(c10::kCPU)};
+    const size_t needed = bytes + kHeaderBytes;
+    const bool small = needed < kSmallest;
+    const size_t size = small ? (needed + kAlignment - 1) / kAlignment * kAlignment : sizeClass(needed);
+    void* block = small ? std::aligned_alloc(kAlignment, size) : HostPool::instance().take(size);
+    if (block == nullptr) {
+      throw std::bad_alloc();
+    }
+    static_cast<Header*>(block)->size = size;
+    void* data = static_cast<char*>(block) + kHeaderBytes;
+    return {data, data, &freeBlock, c10::Device(c10::kCPU)};
   }
 };
 

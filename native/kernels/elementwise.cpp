@@ -128,7 +128,8 @@ void adam(const Adam& job, int64_t begin, int64_t end) {
     const float second = job.second[i] * job.beta2 + gradient * gradient * (1 - job.beta2);
     job.first[i] = first;
     job.second[i] = second;
-    job.parameter[i] -= job.rate * first / (__builtin_sqrtf(second) * root + job.eps);
+    const float moved = job.parameter[i] - job.rate * first / (__builtin_sqrtf(second) * root + job.eps);
+    job.parameter[i] = moved < job.least ? job.least : moved > job.most ? job.most : moved;
   }
 }
 

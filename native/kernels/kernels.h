@@ -147,6 +147,7 @@ struct GptqColumns {
 
 struct Adam {
   float rate, beta1, beta2, eps, correction2;  // rate holds the first moment's correction
+  float least, most;  // bounds of the parameter
   float* parameter;
   const float* gradient;
   float *first, *second;

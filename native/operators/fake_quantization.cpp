@@ -1,4 +1,4 @@
-// Fake quantization of weights and inputs, and Adam, for fp32 on the CPU.
+// Fake quantization of weights and inputs, for fp32 on the CPU.
 #include <torch/library.h>
 
 #include "rows.h"
@@ -29,8 +29,13 @@ struct GridTensors {
   int64_t columns() const { return grid.groups * grid.groupSize; }
 };
 
+void requireFloat(at::ScalarType dtype) {
+  TORCH_CHECK(dtype == at::kFloat, "the CPU's kernels give float32, not ", dtype);
+}
+
 at::Tensor codeUnitRound(const at::Tensor& w, const at::Tensor& v, const at::Tensor& s, const at::Tensor& z,
-                         int64_t bits) {
+                         int64_t bits, at::ScalarType dtype) {
+  requireFloat(dtype);
   GridTensors tensors(w, s, z, bits);
   const at::Tensor offset = dense(v, "offset"), out = at::empty_like(tensors.weight);
   TORCH_CHECK(offset.numel() == out.numel(), "the offset must have the weight's shape");
@@ -82,7 +87,9 @@ struct SoftTensors : GridTensors {
 };
 
 at::Tensor softRound(const at::Tensor& w, const at::Tensor& s0, const at::Tensor& d,
-                     const c10::optional<at::Tensor>& a1, const at::Tensor& s, const at::Tensor& z, int64_t bits) {
+                     const c10::optional<at::Tensor>& a1, const at::Tensor& s, const at::Tensor& z, int64_t bits,
+                     at::ScalarType dtype) {
+  requireFloat(dtype);
   SoftTensors tensors(w, s0, d, a1, s, z, bits);
   const at::Tensor out = at::empty_like(tensors.weight);
   tensors.grid.out = out.data_ptr<float>();
@@ -96,11 +103,11 @@ at::Tensor softRound(const at::Tensor& w, const at::Tensor& s0, const at::Tensor
 
 std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> softRoundBackward(
     const at::Tensor& gradients, const at::Tensor& w, const at::Tensor& s0, const at::Tensor& d,
-    const c10::optional<at::Tensor>& a1, const at::Tensor& s, const at::Tensor& z, int64_t bits, double penalty,
-    double beta) {
+    const c10::optional<at::Tensor>& a1, const at::Tensor& s, const at::Tensor& z, int64_t bits,
+    const at::Tensor& commitments) {
   SoftTensors tensors(w, s0, d, a1, s, z, bits);
-  const at::Tensor gradient = dense(gradients, "gradient");
-  TORCH_CHECK(gradient.numel() == w.numel(), "shapes differ");
+  const at::Tensor gradient = dense(gradients, "gradient"), commitment = dense(commitments, "commitment");
+  TORCH_CHECK(gradient.numel() == w.numel() && commitment.numel() == 2, "shapes differ");
   const bool low = tensors.job.rank > 0;
   const int64_t rows = tensors.rows, columns = tensors.columns();
   const int64_t sums = (rows + kRowsPerSum - 1) / kRowsPerSum;
@@ -112,8 +119,8 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> softRoundBackward(
   tensors.grid.dScale = dScale.data_ptr<float>();
   tensors.grid.dZeroPoint = dZeroPoint.data_ptr<float>();
   tensors.job.grid = tensors.grid;
-  tensors.job.penalty = static_cast<float>(penalty);
-  tensors.job.beta = static_cast<float>(beta);
+  tensors.job.penalty = commitment.data_ptr<float>()[0] / static_cast<float>(w.numel());
+  tensors.job.beta = commitment.data_ptr<float>()[1];
   tensors.job.dLeft = low ? dLeft.data_ptr<float>() : nullptr;
   at::parallel_for(0, sums, 1, [&](int64_t begin, int64_t end) {
     std::vector<float> scratch(softRoundScratch(columns));
@@ -157,45 +164,25 @@ std::tuple<at::Tensor, at::Tensor> tokenRoundBackward(const at::Tensor& gradient
   return {dx, dClip.sum().reshape(clip.sizes())};
 }
 
-void adam(at::TensorList parameters, at::TensorList gradients, at::TensorList firsts, at::TensorList seconds,
-          double rate, double beta1, double beta2, double eps, double correction2) {
-  TORCH_CHECK(parameters.size() == gradients.size() && firsts.size() == gradients.size() &&
-                  seconds.size() == gradients.size(),
-              "every parameter needs a gradient and two moments");
-  for (size_t i = 0; i < parameters.size(); ++i) {
-    const at::Tensor& parameter = parameters[i];
-    const at::Tensor gradient = dense(gradients[i], "gradient");
-    for (const at::Tensor* tensor : {&parameter, &firsts[i], &seconds[i]}) {
-      TORCH_CHECK(tensor->is_contiguous() && tensor->scalar_type() == at::kFloat && tensor->numel() == gradient.numel(),
-                  "parameters and moments must be dense float32 of the gradient's shape");
-    }
-    const Adam job{static_cast<float>(rate),        static_cast<float>(beta1),
-                   static_cast<float>(beta2),       static_cast<float>(eps),
-                   static_cast<float>(correction2), parameter.data_ptr<float>(),
-                   gradient.data_ptr<float>(),      firsts[i].data_ptr<float>(),
-                   seconds[i].data_ptr<float>()};
-    overRows(gradient.numel(), 1, [&](int64_t begin, int64_t end) { kernels().adam(job, begin, end); });
-  }
-}
-
 }  // namespace
 
 TORCH_LIBRARY_FRAGMENT(crossblock, library) {
-  library.def("code_unit_round(Tensor weight, Tensor offset, Tensor scale, Tensor zero_point, int bits) -> Tensor");
+  library.def(
+      "code_unit_round(Tensor weight, Tensor offset, Tensor scale, Tensor zero_point, int bits, ScalarType dtype) -> "
+      "Tensor");
   library.def(
       "code_unit_round_backward(Tensor gradient, Tensor weight, Tensor offset, Tensor scale, Tensor zero_point, "
       "int bits) -> (Tensor, Tensor, Tensor)");
   library.def(
       "soft_round(Tensor weight, Tensor start_scale, Tensor offset, Tensor? left, Tensor scale, Tensor zero_point, "
-      "int bits) -> Tensor");
+      "int bits, ScalarType dtype) -> Tensor");
   library.def(
       "soft_round_backward(Tensor gradient, Tensor weight, Tensor start_scale, Tensor offset, Tensor? left, "
-      "Tensor scale, Tensor zero_point, int bits, float penalty, float beta) -> (Tensor, Tensor, Tensor, Tensor)");
+      "Tensor scale, Tensor zero_point, int bits, Tensor commitment) -> (Tensor, Tensor, Tensor, Tensor)");
   library.def("token_round(Tensor x, Tensor clip, int bits) -> Tensor");
   library.def("token_round_backward(Tensor gradient, Tensor x, Tensor clip, int bits) -> (Tensor, Tensor)");
-  library.def(
-      "adam_(Tensor(a!)[] parameters, Tensor[] gradients, Tensor(b!)[] firsts, Tensor(c!)[] seconds, float rate, "
-      "float beta1, float beta2, float eps, float correction2) -> ()");
+  library.def("learnt_scale(Tensor start, Tensor logarithm) -> Tensor");
+  library.def("learnt_scale_backward(Tensor gradient, Tensor start, Tensor logarithm) -> Tensor");
 }
 
 TORCH_LIBRARY_IMPL(crossblock, CPU, library) {
@@ -205,7 +192,6 @@ TORCH_LIBRARY_IMPL(crossblock, CPU, library) {
   library.impl("soft_round_backward", softRoundBackward);
   library.impl("token_round", tokenRound);
   library.impl("token_round_backward", tokenRoundBackward);
-  library.impl("adam_", adam);
 }
 
 }  // namespace crossblock

@@ -16,8 +16,11 @@ export interface StoreShape {
 /** The activations of all calibration sequences at one place of the network: `[sequences, tokens, hidden]`. */
 export interface ActivationStore {
   readonly shape: StoreShape;
-  /** The sequences at `indices`, `[indices.length, tokens, hidden]` on the compute device. */
-  read(indices: readonly number[]): Tensor;
+  /**
+   * The sequences at `indices`, `[indices.length, tokens, hidden]` on the compute device. `places` are the same indices,
+   * int64 on that device: with them a store that lies there is read without waiting for it.
+   */
+  read(indices: readonly number[], places?: Tensor): Tensor;
   /** Overwrites the sequences from `first` on with `values [n, tokens, hidden]`. */
   write(first: number, values: Tensor): void;
   dispose(): void;
@@ -58,11 +61,12 @@ class MemoryStore implements ActivationStore {
     this.#values = keep(Tensor.zeros([shape.sequences, shape.tokens, shape.hidden], { dtype, device: home }));
   }
 
-  read(indices: readonly number[]): Tensor {
+  read(indices: readonly number[], places?: Tensor): Tensor {
     return noGrad(() =>
       scope(() => {
-        const places = Tensor.from(BigInt64Array.from(indices, BigInt)).to(this.#values.device);
-        return this.#values.indexSelect(0, places).to(this.device);
+        const here = places?.device === this.#values.device ? places : null;
+        const at = here ?? Tensor.from(BigInt64Array.from(indices, BigInt)).to(this.#values.device);
+        return this.#values.indexSelect(0, at).to(this.device);
       }),
     );
   }

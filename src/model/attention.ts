@@ -43,7 +43,14 @@ function tiledAttention({ q, k, v, slidingWindow }: AttentionInputs): Tensor {
 
 function fusedAttention({ q, k, v }: AttentionInputs, causal: boolean): Tensor {
   const group = q.size(1) / k.size(1);
-  const repeat = (x: Tensor): Tensor => (group === 1 ? x : x.repeatInterleave(group, 1));
+  const [batch, kvHeads, seen, headDim] = k.shape as readonly [number, number, number, number];
+  const repeat = (x: Tensor): Tensor =>
+    group === 1
+      ? x
+      : x
+          .unsqueeze(2)
+          .expand([batch, kvHeads, group, seen, headDim])
+          .reshape([batch, kvHeads * group, seen, headDim]);
   return callTensor(fused, [q, repeat(k), repeat(v), null, 0, causal]);
 }
 

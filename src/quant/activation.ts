@@ -1,4 +1,4 @@
-import { callTensor, callTensors, differentiable, hasKernel, keep, noGrad, Tensor } from "../tensor/index.js";
+import { type Bounds, callTensor, callTensors, differentiable, hasKernel, keep, Tensor } from "../tensor/index.js";
 import { clampThrough, roundThrough } from "./grid.js";
 
 /** Fake quantization of a Linear's input. */
@@ -7,8 +7,8 @@ export interface ActivationQuantizer {
   readonly parameters: readonly Tensor[];
   /** `x [..., in]` on the grid, differentiable in `x` and in the parameters. */
   apply(x: Tensor): Tensor;
-  /** Puts parameters back into their bounds. */
-  project(): void;
+  /** What the optimiser keeps them within. */
+  readonly bounds: Bounds;
   /** The clip factor (per token) or the step (per tensor) as stored. */
   value(): number;
   dispose(): void;
@@ -25,6 +25,7 @@ function topCode(bits: number): number {
  */
 export class TokenQuantizer implements ActivationQuantizer {
   readonly parameters: readonly Tensor[];
+  readonly bounds = [0.05, 1.5] as const;
   readonly #bits: number;
   readonly #clip: Tensor;
 
@@ -41,10 +42,6 @@ export class TokenQuantizer implements ActivationQuantizer {
 
   apply(x: Tensor): Tensor {
     return tokenRound(x, this.#clip, this.#bits);
-  }
-
-  project(): void {
-    noGrad(() => this.#clip.clamp_(0.05, 1.5));
   }
 
   value(): number {
@@ -88,6 +85,7 @@ function fusedTokenRound(x: Tensor, clip: Tensor, bits: number): Tensor {
  */
 export class TensorQuantizer implements ActivationQuantizer {
   readonly parameters: readonly Tensor[];
+  readonly bounds = [-3, 3] as const;
   readonly #bits: number;
   readonly #start: number;
   readonly #logStep: Tensor;
@@ -104,10 +102,6 @@ export class TensorQuantizer implements ActivationQuantizer {
     const top = topCode(this.#bits);
     const step = this.#logStep.exp().mul(this.#start);
     return clampThrough(roundThrough(x.div(step)), -top - 1, top).mul(step);
-  }
-
-  project(): void {
-    noGrad(() => this.#logStep.clamp_(-3, 3));
   }
 
   value(): number {

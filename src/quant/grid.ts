@@ -1,4 +1,4 @@
-import { differentiable, type Tensor } from "../tensor/index.js";
+import { callTensor, differentiable, hasKernel, type Tensor } from "../tensor/index.js";
 import { levels } from "./scheme.js";
 
 /**
@@ -81,8 +81,19 @@ export function clampThrough(x: Tensor, least: number, most: number): Tensor {
   );
 }
 
-/** `storableScale` with the gradient of the identity. */
-export function storableScaleThrough(scale: Tensor): Tensor {
+/** `storableScale(start exp(logarithm))`, with the gradient of the logarithm straight through the rounding. */
+export function learntScale(start: Tensor, logarithm: Tensor): Tensor {
+  if (!hasKernel(fused, logarithm)) return storableScaleThrough(start.mul(logarithm.exp()));
+  return differentiable(
+    [logarithm],
+    () => ({ output: callTensor(fused, [start, logarithm]), saved: [start, logarithm] }),
+    (gradient, saved) => [callTensor(`${fused}_backward`, [gradient, ...saved])],
+  );
+}
+
+const fused = "crossblock::learnt_scale";
+
+function storableScaleThrough(scale: Tensor): Tensor {
   return differentiable(
     [scale],
     () => ({ output: storableScale(scale) }),

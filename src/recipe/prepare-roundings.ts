@@ -29,7 +29,9 @@ export function prepareRoundings(
       scope(() => {
         const weight = linear.weight.to("float32");
         const base = job.options.cfp.weights ? truncateWeights(weight, job.options.cfp).weight : weight;
-        layer.learn(createRounding(job, layer, base, momentsOf(role)));
+        // The CPU's kernels take fp32; on a device the products' operand is the weight, where nothing truncated it.
+        const stored = base === weight && base.device !== "cpu" ? linear.weight : base;
+        layer.learn(createRounding(job, layer, { weight: base, stored }, momentsOf(role)));
       }),
     );
   }
@@ -38,21 +40,21 @@ export function prepareRoundings(
 function createRounding(
   job: RecipeJob,
   layer: QuantizedLayer,
-  weight: Tensor,
+  { weight, stored }: { readonly weight: Tensor; readonly stored: Tensor },
   moments: SecondMoments | null,
 ): Rounding {
   const { range, rounding, gptq: options } = job.options;
   const candidates = range.search ? range.candidates : 1;
   if (moments !== null) {
     const { codes } = gptq(weight, moments, layer.scheme, layer.name, { ...options, candidates });
-    return new CodeUnitRounding(weight, codes, { start: codes.codes });
+    return new CodeUnitRounding(stored, codes, { start: codes.codes });
   }
   const grid = widened(searchRange(weight, layer.scheme, layer.name, { candidates }), range.width);
   switch (rounding.kind) {
     case "code":
-      return new CodeUnitRounding(weight, grid);
+      return new CodeUnitRounding(stored, grid);
     case "lora":
-      return loraRounding(weight, grid, rounding.rank);
+      return loraRounding(stored, grid, rounding.rank);
     case "adaround":
       return adaRound(weight, grid);
   }

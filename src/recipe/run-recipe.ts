@@ -1,3 +1,4 @@
+import { useOwnStream } from "../tensor/index.js";
 import { cbq } from "./cbq.js";
 import { gptq } from "./gptq.js";
 import type { RecipeName } from "./options.js";
@@ -12,5 +13,6 @@ const recipes: Readonly<Record<RecipeName, (job: RecipeJob) => Generator<RecipeE
 
 /** Runs the recipe that the job names. Synchronous between two events; `job.poll` may throw to stop it. */
 export function runRecipe(job: RecipeJob): Generator<RecipeEvent, RecipeReport> {
+  useOwnStream(job.device);
   return recipes[job.recipe](job);
 }

@@ -3,11 +3,16 @@ import { hasKernel } from "./dispatch.js";
 import { keep, scope } from "./scope.js";
 import { callInPlace, Tensor } from "./tensor.js";
 
+/** Least and most that a parameter may be. */
+export type Bounds = readonly [least: number, most: number];
+
 /** Parameters that share a learning rate. */
 export interface ParameterGroup {
   readonly parameters: readonly Tensor[];
   /** The rate at schedule 1. */
   readonly rate: number;
+  /** What every step puts them back into. */
+  readonly bounds?: Bounds | undefined;
 }
 
 export interface AdamOptions {
@@ -21,16 +26,17 @@ export interface AdamOptions {
 
 const fused = "crossblock::adam_";
 
-interface Moments {
+interface Entry {
   readonly parameter: Tensor;
   readonly rate: number;
+  readonly bounds: Bounds;
   readonly first: Tensor;
   readonly second: Tensor;
 }
 
 /** Adam (Kingma and Ba, 2015) over groups of parameters; it owns the moments, not the parameters. */
 export class Adam {
-  readonly #moments: readonly Moments[];
+  readonly #entries: readonly Entry[];
   readonly #beta1: number;
   readonly #beta2: number;
   readonly #eps: number;
@@ -40,43 +46,76 @@ export class Adam {
     this.#beta1 = options.beta1 ?? 0.9;
     this.#beta2 = options.beta2 ?? 0.999;
     this.#eps = options.eps ?? 1e-8;
-    this.#moments = groups.flatMap(({ parameters, rate }) =>
+    this.#entries = groups.flatMap(({ parameters, rate, bounds = [-Infinity, Infinity] }) =>
       parameters.map((parameter) => {
         const zeros = (): Tensor => keep(Tensor.zeros(parameter.shape, { device: parameter.device }));
-        return { parameter, rate, first: zeros(), second: zeros() };
+        return { parameter, rate, bounds, first: zeros(), second: zeros() };
       }),
     );
   }
 
   /** One step along the accumulated gradients, which it clears. `schedule` scales every rate. */
   step(schedule = 1): void {
-    this.#steps++;
-    const correction1 = 1 - this.#beta1 ** this.#steps;
-    const correction2 = Math.sqrt(1 - this.#beta2 ** this.#steps);
-    noGrad(() => {
-      for (const { parameter, rate, first, second } of this.#moments) {
-        scope(() => {
-          const gradient = parameter.grad;
-          if (gradient === null) return;
-          if (hasKernel(fused, parameter)) {
-            const size = (rate * schedule) / correction1;
-            const constants = [size, this.#beta1, this.#beta2, this.#eps, correction2];
-            callInPlace(fused, [[parameter], [gradient], [first], [second], ...constants]);
-            parameter.clearGrad();
-            return;
-          }
-          first.mul_(this.#beta1).add_(gradient, 1 - this.#beta1);
-          second.mul_(this.#beta2).addcmul_(gradient, gradient, 1 - this.#beta2);
-          const denominator = second.sqrt().div_(correction2).add_(this.#eps);
-          parameter.addcdiv_(first, denominator, (-rate * schedule) / correction1);
-          parameter.clearGrad();
-        });
-      }
+    const [entry] = this.#entries;
+    if (entry === undefined) return;
+    scope(() => {
+      const pace = Float32Array.from(this.paceAt(++this.#steps, schedule));
+      this.stepAt(Tensor.from(pace, undefined, { device: entry.parameter.device }));
     });
   }
 
+  /** What step `count`, from 1, multiplies rates with, and the root of its correction of second moments. */
+  paceAt(count: number, schedule: number): readonly [number, number] {
+    return [schedule / (1 - this.#beta1 ** count), Math.sqrt(1 - this.#beta2 ** count)];
+  }
+
+  /**
+   * The same with a pace that lies on the device, fp32 `[2]`: a step that can be recorded. With `finite` 0, fp32 `[1]`,
+   * it changes nothing but the gradients, which it clears.
+   */
+  stepAt(pace: Tensor, finite: Tensor | null = null): void {
+    noGrad(() =>
+      scope(() => {
+        const moved = this.#entries.flatMap((entry) => {
+          const gradient = entry.parameter.grad;
+          return gradient === null ? [] : [{ ...entry, gradient }];
+        });
+        const [first] = moved;
+        if (first === undefined) return;
+        if (hasKernel(fused, first.parameter)) {
+          callInPlace(fused, [
+            moved.map((entry) => entry.parameter),
+            moved.map((entry) => entry.gradient),
+            moved.map((entry) => entry.first),
+            moved.map((entry) => entry.second),
+            moved.map((entry) => entry.rate),
+            moved.map((entry) => entry.bounds[0]),
+            moved.map((entry) => entry.bounds[1]),
+            ...[pace, finite, this.#beta1, this.#beta2, this.#eps],
+          ]);
+        } else if (finite === null || finite.item() !== 0) {
+          const [factor = 1, correction2 = 1] = pace.toFloat32Array();
+          for (const entry of moved) scope(() => this.#move(entry, entry.gradient, factor, correction2));
+        }
+        for (const { parameter } of moved) parameter.clearGrad();
+      }),
+    );
+  }
+
+  #move(
+    { parameter, rate, bounds, first, second }: Entry,
+    gradient: Tensor,
+    factor: number,
+    correction2: number,
+  ): void {
+    first.mul_(this.#beta1).add_(gradient, 1 - this.#beta1);
+    second.mul_(this.#beta2).addcmul_(gradient, gradient, 1 - this.#beta2);
+    parameter.addcdiv_(first, second.sqrt().div_(correction2).add_(this.#eps), -rate * factor);
+    if (bounds.some(Number.isFinite)) parameter.clamp_(...bounds);
+  }
+
   dispose(): void {
-    for (const { first, second } of this.#moments) {
+    for (const { first, second } of this.#entries) {
       first.dispose();
       second.dispose();
     }

@@ -18,6 +18,9 @@ export interface FoundOperator {
   readonly devices: readonly string[];
 }
 
+/** Work of a GPU that can be replayed. */
+export type RecordedGraph = { readonly brand: unique symbol };
+
 /** The typed mirror of `native/addon.cpp`. */
 export interface Addon {
   findOperator(name: string, overload: string): FoundOperator | null;
@@ -56,6 +59,11 @@ export interface Addon {
   synchronize(device?: number): void;
   releaseCachedMemory(): number;
   deviceMemory(index: number): { free: number; total: number; peak: number | null };
+  /** Whether there is one: not when the addon was compiled without CUDA's headers. */
+  useOwnStream(device: number): boolean;
+  captureGraph(device: number, body: () => void): RecordedGraph;
+  replayGraph(graph: RecordedGraph): void;
+  releaseGraph(graph: RecordedGraph): void;
 }
 
 let loaded: Addon | undefined;

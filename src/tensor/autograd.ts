@@ -83,7 +83,8 @@ function handleOf(tensor: Tensor): Handle {
   return tensor.handle;
 }
 
-function wrapped<T>(operator: string, tensors: readonly Tensor[], body: () => T): T {
+/** Runs `body`; what it throws becomes a TensorError of `operator`. */
+export function wrapped<T>(operator: string, tensors: readonly Tensor[], body: () => T): T {
   try {
     return body();
   } catch (error) {

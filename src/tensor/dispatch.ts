@@ -38,12 +38,13 @@ export function hasOperator(name: string): boolean {
 }
 
 /**
- * Whether the addon has this fused operator for tensors like `x`: the kernels of `native/kernels` take fp32 and exist
- * per kind of device. Elsewhere the same is composed of libtorch's operators.
+ * Whether the addon has this fused operator for tensors like `x`: kernels exist per kind of device, on the CPU for fp32,
+ * on CUDA for bf16 too. Elsewhere the same is composed of libtorch's operators.
  */
 export function hasKernel(name: string, x: OwnedTensor): boolean {
-  if (x.dtype !== "float32") return false;
-  return lookUp(name)?.devices.includes(x.device.replace(/:.*/, "")) === true;
+  const device = x.device.replace(/:.*/, "");
+  if (x.dtype !== "float32" && !(x.dtype === "bfloat16" && device === "cuda")) return false;
+  return lookUp(name)?.devices.includes(device) === true;
 }
 
 /** Arguments by name. */

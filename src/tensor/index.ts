@@ -1,7 +1,8 @@
 /** libtorch for TypeScript: tensors, autograd, ownership. Knows no model. */
-export { Adam, type AdamOptions, type ParameterGroup } from "./adam.js";
+export { Adam, type AdamOptions, type Bounds, type ParameterGroup } from "./adam.js";
 export { backward, differentiable, enableGrad, gradientsOf, noGrad } from "./autograd.js";
 export type { Device } from "./device.js";
+export { DeviceGraph, useOwnStream } from "./device-graph.js";
 export { hasKernel, hasOperator, type Value } from "./dispatch.js";
 export { type DType, dtypeCode, elementSize, type TypedArray } from "./dtype.js";
 export {

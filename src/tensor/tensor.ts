@@ -183,8 +183,10 @@ export class Tensor extends OwnedTensor {
       ? callTensor("aten::div.Scalar", [this, other])
       : callTensor("aten::div.Tensor", [this, other]);
   }
-  pow(exponent: number): Tensor {
-    return callTensor("aten::pow.Tensor_Scalar", [this, exponent]);
+  pow(exponent: number | Tensor): Tensor {
+    return exponent instanceof Tensor
+      ? callTensor("aten::pow.Tensor_Tensor", [this, exponent])
+      : callTensor("aten::pow.Tensor_Scalar", [this, exponent]);
   }
   maximum(other: Tensor): Tensor {
     return callTensor("aten::maximum", [this, other]);

@@ -1,7 +1,7 @@
 import { keep, noGrad, scope, type Tensor } from "../tensor/index.js";
 import type { QuantizedLayer } from "./quantized-layer.js";
 
-/** The learnt parameters of layers at their lowest loss, on the host: what a failed training goes back to. */
+/** The learnt parameters of layers at their lowest loss, beside them: what a failed training goes back to. */
 export class BestState implements Disposable {
   readonly #parameters: readonly Tensor[];
   #copies: readonly Tensor[];
@@ -31,6 +31,6 @@ export class BestState implements Disposable {
   }
 
   #copy(): readonly Tensor[] {
-    return noGrad(() => this.#parameters.map((parameter) => keep(scope(() => parameter.detach().to("cpu").clone()))));
+    return noGrad(() => this.#parameters.map((parameter) => keep(scope(() => parameter.detach().clone()))));
   }
 }

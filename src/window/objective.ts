@@ -23,14 +23,17 @@ export function reconstructionError(
   /** Mean square of the targets of all sequences, for `l2: "window"`. */
   meanSquare = 1,
 ): Tensor {
-  const y = target.to("float32");
-  const squared = squaredError(y, actual.to("float32"), options.l2, meanSquare).mul(options.l2Weight);
-  if (options.klWeight === 0) return squared;
-  return squared.add(hiddenDivergence(y, actual.to("float32")).mul(options.klWeight));
+  const { l2, l2Weight, klWeight } = options;
+  const squared = squaredError(target, actual, l2, meanSquare);
+  const weighted = l2Weight === 1 ? squared : squared.mul(l2Weight);
+  return klWeight === 0 ? weighted : weighted.add(hiddenDivergence(target, actual).mul(klWeight));
 }
 
-function squaredError(y: Tensor, actual: Tensor, kind: ObjectiveOptions["l2"], meanSquare: number): Tensor {
-  if (kind === "token" && hasKernel(fused, actual)) return fusedTokenError(y, actual);
+function squaredError(target: Tensor, approximate: Tensor, kind: ObjectiveOptions["l2"], meanSquare: number): Tensor {
+  if (kind === "token" && target.dtype === approximate.dtype && hasKernel(fused, approximate)) {
+    return fusedTokenError(target, approximate);
+  }
+  const [y, actual] = [target.to("float32"), approximate.to("float32")];
   const error = actual.sub(y).square();
   switch (kind) {
     case "plain":
@@ -56,10 +59,10 @@ function fusedTokenError(y: Tensor, actual: Tensor): Tensor {
 }
 
 function hiddenDivergence(y: Tensor, actual: Tensor): Tensor {
-  const expected = y.logSoftmax(-1);
+  const expected = y.to("float32").logSoftmax(-1);
   return expected
     .exp()
-    .mul(expected.sub(actual.logSoftmax(-1)))
+    .mul(expected.sub(actual.to("float32").logSoftmax(-1)))
     .sum(-1)
     .mean();
 }

@@ -83,15 +83,14 @@ export class QuantizedLayer {
     const rounding = this.#rounding;
     if (rounding === null) return;
     this.#release();
-    this.#soft = keep(scope(() => rounding.weight(commitment)));
-    this.#operand = keep(noGrad(() => scope(() => this.#soft?.detach().to(this.computeType) as Tensor)));
-    this.#operand.requiresGrad_();
+    this.#soft = keep(scope(() => rounding.weight(commitment, this.computeType)));
+    this.#operand = keep(this.#soft.detach()).requiresGrad_();
   }
 
   /** The soft weight and the gradient that its operand collected, for one pass backwards. */
   collected(): { readonly soft: Tensor; readonly gradient: Tensor } | null {
     const gradient = this.#operand?.grad ?? null;
-    return this.#soft === null || gradient === null ? null : { soft: this.#soft, gradient: gradient.to("float32") };
+    return this.#soft === null || gradient === null ? null : { soft: this.#soft, gradient };
   }
 
   /** The hard weights of the current state, for measuring; training can go on afterwards. */

@@ -1,6 +1,5 @@
 import type { ActivationStore } from "../calibration/activation-store.js";
-import type { Commitment, RoundingParameters } from "../quant/rounding/rounding.js";
-import { Adam, backward, keep, noGrad, scope, Tensor } from "../tensor/index.js";
+import { noGrad, scope } from "../tensor/index.js";
 import { BestState } from "./best-state.js";
 import { cosine } from "./cosine.js";
 import { type ObjectiveOptions, reconstructionError } from "./objective.js";
@@ -8,6 +7,7 @@ import { forwardAll, type QuantizedBlock } from "./quantized-block.js";
 import type { QuantizedLayer } from "./quantized-layer.js";
 import type { SequenceParts } from "./sequence-parts.js";
 import { shuffledBatches } from "./shuffled-batches.js";
+import { type StepPlan, TrainingStep } from "./training-step.js";
 
 /** How the roundings of a window are trained together. */
 export interface ReconstructionOptions {
@@ -86,13 +86,18 @@ const MOST_ROLLBACKS = 2;
 /** What the rates are multiplied by then. */
 const LOWER_RATE = 0.1;
 
+/** Time between two looks at what a device's steps came to. */
+const LOOK_SECONDS = 0.3;
+/** Steps between them at most. */
+const MOST_AHEAD = 64;
+
 /**
  * Trains the roundings, scales, zero points and activation clips of a window so that its output from
  * the quantized stream meets the full-precision targets. Both branches of the paper's homologous
  * loss share one forward pass, because the quantized window sees the quantized stream in both.
- * Yields after every step of the optimiser, so that the caller can stop or report. A step whose loss or
- * gradient is not finite changes nothing. Returns whether anything was
- * learnt: false after `given up`, and when no step succeeded.
+ * Yields a report for every step of the optimiser, so that the caller can stop or report; on a device, which is not
+ * waited for after each, several follow each other. A step whose loss or gradient is not finite changes nothing.
+ * Returns whether anything was learnt: false after `given up`, and when no step succeeded.
  */
 export function* reconstruct(
   blocks: readonly QuantizedBlock[],
@@ -102,29 +107,37 @@ export function* reconstruct(
 ): Generator<StepReport | TrainingFault, boolean> {
   const layers = trainedLayers(blocks);
   const { sequences, tokens } = input.shape;
-  const steps = Math.ceil(sequences / options.batch) * options.epochs;
+  const perEpoch = Math.ceil(sequences / options.batch);
+  const steps = perEpoch * options.epochs;
   if (steps === 0 || layers.length === 0) return true;
   using best = new BestState(layers);
-  let adam = optimiser(layers, options);
-  let [step, done, skipped, rollbacks, rate] = [0, 0, 0, 0, 1];
-  try {
-    for (let epoch = 0; epoch < options.epochs; epoch++) {
-      const losses: number[] = [];
-      for (const indices of shuffledBatches(sequences, options.batch, options.seed + epoch)) {
-        const progress = step++ / steps;
-        const { loss, finite } = options.parts.attempt(() =>
-          trainingStep(blocks, layers, input, branches, indices, progress, options),
-        );
+  let [at, done, skipped, rollbacks, rate] = [0, 0, 0, 0, 1];
+  let losses: number[] = [];
+  while (at < steps) {
+    using training = new TrainingStep(
+      blocks,
+      layers,
+      input,
+      branches,
+      planSteps(layers, sequences, at, rate, options),
+      options,
+    );
+    const start = at;
+    let [ahead, asked, rolledBack] = [1, performance.now(), false];
+    for (let launched = start; at < steps && !rolledBack; ) {
+      // Up to the end of an epoch, whose mean loss decides what the best state is.
+      const last = Math.min(at + ahead, (Math.floor(at / perEpoch) + 1) * perEpoch);
+      const ran = last - at;
+      for (; launched < last; launched++) options.parts.attempt(() => training.run());
+      for (const { loss, finite } of training.outcomes(at - start, last - start)) {
+        const epoch = Math.floor(at / perEpoch);
+        const step = ++at;
         if (finite) {
           done++;
           skipped = 0;
           losses.push(loss);
-          adam.step(rate * cosine(step - 1, steps, options.finalRate));
-          for (const layer of layers) {
-            layer.rounding?.project();
-            layer.activation?.project();
-          }
-          yield { epoch, step, steps, loss, tokens: indices.length * tokens };
+          const batch = Math.min(options.batch, sequences - ((step - 1) % perEpoch) * options.batch);
+          yield { epoch, step, steps, loss, tokens: batch * tokens };
           continue;
         }
         yield { fault: "skipped", step, steps, rate };
@@ -134,29 +147,46 @@ export function* reconstruct(
           yield { fault: "given up", step, steps, rate };
           return false;
         }
-        adam.dispose();
-        adam = optimiser(layers, options);
         skipped = 0;
         rate *= LOWER_RATE;
+        rolledBack = true;
         yield { fault: "rolled back", step, steps, rate };
+        break;
       }
-      if (losses.length > 0) best.offer(losses.reduce((sum, loss) => sum + loss, 0) / losses.length);
+      if (at % perEpoch === 0) {
+        if (losses.length > 0) best.offer(losses.reduce((sum, loss) => sum + loss, 0) / losses.length);
+        losses = [];
+      }
+      if (training.runsAhead) {
+        const now = performance.now();
+        const perStep = (now - asked) / 1000 / ran;
+        ahead = Math.max(1, Math.min(MOST_AHEAD, Math.round(LOOK_SECONDS / perStep)));
+        asked = now;
+      }
     }
-    return done > 0;
-  } finally {
-    adam.dispose();
   }
+  return done > 0;
 }
 
-function optimiser(layers: readonly QuantizedLayer[], { rates }: ReconstructionOptions): Adam {
-  const of = (kind: keyof RoundingParameters): Tensor[] =>
-    layers.flatMap((layer) => [...(layer.rounding?.parameters[kind] ?? [])]);
-  return new Adam([
-    { rate: rates.rounding, parameters: of("rounding") },
-    { rate: rates.scale, parameters: of("scale") },
-    { rate: rates.zeroPoint, parameters: of("zeroPoint") },
-    { rate: rates.activation, parameters: layers.flatMap((layer) => layer.activation?.parameters ?? []) },
-  ]);
+/** The steps from `first` on, with all rates multiplied by `rate`. */
+function planSteps(
+  layers: readonly QuantizedLayer[],
+  sequences: number,
+  first: number,
+  rate: number,
+  options: ReconstructionOptions,
+): StepPlan[] {
+  const batches = Array.from({ length: options.epochs }, (_, epoch) => [
+    ...shuffledBatches(sequences, options.batch, options.seed + epoch),
+  ]).flat();
+  const steps = batches.length;
+  return batches
+    .map((indices, step) => ({
+      indices,
+      schedule: rate * cosine(step, steps, options.finalRate),
+      commitment: commitmentAt(layers, step / steps, options),
+    }))
+    .slice(first);
 }
 
 /** The Linears of a window that still learn. */
@@ -164,77 +194,15 @@ export function trainedLayers(blocks: readonly QuantizedBlock[]): QuantizedLayer
   return blocks.flatMap((block) => [...block.layers.values()]).filter((layer) => layer.rounding !== null);
 }
 
-function trainingStep(
-  blocks: readonly QuantizedBlock[],
-  layers: readonly QuantizedLayer[],
-  input: ActivationStore,
-  branches: readonly Branch[],
-  indices: readonly number[],
-  progress: number,
-  options: ReconstructionOptions,
-): { readonly loss: number; readonly finite: boolean } {
-  const parameters = layers.flatMap((layer) => layer.learnt);
-  // What a step that was cut short has left.
-  for (const parameter of parameters) parameter.clearGrad();
-  const commitment = commitmentAt(layers, progress, options);
-  for (const layer of layers) layer.prepare(commitment);
-  const losses: Tensor[] = [];
-  try {
-    for (let first = 0; first < indices.length; first += options.parts.size) {
-      const part = indices.slice(first, first + options.parts.size);
-      scope(() => {
-        const share = part.length / indices.length;
-        const actual = forwardAll(blocks, input.read(part), (block, x) => block.forwardQuantized(x));
-        const errors = branches.map(({ target, meanSquare }) =>
-          reconstructionError(target.read(part), actual, options.objective, meanSquare),
-        );
-        const loss = errors.reduce((sum, error) => sum.add(error)).mul(share);
-        backward(loss);
-        losses.push(keep(loss.detach()));
-      });
-    }
-    scope(() => {
-      const collected = layers.map((layer) => layer.collected()).filter((pair) => pair !== null);
-      backward(
-        collected.map((pair) => pair.soft),
-        collected.map((pair) => pair.gradient),
-      );
-    });
-    const { loss, gradient } = readBack(losses, parameters);
-    const finite = Number.isFinite(loss) && Number.isFinite(gradient);
-    if (!finite) for (const parameter of parameters) parameter.clearGrad();
-    return { loss, finite };
-  } finally {
-    for (const loss of losses) loss.dispose();
-  }
-}
-
-// The loss, and the sum of all gradients, which is finite when they are: two numbers, read at once,
-// because the device is waited for.
-function readBack(losses: readonly Tensor[], parameters: readonly Tensor[]): { loss: number; gradient: number } {
-  return noGrad(() =>
-    scope(() => {
-      const gradients = parameters.map((parameter) => parameter.grad?.sum() ?? null).filter((sum) => sum !== null);
-      const sums = [
-        Tensor.stack(losses).sum(),
-        Tensor.stack([...gradients, Tensor.zeros([], { device: losses[0]?.device ?? "cpu" })]).sum(),
-      ];
-      const [loss = 0, gradient = 0] = Tensor.stack(sums).toFloat32Array();
-      return { loss, gradient };
-    }),
-  );
-}
-
 // L_com, a mean over the Linears that choose softly.
 function commitmentAt(
   layers: readonly QuantizedLayer[],
   progress: number,
   { regulariser: { weight, warmup, betaStart, betaEnd } }: ReconstructionOptions,
-): Commitment | null {
+): StepPlan["commitment"] {
   const soft = layers.filter((layer) => layer.rounding?.commits === true).length;
-  if (weight === 0 || soft === 0 || progress < warmup) return null;
-  const beta = betaStart + (betaEnd - betaStart) * ((progress - warmup) / Math.max(1e-9, 1 - warmup));
-  return { weight: weight / soft, beta };
+  const beta = betaStart + (betaEnd - betaStart) * Math.max(0, (progress - warmup) / Math.max(1e-9, 1 - warmup));
+  return [soft === 0 || progress < warmup ? 0 : weight / soft, beta];
 }
 
 /** Reconstruction error of the window per branch with the weights it holds, over the first `sequences`. */

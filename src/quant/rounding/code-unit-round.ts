@@ -1,6 +1,15 @@
-import { callTensor, callTensors, differentiable, hasKernel, type Tensor } from "../../tensor/index.js";
+import {
+  callTensor,
+  callTensors,
+  type DType,
+  differentiable,
+  dtypeCode,
+  hasKernel,
+  type Tensor,
+} from "../../tensor/index.js";
 import { clampThrough, type Grid, roundThrough } from "../grid.js";
 import { levels } from "../scheme.js";
+import { kernelResult } from "./kernel-result.js";
 
 /** What code-unit rounding computes with: `weight` and `V` `[out, groups, groupSize]`, the grid's scale as learnt. */
 export interface CodeUnitInputs {
@@ -11,10 +20,12 @@ export interface CodeUnitInputs {
 
 /**
  * `w = s (clip(round(W / s + V) + round(z)) - round(z))`, `[out, groups, groupSize]`, with straight-through rounds:
- * differentiable in `V`, `s`, and in `z` where the grid is asymmetric.
+ * differentiable in `V`, `s`, and in `z` where the grid is asymmetric. Computed in fp32, given in `dtype`.
  */
-export function codeUnitRound(inputs: CodeUnitInputs): Tensor {
-  return hasKernel(fused, inputs.weight) ? fusedCodeUnitRound(inputs) : composedCodeUnitRound(inputs);
+export function codeUnitRound(inputs: CodeUnitInputs, dtype: DType = "float32"): Tensor {
+  return hasKernel(fused, inputs.weight)
+    ? fusedCodeUnitRound(inputs, kernelResult(inputs.weight, dtype)).to(dtype)
+    : composedCodeUnitRound(inputs).to(dtype);
 }
 
 /** The same out of libtorch's operators: for devices without the kernel, and what it is tested against. */
@@ -26,11 +37,11 @@ export function composedCodeUnitRound({ weight, V, grid }: CodeUnitInputs): Tens
 
 const fused = "crossblock::code_unit_round";
 
-function fusedCodeUnitRound({ weight, V, grid: { bits, scale, zeroPoint } }: CodeUnitInputs): Tensor {
+function fusedCodeUnitRound({ weight, V, grid: { bits, scale, zeroPoint } }: CodeUnitInputs, dtype: DType): Tensor {
   return differentiable(
     [V, scale, zeroPoint],
     () => ({
-      output: callTensor(fused, [weight, V, scale, zeroPoint, bits]),
+      output: callTensor(fused, [weight, V, scale, zeroPoint, bits, dtypeCode(dtype)]),
       saved: [weight, V, scale, zeroPoint],
     }),
     (gradient, saved) => callTensors(`${fused}_backward`, [gradient, ...saved, bits]),

@@ -1,8 +1,8 @@
-import { keep, noGrad, scope, Tensor } from "../../tensor/index.js";
-import { type Codes, type Grid, grouped, storableScale, storableScaleThrough, ungrouped } from "../grid.js";
+import { type Bounds, type DType, keep, noGrad, scope, Tensor } from "../../tensor/index.js";
+import { type Codes, type Grid, grouped, learntScale, storableScale, ungrouped } from "../grid.js";
 import { levels } from "../scheme.js";
 import { codeUnitRound } from "./code-unit-round.js";
-import type { Rounding, RoundingParameters } from "./rounding.js";
+import type { Commitment, Rounding, RoundingParameters } from "./rounding.js";
 
 export interface CodeUnitOptions {
   /** Bound of `V` in code units; 0.5 lets a code move to its neighbour at most. Null trains `W` freely. */
@@ -21,20 +21,20 @@ export interface CodeUnitOptions {
 export class CodeUnitRounding implements Rounding {
   readonly commits = false;
   readonly parameters: RoundingParameters;
+  readonly bounds: { readonly rounding?: Bounds; readonly zeroPoint: Bounds };
   readonly #weight: Tensor;
   readonly #grid: Grid;
-  readonly #limit: number | null;
   readonly #v: Tensor;
   readonly #logScale: Tensor;
   readonly #zeroPoint: Tensor;
 
-  /** `weight` fp32 `[out, in]`, which it keeps a view of. */
+  /** `weight` `[out, in]`, which it keeps a view of; fp32, or bf16 where kernels take it. */
   constructor(weight: Tensor, grid: Grid, options: CodeUnitOptions = {}) {
     const { device } = weight;
     this.#grid = { ...grid, scale: keep(grid.scale.clone()) };
-    this.#limit = options.limit === undefined ? 0.5 : options.limit;
+    const limit = options.limit === undefined ? 0.5 : options.limit;
     this.#weight = keep(grouped(weight.detach(), grid.groupSize));
-    this.#v = keep(scope(() => this.#startingV(options.start))).requiresGrad_();
+    this.#v = keep(scope(() => this.#startingV(options.start, limit))).requiresGrad_();
     this.#logScale = keep(Tensor.zeros(grid.scale.shape, { device })).requiresGrad_();
     this.#zeroPoint = keep(grid.zeroPoint.clone());
     if (!grid.symmetric) this.#zeroPoint.requiresGrad_();
@@ -43,19 +43,16 @@ export class CodeUnitRounding implements Rounding {
       scale: [this.#logScale],
       zeroPoint: grid.symmetric ? [] : [this.#zeroPoint],
     };
+    this.bounds = {
+      ...(limit === null ? {} : { rounding: [-limit, limit] }),
+      zeroPoint: [0, levels(grid.bits) - 1],
+    };
   }
 
-  weight(): Tensor {
-    const scale = storableScaleThrough(this.#grid.scale.mul(this.#logScale.exp()));
+  weight(_commitment?: Commitment | null, dtype: DType = "float32"): Tensor {
+    const scale = learntScale(this.#grid.scale, this.#logScale);
     const grid = { ...this.#grid, scale, zeroPoint: this.#zeroPoint };
-    return ungrouped(codeUnitRound({ weight: this.#weight, V: this.#v, grid }));
-  }
-
-  project(): void {
-    noGrad(() => {
-      if (this.#limit !== null) this.#v.clamp_(-this.#limit, this.#limit);
-      this.#zeroPoint.clamp_(0, levels(this.#grid.bits) - 1);
-    });
+    return ungrouped(codeUnitRound({ weight: this.#weight, V: this.#v, grid }, dtype));
   }
 
   harden(): Codes {
@@ -82,7 +79,7 @@ export class CodeUnitRounding implements Rounding {
     }
   }
 
-  #startingV(codes: Tensor | undefined): Tensor {
+  #startingV(codes: Tensor | undefined, limit: number | null): Tensor {
     if (codes === undefined) return Tensor.zeros(this.#weight.shape, { device: this.#weight.device });
     const distance = grouped(codes, this.#grid.groupSize)
       .sub(this.#grid.zeroPoint)
@@ -90,6 +87,6 @@ export class CodeUnitRounding implements Rounding {
     // The least V that gives the code. Putting every weight on its code's centre instead would take
     // half a unit of training before any of them could change.
     const v = distance.sub(distance.clamp(-0.5 + 1e-3, 0.5 - 1e-3));
-    return this.#limit === null ? v : v.clamp(-this.#limit, this.#limit);
+    return limit === null ? v : v.clamp(-limit, limit);
   }
 }

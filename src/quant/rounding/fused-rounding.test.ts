@@ -88,6 +88,7 @@ describe.skipIf(!fused)("fused roundings are the composed ones", () => {
           manualSeed(rank + rows);
           const grid = gridOf(rows, groups, kind);
           const columns = groups * groupSize;
+          const term = commitment && Tensor.from(Float32Array.of(commitment.weight, commitment.beta), undefined, on);
           const left = rank === 0 ? null : Tensor.randn([rows, rank], on).mul(1 / Math.sqrt(rank));
           const right = Tensor.randn([rank === 0 ? rows : rank, columns], on);
           const startScale = grid.scale.mul(1.1);
@@ -100,8 +101,8 @@ describe.skipIf(!fused)("fused roundings are the composed ones", () => {
             ...(kind.symmetric ? [] : [grid.zeroPoint]),
           ];
           agree(
-            () => softRound(inputs, commitment),
-            () => composedSoftRound(inputs, commitment),
+            () => softRound(inputs, term),
+            () => composedSoftRound(inputs, term),
             learnt,
             // The sigmoid is computed another way.
             { value: 1e-5, gradient: 2e-4 },
@@ -137,7 +138,11 @@ describe.skipIf(!fused)("fused roundings are the composed ones", () => {
         offset: { left: null, right: V },
         grid: { bits: 2, symmetric: true, scale, zeroPoint: Tensor.full([1, 1, 1], 2, on) },
       };
-      const [gradient] = gradientsOf([softRound(inputs, { weight: 1, beta: 2 })], [V], [Tensor.ones([1, 1, 4], on)]);
+      const [gradient] = gradientsOf(
+        [softRound(inputs, Tensor.from(Float32Array.of(1, 2), undefined, on))],
+        [V],
+        [Tensor.ones([1, 1, 4], on)],
+      );
       expect(gradient?.abs().amin().item()).toBeGreaterThan(0.01);
     });
   });

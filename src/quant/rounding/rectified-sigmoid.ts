@@ -24,18 +24,18 @@ export function hInverse(x: Tensor): Tensor {
  * Soft choices as they are; the gradient of `weight * L_com`, `L_com = mean(1 - |2h - 1|^beta)`, joins theirs. It is
  * zero when every `h` is 0 or 1. Its value plays no part in training, so it is never computed.
  */
-export function committed(soft: Tensor, { weight, beta }: Commitment): Tensor {
+export function committed(soft: Tensor, commitment: Commitment): Tensor {
   return differentiable(
     [soft],
-    () => ({ output: soft.clone(), saved: [soft] }),
-    (gradient, [choice]) => {
+    () => ({ output: soft.clone(), saved: [soft, commitment] }),
+    (gradient, [choice, term]) => {
+      const [weight, beta] = [(term as Tensor).narrow(0, 0, 1), (term as Tensor).narrow(0, 1, 1)];
       const side = (choice as Tensor).mul(2).sub(1);
-      const count = side.shape.reduce((product, size) => product * size, 1);
       const pull = side
         .abs()
-        .pow(beta - 1)
+        .pow(beta.sub(1))
         .mul(side.sign())
-        .mul((-2 * beta * weight) / count);
+        .mul(beta.mul(weight).mul(-2 / side.numel));
       return [gradient.add(pull)];
     },
   );

@@ -36,21 +36,20 @@ function outputError({ weight, inputs }: Problem, approximate: Tensor): number {
 function train(p: Problem, rounding: Rounding, regulariser: number, steps = 300): number {
   const { parameters } = rounding;
   using adam = new Adam([
-    { parameters: parameters.rounding, rate: 3e-2 },
+    { parameters: parameters.rounding, rate: 3e-2, bounds: rounding.bounds.rounding },
     // Fast enough for 300 steps to move the scales as far as a whole run does.
     { parameters: parameters.scale, rate: 3e-3 },
-    { parameters: parameters.zeroPoint, rate: 1e-3 },
+    { parameters: parameters.zeroPoint, rate: 1e-3, bounds: rounding.bounds.zeroPoint },
   ]);
   const target = p.inputs.linear(p.weight);
   for (let step = 0; step < steps; step++) {
     scope(() => {
       const progress = step / steps;
-      const commitment =
-        regulariser > 0 && progress >= 0.1 ? { weight: regulariser, beta: 20 - 18 * ((progress - 0.1) / 0.9) } : null;
+      const term = [progress >= 0.1 ? regulariser : 0, 20 - 18 * Math.max(0, (progress - 0.1) / 0.9)];
+      const commitment = Tensor.from(Float32Array.from(term), undefined, on);
       const output = p.inputs.linear(rounding.weight(commitment));
       backward(output.sub(target).square().mean().div(target.square().mean()));
       adam.step(0.5 * (1 + Math.cos(Math.PI * progress)));
-      rounding.project();
     });
   }
   return outputError(p, dequantize(rounding.harden()));
@@ -202,6 +201,7 @@ class FollowingFloor implements Rounding {
   readonly #v: () => Tensor;
   readonly #logScale: Tensor;
   readonly commits = true;
+  readonly bounds = {};
   readonly parameters: Rounding["parameters"];
 
   constructor(
@@ -237,8 +237,6 @@ class FollowingFloor implements Rounding {
     const soft = h(this.#v());
     return this.#value(commitment === null ? soft : committed(soft, commitment));
   }
-
-  project(): void {}
 
   harden(): Codes {
     return noGrad(() => {

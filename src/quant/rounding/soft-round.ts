@@ -1,6 +1,15 @@
-import { callTensor, callTensors, differentiable, hasKernel, type Tensor } from "../../tensor/index.js";
+import {
+  callTensor,
+  callTensors,
+  type DType,
+  differentiable,
+  dtypeCode,
+  hasKernel,
+  Tensor,
+} from "../../tensor/index.js";
 import { clampThrough, type Grid, grouped, roundThrough } from "../grid.js";
 import { levels } from "../scheme.js";
+import { kernelResult } from "./kernel-result.js";
 import { committed, h, hInverse } from "./rectified-sigmoid.js";
 import type { Commitment } from "./rounding.js";
 
@@ -25,13 +34,22 @@ export interface SoftInputs {
 /**
  * `w = s (clip(B + h(V0 + offset) + round(z)) - round(z))`, `[out, groups, groupSize]`; `B = floor(W / s0)` and
  * `V0 = h^-1(frac(W / s0))` follow from `W` and `s0` and take no memory. Differentiable in the offset, `s` and `z`;
- * with `commitment` its gradient joins that of the offset.
+ * with `commitment` its gradient joins that of the offset. Computed in fp32, given in `dtype`.
  */
-export function softRound(inputs: SoftInputs, commitment: Commitment | null): Tensor {
-  return inputs.start === null && hasKernel(fused, inputs.weight)
-    ? fusedSoftRound(inputs, commitment)
-    : composedSoftRound(inputs, commitment);
+export function softRound(inputs: SoftInputs, commitment: Commitment | null, dtype: DType = "float32"): Tensor {
+  return inputs.start === null && hasKernel(fused, inputs.weight) && fitsKernel(inputs.weight)
+    ? fusedSoftRound(inputs, commitment, kernelResult(inputs.weight, dtype)).to(dtype)
+    : composedSoftRound(inputs, commitment).to(dtype);
 }
+
+/** A GPU's warp sums over whole groups, or over an equal part of one: 4 columns a lane, 32 lanes. */
+function fitsKernel({ device, shape: [, groups = 1, groupSize = 1] }: Tensor): boolean {
+  const lanes = groupSize % 4 === 0 ? groupSize / 4 : groupSize;
+  return device === "cpu" || groups === 1 || lanes % 32 === 0 || (lanes < 32 && (lanes & (lanes - 1)) === 0);
+}
+
+/** The largest rank whose product a GPU's kernel makes on the way; above it, it is a product of its own. */
+const LARGEST_FUSED_RANK = 8;
 
 /** The same out of libtorch's operators: for devices without the kernel, and what it is tested against. */
 export function composedSoftRound(inputs: SoftInputs, commitment: Commitment | null): Tensor {
@@ -54,22 +72,28 @@ export function softChoice({ weight, startScale, start, offset }: SoftInputs): {
 
 const fused = "crossblock::soft_round";
 
+function kernelOffset({ left, right }: Offset): Offset {
+  const fits = left === null || left.device === "cpu" || left.size(1) <= LARGEST_FUSED_RANK;
+  return fits ? { left, right } : { left: null, right: left.matmul(right) };
+}
+
 function fusedSoftRound(
-  { weight, startScale, offset: { left, right }, grid: { bits, scale, zeroPoint } }: SoftInputs,
+  { weight, startScale, offset, grid: { bits, scale, zeroPoint } }: SoftInputs,
   commitment: Commitment | null,
+  dtype: DType,
 ): Tensor {
-  const penalty = commitment === null ? 0 : commitment.weight / (weight.size(0) * weight.size(1) * weight.size(2));
+  const { left, right } = kernelOffset(offset);
   const factors = left === null ? [right] : [right, left];
   return differentiable(
     [...factors, scale, zeroPoint],
     () => ({
-      output: callTensor(fused, [weight, startScale, right, left, scale, zeroPoint, bits]),
+      output: callTensor(fused, [weight, startScale, right, left, scale, zeroPoint, bits, dtypeCode(dtype)]),
       saved: [weight, startScale, scale, zeroPoint, ...factors],
     }),
     (gradient, [w, s0, s, z, d, a1 = null]) => {
       const results = callTensors(`${fused}_backward`, [
         ...[gradient, w, s0, d, a1, s, z, bits],
-        ...[penalty, commitment?.beta ?? 0],
+        commitment ?? Tensor.zeros([2], { device: gradient.device }),
       ]) as [Tensor, Tensor, Tensor, Tensor];
       const [dRight, dLeft, dScale, dZeroPoint] = results;
       return [...(a1 === null ? [dRight] : [dRight, dLeft]), dScale, dZeroPoint];

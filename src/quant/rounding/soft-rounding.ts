@@ -1,5 +1,5 @@
-import { keep, noGrad, scope, Tensor } from "../../tensor/index.js";
-import { type Codes, type Grid, grouped, storableScale, storableScaleThrough, ungrouped } from "../grid.js";
+import { type Bounds, type DType, keep, noGrad, scope, Tensor } from "../../tensor/index.js";
+import { type Codes, type Grid, grouped, learntScale, storableScale, ungrouped } from "../grid.js";
 import { levels } from "../scheme.js";
 import type { Commitment, Rounding, RoundingParameters } from "./rounding.js";
 import { type Offset, type SoftInputs, softChoice, softRound } from "./soft-round.js";
@@ -14,6 +14,7 @@ import { type Offset, type SoftInputs, softChoice, softRound } from "./soft-roun
 export class SoftRounding implements Rounding {
   readonly commits = true;
   readonly parameters: RoundingParameters;
+  readonly bounds: { readonly zeroPoint: Bounds };
   readonly #grid: Grid;
   readonly #weight: Tensor;
   readonly #start: Tensor | null;
@@ -22,7 +23,7 @@ export class SoftRounding implements Rounding {
   readonly #zeroPoint: Tensor;
 
   /**
-   * @param weight fp32 `[out, in]`, which it keeps a view of
+   * @param weight `[out, in]`, which it keeps a view of; fp32, or bf16 where kernels take it
    * @param offset what is trained in place of `V`, which it takes over: all that tells AdaRound from LoRA-Rounding
    * @param start replaces `V0` `[out, in]` (the specification's trap: zero there is ruinous)
    */
@@ -40,6 +41,7 @@ export class SoftRounding implements Rounding {
       scale: [this.#logScale],
       zeroPoint: grid.symmetric ? [] : [this.#zeroPoint],
     };
+    this.bounds = { zeroPoint: [0, levels(grid.bits) - 1] };
   }
 
   /** `h(V0 + offset)`, `[out, in]`. */
@@ -47,13 +49,9 @@ export class SoftRounding implements Rounding {
     return ungrouped(softChoice(this.#inputs(this.#grid.scale)).soft);
   }
 
-  weight(commitment: Commitment | null = null): Tensor {
-    const scale = storableScaleThrough(this.#grid.scale.mul(this.#logScale.exp()));
-    return ungrouped(softRound(this.#inputs(scale), commitment));
-  }
-
-  project(): void {
-    noGrad(() => this.#zeroPoint.clamp_(0, levels(this.#grid.bits) - 1));
+  weight(commitment: Commitment | null = null, dtype: DType = "float32"): Tensor {
+    const scale = learntScale(this.#grid.scale, this.#logScale);
+    return ungrouped(softRound(this.#inputs(scale), commitment, dtype));
   }
 
   harden(): Codes {

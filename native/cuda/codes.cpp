@@ -1,0 +1,64 @@
+// Finding grids and codes without training, on CUDA.
+#ifdef CROSSBLOCK_CUDA
+#include <torch/library.h>
+
+#include "arguments.h"
+
+namespace crossblock::cuda {
+
+namespace {
+
+const Program kCodes{"codes.cu", {}};
+// Columns that the lanes of a warp hold, as in codes.cu.
+constexpr int64_t kHeld = 32 * 8;
+
+std::tuple<at::Tensor, at::Tensor> rangeSearch(const at::Tensor& weights, const c10::optional<at::Tensor>& importances,
+                                               int64_t bits, bool symmetric, int64_t candidates, double smallest,
+                                               int64_t refinements) {
+  const at::Tensor weight = denseFloat(weights, "weight");
+  TORCH_CHECK(weight.dim() == 3, "the weight must be [out, groups, groupSize]");
+  TORCH_CHECK(bits >= 1 && bits <= 16 && candidates >= 1, "bits must lie between 1 and 16, candidates above 0");
+  const int64_t rows = weight.size(0), groups = weight.size(1), groupSize = weight.size(2);
+  const at::Tensor importance = importances.has_value() ? denseFloat(*importances, "importance") : at::Tensor();
+  TORCH_CHECK(!importance.defined() || importance.numel() == groups * groupSize, "importance must be [in]");
+  const at::Tensor scale = at::empty({rows, groups, 1}, weight.options()), zeroPoint = at::empty_like(scale);
+  int64_t threads = 1;
+  while (threads < (groupSize <= 1024 ? 32 : 256) && threads < groupSize) threads *= 2;
+  const int64_t perBlock = threads > 32 ? 1 : 256 / threads;
+  launch(kCodes, "range_search", {upTo(rows * groups, perBlock)}, {threads, perBlock}, weight, floats(weight),
+         importance.defined() ? floats(importance) : nullptr, writable(scale), writable(zeroPoint),
+         static_cast<long long>(rows * groups), static_cast<int>(groups), static_cast<int>(groupSize),
+         static_cast<int>(candidates), static_cast<int>(refinements), static_cast<float>(smallest),
+         static_cast<float>((1 << bits) - 1), static_cast<int>(symmetric));
+  return {scale, zeroPoint};
+}
+
+void gptqColumns(const at::Tensor& weight, const at::Tensor& codes, const at::Tensor& errors, const at::Tensor& factors,
+                 const at::Tensor& scales, const at::Tensor& zeroPoints, int64_t first, int64_t count, int64_t reach,
+                 int64_t bits) {
+  const at::Tensor factor = denseFloat(factors, "factor"), scale = denseFloat(scales, "scale");
+  const at::Tensor zeroPoint = denseFloat(zeroPoints, "zero_point");
+  const int64_t rows = weight.size(0), columns = weight.size(1);
+  for (const at::Tensor* tensor : {&weight, &codes, &errors}) {
+    TORCH_CHECK(tensor->is_contiguous() && tensor->scalar_type() == at::kFloat && tensor->sizes() == weight.sizes(),
+                "weight, codes and errors must be dense float32 of one shape");
+  }
+  TORCH_CHECK(factor.numel() == columns * columns && scale.numel() == rows && zeroPoint.numel() == rows,
+              "factor must be [in, in], scale and zero_point [out]");
+  TORCH_CHECK(first >= 0 && count >= 0 && first + count <= reach && reach <= columns, "columns out of bounds");
+  TORCH_CHECK(reach - first <= kHeld, "at most ", kHeld, " columns at once");
+  launch(kCodes, "gptq_columns", {upTo(rows, 4)}, {128}, weight, writable(weight), writable(codes), writable(errors),
+         floats(factor), floats(scale), floats(zeroPoint), static_cast<int>(rows), static_cast<int>(columns),
+         static_cast<int>(first), static_cast<int>(first + count), static_cast<int>(reach),
+         static_cast<float>((1 << bits) - 1));
+}
+
+}  // namespace
+
+TORCH_LIBRARY_IMPL(crossblock, CUDA, library) {
+  library.impl("range_search", rangeSearch);
+  library.impl("gptq_columns_", gptqColumns);
+}
+
+}  // namespace crossblock::cuda
+#endif

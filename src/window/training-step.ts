@@ -1,0 +1,230 @@
+import type { ActivationStore } from "../calibration/activation-store.js";
+import type { RoundingParameters } from "../quant/rounding/rounding.js";
+import {
+  Adam,
+  backward,
+  callTensor,
+  type Device,
+  DeviceGraph,
+  hasKernel,
+  keep,
+  noGrad,
+  type ParameterGroup,
+  scope,
+  Tensor,
+  useOwnStream,
+} from "../tensor/index.js";
+import { reconstructionError } from "./objective.js";
+import { forwardAll, type QuantizedBlock } from "./quantized-block.js";
+import type { QuantizedLayer } from "./quantized-layer.js";
+import type { Branch, ReconstructionOptions } from "./reconstruct.js";
+
+/** What differs from one step to the next. */
+export interface StepPlan {
+  /** Sequences of the batch. */
+  readonly indices: readonly number[];
+  /** Factor of every rate. */
+  readonly schedule: number;
+  /** The commitment's weight in the loss and its exponent. */
+  readonly commitment: readonly [weight: number, exponent: number];
+}
+
+/** What a step came to. */
+export interface StepOutcome {
+  /** Reconstruction loss, all branches. */
+  readonly loss: number;
+  /** Whether loss and gradients were; else the step changed nothing. */
+  readonly finite: boolean;
+}
+
+/** Steps that run before one is recorded: libraries set themselves up in them, and they count like any other. */
+const WARM_UP = 2;
+
+/**
+ * The optimisation step of a window, over tensors that stay in place: inputs, targets and what changes from step to step
+ * lie in them. So on a GPU it is recorded once and replayed; nothing in it waits for the device, which says what steps
+ * came to when it is asked.
+ */
+export class TrainingStep implements Disposable {
+  readonly #device: Device;
+  readonly #learnt: readonly Tensor[];
+  readonly #adam: Adam;
+  /** Tensors that stay: see the constructor. */
+  readonly #input: Tensor;
+  readonly #targets: readonly Tensor[];
+  readonly #places: Tensor;
+  readonly #paces: Tensor;
+  readonly #pace: Tensor;
+  readonly #outcomes: Tensor;
+  readonly #outcome: Tensor;
+  readonly #recordable: boolean;
+  #graph: DeviceGraph | null = null;
+  #done = 0;
+
+  constructor(
+    private readonly blocks: readonly QuantizedBlock[],
+    private readonly layers: readonly QuantizedLayer[],
+    private readonly input: ActivationStore,
+    private readonly branches: readonly Branch[],
+    private readonly plans: readonly StepPlan[],
+    private readonly options: ReconstructionOptions,
+  ) {
+    this.#learnt = layers.flatMap((layer) => layer.learnt);
+    this.#device = this.#learnt[0]?.device ?? "cpu";
+    this.#recordable = useOwnStream(this.#device);
+    this.#adam = new Adam(layers.flatMap((layer) => parameterGroups(layer, options.rates)));
+    const { batch } = options;
+    const place = (store: ActivationStore): Tensor =>
+      keep(scope(() => store.read(Array.from({ length: Math.min(batch, store.shape.sequences) }, (_, i) => i))));
+    this.#input = place(input);
+    this.#targets = branches.map(({ target }) => place(target));
+    const indices = plans.flatMap((plan) => Array.from({ length: batch }, (_, i) => BigInt(plan.indices[i] ?? 0)));
+    this.#places = this.#table(BigInt64Array.from(indices), [plans.length, batch]);
+    const paces = plans.flatMap((plan, i) => [...this.#adam.paceAt(i + 1, plan.schedule), ...plan.commitment]);
+    this.#paces = this.#table(Float32Array.from(paces), [plans.length, 4]);
+    this.#pace = keep(Tensor.zeros([4], { device: this.#device }));
+    this.#outcomes = keep(Tensor.zeros([plans.length, 2], { device: this.#device }));
+    this.#outcome = keep(Tensor.zeros([2], { device: this.#device }));
+  }
+
+  /** Whether the caller should let several steps run before it asks for their outcomes. */
+  get runsAhead(): boolean {
+    return this.#device !== "cpu";
+  }
+
+  /**
+   * Launches the step after the last one that succeeded.
+   *
+   * @throws TensorError when memory runs out; then it can be called again
+   */
+  run(): void {
+    const at = this.#done;
+    const plan = this.plans[at];
+    if (plan === undefined) throw new RangeError("all steps of the plan were run");
+    const { indices } = plan;
+    noGrad(() =>
+      scope(() => {
+        const places = this.#places.select(0, at).narrow(0, 0, indices.length);
+        const fill = (to: Tensor, from: ActivationStore): void =>
+          void to.narrow(0, 0, indices.length).copy_(from.read(indices, places));
+        fill(this.#input, this.input);
+        this.branches.forEach(({ target }, i) => void fill(this.#targets[i] as Tensor, target));
+        this.#pace.copy_(this.#paces.select(0, at));
+      }),
+    );
+    const whole = indices.length === this.options.batch;
+    if (whole && this.#recordable && at >= WARM_UP) {
+      this.#graph ??= DeviceGraph.record(this.#device, () => this.#compute(indices.length));
+      this.#graph.replay();
+    } else {
+      this.#compute(indices.length);
+    }
+    noGrad(() => scope(() => void this.#outcomes.select(0, at).copy_(this.#outcome)));
+    this.#done++;
+  }
+
+  /** What steps [`first`, `last`) came to; waits for the device. */
+  outcomes(first: number, last: number): StepOutcome[] {
+    const values = noGrad(() => scope(() => this.#outcomes.narrow(0, first, last - first).toFloat32Array()));
+    return Array.from({ length: last - first }, (_, i) => {
+      const loss = values[2 * i] as number;
+      return { loss, finite: values[2 * i + 1] === 1 && Number.isFinite(loss) };
+    });
+  }
+
+  dispose(): void {
+    // What a recorded step made lies in the recording's memory.
+    for (const parameter of this.#learnt) parameter.clearGrad();
+    this.#graph?.dispose();
+    this.#graph = null;
+    this.#adam.dispose();
+    const owned = [this.#input, ...this.#targets, this.#places, this.#paces];
+    for (const tensor of [...owned, this.#pace, this.#outcomes, this.#outcome]) tensor.dispose();
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  #compute(sequences: number): void {
+    const { parts, objective } = this.options;
+    // What a step that was cut short has left.
+    for (const parameter of this.#learnt) parameter.clearGrad();
+    const commitment = this.#pace.narrow(0, 2, 2);
+    const losses: Tensor[] = [];
+    try {
+      for (const layer of this.layers) layer.prepare(commitment);
+      for (let first = 0; first < sequences; first += parts.size) {
+        const count = Math.min(parts.size, sequences - first);
+        scope(() => {
+          const of = (whole: Tensor): Tensor => whole.narrow(0, first, count);
+          const actual = forwardAll(this.blocks, of(this.#input), (block, x) => block.forwardQuantized(x));
+          const errors = this.branches.map(({ meanSquare }, i) =>
+            reconstructionError(of(this.#targets[i] as Tensor), actual, objective, meanSquare),
+          );
+          const sum = errors.reduce((total, error) => total.add(error));
+          const loss = count === sequences ? sum : sum.mul(count / sequences);
+          backward(loss);
+          losses.push(keep(loss.detach()));
+        });
+      }
+      scope(() => {
+        const collected = this.layers.map((layer) => layer.collected()).filter((pair) => pair !== null);
+        backward(
+          collected.map((pair) => pair.soft),
+          collected.map((pair) => pair.gradient),
+        );
+      });
+      noGrad(() => scope(() => this.#apply(losses)));
+    } finally {
+      for (const loss of losses) loss.dispose();
+      commitment.dispose();
+    }
+  }
+
+  #apply(losses: readonly Tensor[]): void {
+    const [only] = losses;
+    const loss = losses.length === 1 ? (only as Tensor) : Tensor.stack(losses).sum();
+    const finite = allFinite([loss.reshape([1]), ...this.#telling()]);
+    this.#outcome.narrow(0, 0, 1).copy_(loss.reshape([1]));
+    this.#outcome.narrow(0, 1, 1).copy_(finite);
+    this.#adam.stepAt(this.#pace.narrow(0, 0, 2), finite);
+  }
+
+  // Gradients that are finite when all are: that of a scale sums over the gradient of every weight it serves, so the
+  // large ones need not be read once more.
+  #telling(): Tensor[] {
+    const tensors = this.layers.flatMap((layer) => [
+      ...(layer.rounding?.parameters.scale ?? []),
+      ...(layer.activation?.parameters ?? []),
+    ]);
+    return tensors.map((tensor) => tensor.grad).filter((gradient) => gradient !== null);
+  }
+
+  #table(values: Float32Array<ArrayBuffer> | BigInt64Array<ArrayBuffer>, shape: readonly number[]): Tensor {
+    return keep(scope(() => Tensor.from(values, shape).to(this.#device)));
+  }
+}
+
+function parameterGroups(layer: QuantizedLayer, rates: ReconstructionOptions["rates"]): ParameterGroup[] {
+  const { rounding, activation } = layer;
+  const kinds: readonly (keyof RoundingParameters)[] = ["rounding", "scale", "zeroPoint"];
+  return [
+    ...kinds.map((kind) => ({
+      rate: rates[kind],
+      parameters: rounding?.parameters[kind] ?? [],
+      bounds: rounding?.bounds[kind],
+    })),
+    { rate: rates.activation, parameters: activation?.parameters ?? [], bounds: activation?.bounds },
+  ];
+}
+
+/** 1 where all numbers are finite, else 0: fp32 `[1]`, without waiting for the device. */
+function allFinite(tensors: readonly Tensor[]): Tensor {
+  const [first] = tensors;
+  if (first !== undefined && hasKernel("crossblock::all_finite", first)) {
+    return callTensor("crossblock::all_finite", [tensors]);
+  }
+  const sum = Tensor.stack(tensors.map((tensor) => tensor.sum())).sum();
+  return sum.sub(sum).eq(0).to("float32").reshape([1]);
+}
