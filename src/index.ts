@@ -1,7 +1,7 @@
 /**
  * crossblock quantizes language models from TypeScript.
  *
- * `quantize` writes a result, `evaluate` measures it, `loadModel` computes with it. All numeric work
+ * `quantize` writes a result, `evaluate`, `compareModels` and `evaluateChoices` measure it, `loadModel` computes with it. All numeric work
  * runs in a worker thread on libtorch; nothing here blocks the event loop.
  */
 export {
@@ -20,6 +20,7 @@ export type {
   BranchLoss,
   CalibrateEvent,
   CertifiedEvent,
+  ChoicesEvent,
   ContinuedEvent,
   DisagreementEvent,
   DoneEvent,
@@ -33,6 +34,7 @@ export type {
   PlannedFile,
   ProgressEvent,
   QuantizeEvent,
+  ReferenceEvent,
   ReportEvent,
   StepEvent,
   TensorLoss,
@@ -47,8 +49,12 @@ export { type ExportResultInput, exportResult } from "./run/export-result.js";
 export { inspect } from "./run/inspect.js";
 export type { InspectedTensor, Inspection } from "./run/inspection.js";
 export {
+  type ChoicesOptions,
+  type CompareOptions,
+  compareModels,
   type EvaluateOptions,
   evaluate,
+  evaluateChoices,
   type GenerateOptions,
   type LoadOptions,
   type Logits,

@@ -7,6 +7,7 @@ import { parquetFiles } from "../src/calibration/testing/parquet-files.js";
 import { readModelConfig } from "../src/checkpoint/model-config.js";
 import { cases, mutate, mutated, onlyTypedErrors, repaired, seed } from "../src/checkpoint/testing/fuzz.js";
 import { temporaryFolder } from "../src/checkpoint/testing/temporary-folder.js";
+import { readChoiceQuestions } from "../src/evaluate/choice-questions.js";
 import { openCompressedTensors } from "../src/format/compressed-tensors/read.js";
 import { writeCompressedTensors } from "../src/format/compressed-tensors/write.js";
 import { encodeHeader } from "../src/format/gguf/header.js";
@@ -75,6 +76,14 @@ describe(`hostile files (seed ${seed})`, () => {
     const path = join(folder.path, `text.${kind}`);
     await fuzz(path, new Uint8Array(good), async () => {
       for await (const { text } of readDocuments([path], null)) expect(typeof text).toBe("string");
+    });
+  });
+
+  it(`${cases} mutated files of questions are read or refused`, async () => {
+    const path = join(folder.path, "questions.jsonl");
+    const good = `{"context":"first é","choices":["a"," b"],"answer":1}\n\n{"question":"","choices":["c","d"],"gold":"B"}\n`;
+    await fuzz(path, new TextEncoder().encode(good), async () => {
+      for (const { choices, answer } of await readChoiceQuestions(path)) expect(choices[answer]).toBeTypeOf("string");
     });
   });
 

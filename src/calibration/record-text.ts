@@ -1,3 +1,4 @@
+import { quote } from "../checkpoint/json.js";
 import { CalibrationError } from "../errors.js";
 import type { ChatFormat, ChatMessage } from "./chat-format.js";
 
@@ -34,9 +35,10 @@ function isMessages(value: unknown): value is readonly ChatMessage[] {
   );
 }
 
-function keyList(record: TextRecord): string {
+/** `the keys "a", "b"` of a record, as an error names them. */
+export function keyList(record: TextRecord): string {
   const keys = Object.keys(record);
   if (keys.length === 0) return "no keys";
-  const shown = keys.slice(0, 12).map((key) => JSON.stringify(key.slice(0, 40)));
+  const shown = keys.slice(0, 12).map((key) => quote(key.slice(0, 40)));
   return `${keys.length === 1 ? "the key" : "the keys"} ${shown.join(", ")}${keys.length > 12 ? ", ..." : ""}`;
 }

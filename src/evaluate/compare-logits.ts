@@ -1,3 +1,6 @@
+import { noGrad, scope, Tensor } from "../tensor/index.js";
+import { comparePositions, positionsAtOnce } from "./compare-positions.js";
+
 /** How far two runtimes are apart on the same tokens. */
 export interface LogitsComparison {
   readonly perplexity: number;
@@ -16,42 +19,33 @@ export function compareLogits(
   tokens: readonly number[],
 ): LogitsComparison {
   const vocabulary = logits.length / tokens.length;
-  let loss = 0;
-  let referenceLoss = 0;
-  let same = 0;
-  let divergence = 0;
-  let largestDifference = 0;
-  for (let i = 0; i + 1 < tokens.length; i++) {
-    const ours = logits.subarray(i * vocabulary, (i + 1) * vocabulary);
-    const theirs = reference.subarray(i * vocabulary, (i + 1) * vocabulary);
-    const [a, b] = [logNormalizer(ours), logNormalizer(theirs)];
-    const next = tokens[i + 1] ?? 0;
-    loss += a - (ours[next] ?? Number.NaN);
-    referenceLoss += b - (theirs[next] ?? Number.NaN);
-    if (argmax(ours) === argmax(theirs)) same++;
-    for (let v = 0; v < vocabulary; v++) {
-      const [x, y] = [ours[v] ?? Number.NaN, theirs[v] ?? Number.NaN];
-      divergence += Math.exp(y - b) * (y - b - (x - a));
-      largestDifference = Math.max(largestDifference, Math.abs(x - y));
-    }
-  }
   const count = tokens.length - 1;
+  const most = positionsAtOnce(vocabulary);
+  const sums = [0, 0, 0, 0];
+  let largestDifference = 0;
+  for (let start = 0; start < count; start += most) {
+    const rows = Math.min(most, count - start);
+    noGrad(() =>
+      scope(() => {
+        const part = (of: Float32Array): Tensor =>
+          Tensor.from(of.subarray(start * vocabulary, (start + rows) * vocabulary), [rows, vocabulary]);
+        const [ours, theirs] = [part(logits), part(reference)];
+        const next = Tensor.from(Int32Array.from(tokens.slice(start + 1, start + 1 + rows))).to("int64");
+        const compared = comparePositions(ours, theirs, next);
+        const { logProbability, referenceLogProbability, divergence, sameTop } = compared;
+        [logProbability, referenceLogProbability, divergence, sameTop].forEach((values, i) => {
+          sums[i] = (sums[i] ?? 0) + values.sum().item();
+        });
+        largestDifference = Math.max(largestDifference, ours.sub(theirs).abs().amax().item());
+      }),
+    );
+  }
+  const [logProbability = 0, referenceLogProbability = 0, divergence = 0, same = 0] = sums;
   return {
-    perplexity: Math.exp(loss / count),
-    referencePerplexity: Math.exp(referenceLoss / count),
+    perplexity: Math.exp(-logProbability / count),
+    referencePerplexity: Math.exp(-referenceLogProbability / count),
     topAgreement: same / count,
     divergence: divergence / count,
     largestDifference,
   };
-}
-
-function logNormalizer(row: Float32Array): number {
-  const largest = row[argmax(row)] ?? 0;
-  return largest + Math.log(row.reduce((sum, logit) => sum + Math.exp(logit - largest), 0));
-}
-
-function argmax(row: Float32Array): number {
-  let best = 0;
-  for (let v = 1; v < row.length; v++) if ((row[v] ?? Number.NaN) > (row[best] ?? Number.NaN)) best = v;
-  return best;
 }

@@ -78,20 +78,53 @@ export class Decoder {
       scope(() => {
         let x = embed(this.spec, this.outer, ids, offset);
         this.blocks.forEach((block, k) => {
-          const cache = caches?.[k];
-          const linear = this.linear(k);
           const input = x;
-          x = scope(() =>
-            forwardBlock(this.spec, block, input, {
-              rotary: this.rotary,
-              ...(cache !== undefined && { cache }),
-              ...(linear !== undefined && { linear }),
-            }),
-          );
+          x = this.#through(block, k, input, caches?.[k]);
           // A long network would hold the streams of all its blocks otherwise.
           input.dispose();
         });
         return x;
+      }),
+    );
+  }
+
+  /**
+   * Hidden states, as `hidden` gives them, of several continuations of a context, which is computed once however many
+   * follow it. Keys and values of one block are held at a time.
+   *
+   * @param contexts token ids `[contexts, time]` (int64)
+   * @param branches token ids `[rows, length]` (int64) behind the contexts; shorter ones padded at their end
+   * @param parents the context of every row, `[rows]` (int64)
+   * @throws CalibrationError when both together are longer than the model was made for
+   */
+  hiddenOfBranches(contexts: Tensor, branches: Tensor, parents: Tensor): { contexts: Tensor; branches: Tensor } {
+    const [time, length] = [contexts.size(1), branches.size(1)];
+    requireContext(this.spec, time + length);
+    return noGrad(() =>
+      scope(() => {
+        let x = embed(this.spec, this.outer, contexts);
+        let y = embed(this.spec, this.outer, branches, time);
+        this.blocks.forEach((block, k) => {
+          using cache = new KeyValueCache();
+          const [before, after] = [x, y];
+          x = this.#through(block, k, before, cache);
+          cache.branch(parents, length);
+          y = this.#through(block, k, after, cache);
+          before.dispose();
+          after.dispose();
+        });
+        return { contexts: x, branches: y };
+      }),
+    );
+  }
+
+  #through(block: BlockWeights, k: number, x: Tensor, cache: KeyValueCache | undefined): Tensor {
+    const linear = this.linear(k);
+    return scope(() =>
+      forwardBlock(this.spec, block, x, {
+        rotary: this.rotary,
+        ...(cache !== undefined && { cache }),
+        ...(linear !== undefined && { linear }),
       }),
     );
   }

@@ -40,6 +40,22 @@ export class KeyValueCache implements Disposable {
     return { keys: room.keys.narrow(2, 0, seen), values: room.values.narrow(2, 0, seen) };
   }
 
+  /**
+   * Lets sequences branch: row `i` of the new batch continues what row `parents[i]` (int64) has seen. Each gets room for
+   * `more` tokens.
+   */
+  branch(parents: Tensor, more: number): void {
+    const old = this.#room;
+    if (old === null) return;
+    const room = noGrad(() => ({
+      keys: keep(branched(old.keys, this.#length, parents, more)),
+      values: keep(branched(old.values, this.#length, parents, more)),
+    }));
+    old.keys.dispose();
+    old.values.dispose();
+    this.#room = room;
+  }
+
   #roomFor(seen: number, keys: Tensor, values: Tensor): Room {
     const old = this.#room;
     const capacity = old?.keys.size(2) ?? 0;
@@ -73,4 +89,14 @@ export class KeyValueCache implements Disposable {
   [Symbol.dispose](): void {
     this.dispose();
   }
+}
+
+function branched(store: Tensor, length: number, parents: Tensor, more: number): Tensor {
+  return scope(() => {
+    const [, heads = 0, , width = 0] = store.shape;
+    const { dtype, device } = store;
+    const copy = Tensor.empty([parents.size(0), heads, length + more, width], { dtype, device });
+    copy.narrow(2, 0, length).copy_(store.narrow(2, 0, length).indexSelect(0, parents));
+    return copy;
+  });
 }

@@ -1,6 +1,8 @@
 import { InputError } from "../errors.js";
 import { tokenIds } from "../model/token-ids.js";
 import { noGrad, scope } from "../tensor/index.js";
+import { choicesJob } from "./choices-job.js";
+import { compareJob } from "./compare-job.js";
 import { resolveDevice } from "./device.js";
 import { evaluateJob } from "./evaluate-job.js";
 import { exportJob } from "./export-job.js";
@@ -39,6 +41,10 @@ export const engineHandlers: EngineHandlers = {
   },
 
   perplexity: async ({ text, context }, request) => evaluateJob(opened(), text, context, request),
+
+  compare: async (parameters, request) => compareJob(opened(), parameters, request),
+
+  choices: async (parameters, request) => choicesJob(opened(), parameters, request),
 
   generate: async (parameters, request) => generateJob(opened(), parameters, request),
 

@@ -1,5 +1,13 @@
 import type { ErrorMessage } from "./error-transport.js";
-import type { ExportEvent, PerplexityEvent, QuantizeEvent, VerifyEvent, WorkEvent } from "./events.js";
+import type {
+  ChoicesEvent,
+  ExportEvent,
+  PerplexityEvent,
+  QuantizeEvent,
+  ReferenceEvent,
+  VerifyEvent,
+  WorkEvent,
+} from "./events.js";
 import type { ExportResultOptions } from "./export-result-options.js";
 import type { Inspection } from "./inspection.js";
 import type { RunOptions } from "./options.js";
@@ -55,9 +63,18 @@ export interface GenerateParameters {
   readonly seed: number;
 }
 
+export interface ChoicesParameters {
+  readonly file: string;
+  /** Most questions to answer; null for all. */
+  readonly limit: number | null;
+  /** Stands between context and choice where neither has white space there. */
+  readonly delimiter: string;
+}
+
 /**
  * What the main thread can ask the worker for: parameters, events on the way, result. A worker holds at most one
- * model, which `open` loads for `logits`, `perplexity` and `generate`.
+ * model, which `open` loads for `logits`, `perplexity`, `compare`, `choices` and `generate`; `compare` loads
+ * a second one meanwhile.
  */
 export interface EngineCalls {
   quantize: {
@@ -82,6 +99,12 @@ export interface EngineCalls {
     event: WorkEvent;
     result: PerplexityEvent;
   };
+  compare: {
+    parameters: { readonly reference: string; readonly text: readonly string[]; readonly context: number };
+    event: WorkEvent;
+    result: ReferenceEvent;
+  };
+  choices: { parameters: ChoicesParameters; event: WorkEvent; result: ChoicesEvent };
   generate: {
     parameters: GenerateParameters;
     event: TextEvent;

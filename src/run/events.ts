@@ -1,3 +1,4 @@
+import type { ModelComparison } from "../evaluate/compare-models.js";
 import type { TensorLoss } from "../format/exporter.js";
 import type {
   LayerError,
@@ -203,5 +204,26 @@ export interface PerplexityEvent {
   readonly value: number;
   /** Tokens that were predicted and counted. */
   readonly tokens: number;
+  readonly context: number;
+}
+
+/** The last line of `eval --choices --json`. */
+export interface ChoicesEvent {
+  readonly event: "choices";
+  /** Share of questions whose right choice has the largest log-likelihood. */
+  readonly accuracy: number;
+  /** Standard error of `accuracy`; null for a single question. */
+  readonly stderr: number | null;
+  /** The same where each log-likelihood is divided by the bytes of its choice. */
+  readonly accuracyNorm: number;
+  readonly stderrNorm: number | null;
+  readonly questions: number;
+}
+
+/** How far a model is from a reference over a text: the line before the last of `eval --reference --json`. */
+export interface ReferenceEvent extends ModelComparison {
+  readonly event: "reference";
+  /** Folder or name of the reference. */
+  readonly reference: string;
   readonly context: number;
 }

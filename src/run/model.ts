@@ -1,7 +1,7 @@
-import { InputError } from "../errors.js";
+import { InputError, OptionError } from "../errors.js";
 import { EngineClient } from "./engine-client.js";
 import type { LoadOptions, Logits, OpenedModel, TextEvent } from "./engine-protocol.js";
-import type { PerplexityEvent, WorkEvent } from "./events.js";
+import type { ChoicesEvent, PerplexityEvent, ReferenceEvent, WorkEvent } from "./events.js";
 
 export type { LoadOptions, Logits } from "./engine-protocol.js";
 
@@ -11,6 +11,28 @@ export interface EvaluateOptions {
   readonly text: string | readonly string[];
   /** Tokens per window. Defaults to 2048. */
   readonly context?: number;
+  readonly signal?: AbortSignal;
+  /** Sees progress and warnings on the way. */
+  readonly onEvent?: (event: WorkEvent) => void;
+}
+
+/** A text to compare two models on. */
+export interface CompareOptions extends EvaluateOptions {
+  /** Model folder, result or name on the hub, as for `loadModel`; it must have the same tokens. */
+  readonly reference: string;
+}
+
+/** Multiple-choice questions, and how to read them. */
+export interface ChoicesOptions {
+  /**
+   * JSONL file, one question a line: `{"context": "...", "choices": ["...", "..."], "answer": 0}`. `question` is another
+   * name of `context`, `label` and `gold` are others of `answer`, which may be a letter: `"A"` for the first choice.
+   */
+  readonly choices: string;
+  /** Most questions to answer, from the first. Defaults to all. */
+  readonly limit?: number;
+  /** Put between context and choice where neither has white space there. Defaults to one space. */
+  readonly delimiter?: string;
   readonly signal?: AbortSignal;
   /** Sees progress and warnings on the way. */
   readonly onEvent?: (event: WorkEvent) => void;
@@ -81,9 +103,33 @@ export class Model implements AsyncDisposable {
    * exponentiated.
    */
   async perplexity(options: EvaluateOptions): Promise<PerplexityEvent> {
-    const text = typeof options.text === "string" ? [options.text] : options.text;
-    const parameters = { text, context: options.context ?? 2048 };
-    return this.#engine.call("perplexity", parameters, { signal: options.signal, onEvent: options.onEvent });
+    return this.#engine.call("perplexity", textParameters(options), options);
+  }
+
+  /**
+   * How far the next-token distributions are from those of a reference model, which is loaded beside this one, on the
+   * same device and in the same arithmetic: divergence, agreement, and the perplexity of both. On the positions that
+   * `perplexity` counts.
+   *
+   * @throws CheckpointError, ModelError when the two don't have the same tokens
+   */
+  async compare(options: CompareOptions): Promise<ReferenceEvent> {
+    const parameters = { ...textParameters(options), reference: options.reference };
+    return this.#engine.call("compare", parameters, options);
+  }
+
+  /**
+   * Accuracy on multiple-choice questions, by the log-likelihood of each choice behind its context, as
+   * lm-evaluation-harness computes it.
+   *
+   * @throws CalibrationError naming the line of a question that can't be used
+   */
+  async choices(options: ChoicesOptions): Promise<ChoicesEvent> {
+    const { choices: file, limit = null, delimiter = " " } = options;
+    if (limit !== null && (!Number.isSafeInteger(limit) || limit < 1)) {
+      throw new OptionError({ where: "limit", what: `${limit} is no number of questions`, next: "give 1 or more" });
+    }
+    return this.#engine.call("choices", { file, limit, delimiter }, options);
   }
 
   /** Continues a prompt; yields pieces of text as they appear. */
@@ -134,4 +180,38 @@ export async function evaluate(
   if (model instanceof Model) return model.perplexity(options);
   await using loaded = await loadModel(model, options);
   return await loaded.perplexity(options);
+}
+
+/**
+ * How far a model, or the model in a folder, is from a reference on a text.
+ *
+ * @example
+ * const { divergence, topAgreement } = await compareModels("llama-w4", { reference: "llama", text: "test.jsonl" });
+ */
+export async function compareModels(
+  model: Model | string,
+  options: CompareOptions & LoadOptions,
+): Promise<ReferenceEvent> {
+  if (model instanceof Model) return model.compare(options);
+  await using loaded = await loadModel(model, options);
+  return await loaded.compare(options);
+}
+
+/**
+ * Accuracy of a model, or of the model in a folder, on multiple-choice questions.
+ *
+ * @example
+ * const { accuracy, stderr } = await evaluateChoices("llama-w4", { choices: "arc-easy.jsonl" });
+ */
+export async function evaluateChoices(
+  model: Model | string,
+  options: ChoicesOptions & LoadOptions,
+): Promise<ChoicesEvent> {
+  if (model instanceof Model) return model.choices(options);
+  await using loaded = await loadModel(model, options);
+  return await loaded.choices(options);
+}
+
+function textParameters({ text, context = 2048 }: EvaluateOptions): { text: readonly string[]; context: number } {
+  return { text: typeof text === "string" ? [text] : text, context };
 }

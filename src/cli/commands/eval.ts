@@ -1,52 +1,144 @@
 import { Command } from "commander";
-import { evaluate } from "../../run/model.js";
+import { OptionError } from "../../errors.js";
+import type { ChoicesEvent, PerplexityEvent, ReferenceEvent } from "../../run/events.js";
+import { loadModel } from "../../run/model.js";
 import { printLine, runCommand } from "../exit.js";
 import { progressView } from "../progress.js";
 import { formatCount } from "../quantities.js";
 import { wholeNumber } from "../whole-number.js";
 
+/** Tokens per window where `--context` is not given. */
+const DEFAULT_CONTEXT = 2048;
+
 interface Flags {
-  readonly text: readonly string[];
-  readonly context: number;
+  readonly text?: readonly string[];
+  readonly context?: number;
+  readonly reference?: string;
+  readonly choices?: string;
+  readonly limit?: number;
+  readonly delimiter?: string;
   readonly device: string;
   readonly json?: boolean;
 }
 
-/** `crossblock eval MODEL_OR_RESULT --text PATH...` */
+/** `crossblock eval MODEL_OR_RESULT --text PATH...` or `--choices FILE` */
 export function evalCommand(): Command {
   return new Command("eval")
-    .description("perplexity of a model folder or a result on a text")
+    .description("perplexity, distance from another model, or accuracy on questions, of a model folder or a result")
     .argument("<model>", "model folder, or a result of crossblock")
-    .requiredOption("--text <paths...>", "text files or folders: .txt (a document each), .jsonl, .parquet")
-    .option("--context <n>", "tokens per window", wholeNumber("--context", 2), 2048)
+    .option("--text <paths...>", "perplexity on text files or folders: .txt (a document each), .jsonl, .parquet")
+    .option("--context <n>", `tokens per window of the text (default: ${DEFAULT_CONTEXT})`, wholeNumber("--context", 2))
+    .option("--reference <model>", "KL divergence from this model on the text too, such as the one that was quantized")
+    .option("--choices <file>", "accuracy on multiple-choice questions, one a line (see below)")
+    .option("--limit <n>", "most questions to answer (default: all)", wholeNumber("--limit", 1))
+    .option("--delimiter <text>", "between context and choice that have no white space there (default: one space)")
     .option("--device <device>", "cpu, cuda:0, or auto for the first GPU that libtorch sees, else the CPU", "auto")
     .option("--json", "one JSON object a line on standard output")
+    .addHelpText(
+      "after",
+      [
+        "",
+        'Questions: {"context": "...", "choices": ["...", "..."], "answer": 0}, answers counted from 0 or as letters, "A"',
+        'for the first. "question" may stand for "context", "label" or "gold" for "answer". The log-likelihood of each',
+        "choice decides, alone and divided by the choice's bytes, as in lm-evaluation-harness.",
+      ].join("\n"),
+    )
     .action((model: string, flags: Flags) =>
       runCommand({ json: flags.json === true }, (signal) => run(model, flags, signal)),
     );
 }
 
-async function run(model: string, { text, context, device, json }: Flags, signal: AbortSignal): Promise<number> {
+async function run(folder: string, flags: Flags, signal: AbortSignal): Promise<number> {
+  checkFlags(flags);
+  const { text, context = DEFAULT_CONTEXT, reference, choices, limit, delimiter, device } = flags;
+  const json = flags.json === true;
   const view = progressView(process.stderr, { signal });
+  const sentences: string[] = [];
+  const tell = (result: object, lines: readonly string[]): void => {
+    if (json) printLine(result);
+    sentences.push(...lines);
+  };
+  const work = {
+    signal,
+    onEvent: (event: Parameters<typeof view.show>[0]) => {
+      if (json) printLine(event);
+      view.show(event);
+    },
+  };
   try {
-    const result = await evaluate(model, {
-      text,
-      context,
-      device,
-      signal,
-      onEvent: (event) => {
-        if (json === true) printLine(event);
-        view.show(event);
-      },
-    });
-    view.close();
-    if (json === true) printLine(result);
-    else {
-      const { value, tokens } = result;
-      process.stdout.write(`perplexity ${value.toFixed(3)} over ${formatCount(tokens)} tokens, context ${context}\n`);
+    await using model = await loadModel(folder, { device, ...work });
+    if (choices !== undefined) {
+      const questions = {
+        choices,
+        ...(limit !== undefined && { limit }),
+        ...(delimiter !== undefined && { delimiter }),
+      };
+      const result = await model.choices({ ...questions, ...work });
+      tell(result, [choicesSentence(result)]);
+    }
+    if (text !== undefined && reference !== undefined) {
+      const result = await model.compare({ text, context, reference, ...work });
+      const { perplexity: value, tokens } = result;
+      const perplexity = { event: "perplexity", value, tokens, context } as const;
+      tell(result, []);
+      tell(perplexity, [perplexitySentence(perplexity), ...referenceSentences(result)]);
+    } else if (text !== undefined) {
+      const result = await model.perplexity({ text, context, ...work });
+      tell(result, [perplexitySentence(result)]);
     }
   } finally {
     view.close();
+    if (!json) for (const line of sentences) process.stdout.write(`${line}\n`);
   }
   return 0;
+}
+
+function checkFlags({ text, context, reference, choices, limit, delimiter }: Flags): void {
+  if (text === undefined && choices === undefined) {
+    throw new OptionError({
+      what: "there is nothing to evaluate on",
+      next: "give --text with files or folders, or --choices with a file of questions",
+    });
+  }
+  const alone = (flag: string, value: unknown, needed: string): void => {
+    if (value === undefined) return;
+    throw new OptionError({ where: flag, what: `it does nothing without ${needed}`, next: `add ${needed}` });
+  };
+  if (text === undefined) {
+    alone("--context", context, "--text");
+    alone("--reference", reference, "--text");
+  }
+  if (choices === undefined) {
+    alone("--limit", limit, "--choices");
+    alone("--delimiter", delimiter, "--choices");
+  }
+}
+
+function perplexitySentence({ value, tokens, context }: PerplexityEvent): string {
+  return `perplexity ${value.toFixed(3)} over ${formatCount(tokens)} tokens, context ${context}`;
+}
+
+function referenceSentences(result: ReferenceEvent): string[] {
+  const { divergence, referencePerplexity, perplexityRatio, topAgreement, probabilityDifference } = result;
+  const nats = (value: number): string => value.toPrecision(3);
+  const { mean, stderr, median, p95, p99, max } = divergence;
+  const spread = `median ${nats(median)}, 95 % below ${nats(p95)}, 99 % below ${nats(p99)}, largest ${nats(max)}`;
+  return [
+    `reference  ${referencePerplexity.toFixed(3)}, ratio ${perplexityRatio.toFixed(4)}`,
+    `KL divergence ${nats(mean)}${stderr === null ? "" : ` ± ${nats(stderr)}`} nats per token: ${spread}`,
+    `same most likely token at ${percent(topAgreement)} of positions`,
+    `probability of the text's own token: ${percent(probabilityDifference.mean)} on average, ` +
+      `${percent(probabilityDifference.rms)} root mean square`,
+  ];
+}
+
+function choicesSentence({ accuracy, stderr, accuracyNorm, stderrNorm, questions }: ChoicesEvent): string {
+  const shown = (value: number, error: number | null): string =>
+    `${percent(value)}${error === null ? "" : ` ± ${percent(error)}`}`;
+  const norm = `by log-likelihood per byte ${shown(accuracyNorm, stderrNorm)}`;
+  return `accuracy ${shown(accuracy, stderr)}, ${norm}, ${formatCount(questions)} questions`;
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(2)} %`;
 }
