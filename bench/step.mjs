@@ -97,7 +97,8 @@ const blocks = Array.from({ length: BLOCKS }, (_, index) => {
     const { weight } = block.weights.linears.get(role);
     const rounding = scope(() => {
       const grid = searchRange(weight, scheme, layer.name, { candidates: 4 });
-      return roundings[values.rounding](weight, grid);
+      // As the recipe keeps it: a device's kernels read the operand's dtype.
+      return roundings[values.rounding](device === "cpu" ? weight : weight.to(dtype), grid);
     });
     layer.learn(rounding);
   }

@@ -10,17 +10,24 @@ namespace {
 
 const Program kDecoder{"decoder.cu", {}};
 
-// How rows of `width` are worked on: neighbours at once, threads to a row, and the kernels' suffix.
+// Packs up to which one warp takes a row: it needs no barrier.
+constexpr int64_t kWarpPacks = 128;
+
+// How rows are worked on: neighbours at once, threads to a row, rows to a block, and the kernels' suffix.
 struct Rows {
   int64_t rows;
   int64_t pack;
   int64_t threads;
   std::string suffix;
 
+  Size grid() const { return {upTo(rows, perBlock())}; }
+  Size block() const { return {threads, perBlock()}; }
+  int64_t perBlock() const { return threads == 32 ? 4 : 1; }
+
   explicit Rows(const at::Tensor& x)
       : rows(x.numel() / std::max<int64_t>(1, x.size(-1))),
         pack(packOf(x.size(-1), x.scalar_type() == at::kFloat ? 4 : 8)),
-        threads(rowThreads(x.size(-1) / pack)),
+        threads(x.size(-1) / pack <= kWarpPacks ? 32 : rowThreads(x.size(-1) / pack)),
         suffix(std::string("_") + suffixOf(x) + "_" + std::to_string(pack)) {}
 };
 
@@ -40,8 +47,8 @@ std::tuple<at::Tensor, at::Tensor> rmsNorm(const at::Tensor& input, const at::Te
               "the norm's weight must be as wide as x and of its dtype");
   const Rows rows(x);
   const at::Tensor out = at::empty_like(x), inverse = at::empty({rows.rows}, x.options().dtype(at::kFloat));
-  launch(kDecoder, "rms_norm_forward" + rows.suffix, {rows.rows}, {rows.threads}, x, x.data_ptr(), weight.data_ptr(),
-         out.data_ptr(), writable(inverse), static_cast<int>(x.size(-1)), static_cast<float>(eps));
+  launch(kDecoder, "rms_norm_forward" + rows.suffix, rows.grid(), rows.block(), x, x.data_ptr(), weight.data_ptr(),
+         out.data_ptr(), writable(inverse), static_cast<int>(rows.rows), static_cast<int>(x.size(-1)), static_cast<float>(eps));
   return {out, inverse};
 }
 
@@ -51,8 +58,8 @@ at::Tensor rmsNormBackward(const at::Tensor& gradients, const at::Tensor& input,
   const Rows rows(x);
   TORCH_CHECK(weight.numel() == x.size(-1) && inverse.numel() == rows.rows, "shapes differ");
   const at::Tensor dx = at::empty_like(x);
-  launch(kDecoder, "rms_norm_backward" + rows.suffix, {rows.rows}, {rows.threads}, x, gradient.data_ptr(), x.data_ptr(),
-         weight.data_ptr(), floats(inverse), dx.data_ptr(), static_cast<int>(x.size(-1)));
+  launch(kDecoder, "rms_norm_backward" + rows.suffix, rows.grid(), rows.block(), x, gradient.data_ptr(), x.data_ptr(),
+         weight.data_ptr(), floats(inverse), dx.data_ptr(), static_cast<int>(rows.rows), static_cast<int>(x.size(-1)));
   return dx;
 }
 
@@ -93,8 +100,11 @@ at::Tensor rotary(const at::Tensor& input, const at::Tensor& cosines, const at::
                   sin.scalar_type() == x.scalar_type(),
               "cos and sin must be [time, headDim / 2] in the dtype of x");
   const at::Tensor out = at::empty(x.sizes(), x.options());
-  const int64_t pairs = x.numel() / 2;
-  launch(kDecoder, std::string("rotary_") + suffixOf(x), blocksFor(pairs), {kThreads}, x, x.data_ptr(), cos.data_ptr(),
+  const int64_t pairs = x.numel() / 2, most = x.scalar_type() == at::kFloat ? 4 : 8;
+  const bool even = aligned(x) && aligned(cos) && aligned(sin) && half % most == 0 && x.stride(0) % most == 0 &&
+                    x.stride(1) % most == 0 && x.stride(2) % most == 0;
+  const int64_t pack = even ? most : 1;
+  launch(kDecoder, std::string("rotary_") + suffixOf(x) + "_" + std::to_string(pack), blocksFor(pairs / pack), {kThreads}, x, x.data_ptr(), cos.data_ptr(),
          sin.data_ptr(), out.data_ptr(), static_cast<int>(x.size(1)), static_cast<int>(x.size(2)),
          static_cast<int>(half), static_cast<long long>(x.stride(0)), static_cast<long long>(x.stride(1)),
          static_cast<long long>(x.stride(2)), static_cast<float>(sign), static_cast<long long>(pairs));
@@ -106,8 +116,8 @@ std::tuple<at::Tensor, at::Tensor> tokenError(const at::Tensor& targets, const a
   const Rows rows(actual);
   const auto options = actual.options().dtype(at::kFloat);
   const at::Tensor error = at::empty({rows.rows}, options), inverse = at::empty({rows.rows}, options);
-  launch(kDecoder, "token_error_forward" + rows.suffix, {rows.rows}, {rows.threads}, actual, target.data_ptr(),
-         actual.data_ptr(), writable(error), writable(inverse), static_cast<int>(actual.size(-1)));
+  launch(kDecoder, "token_error_forward" + rows.suffix, rows.grid(), rows.block(), actual, target.data_ptr(),
+         actual.data_ptr(), writable(error), writable(inverse), static_cast<int>(rows.rows), static_cast<int>(actual.size(-1)));
   return {error.mean(), inverse};
 }
 
@@ -117,8 +127,8 @@ at::Tensor tokenErrorBackward(const at::Tensor& gradient, const at::Tensor& targ
   const Rows rows(actual);
   TORCH_CHECK(gradient.numel() == 1 && inverse.numel() == rows.rows, "shapes differ");
   const at::Tensor above = denseFloat(gradient, "gradient"), result = at::empty_like(actual);
-  launch(kDecoder, "token_error_backward" + rows.suffix, {rows.rows}, {rows.threads}, actual, floats(above),
-         target.data_ptr(), actual.data_ptr(), floats(inverse), result.data_ptr(), static_cast<int>(actual.size(-1)));
+  launch(kDecoder, "token_error_backward" + rows.suffix, rows.grid(), rows.block(), actual, floats(above),
+         target.data_ptr(), actual.data_ptr(), floats(inverse), result.data_ptr(), static_cast<int>(rows.rows), static_cast<int>(actual.size(-1)));
   return result;
 }
 
@@ -127,8 +137,8 @@ float topOf(int64_t bits) { return static_cast<float>((1 << (bits - 1)) - 1); }
 at::Tensor tokenRound(const at::Tensor& input, const at::Tensor& clips, int64_t bits) {
   const at::Tensor x = dense(input, "x"), clip = denseFloat(clips, "clip"), out = at::empty_like(x);
   const Rows rows(x);
-  launch(kDecoder, "token_round_forward" + rows.suffix, {rows.rows}, {rows.threads}, x, x.data_ptr(), floats(clip),
-         out.data_ptr(), static_cast<int>(x.size(-1)), topOf(bits));
+  launch(kDecoder, "token_round_forward" + rows.suffix, rows.grid(), rows.block(), x, x.data_ptr(), floats(clip),
+         out.data_ptr(), static_cast<int>(rows.rows), static_cast<int>(x.size(-1)), topOf(bits));
   return out;
 }
 
@@ -137,8 +147,8 @@ std::tuple<at::Tensor, at::Tensor> tokenRoundBackward(const at::Tensor& gradient
   const at::Tensor x = dense(input, "x"), clip = denseFloat(clips, "clip"), gradient = denseLike(gradients, "gradient", x);
   const Rows rows(x);
   const at::Tensor dx = at::empty_like(x), dClip = at::empty({rows.rows}, clip.options());
-  launch(kDecoder, "token_round_backward" + rows.suffix, {rows.rows}, {rows.threads}, x, gradient.data_ptr(),
-         x.data_ptr(), floats(clip), dx.data_ptr(), writable(dClip), static_cast<int>(x.size(-1)), topOf(bits));
+  launch(kDecoder, "token_round_backward" + rows.suffix, rows.grid(), rows.block(), x, gradient.data_ptr(),
+         x.data_ptr(), floats(clip), dx.data_ptr(), writable(dClip), static_cast<int>(rows.rows), static_cast<int>(x.size(-1)), topOf(bits));
   return {dx, dClip.sum().reshape(clip.sizes())};
 }
 

@@ -90,12 +90,12 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> codeUnitRoundBackward(const at::T
 
 constexpr int64_t kMostFusedRank = 8;
 // Warps that keep a large GPU busy; below it, rows are shared out more finely.
-constexpr int64_t kWarps = 4096;
+constexpr int64_t kWarps = 2048;
 constexpr int64_t kSoftThreads = 128;
 
 // The layout that soft_round.cu reads, field by field.
 struct SoftShape {
-  int rows, columns, groupSize, rowsPerWarp, span;
+  int rows, columns, groupSize, rowsPerWarp;
   float top;
 };
 
@@ -103,6 +103,7 @@ struct SoftLaunch {
   GridTensors grids;
   at::Tensor start, offset, left;
   int64_t rank, pack, segments, chunks;
+  bool fills;  // whether a group fills a warp, or several
   SoftShape shape{};
   Program program;
 
@@ -120,19 +121,23 @@ struct SoftLaunch {
     pack = groupSize % 4 == 0 ? 4 : 1;
     segments = upTo(columns, 32 * pack);
     int64_t rowsPerWarp = 64;
-    while (rowsPerWarp > 4 && segments * upTo(grids.rows, rowsPerWarp) < kWarps) rowsPerWarp /= 2;
+    while (rowsPerWarp > 8 && segments * upTo(grids.rows, rowsPerWarp) < kWarps) rowsPerWarp /= 2;
     chunks = upTo(grids.rows, rowsPerWarp);
     const int64_t lanes = groupSize / pack;
     const bool whole = grids.groups == 1 || lanes % 32 == 0;
     TORCH_CHECK(whole || (lanes < 32 && (lanes & (lanes - 1)) == 0), "groups of ", groupSize,
                 " don't fit the kernel: a power of two up to 128, a multiple of 128 or whole rows do");
-    shape = {static_cast<int>(grids.rows), static_cast<int>(columns),
-             static_cast<int>(groupSize),  static_cast<int>(rowsPerWarp),
-             static_cast<int>(whole ? 32 : lanes), grids.top};
-    program = {"soft_round.cu", {"RANK=" + std::to_string(rank), "COLUMNS_PER_LANE=" + std::to_string(pack)}};
+    fills = whole;
+    shape = {static_cast<int>(grids.rows), static_cast<int>(columns), static_cast<int>(groupSize),
+             static_cast<int>(rowsPerWarp), grids.top};
+    program = {"soft_round.cu",
+               {"RANK=" + std::to_string(rank), "COLUMNS_PER_LANE=" + std::to_string(pack),
+                "SPAN=" + std::to_string(whole ? 32 : lanes)}};
   }
 
   Size grid() const { return {upTo(segments * chunks, kSoftThreads / 32)}; }
+  // kSums of soft_round.cu.
+  int64_t rowSums() const { return rank + 2 <= 8 ? 8 : 16; }
   std::string suffix(const at::Tensor& operand) const {
     return std::string("_") + suffixOf(grids.weight) + "_" + suffixOf(operand);
   }
@@ -160,22 +165,22 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> softRoundBackward(
   const bool low = plan.rank > 0;
   const int64_t rows = plan.grids.rows, columns = plan.grids.columns(), groups = plan.grids.groups;
   const auto options = plan.offset.options();
-  const int64_t sums = upTo(columns, plan.shape.span * plan.pack);
-  const at::Tensor dScale = at::empty({rows, sums}, options), dZeroPoint = at::empty({rows, sums}, options);
-  const at::Tensor dOffset = low ? at::empty({plan.chunks, plan.rank, columns}, options) : at::empty_like(plan.offset);
-  const at::Tensor dLeft = low ? at::empty({rows, plan.segments, plan.rank}, options) : dOffset;
+  const at::Tensor dScale = at::empty_like(plan.grids.scale), dZeroPoint = at::empty_like(plan.grids.scale);
+  const at::Tensor dOffset = low ? at::empty({plan.rank, columns}, options) : at::empty_like(plan.offset);
+  const at::Tensor dLeft = at::empty({low ? rows : 0, plan.rank}, options);
+  // What the warps leave to be summed.
+  const at::Tensor chunkSums = low ? at::empty({plan.chunks, plan.rank, columns}, options) : dOffset;
+  const at::Tensor rowSums = at::empty({low || plan.fills ? rows * plan.segments * plan.rowSums() : 0}, options);
   launch(plan.program, "soft_round_backward" + plan.suffix(gradient), plan.grid(), {kSoftThreads}, gradient,
          gradient.data_ptr(), plan.grids.weight.data_ptr(), floats(plan.start), floats(plan.offset), floats(plan.left),
          floats(plan.grids.scale), floats(plan.grids.zeroPoint), floats(commitment),
-         static_cast<float>(rows * columns), writable(dOffset), writable(dLeft), writable(dScale), writable(dZeroPoint),
-         plan.shape);
-  // A group may have several sums; the last one of a whole row may be short.
-  const auto perGroup = [&](const at::Tensor& x) {
-    const at::Tensor summed = sums == groups ? x : groups == 1 ? x.sum(1) : x.view({rows, groups, sums / groups}).sum(2);
-    return summed.reshape(plan.grids.scale.sizes());
-  };
-  return {low ? dOffset.sum(0) : dOffset, low ? dLeft.sum(1) : at::empty({0}, options), perGroup(dScale),
-          perGroup(dZeroPoint)};
+         static_cast<float>(rows * columns), writable(chunkSums), writable(rowSums), writable(dScale),
+         writable(dZeroPoint), plan.shape);
+  const int64_t results = plan.rank * (columns + rows) + (plan.fills ? rows * groups : 0);
+  launch(plan.program, "soft_round_sums", {upTo(results, 32)}, {32, 8}, gradient, floats(chunkSums),
+         floats(rowSums), writable(dOffset), writable(dLeft), writable(dScale), writable(dZeroPoint), plan.shape,
+         static_cast<int>(plan.chunks), static_cast<int>(plan.segments), static_cast<int>(groups));
+  return {dOffset, dLeft, dScale, dZeroPoint};
 }
 
 at::Tensor learntScale(const at::Tensor& starts, const at::Tensor& logarithms) {

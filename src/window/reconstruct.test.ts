@@ -127,7 +127,7 @@ describe.each(cases)("a window at $scheme, rounding $rounding", (kind) => {
     const [here, there] = (["cpu", testDevice] as const).map((device) =>
       scope(() => train({ ...kind, device, dtype: "float32" })),
     ) as [number[], number[]];
-    expect(furthest(there, here)).toBeLessThan(kind.scheme === "W4A4" ? 0.05 : 5e-3);
+    expect(furthest(there, here)).toBeLessThan(kind.scheme === "W4A4" ? 0.15 : 5e-3);
   });
 
   it.skipIf(testDevice === "cpu")("learns in bf16 what it learns in fp32, nearly", () => {

@@ -1,8 +1,11 @@
-// The passes of a decoder block between its products. A row of numbers belongs to one block of threads.
+// The passes of a decoder block between its products. A row of numbers belongs to a row of the block of threads.
+
+__device__ __forceinline__ long long ownRow() { return static_cast<long long>(blockIdx.x) * blockDim.y + threadIdx.y; }
 
 template <typename T, int N>
-__device__ void rmsNormForward(const T* x, const T* weight, T* out, float* inverse, int width, float eps) {
-  const long long row = blockIdx.x;
+__device__ void rmsNormForward(const T* x, const T* weight, T* out, float* inverse, int rows, int width, float eps) {
+  const long long row = ownRow();
+  if (row >= rows) return;
   x += row * width;
   out += row * width;
   float squares = 0;
@@ -26,8 +29,9 @@ __device__ void rmsNormForward(const T* x, const T* weight, T* out, float* inver
 
 template <typename T, int N>
 __device__ void rmsNormBackward(const T* gradient, const T* x, const T* weight, const float* inverse, T* dx,
-                                int width) {
-  const long long row = blockIdx.x;
+                                int rows, int width) {
+  const long long row = ownRow();
+  if (row >= rows) return;
   gradient += row * width;
   x += row * width;
   dx += row * width;
@@ -87,30 +91,41 @@ __device__ void siluProductBackward(const T* gradient, const T* gate, const T* u
   }
 }
 
-// Pairs (i, i + half) of each head turned by the angle of its position; the result is dense [batch, heads, time, dim].
-template <typename T>
+// Pairs (i, i + half) of each head turned by the angle of its position, N neighbouring pairs at once; the result is dense
+// [batch, heads, time, dim].
+template <typename T, int N>
 __device__ void rotary(const T* x, const T* cos, const T* sin, T* out, int heads, int time, int half,
                        long long batchStride, long long headStride, long long timeStride, float sign,
                        long long pairs) {
-  for (long long i = static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x; i < pairs;
-       i += static_cast<long long>(gridDim.x) * blockDim.x) {
+  for (long long i = (static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x) * N; i < pairs;
+       i += static_cast<long long>(gridDim.x) * blockDim.x * N) {
     const int pair = i % half;
     const long long row = i / half;
     const int position = row % time;
     const long long line = row / time;
     const T* from = x + line / heads * batchStride + line % heads * headStride + position * timeStride + pair;
-    const float a = asFloat(from[0]), b = asFloat(from[half]);
-    const float along = asFloat(cos[position * half + pair]), turn = sign * asFloat(sin[position * half + pair]);
+    float a[N], b[N], along[N], turn[N];
+    loadPack<N>(from, a);
+    loadPack<N>(from + half, b);
+    loadPack<N>(cos + position * half + pair, along);
+    loadPack<N>(sin + position * half + pair, turn);
+#pragma unroll
+    for (int j = 0; j < N; ++j) {
+      const float first = a[j] * along[j] - b[j] * sign * turn[j];
+      b[j] = b[j] * along[j] + a[j] * sign * turn[j];
+      a[j] = first;
+    }
     T* to = out + row * 2 * half + pair;
-    to[0] = as<T>(a * along - b * turn);
-    to[half] = as<T>(b * along + a * turn);
+    storePack<N>(to, a);
+    storePack<N>(to + half, b);
   }
 }
 
 // Squared error of each token over its target's squared magnitude.
 template <typename T, int N>
-__device__ void tokenErrorForward(const T* target, const T* actual, float* error, float* inverse, int width) {
-  const long long row = blockIdx.x;
+__device__ void tokenErrorForward(const T* target, const T* actual, float* error, float* inverse, int rows, int width) {
+  const long long row = ownRow();
+  if (row >= rows) return;
   target += row * width;
   actual += row * width;
   float squares = 0, magnitude = 0;
@@ -134,9 +149,10 @@ __device__ void tokenErrorForward(const T* target, const T* actual, float* error
 
 template <typename T, int N>
 __device__ void tokenErrorBackward(const float* gradient, const T* target, const T* actual, const float* inverse,
-                                   T* dActual, int width) {
-  const long long row = blockIdx.x;
-  const float factor = 2 * gradient[0] / gridDim.x * inverse[row];
+                                   T* dActual, int rows, int width) {
+  const long long row = ownRow();
+  if (row >= rows) return;
+  const float factor = 2 * gradient[0] / rows * inverse[row];
   for (int i = threadIdx.x * N; i < width; i += blockDim.x * N) {
     float y[N], x[N];
     loadPack<N>(target + row * width + i, y);
@@ -149,8 +165,9 @@ __device__ void tokenErrorBackward(const float* gradient, const T* target, const
 
 // Fake quantization of a token: step = max|x| clip / top.
 template <typename T, int N>
-__device__ void tokenRoundForward(const T* x, const float* clip, T* out, int width, float top) {
-  const long long row = blockIdx.x;
+__device__ void tokenRoundForward(const T* x, const float* clip, T* out, int rows, int width, float top) {
+  const long long row = ownRow();
+  if (row >= rows) return;
   x += row * width;
   out += row * width;
   float range = 1e-8f;
@@ -171,9 +188,10 @@ __device__ void tokenRoundForward(const T* x, const float* clip, T* out, int wid
 }
 
 template <typename T, int N>
-__device__ void tokenRoundBackward(const T* gradient, const T* x, const float* clip, T* dx, float* dClip, int width,
+__device__ void tokenRoundBackward(const T* gradient, const T* x, const float* clip, T* dx, float* dClip, int rows, int width,
                                    float top) {
-  const long long row = blockIdx.x;
+  const long long row = ownRow();
+  if (row >= rows) return;
   gradient += row * width;
   x += row * width;
   dx += row * width;
@@ -207,12 +225,12 @@ __device__ void tokenRoundBackward(const T* gradient, const T* x, const float* c
 
 #define VARIANT(T, N, suffix)                                                                                          \
   extern "C" __global__ void rms_norm_forward_##suffix(const T* x, const T* weight, T* out, float* inverse,            \
-                                                       int width, float eps) {                                         \
-    rmsNormForward<T, N>(x, weight, out, inverse, width, eps);                                                         \
+                                                       int rows, int width, float eps) {                                         \
+    rmsNormForward<T, N>(x, weight, out, inverse, rows, width, eps);                                                         \
   }                                                                                                                    \
   extern "C" __global__ void rms_norm_backward_##suffix(const T* gradient, const T* x, const T* weight,                \
-                                                        const float* inverse, T* dx, int width) {                      \
-    rmsNormBackward<T, N>(gradient, x, weight, inverse, dx, width);                                                    \
+                                                        const float* inverse, T* dx, int rows, int width) {            \
+    rmsNormBackward<T, N>(gradient, x, weight, inverse, dx, rows, width);                                                    \
   }                                                                                                                    \
   extern "C" __global__ void silu_product_forward_##suffix(const T* gate, const T* up, T* out, long long size) {       \
     siluProductForward<T, N>(gate, up, out, size);                                                                     \
@@ -222,34 +240,28 @@ __device__ void tokenRoundBackward(const T* gradient, const T* x, const float* c
     siluProductBackward<T, N>(gradient, gate, up, dGate, dUp, size);                                                   \
   }                                                                                                                    \
   extern "C" __global__ void token_error_forward_##suffix(const T* target, const T* actual, float* error,              \
-                                                          float* inverse, int width) {                                 \
-    tokenErrorForward<T, N>(target, actual, error, inverse, width);                                                    \
+                                                          float* inverse, int rows, int width) {                       \
+    tokenErrorForward<T, N>(target, actual, error, inverse, rows, width);                                                    \
   }                                                                                                                    \
   extern "C" __global__ void token_error_backward_##suffix(const float* gradient, const T* target, const T* actual,    \
-                                                           const float* inverse, T* dActual, int width) {              \
-    tokenErrorBackward<T, N>(gradient, target, actual, inverse, dActual, width);                                       \
+                                                           const float* inverse, T* dActual, int rows, int width) {    \
+    tokenErrorBackward<T, N>(gradient, target, actual, inverse, dActual, rows, width);                                       \
   }                                                                                                                    \
-  extern "C" __global__ void token_round_forward_##suffix(const T* x, const float* clip, T* out, int width,            \
+  extern "C" __global__ void token_round_forward_##suffix(const T* x, const float* clip, T* out, int rows, int width,  \
                                                           float top) {                                                 \
-    tokenRoundForward<T, N>(x, clip, out, width, top);                                                                 \
+    tokenRoundForward<T, N>(x, clip, out, rows, width, top);                                                                 \
   }                                                                                                                    \
   extern "C" __global__ void token_round_backward_##suffix(const T* gradient, const T* x, const float* clip, T* dx,    \
-                                                           float* dClip, int width, float top) {                       \
-    tokenRoundBackward<T, N>(gradient, x, clip, dx, dClip, width, top);                                                \
+                                                           float* dClip, int rows, int width, float top) {             \
+    tokenRoundBackward<T, N>(gradient, x, clip, dx, dClip, rows, width, top);                                          \
+  }                                                                                                                    \
+  extern "C" __global__ void rotary_##suffix(const T* x, const T* cos, const T* sin, T* out, int heads, int time,      \
+                                             int half, long long batchStride, long long headStride,                    \
+                                             long long timeStride, float sign, long long pairs) {                      \
+    rotary<T, N>(x, cos, sin, out, heads, time, half, batchStride, headStride, timeStride, sign, pairs);               \
   }
 
 VARIANT(float, 1, float_1)
 VARIANT(float, 4, float_4)
 VARIANT(bfloat16, 1, bfloat16_1)
 VARIANT(bfloat16, 8, bfloat16_8)
-
-extern "C" __global__ void rotary_float(const float* x, const float* cos, const float* sin, float* out, int heads,
-                                        int time, int half, long long batchStride, long long headStride,
-                                        long long timeStride, float sign, long long pairs) {
-  rotary(x, cos, sin, out, heads, time, half, batchStride, headStride, timeStride, sign, pairs);
-}
-extern "C" __global__ void rotary_bfloat16(const bfloat16* x, const bfloat16* cos, const bfloat16* sin, bfloat16* out,
-                                           int heads, int time, int half, long long batchStride, long long headStride,
-                                           long long timeStride, float sign, long long pairs) {
-  rotary(x, cos, sin, out, heads, time, half, batchStride, headStride, timeStride, sign, pairs);
-}

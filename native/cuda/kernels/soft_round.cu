@@ -1,7 +1,7 @@
 // w = s (clip(B + h(V0 + D) + z) - z), B + h(V0) = W / s0. D is the product of A1 [rows, RANK] and A2 [RANK, columns],
 // or with RANK 0 a matrix of its own. A warp owns 32 N columns of some rows: A2 and its gradient stay in registers, the
-// gradient of A1 is a sum over lanes, and neither V nor D ever lies in memory. RANK and COLUMNS_PER_LANE are options of the
-// compilation.
+// gradient of A1 is a sum over lanes, and neither V nor D ever lies in memory. Options of the compilation: RANK,
+// COLUMNS_PER_LANE, and SPAN, the lanes that share a group's sums: 32 where a group fills the warp.
 
 constexpr float kZeta = 1.1f;
 constexpr float kGamma = -0.1f;
@@ -12,7 +12,6 @@ constexpr int kFactors = RANK == 0 ? 1 : RANK;
 struct Shape {
   int rows, columns, groupSize;
   int rowsPerWarp;
-  int span;  // lanes that share a group's sums
   float top;
 };
 
@@ -67,17 +66,26 @@ struct Soft {
   float floor, sigmoid, stretched, h;
 };
 
+// `inverse` is 1 / start, rounded: one step of correction makes the quotient the one that a division gives.
+__device__ __forceinline__ float quotient(float x, float divisor, float inverse) {
+  const float q = x * inverse;
+  return fmaf(fmaf(-q, divisor, x), inverse, q);
+}
+
 // With p = sigmoid(V0), sigmoid(V0 + D) = p / (p + (1 - p) e^-D), so V0 is never computed.
-__device__ __forceinline__ Soft softly(float weight, float start, float offset) {
-  const float units = __fdiv_rn(weight, start);
+__device__ __forceinline__ Soft softly(float weight, float start, float inverse, float offset) {
+  const float units = quotient(weight, start, inverse);
   Soft soft;
   soft.floor = floorf(units);
-  const float p = (units - soft.floor - kGamma) * (1 / (kZeta - kGamma));
-  soft.sigmoid = __fdividef(p, p + (1 - p) * __expf(-offset));
-  soft.stretched = soft.sigmoid * (kZeta - kGamma) + kGamma;
-  soft.h = bounded(soft.stretched, 0, 1);
+  const float p = fmaf(units - soft.floor, 1 / (kZeta - kGamma), -kGamma / (kZeta - kGamma));
+  soft.sigmoid = __fdividef(p, fmaf(1 - p, __expf(-offset), p));
+  soft.stretched = fmaf(soft.sigmoid, kZeta - kGamma, kGamma);
+  soft.h = __saturatef(soft.stretched);
   return soft;
 }
+
+// Rows that a warp works on at once: their loads are under way together.
+constexpr int kRows = 4;
 
 template <typename W, typename T>
 __device__ void softRoundForward(const W* weight, const float* starts, const float* offset, const float* left,
@@ -87,28 +95,66 @@ __device__ void softRoundForward(const W* weight, const float* starts, const flo
   float right[kFactors][N];
   loadRight(offset, shape, place, right);
   const int groups = shape.columns / shape.groupSize, own = place.column / shape.groupSize;
-  for (int row = place.firstRow; row < place.lastRow; ++row) {
-    const int group = row * groups + own;
-    const long long at = static_cast<long long>(row) * shape.columns + place.column;
-    const float scale = scales[group], start = starts[group], zeroPoint = rintf(zeroPoints[group]);
-    float w[N], d[N];
-    loadPack<N>(weight + at, w);
-    offsetOf(left, offset, right, shape, row, place.column, d);
+  for (int first = place.firstRow; first < place.lastRow; first += kRows) {
+    float w[kRows][N], scale[kRows], start[kRows], inverse[kRows], zeroPoint[kRows];
 #pragma unroll
-    for (int j = 0; j < N; ++j) {
-      const Soft soft = softly(w[j], start, d[j]);
-      w[j] = (bounded(soft.floor + soft.h + zeroPoint, 0, shape.top) - zeroPoint) * scale;
+    for (int k = 0; k < kRows; ++k) {
+      const int row = min(first + k, shape.rows - 1), group = row * groups + own;
+      loadPack<N>(weight + static_cast<long long>(row) * shape.columns + place.column, w[k]);
+      scale[k] = scales[group];
+      start[k] = starts[group];
+      inverse[k] = __frcp_rn(start[k]);
+      zeroPoint[k] = rintf(zeroPoints[group]);
     }
-    storePack<N>(out + at, w);
+#pragma unroll
+    for (int k = 0; k < kRows; ++k) {
+      const int row = first + k;
+      if (row >= place.lastRow) break;
+      float d[N];
+      offsetOf(left, offset, right, shape, row, place.column, d);
+#pragma unroll
+      for (int j = 0; j < N; ++j) {
+        const Soft soft = softly(w[k][j], start[k], inverse[k], d[j]);
+        w[k][j] = (bounded(soft.floor + soft.h + zeroPoint[k], 0, shape.top) - zeroPoint[k]) * scale[k];
+      }
+      storePack<N>(out + static_cast<long long>(row) * shape.columns + place.column, w[k]);
+    }
   }
 }
 
-// dOffset [rows, columns]; or dLeft [rows, segments, RANK] and dRight [chunks, RANK, columns], sums still to be made.
-// dScale and dZeroPoint [rows, sums], as many to a group as it has spans.
+// Sums of each row: RANK of A1's gradient, then those of the scale and the zero point.
+constexpr int kSums = RANK + 2 <= 8 ? 8 : 16;
+#define SCALE_SUM RANK
+#define ZERO_POINT_SUM (RANK + 1)
+
+template <int kHalf>
+__device__ __forceinline__ void exchange(float (&values)[32], int lane) {
+  const bool upper = (lane & kHalf) != 0;
+#pragma unroll
+  for (int i = 0; i < kHalf; ++i) {
+    const float given = upper ? values[i] : values[i + kHalf];
+    const float kept = upper ? values[i + kHalf] : values[i];
+    values[i] = kept + __shfl_xor_sync(0xffffffffu, given, kHalf);
+  }
+}
+
+// Lane l gets the sum over all lanes of `values[l]`, 32 of them: 31 exchanges in place of 5 for each.
+__device__ __forceinline__ float sumOfOwn(float (&values)[32], int lane) {
+  exchange<16>(values, lane);
+  exchange<8>(values, lane);
+  exchange<4>(values, lane);
+  exchange<2>(values, lane);
+  exchange<1>(values, lane);
+  return values[0];
+}
+
+// dOffset [rows, columns]; or dRight [chunks, RANK, columns], sums still to be made. `sums` [rows, segments, kSums] holds
+// A1's gradient and, where a group fills the warp, those of scale and zero point; dScale and dZeroPoint [rows, groups] do
+// where SPAN lanes share one.
 template <typename W, typename T>
 __device__ void softRoundBackward(const T* gradient, const W* weight, const float* starts, const float* offset,
                                   const float* left, const float* scales, const float* zeroPoints,
-                                  const float* commitment, float size, float* dOffset, float* dLeft, float* dScale,
+                                  const float* commitment, float size, float* dOffset, float* sums, float* dScale,
                                   float* dZeroPoint, Shape shape) {
   const Place place = placeOf(shape);
   const int lane = threadIdx.x % 32;
@@ -124,60 +170,88 @@ __device__ void softRoundBackward(const T* gradient, const W* weight, const floa
   }
 #endif
   const float penalty = commitment[0] / size, beta = commitment[1];
-  const int groups = shape.columns / shape.groupSize, own = place.inside ? place.column / shape.groupSize : 0;
-  const int sums = (shape.columns + shape.span * N - 1) / (shape.span * N);
-  for (int row = place.firstRow; row < place.lastRow; ++row) {
-    const int group = row * groups + own;
-    const long long at = static_cast<long long>(row) * shape.columns + place.column;
-    const float scale = scales[group], start = starts[group], zeroPoint = rintf(zeroPoints[group]);
-    float slope = 0, clippedAway = 0;
-    float towards[N];
+  const int groups = shape.columns / shape.groupSize;
+  const int column = place.inside ? place.column : 0, own = column / shape.groupSize;
+  for (int first = place.firstRow; first < place.lastRow; first += kRows) {
+    float g[kRows][N], w[kRows][N], scale[kRows], start[kRows], inverse[kRows], zeroPoint[kRows];
 #pragma unroll
-    for (int j = 0; j < N; ++j) towards[j] = 0;
-    if (place.inside) {
-      float g[N], w[N], d[N];
-      loadPack<N>(gradient + at, g);
-      loadPack<N>(weight + at, w);
-      offsetOf(left, offset, right, shape, row, place.column, d);
+    for (int k = 0; k < kRows; ++k) {
+      const int row = min(first + k, shape.rows - 1), group = row * groups + own;
+      const long long at = static_cast<long long>(row) * shape.columns + column;
+      loadPack<N>(gradient + at, g[k]);
+      loadPack<N>(weight + at, w[k]);
+      scale[k] = scales[group];
+      start[k] = starts[group];
+      inverse[k] = __frcp_rn(start[k]);
+      zeroPoint[k] = rintf(zeroPoints[group]);
+    }
+    float values[kRows * kSums];
+#pragma unroll
+    for (int k = 0; k < kRows; ++k) {
+      const bool live = place.inside && first + k < place.lastRow;
+      const int row = min(first + k, shape.rows - 1);
+      float slope = 0, clippedAway = 0;
+      float d[N], towards[N];
+      offsetOf(left, offset, right, shape, row, column, d);
 #pragma unroll
       for (int j = 0; j < N; ++j) {
-        const Soft soft = softly(w[j], start, d[j]);
-        const float code = soft.floor + soft.h + zeroPoint;
-        const bool within = code >= 0 && code <= shape.top;
-        const float free = soft.stretched >= 0 && soft.stretched <= 1;
-        float through = within ? g[j] * scale : 0.0f;
+        const float above = live ? g[k][j] : 0.0f;
+        const Soft soft = softly(w[k][j], start[k], inverse[k], d[j]);
+        const float code = soft.floor + soft.h + zeroPoint[k];
+        const float kept = bounded(code, 0, shape.top);
+        const bool within = kept == code;
+        const bool free = live && soft.stretched == soft.h;
+        const float scaled = above * scale[k];
+        float through = within ? scaled : 0.0f;
         if (penalty != 0) {
           const float away = fabsf(2 * soft.h - 1);
           const float pull = away < 1e-30f ? 0.0f : 2 * beta * penalty * __powf(away, beta - 1);
           through += soft.h > 0.5f ? -pull : pull;
         }
-        clippedAway += within ? 0.0f : g[j] * scale;
-        slope += g[j] * (bounded(code, 0, shape.top) - zeroPoint);
-        towards[j] = through * free * (kZeta - kGamma) * soft.sigmoid * (1 - soft.sigmoid);
+        clippedAway += within ? 0.0f : scaled;
+        slope += above * (kept - zeroPoint[k]);
+        towards[j] = free ? through * ((kZeta - kGamma) * soft.sigmoid * (1 - soft.sigmoid)) : 0.0f;
       }
 #if RANK == 0
-      storePack<N>(dOffset + at, towards);
-#endif
-    }
-    slope = laneSum(slope, shape.span);
-    clippedAway = laneSum(clippedAway, shape.span);
-    if (place.inside && lane % shape.span == 0) {
-      const int to = row * sums + place.column / (shape.span * N);
-      dScale[to] = slope;
-      dZeroPoint[to] = -clippedAway;
-    }
-#if RANK > 0
+      if (live) storePack<N>(dOffset + static_cast<long long>(row) * shape.columns + column, towards);
+#else
 #pragma unroll
-    for (int r = 0; r < RANK; ++r) {
-      const float factor = left[row * RANK + r];
-      float dot = 0;
+      for (int r = 0; r < RANK; ++r) {
+        const float factor = left[row * RANK + r];
+        float dot = 0;
 #pragma unroll
-      for (int j = 0; j < N; ++j) {
-        dot += towards[j] * right[r][j];
-        dRight[r][j] += factor * towards[j];
+        for (int j = 0; j < N; ++j) {
+          dot += towards[j] * right[r][j];
+          dRight[r][j] += factor * towards[j];
+        }
+        values[k * kSums + r] = dot;
       }
-      dot = laneSum(dot, 32);
-      if (lane == r) dLeft[(static_cast<long long>(row) * place.segments + place.segment) * RANK + r] = dot;
+#endif
+#if SPAN == 32
+      values[k * kSums + SCALE_SUM] = slope;
+      values[k * kSums + ZERO_POINT_SUM] = -clippedAway;
+#else
+      slope = laneSum(slope, SPAN);
+      clippedAway = laneSum(clippedAway, SPAN);
+      if (live && lane % SPAN == 0) {
+        dScale[row * groups + own] = slope;
+        dZeroPoint[row * groups + own] = -clippedAway;
+      }
+#endif
+#pragma unroll
+      for (int i = SPAN == 32 ? RANK + 2 : RANK; i < kSums; ++i) values[k * kSums + i] = 0;
+    }
+#if RANK > 0 || SPAN == 32
+#pragma unroll
+    for (int part = 0; part < kRows * kSums / 32; ++part) {
+      float some[32];
+#pragma unroll
+      for (int i = 0; i < 32; ++i) some[i] = values[part * 32 + i];
+      const float sum = sumOfOwn(some, lane);
+      const int row = first + (part * 32 + lane) / kSums;
+      if (row < place.lastRow) {
+        sums[(static_cast<long long>(row) * place.segments + place.segment) * kSums + lane % kSums] = sum;
+      }
     }
 #endif
   }
@@ -199,13 +273,66 @@ __device__ void softRoundBackward(const T* gradient, const W* weight, const floa
   extern "C" __global__ void __launch_bounds__(128)                                                                    \
       soft_round_backward_##suffix(const T* gradient, const W* weight, const float* starts, const float* offset,       \
                                    const float* left, const float* scales, const float* zeroPoints,                    \
-                                   const float* commitment, float size, float* dOffset, float* dLeft, float* dScale,   \
+                                   const float* commitment, float size, float* dOffset, float* sums, float* dScale,    \
                                    float* dZeroPoint, Shape shape) {                                                   \
     softRoundBackward<W, T>(gradient, weight, starts, offset, left, scales, zeroPoints, commitment, size, dOffset,     \
-                            dLeft, dScale, dZeroPoint, shape);                                                         \
+                            sums, dScale, dZeroPoint, shape);                                                          \
   }
 
 VARIANT(float, float, float_float)
 VARIANT(float, bfloat16, float_bfloat16)
 VARIANT(bfloat16, float, bfloat16_float)
 VARIANT(bfloat16, bfloat16, bfloat16_bfloat16)
+
+// The sums that the warps left: a column of the block of threads owns one result, its rows share the terms. dRight
+// [RANK, columns] over chunks first, then the rows' sums over the segments of a group: dLeft [rows, RANK], and with SPAN
+// 32 dScale and dZeroPoint [rows, groups].
+constexpr int kSharers = 8;
+
+__device__ __forceinline__ float sharedSum(const float* from, int count, long long stride) {
+  __shared__ float parts[kSharers][32];
+  float sum = 0;
+#pragma unroll 4
+  for (int i = threadIdx.y; i < count; i += kSharers) sum += from[i * stride];
+  __syncthreads();
+  parts[threadIdx.y][threadIdx.x] = sum;
+  __syncthreads();
+  sum = 0;
+#pragma unroll
+  for (int i = 0; i < kSharers; ++i) sum += parts[i][threadIdx.x];
+  return sum;
+}
+
+extern "C" __global__ void soft_round_sums(const float* chunkSums, const float* rowSums, float* dRight, float* dLeft,
+                                           float* dScale, float* dZeroPoint, Shape shape, int chunks, int segments,
+                                           int groups) {
+  const int result = blockIdx.x * 32 + threadIdx.x;
+  const int factors = RANK * shape.columns, lefts = RANK * shape.rows;
+  const int each = segments / groups;
+  const int asLeft = result - factors, asScale = asLeft - lefts;
+  const bool isRight = asLeft < 0, isLeft = !isRight && asScale < 0;
+  const bool isScale = SPAN == 32 && asScale >= 0 && asScale < shape.rows * groups;
+  const float* from = chunkSums;
+  int count = 0;
+  long long stride = kSums;
+  if (isRight) {
+    from = chunkSums + result;
+    count = chunks;
+    stride = factors;
+  } else if (isLeft) {
+    from = rowSums + static_cast<long long>(asLeft / max(RANK, 1)) * segments * kSums + asLeft % max(RANK, 1);
+    count = segments;
+  } else if (isScale) {
+    from = rowSums + static_cast<long long>(asScale) * each * kSums + SCALE_SUM;
+    count = each;
+  }
+  const float sum = sharedSum(from, count, stride);
+  const float away = SPAN == 32 ? sharedSum(from + ZERO_POINT_SUM - SCALE_SUM, isScale ? count : 0, stride) : 0;
+  if (threadIdx.y > 0) return;
+  if (isRight) dRight[result] = sum;
+  if (isLeft) dLeft[asLeft] = sum;
+  if (isScale) {
+    dScale[asScale] = sum;
+    dZeroPoint[asScale] = away;
+  }
+}
