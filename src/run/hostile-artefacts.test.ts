@@ -56,7 +56,7 @@ beforeAll(async () => {
       shape: [2, 1, 2],
       pieces: () => [new Uint8Array(16)],
     } as const;
-    journal.windowDone(done(window), [state]);
+    journal.windowDone(done(window), [state], 1);
   }
 });
 afterAll(() => work[Symbol.dispose]());
@@ -105,7 +105,7 @@ describe(`hostile artefacts (seed ${seed})`, () => {
         const bytes = mutate(good, mutations);
         writeFileSync(path, repair ? repaired(bytes) : bytes);
         await onlyTypedErrors(async () => {
-          using window = SavedWindow.open(path);
+          const window = SavedWindow.open(folder.path, "window");
           for (const linear of window.linears.keys()) window.readLinear(linear);
           for (const plain of window.plain) window.readPlain(plain);
         });

@@ -23,7 +23,7 @@ import {
 import { checkSameRun, type RunIdentity } from "./run-identity.js";
 import { SavedWindow, stateTensor, type WindowContent, windowArtefact } from "./saved-window.js";
 
-/** What the first process of a run chose by itself, and a continued one follows. */
+/** What the processes of a run chose by themselves, and a continued one follows. */
 export type Chosen = Manifest["chosen"];
 
 export interface JournalOptions {
@@ -55,7 +55,7 @@ export class Journal implements RecipeSink, Disposable {
     const next = manifest.windows.length;
     const state = next === options.windows ? null : (manifest.states[next] ?? null);
     try {
-      for (const { file } of manifest.windows) this.#windows.push(SavedWindow.open(join(options.folder, file)));
+      for (const { file } of manifest.windows) this.#windows.push(SavedWindow.open(options.folder, file));
       this.#state = state === null ? null : Artefact.open(join(options.folder, state.file));
     } catch (error) {
       this[Symbol.dispose]();
@@ -86,7 +86,7 @@ export class Journal implements RecipeSink, Disposable {
     return new Journal(options, manifest);
   }
 
-  /** What has to stay as the first process chose it. */
+  /** What has to stay as the first process chose it, or came to. */
   get chosen(): Chosen {
     return this.#manifest.chosen;
   }
@@ -151,19 +151,21 @@ export class Journal implements RecipeSink, Disposable {
     this.#pending.warnings.push(event);
   }
 
-  windowDone(done: WindowDoneEvent, state: readonly StateTensor[]): void {
+  windowDone(done: WindowDoneEvent, state: readonly StateTensor[], microBatch: number): void {
     const { folder } = this.#options;
-    const { windows, states } = this.#manifest;
+    const { windows, states, chosen } = this.#manifest;
     const next = windows.length + 1;
     const { tensors, record } = windowArtefact(done, this.#pending);
     const window = writeArtefact(folder, `window-${number(done.window)}`, tensors, record);
     const entry = this.#writeState(next, state);
     windows.push(window);
     states[next] = entry;
+    // A continued process would run out of memory once more otherwise, and sum in another order until then.
+    chosen.microBatch = microBatch;
     const dropped = dropOldStates(states, next);
     writeFileAtomicallySync(join(folder, manifestFile), manifestText(this.#manifest));
     for (const { file } of dropped) rmSync(join(folder, file), { force: true });
-    this.#windows.push(SavedWindow.open(join(folder, window.file)));
+    this.#windows.push(new SavedWindow(folder, window.file, record));
     this.#pending = emptyWindow();
   }
 
@@ -203,8 +205,6 @@ export class Journal implements RecipeSink, Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const window of this.#windows) window[Symbol.dispose]();
-    this.#windows.length = 0;
     this.#state?.[Symbol.dispose]();
   }
 

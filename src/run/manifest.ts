@@ -27,7 +27,7 @@ const body = z.strictObject({
   created: z.string(),
   /** What decides the codes, by a name that people read. */
   identity: z.record(z.string(), z.string()),
-  /** What the first process chose by itself, and a continued one has to follow. */
+  /** What the first process chose by itself, and a continued one has to follow; the micro-batch as it is by now. */
   chosen: z.strictObject({ microBatch: z.int().min(1), threads: z.int().min(1) }),
   /** Finished windows in their order. */
   windows: z.array(artefact),
