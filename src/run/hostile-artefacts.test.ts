@@ -105,7 +105,7 @@ describe(`hostile artefacts (seed ${seed})`, () => {
         const bytes = mutate(good, mutations);
         writeFileSync(path, repair ? repaired(bytes) : bytes);
         await onlyTypedErrors(async () => {
-          const window = SavedWindow.open(folder.path, "window");
+          const window = SavedWindow.open(path);
           for (const linear of window.linears.keys()) window.readLinear(linear);
           for (const plain of window.plain) window.readPlain(plain);
         });

@@ -9,6 +9,8 @@ import { fileSystemError, isNotFound } from "../checkpoint/file-system-error.js"
  * found damaged can be done again from its own start.
  */
 export const KEPT_STATE_BYTES = 4e9;
+/** And of no more windows than this: the manifest names them, and is written behind each window. */
+export const KEPT_STATES = 100;
 
 /** Whether a file of a work directory is an artefact, by its name. */
 export function isArtefactName(name: string): boolean {

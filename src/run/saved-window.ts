@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { z } from "zod";
 import type { SafetensorsDType } from "../checkpoint/dtype.js";
 import { CheckpointError } from "../errors.js";
@@ -58,17 +57,11 @@ const record = z.strictObject({
   ),
 });
 
-/** What a window's artefact says beside its tensors. */
-export type WindowRecord = Omit<z.output<typeof record>, "done" | "warnings"> & {
-  readonly done: WindowDoneEvent;
-  readonly warnings: readonly WarningEvent[];
-};
-
 /** The tensors and the record of a window's artefact. */
 export function windowArtefact(
   done: WindowDoneEvent,
   { linears, plain, activations, warnings }: WindowContent,
-): { readonly tensors: ArtefactTensor[]; readonly record: WindowRecord } {
+): { readonly tensors: ArtefactTensor[]; readonly record: object } {
   const tensors: ArtefactTensor[] = [];
   const layouts: Record<string, QuantizedLayout> = {};
   for (const [name, weight] of linears) {
@@ -108,18 +101,15 @@ export function stateTensor({ name, dtype, shape, pieces }: StateTensor): Artefa
  * meanwhile only: a run may have thousands of windows, and a process few files.
  */
 export class SavedWindow {
-  readonly #folder: string;
-  readonly #file: string;
+  readonly #path: string;
   readonly done: WindowDoneEvent;
   readonly warnings: readonly WarningEvent[];
   readonly linears: ReadonlyMap<string, QuantizedLayout>;
   readonly plain: ReadonlySet<string>;
   readonly activations: ReadonlyMap<string, number>;
 
-  /** Of a file that was just written: its names are those that the process has already. */
-  constructor(folder: string, file: string, content: WindowRecord) {
-    this.#folder = folder;
-    this.#file = file;
+  private constructor(path: string, content: z.output<typeof record>) {
+    this.#path = path;
     this.done = content.done;
     this.warnings = content.warnings;
     this.linears = new Map(Object.entries(content.linears));
@@ -128,11 +118,10 @@ export class SavedWindow {
   }
 
   /** @throws CheckpointError when the file is damaged or not what crossblock writes */
-  static open(folder: string, file: string): SavedWindow {
-    const path = join(folder, file);
+  static open(path: string): SavedWindow {
     using artefact = Artefact.open(path);
     const parsed = record.safeParse(artefact.record);
-    if (parsed.success) return new SavedWindow(folder, file, parsed.data);
+    if (parsed.success) return new SavedWindow(path, parsed.data);
     const issue = parsed.error.issues[0];
     throw new CheckpointError({
       where: path,
@@ -145,7 +134,7 @@ export class SavedWindow {
   readLinear(name: string): QuantizedWeight {
     const layout = this.linears.get(name);
     if (layout === undefined) throw new TypeError(`${name} is not in this window`);
-    using artefact = Artefact.open(join(this.#folder, this.#file));
+    using artefact = Artefact.open(this.#path);
     return {
       ...layout,
       codes: artefact.read(codesOf(name)),
@@ -156,7 +145,7 @@ export class SavedWindow {
 
   /** Bytes of a tensor that folding changed, as the model stores it. */
   readPlain(name: string): Uint8Array {
-    using artefact = Artefact.open(join(this.#folder, this.#file));
+    using artefact = Artefact.open(this.#path);
     return artefact.read(plainOf(name));
   }
 }
