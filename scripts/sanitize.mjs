@@ -12,7 +12,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
-const COPIED = ["native", "src", "test", "scripts", "package.json", "tsconfig.json", "vitest.config.ts"];
+const COPIED = ["native", "src", "dist", "test", "scripts", "package.json", "tsconfig.json", "vitest.config.ts"];
 const SANITIZERS = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-g"];
 /** The allocator's two lines that are other in the copy. */
 const EXACT = /** @type {const} */ ([
@@ -60,8 +60,9 @@ try {
   const runtime = spawnSync(compiler.path, ["-print-file-name=libasan.so"], { encoding: "utf8" }).stdout.trim();
   const reports = join(copy, "reports");
   mkdirSync(reports);
-  // Leaks: V8 and libtorch keep much until the process ends. Signals: V8 has handlers of its own.
-  const options = `detect_leaks=0:handle_segv=0:allow_user_segv_handler=1:log_path=${join(reports, "report")}`;
+  // Leaks: V8 and libtorch keep much until the process ends. Signals: V8 has handlers of its own. Freed memory in
+  // quarantine: a test measures the size of the process.
+  const options = `detect_leaks=0:quarantine_size_mb=16:handle_segv=0:allow_user_segv_handler=1:log_path=${join(reports, "report")}`;
   const vitest = join(copy, "node_modules", "vitest", "vitest.mjs");
   const files = wanted.length > 0 ? wanted : ["src/tensor", "src/quant"];
   const tests = spawnSync(process.execPath, [vitest, "run", ...files, "--maxWorkers=1", "--testTimeout=1200000"], {

@@ -14,7 +14,7 @@ const SIZES = { hidden: 16, inner: 32, vocabulary: 4096 };
 /** Parts of the run that memory is averaged over. */
 const PARTS = 10;
 /** Of them, those before libtorch, V8 and the allocator have what they keep. */
-const WARM_UP = 2;
+const WARM_UP = 4;
 const MOST_GROWTH = 0.02;
 
 /**

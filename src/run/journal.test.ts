@@ -177,6 +177,15 @@ describe("a run that was killed and continued", () => {
     expect(journal.chosen).toEqual({ microBatch: 1, threads: 1 });
   });
 
+  it.skipIf(process.platform !== "linux")("keeps no file open for a finished window", async () => {
+    using folder = temporaryFolder();
+    using journal = await open(folder.path, cbq);
+    const before = readdirSync("/proc/self/fd").length;
+    run(journal, cbq);
+    await result(journal);
+    expect(readdirSync("/proc/self/fd").length).toBe(before);
+  });
+
   it("goes on from any window, one window a process", async () => {
     const expected = await whole(cbq);
     using folder = temporaryFolder();
