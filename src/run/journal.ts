@@ -205,7 +205,9 @@ export class Journal implements RecipeSink, Disposable {
       },
       // A continued run folds an overlapping block again, and the later one belongs to its codes.
       readPlain: async (name) =>
-        this.#windows().findLast((window) => window.plain.has(name))?.readPlain(name) ?? checkpoint.read(name),
+        this.#windows()
+          .findLast((window) => window.plain.has(name))
+          ?.readPlain(name) ?? checkpoint.read(name),
     };
   }
 
