@@ -81,6 +81,12 @@ const ROWS = /** @type {const} */ ([
   ["device memory runs out", "micro-batch halves, the step repeats, same codes", "src/recipe/faults.test.ts", /halves/],
   ["not one sequence fits", "typed error with the next action", "src/recipe/faults.test.ts", /not even one/],
   [
+    "memory runs out in one process, another continues",
+    "with as many sequences at once as were left",
+    "src/run/journal.test.ts",
+    /as were left/,
+  ],
+  [
     "budget of memory too small",
     "refused before work starts, with what is needed",
     "src/run/fit-memory.test.ts",
@@ -99,6 +105,12 @@ const ROWS = /** @type {const} */ ([
     /result on it/,
   ],
   ["read-only disk", "typed error before anything is computed", "test/disk-faults.test.ts", /read-only/],
+  [
+    "no permission: result, work directory, weights, configuration, a result to replace",
+    "typed error that names the place, nothing left, continues once it is given",
+    "test/permissions.test.ts",
+    /missing|taken|enough/,
+  ],
   [
     "work directory or weights vanish during a run",
     "typed error; continues once the weights are back",

@@ -66,7 +66,10 @@ export function composedTokenRound(x: Tensor, clip: Tensor, bits: number): Tenso
   const top = topCode(bits);
   const range = x.detach().abs().amax(-1, true).clamp(1e-8);
   const step = range.mul(clip.div(top));
-  return clampThrough(roundThrough(x.div(step)), -top - 1, top).mul(step);
+  // The clip is fp32, and so is what it takes part in.
+  return clampThrough(roundThrough(x.div(step)), -top - 1, top)
+    .mul(step)
+    .to(x.dtype);
 }
 
 const fused = "crossblock::token_round";
@@ -101,7 +104,9 @@ export class TensorQuantizer implements ActivationQuantizer {
   apply(x: Tensor): Tensor {
     const top = topCode(this.#bits);
     const step = this.#logStep.exp().mul(this.#start);
-    return clampThrough(roundThrough(x.div(step)), -top - 1, top).mul(step);
+    return clampThrough(roundThrough(x.div(step)), -top - 1, top)
+      .mul(step)
+      .to(x.dtype);
   }
 
   value(): number {

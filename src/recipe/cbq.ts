@@ -116,7 +116,7 @@ class CbqRun {
       const layers = yield* this.#leave(leaving, more);
       const seconds = (performance.now() - started) / 1000;
       const done = { event: "window-done", ...place, lossBefore, lossAfter, layers, seconds } as const;
-      job.sink.windowDone(done, more ? this.#state() : []);
+      job.sink.windowDone(done, more ? this.#state() : [], this.#parts.size);
       yield done;
     } finally {
       for (const { target } of branches) target.dispose();

@@ -53,7 +53,7 @@ export function* layerwise(job: RecipeJob, rule: LayerRule): Generator<RecipeEve
         }
         const seconds = (performance.now() - started) / 1000;
         const done = { event: "window-done", ...place, lossBefore: null, lossAfter: null, layers, seconds } as const;
-        job.sink.windowDone(done, stream !== null && more ? [streamState(job, STREAM, stream)] : []);
+        job.sink.windowDone(done, stream !== null && more ? [streamState(job, STREAM, stream)] : [], parts.size);
         yield done;
       } finally {
         block.dispose();

@@ -51,9 +51,10 @@ export interface RecipeSink {
   activation(name: string, value: number): void;
   /**
    * A window is done and all of it was handed over. `state` is what the next one starts from; empty
-   * when it starts from nothing but the checkpoint, and after the last.
+   * when it starts from nothing but the checkpoint, and after the last. `microBatch` sequences are on the device
+   * at once from here on: fewer than the job asked for once memory has run out.
    */
-  windowDone(window: WindowDoneEvent, state: readonly StateTensor[]): void;
+  windowDone(window: WindowDoneEvent, state: readonly StateTensor[], microBatch: number): void;
 }
 
 /** Error of one quantized Linear's output on the calibration stream: `|y - y'|^2 / |y|^2`. */

@@ -23,7 +23,8 @@ function fitted(maxMemory: string | null, device: "cpu" | "cuda:0", extra: Untyp
   const options = resolveOptions(given, extra);
   const scheme = schemeOf(options);
   const schemes = resolveSchemes(spec, scheme, options.overrides);
-  return fitMemory({ options, scheme, spec, schemes, activations: null, checkpoint, exports: [], device, flops: 1e11 });
+  const machine = { device, flops: 1e11, kernels: true, fusedAttention: false, baseBytes: 280e6 };
+  return fitMemory({ options, scheme, spec, schemes, activations: null, checkpoint, exports: [], ...machine });
 }
 
 describe("a budget of memory", () => {

@@ -1,5 +1,6 @@
 import { cpSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { cases, mutate, mutated, onlyTypedErrors, repaired, seed } from "../checkpoint/testing/fuzz.js";
@@ -55,10 +56,21 @@ beforeAll(async () => {
       shape: [2, 1, 2],
       pieces: () => [new Uint8Array(16)],
     } as const;
-    journal.windowDone(done(window), [state]);
+    journal.windowDone(done(window), [state], 1);
   }
 });
 afterAll(() => work[Symbol.dispose]());
+
+/** Artefacts count by their bytes, a manifest by what it says: the line break at its end may be missing. */
+function sameContent(name: string, before: Uint8Array, after: Uint8Array): boolean {
+  if (Buffer.compare(before, after) === 0) return true;
+  if (name !== manifestFile) return false;
+  try {
+    return isDeepStrictEqual(JSON.parse(Buffer.from(before).toString()), JSON.parse(Buffer.from(after).toString()));
+  } catch {
+    return false;
+  }
+}
 
 describe(`hostile artefacts (seed ${seed})`, () => {
   it(`a work directory with ${cases} mutations of one file gives what is intact, or a typed error`, async () => {
@@ -74,7 +86,7 @@ describe(`hostile artefacts (seed ${seed})`, () => {
           using journal = await Journal.open(options(copy.path));
           const { window } = journal.resume;
           expect(window).toBeLessThanOrEqual(2);
-          if (!bytes.equals(changed)) expect(window).toBeLessThan(name.startsWith("state-00001") ? 3 : 2);
+          if (!sameContent(name, bytes, changed)) expect(window).toBeLessThan(name.startsWith("state-00001") ? 3 : 2);
           if (window > 0) journal.resume.read("stream.full", 0, 16);
           expect(journal.windowsDone.length).toBe(window);
         });
@@ -93,7 +105,7 @@ describe(`hostile artefacts (seed ${seed})`, () => {
         const bytes = mutate(good, mutations);
         writeFileSync(path, repair ? repaired(bytes) : bytes);
         await onlyTypedErrors(async () => {
-          using window = SavedWindow.open(path);
+          const window = SavedWindow.open(path);
           for (const linear of window.linears.keys()) window.readLinear(linear);
           for (const plain of window.plain) window.readPlain(plain);
         });

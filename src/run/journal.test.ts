@@ -96,8 +96,8 @@ function run(journal: Journal, of: Case, windows = Number.POSITIVE_INFINITY): vo
     linear: (name, weight) => journal.linear(name, weight),
     plain: (name, bytes) => journal.plain(name, bytes),
     activation: (name, value) => journal.activation(name, value),
-    windowDone: (done, state) => {
-      journal.windowDone(done, state);
+    windowDone: (done, state, microBatch) => {
+      journal.windowDone(done, state, microBatch);
       if (--left === 0) throw new RangeError("killed");
     },
   };
@@ -162,6 +162,28 @@ describe("a run that was killed and continued", () => {
       expect(warnings).toEqual([]);
     }
     expect(liveHandles()).toBe(live);
+  });
+
+  it("goes on with as many sequences at once as were left when memory ran out", async () => {
+    using folder = temporaryFolder();
+    {
+      using journal = await open(folder.path, cbq);
+      run(journal, cbq, 1);
+      expect(journal.chosen.microBatch).toBe(2);
+      const [first] = journal.windowsDone;
+      if (first !== undefined) journal.windowDone({ ...first, window: 1 }, [], 1);
+    }
+    using journal = await open(folder.path, cbq);
+    expect(journal.chosen).toEqual({ microBatch: 1, threads: 1 });
+  });
+
+  it.skipIf(process.platform !== "linux")("keeps no file open for a finished window", async () => {
+    using folder = temporaryFolder();
+    using journal = await open(folder.path, cbq);
+    const before = readdirSync("/proc/self/fd").length;
+    run(journal, cbq);
+    await result(journal);
+    expect(readdirSync("/proc/self/fd").length).toBe(before);
   });
 
   it("goes on from any window, one window a process", async () => {

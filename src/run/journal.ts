@@ -15,6 +15,7 @@ import type { WarningEvent, WindowDoneEvent } from "./events.js";
 import {
   isArtefactName,
   KEPT_STATE_BYTES,
+  KEPT_STATES,
   type Manifest,
   manifestFile,
   manifestText,
@@ -23,7 +24,7 @@ import {
 import { checkSameRun, type RunIdentity } from "./run-identity.js";
 import { SavedWindow, stateTensor, type WindowContent, windowArtefact } from "./saved-window.js";
 
-/** What the first process of a run chose by itself, and a continued one follows. */
+/** What the processes of a run chose by themselves, and a continued one follows. */
 export type Chosen = Manifest["chosen"];
 
 export interface JournalOptions {
@@ -45,7 +46,10 @@ export interface JournalOptions {
 export class Journal implements RecipeSink, Disposable {
   readonly #options: JournalOptions;
   readonly #manifest: Manifest;
-  readonly #windows: SavedWindow[] = [];
+  /** Those that were opened: names of thousands of windows are many, and only the writers want them. */
+  readonly #opened: SavedWindow[] = [];
+  /** Linears that were handed over, by this process or before. */
+  readonly #linears = new Set<string>();
   readonly #state: Artefact | null;
   #pending: WindowContent = emptyWindow();
 
@@ -55,7 +59,7 @@ export class Journal implements RecipeSink, Disposable {
     const next = manifest.windows.length;
     const state = next === options.windows ? null : (manifest.states[next] ?? null);
     try {
-      for (const { file } of manifest.windows) this.#windows.push(SavedWindow.open(join(options.folder, file)));
+      for (const { linears } of this.#windows()) for (const name of linears.keys()) this.#linears.add(name);
       this.#state = state === null ? null : Artefact.open(join(options.folder, state.file));
     } catch (error) {
       this[Symbol.dispose]();
@@ -86,7 +90,7 @@ export class Journal implements RecipeSink, Disposable {
     return new Journal(options, manifest);
   }
 
-  /** What has to stay as the first process chose it. */
+  /** What has to stay as the first process chose it, or came to. */
   get chosen(): Chosen {
     return this.#manifest.chosen;
   }
@@ -94,9 +98,9 @@ export class Journal implements RecipeSink, Disposable {
   /** Where the recipe goes on. */
   get resume(): RecipeState {
     return {
-      window: this.#windows.length,
+      window: this.#manifest.windows.length,
       read: (name, begin, end) => {
-        if (this.#state === null) throw new TypeError(`window ${this.#windows.length} has no saved state`);
+        if (this.#state === null) throw new TypeError(`window ${this.#manifest.windows.length} has no saved state`);
         return this.#state.read(name, begin, end);
       },
     };
@@ -104,26 +108,26 @@ export class Journal implements RecipeSink, Disposable {
 
   /** Whether there is nothing left to do for the recipe. */
   get isComplete(): boolean {
-    return this.#windows.length === this.#options.windows;
+    return this.#manifest.windows.length === this.#options.windows;
   }
 
   /** Finished windows, those of earlier processes included. */
   get windowsDone(): WindowDoneEvent[] {
-    return this.#windows.map(({ done }) => done);
+    return this.#windows().map(({ done }) => done);
   }
 
   /** Warnings of the finished windows. */
   get warnings(): WarningEvent[] {
-    return this.#windows.flatMap(({ warnings }) => warnings);
+    return this.#windows().flatMap(({ warnings }) => warnings);
   }
 
   /** Clip factors or steps of the inputs by module name. */
   get activations(): ReadonlyMap<string, number> {
-    return new Map(this.#windows.flatMap(({ activations }) => [...activations]));
+    return new Map(this.#windows().flatMap(({ activations }) => [...activations]));
   }
 
   linear(name: string, weight: QuantizedWeight): void {
-    if (this.#pending.linears.has(name) || this.#holder(name) !== undefined) {
+    if (this.#pending.linears.has(name) || this.#linears.has(name)) {
       throw new TypeError(`${name} was handed over twice`);
     }
     assertSound(weight, name);
@@ -151,25 +155,27 @@ export class Journal implements RecipeSink, Disposable {
     this.#pending.warnings.push(event);
   }
 
-  windowDone(done: WindowDoneEvent, state: readonly StateTensor[]): void {
+  windowDone(done: WindowDoneEvent, state: readonly StateTensor[], microBatch: number): void {
     const { folder } = this.#options;
-    const { windows, states } = this.#manifest;
+    const { windows, states, chosen } = this.#manifest;
     const next = windows.length + 1;
     const { tensors, record } = windowArtefact(done, this.#pending);
     const window = writeArtefact(folder, `window-${number(done.window)}`, tensors, record);
     const entry = this.#writeState(next, state);
     windows.push(window);
     states[next] = entry;
+    // A continued process would run out of memory once more otherwise, and sum in another order until then.
+    chosen.microBatch = microBatch;
     const dropped = dropOldStates(states, next);
     writeFileAtomicallySync(join(folder, manifestFile), manifestText(this.#manifest));
     for (const { file } of dropped) rmSync(join(folder, file), { force: true });
-    this.#windows.push(SavedWindow.open(join(folder, window.file)));
+    for (const name of this.#pending.linears.keys()) this.#linears.add(name);
     this.#pending = emptyWindow();
   }
 
   /** Names of the tensors that are not quantized and yet not those of the source model: CFP folds into them. */
   get changed(): readonly string[] {
-    return [...new Set(this.#windows.flatMap((window) => [...window.plain]))].sort(compareTensorNames);
+    return [...new Set(this.#windows().flatMap((window) => [...window.plain]))].sort(compareTensorNames);
   }
 
   /**
@@ -180,8 +186,9 @@ export class Journal implements RecipeSink, Disposable {
     checkpoint: Checkpoint,
     { name, config, activations }: Pick<ExportSource, "config" | "activations"> & { readonly name: string },
   ): ExportSource {
-    const linears = this.#windows.flatMap((window) => [...window.linears]);
+    const linears = this.#windows().flatMap((window) => [...window.linears]);
     const modules = new Set(linears.map(([module]) => module));
+    const holders = new Map(this.#windows().flatMap((window) => [...window.linears.keys()].map((of) => [of, window])));
     const plain = [...checkpoint.tensors].filter(([tensor]) => !modules.has(moduleOf(tensor)));
     return {
       name,
@@ -192,24 +199,27 @@ export class Journal implements RecipeSink, Disposable {
       activations,
       inputScales: activations?.dynamic === false ? this.activations : new Map(),
       readQuantized: async (name) => {
-        const holder = this.#holder(name);
+        const holder = holders.get(name);
         if (holder === undefined) throw new TypeError(`${name} was not quantized`);
         return holder.readLinear(name);
       },
       // A continued run folds an overlapping block again, and the later one belongs to its codes.
       readPlain: async (name) =>
-        this.#windows.findLast((window) => window.plain.has(name))?.readPlain(name) ?? checkpoint.read(name),
+        this.#windows()
+          .findLast((window) => window.plain.has(name))
+          ?.readPlain(name) ?? checkpoint.read(name),
     };
   }
 
   [Symbol.dispose](): void {
-    for (const window of this.#windows) window[Symbol.dispose]();
-    this.#windows.length = 0;
     this.#state?.[Symbol.dispose]();
   }
 
-  #holder(name: string): SavedWindow | undefined {
-    return this.#windows.find((window) => window.linears.has(name));
+  #windows(): readonly SavedWindow[] {
+    for (const { file } of this.#manifest.windows.slice(this.#opened.length)) {
+      this.#opened.push(SavedWindow.open(join(this.#options.folder, file)));
+    }
+    return this.#opened;
   }
 
   #writeState(next: number, state: readonly StateTensor[]): ArtefactEntry | null {
@@ -256,12 +266,13 @@ function removeUnnamed(folder: string, { windows, states }: Manifest): void {
 
 function dropOldStates(states: Manifest["states"], newest: number): ArtefactEntry[] {
   const dropped: ArtefactEntry[] = [];
-  let kept = 0;
+  let [kept, bytes] = [0, 0];
   for (let window = newest; window >= 0; window--) {
     const entry = states[window];
     if (entry === null || entry === undefined) continue;
-    kept += entry.bytes;
-    if (window === newest || kept <= KEPT_STATE_BYTES) continue;
+    kept++;
+    bytes += entry.bytes;
+    if (window === newest || (kept <= KEPT_STATES && bytes <= KEPT_STATE_BYTES)) continue;
     dropped.push(entry);
     delete states[window];
   }

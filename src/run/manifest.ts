@@ -9,6 +9,8 @@ import { fileSystemError, isNotFound } from "../checkpoint/file-system-error.js"
  * found damaged can be done again from its own start.
  */
 export const KEPT_STATE_BYTES = 4e9;
+/** And of no more windows than this: the manifest names them, and is written behind each window. */
+export const KEPT_STATES = 100;
 
 /** Whether a file of a work directory is an artefact, by its name. */
 export function isArtefactName(name: string): boolean {
@@ -27,7 +29,7 @@ const body = z.strictObject({
   created: z.string(),
   /** What decides the codes, by a name that people read. */
   identity: z.record(z.string(), z.string()),
-  /** What the first process chose by itself, and a continued one has to follow. */
+  /** What the first process chose by itself, and a continued one has to follow; the micro-batch as it is by now. */
   chosen: z.strictObject({ microBatch: z.int().min(1), threads: z.int().min(1) }),
   /** Finished windows in their order. */
   windows: z.array(artefact),

@@ -26,6 +26,9 @@ async function plan(scheme: string, extra: UntypedOptions = {}): Promise<PlanEve
     exports: [],
     device: "cpu",
     flops: 1e11,
+    kernels: true,
+    fusedAttention: false,
+    baseBytes: 280e6,
   });
 }
 
@@ -64,9 +67,9 @@ describe("makePlan", () => {
     const base = (await plan("W2A16g64")).estimate;
     expect((await plan("W2A16g64", { samples: 256 })).estimate.seconds).toBeGreaterThan(base.seconds * 1.5);
     expect((await plan("W2A16g64", { window: { epochs: 20 } })).estimate.seconds).toBeGreaterThan(base.seconds * 1.5);
-    expect((await plan("W2A16g64", { window: { microBatch: 1 } })).estimate.deviceBytes).toBeLessThan(
-      base.deviceBytes / 2,
-    );
+    const narrow = (await plan("W2A16g64", { window: { microBatch: 1 } })).estimate;
+    // What autograd keeps of seven sequences less, in two blocks: 40 hidden vectors a token at least.
+    expect(base.deviceBytes - narrow.deviceBytes).toBeGreaterThan(7 * 512 * 40 * 256 * 4 * 0.8);
     const onDisk = await plan("W2A16g64", { streams: { storage: "disk" } });
     expect(onDisk.estimate.diskBytes - base.diskBytes).toBe(3 * 128 * 512 * 256 * 4);
     expect(onDisk.estimate.hostBytes).toBeLessThan(base.hostBytes);

@@ -10,6 +10,7 @@ import { windowSchedule } from "../window/schedule.js";
 import type { PlanEvent, PlannedFile } from "./events.js";
 import { type LinearPlan, linearPlans } from "./linear-plans.js";
 import { KEPT_STATE_BYTES } from "./manifest.js";
+import { bytesOf, groupsOf, trainedParameters, weightsOf, windowBytes } from "./memory-model.js";
 import type { RunOptions } from "./options.js";
 
 /** What the plan is made of. */
@@ -25,10 +26,18 @@ export interface PlanInput {
   readonly device: Device;
   /** Measured speed of a matrix product, in floating point operations a second. */
   readonly flops: number;
+  /** Whether the device has our kernels. */
+  readonly kernels: boolean;
+  /** Whether libtorch has an attention that keeps no scores. */
+  readonly fusedAttention: boolean;
+  /** What the process holds before any tensor: Node, libtorch, on a GPU its context. */
+  readonly baseBytes: number;
 }
 
-/** libtorch, Node and the code, before any tensor: measured with libtorch 1.13 on the CPU. */
-const BASE_BYTES = 280e6;
+/** What reading and cutting text leaves in JavaScript's heap: measured with 4 MB of it. */
+const TEXT_BYTES = 75e6;
+/** What the host's allocator keeps for use again, as a share of what a window's tensors take at most: measured. */
+const KEPT_SHARE = 0.4;
 
 /** What will be done and what it will take. Estimates, to be compared with the measured figures of `done`. */
 export function makePlan(input: PlanInput): PlanEvent {
@@ -41,7 +50,7 @@ export function makePlan(input: PlanInput): PlanEvent {
   const weights = sum(linears, weightsOf);
   const bits = sum(linears, ({ layout }) => quantizedBits(layout));
   const trained = windows.map(({ first, last }) =>
-    cbq ? sum(inBlocks(linears, first, last), (linear) => trainedParameters(linear, scheme, options)) : 0,
+    cbq ? sum(inBlocks(linears, first, last), (linear) => trainedParameters(linear, input)) : 0,
   );
   const sequences = needsTokens(options) ? options.samples : 0;
   const calibrationTokens = sequences * options.context;
@@ -51,7 +60,10 @@ export function makePlan(input: PlanInput): PlanEvent {
   const resultBytes = Math.ceil(plain + bits / 8) + others;
   const streamBytes =
     (cbq ? (options.window.secondBranch ? 4 : 3) : 1) * calibrationTokens * spec.hiddenSize * bytesOf(options);
-  const working = workingBytes(input, linears, windows, calibrationTokens);
+  const working = windows.reduce((most, { first, last }) => {
+    const window = { blocks: last - first + 1, linears: inBlocks(linears, first, last) };
+    return Math.max(most, windowBytes(input, window, calibrationTokens));
+  }, 0);
   const onCpu = device === "cpu";
   const streamHome = options.streams.storage === "auto" ? "device" : options.streams.storage;
   const deviceBytes = working + (streamHome === "device" ? streamBytes : 0);
@@ -61,14 +73,15 @@ export function makePlan(input: PlanInput): PlanEvent {
     0,
     ...windows.map(({ first, leaving }) => codeBytes(inBlocks(linears, first, first + leaving - 1))),
   );
+  // The best state of a window, for when its training fails.
   const best = Math.max(0, ...trained) * 4;
+  const onHost = onCpu ? (working + best) * (1 + KEPT_SHARE) : best + largestTensor(checkpoint);
   const hostBytes =
-    BASE_BYTES +
+    input.baseBytes +
+    (calibrationTokens === 0 ? 0 : TEXT_BYTES) +
     windowCodes +
-    best +
-    (onCpu ? deviceBytes : 0) +
-    (streamHome === "host" ? streamBytes : 0) +
-    largestTensor(checkpoint);
+    onHost +
+    (streamHome === "host" || (onCpu && streamHome === "device") ? streamBytes : 0);
   return {
     event: "plan",
     model: options.model,
@@ -125,46 +138,6 @@ function inBlocks(linears: readonly LinearPlan[], first: number, last: number): 
   return linears.filter(({ block }) => block >= first && block <= last);
 }
 
-function weightsOf({ layout }: LinearPlan): number {
-  return layout.rows * layout.columns;
-}
-
-/** Groups of columns over all rows. */
-function groupsOf(linear: LinearPlan): number {
-  return weightsOf(linear) / linear.layout.groupSize;
-}
-
-function trainedParameters(linear: LinearPlan, scheme: Scheme, options: RunOptions): number {
-  const { rows, columns } = linear.layout;
-  const { kind, rank } = options.rounding;
-  const rounding = kind === "lora" ? rank * (rows + columns) : rows * columns;
-  const clip = scheme.activationBits < 16 && options.activation.learnClip ? 1 : 0;
-  return rounding + groupsOf(linear) * (scheme.symmetric ? 1 : 2) + clip;
-}
-
-// The largest window: weights, operands and their gradients, trained parameters with gradient and two
-// moments, and what autograd keeps of one micro-batch: about 24 hidden vectors and 12 of the MLP's
-// width a token, and two rows of attention scores a head.
-function workingBytes(
-  { options, scheme, spec }: PlanInput,
-  linears: readonly LinearPlan[],
-  windows: readonly { readonly first: number; readonly last: number }[],
-  tokens: number,
-): number {
-  const microBatch = Math.min(options.window.microBatch ?? options.window.batch, options.samples);
-  const scores = 2 * spec.attention.heads * options.context * 4;
-  const perToken = (24 * spec.hiddenSize + 12 * spec.intermediateSize) * bytesOf(options) + scores;
-  const perBlock = tokens === 0 ? 0 : microBatch * options.context * perToken;
-  const largest = windows.map(({ first, last }) => {
-    const own = inBlocks(linears, first, last);
-    const weights = sum(own, weightsOf);
-    if (options.recipe !== "cbq") return weights * 12 + perBlock;
-    const trained = sum(own, (linear) => trainedParameters(linear, scheme, options));
-    return weights * 12 + trained * 16 + perBlock * (last - first + 1);
-  });
-  return largest.reduce((most, value) => Math.max(most, value), 0) + spec.vocabSize * spec.hiddenSize * 4;
-}
-
 // Multiplications and additions of the passes through each window, at the measured speed; what is
 // no matrix product (fake quantization, norms, attention, Adam) adds time in proportion.
 function estimateSeconds(
@@ -181,10 +154,6 @@ function estimateSeconds(
 
 /** Time of a training step over that of its matrix products. */
 const OVERHEAD = 2.5;
-
-function bytesOf(options: RunOptions): number {
-  return options.compute.dtype === "float32" ? 4 : 2;
-}
 
 function largestTensor(checkpoint: Checkpoint): number {
   return [...checkpoint.tensors.values()].reduce((most, { byteLength }) => Math.max(most, byteLength), 0);

@@ -13,7 +13,16 @@ import { resolveSchemes } from "../recipe/layer-schemes.js";
 import { microBatch } from "../recipe/micro-batch.js";
 import type { CalibrationTokens, RecipeEvent, RecipeJob, RecipeReport } from "../recipe/recipe-job.js";
 import { runRecipe } from "../recipe/run-recipe.js";
-import { type Device, deviceMemory, engineInfo, setThreads } from "../tensor/index.js";
+import {
+  type Device,
+  deviceMemory,
+  engineInfo,
+  hasKernel,
+  hasOperator,
+  scope,
+  setThreads,
+  Tensor,
+} from "../tensor/index.js";
 import { checkWeights } from "./check-weights.js";
 import { cpuCapability } from "./cpu-capability.js";
 import { measureFlops, resolveDevice } from "./device.js";
@@ -70,7 +79,11 @@ export async function quantizeJob(
     path: placeOf(options.out, { format, path }),
     bytes,
   }));
-  const fitted = fitMemory({ options, scheme, spec, schemes, activations, checkpoint, exports, device, flops });
+  const kernels = scope(() => hasKernel("crossblock::code_unit_round", Tensor.zeros([1], { device })));
+  const fusedAttention = hasOperator("aten::scaled_dot_product_attention");
+  const baseBytes = process.memoryUsage.rss();
+  const known = { options, scheme, spec, schemes, activations, checkpoint, exports, device, flops };
+  const fitted = fitMemory({ ...known, kernels, fusedAttention, baseBytes });
   const { plan } = fitted;
   context.emit(plan);
   if (folders === null) return { devicePeakBytes: null };

@@ -96,17 +96,22 @@ export function stateTensor({ name, dtype, shape, pieces }: StateTensor): Artefa
   return { name, dtype: type, shape, pieces };
 }
 
-/** A finished window that lies in the work directory; its codes are read when they are asked for. */
-export class SavedWindow implements Disposable {
-  readonly #artefact: Artefact;
-  readonly #record: z.output<typeof record>;
+/**
+ * A finished window that lies in the work directory; its codes are read when they are asked for. The file is open
+ * meanwhile only: a run may have thousands of windows, and a process few files.
+ */
+export class SavedWindow {
+  readonly #path: string;
+  readonly done: WindowDoneEvent;
+  readonly warnings: readonly WarningEvent[];
   readonly linears: ReadonlyMap<string, QuantizedLayout>;
   readonly plain: ReadonlySet<string>;
   readonly activations: ReadonlyMap<string, number>;
 
-  private constructor(artefact: Artefact, content: z.output<typeof record>) {
-    this.#artefact = artefact;
-    this.#record = content;
+  private constructor(path: string, content: z.output<typeof record>) {
+    this.#path = path;
+    this.done = content.done;
+    this.warnings = content.warnings;
     this.linears = new Map(Object.entries(content.linears));
     this.plain = new Set(content.plain);
     this.activations = new Map(Object.entries(content.activations));
@@ -114,10 +119,9 @@ export class SavedWindow implements Disposable {
 
   /** @throws CheckpointError when the file is damaged or not what crossblock writes */
   static open(path: string): SavedWindow {
-    const artefact = Artefact.open(path);
+    using artefact = Artefact.open(path);
     const parsed = record.safeParse(artefact.record);
-    if (parsed.success) return new SavedWindow(artefact, parsed.data);
-    artefact[Symbol.dispose]();
+    if (parsed.success) return new SavedWindow(path, parsed.data);
     const issue = parsed.error.issues[0];
     throw new CheckpointError({
       where: path,
@@ -127,32 +131,22 @@ export class SavedWindow implements Disposable {
     });
   }
 
-  get done(): WindowDoneEvent {
-    return this.#record.done;
-  }
-
-  get warnings(): readonly WarningEvent[] {
-    return this.#record.warnings;
-  }
-
   readLinear(name: string): QuantizedWeight {
     const layout = this.linears.get(name);
     if (layout === undefined) throw new TypeError(`${name} is not in this window`);
+    using artefact = Artefact.open(this.#path);
     return {
       ...layout,
-      codes: this.#artefact.read(codesOf(name)),
-      scales: new Float32Array(this.#artefact.read(scalesOf(name)).buffer),
-      zeroPoints: this.#artefact.read(zeroPointsOf(name)),
+      codes: artefact.read(codesOf(name)),
+      scales: new Float32Array(artefact.read(scalesOf(name)).buffer),
+      zeroPoints: artefact.read(zeroPointsOf(name)),
     };
   }
 
   /** Bytes of a tensor that folding changed, as the model stores it. */
   readPlain(name: string): Uint8Array {
-    return this.#artefact.read(plainOf(name));
-  }
-
-  [Symbol.dispose](): void {
-    this.#artefact[Symbol.dispose]();
+    using artefact = Artefact.open(this.#path);
+    return artefact.read(plainOf(name));
   }
 }
 

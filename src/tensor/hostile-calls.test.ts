@@ -80,7 +80,10 @@ describe(`the addon (seed ${seed})`, () => {
 
   it("a handle of another worker names nothing here, or a tensor of our own", async () => {
     const worker = new Worker(new URL("../../test/fixtures/handle-worker.mjs", import.meta.url));
-    const handle = await new Promise<number>((resolve) => worker.once("message", resolve));
+    const handle = await new Promise<number>((resolve, reject) => {
+      worker.once("message", resolve);
+      worker.once("error", reject);
+    });
     native.release(handle);
     worker.postMessage("check");
     const content = await new Promise<number[]>((resolve) => worker.once("message", resolve));

@@ -110,6 +110,17 @@ describe("memory", () => {
     });
   });
 
+  it("reads elements out without keeping libtorch's memory, though the event loop never turns", () => {
+    const rounds = 150;
+    const size = 2 ** 20;
+    const read = (): void => scope(() => void Tensor.full([size], 1, on).toArray());
+    for (let i = 0; i < 20; i++) read();
+    const before = process.memoryUsage().rss;
+    for (let i = 0; i < rounds; i++) read();
+    // All of them would be 630 MB; what the garbage collector has not got to yet is a small part.
+    expect(process.memoryUsage().rss - before).toBeLessThan((rounds * size * 4) / 3);
+  });
+
   it.skipIf(testDevice !== "cpu")("keeps viewed memory alive after the tensor is gone (CPU memory only)", () => {
     const view = scope(() => {
       const tensor = Tensor.full([1 << 16], 3, on);

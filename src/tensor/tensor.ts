@@ -107,7 +107,10 @@ export class Tensor extends OwnedTensor {
     return callTensor("aten::where.self", [condition, a, b]);
   }
 
-  /** A view of the memory of a contiguous CPU tensor, without a copy; it keeps the memory alive. */
+  /**
+   * A view of the memory of a contiguous CPU tensor, without a copy. It keeps the memory alive until the garbage
+   * collector and then the event loop have run: not for loops that do not return to it.
+   */
   view(): TypedArray {
     return viewAs(this.dtype, addon().toBuffer(this.handle));
   }
@@ -116,7 +119,11 @@ export class Tensor extends OwnedTensor {
   toArray(): TypedArray {
     const outer = Tensor.beginCollecting();
     try {
-      return this.detach().to("cpu").contiguous().view().slice();
+      // Not by way of `view`: what that lends goes back to libtorch in the event loop, and a worker that
+      // quantizes does not get there before its end.
+      const bytes = new Uint8Array(Buffer.allocUnsafeSlow(this.byteLength).buffer);
+      Tensor.fromBytes(bytes, this.shape, this.dtype).copy_(this.detach());
+      return viewAs(this.dtype, bytes.buffer);
     } finally {
       Tensor.endCollecting(outer, new Set());
     }

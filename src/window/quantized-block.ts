@@ -58,11 +58,11 @@ export class QuantizedBlock {
   }
 }
 
-/** Runs blocks one after the other. */
+/** Runs blocks one after the other. What no gradient needs of a block is freed behind it. */
 export function forwardAll(
   blocks: readonly QuantizedBlock[],
   x: Tensor,
   run: (block: QuantizedBlock, x: Tensor) => Tensor,
 ): Tensor {
-  return scope(() => blocks.reduce((hidden, block) => run(block, hidden), x));
+  return scope(() => blocks.reduce((hidden, block) => scope(() => run(block, hidden)), x));
 }

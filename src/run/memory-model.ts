@@ -1,0 +1,158 @@
+import { type DecoderSpec, inputSites, linearRoles, linearShape } from "../model/index.js";
+import type { Scheme } from "../quant/scheme.js";
+import type { LinearPlan } from "./linear-plans.js";
+import type { RunOptions } from "./options.js";
+
+/** What the memory of a window depends on. */
+export interface MemoryInput {
+  readonly options: RunOptions;
+  readonly scheme: Scheme;
+  readonly spec: DecoderSpec;
+  /** Whether the device has our kernels, for fp32: what is composed of libtorch's operators keeps more. */
+  readonly kernels: boolean;
+  /** Whether libtorch has an attention that keeps no scores. */
+  readonly fusedAttention: boolean;
+}
+
+/** A window's blocks and the Linears in them that are quantized. */
+export interface WindowPlan {
+  readonly blocks: number;
+  readonly linears: readonly LinearPlan[];
+}
+
+/**
+ * Most bytes that the tensors of a window take on the device at once, the streams aside. The phases follow the code:
+ * embedding, loading, preparing (a block without gradients, GPTQ), training. Counted with libtorch 1.13 on the CPU
+ * to a few percent (`docs/reliability.md`).
+ *
+ * @param tokens calibration tokens; 0 when the recipe reads weights only
+ */
+export function windowBytes(input: MemoryInput, { blocks, linears }: WindowPlan, tokens: number): number {
+  const { options } = input;
+  const width = bytesOf(options);
+  const weights = sum(linears, weightsOf);
+  const block = weights / Math.max(1, blocks);
+  const cbq = options.recipe === "cbq";
+  // In the dtype of the products; a rounding keeps what it rounds in fp32, which is the same memory or another.
+  const held = block * (cbq && width < 4 ? width + 4 : width);
+  const learnt = cbq ? sum(linears, (linear) => trainedParameters(linear, input)) : 0;
+  const batch = microBatchOf(options);
+  const forward = tokens === 0 ? 0 : batch * options.context * plainFloats(input) * width;
+  const phases = [
+    embeddingBytes(input, tokens),
+    // The last block comes to those that are prepared already, in fp32 first.
+    (blocks - 1) * held + (learnt * 4 * (blocks - 1)) / blocks + block * (width < 4 ? 4 + width : 4),
+    (blocks - 1) * held + (learnt * 4 * (blocks - 1)) / blocks + block * width + forward + momentBytes(input, linears),
+    (blocks - 1) * held + (learnt * 4 * (blocks - 1)) / blocks + block * width + choiceBytes(input, linears),
+  ];
+  if (cbq) {
+    const kept = blocks * keptFloats(input) + 2 * input.spec.intermediateSize;
+    // Parameters with two moments, soft weights, and those once more in another dtype.
+    const training = blocks * held + learnt * 12 + weights * (width < 4 ? 4 + width : 4);
+    const composed = input.kernels ? 0 : weights * COMPOSED_ROUNDING;
+    phases.push(
+      training + composed + weights * width + batch * options.context * kept * width,
+      // The gradients of the products pass through the roundings, all at once.
+      training + composed + weights * (width < 4 ? 4 + width : 4) + learnt * 4,
+    );
+  }
+  return Math.max(...phases);
+}
+
+/** What a rounding out of libtorch's operators keeps of every weight for its gradient: six tensors. */
+const COMPOSED_ROUNDING = 24;
+
+/** Parameters that a Linear trains. */
+export function trainedParameters(linear: LinearPlan, { options, scheme }: MemoryInput): number {
+  const { rows, columns } = linear.layout;
+  const { kind, rank } = options.rounding;
+  const rounding = kind === "lora" ? rank * (rows + columns) : rows * columns;
+  const clip = scheme.activationBits < 16 && options.activation.learnClip ? 1 : 0;
+  return rounding + groupsOf(linear) * (scheme.symmetric ? 1 : 2) + clip;
+}
+
+export function weightsOf({ layout }: LinearPlan): number {
+  return layout.rows * layout.columns;
+}
+
+/** Groups of columns over all rows. */
+export function groupsOf(linear: LinearPlan): number {
+  return weightsOf(linear) / linear.layout.groupSize;
+}
+
+/** Bytes of a number as the products take it. */
+export function bytesOf({ compute }: RunOptions): number {
+  return compute.dtype === "float32" ? 4 : 2;
+}
+
+/** Sequences on the device at once, as far as the plan knows. */
+function microBatchOf({ window, samples }: RunOptions): number {
+  return Math.min(window.microBatch ?? window.batch, window.batch, samples);
+}
+
+// What autograd keeps of a token and a block: the residual stream twice, both norms' outputs, queries, keys, values,
+// the attention's output as it comes and as the next product takes it, and what the MLP's nonlinearity reads and gives.
+function keptFloats({ spec, scheme, options, kernels, fusedAttention }: MemoryInput): number {
+  const { heads, kvHeads, headDim } = spec.attention;
+  const [queries, keys] = [heads * headDim, kvHeads * headDim];
+  const inner = (spec.mlp.kind === "gated" ? 3 : 2) * spec.intermediateSize;
+  const own = 4 * spec.hiddenSize + 3 * queries + 2 * keys + inner;
+  const quantized = scheme.activationBits < 16 ? inputWidths(spec) : 0;
+  if (kernels && bytesOf(options) === 4) {
+    return own + quantized * (options.activation.granularity === "token" ? 1 : COMPOSED_INPUT);
+  }
+  // Norms in fp32, the activation of the gate; heads that are repeated, or half of all scores.
+  const wide = (bytesOf(options) < 4 ? 8 : 2) * spec.hiddenSize;
+  const attention = fusedAttention ? 2 * (queries - keys) : (heads * options.context) / 2;
+  return own + wide + attention + spec.intermediateSize + quantized * COMPOSED_INPUT;
+}
+
+/** Tensors that fake quantization of an input keeps when libtorch's operators make it up. */
+const COMPOSED_INPUT = 4;
+
+// A block without gradients holds all that it computes until it ends.
+function plainFloats({ spec, scheme }: MemoryInput): number {
+  const { heads, kvHeads, headDim } = spec.attention;
+  const own = 7 * spec.hiddenSize + 4 * heads * headDim + 3 * kvHeads * headDim;
+  const inner = (spec.mlp.kind === "gated" ? 3 : 2) * spec.intermediateSize;
+  return own + inner + (scheme.activationBits < 16 ? inputWidths(spec) : 0);
+}
+
+// Every Linear quantizes its own input.
+function inputWidths(spec: DecoderSpec): number {
+  return sum(linearRoles(spec), (role) => linearShape(spec, role)[1]);
+}
+
+// Sequences that are embedded at once, with the table and its bytes as stored.
+function embeddingBytes({ spec, options }: MemoryInput, tokens: number): number {
+  if (tokens === 0) return 0;
+  const rows = Math.min(tokens, 16 * options.context);
+  return spec.vocabSize * spec.hiddenSize * (bytesOf(options) + 2) + rows * spec.hiddenSize * bytesOf(options);
+}
+
+// Second moments of a block's inputs, all of them where training starts from GPTQ's codes, else of one site.
+function momentBytes({ spec, options }: MemoryInput, linears: readonly LinearPlan[]): number {
+  if (!usesMoments(options) || linears.length === 0) return 0;
+  const squares = inputSites(spec).map((site) => linearShape(spec, site.linears[0] ?? "q")[1] ** 2 * 4);
+  return options.recipe === "cbq" ? sum(squares, (bytes) => bytes) : Math.max(...squares);
+}
+
+// Choosing the codes of a block's largest Linear: GPTQ holds five squares while it inverts, then two beside seven
+// copies of the weight; a search of ranges three copies; sorting for outliers takes the places along.
+function choiceBytes(input: MemoryInput, linears: readonly LinearPlan[]): number {
+  const { options } = input;
+  return linears.reduce((most, { layout: { rows, columns } }) => {
+    const [weight, square] = [rows * columns * 4, columns ** 2 * 4];
+    const search = (usesMoments(options) ? 7 : 3) * weight + (options.cfp.weights ? 6 * weight : 0);
+    const inverse = usesMoments(options) ? Math.max(5 * square, 2 * square + search) : search;
+    return Math.max(most, inverse + momentBytes(input, linears));
+  }, 0);
+}
+
+function usesMoments({ recipe, rounding }: RunOptions): boolean {
+  return recipe === "gptq" || (recipe === "cbq" && rounding.start === "gptq");
+}
+
+function sum<T>(values: readonly T[], of: (value: T) => number): number {
+  return values.reduce((total, value) => total + of(value), 0);
+}
