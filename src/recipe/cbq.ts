@@ -26,7 +26,7 @@ import { chooseStorage, openStreams, streamShape } from "./streams.js";
 const STREAMS = ["stream.full", "stream.quantized"] as const;
 
 /** Sequences on which a window's loss before and after training is measured. */
-const MEASURED_SEQUENCES = 32;
+const MEASURED_SEQUENCES = 8;
 
 /**
  * CBQ: windows of blocks that overlap are reconstructed together on two streams of calibration

@@ -86,6 +86,9 @@ __device__ __forceinline__ Soft softly(float weight, float start, float inverse,
 
 // Rows that a warp works on at once: their loads are under way together.
 constexpr int kRows = 4;
+// Blocks that a multiprocessor is to hold: with these rows and blocks the backward pass was fastest on an H100, of 2 and 4
+// rows, 3 to 5 blocks.
+constexpr int kBlocks = 4;
 
 template <typename W, typename T>
 __device__ void softRoundForward(const W* weight, const float* starts, const float* offset, const float* left,
@@ -127,8 +130,11 @@ constexpr int kSums = RANK + 2 <= 8 ? 8 : 16;
 #define SCALE_SUM RANK
 #define ZERO_POINT_SUM (RANK + 1)
 
+// Sums that a warp makes together.
+constexpr int kTogether = kRows * kSums < 32 ? kRows * kSums : 32;
+
 template <int kHalf>
-__device__ __forceinline__ void exchange(float (&values)[32], int lane) {
+__device__ __forceinline__ void exchange(float (&values)[kTogether], int lane) {
   const bool upper = (lane & kHalf) != 0;
 #pragma unroll
   for (int i = 0; i < kHalf; ++i) {
@@ -138,14 +144,14 @@ __device__ __forceinline__ void exchange(float (&values)[32], int lane) {
   }
 }
 
-// Lane l gets the sum over all lanes of `values[l]`, 32 of them: 31 exchanges in place of 5 for each.
-__device__ __forceinline__ float sumOfOwn(float (&values)[32], int lane) {
-  exchange<16>(values, lane);
+// Lane l gets the sum over all lanes of `values[l % kTogether]`: for 32 of them 31 exchanges in place of 5 for each.
+__device__ __forceinline__ float sumOfOwn(float (&values)[kTogether], int lane) {
+  if (kTogether == 32) exchange<kTogether / 2>(values, lane);
   exchange<8>(values, lane);
   exchange<4>(values, lane);
   exchange<2>(values, lane);
   exchange<1>(values, lane);
-  return values[0];
+  return kTogether == 32 ? values[0] : values[0] + __shfl_xor_sync(0xffffffffu, values[0], 16);
 }
 
 // dOffset [rows, columns]; or dRight [chunks, RANK, columns], sums still to be made. `sums` [rows, segments, kSums] holds
@@ -243,13 +249,13 @@ __device__ void softRoundBackward(const T* gradient, const W* weight, const floa
     }
 #if RANK > 0 || SPAN == 32
 #pragma unroll
-    for (int part = 0; part < kRows * kSums / 32; ++part) {
-      float some[32];
+    for (int part = 0; part < kRows * kSums / kTogether; ++part) {
+      float some[kTogether];
 #pragma unroll
-      for (int i = 0; i < 32; ++i) some[i] = values[part * 32 + i];
+      for (int i = 0; i < kTogether; ++i) some[i] = values[part * kTogether + i];
       const float sum = sumOfOwn(some, lane);
-      const int row = first + (part * 32 + lane) / kSums;
-      if (row < place.lastRow) {
+      const int row = first + (part * kTogether + lane % kTogether) / kSums;
+      if (row < place.lastRow && lane < kTogether) {
         sums[(static_cast<long long>(row) * place.segments + place.segment) * kSums + lane % kSums] = sum;
       }
     }
@@ -270,7 +276,7 @@ __device__ void softRoundBackward(const T* gradient, const W* weight, const floa
                                   const float* scales, const float* zeroPoints, T* out, Shape shape) {                 \
     softRoundForward<W, T>(weight, starts, offset, left, scales, zeroPoints, out, shape);                              \
   }                                                                                                                    \
-  extern "C" __global__ void __launch_bounds__(128)                                                                    \
+  extern "C" __global__ void __launch_bounds__(128, kBlocks)                                                           \
       soft_round_backward_##suffix(const T* gradient, const W* weight, const float* starts, const float* offset,       \
                                    const float* left, const float* scales, const float* zeroPoints,                    \
                                    const float* commitment, float size, float* dOffset, float* sums, float* dScale,    \

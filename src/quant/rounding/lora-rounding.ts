@@ -1,4 +1,4 @@
-import { keep, Tensor } from "../../tensor/index.js";
+import { keep, scope, Tensor } from "../../tensor/index.js";
 import type { Grid } from "../grid.js";
 import { SoftRounding } from "./soft-rounding.js";
 
@@ -11,8 +11,15 @@ import { SoftRounding } from "./soft-rounding.js";
 export function loraRounding(weight: Tensor, grid: Grid, rank: number): SoftRounding {
   const [out, columns] = [weight.size(0), weight.size(1)];
   const { device } = weight;
-  // Columns of A1 of unit length, so that a step of A2 moves V as far at every width and rank.
-  const A1 = keep(Tensor.randn([out, rank], { device }).mul_(1 / Math.sqrt(rank))).requiresGrad_();
+  // Columns of A1 of unit length, so that a step of A2 moves V as far at every width and rank. Drawn on the CPU, whose
+  // generator gives the same for every device.
+  const A1 = keep(
+    scope(() =>
+      Tensor.randn([out, rank])
+        .mul_(1 / Math.sqrt(rank))
+        .to(device),
+    ),
+  ).requiresGrad_();
   const A2 = keep(Tensor.zeros([rank, columns], { device })).requiresGrad_();
   return new SoftRounding(weight, grid, { left: A1, right: A2 });
 }

@@ -17,14 +17,17 @@ interface Problem {
   readonly inputs: Tensor;
 }
 
+// Drawn on the CPU: every device gets the same problem.
+const randn = (shape: readonly number[]): Tensor => Tensor.randn(shape).to(on.device);
+
 // One Linear at 2 bits with correlated inputs: small, and rounding matters as it does in a network.
 function problem(seed: number, scheme = "W2A16g32"): Problem {
   manualSeed(seed);
-  const weight = Tensor.randn([32, 64], on).mul(0.1);
-  const mix = Tensor.randn([64, 64], on)
+  const weight = randn([32, 64]).mul(0.1);
+  const mix = randn([64, 64])
     .mul(0.15)
-    .add(Tensor.randn([64, 1], on).mul(0.5));
-  const inputs = Tensor.randn([512, 64], on).matmul(mix);
+    .add(randn([64, 1]).mul(0.5));
+  const inputs = randn([512, 64]).matmul(mix);
   return { weight, grid: searchRange(weight, parseScheme(scheme, { asym: true }), "w"), inputs };
 }
 
@@ -74,7 +77,7 @@ describe.each([
     scope(() => {
       for (const asym of [true, false]) {
         manualSeed(1);
-        const weight = Tensor.randn([8, 64], on);
+        const weight = randn([8, 64]);
         const grid = searchRange(weight, parseScheme("W4A16g32", { asym }), "w");
         const rounding = create(weight, grid);
         const nearest = roundToNearest(weight, grid);
@@ -113,10 +116,10 @@ describe("gradients", () => {
   it("of a soft rounding agree with finite differences where nothing clips", () => {
     scope(() => {
       manualSeed(2);
-      const weight = Tensor.randn([4, 16], on).mul(0.3);
+      const weight = randn([4, 16]).mul(0.3);
       const grid = searchRange(weight, parseScheme("W8A16g8", { asym: true }), "w", { candidates: 1 });
       const rounding = adaRound(weight, grid);
-      const direction = Tensor.randn([4, 16], on);
+      const direction = randn([4, 16]);
       const loss = (): Tensor => rounding.weight().mul(direction).sum();
       backward(loss());
       const [v] = rounding.parameters.rounding as [Tensor];
@@ -176,7 +179,7 @@ describe("the three traps of the specification", () => {
 
   it("V0 = 0 in place of h^-1(frac(W / s0)) is worse by a factor of 6 at least", () => {
     const literal = mean((p) => {
-      const A1 = Tensor.randn([32, 5], on)
+      const A1 = randn([32, 5])
         .mul(1 / Math.sqrt(5))
         .requiresGrad_();
       const A2 = Tensor.zeros([5, 64], on).requiresGrad_();
@@ -210,7 +213,7 @@ class FollowingFloor implements Rounding {
   ) {
     const units = grouped(w, grid.groupSize).div(grid.scale);
     const v0 = hInverse(units.sub(units.floor()));
-    const A1 = Tensor.randn([w.size(0), 5], on)
+    const A1 = randn([w.size(0), 5])
       .mul(1 / Math.sqrt(5))
       .requiresGrad_();
     const A2 = Tensor.zeros([5, w.size(1)], on).requiresGrad_();
