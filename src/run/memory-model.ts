@@ -1,5 +1,6 @@
 import { type DecoderSpec, inputSites, linearRoles, linearShape } from "../model/index.js";
 import type { Scheme } from "../quant/scheme.js";
+import type { Device } from "../tensor/index.js";
 import type { LinearPlan } from "./linear-plans.js";
 import type { RunOptions } from "./options.js";
 
@@ -8,7 +9,8 @@ export interface MemoryInput {
   readonly options: RunOptions;
   readonly scheme: Scheme;
   readonly spec: DecoderSpec;
-  /** Whether the device has our kernels, for fp32: what is composed of libtorch's operators keeps more. */
+  readonly device: Device;
+  /** Whether the device has our kernels, on the CPU for fp32 alone: what is composed of libtorch's operators keeps more. */
   readonly kernels: boolean;
   /** Whether libtorch has an attention that keeps no scores. */
   readonly fusedAttention: boolean;
@@ -33,8 +35,8 @@ export function windowBytes(input: MemoryInput, { blocks, linears }: WindowPlan,
   const weights = sum(linears, weightsOf);
   const block = weights / Math.max(1, blocks);
   const cbq = options.recipe === "cbq";
-  // In the dtype of the products; a rounding keeps what it rounds in fp32, which is the same memory or another.
-  const held = block * (cbq && width < 4 ? width + 4 : width);
+  // In the dtype of the products; on the CPU a rounding keeps what it rounds in fp32, which is the same memory or another.
+  const held = block * (cbq && width < 4 && input.device === "cpu" ? width + 4 : width);
   const learnt = cbq ? sum(linears, (linear) => trainedParameters(linear, input)) : 0;
   const batch = microBatchOf(options);
   const forward = tokens === 0 ? 0 : batch * options.context * plainFloats(input) * width;
@@ -82,7 +84,7 @@ export function groupsOf(linear: LinearPlan): number {
 
 /** Bytes of a number as the products take it. */
 export function bytesOf({ compute }: RunOptions): number {
-  return compute.dtype === "float32" ? 4 : 2;
+  return compute.dtype === "bfloat16" ? 2 : 4;
 }
 
 /** Sequences on the device at once, as far as the plan knows. */
@@ -92,13 +94,13 @@ function microBatchOf({ window, samples }: RunOptions): number {
 
 // What autograd keeps of a token and a block: the residual stream twice, both norms' outputs, queries, keys, values,
 // the attention's output as it comes and as the next product takes it, and what the MLP's nonlinearity reads and gives.
-function keptFloats({ spec, scheme, options, kernels, fusedAttention }: MemoryInput): number {
+function keptFloats({ spec, scheme, options, device, kernels, fusedAttention }: MemoryInput): number {
   const { heads, kvHeads, headDim } = spec.attention;
   const [queries, keys] = [heads * headDim, kvHeads * headDim];
   const inner = (spec.mlp.kind === "gated" ? 3 : 2) * spec.intermediateSize;
   const own = 4 * spec.hiddenSize + 3 * queries + 2 * keys + inner;
   const quantized = scheme.activationBits < 16 ? inputWidths(spec) : 0;
-  if (kernels && bytesOf(options) === 4) {
+  if (kernels && (device !== "cpu" || bytesOf(options) === 4)) {
     return own + quantized * (options.activation.granularity === "token" ? 1 : COMPOSED_INPUT);
   }
   // Norms in fp32, the activation of the gate; heads that are repeated, or half of all scores.

@@ -22,7 +22,10 @@ const seed = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 const path = z.string().min(1);
 
 const compute = z.strictObject({
-  dtype: z.enum(["float32", "bfloat16"]).default("float32").describe("arithmetic of the matrix products"),
+  dtype: z
+    .enum(["auto", "float32", "bfloat16"])
+    .default("auto")
+    .describe("arithmetic of the matrix products; auto is bfloat16 on a GPU and float32 on the CPU"),
   threads: z
     .int()
     .min(1)

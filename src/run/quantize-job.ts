@@ -45,11 +45,20 @@ import { type PlannedFormat, planExports, writeExport } from "./write-exports.js
 
 type Context = RequestContext<QuantizeEvent>;
 
+/** The dtype of the products: as asked for, or what the device is fast in. */
+function computeType({ compute }: RunOptions, device: Device): "float32" | "bfloat16" {
+  if (compute.dtype !== "auto") return compute.dtype;
+  return device.startsWith("cuda") ? "bfloat16" : "float32";
+}
+
 /** Reads the model, plans, calibrates, quantizes and writes to the staging folder; a dry run ends with the plan. */
 export async function quantizeJob(
-  { options, folders }: EngineCalls["quantize"]["parameters"],
+  { options: given, folders }: EngineCalls["quantize"]["parameters"],
   context: Context,
 ): Promise<EngineCalls["quantize"]["result"]> {
+  const device = resolveDevice(given.device);
+  const dtype = computeType(given, device);
+  const options: RunOptions = { ...given, compute: { ...given.compute, dtype } };
   const folder = await resolveFolder(options.model, context);
   const config = await readModelConfig(folder);
   if (config["quantization_config"] !== undefined) {
@@ -67,8 +76,7 @@ export async function quantizeJob(
   const activations = activationsOf(scheme, options);
   using checkpoint = await Checkpoint.open(folder);
   if (options.compute.threads !== null) setThreads(options.compute.threads);
-  const device = resolveDevice(options.device);
-  const flops = measureFlops(device, options.compute.dtype);
+  const flops = measureFlops(device, dtype);
   const planned = planExports(
     plannedSource(linearPlans(spec, schemes), checkpoint, { name, config, activations }),
     options.format,
@@ -104,9 +112,7 @@ export async function quantizeJob(
     identity: identityOf(parts, options),
     windows: plan.windows.length,
     choose: () => ({
-      microBatch:
-        fitted.microBatch ??
-        microBatch({ options: recipeOptions, spec, device, dtype: options.compute.dtype }, options.context),
+      microBatch: fitted.microBatch ?? microBatch({ options: recipeOptions, spec, device, dtype }, options.context),
       threads: engineInfo().threads,
     }),
     warn: (warning) => void early.push(warning),
@@ -128,7 +134,7 @@ export async function quantizeJob(
       seed: options.seed,
       tokens: calibration?.windows ?? null,
       device,
-      dtype: options.compute.dtype,
+      dtype,
       storage: fitted.storage,
       scratch: folders.work,
       resume: journal.resume,
