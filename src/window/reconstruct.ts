@@ -2,6 +2,8 @@ import type { ActivationStore } from "../calibration/activation-store.js";
 import { noGrad, scope } from "../tensor/index.js";
 import { BestState } from "./best-state.js";
 import { cosine } from "./cosine.js";
+import { FaultWatch } from "./fault-watch.js";
+import { Lookahead } from "./lookahead.js";
 import { type ObjectiveOptions, reconstructionError } from "./objective.js";
 import { forwardAll, type QuantizedBlock } from "./quantized-block.js";
 import type { QuantizedLayer } from "./quantized-layer.js";
@@ -79,18 +81,6 @@ export interface TrainingFault {
   readonly rate: number;
 }
 
-/** Steps in a row that may be skipped before the window is rolled back. */
-const MOST_SKIPPED = 3;
-/** How often a window is rolled back before its training is given up. */
-const MOST_ROLLBACKS = 2;
-/** What the rates are multiplied by then. */
-const LOWER_RATE = 0.1;
-
-/** Time between two looks at what a device's steps came to. */
-const LOOK_SECONDS = 0.3;
-/** Steps between them at most. */
-const MOST_AHEAD = 64;
-
 /**
  * Trains the roundings, scales, zero points and activation clips of a window so that its output from
  * the quantized stream meets the full-precision targets. Both branches of the paper's homologous
@@ -111,61 +101,45 @@ export function* reconstruct(
   const steps = perEpoch * options.epochs;
   if (steps === 0 || layers.length === 0) return true;
   using best = new BestState(layers);
-  let [at, done, skipped, rollbacks, rate] = [0, 0, 0, 0, 1];
-  let losses: number[] = [];
+  const watch = new FaultWatch();
+  let at = 0;
   while (at < steps) {
-    using training = new TrainingStep(
-      blocks,
-      layers,
-      input,
-      branches,
-      planSteps(layers, sequences, at, rate, options),
-      options,
-    );
     const start = at;
-    let [ahead, asked, rolledBack] = [1, performance.now(), false];
-    for (let launched = start; at < steps && !rolledBack; ) {
+    const plans = planSteps(layers, sequences, start, watch.rate, options);
+    using training = new TrainingStep(blocks, layers, input, branches, plans, options);
+    const lookahead = new Lookahead();
+    let losses: number[] = [];
+    for (let restart = false; at < steps && !restart; ) {
       // Up to the end of an epoch, whose mean loss decides what the best state is.
-      const last = Math.min(at + ahead, (Math.floor(at / perEpoch) + 1) * perEpoch);
-      const ran = last - at;
-      for (; launched < last; launched++) options.parts.attempt(() => training.run());
+      const epoch = Math.floor(at / perEpoch);
+      const last = Math.min(at + (training.runsAhead ? lookahead.steps : 1), (epoch + 1) * perEpoch);
+      const launched = last - at;
+      for (let i = 0; i < launched; i++) options.parts.attempt(() => training.run());
       for (const { loss, finite } of training.outcomes(at - start, last - start)) {
-        const epoch = Math.floor(at / perEpoch);
         const step = ++at;
-        if (finite) {
-          done++;
-          skipped = 0;
+        const verdict = watch.judge(finite);
+        if (verdict === "done") {
           losses.push(loss);
           const batch = Math.min(options.batch, sequences - ((step - 1) % perEpoch) * options.batch);
           yield { epoch, step, steps, loss, tokens: batch * tokens };
           continue;
         }
-        yield { fault: "skipped", step, steps, rate };
-        if (++skipped < MOST_SKIPPED) continue;
+        yield { fault: "skipped", step, steps, rate: watch.rate };
+        if (verdict === "skipped") continue;
         best.restore();
-        if (++rollbacks > MOST_ROLLBACKS) {
-          yield { fault: "given up", step, steps, rate };
-          return false;
-        }
-        skipped = 0;
-        rate *= LOWER_RATE;
-        rolledBack = true;
-        yield { fault: "rolled back", step, steps, rate };
+        yield { fault: verdict, step, steps, rate: watch.rate };
+        if (verdict === "given up") return false;
+        restart = true;
         break;
       }
-      if (at % perEpoch === 0) {
-        if (losses.length > 0) best.offer(losses.reduce((sum, loss) => sum + loss, 0) / losses.length);
+      lookahead.waitedFor(launched);
+      if (at % perEpoch === 0 && losses.length > 0 && !restart) {
+        best.offer(losses.reduce((sum, loss) => sum + loss, 0) / losses.length);
         losses = [];
-      }
-      if (training.runsAhead) {
-        const now = performance.now();
-        const perStep = (now - asked) / 1000 / ran;
-        ahead = Math.max(1, Math.min(MOST_AHEAD, Math.round(LOOK_SECONDS / perStep)));
-        asked = now;
       }
     }
   }
-  return done > 0;
+  return watch.done > 0;
 }
 
 /** The steps from `first` on, with all rates multiplied by `rate`. */
