@@ -1,5 +1,8 @@
-// The accuracy table of docs/results.md: every cell is a process of its own, several at once where asked for.
-// usage: node bench/accuracy.mjs [--device cuda:0] [--jobs 8] [--only W2A16g64] [--text FOLDER]
+// The accuracy tables of docs/results.md: every cell is a process of its own, several at once where asked for.
+// usage: npm run bench:accuracy -- [--model sotu|smollm2] [--folder DIR] [--text DIR | --tokens DIR] [--device cuda:0]
+//   [--jobs 8] [--only W2A16g64] [--seeds 0,1,2] [--epochs N] [--set JSON]
+// --folder: the model, where it is not the bundled one; --text: train.jsonl and test.jsonl; --tokens: train.bin and test.bin
+// of int32 ids, for a machine without the texts. --set adds options to every cell: what an ablation changes.
 import { execFile } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { parseArgs, promisify } from "node:util";
@@ -7,59 +10,101 @@ import { fetchSotu } from "../scripts/fetch-sotu.mjs";
 
 const { values } = parseArgs({
   options: {
+    model: { type: "string", default: "sotu" },
+    folder: { type: "string" },
     device: { type: "string", default: "cpu" },
     jobs: { type: "string", default: "1" },
     only: { type: "string" },
     text: { type: "string" },
+    tokens: { type: "string" },
+    seeds: { type: "string", default: "0" },
     epochs: { type: "string" },
+    set: { type: "string", default: "{}" },
   },
 });
 const run = promisify(execFile);
-const text =
-  values.text === undefined
-    ? await fetchSotu()
-    : { train: `${values.text}/train.jsonl`, test: `${values.text}/test.jsonl` };
-const jobs = Number(values.jobs);
 
-const schemes = [
-  { scheme: "W2A16g64", asym: true, epochs: 12 },
-  { scheme: "W2A16", asym: true, epochs: 12 },
-  { scheme: "W3A16", asym: true, epochs: 8 },
-  { scheme: "W4A4", asym: false, epochs: 8 },
-  { scheme: "W2A16g64", asym: false, epochs: 12 },
-];
 const methods = {
   RTN: { recipe: "rtn" },
   GPTQ: { recipe: "gptq" },
-  "LoRA r=5": { recipe: "cbq", rounding: "lora" },
-  AdaRound: { recipe: "cbq", rounding: "adaround" },
-  "code-unit": { recipe: "cbq", rounding: "code" },
+  "LoRA r=5": { recipe: "cbq", kind: "lora" },
+  AdaRound: { recipe: "cbq", kind: "adaround" },
+  "code-unit": { recipe: "cbq", kind: "code" },
 };
+const protocols = {
+  sotu: {
+    folder: "models/sotu-llama-7m",
+    context: 512,
+    samples: 256,
+    evalContext: 512,
+    dtype: "float32",
+    methods: Object.keys(methods),
+    rows: [
+      { scheme: "W2A16g64", asym: true, epochs: 12 },
+      { scheme: "W2A16", asym: true, epochs: 12 },
+      { scheme: "W3A16", asym: true, epochs: 8 },
+      { scheme: "W4A4", asym: false, epochs: 8 },
+      { scheme: "W2A16g64", asym: false, epochs: 12 },
+    ],
+  },
+  smollm2: {
+    context: 1024,
+    samples: 128,
+    evalContext: 2048,
+    dtype: values.device === "cpu" ? "float32" : "bfloat16",
+    methods: ["RTN", "GPTQ", "code-unit"],
+    rows: [
+      { scheme: "W2A16g64", asym: true, epochs: 10 },
+      { scheme: "W2A16g64", asym: false, epochs: 10 },
+      { scheme: "W3A16g64", asym: false, epochs: 10 },
+      { scheme: "W4A16", asym: false, epochs: 10 },
+      { scheme: "W4A8", asym: false, epochs: 10 },
+      { scheme: "W4A4", asym: false, epochs: 10 },
+    ],
+  },
+};
+const protocol = protocols[values.model];
+if (protocol === undefined) throw new Error(`--model is one of ${Object.keys(protocols).join(", ")}`);
+const model = values.folder ?? protocol.folder;
+if (model === undefined) throw new Error("--folder names the folder of the model");
 
-const cells = schemes
+async function calibration() {
+  if (values.tokens !== undefined) return { tokens: values.tokens };
+  if (values.text !== undefined) {
+    return { text: { train: `${values.text}/train.jsonl`, test: `${values.text}/test.jsonl` } };
+  }
+  if (values.model !== "sotu") throw new Error("--text or --tokens names the calibration and test texts");
+  return { text: await fetchSotu() };
+}
+
+const merge = (a, b) =>
+  Object.fromEntries(
+    [...new Set([...Object.keys(a), ...Object.keys(b)])].map((key) => {
+      const both = typeof a[key] === "object" && typeof b[key] === "object";
+      return [key, both ? merge(a[key], b[key]) : (b[key] ?? a[key])];
+    }),
+  );
+
+const jobs = Number(values.jobs);
+const { context, samples, evalContext, dtype } = protocol;
+const shared = {
+  ...(await calibration()),
+  ...{ model, context, samples, evalContext, dtype, device: values.device },
+  threads: Math.max(1, Math.floor(availableParallelism() / jobs)),
+};
+const cells = protocol.rows
   .filter(({ scheme }) => values.only === undefined || scheme === values.only)
   .flatMap((row) =>
-    Object.entries(methods).map(([name, { recipe, rounding }]) => ({
-      row,
-      name,
-      job: {
-        name,
-        model: "models/sotu-llama-7m",
-        text,
-        context: 512,
-        samples: 256,
-        evalContext: 512,
-        device: values.device,
-        threads: Math.max(1, Math.floor(availableParallelism() / jobs)),
-        scheme: row.scheme,
-        asym: row.asym,
-        recipe,
-        set:
-          rounding === undefined
-            ? {}
-            : { rounding: { kind: rounding }, window: { epochs: Number(values.epochs ?? row.epochs) } },
-      },
-    })),
+    protocol.methods.flatMap((name) =>
+      values.seeds.split(",").map((seed) => {
+        const { recipe, kind } = methods[name];
+        const own =
+          kind === undefined ? {} : { rounding: { kind }, window: { epochs: Number(values.epochs ?? row.epochs) } };
+        const set = merge(own, JSON.parse(values.set));
+        const { scheme, asym } = row;
+        return { row, name, job: { ...shared, name, scheme, asym, recipe, seed: Number(seed), set } };
+      }),
+    ),
   );
 
 const results = new Map();
@@ -72,18 +117,22 @@ await Promise.all(
       });
       const result = JSON.parse(stdout.trim().split("\n").at(-1));
       results.set(cell, result);
+      const { scheme, asym, seed } = cell.job;
       process.stderr.write(
-        `${cell.row.scheme} ${cell.row.asym ? "asym" : "sym"} ${cell.name}: ${result.ppl} (${result.seconds} s)\n`,
+        `${scheme} ${asym ? "asym" : "sym"} ${cell.name}, seed ${seed}: ${result.ppl} (${result.seconds} s)\n`,
       );
     }
   }),
 );
 
-const names = Object.keys(methods);
+const names = protocol.methods;
 console.log(`| | ${names.join(" | ")} |\n|---|${names.map(() => "---").join("|")}|`);
-for (const row of new Set(cells.map((cell) => cell.row))) {
-  const columns = names.map(
-    (name) => results.get(cells.find((cell) => cell.row === row && cell.name === name))?.ppl ?? "",
+for (const row of protocol.rows.filter((candidate) => cells.some((cell) => cell.row === candidate))) {
+  const columns = names.map((name) =>
+    cells
+      .filter((cell) => cell.row === row && cell.name === name)
+      .map((cell) => results.get(cell)?.ppl ?? "")
+      .join(", "),
   );
   console.log(`| ${row.scheme} ${row.asym ? "asym" : "sym"} | ${columns.join(" | ")} |`);
 }
