@@ -27,9 +27,10 @@ import {
   useOwnStream,
 } from "../dist/tensor/index.js";
 import { advance } from "../dist/window/advance.js";
+import { branchOf } from "../dist/window/branch.js";
 import { QuantizedBlock } from "../dist/window/quantized-block.js";
 import { QuantizedLayer } from "../dist/window/quantized-layer.js";
-import { branchOf, reconstruct } from "../dist/window/reconstruct.js";
+import { reconstruct } from "../dist/window/reconstruct.js";
 import { SequenceParts } from "../dist/window/sequence-parts.js";
 
 const { values } = parseArgs({

@@ -5,8 +5,9 @@ import { type InputSite, inBlock, inputSites, type LinearRole, linearName } from
 import { SecondMoments } from "../quant/second-moments.js";
 import { type DType, deviceMemory, manualSeed, noGrad, scope, type Tensor } from "../tensor/index.js";
 import { advance } from "../window/advance.js";
+import { type Branch, branchOf } from "../window/branch.js";
 import { forwardAll, type QuantizedBlock } from "../window/quantized-block.js";
-import { type Branch, branchOf, measureWindow, reconstruct, trainedLayers } from "../window/reconstruct.js";
+import { measureWindow, reconstruct, trainedLayers } from "../window/reconstruct.js";
 import { type Window, windowSchedule } from "../window/schedule.js";
 import { SequenceParts } from "../window/sequence-parts.js";
 import { BlockSource } from "./block-source.js";
@@ -18,7 +19,8 @@ import { microBatch } from "./micro-batch.js";
 import { prepareRoundings } from "./prepare-roundings.js";
 import { isFiniteTensor, quantizeSite } from "./quantize-site.js";
 import type { BranchLoss, LayerError, RecipeEvent, RecipeJob, RecipeReport, WarningEvent } from "./recipe-job.js";
-import { learntState, restoreLearnt, type StateTensor, streamState } from "./recipe-state.js";
+import { learntState, restoreLearnt, streamState } from "./recipe-state.js";
+import type { StateTensor } from "./saved-state.js";
 import { calibrateStaticInputs } from "./static-ranges.js";
 import { chooseStorage, openStreams, streamShape } from "./streams.js";
 

@@ -6,7 +6,7 @@ import type { QuantizedWeight } from "../quant/quantized-weight.js";
 import type { Scheme } from "../quant/scheme.js";
 import type { Device } from "../tensor/index.js";
 import type { RecipeName, RecipeOptions } from "./options.js";
-import type { RecipeState, StateTensor } from "./recipe-state.js";
+import type { RecipeState, StateTensor } from "./saved-state.js";
 
 /** Token ids of the calibration windows. */
 export type CalibrationTokens = TokenWindows;

@@ -1,29 +1,9 @@
 import type { ActivationStore } from "../calibration/activation-store.js";
-import { type DType, elementSize, noGrad, scope, Tensor } from "../tensor/index.js";
+import { elementSize, noGrad, scope, Tensor } from "../tensor/index.js";
 import type { QuantizedBlock } from "../window/quantized-block.js";
 import { trainedLayers } from "../window/reconstruct.js";
 import type { RecipeJob } from "./recipe-job.js";
-
-/** A tensor that the next window starts from, for the run to save. */
-export interface StateTensor {
-  readonly name: string;
-  readonly dtype: DType;
-  readonly shape: readonly number[];
-  /** Its bytes in order, little-endian, in pieces that fit in memory; valid until the recipe goes on. */
-  readonly pieces: () => Iterable<Uint8Array>;
-}
-
-/** Where an earlier run of the same job got to: the first window still to do and what it starts from. */
-export interface RecipeState {
-  /** Counted from 0. */
-  readonly window: number;
-  /**
-   * Bytes `begin` to `end` (excluded) of a saved tensor.
-   *
-   * @throws CheckpointError when there is none of that name, or it is shorter.
-   */
-  read(name: string, begin: number, end: number): Uint8Array;
-}
+import type { RecipeState, StateTensor } from "./saved-state.js";
 
 /** The activations of a stream, sequence by sequence. */
 export function streamState(job: RecipeJob, name: string, store: ActivationStore): StateTensor {

@@ -9,7 +9,7 @@ import type { ExportSource } from "../format/export-source.js";
 import { compareTensorNames } from "../format/output-tensors.js";
 import type { QuantizedWeight } from "../quant/quantized-weight.js";
 import type { RecipeSink } from "../recipe/recipe-job.js";
-import type { RecipeState, StateTensor } from "../recipe/recipe-state.js";
+import type { RecipeState, StateTensor } from "../recipe/saved-state.js";
 import { Artefact, type ArtefactEntry, isIntact, writeArtefact } from "./artefact.js";
 import type { WarningEvent, WindowDoneEvent } from "./events.js";
 import {

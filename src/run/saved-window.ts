@@ -3,7 +3,7 @@ import type { SafetensorsDType } from "../checkpoint/dtype.js";
 import { CheckpointError } from "../errors.js";
 import type { QuantizedLayout } from "../format/export-source.js";
 import type { QuantizedWeight } from "../quant/quantized-weight.js";
-import type { StateTensor } from "../recipe/recipe-state.js";
+import type { StateTensor } from "../recipe/saved-state.js";
 import type { DType } from "../tensor/index.js";
 import { Artefact, type ArtefactTensor } from "./artefact.js";
 import type { WarningEvent, WindowDoneEvent } from "./events.js";

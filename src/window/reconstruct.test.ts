@@ -12,9 +12,10 @@ import { parseScheme } from "../quant/scheme.js";
 import { type Device, type DType, keep, liveHandles, manualSeed, noGrad, scope, Tensor } from "../tensor/index.js";
 import { testDevice } from "../tensor/testing/test-device.js";
 import { advance } from "./advance.js";
+import { branchOf } from "./branch.js";
 import { QuantizedBlock } from "./quantized-block.js";
 import { QuantizedLayer } from "./quantized-layer.js";
-import { branchOf, reconstruct } from "./reconstruct.js";
+import { reconstruct } from "./reconstruct.js";
 import { SequenceParts } from "./sequence-parts.js";
 
 interface Case {

@@ -1,61 +1,17 @@
 import type { ActivationStore } from "../calibration/activation-store.js";
 import { noGrad, scope } from "../tensor/index.js";
 import { BestState } from "./best-state.js";
+import type { Branch } from "./branch.js";
 import { cosine } from "./cosine.js";
 import { FaultWatch } from "./fault-watch.js";
 import { Lookahead } from "./lookahead.js";
 import { type ObjectiveOptions, reconstructionError } from "./objective.js";
 import { forwardAll, type QuantizedBlock } from "./quantized-block.js";
 import type { QuantizedLayer } from "./quantized-layer.js";
+import type { ReconstructionOptions } from "./reconstruction-options.js";
 import type { SequenceParts } from "./sequence-parts.js";
 import { shuffledBatches } from "./shuffled-batches.js";
 import { type StepPlan, TrainingStep } from "./training-step.js";
-
-/** How the roundings of a window are trained together. */
-export interface ReconstructionOptions {
-  readonly epochs: number;
-  /** Sequences per step of the optimiser. */
-  readonly batch: number;
-  /** Sequences on the device at once; the result does not depend on it. */
-  readonly parts: SequenceParts;
-  readonly seed: number;
-  readonly objective: ObjectiveOptions;
-  readonly rates: {
-    readonly rounding: number;
-    readonly scale: number;
-    readonly zeroPoint: number;
-    readonly activation: number;
-  };
-  /** Share of every rate that is left at the last step of the cosine. */
-  readonly finalRate: number;
-  readonly regulariser: {
-    readonly weight: number;
-    /** Share of the steps without it. */
-    readonly warmup: number;
-    readonly betaStart: number;
-    readonly betaEnd: number;
-  };
-}
-
-/** A stream that enters the window, and what the full-precision window makes of it. */
-export interface Branch {
-  readonly name: "full" | "quantized";
-  readonly target: ActivationStore;
-  /** Mean square of the target over all sequences. */
-  readonly meanSquare: number;
-}
-
-/** A branch over targets that are complete: takes the store over. */
-export function branchOf(name: Branch["name"], target: ActivationStore): Branch {
-  const { sequences } = target.shape;
-  let sum = 0;
-  noGrad(() => {
-    for (let i = 0; i < sequences; i++) {
-      sum += scope(() => target.read([i]).to("float32").square().mean().item());
-    }
-  });
-  return { name, target, meanSquare: sum / sequences };
-}
 
 export interface StepReport {
   readonly epoch: number;

@@ -14,10 +14,11 @@ import {
   Tensor,
   useOwnStream,
 } from "../tensor/index.js";
+import type { Branch } from "./branch.js";
 import { reconstructionError } from "./objective.js";
 import { forwardAll, type QuantizedBlock } from "./quantized-block.js";
 import type { QuantizedLayer } from "./quantized-layer.js";
-import type { Branch, ReconstructionOptions } from "./reconstruct.js";
+import type { ReconstructionOptions } from "./reconstruction-options.js";
 
 /** What differs from one step to the next. */
 export interface StepPlan {

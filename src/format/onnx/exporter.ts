@@ -7,8 +7,8 @@ import { checkOnnx } from "./check.js";
 import { checkConfig } from "./check-config.js";
 import { inspectOnnx } from "./inspect.js";
 import { onnxNotes } from "./notes.js";
-import { type OnnxGraphOptions, type OnnxPlan, planOnnx } from "./plan.js";
-import { recordedOptions, recordedScheme } from "./provenance.js";
+import { type OnnxPlan, planOnnx } from "./plan.js";
+import { type OnnxGraphOptions, recordedOptions, recordedScheme } from "./provenance.js";
 import { OnnxFile } from "./read.js";
 import { writeOnnx } from "./write.js";
 

@@ -2,18 +2,10 @@ import { FormatError } from "../../errors.js";
 import { type DecoderSpec, readSpec } from "../../model/index.js";
 import type { ExportSource } from "../export-source.js";
 import { checkSource } from "../output-tensors.js";
-import { type AccuracyLevel, buildDecoder } from "./decoder-graph.js";
+import { buildDecoder } from "./decoder-graph.js";
 import { GraphBuilder } from "./graph-builder.js";
 import { chunkName, GraphWeights, type PlannedTensor } from "./graph-weights.js";
-import { provenance } from "./provenance.js";
-
-/** Choices that a file records, because they matter for comparing it with its result. */
-export interface OnnxGraphOptions {
-  /** Floating point of the graph: activations, caches, norms. `fp32` is exact; `fp16` is half the cache. Default `fp32`. */
-  readonly precision?: "fp32" | "fp16";
-  /** 0: activations stay in floating point; 4: rounded to 8 bits, many times faster at 2 and 8 bits. Default 4. */
-  readonly accuracyLevel?: AccuracyLevel;
-}
+import { type OnnxGraphOptions, provenance } from "./provenance.js";
 
 export interface OnnxPlanOptions extends OnnxGraphOptions {
   /** Bytes of a data file, unless a single tensor is larger. Default 2e9, what browsers can hold in one buffer. */

@@ -1,7 +1,15 @@
 import type { ExportSource } from "../export-source.js";
 import { schemeLabel } from "../model-label.js";
-import type { OnnxGraphOptions } from "./plan.js";
+import type { AccuracyLevel } from "./decoder-graph.js";
 import type { OnnxModel } from "./schema.js";
+
+/** Choices that a file records, because they matter for comparing it with its result. */
+export interface OnnxGraphOptions {
+  /** Floating point of the graph: activations, caches, norms. `fp32` is exact; `fp16` is half the cache. Default `fp32`. */
+  readonly precision?: "fp32" | "fp16";
+  /** 0: activations stay in floating point; 4: rounded to 8 bits, many times faster at 2 and 8 bits. Default 4. */
+  readonly accuracyLevel?: AccuracyLevel;
+}
 
 /** Keys of crossblock's own in the model's metadata. They let a file that travels alone be compared with its result. */
 const SCHEME = "crossblock.scheme";
