@@ -1,0 +1,200 @@
+// Whole windows of a run on a random model of a real one's shape: loading, targets, training, hardening, both streams moved
+// on, codes packed. usage: npm run bench:run -- --shape 7b --blocks 32 --windows 4 --device cuda:0 [--scheme W4A16]
+//   [--rounding lora|code] [--samples 128] [--context 2048] [--epochs 3] [--batch 1] [--folder DIR] [--json]
+// The model is made in --folder when it is not there yet (7b: 13 GB with 32 blocks).
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { Checkpoint } from "../dist/checkpoint/checkpoint.js";
+import { readModelConfig } from "../dist/checkpoint/model-config.js";
+import { writeSafetensors } from "../dist/checkpoint/write-safetensors.js";
+import { encodePart } from "../dist/format/compressed-tensors/encode.js";
+import { partsOf } from "../dist/format/compressed-tensors/layout.js";
+import { readSpec } from "../dist/model/index.js";
+import { parseScheme } from "../dist/quant/scheme.js";
+import { recipeOptionsSchema } from "../dist/recipe/options.js";
+import { roundingDefaults } from "../dist/recipe/presets.js";
+import { runRecipe } from "../dist/recipe/run-recipe.js";
+import { deviceMemory, engineInfo, manualSeed, scope, Tensor } from "../dist/tensor/index.js";
+
+const { values } = parseArgs({
+  options: {
+    shape: { type: "string", default: "sotu" },
+    blocks: { type: "string", default: "5" },
+    windows: { type: "string", default: "4" },
+    scheme: { type: "string", default: "W4A16" },
+    rounding: { type: "string", default: "lora" },
+    samples: { type: "string", default: "128" },
+    context: { type: "string", default: "2048" },
+    epochs: { type: "string", default: "3" },
+    batch: { type: "string", default: "1" },
+    device: { type: "string", default: "cpu" },
+    folder: { type: "string" },
+    json: { type: "boolean", default: false },
+  },
+});
+const shapes = {
+  sotu: { hidden_size: 256, intermediate_size: 768, num_attention_heads: 8, num_key_value_heads: 4 },
+  "135m": { hidden_size: 576, intermediate_size: 1536, num_attention_heads: 9, num_key_value_heads: 3 },
+  "7b": { hidden_size: 4096, intermediate_size: 11008, num_attention_heads: 32, num_key_value_heads: 32 },
+  "65b": { hidden_size: 8192, intermediate_size: 22016, num_attention_heads: 64, num_key_value_heads: 64 },
+};
+const shape = shapes[values.shape];
+if (shape === undefined) throw new Error(`--shape is one of ${Object.keys(shapes).join(", ")}`);
+const count = (name) => Number(values[name]);
+const folder = values.folder ?? join(tmpdir(), `crossblock-${values.shape}-${values.blocks}`);
+const vocabulary = 32000;
+const config = {
+  architectures: ["LlamaForCausalLM"],
+  model_type: "llama",
+  hidden_act: "silu",
+  max_position_embeddings: 4096,
+  num_hidden_layers: count("blocks"),
+  rms_norm_eps: 1e-5,
+  rope_theta: 10000,
+  tie_word_embeddings: true,
+  vocab_size: vocabulary,
+  torch_dtype: "bfloat16",
+  ...shape,
+};
+
+async function makeModel() {
+  await mkdir(folder, { recursive: true });
+  manualSeed(0);
+  // One stretch of random numbers serves every tensor: nobody looks for patterns between them.
+  const stretch = scope(() =>
+    Tensor.randn([2 ** 24])
+      .mul(0.02)
+      .to("bfloat16")
+      .toArray(),
+  );
+  const bytes = new Uint8Array(stretch.buffer, stretch.byteOffset, stretch.byteLength);
+  const tensor = (name, size, fill) => {
+    const byteLength = size.reduce((product, length) => product * length, 2);
+    const make = () => {
+      const out = new Uint8Array(byteLength);
+      if (fill !== undefined) new Uint16Array(out.buffer).fill(fill);
+      else for (let at = 0; at < byteLength; at += bytes.length) out.set(bytes.subarray(0, byteLength - at), at);
+      return out;
+    };
+    return { name, dtype: "BF16", shape: size, byteLength, bytes: make };
+  };
+  const { hidden_size: hidden, intermediate_size: inner, num_attention_heads: heads, num_key_value_heads: kv } = shape;
+  const keys = (hidden / heads) * kv;
+  const ONE = 0x3f80;
+  const tensors = [
+    tensor("model.embed_tokens.weight", [vocabulary, hidden]),
+    tensor("model.norm.weight", [hidden], ONE),
+    ...Array.from({ length: config.num_hidden_layers }, (_, i) => {
+      const at = `model.layers.${i}`;
+      return [
+        tensor(`${at}.input_layernorm.weight`, [hidden], ONE),
+        tensor(`${at}.post_attention_layernorm.weight`, [hidden], ONE),
+        tensor(`${at}.self_attn.q_proj.weight`, [hidden, hidden]),
+        tensor(`${at}.self_attn.k_proj.weight`, [keys, hidden]),
+        tensor(`${at}.self_attn.v_proj.weight`, [keys, hidden]),
+        tensor(`${at}.self_attn.o_proj.weight`, [hidden, hidden]),
+        tensor(`${at}.mlp.gate_proj.weight`, [inner, hidden]),
+        tensor(`${at}.mlp.up_proj.weight`, [inner, hidden]),
+        tensor(`${at}.mlp.down_proj.weight`, [hidden, inner]),
+      ];
+    }).flat(),
+  ];
+  await writeSafetensors(folder, tensors);
+  await writeFile(join(folder, "tokenizer.json"), "{}");
+  await writeFile(join(folder, "config.json"), JSON.stringify(config));
+}
+
+/** Share of the time in which the GPU runs nothing, as its driver samples it. */
+function watchGpu() {
+  if (values.device === "cpu") return { samples: [], stop: () => {} };
+  const samples = [];
+  const child = spawn("nvidia-smi", ["--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "-lms", "100"]);
+  child.on("error", () => {});
+  child.stdout.on("data", (text) => samples.push(...String(text).trim().split("\n").map(Number)));
+  return { samples, stop: () => child.kill() };
+}
+
+if (!existsSync(join(folder, "config.json"))) await makeModel();
+const checkpoint = await Checkpoint.open(folder);
+const spec = readSpec(await readModelConfig(folder));
+const options = recipeOptionsSchema.parse({
+  ...roundingDefaults[values.rounding],
+  window: { epochs: count("epochs"), batch: count("batch") },
+});
+const ids = Int32Array.from(
+  { length: count("samples") * count("context") },
+  (_, i) => (i * 7919 + ((i * i) % 613)) % vocabulary,
+);
+let packed = 0;
+const sink = {
+  linear(_name, weight) {
+    for (const { part } of partsOf(weight, "pack-quantized")) {
+      packed += encodePart(weight, "pack-quantized", part).byteLength;
+    }
+  },
+  plain: () => {},
+  activation: () => {},
+  windowDone: () => {},
+};
+const started = performance.now();
+const run = runRecipe({
+  checkpoint,
+  spec,
+  recipe: "cbq",
+  scheme: parseScheme(values.scheme),
+  options,
+  seed: 0,
+  tokens: { ids, sequences: count("samples"), context: count("context") },
+  device: values.device,
+  dtype: values.device === "cpu" ? "float32" : "bfloat16",
+  storage: "auto",
+  scratch: tmpdir(),
+  resume: null,
+  poll: () => {},
+  sink,
+});
+const gpu = watchGpu();
+const windows = [];
+let [begun, trained] = [0, 0];
+for (;;) {
+  const { value: event, done } = run.next();
+  if (done) break;
+  // The driver's samples arrive between events.
+  await new Promise((resolve) => setImmediate(resolve));
+  if (event.event === "window-start") begun = performance.now();
+  if (event.event === "step") trained = performance.now();
+  if (event.event === "window-done") {
+    windows.push({ seconds: event.seconds, training: (trained - begun) / 1000 });
+    if (windows.length === count("windows")) break;
+  }
+}
+gpu.stop();
+run.return(undefined);
+const beforeWindows = performance.now() - started - windows.reduce((sum, { seconds }) => sum + seconds * 1000, 0);
+const median = (numbers) => [...numbers].sort((a, b) => a - b)[numbers.length >> 1];
+const perWindow = median(windows.slice(1).map(({ seconds }) => seconds));
+const all = spec.blocks - options.window.size + 1;
+const facts = engineInfo();
+const report = {
+  shape: values.shape,
+  scheme: values.scheme,
+  rounding: values.rounding,
+  tokens: `${values.samples} x ${values.context}, ${values.epochs} epochs`,
+  device: values.device === "cpu" ? `cpu, ${facts.threads} threads` : facts.devices[0]?.name,
+  windows: windows.map(({ seconds }) => +seconds.toFixed(2)),
+  training: windows.map(({ training }) => +training.toFixed(2)),
+  beforeWindows: +(beforeWindows / 1000).toFixed(1),
+  projectedMinutes: `${all} windows x ${perWindow.toFixed(2)} s = ${((all * perWindow) / 60).toFixed(1)} min`,
+  packedMiB: Math.round(packed / 2 ** 20),
+  gpuBusyPercent:
+    gpu.samples.length === 0 ? null : Math.round(gpu.samples.reduce((a, b) => a + b, 0) / gpu.samples.length),
+  devicePeakGiB: values.device === "cpu" ? null : +((deviceMemory(values.device)?.peak ?? 0) / 2 ** 30).toFixed(2),
+  hostPeakGiB: +(process.resourceUsage().maxRSS / 2 ** 20).toFixed(2),
+};
+if (values.json) console.log(JSON.stringify(report));
+else for (const [name, value] of Object.entries(report)) if (value !== null) console.log(`${name.padEnd(18)} ${value}`);
+process.exit(0);
