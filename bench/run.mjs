@@ -19,6 +19,7 @@ import { recipeOptionsSchema } from "../dist/recipe/options.js";
 import { roundingDefaults } from "../dist/recipe/presets.js";
 import { runRecipe } from "../dist/recipe/run-recipe.js";
 import { deviceMemory, engineInfo, manualSeed, scope, Tensor } from "../dist/tensor/index.js";
+import { configOf } from "./shapes.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -36,30 +37,10 @@ const { values } = parseArgs({
     json: { type: "boolean", default: false },
   },
 });
-const shapes = {
-  sotu: { hidden_size: 256, intermediate_size: 768, num_attention_heads: 8, num_key_value_heads: 4 },
-  "135m": { hidden_size: 576, intermediate_size: 1536, num_attention_heads: 9, num_key_value_heads: 3 },
-  "7b": { hidden_size: 4096, intermediate_size: 11008, num_attention_heads: 32, num_key_value_heads: 32 },
-  "65b": { hidden_size: 8192, intermediate_size: 22016, num_attention_heads: 64, num_key_value_heads: 64 },
-};
-const shape = shapes[values.shape];
-if (shape === undefined) throw new Error(`--shape is one of ${Object.keys(shapes).join(", ")}`);
 const count = (name) => Number(values[name]);
 const folder = values.folder ?? join(tmpdir(), `crossblock-${values.shape}-${values.blocks}`);
 const vocabulary = 32000;
-const config = {
-  architectures: ["LlamaForCausalLM"],
-  model_type: "llama",
-  hidden_act: "silu",
-  max_position_embeddings: 4096,
-  num_hidden_layers: count("blocks"),
-  rms_norm_eps: 1e-5,
-  rope_theta: 10000,
-  tie_word_embeddings: true,
-  vocab_size: vocabulary,
-  torch_dtype: "bfloat16",
-  ...shape,
-};
+const config = configOf(values.shape, count("blocks"), vocabulary);
 
 async function makeModel() {
   await mkdir(folder, { recursive: true });
@@ -82,7 +63,7 @@ async function makeModel() {
     };
     return { name, dtype: "BF16", shape: size, byteLength, bytes: make };
   };
-  const { hidden_size: hidden, intermediate_size: inner, num_attention_heads: heads, num_key_value_heads: kv } = shape;
+  const { hidden_size: hidden, intermediate_size: inner, num_attention_heads: heads, num_key_value_heads: kv } = config;
   const keys = (hidden / heads) * kv;
   const ONE = 0x3f80;
   const tensors = [

@@ -32,6 +32,7 @@ import { QuantizedBlock } from "../dist/window/quantized-block.js";
 import { QuantizedLayer } from "../dist/window/quantized-layer.js";
 import { reconstruct } from "../dist/window/reconstruct.js";
 import { SequenceParts } from "../dist/window/sequence-parts.js";
+import { configOf } from "./shapes.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -46,14 +47,6 @@ const { values } = parseArgs({
     json: { type: "boolean", default: false },
   },
 });
-const shapes = {
-  sotu: { hidden_size: 256, intermediate_size: 768, num_attention_heads: 8, num_key_value_heads: 4 },
-  "135m": { hidden_size: 576, intermediate_size: 1536, num_attention_heads: 9, num_key_value_heads: 3 },
-  "7b": { hidden_size: 4096, intermediate_size: 11008, num_attention_heads: 32, num_key_value_heads: 32 },
-  "65b": { hidden_size: 8192, intermediate_size: 22016, num_attention_heads: 64, num_key_value_heads: 64 },
-};
-const shape = shapes[values.shape];
-if (shape === undefined) throw new Error(`--shape is one of ${Object.keys(shapes).join(", ")}`);
 const { device, dtype } = values;
 const [tokens, steps] = [Number(values.tokens), Number(values.steps)];
 const context = Math.min(Number(values.context), tokens);
@@ -64,18 +57,8 @@ useOwnStream(device);
 const warmUp = 5;
 const BLOCKS = 2;
 manualSeed(0);
-const spec = readSpec({
-  architectures: ["LlamaForCausalLM"],
-  model_type: "llama",
-  hidden_act: "silu",
-  max_position_embeddings: 4096,
-  num_hidden_layers: BLOCKS,
-  rms_norm_eps: 1e-5,
-  rope_theta: 10000,
-  tie_word_embeddings: true,
-  vocab_size: 32,
-  ...shape,
-});
+const shape = configOf(values.shape, BLOCKS, 32);
+const spec = readSpec(shape);
 const scheme = parseScheme(values.scheme);
 const roundings = {
   code: (weight, grid) => new CodeUnitRounding(weight, grid),

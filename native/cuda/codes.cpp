@@ -2,6 +2,7 @@
 #ifdef CROSSBLOCK_CUDA
 #include <torch/library.h>
 
+#include "../operators/checks.h"
 #include "arguments.h"
 
 namespace crossblock::cuda {
@@ -39,13 +40,7 @@ void gptqColumns(const at::Tensor& weight, const at::Tensor& codes, const at::Te
   const at::Tensor factor = denseFloat(factors, "factor"), scale = denseFloat(scales, "scale");
   const at::Tensor zeroPoint = denseFloat(zeroPoints, "zero_point");
   const int64_t rows = weight.size(0), columns = weight.size(1);
-  for (const at::Tensor* tensor : {&weight, &codes, &errors}) {
-    TORCH_CHECK(tensor->is_contiguous() && tensor->scalar_type() == at::kFloat && tensor->sizes() == weight.sizes(),
-                "weight, codes and errors must be dense float32 of one shape");
-  }
-  TORCH_CHECK(factor.numel() == columns * columns && scale.numel() == rows && zeroPoint.numel() == rows,
-              "factor must be [in, in], scale and zero_point [out]");
-  TORCH_CHECK(first >= 0 && count >= 0 && first + count <= reach && reach <= columns, "columns out of bounds");
+  checkGptqColumns(weight, codes, errors, factor, scale, zeroPoint, first, count, reach);
   TORCH_CHECK(reach - first <= kHeld, "at most ", kHeld, " columns at once");
   launch(kCodes, "gptq_columns", {upTo(rows, 4)}, {128}, weight, writable(weight), writable(codes), writable(errors),
          floats(factor), floats(scale), floats(zeroPoint), static_cast<int>(rows), static_cast<int>(columns),

@@ -2,6 +2,7 @@
 #ifdef CROSSBLOCK_CUDA
 #include <torch/library.h>
 
+#include "../operators/checks.h"
 #include "arguments.h"
 
 namespace crossblock::cuda {
@@ -34,11 +35,8 @@ void adam(at::TensorList parameters, at::TensorList gradients, at::TensorList fi
           at::ArrayRef<double> rates, at::ArrayRef<double> least, at::ArrayRef<double> most, const at::Tensor& paces,
           const c10::optional<at::Tensor>& finite, double beta1, double beta2, double eps) {
   const size_t count = parameters.size();
-  TORCH_CHECK(gradients.size() == count && firsts.size() == count && seconds.size() == count && rates.size() == count &&
-                  least.size() == count && most.size() == count,
-              "every parameter needs a gradient, two moments, a rate and bounds");
   const at::Tensor pace = denseFloat(paces, "pace");
-  TORCH_CHECK(pace.numel() == 2, "pace must be [2]");
+  checkAdam(parameters, gradients, firsts, seconds, rates, least, most, pace);
   std::vector<at::Tensor> alive;
   for (size_t from = 0; from < count; from += kTensors) {
     AdamTensors job{};
@@ -47,9 +45,7 @@ void adam(at::TensorList parameters, at::TensorList gradients, at::TensorList fi
     for (size_t i = from; i < end; ++i) {
       alive.push_back(alignedDense(denseFloat(gradients[i], "gradient")));
       for (const at::Tensor* tensor : {&parameters[i], &firsts[i], &seconds[i]}) {
-        TORCH_CHECK(tensor->is_contiguous() && tensor->scalar_type() == at::kFloat && aligned(*tensor) &&
-                        tensor->numel() == gradients[i].numel(),
-                    "parameters and moments must be dense float32 of the gradient's shape");
+        TORCH_CHECK(aligned(*tensor), "parameters and moments must begin at a multiple of 16 bytes");
       }
       const size_t to = i - from;
       job.parameter[to] = writable(parameters[i]);

@@ -1,6 +1,7 @@
 // Finding grids and codes without training, for fp32 on the CPU.
 #include <torch/library.h>
 
+#include "checks.h"
 #include "rows.h"
 
 namespace crossblock {
@@ -40,13 +41,7 @@ void gptqColumns(const at::Tensor& weight, const at::Tensor& codes, const at::Te
   const at::Tensor factor = dense(factors, "factor"), scale = dense(scales, "scale");
   const at::Tensor zeroPoint = dense(zeroPoints, "zero_point");
   const int64_t rows = weight.size(0), columns = weight.size(1);
-  for (const at::Tensor* tensor : {&weight, &codes, &errors}) {
-    TORCH_CHECK(tensor->is_contiguous() && tensor->scalar_type() == at::kFloat && tensor->sizes() == weight.sizes(),
-                "weight, codes and errors must be dense float32 of one shape");
-  }
-  TORCH_CHECK(factor.numel() == columns * columns && scale.numel() == rows && zeroPoint.numel() == rows,
-              "factor must be [in, in], scale and zero_point [out]");
-  TORCH_CHECK(first >= 0 && count >= 0 && first + count <= reach && reach <= columns, "columns out of bounds");
+  checkGptqColumns(weight, codes, errors, factor, scale, zeroPoint, first, count, reach);
   const GptqColumns job{columns,
                         first,
                         first + count,

@@ -1,6 +1,7 @@
 // Adam over many tensors, for fp32 on the CPU.
 #include <torch/library.h>
 
+#include "checks.h"
 #include "rows.h"
 
 namespace crossblock {
@@ -11,20 +12,13 @@ void adam(at::TensorList parameters, at::TensorList gradients, at::TensorList fi
           at::ArrayRef<double> rates, at::ArrayRef<double> least, at::ArrayRef<double> most, const at::Tensor& paces,
           const c10::optional<at::Tensor>& finite, double beta1, double beta2, double eps) {
   const size_t count = parameters.size();
-  TORCH_CHECK(gradients.size() == count && firsts.size() == count && seconds.size() == count && rates.size() == count &&
-                  least.size() == count && most.size() == count,
-              "every parameter needs a gradient, two moments, a rate and bounds");
   const at::Tensor pace = dense(paces, "pace");
-  TORCH_CHECK(pace.numel() == 2, "pace must be [2]");
+  checkAdam(parameters, gradients, firsts, seconds, rates, least, most, pace);
   if (finite.has_value() && finite->item<float>() == 0) return;
   const float factor = pace.data_ptr<float>()[0], correction2 = pace.data_ptr<float>()[1];
   for (size_t i = 0; i < count; ++i) {
     const at::Tensor& parameter = parameters[i];
     const at::Tensor gradient = dense(gradients[i], "gradient");
-    for (const at::Tensor* tensor : {&parameter, &firsts[i], &seconds[i]}) {
-      TORCH_CHECK(tensor->is_contiguous() && tensor->scalar_type() == at::kFloat && tensor->numel() == gradient.numel(),
-                  "parameters and moments must be dense float32 of the gradient's shape");
-    }
     const Adam job{static_cast<float>(rates[i]) * factor,
                    static_cast<float>(beta1),
                    static_cast<float>(beta2),

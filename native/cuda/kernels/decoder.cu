@@ -163,6 +163,18 @@ __device__ void tokenErrorBackward(const float* gradient, const T* target, const
   }
 }
 
+template <typename T, int N>
+__device__ __forceinline__ float largestOf(const T* x, int width) {
+  float most = 1e-8f;
+  for (int i = threadIdx.x * N; i < width; i += blockDim.x * N) {
+    float value[N];
+    loadPack<N>(x + i, value);
+#pragma unroll
+    for (int j = 0; j < N; ++j) most = fmaxf(most, fabsf(value[j]));
+  }
+  return rowMost(most);
+}
+
 // Fake quantization of a token: step = max|x| clip / top.
 template <typename T, int N>
 __device__ void tokenRoundForward(const T* x, const float* clip, T* out, int rows, int width, float top) {
@@ -170,14 +182,7 @@ __device__ void tokenRoundForward(const T* x, const float* clip, T* out, int row
   if (row >= rows) return;
   x += row * width;
   out += row * width;
-  float range = 1e-8f;
-  for (int i = threadIdx.x * N; i < width; i += blockDim.x * N) {
-    float value[N];
-    loadPack<N>(x + i, value);
-#pragma unroll
-    for (int j = 0; j < N; ++j) range = fmaxf(range, fabsf(value[j]));
-  }
-  const float step = rowMost(range) * __fdiv_rn(clip[0], top);
+  const float step = largestOf<T, N>(x, width) * __fdiv_rn(clip[0], top);
   for (int i = threadIdx.x * N; i < width; i += blockDim.x * N) {
     float value[N];
     loadPack<N>(x + i, value);
@@ -195,14 +200,7 @@ __device__ void tokenRoundBackward(const T* gradient, const T* x, const float* c
   gradient += row * width;
   x += row * width;
   dx += row * width;
-  float range = 1e-8f;
-  for (int i = threadIdx.x * N; i < width; i += blockDim.x * N) {
-    float value[N];
-    loadPack<N>(x + i, value);
-#pragma unroll
-    for (int j = 0; j < N; ++j) range = fmaxf(range, fabsf(value[j]));
-  }
-  range = rowMost(range);
+  const float range = largestOf<T, N>(x, width);
   const float step = range * __fdiv_rn(clip[0], top);
   float slope = 0;
   for (int i = threadIdx.x * N; i < width; i += blockDim.x * N) {
