@@ -48,4 +48,14 @@ inline int64_t rowThreads(int64_t items) {
   return threads;
 }
 
+// Threads of a group of `groupSize` weights that has `items` to hand out, and groups to a block: a warp takes the shorter
+// groups, a part of one the shortest.
+inline Size groupBlock(int64_t groupSize, int64_t items) {
+  constexpr int64_t kLongestWarpGroup = 1024;
+  const int64_t most = groupSize <= kLongestWarpGroup ? 32 : kThreads;
+  int64_t threads = 1;
+  while (threads < most && threads < items) threads *= 2;
+  return {threads, threads > 32 ? 1 : kThreads / threads};
+}
+
 }  // namespace crossblock::cuda

@@ -17,16 +17,12 @@ std::tuple<at::Tensor, at::Tensor> rangeSearch(const at::Tensor& weights, const 
                                                int64_t bits, bool symmetric, int64_t candidates, double smallest,
                                                int64_t refinements) {
   const at::Tensor weight = denseFloat(weights, "weight");
-  TORCH_CHECK(weight.dim() == 3, "the weight must be [out, groups, groupSize]");
-  TORCH_CHECK(bits >= 1 && bits <= 16 && candidates >= 1, "bits must lie between 1 and 16, candidates above 0");
-  const int64_t rows = weight.size(0), groups = weight.size(1), groupSize = weight.size(2);
   const at::Tensor importance = importances.has_value() ? denseFloat(*importances, "importance") : at::Tensor();
-  TORCH_CHECK(!importance.defined() || importance.numel() == groups * groupSize, "importance must be [in]");
+  checkRangeSearch(weight, importance, bits, candidates);
+  const int64_t rows = weight.size(0), groups = weight.size(1), groupSize = weight.size(2);
   const at::Tensor scale = at::empty({rows, groups, 1}, weight.options()), zeroPoint = at::empty_like(scale);
-  int64_t threads = 1;
-  while (threads < (groupSize <= 1024 ? 32 : 256) && threads < groupSize) threads *= 2;
-  const int64_t perBlock = threads > 32 ? 1 : 256 / threads;
-  launch(kCodes, "range_search", {upTo(rows * groups, perBlock)}, {threads, perBlock}, weight, floats(weight),
+  const Size block = groupBlock(groupSize, groupSize);
+  launch(kCodes, "range_search", {upTo(rows * groups, block.y)}, block, weight, floats(weight),
          importance.defined() ? floats(importance) : nullptr, writable(scale), writable(zeroPoint),
          static_cast<long long>(rows * groups), static_cast<int>(groups), static_cast<int>(groupSize),
          static_cast<int>(candidates), static_cast<int>(refinements), static_cast<float>(smallest),

@@ -2,13 +2,13 @@
 #ifdef CROSSBLOCK_CUDA
 #include <torch/library.h>
 
+#include "../operators/checks.h"
 #include "arguments.h"
 
 namespace crossblock::cuda {
 
 namespace {
 
-constexpr int64_t kLongestWarpGroup = 1024;
 
 // What every rounding of a weight [rows, groups, groupSize] shares; keeps the dense tensors alive.
 struct GridTensors {
@@ -22,10 +22,7 @@ struct GridTensors {
         zeroPoint(denseFloat(z, "zero_point")),
         rows(w.size(0)),
         top(static_cast<float>((1 << bits) - 1)) {
-    TORCH_CHECK(w.dim() == 3, "the weight must be [out, groups, groupSize]");
-    TORCH_CHECK(s.numel() == w.size(0) * w.size(1) && z.numel() == s.numel(),
-                "scale and zero_point must be [out, groups, 1]");
-    TORCH_CHECK(bits >= 1 && bits <= 16, "bits must lie between 1 and 16");
+    checkGrid(w, s, z, bits);
     groups = w.size(1);
     groupSize = w.size(2);
   }
@@ -42,20 +39,15 @@ at::TensorOptions operandOptions(const at::Tensor& weight, at::ScalarType dtype)
 // Threads to a group and groups to a block.
 struct GroupLaunch {
   const Program program{"code_unit_round.cu", {}};
-  int64_t pack, threads, perBlock;
-  Size grid;
+  int64_t pack;
+  Size block, grid;
   std::string suffix;
 
-  GroupLaunch(const GridTensors& grids, const at::Tensor& operand) : pack(packOf(grids.groupSize, 4)), threads(1) {
-    const int64_t items = upTo(grids.groupSize, pack);
-    const int64_t most = grids.groupSize <= kLongestWarpGroup ? 32 : kThreads;
-    while (threads < most && threads < items) threads *= 2;
-    perBlock = threads > 32 ? 1 : kThreads / threads;
-    grid = {upTo(grids.allGroups(), perBlock)};
+  GroupLaunch(const GridTensors& grids, const at::Tensor& operand) : pack(packOf(grids.groupSize, 4)) {
+    block = groupBlock(grids.groupSize, upTo(grids.groupSize, pack));
+    grid = {upTo(grids.allGroups(), block.y)};
     suffix = std::string("_") + suffixOf(grids.weight) + "_" + suffixOf(operand) + "_" + std::to_string(pack);
   }
-
-  Size block() const { return {threads, perBlock}; }
 };
 
 at::Tensor codeUnitRound(const at::Tensor& w, const at::Tensor& v, const at::Tensor& s, const at::Tensor& z,
@@ -65,7 +57,7 @@ at::Tensor codeUnitRound(const at::Tensor& w, const at::Tensor& v, const at::Ten
   TORCH_CHECK(offset.numel() == w.numel(), "the offset must have the weight's shape");
   const at::Tensor out = at::empty(w.sizes(), operandOptions(w, dtype));
   const GroupLaunch plan(grids, out);
-  launch(plan.program, "code_unit_forward" + plan.suffix, plan.grid, plan.block(), out, grids.weight.data_ptr(),
+  launch(plan.program, "code_unit_forward" + plan.suffix, plan.grid, plan.block, out, grids.weight.data_ptr(),
          floats(offset), floats(grids.scale), floats(grids.zeroPoint), out.data_ptr(),
          static_cast<long long>(grids.allGroups()), static_cast<int>(grids.groupSize), grids.top);
   return out;
@@ -81,7 +73,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> codeUnitRoundBackward(const at::T
   const at::Tensor dOffset = at::empty(w.sizes(), offset.options());
   const at::Tensor dScale = at::empty_like(grids.scale), dZeroPoint = at::empty_like(grids.scale);
   const GroupLaunch plan(grids, gradient);
-  launch(plan.program, "code_unit_backward" + plan.suffix, plan.grid, plan.block(), gradient, gradient.data_ptr(),
+  launch(plan.program, "code_unit_backward" + plan.suffix, plan.grid, plan.block, gradient, gradient.data_ptr(),
          grids.weight.data_ptr(), floats(offset), floats(grids.scale), floats(grids.zeroPoint), writable(dOffset),
          writable(dScale), writable(dZeroPoint), static_cast<long long>(grids.allGroups()),
          static_cast<int>(grids.groupSize), grids.top);

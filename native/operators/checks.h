@@ -5,7 +5,19 @@
 
 namespace crossblock {
 
-inline void checkBits(int64_t bits) { TORCH_CHECK(bits >= 1 && bits <= 16, "bits must lie between 1 and 16"); }
+// A weight and its grid.
+inline void checkGrid(const at::Tensor& weight, const at::Tensor& scale, const at::Tensor& zeroPoint, int64_t bits) {
+  TORCH_CHECK(weight.dim() == 3, "the weight must be [out, groups, groupSize]");
+  TORCH_CHECK(scale.numel() == weight.size(0) * weight.size(1) && zeroPoint.numel() == scale.numel(),
+              "scale and zero_point must be [out, groups, 1]");
+  TORCH_CHECK(bits >= 1 && bits <= 16, "bits must lie between 1 and 16");
+}
+
+inline void checkRangeSearch(const at::Tensor& weight, const at::Tensor& importance, int64_t bits, int64_t candidates) {
+  TORCH_CHECK(weight.dim() == 3, "the weight must be [out, groups, groupSize]");
+  TORCH_CHECK(bits >= 1 && bits <= 16 && candidates >= 1, "bits must lie between 1 and 16, candidates above 0");
+  TORCH_CHECK(!importance.defined() || importance.numel() == weight.size(1) * weight.size(2), "importance must be [in]");
+}
 
 inline void checkGptqColumns(const at::Tensor& weight, const at::Tensor& codes, const at::Tensor& errors,
                              const at::Tensor& factor, const at::Tensor& scale, const at::Tensor& zeroPoint,

@@ -12,11 +12,8 @@ std::tuple<at::Tensor, at::Tensor> rangeSearch(const at::Tensor& weights, const 
                                                int64_t bits, bool symmetric, int64_t candidates, double smallest,
                                                int64_t refinements) {
   const at::Tensor weight = dense(weights, "weight");
-  TORCH_CHECK(weight.dim() == 3, "the weight must be [out, groups, groupSize]");
-  TORCH_CHECK(bits >= 1 && bits <= 16 && candidates >= 1, "bits must lie between 1 and 16, candidates above 0");
-  const int64_t columns = weight.size(1) * weight.size(2);
   const at::Tensor importance = importances.has_value() ? dense(*importances, "importance") : at::Tensor();
-  TORCH_CHECK(!importance.defined() || importance.numel() == columns, "importance must be [in]");
+  checkRangeSearch(weight, importance, bits, candidates);
   const at::Tensor scale = at::empty({weight.size(0), weight.size(1), 1}, weight.options());
   const at::Tensor zeroPoint = at::empty_like(scale);
   const RangeSearch job{weight.size(1),
@@ -30,7 +27,7 @@ std::tuple<at::Tensor, at::Tensor> rangeSearch(const at::Tensor& weights, const 
                         importance.defined() ? importance.data_ptr<float>() : nullptr,
                         scale.data_ptr<float>(),
                         zeroPoint.data_ptr<float>()};
-  overRows(weight.size(0), columns * candidates,
+  overRows(weight.size(0), weight.size(1) * weight.size(2) * candidates,
            [&](int64_t begin, int64_t end) { kernels().rangeSearch(job, begin, end); });
   return {scale, zeroPoint};
 }

@@ -1,6 +1,7 @@
 // Fake quantization of weights and inputs, for fp32 on the CPU.
 #include <torch/library.h>
 
+#include "checks.h"
 #include "rows.h"
 
 namespace crossblock {
@@ -15,9 +16,7 @@ struct GridTensors {
 
   GridTensors(const at::Tensor& w, const at::Tensor& s, const at::Tensor& z, int64_t bits)
       : weight(dense(w, "weight")), scale(dense(s, "scale")), zeroPoint(dense(z, "zero_point")), rows(w.size(0)) {
-    TORCH_CHECK(w.dim() == 3, "the weight must be [out, groups, groupSize]");
-    TORCH_CHECK(s.numel() == w.size(0) * w.size(1) && z.numel() == s.numel(), "scale and zero_point must be [out, groups, 1]");
-    TORCH_CHECK(bits >= 1 && bits <= 16, "bits must lie between 1 and 16");
+    checkGrid(w, s, z, bits);
     grid.groups = w.size(1);
     grid.groupSize = w.size(2);
     grid.top = static_cast<float>((1 << bits) - 1);

@@ -351,10 +351,7 @@ class CbqRun {
 
   #trainable(): number {
     return trainedLayers(this.#blocks)
-      .flatMap((layer) => [
-        ...Object.values(layer.rounding?.parameters ?? {}).flat(),
-        ...(layer.activation?.parameters ?? []),
-      ])
+      .flatMap((layer) => layer.learnt)
       .reduce((sum, parameter) => sum + parameter.numel, 0);
   }
 
