@@ -1,6 +1,6 @@
 // The accuracy tables of docs/results.md: every cell is a process of its own, several at once where asked for.
 // usage: npm run bench:accuracy -- [--model sotu|smollm2] [--folder DIR] [--text DIR | --tokens DIR] [--device cuda:0]
-//   [--jobs 8] [--only W2A16g64] [--seeds 0,1,2] [--epochs N] [--set JSON]
+//   [--jobs 8] [--only W2A16g64] [--methods GPTQ,code-unit] [--seeds 0,1,2] [--epochs N] [--dtype bfloat16] [--set JSON]
 // --folder: the model, where it is not the bundled one; --text: train.jsonl and test.jsonl; --tokens: train.bin and test.bin
 // of int32 ids, for a machine without the texts. --set adds options to every cell: what an ablation changes.
 import { execFile } from "node:child_process";
@@ -15,6 +15,8 @@ const { values } = parseArgs({
     device: { type: "string", default: "cpu" },
     jobs: { type: "string", default: "1" },
     only: { type: "string" },
+    methods: { type: "string" },
+    dtype: { type: "string" },
     text: { type: "string" },
     tokens: { type: "string" },
     seeds: { type: "string", default: "0" },
@@ -86,16 +88,19 @@ const merge = (a, b) =>
   );
 
 const jobs = Number(values.jobs);
-const { context, samples, evalContext, dtype } = protocol;
+const names = values.methods?.split(",") ?? protocol.methods;
+const unknown = names.find((name) => methods[name] === undefined);
+if (unknown !== undefined) throw new Error(`--methods: "${unknown}" is none of ${Object.keys(methods).join(", ")}`);
+const { context, samples, evalContext } = protocol;
 const shared = {
   ...(await calibration()),
-  ...{ model, context, samples, evalContext, dtype, device: values.device },
+  ...{ model, context, samples, evalContext, dtype: values.dtype ?? protocol.dtype, device: values.device },
   threads: Math.max(1, Math.floor(availableParallelism() / jobs)),
 };
 const cells = protocol.rows
   .filter(({ scheme }) => values.only === undefined || scheme === values.only)
   .flatMap((row) =>
-    protocol.methods.flatMap((name) =>
+    names.flatMap((name) =>
       values.seeds.split(",").map((seed) => {
         const { recipe, kind } = methods[name];
         const own =
@@ -125,7 +130,6 @@ await Promise.all(
   }),
 );
 
-const names = protocol.methods;
 console.log(`| | ${names.join(" | ")} |\n|---|${names.map(() => "---").join("|")}|`);
 for (const row of protocol.rows.filter((candidate) => cells.some((cell) => cell.row === candidate))) {
   const columns = names.map((name) =>

@@ -89,14 +89,28 @@ async function makeModel() {
   await writeFile(join(folder, "config.json"), JSON.stringify(config));
 }
 
-/** Share of the time in which the GPU runs nothing, as its driver samples it. */
+/** Per cent of the time in which the GPU was busy, as its driver samples it, with the moment of each sample. */
 function watchGpu() {
-  if (values.device === "cpu") return { samples: [], stop: () => {} };
-  const samples = [];
-  const child = spawn("nvidia-smi", ["--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "-lms", "100"]);
+  if (values.device === "cpu") return { busy: () => null, stop: () => {} };
+  let text = "";
+  const query = ["--query-gpu=timestamp,utilization.gpu", "--format=csv,noheader,nounits", "-lms", "50"];
+  const child = spawn("nvidia-smi", query);
   child.on("error", () => {});
-  child.stdout.on("data", (text) => samples.push(...String(text).trim().split("\n").map(Number)));
-  return { samples, stop: () => child.kill() };
+  child.stdout.on("data", (chunk) => {
+    text += String(chunk);
+  });
+  /** Mean over the samples that fall into one of the `spans` [from, to], in milliseconds of `Date.now()`. */
+  const busy = (spans) => {
+    const samples = text
+      .trim()
+      .split("\n")
+      .map((line) => line.split(", "))
+      .map(([moment, percent]) => ({ at: new Date(moment).getTime(), percent: Number(percent) }))
+      .filter(({ at }) => spans.some(([from, to]) => at >= from && at <= to));
+    if (samples.length === 0) return null;
+    return Math.round(samples.reduce((sum, { percent }) => sum + percent, 0) / samples.length);
+  };
+  return { busy, stop: () => child.kill() };
 }
 
 if (!existsSync(join(folder, "config.json"))) await makeModel();
@@ -141,14 +155,25 @@ const run = runRecipe({
 const gpu = watchGpu();
 const windows = [];
 let [begun, trained] = [0, 0];
+/** From the first step that was reported to the last one. */
+const training = [];
+const whole = [];
 for (;;) {
   const { value: event, done } = run.next();
   if (done) break;
   // The driver's samples arrive between events.
   await new Promise((resolve) => setImmediate(resolve));
-  if (event.event === "window-start") begun = performance.now();
-  if (event.event === "step") trained = performance.now();
+  if (event.event === "window-start") {
+    begun = Date.now();
+    trained = 0;
+  }
+  if (event.event === "step") {
+    if (trained === 0) training.push([Date.now(), 0]);
+    trained = Date.now();
+    training.at(-1)[1] = trained;
+  }
   if (event.event === "window-done") {
+    whole.push([begun, Date.now()]);
     windows.push({ seconds: event.seconds, training: (trained - begun) / 1000 });
     if (windows.length === count("windows")) break;
   }
@@ -171,8 +196,8 @@ const report = {
   beforeWindows: +(beforeWindows / 1000).toFixed(1),
   projectedMinutes: `${all} windows x ${perWindow.toFixed(2)} s = ${((all * perWindow) / 60).toFixed(1)} min`,
   packedMiB: Math.round(packed / 2 ** 20),
-  gpuBusyPercent:
-    gpu.samples.length === 0 ? null : Math.round(gpu.samples.reduce((a, b) => a + b, 0) / gpu.samples.length),
+  gpuBusyPercent: gpu.busy(whole),
+  gpuBusyInTrainingPercent: gpu.busy(training),
   devicePeakGiB: values.device === "cpu" ? null : +((deviceMemory(values.device)?.peak ?? 0) / 2 ** 30).toFixed(2),
   hostPeakGiB: +(process.resourceUsage().maxRSS / 2 ** 20).toFixed(2),
 };

@@ -1,5 +1,5 @@
 // How the time of a run grows with blocks and with calibration tokens: the bundled model cut to its first blocks, default
-// preset, 2 epochs. usage: npm run bench:scaling [-- --device cpu] [--rounds 3]
+// preset, 2 epochs. usage: npm run bench:scaling [-- --device cpu] [--rounds 3] [--sequences 16]
 import { tmpdir } from "node:os";
 import { parseArgs } from "node:util";
 import { Checkpoint } from "../dist/checkpoint/checkpoint.js";
@@ -12,7 +12,11 @@ import { runRecipe } from "../dist/recipe/run-recipe.js";
 import { engineInfo } from "../dist/tensor/index.js";
 
 const { values } = parseArgs({
-  options: { device: { type: "string", default: "cpu" }, rounds: { type: "string", default: "3" } },
+  options: {
+    device: { type: "string", default: "cpu" },
+    rounds: { type: "string", default: "3" },
+    sequences: { type: "string", default: "16" },
+  },
 });
 const model = "models/sotu-llama-7m";
 const context = 512;
@@ -50,9 +54,10 @@ function seconds(blocks, sequences) {
 }
 
 const median = (times) => times.sort((a, b) => a - b)[times.length >> 1];
+const least = Number(values.sequences);
 const cases = [
-  ...[3, 5, 7].map((blocks) => ({ blocks, sequences: 16 })),
-  ...[32, 48].map((sequences) => ({ blocks: 3, sequences })),
+  ...[3, 5, 7].map((blocks) => ({ blocks, sequences: least })),
+  ...[2, 3].map((times) => ({ blocks: 3, sequences: times * least })),
 ];
 seconds(2, 4);
 console.log(`| blocks | windows | tokens | seconds |\n|---|---|---|---|`);

@@ -1,13 +1,13 @@
-"""Logits of model folders by Python transformers on given tokens: an independent judge of what runtimes compute.
+"""Logits of models by Python transformers on given tokens: an independent judge of what runtimes compute.
 
-usage: python transformers_logits.py TOKENS.json FOLDER OUT.safetensors [FOLDER OUT.safetensors ...]
+usage: python transformers_logits.py TOKENS.json [--dtype float32] [--device cpu] MODEL OUT.safetensors [MODEL OUT ...]
 
-TOKENS is a list of windows of token ids, all of one length. OUT receives `logits` [windows, tokens, vocabulary],
-computed and stored in fp32.
+MODEL is a model folder or a GGUF file. TOKENS is a list of windows of token ids, all of one length. OUT receives `logits`
+[windows, tokens, vocabulary], computed in the dtype and stored in fp32.
 """
 
+import argparse
 import json
-import sys
 from pathlib import Path
 
 import torch
@@ -17,10 +17,19 @@ from transformers import AutoModelForCausalLM
 
 @torch.no_grad()
 def main():
-    tokens = torch.tensor(json.loads(Path(sys.argv[1]).read_text()))
-    for folder, out in zip(sys.argv[2::2], sys.argv[3::2]):
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-        save_file({"logits": model(tokens).logits.float().contiguous()}, out)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("tokens")
+    parser.add_argument("pairs", nargs="+")
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--device", default="cpu")
+    args = parser.parse_args()
+    tokens = torch.tensor(json.loads(Path(args.tokens).read_text()), device=args.device)
+    for name, out in zip(args.pairs[::2], args.pairs[1::2], strict=True):
+        path = Path(name)
+        at = {"gguf_file": path.name} if path.suffix == ".gguf" else {}
+        model = AutoModelForCausalLM.from_pretrained(path.parent if at else path, dtype=getattr(torch, args.dtype), **at)
+        logits = model.to(args.device).eval()(tokens).logits
+        save_file({"logits": logits.float().cpu().contiguous()}, out)
 
 
 if __name__ == "__main__":
