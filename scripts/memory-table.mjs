@@ -64,6 +64,9 @@ const onCpu = device === "cpu";
 const { train } = await fetchSotu();
 const folder = mkdtempSync(join(tmpdir(), "crossblock-memory-"));
 const former = readFileSync(DOCUMENT, "utf8");
+const mark = `memory-table ${onCpu ? "cpu" : "gpu"}`;
+const marked = new RegExp(`(<!-- ${mark} -->\n)([\\s\\S]*)(<!-- /${mark} -->)`);
+const formerRows = (marked.exec(former)?.[2] ?? "").split("\n");
 const megabytes = (/** @type {number} */ bytes) => `${Math.round(bytes / 1e6)} MB`;
 
 /** @param {readonly string[]} given @returns {any[]} the events of a process */
@@ -80,9 +83,14 @@ function run(given) {
 }
 
 let worst = 0;
-const rows = CONFIGURATIONS.filter(([name]) => !onCpu || !name.includes("bf16")).map(([name, given]) => {
-  const kept = former.split("\n").find((line) => line.startsWith(`| ${name} |`));
-  if (positionals.length > 0 && !positionals.includes(name) && kept !== undefined) return kept;
+const configurations = CONFIGURATIONS.filter(([name]) => !onCpu || !name.includes("bf16"));
+for (const name of positionals) {
+  if (!configurations.some(([known]) => known === name)) throw new Error(`there is no run "${name}" on ${device}`);
+}
+const rows = configurations.flatMap(([name, given]) => {
+  if (positionals.length > 0 && !positionals.includes(name)) {
+    return formerRows.filter((line) => line.startsWith(`| ${name} |`));
+  }
   const dry = run([...given, "--dry-run"]);
   const events = run(given);
   const plan = dry.find(({ event }) => event === "plan");
@@ -109,10 +117,8 @@ const head = onCpu
   ? ["| run | planned | measured | off | of it before any tensor |", "|---|---|---|---|---|"]
   : ["| run | planned | measured | off |", "|---|---|---|---|"];
 const written = `Written by \`npm run memory-table${onCpu ? "" : ` -- --device ${device}`}\` on ${new Date().toISOString().slice(0, 10)}: ${machine}.`;
-const mark = `memory-table ${onCpu ? "cpu" : "gpu"}`;
-const marked = new RegExp(`(<!-- ${mark} -->\n)[\\s\\S]*(<!-- /${mark} -->)`);
 writeFileSync(
   DOCUMENT,
-  former.replace(marked, (_all, begin, end) => `${begin}${[written, "", ...head, ...rows].join("\n")}\n${end}`),
+  former.replace(marked, (_all, begin, _rows, end) => `${begin}${[written, "", ...head, ...rows].join("\n")}\n${end}`),
 );
 process.exitCode = worst === 0 ? 0 : 1;

@@ -50,7 +50,7 @@ export function windowBytes(input: MemoryInput, { blocks, linears }: WindowPlan,
   if (cbq) {
     const kept = blocks * keptFloats(input) + 2 * input.spec.intermediateSize;
     // Parameters with two moments, soft weights, and those once more in another dtype.
-    const training = blocks * held + learnt * 12 + weights * (width < 4 ? 4 + width : 4);
+    const training = blocks * held + learnt * 12 + weights * (width < 4 ? 4 + width : 4) + batchBytes(input);
     const composed = input.kernels ? 0 : weights * COMPOSED_ROUNDING;
     phases.push(
       training + composed + weights * width + batch * options.context * kept * width,
@@ -59,6 +59,13 @@ export function windowBytes(input: MemoryInput, { blocks, linears }: WindowPlan,
     );
   }
   return Math.max(...phases);
+}
+
+// The inputs of a step's whole batch and its targets, which stay in place while a window is trained.
+function batchBytes({ options, spec }: MemoryInput): number {
+  const { batch, secondBranch } = options.window;
+  const vectors = Math.min(batch, options.samples) * options.context * (secondBranch ? 3 : 2);
+  return vectors * spec.hiddenSize * bytesOf(options);
 }
 
 /** What a rounding out of libtorch's operators keeps of every weight for its gradient: six tensors. */
@@ -100,12 +107,15 @@ function keptFloats({ spec, scheme, options, device, kernels, fusedAttention }: 
   const inner = (spec.mlp.kind === "gated" ? 3 : 2) * spec.intermediateSize;
   const own = 4 * spec.hiddenSize + 3 * queries + 2 * keys + inner;
   const quantized = scheme.activationBits < 16 ? inputWidths(spec) : 0;
+  // Libtorch's attention wants keys and values of every head, and keeps those.
+  const repeated = 2 * (queries - keys);
   if (kernels && (device !== "cpu" || bytesOf(options) === 4)) {
-    return own + quantized * (options.activation.granularity === "token" ? 1 : COMPOSED_INPUT);
+    const attention = device === "cpu" ? 0 : repeated;
+    return own + attention + quantized * (options.activation.granularity === "token" ? 1 : COMPOSED_INPUT);
   }
   // Norms in fp32, the activation of the gate; heads that are repeated, or half of all scores.
   const wide = (bytesOf(options) < 4 ? 8 : 2) * spec.hiddenSize;
-  const attention = fusedAttention ? 2 * (queries - keys) : (heads * options.context) / 2;
+  const attention = fusedAttention ? repeated : (heads * options.context) / 2;
   return own + wide + attention + spec.intermediateSize + quantized * COMPOSED_INPUT;
 }
 
