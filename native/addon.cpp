@@ -37,6 +37,9 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   add("releaseGenerator", releaseGenerator);
   add("synchronize", synchronize);
   add("deviceMemory", deviceMemory);
+  add("resetPeakMemory", resetPeakMemory);
+  add("limitMemory", limitMemory);
+  add("setDeterministic", setDeterministic);
   add("releaseCachedMemory", releaseCachedMemory);
   add("useOwnStream", useOwnStream);
   add("captureGraph", captureGraph);

@@ -9,6 +9,13 @@
 #include <torch/utils.h>
 #include <torch/version.h>
 
+#include <algorithm>
+
+#ifdef CROSSBLOCK_CUDA
+#include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAGuard.h>
+#endif
+
 #if __has_include(<c10/core/CachingDeviceAllocator.h>)
 #include <c10/core/CachingDeviceAllocator.h>
 #if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 9)
@@ -34,6 +41,42 @@ std::string deviceName(int index) {
     get(name, sizeof name, index);
   }
   return name;
+}
+
+int deviceIndexOf(const Napi::Value& value) {
+  const int index = value.IsNumber() ? value.As<Napi::Number>().Int32Value() : -1;
+  TORCH_CHECK(torch::cuda::is_available() && index >= 0 && index < static_cast<int>(torch::cuda::device_count()),
+              "there is no CUDA device ", index);
+  return index;
+}
+
+struct DeviceBytes {
+  size_t free = 0;
+  size_t total = 0;
+};
+
+// Of the current device; zeros where the runtime does not tell.
+DeviceBytes deviceBytes() {
+  DeviceBytes bytes;
+  if (auto* get = cudaFunction<int(size_t*, size_t*)>("libcudart.so", "cudaMemGetInfo")) {
+    get(&bytes.free, &bytes.total);
+  }
+  return bytes;
+}
+
+bool limitDeviceMemory(int index, double bytes) {
+#ifdef CROSSBLOCK_CUDA
+  const c10::cuda::CUDAGuard guard(static_cast<c10::DeviceIndex>(index));
+  const size_t total = deviceBytes().total;
+  if (total == 0) {
+    return false;
+  }
+  const double fraction = bytes == 0 ? 1 : std::min(1.0, bytes / static_cast<double>(total));
+  c10::cuda::CUDACachingAllocator::setMemoryFraction(fraction, static_cast<c10::DeviceIndex>(index));
+  return true;
+#else
+  return false;
+#endif
 }
 
 }  // namespace
@@ -99,26 +142,61 @@ Napi::Value synchronize(const Napi::CallbackInfo& info) {
 Napi::Value deviceMemory(const Napi::CallbackInfo& info) {
   return guarded(info, [&](Environment&) -> Napi::Value {
     Napi::Env env = info.Env();
-    const int index = info[0].As<Napi::Number>().Int32Value();
-    TORCH_CHECK(torch::cuda::is_available() && index >= 0 && index < static_cast<int>(torch::cuda::device_count()),
-                "there is no CUDA device ", index);
+    const int index = deviceIndexOf(info[0]);
     Napi::Object memory = Napi::Object::New(env);
-    size_t free = 0;
-    size_t total = 0;
-    if (auto* info = cudaFunction<int(size_t*, size_t*)>("libcudart.so", "cudaMemGetInfo")) {
-      info(&free, &total);
-    }
-    memory.Set("free", Napi::Number::New(env, static_cast<double>(free)));
-    memory.Set("total", Napi::Number::New(env, static_cast<double>(total)));
+    const DeviceBytes bytes = deviceBytes();
+    memory.Set("free", Napi::Number::New(env, static_cast<double>(bytes.free)));
+    memory.Set("total", Napi::Number::New(env, static_cast<double>(bytes.total)));
+    memory.Set("used", env.Null());
     memory.Set("peak", env.Null());
 #ifdef CROSSBLOCK_HAS_DEVICE_STATS
     auto* allocator = at::getDeviceAllocator(c10::kCUDA);
     if (allocator != nullptr && allocator->initialized()) {
       const auto stats = allocator->getDeviceStats(static_cast<c10::DeviceIndex>(index));
+      memory.Set("used", Napi::Number::New(env, static_cast<double>(stats.allocated_bytes[0].current)));
       memory.Set("peak", Napi::Number::New(env, static_cast<double>(stats.allocated_bytes[0].peak)));
     }
 #endif
     return memory;
+  });
+}
+
+Napi::Value resetPeakMemory(const Napi::CallbackInfo& info) {
+  return guarded(info, [&](Environment&) -> Napi::Value {
+    [[maybe_unused]] const int index = deviceIndexOf(info[0]);
+#ifdef CROSSBLOCK_HAS_DEVICE_STATS
+    auto* allocator = at::getDeviceAllocator(c10::kCUDA);
+    if (allocator != nullptr && allocator->initialized()) {
+      allocator->resetPeakStats(static_cast<c10::DeviceIndex>(index));
+    }
+#endif
+    return info.Env().Undefined();
+  });
+}
+
+Napi::Value limitMemory(const Napi::CallbackInfo& info) {
+  return guarded(info, [&](Environment&) -> Napi::Value {
+    const double bytes = info[1].IsNumber() ? info[1].As<Napi::Number>().DoubleValue() : -1;
+    TORCH_CHECK(bytes >= 0 && bytes < 1e18, "expected a number of bytes");
+    if (!info[0].IsNull()) {
+      return Napi::Boolean::New(info.Env(), limitDeviceMemory(deviceIndexOf(info[0]), bytes));
+    }
+    limitHostMemory(static_cast<size_t>(bytes));
+    return Napi::Boolean::New(info.Env(), true);
+  });
+}
+
+Napi::Value setDeterministic(const Napi::CallbackInfo& info) {
+  return guarded(info, [&](Environment&) -> Napi::Value {
+    TORCH_CHECK(info[0].IsBoolean(), "expected true or false");
+    at::Context& context = at::globalContext();
+    // An error where there is no such operator, not a warning: with warnings attention's gradients keep their own order.
+    context.setDeterministicAlgorithms(info[0].As<Napi::Boolean>().Value(), /*warn_only=*/false);
+#if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 2)
+    // Nothing here reads what was not written, so new memory need not be filled.
+    context.setDeterministicFillUninitializedMemory(false);
+#endif
+    return info.Env().Undefined();
   });
 }
 

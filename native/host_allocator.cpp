@@ -2,6 +2,7 @@
 
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
+#include <c10/util/Exception.h>
 #include <torch/version.h>
 
 #include <cstdlib>
@@ -46,6 +47,12 @@ class HostPool {
         usedBytes_ += size;
         return memory;
       }
+      if (limit_ != 0 && usedBytes_ + keptBytes_ + size > limit_) {
+        freeKept();
+        TORCH_CHECK_WITH(OutOfMemoryError, usedBytes_ + size <= limit_, "CPU out of memory. Tried to allocate ", size,
+                         " bytes beside ", usedBytes_, " of the ", limit_, " that tensors may take");
+      }
+      usedBytes_ += size;
     }
     void* memory = std::aligned_alloc(kAlignment, size);
     if (memory == nullptr) {
@@ -53,10 +60,10 @@ class HostPool {
       memory = std::aligned_alloc(kAlignment, size);
     }
     if (memory == nullptr) {
+      std::lock_guard<std::mutex> lock(mutex_);
+      usedBytes_ -= size;
       throw std::bad_alloc();
     }
-    std::lock_guard<std::mutex> lock(mutex_);
-    usedBytes_ += size;
     return memory;
   }
 
@@ -64,7 +71,8 @@ class HostPool {
     {
       std::lock_guard<std::mutex> lock(mutex_);
       usedBytes_ -= size;
-      if (keptBytes_ + size <= usedBytes_ / 2 + kSpare) {
+      const bool fits = limit_ == 0 || usedBytes_ + keptBytes_ + size <= limit_;
+      if (fits && keptBytes_ + size <= usedBytes_ / 2 + kSpare) {
         kept_[size].push_back(memory);
         keptBytes_ += size;
         return;
@@ -73,8 +81,23 @@ class HostPool {
     std::free(memory);
   }
 
+  void limit(size_t bytes) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    limit_ = bytes;
+  }
+
   void releaseAll() {
     std::lock_guard<std::mutex> lock(mutex_);
+    freeKept();
+  }
+
+  size_t keptBytes() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return keptBytes_;
+  }
+
+ private:
+  void freeKept() {
     for (auto& [size, list] : kept_) {
       for (void* memory : list) {
         std::free(memory);
@@ -84,16 +107,11 @@ class HostPool {
     keptBytes_ = 0;
   }
 
-  size_t keptBytes() {
-    std::lock_guard<std::mutex> lock(mutex_);
-    return keptBytes_;
-  }
-
- private:
   std::mutex mutex_;
   std::map<size_t, std::vector<void*>> kept_;
   size_t keptBytes_ = 0;
   size_t usedBytes_ = 0;
+  size_t limit_ = 0;
 };
 
 // In front of every block, so that its address alone says how to free it: libtorch's raw interface, which oneDNN's
@@ -156,6 +174,8 @@ void installHostAllocator() {
 }
 
 double cachedHostBytes() { return static_cast<double>(HostPool::instance().keptBytes()); }
+
+void limitHostMemory(size_t bytes) { HostPool::instance().limit(bytes); }
 
 void releaseCachedHostMemory() { HostPool::instance().releaseAll(); }
 

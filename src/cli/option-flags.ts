@@ -13,6 +13,7 @@ const flags: Readonly<Record<string, string>> = {
   samples: "--samples <n>",
   context: "--context <n>",
   seed: "--seed <n>",
+  deterministic: "--deterministic",
   out: "--out <folder>",
   format: "--format <names...>",
   ggufEmbedding: "--gguf-embedding <type>",

@@ -74,7 +74,7 @@ class CbqRun {
     this.#windows = windowSchedule(job.spec.blocks, options.window.size, options.window.overlap);
     this.#nextBlock = this.#windows[job.resume?.window ?? 0]?.first ?? 0;
     this.#source = new BlockSource(job, tokens.context);
-    this.#parts = new SequenceParts(microBatch(job, tokens.context), (size) => {
+    this.#parts = new SequenceParts(microBatch(job), (size) => {
       this.#warnings.push(smallerParts(job.device, size));
     });
     this.#storage = chooseStorage(job, streamShape(job, tokens), options.window.secondBranch ? 4 : 3);

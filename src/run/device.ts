@@ -1,5 +1,6 @@
+import { freemem, totalmem } from "node:os";
 import { EnvironmentError } from "../errors.js";
-import { type Device, engineInfo, noGrad, scope, synchronize, Tensor } from "../tensor/index.js";
+import { type Device, deviceMemory, engineInfo, noGrad, scope, synchronize, Tensor } from "../tensor/index.js";
 
 /**
  * The device that `auto`, `cpu` or `cuda:N` names.
@@ -40,4 +41,17 @@ export function measureFlops(device: Device, dtype: "float32" | "bfloat16"): num
       return (2 * rows * inner * columns) / best;
     }),
   );
+}
+
+/** More of the host's memory than this makes no step faster. */
+const MOST_HOST_BYTES = 8 * 2 ** 30;
+
+/**
+ * Memory of a device that a run may count on: what is free now. With `always` it is what the machine has, half of it on the
+ * host, so that what follows from it is the same in every run.
+ */
+export function spareMemory(device: Device, always: boolean): number {
+  const memory = deviceMemory(device);
+  if (memory !== null) return always ? memory.total : memory.free;
+  return Math.min(always ? totalmem() / 2 : freemem(), MOST_HOST_BYTES);
 }

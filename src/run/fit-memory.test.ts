@@ -18,13 +18,29 @@ beforeAll(async () => {
 });
 afterAll(() => checkpoint.close());
 
-function fitted(maxMemory: string | null, device: "cpu" | "cuda:0", extra: UntypedOptions = {}): FittedPlan {
+function fitted(
+  maxMemory: string | null,
+  device: "cpu" | "cuda:0",
+  extra: UntypedOptions = {},
+  spareBytes = 64e9,
+): FittedPlan {
   const given = { model, scheme: "W2A16g64", out: "o", calibration: ["t"], context: 512, maxMemory };
   const options = resolveOptions(given, extra);
   const scheme = schemeOf(options);
   const schemes = resolveSchemes(spec, scheme, options.overrides);
   const machine = { device, flops: 1e11, kernels: true, fusedAttention: false, baseBytes: 280e6 };
-  return fitMemory({ options, scheme, spec, schemes, activations: null, checkpoint, exports: [], ...machine });
+  const memory = { workspaceBytes: 0, spareBytes };
+  return fitMemory({
+    options,
+    scheme,
+    spec,
+    schemes,
+    activations: null,
+    checkpoint,
+    exports: [],
+    ...machine,
+    ...memory,
+  });
 }
 
 describe("a budget of memory", () => {
@@ -34,8 +50,25 @@ describe("a budget of memory", () => {
   });
 
   it("changes nothing where there is none, or enough", () => {
-    expect(fitted(null, "cpu")).toMatchObject({ microBatch: null, storage: "auto" });
+    expect(fitted(null, "cpu")).toMatchObject({ microBatch: 8, storage: "auto", tensorBytes: null });
     expect(fitted("60GB", "cpu")).toMatchObject({ microBatch: 8, storage: "device" });
+  });
+
+  it("limits tensors to what the process does not take otherwise", () => {
+    // 280 MB of the process, 75 MB for text.
+    expect(fitted("2GB", "cpu").tensorBytes).toBe(2e9 - 355e6);
+    expect(fitted("2GB", "cuda:0").tensorBytes).toBe(2e9);
+  });
+
+  it("is not needed where little memory is free: fewer sequences, one at least", () => {
+    const whole = fitted(null, "cuda:0", { streams: { storage: "disk" } }).plan.estimate.deviceBytes;
+    const sizes = [2.1, 1.9, 1, 0.1].map((times) => fitted(null, "cuda:0", {}, whole * times).microBatch);
+    expect(sizes[0]).toBe(8);
+    expect(sizes[1]).toBeLessThan(8);
+    expect(sizes[2]).toBeLessThanOrEqual(sizes[1] ?? 0);
+    expect(sizes[3]).toBe(1);
+    expect(fitted(null, "cpu", {}, 0).microBatch).toBe(1);
+    expect(fitted(null, "cpu", { window: { microBatch: 4 } }, 0).microBatch).toBe(4);
   });
 
   it("moves the streams away first, then has fewer sequences at once, and is never exceeded", () => {
@@ -43,7 +76,7 @@ describe("a budget of memory", () => {
     const choices = [0.95, 0.8, 0.7, 0.6].map((share) => {
       const { plan, microBatch, storage } = fitted(`${Math.floor(whole * share)}`, "cpu");
       expect(plan.estimate.hostBytes * 1.15).toBeLessThanOrEqual(whole * share);
-      return { microBatch: microBatch ?? 0, storage };
+      return { microBatch, storage };
     });
     expect(choices[0]).toEqual({ microBatch: 8, storage: "disk" });
     expect(choices.at(-1)?.microBatch).toBeLessThan(8);

@@ -2,37 +2,56 @@ import { OptionError } from "../errors.js";
 import type { PlanEvent } from "./events.js";
 import type { RunOptions } from "./options.js";
 import { parseBytes } from "./parse-bytes.js";
-import { makePlan, type PlanInput } from "./plan.js";
+import { besideTensors, makePlan, type PlanInput } from "./plan.js";
 
 /** What is planned for stays below the budget by what an estimate may be off by. */
 const MARGIN = 1.15;
 
-/** A run's plan, and the choices that bring it within its budget; null leaves them to what is free at run time. */
+/**
+ * Share of what is free that a window may take where there is no budget. The rest is for what an estimate may be off by and
+ * for the streams, which look for room themselves.
+ */
+const WINDOW_SHARE = 0.5;
+
+/** A run's plan, and the choices that bring it within its memory. */
 export interface FittedPlan {
   readonly plan: PlanEvent;
-  readonly microBatch: number | null;
+  /** Sequences on the device at once. */
+  readonly microBatch: number;
+  /** `auto` leaves the streams to what is free once the run has begun. */
   readonly storage: RunOptions["streams"]["storage"];
+  /** What tensors may take on the device that computes; null without a budget. */
+  readonly tensorBytes: number | null;
+}
+
+/** What a plan is fitted to, beside a budget. */
+export interface FitInput extends PlanInput {
+  /** What may be taken on the device that computes where there is no budget. */
+  readonly spareBytes: number;
 }
 
 /**
  * Plans within the memory that `maxMemory` allows on the device that computes: with fewer sequences at
- * once, and with streams that wait elsewhere. Choices that the options make themselves are kept.
+ * once, and with streams that wait elsewhere. Without it fewer sequences keep a window within what is spare.
+ * Choices that the options make themselves are kept.
  *
  * @throws OptionError when even the leanest plan needs more
  */
-export function fitMemory(input: PlanInput): FittedPlan {
+export function fitMemory(input: FitInput): FittedPlan {
   const { options } = input;
   const { microBatch, batch } = options.window;
   const { storage } = options.streams;
-  if (options.maxMemory === null) return { plan: makePlan(input), microBatch: null, storage };
+  if (options.maxMemory === null) return fitSpare(input);
   const budget = parseBytes(options.maxMemory);
   const homes = storage === "auto" ? (["device", "host", "disk"] as const) : [storage];
   let leanest: PlanEvent | null = null;
   for (const size of microBatch === null ? halvings(batch) : [microBatch]) {
     for (const home of homes) {
-      const window = { ...options.window, microBatch: size };
-      const plan = makePlan({ ...input, options: { ...options, window, streams: { storage: home } } });
-      if (neededBytes(plan) <= budget) return { plan, microBatch: size, storage: home };
+      const plan = planWith(input, size, home);
+      if (neededBytes(plan) <= budget) {
+        const tensorBytes = input.device === "cpu" ? budget - besideTensors(input) : budget;
+        return { plan, microBatch: size, storage: home, tensorBytes };
+      }
       if (leanest === null || neededBytes(plan) < neededBytes(leanest)) leanest = plan;
     }
   }
@@ -41,6 +60,28 @@ export function fitMemory(input: PlanInput): FittedPlan {
     where: 'option "maxMemory"',
     what: `the run needs about ${needed} MB at least, and ${options.maxMemory} are allowed`,
     next: `give --max-memory ${needed}MB, or take smaller windows (--set window.size=1 window.overlap=0) or a shorter --context`,
+  });
+}
+
+// A single sequence is tried in any case: what is free may be more by then.
+function fitSpare(input: FitInput): FittedPlan {
+  const { window, streams } = input.options;
+  const most = input.spareBytes * WINDOW_SHARE;
+  const sizes = window.microBatch === null ? halvings(window.batch) : [window.microBatch];
+  const fits = (size: number): boolean => {
+    const { device, estimate } = planWith(input, size, "disk");
+    return (device === "cpu" ? estimate.hostBytes - besideTensors(input) : estimate.deviceBytes) <= most;
+  };
+  const microBatch = sizes.find(fits) ?? sizes.at(-1) ?? 1;
+  const plan = planWith(input, microBatch, streams.storage);
+  return { plan, microBatch, storage: streams.storage, tensorBytes: null };
+}
+
+function planWith(input: PlanInput, microBatch: number, storage: FittedPlan["storage"]): PlanEvent {
+  const { options } = input;
+  return makePlan({
+    ...input,
+    options: { ...options, window: { ...options.window, microBatch }, streams: { storage } },
   });
 }
 

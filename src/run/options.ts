@@ -54,6 +54,10 @@ export const runOptionsSchema = z.strictObject({
   samples: z.int().min(1).default(128).describe("calibration windows"),
   context: z.int().min(2).default(2048).describe("tokens per window"),
   seed: seed.default(0).describe("seed of everything random"),
+  deterministic: z
+    .boolean()
+    .default(false)
+    .describe("the same codes whenever the same command runs, on a GPU too, interrupted or not"),
   out: path.describe("folder of the result"),
   format: z
     .array(z.enum(formatNames))
@@ -70,7 +74,7 @@ export const runOptionsSchema = z.strictObject({
     .string()
     .nullable()
     .default(null)
-    .describe("memory that the plan may use on the device that computes: 6GB, 800MB; null takes what is free"),
+    .describe("most memory that the run may take on the device that computes: 6GB, 800MB; null takes what is free"),
   work: path
     .nullable()
     .default(null)

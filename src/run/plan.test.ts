@@ -29,6 +29,7 @@ async function plan(scheme: string, extra: UntypedOptions = {}): Promise<PlanEve
     kernels: true,
     fusedAttention: false,
     baseBytes: 280e6,
+    workspaceBytes: 0,
   });
 }
 

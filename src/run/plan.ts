@@ -32,12 +32,19 @@ export interface PlanInput {
   readonly fusedAttention: boolean;
   /** What the process holds before any tensor: Node, libtorch, on a GPU its context. */
   readonly baseBytes: number;
+  /** What a product has left on a GPU: the workspace of cuBLAS, one for each thread that multiplies. */
+  readonly workspaceBytes: number;
 }
 
 /** What reading and cutting text leaves in JavaScript's heap: measured with 4 MB of it. */
 const TEXT_BYTES = 75e6;
 /** What the host's allocator keeps for use again, as a share of what a window's tensors take at most: measured. */
 const KEPT_SHARE = 0.4;
+
+/** What the process takes beside its tensors. */
+export function besideTensors({ options, baseBytes }: Pick<PlanInput, "options" | "baseBytes">): number {
+  return baseBytes + (needsTokens(options) ? TEXT_BYTES : 0);
+}
 
 /** What will be done and what it will take. Estimates, to be compared with the measured figures of `done`. */
 export function makePlan(input: PlanInput): PlanEvent {
@@ -66,7 +73,9 @@ export function makePlan(input: PlanInput): PlanEvent {
   }, 0);
   const onCpu = device === "cpu";
   const streamHome = options.streams.storage === "auto" ? "device" : options.streams.storage;
-  const deviceBytes = working + (streamHome === "device" ? streamBytes : 0);
+  // Gradients are computed in a thread of libtorch's.
+  const workspaces = input.workspaceBytes * (cbq ? 2 : 1);
+  const deviceBytes = working + workspaces + (streamHome === "device" ? streamBytes : 0);
   // A byte a code, five a group: those of one window on the host, all of them in the work directory.
   const codeBytes = (of: readonly LinearPlan[]): number => sum(of, weightsOf) + sum(of, groupsOf) * 5;
   const windowCodes = Math.max(
@@ -77,8 +86,7 @@ export function makePlan(input: PlanInput): PlanEvent {
   const best = Math.max(0, ...trained) * 4;
   const onHost = onCpu ? (working + best) * (1 + KEPT_SHARE) : best + largestTensor(checkpoint);
   const hostBytes =
-    input.baseBytes +
-    (calibrationTokens === 0 ? 0 : TEXT_BYTES) +
+    besideTensors(input) +
     windowCodes +
     onHost +
     (streamHome === "host" || (onCpu && streamHome === "device") ? streamBytes : 0);

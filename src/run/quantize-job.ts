@@ -10,22 +10,24 @@ import { type DecoderSpec, readSpec } from "../model/index.js";
 import { packageVersion } from "../package-version.js";
 import type { Scheme } from "../quant/scheme.js";
 import { resolveSchemes } from "../recipe/layer-schemes.js";
-import { microBatch } from "../recipe/micro-batch.js";
 import type { CalibrationTokens, RecipeEvent, RecipeJob, RecipeReport } from "../recipe/recipe-job.js";
 import { runRecipe } from "../recipe/run-recipe.js";
 import {
+  DeterministicOperators,
   type Device,
   deviceMemory,
   engineInfo,
   hasKernel,
   hasOperator,
+  MemoryLimit,
+  resetPeakMemory,
   scope,
   setThreads,
   Tensor,
 } from "../tensor/index.js";
 import { checkWeights } from "./check-weights.js";
 import { cpuCapability } from "./cpu-capability.js";
-import { measureFlops, resolveDevice } from "./device.js";
+import { measureFlops, resolveDevice, spareMemory } from "./device.js";
 import type { EngineCalls } from "./engine-protocol.js";
 import type { CalibrateEvent, PlanEvent, QuantizeEvent, ReportEvent, WarningEvent, WindowDoneEvent } from "./events.js";
 import { fingerprintsOf } from "./fingerprints.js";
@@ -76,7 +78,9 @@ export async function quantizeJob(
   const activations = activationsOf(scheme, options);
   using checkpoint = await Checkpoint.open(folder);
   if (options.compute.threads !== null) setThreads(options.compute.threads);
+  using _operators = options.deterministic ? new DeterministicOperators(device) : null;
   const flops = measureFlops(device, dtype);
+  resetPeakMemory(device);
   const planned = planExports(
     plannedSource(linearPlans(spec, schemes), checkpoint, { name, config, activations }),
     options.format,
@@ -91,15 +95,19 @@ export async function quantizeJob(
   const fusedAttention = hasOperator("aten::scaled_dot_product_attention");
   const baseBytes = process.memoryUsage.rss();
   const known = { options, scheme, spec, schemes, activations, checkpoint, exports, device, flops };
-  const fitted = fitMemory({ ...known, kernels, fusedAttention, baseBytes });
-  const { plan } = fitted;
+  const workspaceBytes = deviceMemory(device)?.used ?? 0;
+  const spareBytes = spareMemory(device, options.deterministic);
+  const fitted = fitMemory({ ...known, kernels, fusedAttention, baseBytes, workspaceBytes, spareBytes });
+  const { plan, tensorBytes } = fitted;
   context.emit(plan);
   if (folders === null) return { devicePeakBytes: null };
+  using limit = tensorBytes === null ? null : MemoryLimit.set(device, tensorBytes);
 
   const model = checkWeights(checkpoint, config, context);
   const calibration = needsTokens(options) ? await calibrate(options, folder, spec, context) : null;
   if (calibration !== null) context.emit(calibration.event);
   const early: WarningEvent[] = [];
+  if (tensorBytes !== null && limit === null) early.push(unlimited(device));
   const parts = {
     model,
     tokenizer: calibration?.tokenizer ?? null,
@@ -112,7 +120,7 @@ export async function quantizeJob(
     identity: identityOf(parts, options),
     windows: plan.windows.length,
     choose: () => ({
-      microBatch: fitted.microBatch ?? microBatch({ options: recipeOptions, spec, device, dtype }, options.context),
+      microBatch: fitted.microBatch,
       threads: engineInfo().threads,
     }),
     warn: (warning) => void early.push(warning),
@@ -230,6 +238,15 @@ function runToEnd(job: RecipeJob, journal: Journal, { emit }: Context): RecipeRe
     if (next.value.event === "warning") journal.warning(next.value);
     emit(next.value);
   }
+}
+
+function unlimited(device: Device): WarningEvent {
+  return {
+    event: "warning",
+    where: `device ${device}`,
+    message: "--max-memory is kept by the plan alone: the addon was compiled without CUDA's headers",
+    next: "install PyTorch from pip with its CUDA packages, so that memory beyond the budget is refused",
+  };
 }
 
 function summarize(windows: readonly WindowDoneEvent[]): ReportEvent {

@@ -1,3 +1,4 @@
+import { fixWorkspaces } from "../tensor/index.js";
 import { EngineClient } from "./engine-client.js";
 import type { QuantizeEvent } from "./events.js";
 import { type RunOptionsInput, resolveOptions } from "./options.js";
@@ -31,6 +32,7 @@ export async function* quantize(options: QuantizeOptions): AsyncGenerator<Quanti
   }
   await using folder = resolved.dryRun ? null : await OutputFolder.create(resolved.out, resolved);
   using work = resolved.dryRun ? null : await WorkDirectory.open(resolved);
+  if (resolved.deterministic) fixWorkspaces();
   await using engine = new EngineClient();
   const folders = folder === null || work === null ? null : { staging: folder.staging, work: work.path };
   const summary = yield* engine.stream("quantize", { options: resolved, folders }, { signal });

@@ -58,7 +58,11 @@ export interface Addon {
   releaseGenerator(handle: Handle): boolean;
   synchronize(device?: number): void;
   releaseCachedMemory(): number;
-  deviceMemory(index: number): { free: number; total: number; peak: number | null };
+  deviceMemory(index: number): { free: number; total: number; used: number | null; peak: number | null };
+  resetPeakMemory(index: number): void;
+  /** Null is the host. False where the limit can't be kept: the addon was compiled without CUDA's headers. */
+  limitMemory(index: number | null, bytes: number): boolean;
+  setDeterministic(on: boolean): void;
   /** Whether there is one: not when the addon was compiled without CUDA's headers. */
   useOwnStream(device: number): boolean;
   captureGraph(device: number, body: () => void): RecordedGraph;

@@ -1,6 +1,6 @@
 import { addon, type RecordedGraph } from "./addon.js";
 import { wrapped } from "./autograd.js";
-import type { Device } from "./device.js";
+import { cudaIndex, type Device } from "./device.js";
 
 /**
  * Sends the work of this thread on a CUDA device to a stream of its own, which can be recorded; the default one can't.
@@ -48,9 +48,4 @@ export class DeviceGraph implements Disposable {
   [Symbol.dispose](): void {
     this.dispose();
   }
-}
-
-function cudaIndex(device: Device): number | null {
-  const match = /^cuda(?::(\d+))?$/.exec(device);
-  return match === null ? null : Number(match[1] ?? 0);
 }

@@ -1,5 +1,5 @@
 import { addon } from "./addon.js";
-import type { Device } from "./device.js";
+import { cudaIndex, type Device } from "./device.js";
 
 /** Facts about the libtorch that runs below. */
 export interface EngineInfo {
@@ -47,14 +47,30 @@ export function liveHandles(): number {
 
 /** Waits until the device has finished what was asked of it; nothing to do on the CPU. */
 export function synchronize(device: Device): void {
-  if (device.startsWith("cuda:")) {
-    addon().synchronize(Number(device.slice("cuda:".length)));
-  }
+  const index = cudaIndex(device);
+  if (index !== null) addon().synchronize(index);
 }
 
-/** Bytes on a CUDA device: free, total, and the most that libtorch held (null where it can't tell). */
-export function deviceMemory(device: Device): { free: number; total: number; peak: number | null } | null {
-  return device.startsWith("cuda:") ? addon().deviceMemory(Number(device.slice("cuda:".length))) : null;
+/** Bytes of a CUDA device. */
+export interface DeviceMemory {
+  readonly free: number;
+  readonly total: number;
+  /** What libtorch's tensors and workspaces take; null where it can't tell. */
+  readonly used: number | null;
+  /** The most that they took. */
+  readonly peak: number | null;
+}
+
+/** Null on the CPU. */
+export function deviceMemory(device: Device): DeviceMemory | null {
+  const index = cudaIndex(device);
+  return index === null ? null : addon().deviceMemory(index);
+}
+
+/** Lets `deviceMemory(device).peak` begin anew. */
+export function resetPeakMemory(device: Device): void {
+  const index = cudaIndex(device);
+  if (index !== null) addon().resetPeakMemory(index);
 }
 
 /** Gives host memory that is kept for the next tensors back to the system; returns its bytes. */

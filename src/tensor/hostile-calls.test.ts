@@ -15,7 +15,10 @@ native.release(disposed);
 const matmul = native.findOperator("aten::mm", "")?.id ?? 0;
 
 /** Functions whose effect on this process outlives the call: they get wrong types only. */
-const lasting: readonly (keyof Addon)[] = ["setThreads", "setGradEnabled", "release", "releaseGenerator"];
+const lasting: readonly (keyof Addon)[] = [
+  ...(["setThreads", "setGradEnabled", "release", "releaseGenerator"] as const),
+  ...(["limitMemory", "setDeterministic"] as const),
+];
 
 const values: readonly unknown[] = [
   ...[undefined, null, true, "", "aten::mm", "cpu", "cuda:99", Symbol("s"), 10n ** 30n, {}, [], () => null],

@@ -1,6 +1,7 @@
 /** libtorch for TypeScript: tensors, autograd, ownership. Knows no model. */
 export { Adam, type AdamOptions, type Bounds, type ParameterGroup } from "./adam.js";
 export { backward, differentiable, enableGrad, gradientsOf, noGrad } from "./autograd.js";
+export { DeterministicOperators, fixWorkspaces } from "./deterministic.js";
 export type { Device } from "./device.js";
 export { DeviceGraph, useOwnStream } from "./device-graph.js";
 export { hasKernel, hasOperator, type Value } from "./dispatch.js";
@@ -11,10 +12,12 @@ export {
   engineInfo,
   liveHandles,
   manualSeed,
+  resetPeakMemory,
   setThreads,
   synchronize,
 } from "./engine.js";
 export { Generator } from "./generator.js";
+export { MemoryLimit } from "./memory-limit.js";
 export type { Shape } from "./owned-tensor.js";
 export { keep, scope } from "./scope.js";
 export { call, callInPlace, callTensor, callTensors, type Result, Tensor, type TensorOptions } from "./tensor.js";

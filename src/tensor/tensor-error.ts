@@ -24,7 +24,7 @@ export class TensorError extends CrossblockError {
         what: message,
         next:
           code === "OUT_OF_MEMORY"
-            ? "use fewer sequences at once (--set window.microBatch=1) or a larger device"
+            ? "use fewer sequences at once (--set window.microBatch=1), a larger --max-memory if there is one, or a larger device"
             : "check the shapes and dtypes above",
         cause,
       },
