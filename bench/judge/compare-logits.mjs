@@ -9,7 +9,7 @@ import { basename, join } from "node:path";
 import { loadModel } from "../../dist/index.js";
 
 const [python, tokensFile, device, ...results] = process.argv.slice(2);
-if (results.length === 0) throw new Error("usage: compare-logits.mjs PYTHON TOKENS.json DEVICE RESULT[=EXPORT.gguf] ...");
+if (results.length === 0) throw new Error("usage: compare-logits.mjs PYTHON TOKENS DEVICE RESULT[=EXPORT.gguf] ...");
 // Older libtorches multiply no fp16 matrices on a CPU.
 const dtypes = device === "cpu" ? ["float32", "bfloat16"] : ["float32", "float16", "bfloat16"];
 const tokens = JSON.parse(readFileSync(tokensFile, "utf8"));
