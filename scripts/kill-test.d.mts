@@ -1,3 +1,5 @@
+import type { CodeDifference } from "./code-difference.mjs";
+
 /** What came of one killed run. */
 export interface KillOutcome {
   /** False when the result was complete before its moment came. */
@@ -11,6 +13,8 @@ export interface KillOutcome {
   readonly ended: boolean;
   /** Whether all codes, scales and clips are those of a run that was left alone. */
   readonly equal: boolean;
+  /** Codes and scales that differ from that run's; null where the run did not end. */
+  readonly difference: CodeDifference | null;
   readonly errors: string;
 }
 

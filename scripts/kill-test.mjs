@@ -1,13 +1,14 @@
 /**
  * Kills a run with SIGKILL at random moments, continues it each time to its end, and compares the codes with those of
  * a run that was left alone. `npm run test:kill` does so 50 times on the bundled model; `test/kill.test.ts` a few times on
- * a tiny one.
+ * a tiny one. `npm run test:kill -- KILLS SEED --device cuda:0 --deterministic` takes options of `quantize`.
  */
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { codeDifference, differenceText } from "./code-difference.mjs";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const ENTRY = join(ROOT, "dist", "cli", "main.js");
@@ -33,6 +34,8 @@ export async function killAndContinue({ kills, seed, arguments: given, report = 
       const complete = existsSync(join(out, "crossblock.json"));
       const last = first.events.at(-1);
       const second = first.code === 0 ? first : await run(given, out, null);
+      const ended = second.code === 0;
+      const equal = ended && codesOf(out) === expected;
       const continued = second.events.find(({ event }) => event === "continued");
       const outcome = {
         // A result that is in place has ended, whether or not its process could still say so.
@@ -40,15 +43,16 @@ export async function killAndContinue({ kills, seed, arguments: given, report = 
         lastEvent: `${last?.event ?? "none"}${last?.window === undefined ? "" : ` of window ${last.window}`}`,
         windowsDone: first.events.filter(({ event }) => event === "window-done").length,
         continuedBehind: continued?.window ?? 0,
-        ended: second.code === 0,
-        equal: second.code === 0 && codesOf(out) === expected,
-        errors: second.code === 0 ? "" : second.errors,
+        ended,
+        equal,
+        difference: ended ? await codeDifference(join(folder, "reference"), out) : null,
+        errors: ended ? "" : second.errors,
       };
       outcomes.push(outcome);
-      report(
-        `${i + 1}: killed after ${outcome.lastEvent}, continued behind window ${outcome.continuedBehind}, ` +
-          `${outcome.equal ? "same codes" : `DIFFERENT ${outcome.errors}`}`,
-      );
+      const verdict = equal ? "same codes" : `DIFFERENT ${outcome.errors}`;
+      const off = equal || outcome.difference === null ? "" : differenceText(outcome.difference);
+      const behind = `continued behind window ${outcome.continuedBehind}`;
+      report(`${i + 1}: killed after ${outcome.lastEvent}, ${behind}, ${verdict}${off}`);
       rmSync(out, { recursive: true, force: true });
     }
     return outcomes;
@@ -108,9 +112,13 @@ function randomNumbers(seed) {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { fetchSotu } = await import("./fetch-sotu.mjs");
   const { train } = await fetchSotu();
-  const [kills = 50, seed = Date.now() % 1e9] = process.argv.slice(2).map(Number);
+  const given = process.argv.slice(2);
+  const options = given.findIndex((text) => text.startsWith("-"));
+  const numbers = options === -1 ? given : given.slice(0, options);
+  const [kills = 50, seed = Date.now() % 1e9] = numbers.map(Number);
   process.stdout.write(`${kills} kills, seed ${seed}\n`);
   const budget = ["--samples", "4", "--context", "64", "--set", "window.epochs=1", "window.batch=2"];
+  if (options !== -1) budget.push(...given.slice(options));
   const model = join(ROOT, "models", "sotu-llama-7m");
   const outcomes = await killAndContinue({
     kills,
