@@ -1,6 +1,6 @@
 /**
  * Compares what the plan says a run will take with what it took, and writes the table into docs/reliability.md:
- * `npm run memory-table [-- --device cuda:0] [NAME...]`. Every run has a process of its own; rows that were not asked for
+ * `npm run memory-table [-- --device cuda:0] [--text PATH] [NAME...]`. Every run has a process of its own; rows that were not asked for
  * stay as they are. On the CPU the most memory of the process is compared, on a GPU the most that libtorch had allocated
  * there (2.9 or newer tells).
  */
@@ -10,6 +10,7 @@ import { cpus, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { engineInfo } from "../dist/tensor/index.js";
 import { fetchSotu } from "./fetch-sotu.mjs";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -57,11 +58,12 @@ const CONFIGURATIONS = [
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { device: { type: "string", default: "cpu" } },
+  options: { device: { type: "string", default: "cpu" }, text: { type: "string" } },
 });
 const { device } = values;
 const onCpu = device === "cpu";
-const { train } = await fetchSotu();
+// Other text than the bundled model's is for machines without a registry: a GPU's memory does not depend on it.
+const text = values.text ?? (await fetchSotu()).train;
 const folder = mkdtempSync(join(tmpdir(), "crossblock-memory-"));
 const former = readFileSync(DOCUMENT, "utf8");
 const mark = `memory-table ${onCpu ? "cpu" : "gpu"}`;
@@ -72,7 +74,7 @@ const megabytes = (/** @type {number} */ bytes) => `${Math.round(bytes / 1e6)} M
 /** @param {readonly string[]} given @returns {any[]} the events of a process */
 function run(given) {
   const out = join(folder, "out");
-  const places = ["--calibration", train, "--out", out, "--device", device, "--json", "--force", "--fresh"];
+  const places = ["--calibration", text, "--out", out, "--device", device, "--json", "--force", "--fresh"];
   const { status, stdout, stderr } = spawnSync(process.execPath, [ENTRY, "quantize", MODEL, ...given, ...places], {
     encoding: "utf8",
     maxBuffer: 1 << 28,
@@ -112,7 +114,8 @@ const rows = configurations.flatMap(([name, given]) => {
 });
 rmSync(folder, { recursive: true });
 
-const machine = `${cpus()[0]?.model ?? "unknown processor"}, ${cpus().length} cores, Node ${process.versions.node}`;
+const gpu = onCpu ? undefined : engineInfo().devices.find((entry) => entry.device === device)?.name;
+const machine = `${gpu === undefined ? "" : `${gpu}, `}${cpus()[0]?.model ?? "unknown processor"}, ${cpus().length} cores, Node ${process.versions.node}`;
 const head = onCpu
   ? ["| run | planned | measured | off | of it before any tensor |", "|---|---|---|---|---|"]
   : ["| run | planned | measured | off |", "|---|---|---|---|"];
