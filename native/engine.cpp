@@ -67,6 +67,8 @@ DeviceBytes deviceBytes() {
 bool limitDeviceMemory(int index, double bytes) {
 #ifdef CROSSBLOCK_CUDA
   const c10::cuda::CUDAGuard guard(static_cast<c10::DeviceIndex>(index));
+  // The allocator knows a device from its first tensor on.
+  at::empty({1}, at::TensorOptions().device(c10::kCUDA, static_cast<c10::DeviceIndex>(index)));
   const size_t total = deviceBytes().total;
   if (total == 0) {
     return false;
