@@ -72,9 +72,15 @@ if (recipe !== "none") {
     storage: "auto",
     scratch: tmpdir(),
     resume: null,
+    results: {
+      readLinear: (name) => weights.get(`${name}.weight`),
+      readPlain: (name) => plain.get(name) ?? null,
+      activationOf: (name) => activations.get(name) ?? null,
+    },
     poll: () => {},
     sink: {
       linear: (name, w) => weights.set(`${name}.weight`, w),
+      rescaled: (name, scales) => weights.set(`${name}.weight`, { ...weights.get(`${name}.weight`), scales }),
       plain: (name, b) => plain.set(name, b),
       activation: (name, v) => activations.set(name, v),
       windowDone: () => {},

@@ -132,6 +132,7 @@ const sink = {
     }
   },
   plain: () => {},
+  rescaled: () => {},
   activation: () => {},
   windowDone: () => {},
 };
@@ -149,6 +150,7 @@ const run = runRecipe({
   storage: "auto",
   scratch: tmpdir(),
   resume: null,
+  results: null,
   poll: () => {},
   sink,
 });

@@ -26,7 +26,7 @@ const options = recipeOptionsSchema.parse({
   ...roundingDefaults.code,
   window: { epochs: 2, batch: 4 },
 });
-const nothing = { linear: () => {}, plain: () => {}, activation: () => {}, windowDone: () => {} };
+const nothing = { linear: () => {}, plain: () => {}, rescaled: () => {}, activation: () => {}, windowDone: () => {} };
 
 /** Seconds of a run over the first `blocks` blocks on `sequences` random sequences. */
 function seconds(blocks, sequences) {
@@ -46,6 +46,7 @@ function seconds(blocks, sequences) {
     storage: "auto",
     scratch: tmpdir(),
     resume: null,
+    results: null,
     poll: () => {},
     sink: nothing,
   });

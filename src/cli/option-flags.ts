@@ -25,6 +25,7 @@ const flags: Readonly<Record<string, string>> = {
   model: "--model <folder>",
   runtimes: "--no-runtimes",
   device: "--device <device>",
+  finish: "--finish <stage>",
   maxMemory: "--max-memory <size>",
   work: "--work <folder>",
   fresh: "--fresh",

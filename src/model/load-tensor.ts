@@ -16,11 +16,18 @@ const dtypes: Partial<Record<SafetensorsDType, DType>> = {
 };
 
 /**
- * Reads one tensor of a checkpoint onto the device. The caller owns it; no scope frees it.
+ * Reads one tensor of a checkpoint onto the device. The caller owns it; no scope frees it. `changed` are bytes in place of
+ * those of the file, of the same dtype and shape.
  *
  * @throws CheckpointError naming the tensor when it is missing, has another shape or dtype, or holds NaN or Inf
  */
-export function loadTensor(checkpoint: Checkpoint, name: string, shape: readonly number[], to: Placement): Tensor {
+export function loadTensor(
+  checkpoint: Checkpoint,
+  name: string,
+  shape: readonly number[],
+  to: Placement,
+  changed: Uint8Array | null = null,
+): Tensor {
   const info = checkpoint.tensors.get(name);
   const where = info === undefined ? checkpoint.folder : join(checkpoint.folder, info.file);
   const refuse = (what: string, next: string): CheckpointError =>
@@ -41,7 +48,7 @@ export function loadTensor(checkpoint: Checkpoint, name: string, shape: readonly
   return keep(
     noGrad(() =>
       scope(() => {
-        const source = Tensor.fromBytes(checkpoint.readSync(name), shape, dtype);
+        const source = Tensor.fromBytes(changed ?? checkpoint.readSync(name), shape, dtype);
         if (!holdsFiniteValues(source)) throw refuse("holds NaN or infinite values", "download the file again");
         return source.to(to.device).to(to.dtype).contiguous();
       }),

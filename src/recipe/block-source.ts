@@ -1,9 +1,20 @@
-import { checkpointSource, linearName, linearRoles, loadBlock, RotaryTable } from "../model/index.js";
-import { TokenQuantizer } from "../quant/activation.js";
+import {
+  checkpointSource,
+  type LinearRole,
+  linearName,
+  linearRoles,
+  loadBlock,
+  loadTensor,
+  RotaryTable,
+} from "../model/index.js";
+import { TensorQuantizer, TokenQuantizer } from "../quant/activation.js";
+import { codesOf } from "../quant/from-quantized-weight.js";
+import { FixedCodes } from "../quant/rounding/fixed-codes.js";
+import { keep, scope, Tensor } from "../tensor/index.js";
 import { QuantizedBlock } from "../window/quantized-block.js";
 import { QuantizedLayer } from "../window/quantized-layer.js";
 import { type LayerSchemes, resolveSchemes } from "./layer-schemes.js";
-import type { RecipeJob } from "./recipe-job.js";
+import type { RecipeJob, RecipeResults } from "./recipe-job.js";
 
 /** Opens the blocks of a job one by one, with a layer for every Linear that is to be quantized. */
 export class BlockSource {
@@ -38,6 +49,42 @@ export class BlockSource {
         }
         return [[role, layer] as const];
       }),
+    );
+    return new QuantizedBlock(index, spec, weights, layers, { rotary: this.#rotary });
+  }
+
+  /**
+   * Block `index` once its codes are chosen, ready to learn other scales: what was handed over in place of the
+   * checkpoint's. Weights that codes stand for are empty tensors, which nobody reads.
+   */
+  openFinished(index: number, results: RecipeResults, learn: boolean): QuantizedBlock {
+    const { checkpoint, spec, device, dtype, scheme, options } = this.job;
+    const layers = new Map<LinearRole, QuantizedLayer>();
+    const coded = new Set<string>();
+    for (const role of linearRoles(spec)) {
+      const name = linearName(spec, index, role);
+      const layerScheme = this.schemes.get(name);
+      if (layerScheme === null || layerScheme === undefined) continue;
+      const layer = new QuantizedLayer(name, layerScheme, dtype);
+      scope(() => layer.learn(new FixedCodes(codesOf(results.readLinear(name), device))));
+      const input = results.activationOf(name);
+      if (scheme.activationBits < 16 && input !== null) {
+        layer.quantizeInput(
+          options.activation.granularity === "token"
+            ? new TokenQuantizer(scheme.activationBits, device, { clip: input, learn })
+            : new TensorQuantizer(scheme.activationBits, input, device, { learn }),
+        );
+      }
+      layers.set(role, layer);
+      coded.add(`${name}.weight`);
+    }
+    const weights = loadBlock(
+      (name, shape) =>
+        coded.has(name)
+          ? keep(Tensor.zeros([0], { device, dtype }))
+          : loadTensor(checkpoint, name, shape, { device, dtype }, results.readPlain(name)),
+      spec,
+      index,
     );
     return new QuantizedBlock(index, spec, weights, layers, { rotary: this.#rotary });
   }

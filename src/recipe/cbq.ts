@@ -8,21 +8,23 @@ import { advance } from "../window/advance.js";
 import { type Branch, branchOf } from "../window/branch.js";
 import { forwardAll, type QuantizedBlock } from "../window/quantized-block.js";
 import { measureWindow, reconstruct, trainedLayers } from "../window/reconstruct.js";
-import { type Window, windowSchedule } from "../window/schedule.js";
+import type { Window } from "../window/schedule.js";
 import { SequenceParts } from "../window/sequence-parts.js";
 import { BlockSource } from "./block-source.js";
 import { ExtremesObserver, foldActivations } from "./cfp/fold-activations.js";
-import { smallerParts, trainingWarning, unusableMoments } from "./fault-warnings.js";
+import { smallerParts, unusableMoments } from "./fault-warnings.js";
 import { deliverBlock, measureLayers } from "./finish-block.js";
 import { gptqRule } from "./layer-rule.js";
 import { microBatch } from "./micro-batch.js";
 import { prepareRoundings } from "./prepare-roundings.js";
 import { isFiniteTensor, quantizeSite } from "./quantize-site.js";
 import type { BranchLoss, LayerError, RecipeEvent, RecipeJob, RecipeReport, WarningEvent } from "./recipe-job.js";
-import { learntState, restoreLearnt, streamState } from "./recipe-state.js";
+import { learntParameters, restoreTensors, savedTensors, streamState } from "./recipe-state.js";
 import type { StateTensor } from "./saved-state.js";
 import { calibrateStaticInputs } from "./static-ranges.js";
 import { chooseStorage, openStreams, streamShape } from "./streams.js";
+import { trainingEvents } from "./training-events.js";
+import { blockWindows, finishWindows } from "./windows.js";
 
 /** Names of both streams in saved state. */
 const STREAMS = ["stream.full", "stream.quantized"] as const;
@@ -71,7 +73,7 @@ class CbqRun {
         next: "use --set rounding.kind=code, or leave rounding.start at rtn",
       });
     }
-    this.#windows = windowSchedule(job.spec.blocks, options.window.size, options.window.overlap);
+    this.#windows = blockWindows("cbq", options, job.spec.blocks);
     this.#nextBlock = this.#windows[job.resume?.window ?? 0]?.first ?? 0;
     this.#source = new BlockSource(job, tokens.context);
     this.#parts = new SequenceParts(microBatch(job), (size) => {
@@ -84,9 +86,8 @@ class CbqRun {
   }
 
   *run(): Generator<RecipeEvent, void> {
-    const windows = this.#windows;
-    for (const [index, window] of windows.entries()) {
-      if (index >= (this.job.resume?.window ?? 0)) yield* this.#runWindow(window, index, windows.length);
+    for (const [index, window] of this.#windows.entries()) {
+      if (index >= (this.job.resume?.window ?? 0)) yield* this.#runWindow(window, index);
     }
   }
 
@@ -98,9 +99,10 @@ class CbqRun {
     this.#source.dispose();
   }
 
-  *#runWindow(window: Window, index: number, windows: number): Generator<RecipeEvent, void> {
+  *#runWindow(window: Window, index: number): Generator<RecipeEvent, void> {
     const started = performance.now();
     const { job } = this;
+    const windows = this.#windows.length + finishWindows(job);
     const place = { window: index, windows, blocks: [window.first, window.last] } as const;
     const branches: Branch[] = [];
     try {
@@ -114,7 +116,7 @@ class CbqRun {
       const leaving = this.#blocks.slice(0, window.leaving);
       for (const layer of learnt ? leaving.flatMap((block) => [...block.layers.values()]) : []) layer.harden();
       const lossAfter = learnt ? this.#measure(branches) : null;
-      const more = index + 1 < windows;
+      const more = index + 1 < this.#windows.length;
       const layers = yield* this.#leave(leaving, more);
       const seconds = (performance.now() - started) / 1000;
       const done = { event: "window-done", ...place, lossBefore, lossAfter, layers, seconds } as const;
@@ -153,10 +155,7 @@ class CbqRun {
     const { resume } = this.job;
     const before = this.#windows[index - 1];
     if (resume === null || resume.window !== index || before === undefined) return;
-    restoreLearnt(
-      resume,
-      this.#blocks.filter((block) => block.index <= before.last),
-    );
+    restoreTensors(resume, learntParameters(this.#blocks.filter((block) => block.index <= before.last)));
   }
 
   #state(): StateTensor[] {
@@ -164,7 +163,7 @@ class CbqRun {
     return [
       streamState(job, STREAMS[0], this.#full),
       streamState(job, STREAMS[1], this.#quantized),
-      ...learntState(this.#blocks),
+      ...savedTensors(learntParameters(this.#blocks)),
     ];
   }
 
@@ -271,31 +270,10 @@ class CbqRun {
       finalRate: schedule.finalRate,
       regulariser: rounding.regulariser,
     });
-    const started = performance.now();
-    let tokens = 0;
-    for (;;) {
-      const next = steps.next();
-      yield* this.#speak();
-      if (next.done === true) return next.value;
-      job.poll();
-      const report = next.value;
-      if ("fault" in report) {
-        yield trainingWarning(report, index);
-        continue;
-      }
-      tokens += report.tokens;
-      yield {
-        event: "step",
-        window: index,
-        windows,
-        epoch: report.epoch,
-        epochs: window.epochs,
-        step: report.step,
-        steps: report.steps,
-        loss: report.loss,
-        tokensPerSecond: tokens / ((performance.now() - started) / 1000),
-      };
-    }
+    const fallBack = "its Linears get their codes from GPTQ";
+    return yield* trainingEvents(job, steps, { window: index, windows, epochs: window.epochs, fallBack }, () =>
+      this.#warnings.splice(0),
+    );
   }
 
   *#speak(): Generator<RecipeEvent, void> {

@@ -22,12 +22,16 @@ export function unusableMoments(block: number, roles: readonly string[]): Warnin
   };
 }
 
-/** Says what went wrong in the training of a window, and what was done about it. */
-export function trainingWarning({ fault, step, steps, rate }: TrainingFault, window: number): WarningEvent {
+/** Says what went wrong in the training of a window, and what was done about it; `fallBack` is what comes of giving up. */
+export function trainingWarning(
+  { fault, step, steps, rate }: TrainingFault,
+  window: number,
+  fallBack: string,
+): WarningEvent {
   const messages: Readonly<Record<TrainingFault["fault"], string>> = {
     skipped: `loss or gradient of step ${step} of ${steps} is not finite: the step is skipped`,
     "rolled back": `back to the best state after step ${step} of ${steps}; the rates are ${rate} of what they were`,
-    "given up": "training never becomes finite: its Linears get their codes from GPTQ",
+    "given up": `training never becomes finite: ${fallBack}`,
   };
   return {
     event: "warning",

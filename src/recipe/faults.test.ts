@@ -61,8 +61,9 @@ function run({ checkpoint, spec, folder }: Model, recipe: RecipeName, options: R
       storage: "host",
       scratch: folder,
       resume: null,
+      results: null,
       poll: () => {},
-      sink: { linear: (name, weight) => void weights.set(name, weight), plain() {}, activation() {}, windowDone() {} },
+      sink: { linear: (name, weight) => void weights.set(name, weight), plain() {}, rescaled() {}, activation() {}, windowDone() {} },
     }),
   ];
   const warnings = events.flatMap((event) => (event.event === "warning" ? [`${event.where}: ${event.message}`] : []));

@@ -13,6 +13,7 @@ import type { RecipeEvent, RecipeJob, RecipeReport, WarningEvent } from "./recip
 import { streamState } from "./recipe-state.js";
 import { calibrateStaticInputs } from "./static-ranges.js";
 import { chooseStorage, openStreams, streamShape } from "./streams.js";
+import { finishWindows } from "./windows.js";
 
 /**
  * Quantizes block after block without training. The calibration stream runs through what is already
@@ -30,7 +31,7 @@ export function* layerwise(job: RecipeJob, rule: LayerRule): Generator<RecipeEve
   try {
     for (let k = job.resume?.window ?? 0; k < spec.blocks; k++) {
       const started = performance.now();
-      const place = { window: k, windows: spec.blocks, blocks: [k, k] } as const;
+      const place = { window: k, windows: spec.blocks + finishWindows(job), blocks: [k, k] } as const;
       yield { event: "window-start", ...place, trainable: 0 };
       const block = source.open(k, false);
       try {

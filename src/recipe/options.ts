@@ -121,6 +121,16 @@ const override = z.strictObject({
 });
 export type Override = z.output<typeof override>;
 
+const endToEnd = z.strictObject({
+  epochs: count.default(2).describe("passes over the calibration windows"),
+  batch: count.default(8).describe("sequences per optimisation step"),
+  scaleRate: positive.default(1e-3).describe("Adam rate of the scales, relative to the scale"),
+  activationRate: positive.default(5e-3).describe("Adam rate of the activation clips, relative to the clip"),
+});
+
+/** What the stage behind the last window may train. */
+export const finishNames = ["auto", "none", "scales"] as const;
+
 /** Every option of the algorithms, in the order in which help lists them. */
 export const recipeOptionsShape = {
   window: window.prefault({}),
@@ -131,6 +141,13 @@ export const recipeOptionsShape = {
   gptq: gptq.prefault({}),
   cfp: cfp.prefault({}),
   activation: activation.prefault({}),
+  finish: z
+    .enum(finishNames)
+    .default("auto")
+    .describe(
+      "last stage, all blocks at once on the model's output: train their scales, or none; auto trains them behind cbq where memory allows it",
+    ),
+  endToEnd: endToEnd.prefault({}),
   overrides: z.array(override).default([]).describe("exceptions by module name; the last that matches wins"),
 } as const;
 

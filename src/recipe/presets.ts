@@ -14,6 +14,7 @@ export const presets: Readonly<Record<PresetName, RecipeOptionsInput>> = {
     },
     rounding: { kind: "lora", rank: 5 },
     cfp: { weights: true, activations: true },
+    finish: "none",
   },
 };
 

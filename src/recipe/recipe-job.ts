@@ -33,6 +33,8 @@ export interface RecipeJob {
   /** To be called between steps, several times a second: throws when the run was cancelled. */
   readonly poll: () => void;
   readonly sink: RecipeSink;
+  /** What the sink was given, by this process or before, for a last stage; null where nothing keeps it: then there is none. */
+  readonly results: RecipeResults | null;
 }
 
 /**
@@ -44,9 +46,11 @@ export interface RecipeSink {
   linear(name: string, weight: QuantizedWeight): void;
   /** A tensor that folding changed, by full name, in its source dtype and shape. Each at most once. */
   plain(name: string, bytes: Uint8Array): void;
+  /** Other scales `[rows, groups]` under the codes of a Linear that was handed over. */
+  rescaled(name: string, scales: Float32Array): void;
   /**
    * How the input of a Linear is quantized: the clip factor (granularity `token`) or the step
-   * (granularity `tensor`). Each at most once, and none for A16.
+   * (granularity `tensor`). None for A16; the last one counts.
    */
   activation(name: string, value: number): void;
   /**
@@ -55,6 +59,15 @@ export interface RecipeSink {
    * at once from here on: fewer than the job asked for once memory has run out.
    */
   windowDone(window: WindowDoneEvent, state: readonly StateTensor[], microBatch: number): void;
+}
+
+/** What was handed over of blocks that are finished. */
+export interface RecipeResults {
+  readLinear(name: string): QuantizedWeight;
+  /** The tensor that folding changed, as `plain` was given it; null for one that is as the checkpoint has it. */
+  readPlain(name: string): Uint8Array | null;
+  /** The clip factor or step of a Linear's input. */
+  activationOf(name: string): number | null;
 }
 
 /** Error of one quantized Linear's output on the calibration stream: `|y - y'|^2 / |y|^2`. */

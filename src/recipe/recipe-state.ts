@@ -5,6 +5,8 @@ import { trainedLayers } from "../window/reconstruct.js";
 import type { RecipeJob } from "./recipe-job.js";
 import type { RecipeState, StateTensor } from "./saved-state.js";
 
+type NamedTensor = readonly [name: string, tensor: Tensor];
+
 /** The activations of a stream, sequence by sequence. */
 export function streamState(job: RecipeJob, name: string, store: ActivationStore): StateTensor {
   const { sequences, tokens, hidden } = store.shape;
@@ -33,32 +35,35 @@ export function restoreStream(job: RecipeJob, state: RecipeState, name: string, 
 }
 
 /**
- * What the layers of blocks have learnt so far. All else of a block (its folded weights, its starting
+ * What the layers of blocks have learnt so far, by name. All else of a block (its folded weights, its starting
  * grids) follows from the checkpoint and the full-precision stream.
  */
-export function learntState(blocks: readonly QuantizedBlock[]): StateTensor[] {
-  return learntParameters(blocks).map(([name, parameter]) => ({
+export function learntParameters(blocks: readonly QuantizedBlock[]): NamedTensor[] {
+  return trainedLayers(blocks).flatMap((layer) =>
+    layer.learnt.map((parameter, i) => [`${layer.name}.learnt.${i}`, parameter] as const),
+  );
+}
+
+/** Tensors for the run to save, as they are when it does so. */
+export function savedTensors(tensors: readonly NamedTensor[]): StateTensor[] {
+  return tensors.map(([name, tensor]) => ({
     name,
-    dtype: parameter.dtype,
-    shape: parameter.shape,
+    dtype: tensor.dtype,
+    shape: tensor.shape,
     *pieces() {
-      yield bytesOf(parameter);
+      yield bytesOf(tensor);
     },
   }));
 }
 
-/** Puts learnt parameters back into blocks that were prepared anew. */
-export function restoreLearnt(state: RecipeState, blocks: readonly QuantizedBlock[]): void {
+/** Puts back what was saved of tensors: their owners were prepared anew. */
+export function restoreTensors(state: RecipeState, tensors: readonly NamedTensor[]): void {
   noGrad(() => {
-    for (const [name, parameter] of learntParameters(blocks)) {
-      const bytes = state.read(name, 0, parameter.numel * elementSize(parameter.dtype));
-      scope(() => parameter.copy_(Tensor.fromBytes(bytes, parameter.shape, parameter.dtype, parameter.device)));
+    for (const [name, tensor] of tensors) {
+      const bytes = state.read(name, 0, tensor.numel * elementSize(tensor.dtype));
+      scope(() => tensor.copy_(Tensor.fromBytes(bytes, tensor.shape, tensor.dtype, tensor.device)));
     }
   });
-}
-
-function learntParameters(blocks: readonly QuantizedBlock[]): (readonly [string, Tensor])[] {
-  return trainedLayers(blocks).flatMap((layer) => layer.learnt.map((p, i) => [`${layer.name}.learnt.${i}`, p]));
 }
 
 function bytesOf(tensor: Tensor): Uint8Array {

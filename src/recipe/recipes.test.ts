@@ -72,10 +72,12 @@ function run(
       storage: "auto",
       scratch: folder.path,
       resume: null,
+      results: null,
       poll: () => {},
       sink: {
         linear: (name, weight) => void weights.set(name, weight),
         plain: (name, bytes) => void plain.set(name, bytes),
+        rescaled: () => {},
         activation: (name, value) => void activations.set(name, value),
         windowDone: () => {},
       },

@@ -1,9 +1,11 @@
-import { useOwnStream } from "../tensor/index.js";
+import { deviceMemory, useOwnStream } from "../tensor/index.js";
 import { cbq } from "./cbq.js";
+import { finishScales } from "./finish-scales.js";
 import { gptq } from "./gptq.js";
 import type { RecipeName } from "./options.js";
 import type { RecipeEvent, RecipeJob, RecipeReport } from "./recipe-job.js";
 import { rtn } from "./rtn.js";
+import { blockWindows, finishWindows } from "./windows.js";
 
 const recipes: Readonly<Record<RecipeName, (job: RecipeJob) => Generator<RecipeEvent, RecipeReport>>> = {
   rtn,
@@ -11,8 +13,14 @@ const recipes: Readonly<Record<RecipeName, (job: RecipeJob) => Generator<RecipeE
   cbq,
 };
 
-/** Runs the recipe that the job names. Synchronous between two events; `job.poll` may throw to stop it. */
-export function runRecipe(job: RecipeJob): Generator<RecipeEvent, RecipeReport> {
+/**
+ * Runs the recipe that the job names, and the last stage behind it. Synchronous between two events; `job.poll` may throw to
+ * stop it.
+ */
+export function* runRecipe(job: RecipeJob): Generator<RecipeEvent, RecipeReport> {
   useOwnStream(job.device);
-  return recipes[job.recipe](job);
+  const windows = blockWindows(job.recipe, job.options, job.spec.blocks).length;
+  if ((job.resume?.window ?? 0) < windows) yield* recipes[job.recipe](job);
+  if (finishWindows(job) > 0) yield* finishScales(job, windows);
+  return { devicePeakBytes: deviceMemory(job.device)?.peak ?? null };
 }

@@ -1,4 +1,5 @@
 import { OptionError } from "../errors.js";
+import { wantsFinish } from "../recipe/windows.js";
 import type { PlanEvent } from "./events.js";
 import type { RunOptions } from "./options.js";
 import { parseBytes } from "./parse-bytes.js";
@@ -13,6 +14,8 @@ const MARGIN = 1.15;
  */
 const WINDOW_SHARE = 0.5;
 
+type Finish = "none" | "scales";
+
 /** A run's plan, and the choices that bring it within its memory. */
 export interface FittedPlan {
   readonly plan: PlanEvent;
@@ -20,6 +23,8 @@ export interface FittedPlan {
   readonly microBatch: number;
   /** `auto` leaves the streams to what is free once the run has begun. */
   readonly storage: RunOptions["streams"]["storage"];
+  /** What the last stage trains; none where the options leave it open and there is no room for the codes of all blocks. */
+  readonly finish: Finish;
   /** What tensors may take on the device that computes; null without a budget. */
   readonly tensorBytes: number | null;
 }
@@ -45,14 +50,16 @@ export function fitMemory(input: FitInput): FittedPlan {
   const budget = parseBytes(options.maxMemory);
   const homes = storage === "auto" ? (["device", "host", "disk"] as const) : [storage];
   let leanest: PlanEvent | null = null;
-  for (const size of microBatch === null ? halvings(batch) : [microBatch]) {
-    for (const home of homes) {
-      const plan = planWith(input, size, home);
-      if (neededBytes(plan) <= budget) {
-        const tensorBytes = input.device === "cpu" ? budget - besideTensors(input) : budget;
-        return { plan, microBatch: size, storage: home, tensorBytes };
+  for (const finish of finishes(options)) {
+    for (const size of microBatch === null ? halvings(batch) : [microBatch]) {
+      for (const home of homes) {
+        const plan = planWith(input, { microBatch: size, storage: home, finish });
+        if (neededBytes(plan) <= budget) {
+          const tensorBytes = input.device === "cpu" ? budget - besideTensors(input) : budget;
+          return { plan, microBatch: size, storage: home, finish, tensorBytes };
+        }
+        if (leanest === null || neededBytes(plan) < neededBytes(leanest)) leanest = plan;
       }
-      if (leanest === null || neededBytes(plan) < neededBytes(leanest)) leanest = plan;
     }
   }
   const needed = leanest === null ? 0 : Math.ceil(neededBytes(leanest) / 1e6);
@@ -68,20 +75,31 @@ function fitSpare(input: FitInput): FittedPlan {
   const { window, streams } = input.options;
   const most = input.spareBytes * WINDOW_SHARE;
   const sizes = window.microBatch === null ? halvings(window.batch) : [window.microBatch];
-  const fits = (size: number): boolean => {
-    const { device, estimate } = planWith(input, size, "disk");
+  const candidates = finishes(input.options).flatMap((finish) => sizes.map((microBatch) => ({ microBatch, finish })));
+  const fits = (candidate: (typeof candidates)[number]): boolean => {
+    const { device, estimate } = planWith(input, { ...candidate, storage: "disk" });
     return (device === "cpu" ? estimate.hostBytes - besideTensors(input) : estimate.deviceBytes) <= most;
   };
-  const microBatch = sizes.find(fits) ?? sizes.at(-1) ?? 1;
-  const plan = planWith(input, microBatch, streams.storage);
-  return { plan, microBatch, storage: streams.storage, tensorBytes: null };
+  const { microBatch, finish } = candidates.find(fits) ??
+    candidates.at(-1) ?? { microBatch: 1, finish: "none" as const };
+  const chosen = { microBatch, storage: streams.storage, finish };
+  return { plan: planWith(input, chosen), ...chosen, tensorBytes: null };
 }
 
-function planWith(input: PlanInput, microBatch: number, storage: FittedPlan["storage"]): PlanEvent {
+/** In the order in which they are wished for. */
+function finishes(options: RunOptions): readonly Finish[] {
+  if (!wantsFinish(options.recipe, options)) return ["none"];
+  return options.finish === "auto" ? ["scales", "none"] : ["scales"];
+}
+
+function planWith(
+  input: PlanInput,
+  { microBatch, storage, finish }: Pick<FittedPlan, "microBatch" | "storage" | "finish">,
+): PlanEvent {
   const { options } = input;
   return makePlan({
     ...input,
-    options: { ...options, window: { ...options.window, microBatch }, streams: { storage } },
+    options: { ...options, finish, window: { ...options.window, microBatch }, streams: { storage } },
   });
 }
 

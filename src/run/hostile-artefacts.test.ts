@@ -16,8 +16,8 @@ const work = temporaryFolder();
 const options = (folder: string): JournalOptions => ({
   folder,
   identity: { model: "tiny" },
-  windows: 3,
-  choose: () => ({ microBatch: 1, threads: 1 }),
+  windows: () => 3,
+  choose: () => ({ microBatch: 1, threads: 1, finish: "none" }),
   warn: () => {},
   poll: () => {},
 });

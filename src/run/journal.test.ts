@@ -11,8 +11,8 @@ import { parseScheme } from "../quant/scheme.js";
 import { type RecipeName, type RecipeOptionsInput, recipeOptionsSchema } from "../recipe/options.js";
 import type { RecipeSink } from "../recipe/recipe-job.js";
 import { runRecipe } from "../recipe/run-recipe.js";
+import { blockWindows, wantsFinish } from "../recipe/windows.js";
 import { liveHandles, manualSeed, scope, Tensor } from "../tensor/index.js";
-import { windowSchedule } from "../window/schedule.js";
 import { Journal } from "./journal.js";
 
 const BLOCKS = 4;
@@ -49,7 +49,8 @@ interface Case {
 }
 
 const quick = { epochs: 1, batch: 3 } as const;
-const cbq: Case = { recipe: "cbq", scheme: "W3A16g8", options: { window: quick }, text: true };
+const cbq: Case = { recipe: "cbq", scheme: "W3A16g8", options: { window: quick, finish: "none" }, text: true };
+const scales = { finish: "scales", endToEnd: { epochs: 3, batch: 4 } } as const;
 const cases: readonly (readonly [string, Case])[] = [
   ["rtn", { recipe: "rtn", scheme: "W3A16g8", options: {}, text: false }],
   [
@@ -57,33 +58,39 @@ const cases: readonly (readonly [string, Case])[] = [
     { recipe: "rtn", scheme: "W4A8", options: { activation: { granularity: "tensor" } }, text: true },
   ],
   ["gptq", { recipe: "gptq", scheme: "W3A16g8", options: {}, text: true }],
+  ["gptq, then all scales", { recipe: "gptq", scheme: "W3A16g8", options: scales, text: true }],
   ["cbq", cbq],
   [
-    "cbq from gptq's codes, both branches",
-    { ...cbq, options: { window: { ...quick, secondBranch: true }, rounding: { start: "gptq" } } },
+    "cbq with CFP, then all scales and clips",
+    { ...cbq, scheme: "W4A4g8", options: { ...scales, window: quick, cfp: { activations: true } } },
   ],
-  ["cbq with LoRA", { ...cbq, options: { window: quick, rounding: { kind: "lora" } } }],
+  [
+    "cbq from gptq's codes, both branches",
+    { ...cbq, options: { window: { ...quick, secondBranch: true }, finish: "none", rounding: { start: "gptq" } } },
+  ],
+  ["cbq with LoRA", { ...cbq, options: { window: quick, finish: "none", rounding: { kind: "lora" } } }],
   [
     "cbq with CFP and learnt clips, windows of 3",
     {
       ...cbq,
       scheme: "W4A4g8",
-      options: { window: { ...quick, size: 3, overlap: 2 }, cfp: { weights: true, activations: true } },
+      options: { window: { ...quick, size: 3, overlap: 2 }, finish: "none", cfp: { weights: true, activations: true } },
     },
   ],
 ];
 
-function windowsOf({ recipe, options }: Case): number {
-  const { size, overlap } = recipeOptionsSchema.parse(options).window;
-  return recipe === "cbq" ? windowSchedule(BLOCKS, size, overlap).length : BLOCKS;
+function windowsOf({ recipe, options, text }: Case): number {
+  const parsed = recipeOptionsSchema.parse(options);
+  const finish = text && wantsFinish(recipe, parsed) ? parsed.endToEnd.epochs : 0;
+  return blockWindows(recipe, parsed, BLOCKS).length + finish;
 }
 
 async function open(folder: string, of: Case, warnings: string[] = []): Promise<Journal> {
   return Journal.open({
     folder,
     identity: { recipe: of.recipe, scheme: of.scheme },
-    windows: windowsOf(of),
-    choose: () => ({ microBatch: 2, threads: 1 }),
+    windows: () => windowsOf(of),
+    choose: () => ({ microBatch: 2, threads: 1, finish: "none" }),
     warn: ({ where, message }) => void warnings.push(`${where} ${message}`),
     poll: () => {},
   });
@@ -95,6 +102,7 @@ function run(journal: Journal, of: Case, windows = Number.POSITIVE_INFINITY): vo
   const sink: RecipeSink = {
     linear: (name, weight) => journal.linear(name, weight),
     plain: (name, bytes) => journal.plain(name, bytes),
+    rescaled: (name, scales) => journal.rescaled(name, scales),
     activation: (name, value) => journal.activation(name, value),
     windowDone: (done, state, microBatch) => {
       journal.windowDone(done, state, microBatch);
@@ -115,6 +123,7 @@ function run(journal: Journal, of: Case, windows = Number.POSITIVE_INFINITY): vo
     storage: "host",
     scratch: model.path,
     resume: journal.resume,
+    results: journal,
     poll: () => {},
     sink,
   } as const;
@@ -174,7 +183,7 @@ describe("a run that was killed and continued", () => {
       if (first !== undefined) journal.windowDone({ ...first, window: 1 }, [], 1);
     }
     using journal = await open(folder.path, cbq);
-    expect(journal.chosen).toEqual({ microBatch: 1, threads: 1 });
+    expect(journal.chosen).toEqual({ microBatch: 1, threads: 1, finish: "none" });
   });
 
   it.skipIf(process.platform !== "linux")("keeps no file open for a finished window", async () => {

@@ -8,7 +8,7 @@ import { assertSound } from "../format/assert-sound.js";
 import type { ExportSource } from "../format/export-source.js";
 import { compareTensorNames } from "../format/output-tensors.js";
 import type { QuantizedWeight } from "../quant/quantized-weight.js";
-import type { RecipeSink } from "../recipe/recipe-job.js";
+import type { RecipeResults, RecipeSink } from "../recipe/recipe-job.js";
 import type { RecipeState, StateTensor } from "../recipe/saved-state.js";
 import { Artefact, type ArtefactEntry, isIntact, writeArtefact } from "./artefact.js";
 import type { WarningEvent, WindowDoneEvent } from "./events.js";
@@ -31,8 +31,8 @@ export interface JournalOptions {
   /** The work directory; made when it is not there. */
   readonly folder: string;
   readonly identity: RunIdentity;
-  /** Windows of the whole run. */
-  readonly windows: number;
+  /** Windows of the whole run, with what its first process chose. */
+  readonly windows: (chosen: Chosen) => number;
   /** Asked when the run begins. */
   readonly choose: () => Chosen;
   readonly warn: (warning: WarningEvent) => void;
@@ -43,7 +43,9 @@ export interface JournalOptions {
  * Keeps what a run has finished in its work directory, window by window, and shows all of it to the
  * writers at the end. The manifest is written last: what it does not name never happened.
  */
-export class Journal implements RecipeSink, Disposable {
+export class Journal implements RecipeSink, RecipeResults, Disposable {
+  /** Windows of the whole run. */
+  readonly windows: number;
   readonly #options: JournalOptions;
   readonly #manifest: Manifest;
   /** Those that were opened: names of thousands of windows are many, and only the writers want them. */
@@ -56,8 +58,9 @@ export class Journal implements RecipeSink, Disposable {
   private constructor(options: JournalOptions, manifest: Manifest) {
     this.#options = options;
     this.#manifest = manifest;
+    this.windows = options.windows(manifest.chosen);
     const next = manifest.windows.length;
-    const state = next === options.windows ? null : (manifest.states[next] ?? null);
+    const state = next === this.windows ? null : (manifest.states[next] ?? null);
     try {
       for (const { linears } of this.#windows()) for (const name of linears.keys()) this.#linears.add(name);
       this.#state = state === null ? null : Artefact.open(join(options.folder, state.file));
@@ -108,7 +111,7 @@ export class Journal implements RecipeSink, Disposable {
 
   /** Whether there is nothing left to do for the recipe. */
   get isComplete(): boolean {
-    return this.#manifest.windows.length === this.#options.windows;
+    return this.#manifest.windows.length === this.windows;
   }
 
   /** Finished windows, those of earlier processes included. */
@@ -136,6 +139,15 @@ export class Journal implements RecipeSink, Disposable {
 
   plain(name: string, bytes: Uint8Array): void {
     this.#pending.plain.set(name, bytes);
+  }
+
+  rescaled(name: string, scales: Float32Array): void {
+    const weight = this.readLinear(name);
+    if (scales.length !== weight.scales.length) {
+      throw new TypeError(`${name} has ${weight.scales.length} scales, and was given ${scales.length}`);
+    }
+    assertSound({ ...weight, scales }, name);
+    this.#pending.rescaled.set(name, scales);
   }
 
   activation(name: string, value: number): void {
@@ -173,6 +185,32 @@ export class Journal implements RecipeSink, Disposable {
     this.#pending = emptyWindow();
   }
 
+  /** A finished Linear, under the scales that it has by now. */
+  readLinear(name: string): QuantizedWeight {
+    const windows = this.#windows();
+    const weight = windows.find(({ linears }) => linears.has(name))?.readLinear(name);
+    if (weight === undefined) throw new TypeError(`${name} was not quantized`);
+    const scales = windows.findLast(({ rescaled }) => rescaled.has(name))?.readScales(name);
+    return scales === undefined ? weight : { ...weight, scales };
+  }
+
+  // A continued run folds an overlapping block again, and the later one belongs to its codes.
+  readPlain(name: string): Uint8Array | null {
+    return (
+      this.#windows()
+        .findLast(({ plain }) => plain.has(name))
+        ?.readPlain(name) ?? null
+    );
+  }
+
+  activationOf(name: string): number | null {
+    return (
+      this.#windows()
+        .findLast(({ activations }) => activations.has(name))
+        ?.activations.get(name) ?? null
+    );
+  }
+
   /** Names of the tensors that are not quantized and yet not those of the source model: CFP folds into them. */
   get changed(): readonly string[] {
     return [...new Set(this.#windows().flatMap((window) => [...window.plain]))].sort(compareTensorNames);
@@ -188,7 +226,6 @@ export class Journal implements RecipeSink, Disposable {
   ): ExportSource {
     const linears = this.#windows().flatMap((window) => [...window.linears]);
     const modules = new Set(linears.map(([module]) => module));
-    const holders = new Map(this.#windows().flatMap((window) => [...window.linears.keys()].map((of) => [of, window])));
     const plain = [...checkpoint.tensors].filter(([tensor]) => !modules.has(moduleOf(tensor)));
     return {
       name,
@@ -198,16 +235,8 @@ export class Journal implements RecipeSink, Disposable {
       plain: new Map(plain.sort(([a], [b]) => compareTensorNames(a, b))),
       activations,
       inputScales: activations?.dynamic === false ? this.activations : new Map(),
-      readQuantized: async (name) => {
-        const holder = holders.get(name);
-        if (holder === undefined) throw new TypeError(`${name} was not quantized`);
-        return holder.readLinear(name);
-      },
-      // A continued run folds an overlapping block again, and the later one belongs to its codes.
-      readPlain: async (name) =>
-        this.#windows()
-          .findLast((window) => window.plain.has(name))
-          ?.readPlain(name) ?? checkpoint.read(name),
+      readQuantized: async (name) => this.readLinear(name),
+      readPlain: async (name) => this.readPlain(name) ?? checkpoint.read(name),
     };
   }
 
@@ -229,7 +258,7 @@ export class Journal implements RecipeSink, Disposable {
 }
 
 function emptyWindow(): WindowContent {
-  return { linears: new Map(), plain: new Map(), activations: new Map(), warnings: [] };
+  return { linears: new Map(), plain: new Map(), rescaled: new Map(), activations: new Map(), warnings: [] };
 }
 
 function newManifest({ identity, choose }: JournalOptions): Manifest {
@@ -238,7 +267,8 @@ function newManifest({ identity, choose }: JournalOptions): Manifest {
 }
 
 // The longest run of intact windows behind which the next one can start.
-function intactPart(saved: Manifest, { folder, windows: total, warn, poll }: JournalOptions): Manifest {
+function intactPart(saved: Manifest, { folder, windows, warn, poll }: JournalOptions): Manifest {
+  const total = windows(saved.chosen);
   const intact = (entry: ArtefactEntry, consequence: string): boolean => {
     if (isIntact(folder, entry, poll)) return true;
     warn(damaged(join(folder, entry.file), consequence));

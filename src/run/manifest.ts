@@ -30,7 +30,11 @@ const body = z.strictObject({
   /** What decides the codes, by a name that people read. */
   identity: z.record(z.string(), z.string()),
   /** What the first process chose by itself, and a continued one has to follow; the micro-batch as it is by now. */
-  chosen: z.strictObject({ microBatch: z.int().min(1), threads: z.int().min(1) }),
+  chosen: z.strictObject({
+    microBatch: z.int().min(1),
+    threads: z.int().min(1),
+    finish: z.enum(["none", "scales"]),
+  }),
   /** Finished windows in their order. */
   windows: z.array(artefact),
   /** What the window of this number starts from; null for one that starts from the checkpoint alone. */

@@ -95,13 +95,13 @@ export function bytesOf({ compute }: RunOptions): number {
 }
 
 /** Sequences on the device at once, as far as the plan knows. */
-function microBatchOf({ window, samples }: RunOptions): number {
+export function microBatchOf({ window, samples }: RunOptions): number {
   return Math.min(window.microBatch ?? window.batch, window.batch, samples);
 }
 
 // What autograd keeps of a token and a block: the residual stream twice, both norms' outputs, queries, keys, values,
 // the attention's output as it comes and as the next product takes it, and what the MLP's nonlinearity reads and gives.
-function keptFloats({ spec, scheme, options, device, kernels, fusedAttention }: MemoryInput): number {
+export function keptFloats({ spec, scheme, options, device, kernels, fusedAttention }: MemoryInput): number {
   const { heads, kvHeads, headDim } = spec.attention;
   const [queries, keys] = [heads * headDim, kvHeads * headDim];
   const inner = (spec.mlp.kind === "gated" ? 3 : 2) * spec.intermediateSize;

@@ -6,8 +6,10 @@ import type { DecoderSpec } from "../model/index.js";
 import { type Scheme, schemeName } from "../quant/scheme.js";
 import type { LayerSchemes } from "../recipe/layer-schemes.js";
 import type { Device } from "../tensor/index.js";
-import { windowSchedule } from "../window/schedule.js";
+import { blockWindows, wantsFinish } from "../recipe/windows.js";
+import type { Window } from "../window/schedule.js";
 import type { PlanEvent, PlannedFile } from "./events.js";
+import { finishBytes } from "./finish-memory.js";
 import { type LinearPlan, linearPlans } from "./linear-plans.js";
 import { KEPT_STATE_BYTES } from "./manifest.js";
 import { bytesOf, groupsOf, trainedParameters, weightsOf, windowBytes } from "./memory-model.js";
@@ -51,9 +53,8 @@ export function makePlan(input: PlanInput): PlanEvent {
   const { options, scheme, spec, schemes, checkpoint, device } = input;
   const linears = linearPlans(spec, schemes);
   const cbq = options.recipe === "cbq";
-  const windows = cbq
-    ? windowSchedule(spec.blocks, options.window.size, options.window.overlap)
-    : Array.from({ length: spec.blocks }, (_, first) => ({ first, last: first, leaving: 1 }));
+  const windows = blockWindows(options.recipe, options, spec.blocks);
+  const finish = needsTokens(options) && wantsFinish(options.recipe, options) ? options.endToEnd.epochs : 0;
   const weights = sum(linears, weightsOf);
   const bits = sum(linears, ({ layout }) => quantizedBits(layout));
   const trained = windows.map(({ first, last }) =>
@@ -67,10 +68,13 @@ export function makePlan(input: PlanInput): PlanEvent {
   const resultBytes = Math.ceil(plain + bits / 8) + others;
   const streamBytes =
     (cbq ? (options.window.secondBranch ? 4 : 3) : 1) * calibrationTokens * spec.hiddenSize * bytesOf(options);
-  const working = windows.reduce((most, { first, last }) => {
-    const window = { blocks: last - first + 1, linears: inBlocks(linears, first, last) };
-    return Math.max(most, windowBytes(input, window, calibrationTokens));
-  }, 0);
+  const working = windows.reduce(
+    (most, { first, last }) => {
+      const window = { blocks: last - first + 1, linears: inBlocks(linears, first, last) };
+      return Math.max(most, windowBytes(input, window, calibrationTokens));
+    },
+    finish > 0 ? finishBytes(input, linears) : 0,
+  );
   const onCpu = device === "cpu";
   const streamHome = options.streams.storage === "auto" ? "device" : options.streams.storage;
   // Gradients are computed in a thread of libtorch's.
@@ -101,7 +105,10 @@ export function makePlan(input: PlanInput): PlanEvent {
     exports: input.exports,
     device,
     blocks: spec.blocks,
-    windows: windows.map(({ first, last }) => [first, last] as const),
+    windows: [
+      ...windows.map(({ first, last }) => [first, last] as const),
+      ...Array.from({ length: finish }, () => [0, spec.blocks - 1] as const),
+    ],
     linears: linears.length,
     weights,
     bitsPerWeight: weights === 0 ? 0 : bits / weights,
@@ -117,7 +124,7 @@ export function makePlan(input: PlanInput): PlanEvent {
           stateBytes(input, windows, trained),
       ),
       resultBytes,
-      seconds: estimateSeconds(input, linears, windows, calibrationTokens),
+      seconds: estimateSeconds(input, linears, { windows, finish }, calibrationTokens),
     },
     simulatedActivations: simulationNote(
       linears.map(({ layout }) => layout),
@@ -149,15 +156,17 @@ function inBlocks(linears: readonly LinearPlan[], first: number, last: number): 
 // Multiplications and additions of the passes through each window, at the measured speed; what is
 // no matrix product (fake quantization, norms, attention, Adam) adds time in proportion.
 function estimateSeconds(
-  { options, flops }: PlanInput,
+  { options, spec, flops }: PlanInput,
   linears: readonly LinearPlan[],
-  windows: readonly { readonly first: number; readonly last: number }[],
+  { windows, finish }: { readonly windows: readonly Window[]; readonly finish: number },
   tokens: number,
 ): number {
   const perToken = (first: number, last: number): number => 2 * sum(inBlocks(linears, first, last), weightsOf);
   const passes = options.recipe === "cbq" ? 3 * options.window.epochs + 4 : 3;
   const work = sum(windows, ({ first, last }) => perToken(first, last) * tokens * passes);
-  return 3 + (work / flops) * OVERHEAD;
+  // Forward, forward again and twice that back; the head likewise, for two networks.
+  const whole = 4 * (perToken(0, spec.blocks - 1) + 2 * spec.vocabSize * spec.hiddenSize) * tokens;
+  return 3 + ((work + finish * whole) / flops) * OVERHEAD;
 }
 
 /** Time of a training step over that of its matrix products. */

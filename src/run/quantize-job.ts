@@ -12,6 +12,7 @@ import type { Scheme } from "../quant/scheme.js";
 import { resolveSchemes } from "../recipe/layer-schemes.js";
 import type { CalibrationTokens, RecipeEvent, RecipeJob, RecipeReport } from "../recipe/recipe-job.js";
 import { runRecipe } from "../recipe/run-recipe.js";
+import { blockWindows, wantsFinish } from "../recipe/windows.js";
 import {
   DeterministicOperators,
   type Device,
@@ -24,6 +25,7 @@ import {
   scope,
   setThreads,
   Tensor,
+  useOwnStream,
 } from "../tensor/index.js";
 import { checkWeights } from "./check-weights.js";
 import { cpuCapability } from "./cpu-capability.js";
@@ -78,6 +80,8 @@ export async function quantizeJob(
   const activations = activationsOf(scheme, options);
   using checkpoint = await Checkpoint.open(folder);
   if (options.compute.threads !== null) setThreads(options.compute.threads);
+  // Before anything is multiplied: cuBLAS keeps a workspace for every stream that it saw.
+  useOwnStream(device);
   using _operators = options.deterministic ? new DeterministicOperators(device) : null;
   const flops = measureFlops(device, dtype);
   resetPeakMemory(device);
@@ -108,6 +112,7 @@ export async function quantizeJob(
   if (calibration !== null) context.emit(calibration.event);
   const early: WarningEvent[] = [];
   if (tensorBytes !== null && limit === null) early.push(unlimited(device));
+  if (fitted.finish === "none" && wantsFinish(options.recipe, options)) early.push(unfinished(device));
   const parts = {
     model,
     tokenizer: calibration?.tokenizer ?? null,
@@ -118,10 +123,14 @@ export async function quantizeJob(
   using journal = await Journal.open({
     folder: folders.work,
     identity: identityOf(parts, options),
-    windows: plan.windows.length,
+    windows: ({ finish }) => {
+      const blocks = blockWindows(options.recipe, recipeOptions, spec.blocks).length;
+      return blocks + (finish === "scales" && needsTokens(options) ? recipeOptions.endToEnd.epochs : 0);
+    },
     choose: () => ({
       microBatch: fitted.microBatch,
       threads: engineInfo().threads,
+      finish: fitted.finish,
     }),
     warn: (warning) => void early.push(warning),
     poll: context.poll,
@@ -129,7 +138,7 @@ export async function quantizeJob(
   for (const warning of early) context.emit(warning);
   await writeFileAtomically(join(folders.work, planFile), `${JSON.stringify(plan, null, 2)}\n`);
   const { window } = journal.resume;
-  if (window > 0) context.emit({ event: "continued", window, windows: plan.windows.length, work: folders.work });
+  if (window > 0) context.emit({ event: "continued", window, windows: journal.windows, work: folders.work });
   // The same number of threads and sequences at once: other sums are rounded in another order.
   setThreads(journal.chosen.threads);
   const report = runToEnd(
@@ -138,7 +147,11 @@ export async function quantizeJob(
       spec,
       recipe: options.recipe,
       scheme,
-      options: { ...recipeOptions, window: { ...recipeOptions.window, microBatch: journal.chosen.microBatch } },
+      options: {
+        ...recipeOptions,
+        window: { ...recipeOptions.window, microBatch: journal.chosen.microBatch },
+        finish: journal.chosen.finish,
+      },
       seed: options.seed,
       tokens: calibration?.windows ?? null,
       device,
@@ -146,6 +159,7 @@ export async function quantizeJob(
       storage: fitted.storage,
       scratch: folders.work,
       resume: journal.resume,
+      results: journal,
       poll: context.poll,
       sink: journal,
     },
@@ -246,6 +260,15 @@ function unlimited(device: Device): WarningEvent {
     where: `device ${device}`,
     message: "--max-memory is kept by the plan alone: the addon was compiled without CUDA's headers",
     next: "install PyTorch from pip with its CUDA packages, so that memory beyond the budget is refused",
+  };
+}
+
+function unfinished(device: Device): WarningEvent {
+  return {
+    event: "warning",
+    where: `device ${device}`,
+    message: "the last stage is left out: there is no room for the codes of all blocks at once",
+    next: "nothing to do; a larger device or --max-memory brings it back, and --finish none asks for none",
   };
 }
 

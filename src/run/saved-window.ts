@@ -13,6 +13,8 @@ export interface WindowContent {
   readonly linears: Map<string, QuantizedWeight>;
   /** Tensors that folding changed, by full name. */
   readonly plain: Map<string, Uint8Array>;
+  /** Other scales under the codes of Linears that an earlier window handed over. */
+  readonly rescaled: Map<string, Float32Array>;
   /** Clip factors or steps by module name. */
   readonly activations: Map<string, number>;
   readonly warnings: WarningEvent[];
@@ -51,6 +53,7 @@ const record = z.strictObject({
     }),
   ),
   plain: z.array(z.string()),
+  rescaled: z.array(z.string()),
   activations: z.record(z.string(), z.number()),
   warnings: z.array(
     z.strictObject({ event: z.literal("warning"), message: z.string(), where: z.string(), next: z.string() }),
@@ -60,7 +63,7 @@ const record = z.strictObject({
 /** The tensors and the record of a window's artefact. */
 export function windowArtefact(
   done: WindowDoneEvent,
-  { linears, plain, activations, warnings }: WindowContent,
+  { linears, plain, rescaled, activations, warnings }: WindowContent,
 ): { readonly tensors: ArtefactTensor[]; readonly record: object } {
   const tensors: ArtefactTensor[] = [];
   const layouts: Record<string, QuantizedLayout> = {};
@@ -75,12 +78,14 @@ export function windowArtefact(
     );
   }
   for (const [name, bytes] of plain) tensors.push(tensorOf(plainOf(name), "U8", [bytes.byteLength], bytes));
+  for (const [name, scales] of rescaled) tensors.push(tensorOf(rescaledOf(name), "F32", [scales.length], scales));
   return {
     tensors,
     record: {
       done,
       linears: layouts,
       plain: [...plain.keys()],
+      rescaled: [...rescaled.keys()],
       activations: Object.fromEntries(activations),
       warnings,
     },
@@ -106,6 +111,7 @@ export class SavedWindow {
   readonly warnings: readonly WarningEvent[];
   readonly linears: ReadonlyMap<string, QuantizedLayout>;
   readonly plain: ReadonlySet<string>;
+  readonly rescaled: ReadonlySet<string>;
   readonly activations: ReadonlyMap<string, number>;
 
   private constructor(path: string, content: z.output<typeof record>) {
@@ -114,6 +120,7 @@ export class SavedWindow {
     this.warnings = content.warnings;
     this.linears = new Map(Object.entries(content.linears));
     this.plain = new Set(content.plain);
+    this.rescaled = new Set(content.rescaled);
     this.activations = new Map(Object.entries(content.activations));
   }
 
@@ -143,6 +150,12 @@ export class SavedWindow {
     };
   }
 
+  /** Scales `[rows x groups]` in place of those that came with a Linear's codes. */
+  readScales(name: string): Float32Array {
+    using artefact = Artefact.open(this.#path);
+    return new Float32Array(artefact.read(rescaledOf(name)).buffer);
+  }
+
   /** Bytes of a tensor that folding changed, as the model stores it. */
   readPlain(name: string): Uint8Array {
     using artefact = Artefact.open(this.#path);
@@ -169,6 +182,10 @@ function scalesOf(module: string): string {
 
 function zeroPointsOf(module: string): string {
   return `${module}.zeroPoints`;
+}
+
+function rescaledOf(module: string): string {
+  return `${module}.rescaled`;
 }
 
 function plainOf(tensor: string): string {

@@ -54,6 +54,20 @@ export class Adam {
     );
   }
 
+  /** First and second moments of every parameter, in order: with `steps`, all that a continued training needs. */
+  get moments(): readonly Tensor[] {
+    return this.#entries.flatMap(({ first, second }) => [first, second]);
+  }
+
+  /** Steps taken by `step`; set by who puts moments back. */
+  get steps(): number {
+    return this.#steps;
+  }
+
+  set steps(count: number) {
+    this.#steps = count;
+  }
+
   /** One step along the accumulated gradients, which it clears. `schedule` scales every rate. */
   step(schedule = 1): void {
     const [entry] = this.#entries;

@@ -59,7 +59,7 @@ export class QuantizedLayer {
 
   /** Stops to learn without codes: a rule that looks at the weight alone chooses them. */
   forget(): void {
-    this.#release();
+    this.release();
     this.#rounding?.dispose();
     this.#rounding = null;
   }
@@ -82,7 +82,7 @@ export class QuantizedLayer {
   prepare(commitment: Commitment | null = null): void {
     const rounding = this.#rounding;
     if (rounding === null) return;
-    this.#release();
+    this.release();
     this.#soft = keep(scope(() => rounding.weight(commitment, this.computeType)));
     this.#operand = keep(this.#soft.detach()).requiresGrad_();
   }
@@ -97,7 +97,7 @@ export class QuantizedLayer {
   previewHard(): void {
     const rounding = this.#rounding;
     if (rounding === null) return;
-    this.#release();
+    this.release();
     this.#operand = keep(noGrad(() => scope(() => dequantize(rounding.harden()).to(this.computeType))));
   }
 
@@ -107,7 +107,7 @@ export class QuantizedLayer {
     if (codes === undefined && rounding === null) {
       throw new TypeError(`${this.name} has nothing to harden`);
     }
-    this.#release();
+    this.release();
     const fixed = codes ?? (rounding as Rounding).harden();
     this.#codes = {
       ...fixed,
@@ -121,7 +121,7 @@ export class QuantizedLayer {
   }
 
   dispose(): void {
-    this.#release();
+    this.release();
     this.#rounding?.dispose();
     this.#rounding = null;
     this.#activation?.dispose();
@@ -131,7 +131,8 @@ export class QuantizedLayer {
     }
   }
 
-  #release(): void {
+  /** Frees the operand of the step. */
+  release(): void {
     this.#soft?.dispose();
     this.#operand?.dispose();
     this.#soft = null;

@@ -1,0 +1,190 @@
+import type { ActivationStore } from "../calibration/activation-store.js";
+import { applyHead, checkpointSource, type HeadWeights, loadHead } from "../model/index.js";
+import { Adam, type Tensor } from "../tensor/index.js";
+import { advance } from "../window/advance.js";
+import { cosine } from "../window/cosine.js";
+import { measureEndToEnd, type Network, trainEndToEnd } from "../window/end-to-end.js";
+import type { QuantizedBlock } from "../window/quantized-block.js";
+import { trainedLayers } from "../window/reconstruct.js";
+import { SequenceParts } from "../window/sequence-parts.js";
+import { BlockSource } from "./block-source.js";
+import { smallerParts } from "./fault-warnings.js";
+import { microBatch } from "./micro-batch.js";
+import type { BranchLoss, RecipeEvent, RecipeJob, WarningEvent } from "./recipe-job.js";
+import { learntParameters, restoreTensors, savedTensors } from "./recipe-state.js";
+import { chooseStorage, openStreams, streamShape } from "./streams.js";
+import { trainingEvents } from "./training-events.js";
+
+/** Names of both streams. */
+const STREAMS = ["stream.input", "stream.target"] as const;
+
+/** Sequences on which the loss before and after an epoch is measured. */
+const MEASURED_SEQUENCES = 8;
+
+/**
+ * The last stage, behind any recipe: codes stay, and the scales of all blocks, with the clips of their inputs, train
+ * together so that the network's output comes near the full-precision one. What every window lost by itself adds up over
+ * the blocks; here all of them see the sum. Each epoch is a window of its own, so that a killed run loses no more.
+ * Scales are handed over only where they lower the divergence.
+ * Source: E2E-QP in EfficientQAT (arXiv 2407.11062), section 3.3.
+ *
+ * @param first number of the first epoch's window
+ */
+export function* finishScales(job: RecipeJob, first: number): Generator<RecipeEvent, void> {
+  const { epochs } = job.options.endToEnd;
+  const done = Math.max(0, (job.resume?.window ?? 0) - first);
+  if (done === epochs) return;
+  const stage = new FinishStage(job, first);
+  try {
+    yield* stage.prepare(done);
+    for (let epoch = done; epoch < epochs; epoch++) yield* stage.train(epoch);
+  } finally {
+    stage.dispose();
+  }
+}
+
+class FinishStage {
+  readonly #source: BlockSource;
+  readonly #parts: SequenceParts;
+  readonly #warnings: WarningEvent[] = [];
+  readonly #input: ActivationStore;
+  readonly #target: ActivationStore;
+  readonly #head: HeadWeights;
+  readonly #blocks: QuantizedBlock[] = [];
+  readonly #network: Network;
+  #adam: Adam | null = null;
+  /** Before the first epoch, and now. */
+  #losses = [Number.NaN, Number.NaN] as [begun: number, now: number];
+
+  constructor(
+    private readonly job: RecipeJob,
+    private readonly first: number,
+  ) {
+    const { tokens, spec, checkpoint, device, dtype } = job;
+    if (tokens === null) throw new TypeError("the last stage needs calibration tokens");
+    this.#source = new BlockSource(job, tokens.context);
+    this.#parts = new SequenceParts(microBatch(job), (size) => void this.#warnings.push(smallerParts(device, size)));
+    const storage = chooseStorage(job, streamShape(job, tokens), STREAMS.length);
+    const streams = openStreams({ ...job, resume: null }, tokens, STREAMS, storage);
+    [this.#input, this.#target] = streams as [ActivationStore, ActivationStore];
+    const head = loadHead(checkpointSource(checkpoint, { device, dtype }), spec);
+    this.#head = head;
+    this.#network = { blocks: this.#blocks, head: (hidden) => applyHead(spec, head, hidden) };
+  }
+
+  /** Computes the full-precision outputs, and opens all blocks with the codes that they got, as they were after `epochs`. */
+  *prepare(epochs: number): Generator<RecipeEvent, void> {
+    const { job } = this;
+    const { results, spec, options } = job;
+    if (results === null) throw new TypeError("the last stage needs what the windows came to");
+    for (let k = 0; k < spec.blocks; k++) {
+      yield { event: "progress", stage: `opening block ${k} for the last stage`, done: k, total: spec.blocks };
+      const full = this.#source.open(k, false);
+      try {
+        full.settle(job.dtype);
+        advance(this.#target, this.#target, this.#parts, (x) => {
+          job.poll();
+          return full.forwardFull(x);
+        });
+      } finally {
+        full.dispose();
+      }
+      this.#blocks.push(this.#source.openFinished(k, results, options.activation.learnClip));
+    }
+    const { scaleRate, activationRate } = options.endToEnd;
+    this.#adam = new Adam(
+      trainedLayers(this.#blocks).flatMap(({ rounding, activation }) => [
+        { rate: scaleRate, parameters: rounding?.parameters.scale ?? [] },
+        { rate: activationRate, parameters: activation?.parameters ?? [], bounds: activation?.bounds },
+      ]),
+    );
+    const begun = this.#measure();
+    if (epochs > 0 && job.resume !== null) {
+      restoreTensors(job.resume, this.#learnt(this.#adam));
+      this.#adam.steps = epochs * this.#steps;
+    }
+    this.#losses = [begun, epochs > 0 ? this.#measure() : begun];
+    yield* this.#warnings.splice(0);
+  }
+
+  *train(epoch: number): Generator<RecipeEvent, void> {
+    const started = performance.now();
+    const { job } = this;
+    const { epochs, batch } = job.options.endToEnd;
+    const adam = this.#adam as Adam;
+    const [window, windows] = [this.first + epoch, this.first + epochs];
+    const place = { window, windows, blocks: [0, job.spec.blocks - 1] } as const;
+    const trainable = trainedLayers(this.#blocks).reduce((sum, { learnt }) => sum + count(learnt), 0);
+    yield { event: "window-start", ...place, trainable };
+    const steps = trainEndToEnd(this.#network, adam, this.#input, this.#target, {
+      epoch,
+      batch,
+      parts: this.#parts,
+      seed: job.seed * 65536 + window * 256,
+      schedule: (step) => cosine(step, epochs * this.#steps, job.options.schedule.finalRate),
+    });
+    yield* trainingEvents(job, steps, { window, windows, epochs, fallBack: "the scales stay as they are" }, () =>
+      this.#warnings.splice(0),
+    );
+    const [begun, before] = this.#losses;
+    const after = this.#measure();
+    this.#losses = [begun, after];
+    const last = epoch + 1 === epochs;
+    if (last && after < begun) this.#deliver();
+    if (last && !(after < begun)) yield unchanged(begun, after);
+    const seconds = (performance.now() - started) / 1000;
+    const losses = { lossBefore: lossOf(before), lossAfter: lossOf(after) };
+    const done = { event: "window-done", ...place, ...losses, layers: [], seconds } as const;
+    job.sink.windowDone(done, last ? [] : savedTensors(this.#learnt(adam)), this.#parts.size);
+    yield done;
+  }
+
+  dispose(): void {
+    this.#adam?.dispose();
+    for (const block of this.#blocks) block.dispose();
+    this.#head.dispose();
+    this.#input.dispose();
+    this.#target.dispose();
+    this.#source.dispose();
+  }
+
+  get #steps(): number {
+    return Math.ceil(this.#input.shape.sequences / this.job.options.endToEnd.batch);
+  }
+
+  #measure(): number {
+    const sequences = Math.min(MEASURED_SEQUENCES, this.#input.shape.sequences);
+    return measureEndToEnd(this.#network, this.#input, this.#target, this.#parts, sequences);
+  }
+
+  #learnt(adam: Adam): (readonly [string, Tensor])[] {
+    const moments = adam.moments.map((tensor, i) => [`finish.moment.${i}`, tensor] as const);
+    return [...learntParameters(this.#blocks), ...moments];
+  }
+
+  #deliver(): void {
+    const { sink } = this.job;
+    for (const layer of trainedLayers(this.#blocks)) {
+      layer.harden();
+      sink.rescaled(layer.name, layer.codes.scale.toFloat32Array());
+      if (layer.activation !== null) sink.activation(layer.name, layer.activation.value());
+    }
+  }
+}
+
+function lossOf(total: number): BranchLoss {
+  return { total, fullPrecision: null, quantized: null };
+}
+
+function count(tensors: readonly Tensor[]): number {
+  return tensors.reduce((sum, { numel }) => sum + numel, 0);
+}
+
+function unchanged(before: number, after: number): WarningEvent {
+  return {
+    event: "warning",
+    message: `the last stage did not lower the divergence (${before.toPrecision(4)}, then ${after.toPrecision(4)}): the scales stay`,
+    where: "all blocks",
+    next: "nothing to do; a lower rate may help (--set endToEnd.scaleRate=0.0005), or --finish none saves the time",
+  };
+}

@@ -1,0 +1,194 @@
+import type { ActivationStore } from "../calibration/activation-store.js";
+import { type Adam, backward, keep, noGrad, scope, type Tensor } from "../tensor/index.js";
+import { BestState } from "./best-state.js";
+import { FaultWatch } from "./fault-watch.js";
+import { type Head, outputDivergence } from "./output-divergence.js";
+import type { QuantizedBlock } from "./quantized-block.js";
+import { type StepReport, type TrainingFault, trainedLayers } from "./reconstruct.js";
+import type { SequenceParts } from "./sequence-parts.js";
+import { shuffledBatches } from "./shuffled-batches.js";
+
+/** A network whose blocks all learn at once. */
+export interface Network {
+  readonly blocks: readonly QuantizedBlock[];
+  readonly head: Head;
+}
+
+export interface EndToEndEpoch {
+  /** Counted from 0. */
+  readonly epoch: number;
+  /** Sequences per optimisation step. */
+  readonly batch: number;
+  readonly parts: SequenceParts;
+  /** Of the order of the sequences. */
+  readonly seed: number;
+  /** Factor of every rate at the step of this number, counted from 0 over all epochs. */
+  readonly schedule: (step: number) => number;
+}
+
+/**
+ * Trains what the blocks' layers have to learn so that the network's output, the probabilities of the next token, comes
+ * near `target`'s: one pass over the sequences. Blocks keep nothing but their inputs on the way forward and are computed
+ * once more on the way back, so memory holds the activations of a single block.
+ * Yields a report for every step. A step whose loss is not finite changes nothing; several put back the state at the
+ * epoch's start. Returns whether anything was learnt.
+ * Source: E2E-QP in EfficientQAT (arXiv 2407.11062), section 3.3, with the divergence from the full-precision network in
+ * place of the text's cross-entropy.
+ */
+export function* trainEndToEnd(
+  network: Network,
+  adam: Adam,
+  input: ActivationStore,
+  target: ActivationStore,
+  { epoch, batch, parts, seed, schedule }: EndToEndEpoch,
+): Generator<StepReport | TrainingFault, boolean> {
+  const { sequences, tokens } = input.shape;
+  const layers = trainedLayers(network.blocks);
+  const learnt = layers.flatMap((layer) => layer.learnt);
+  using start = new BestState(layers);
+  const watch = new FaultWatch();
+  const batches = [...shuffledBatches(sequences, batch, seed)];
+  for (const [i, indices] of batches.entries()) {
+    const weight = 1 / (indices.length * tokens);
+    const loss = parts.attempt(() => {
+      for (const parameter of learnt) parameter.clearGrad();
+      let sum = 0;
+      for (let first = 0; first < indices.length; first += parts.size) {
+        sum += descend(network, input, target, indices.slice(first, first + parts.size), weight);
+      }
+      return sum;
+    });
+    const [step, steps] = [i + 1, batches.length];
+    const verdict = watch.judge(Number.isFinite(loss));
+    if (verdict === "done") {
+      adam.step(watch.rate * schedule(epoch * batches.length + i));
+      yield { epoch, step, steps, loss, tokens: indices.length * tokens };
+      continue;
+    }
+    for (const parameter of learnt) parameter.clearGrad();
+    yield { fault: "skipped", step, steps, rate: watch.rate };
+    if (verdict === "skipped") continue;
+    start.restore();
+    yield { fault: verdict, step, steps, rate: watch.rate };
+    if (verdict === "given up") return false;
+  }
+  return watch.done > 0;
+}
+
+/** Divergence of the network's output from `target`'s per token, with the weights that it has now. */
+export function measureEndToEnd(
+  network: Network,
+  input: ActivationStore,
+  target: ActivationStore,
+  parts: SequenceParts,
+  sequences: number,
+): number {
+  const weight = 1 / (sequences * input.shape.tokens);
+  let total = 0;
+  parts.each(sequences, (part) => {
+    const inputs = forward(network.blocks, () => input.read(part));
+    const hidden = inputs[inputs.length - 1] as Tensor;
+    const expected = keep(target.read(part));
+    try {
+      const { value, gradient } = lossOf(network.head, hidden, expected, weight);
+      gradient.dispose();
+      total += value;
+    } finally {
+      for (const tensor of [...inputs, expected]) tensor.dispose();
+    }
+  });
+  return total;
+}
+
+// Adds the gradients of some sequences to those of the parameters, and gives their loss.
+function descend(
+  { blocks, head }: Network,
+  input: ActivationStore,
+  target: ActivationStore,
+  part: readonly number[],
+  weight: number,
+): number {
+  const inputs = forward(blocks, () => input.read(part));
+  let gradient: Tensor | null = null;
+  try {
+    const hidden = inputs.pop() as Tensor;
+    const expected = keep(target.read(part));
+    let loss: number;
+    try {
+      ({ value: loss, gradient } = lossOf(head, hidden, expected, weight));
+    } finally {
+      hidden.dispose();
+      expected.dispose();
+    }
+    for (const block of [...blocks].reverse()) {
+      const before = inputs.pop() as Tensor;
+      const after: Tensor = gradient;
+      try {
+        gradient = throughBlock(block, before, after, inputs.length > 0);
+      } finally {
+        before.dispose();
+        after.dispose();
+      }
+    }
+    return loss;
+  } finally {
+    gradient?.dispose();
+    for (const tensor of inputs) tensor.dispose();
+  }
+}
+
+function lossOf(head: Head, hidden: Tensor, expected: Tensor, weight: number): { value: number; gradient: Tensor } {
+  const { loss, gradient } = outputDivergence(head, hidden, expected, weight);
+  const value = loss.item();
+  loss.dispose();
+  return { value, gradient };
+}
+
+// The input of every block, and the last one's output behind them.
+function forward(blocks: readonly QuantizedBlock[], read: () => Tensor): Tensor[] {
+  const hidden = [keep(noGrad(() => scope(read)))];
+  try {
+    for (const block of blocks) {
+      hidden.push(
+        keep(
+          noGrad(() => withOperands(block, () => scope(() => block.forwardQuantized(hidden[hidden.length - 1] as Tensor)))),
+        ),
+      );
+    }
+    return hidden;
+  } catch (error) {
+    for (const tensor of hidden) tensor.dispose();
+    throw error;
+  }
+}
+
+// From the gradient of a block's output to that of its input, and to those of its parameters on the way.
+function throughBlock(block: QuantizedBlock, input: Tensor, gradient: Tensor, isWanted: boolean): Tensor {
+  return withOperands(block, () =>
+    keep(
+      scope(() => {
+        const leaf = input.detach();
+        if (isWanted) leaf.requiresGrad_();
+        backward([block.forwardQuantized(leaf)], [gradient]);
+        const collected = [...block.layers.values()].map((layer) => layer.collected()).filter((pair) => pair !== null);
+        if (collected.length > 0) {
+          backward(
+            collected.map((pair) => pair.soft),
+            collected.map((pair) => pair.gradient),
+          );
+        }
+        return isWanted ? (leaf.grad as Tensor).detach() : leaf;
+      }),
+    ),
+  );
+}
+
+function withOperands<T>(block: QuantizedBlock, work: () => T): T {
+  const layers = [...block.layers.values()];
+  try {
+    for (const layer of layers) layer.prepare();
+    return work();
+  } finally {
+    for (const layer of layers) layer.release();
+  }
+}

@@ -1,0 +1,69 @@
+import { backward, enableGrad, keep, noGrad, scope, Tensor } from "../tensor/index.js";
+
+/** Bytes of logits, and of what their divergence makes of them, that are held at once. */
+const MEMORY = 256 * 2 ** 20;
+
+/** fp32 numbers per logit at the peak: both networks' logits, their logarithms, the expected share and the gradient. */
+const COPIES = 7;
+
+/** Final norm and head: logits `[rows, vocab]` of hidden states `[rows, width]`. */
+export type Head = (hidden: Tensor) => Tensor;
+
+export interface Divergence {
+  /** fp32 `[1]`. */
+  readonly loss: Tensor;
+  /** In `hidden`; its shape and dtype. */
+  readonly gradient: Tensor;
+}
+
+/**
+ * `weight * sum KL(p || p')` over the tokens, where `p` are the probabilities of the next token that `target` stands for
+ * and `p'` those of `hidden`, both `[batch, time, width]` before the final norm; and its gradient. The logits are made for
+ * so many tokens at a time that they stay within 256 MiB, and judged in fp32 whatever the head returns.
+ */
+export function outputDivergence(head: Head, hidden: Tensor, target: Tensor, weight: number): Divergence {
+  const width = hidden.size(-1);
+  const loss = keep(Tensor.zeros([1], { device: hidden.device }));
+  const gradient = keep(Tensor.zeros(hidden.shape, { device: hidden.device, dtype: hidden.dtype }));
+  try {
+    noGrad(() =>
+      scope(() => {
+        const [rows, expected, out] = [hidden, target, gradient].map((x) => x.reshape([-1, width])) as [
+          Tensor,
+          Tensor,
+          Tensor,
+        ];
+        const tokens = rows.size(0);
+        const most = tokensAtOnce(scope(() => head(rows.narrow(0, 0, 1)).size(-1)));
+        for (let first = 0; first < tokens; first += most) {
+          const count = Math.min(most, tokens - first);
+          scope(() => {
+            const theirs = head(expected.narrow(0, first, count)).to("float32").logSoftmax(-1);
+            const leaf = rows.narrow(0, first, count).detach().requiresGrad_();
+            const part = enableGrad(() => {
+              const ours = head(leaf).to("float32").logSoftmax(-1);
+              return theirs.exp().mul(theirs.sub(ours)).sum().mul(weight);
+            });
+            backward(part);
+            loss.add_(part.detach());
+            out.narrow(0, first, count).copy_(leaf.grad as Tensor);
+          });
+        }
+      }),
+    );
+    return { loss, gradient };
+  } catch (error) {
+    loss.dispose();
+    gradient.dispose();
+    throw error;
+  }
+}
+
+/** Bytes that the divergence takes at most with a vocabulary of this size. */
+export function divergenceBytes(vocabSize: number): number {
+  return tokensAtOnce(vocabSize) * vocabSize * 4 * COPIES;
+}
+
+function tokensAtOnce(vocabSize: number): number {
+  return Math.max(1, Math.floor(MEMORY / (vocabSize * 4 * COPIES)));
+}
