@@ -63,7 +63,13 @@ function run({ checkpoint, spec, folder }: Model, recipe: RecipeName, options: R
       resume: null,
       results: null,
       poll: () => {},
-      sink: { linear: (name, weight) => void weights.set(name, weight), plain() {}, rescaled() {}, activation() {}, windowDone() {} },
+      sink: {
+        linear: (name, weight) => void weights.set(name, weight),
+        plain() {},
+        rescaled() {},
+        activation() {},
+        windowDone() {},
+      },
     }),
   ];
   const warnings = events.flatMap((event) => (event.event === "warning" ? [`${event.where}: ${event.message}`] : []));

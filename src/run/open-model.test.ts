@@ -51,7 +51,17 @@ describe("openModel", () => {
       poll: () => {},
     });
     const options = resolveOptions({ model, scheme: name, asym, out: folder, recipe: "rtn" });
-    const job = { checkpoint, spec, scheme, sink, seed: 0, tokens: null, poll: () => {}, resume: null, results: null } as const;
+    const job = {
+      checkpoint,
+      spec,
+      scheme,
+      sink,
+      seed: 0,
+      tokens: null,
+      poll: () => {},
+      resume: null,
+      results: null,
+    } as const;
     const recipe = { recipe: "rtn", options: recipeOptionsOf(options), storage: "auto", ...place } as const;
     for (const _ of runRecipe({ ...job, ...recipe, scratch: folder }));
     const result = sink.exportSource(checkpoint, { name: "sotu", config, activations });

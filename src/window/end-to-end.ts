@@ -151,7 +151,9 @@ function forward(blocks: readonly QuantizedBlock[], read: () => Tensor): Tensor[
     for (const block of blocks) {
       hidden.push(
         keep(
-          noGrad(() => withOperands(block, () => scope(() => block.forwardQuantized(hidden[hidden.length - 1] as Tensor)))),
+          noGrad(() =>
+            withOperands(block, () => scope(() => block.forwardQuantized(hidden[hidden.length - 1] as Tensor))),
+          ),
         ),
       );
     }

@@ -38,7 +38,9 @@ export function outputDivergence(head: Head, hidden: Tensor, target: Tensor, wei
         for (let first = 0; first < tokens; first += most) {
           const count = Math.min(most, tokens - first);
           scope(() => {
-            const theirs = head(expected.narrow(0, first, count)).to("float32").logSoftmax(-1);
+            const theirs = head(expected.narrow(0, first, count))
+              .to("float32")
+              .logSoftmax(-1);
             const leaf = rows.narrow(0, first, count).detach().requiresGrad_();
             const part = enableGrad(() => {
               const ours = head(leaf).to("float32").logSoftmax(-1);
