@@ -129,8 +129,9 @@ class ScriptNode : public torch::autograd::Node {
     for (uint32_t i = 0; i < saved_.size(); ++i) {
       saved.Set(i, Napi::Number::New(env, environment_->tensors.insert(saved_[i])));
     }
-    // A JavaScript exception must not unwind through libtorch's engine: it crosses as its message.
-    std::string failure;
+    // A JavaScript exception belongs to the script thread, and can't unwind through libtorch's engine: it waits, and an
+    // exception of libtorch's own ends the graph.
+    bool failed = false;
     variable_list results(num_outputs());
     try {
       const Napi::Array returned = Napi::Function(env, function).Call({given, saved}).As<Napi::Array>();
@@ -141,14 +142,12 @@ class ScriptNode : public torch::autograd::Node {
           environment_->tensors.erase(handle.As<Napi::Number>().DoubleValue());
         }
       }
-    } catch (const Napi::Error& error) {
-      // In a worker that is being terminated the error holds nothing, and to ask it throws another one.
-      failure = error.IsEmpty() ? "" : error.Message();
-      if (failure.empty()) {
-        failure = "JavaScript backward failed";
-      }
+    } catch (Napi::Error& error) {
+      // In a worker that is being terminated the error holds nothing.
+      environment_->scriptFailure = std::move(error);
+      failed = true;
     }
-    TORCH_CHECK(failure.empty(), failure);
+    TORCH_CHECK(!failed, "JavaScript backward failed");
     return results;
   }
 
@@ -169,8 +168,8 @@ variable_list tensorsOf(Environment& environment, const Napi::Value& handles) {
   return tensors;
 }
 
-variable_list execute(Environment& environment, const variable_list& outputs, variable_list seeds,
-                      const variable_list& inputs) {
+variable_list runGraph(Environment& environment, const variable_list& outputs, variable_list seeds,
+                       const variable_list& inputs) {
   torch::autograd::edge_list roots;
   bool device = false;
   for (size_t i = 0; i < outputs.size(); ++i) {
@@ -221,6 +220,20 @@ variable_list execute(Environment& environment, const variable_list& outputs, va
     std::rethrow_exception(failure);
   }
   return results;
+}
+
+variable_list execute(Environment& environment, const variable_list& outputs, variable_list seeds,
+                      const variable_list& inputs) {
+  try {
+    return runGraph(environment, outputs, std::move(seeds), inputs);
+  } catch (...) {
+    if (environment.scriptFailure.IsEmpty()) {
+      throw;
+    }
+    // The very error of the JavaScript backward: whether memory ran out is for its caller to see.
+    Napi::Error failure = std::move(environment.scriptFailure);
+    throw failure;
+  }
 }
 
 variable_list seedsOf(Environment& environment, const Napi::Value& handles) {

@@ -103,6 +103,8 @@ class Environment : public std::enable_shared_from_this<Environment> {
   std::vector<Operator> operators;
   // Where device threads leave JavaScript callbacks while the script thread waits in backward().
   ScriptQueue* scriptQueue = nullptr;
+  // What a JavaScript backward threw, until backward() throws it on.
+  Napi::Error scriptFailure;
   std::atomic<size_t> scriptNodes{0};
 
  private:

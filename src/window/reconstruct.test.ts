@@ -1,5 +1,5 @@
 import { tmpdir } from "node:os";
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import { createStore } from "../calibration/activation-store.js";
 import type { ModelConfig } from "../checkpoint/model-config.js";
 import { linearRoles, loadBlock, RotaryTable, readSpec } from "../model/index.js";
@@ -9,6 +9,7 @@ import { searchRange } from "../quant/range.js";
 import { CodeUnitRounding } from "../quant/rounding/code-unit-rounding.js";
 import { loraRounding } from "../quant/rounding/lora-rounding.js";
 import { parseScheme } from "../quant/scheme.js";
+import { addon } from "../tensor/addon.js";
 import { type Device, type DType, keep, liveHandles, manualSeed, noGrad, scope, Tensor } from "../tensor/index.js";
 import { testDevice } from "../tensor/testing/test-device.js";
 import { advance } from "./advance.js";
@@ -25,13 +26,15 @@ interface Case {
   readonly dtype: DType;
   /** Sequences on the device at once. */
   readonly parts?: number;
+  /** Told how many are left whenever memory ran out. */
+  readonly onSmaller?: (size: number) => void;
 }
 
 const SEQUENCES = 7;
 const CONTEXT = 24;
 
 /** The losses of a window of two blocks, trained for 4 epochs of 4 steps, the last of each with a shorter batch. */
-function train({ rounding, scheme: name, device, dtype, parts: size = 2 }: Case): number[] {
+function train({ rounding, scheme: name, device, dtype, parts: size = 2, onSmaller = () => {} }: Case): number[] {
   const scheme = parseScheme(name);
   const spec = readSpec({ ...(tinyModel("llama").config as ModelConfig), num_hidden_layers: 2 });
   const rotary = RotaryTable.create(spec.positions, spec.attention.headDim, CONTEXT, device, dtype);
@@ -73,7 +76,7 @@ function train({ rounding, scheme: name, device, dtype, parts: size = 2 }: Case)
   const place = { dtype, device, scratch: tmpdir() };
   const [input, target] = [createStore(shape, "device", place), createStore(shape, "device", place)];
   noGrad(() => scope(() => input.write(0, random([SEQUENCES, CONTEXT, spec.hiddenSize], 1).to(dtype).to(device))));
-  const parts = new SequenceParts(size, () => {});
+  const parts = new SequenceParts(size, onSmaller);
   advance(input, target, parts, (x) => blocks.reduce((hidden, block) => block.forwardFull(hidden), x));
   const losses: number[] = [];
   const branches = [branchOf("full", target)];
@@ -136,5 +139,44 @@ describe.each(cases)("a window at $scheme, rounding $rounding", (kind) => {
       scope(() => train({ ...kind, device: testDevice, dtype })),
     ) as [number[], number[]];
     expect(Math.abs(mean(narrow.slice(8)) / mean(wide.slice(8)) - 1)).toBeLessThan(0.1);
+  });
+});
+
+const native = addon();
+const original = { ...native };
+afterEach(() => void Object.assign(native, original));
+
+/** Memory runs out once in our own operators on the way back from the loss of this step, counted from 0. */
+function failBackward(step: number): void {
+  let passes = 0;
+  let failing = false;
+  native.backward = (outputs, gradients) => {
+    // A step asks for the gradients of a loss first, and carries them through the roundings then.
+    failing = gradients === null && passes++ === step;
+    try {
+      original.backward(outputs, gradients);
+    } finally {
+      failing = false;
+    }
+  };
+  native.callOperator = (id, positional, keywords, discard) => {
+    if (failing)
+      throw Object.assign(new Error("CUDA out of memory. Tried to allocate 12.00 MiB"), { code: "OUT_OF_MEMORY" });
+    return original.callOperator(id, positional, keywords, discard);
+  };
+}
+
+describe("a window whose backward pass runs out of memory", () => {
+  // On a GPU the first two steps run as they are, the third is recorded.
+  it.each([0, 1, 2])("does step %i again in smaller parts, and learns the same", (step) => {
+    const kind = { rounding: "code", scheme: "W2A16g8", device: testDevice, dtype: "float32" } as const;
+    const whole = scope(() => train(kind));
+    const live = liveHandles();
+    failBackward(step);
+    const sizes: number[] = [];
+    const repeated = scope(() => train({ ...kind, onSmaller: (size) => void sizes.push(size) }));
+    expect(sizes).toEqual([1]);
+    expect(furthest(repeated, whole)).toBeLessThan(1e-3);
+    expect(liveHandles()).toBe(live);
   });
 });

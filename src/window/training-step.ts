@@ -12,6 +12,7 @@ import {
   type ParameterGroup,
   scope,
   Tensor,
+  TensorError,
   useOwnStream,
 } from "../tensor/index.js";
 import type { Branch } from "./branch.js";
@@ -60,6 +61,8 @@ export class TrainingStep implements Disposable {
   readonly #outcome: Tensor;
   readonly #recordable: boolean;
   #graph: DeviceGraph | null = null;
+  /** The step from which on steps are recorded, counted from 0. */
+  #recordedFrom = WARM_UP;
   #done = 0;
 
   constructor(
@@ -96,29 +99,25 @@ export class TrainingStep implements Disposable {
   /**
    * Launches the step after the last one that succeeded.
    *
-   * @throws TensorError when memory runs out; then it can be called again
+   * @throws TensorError when memory runs out; then it has changed nothing and can be called again, with smaller parts
    */
   run(): void {
     const at = this.#done;
     const plan = this.plans[at];
     if (plan === undefined) throw new RangeError("all steps of the plan were run");
-    const { indices } = plan;
-    noGrad(() =>
-      scope(() => {
-        const places = this.#places.select(0, at).narrow(0, 0, indices.length);
-        const fill = (to: Tensor, from: ActivationStore): void =>
-          void to.narrow(0, 0, indices.length).copy_(from.read(indices, places));
-        fill(this.#input, this.input);
-        this.branches.forEach(({ target }, i) => void fill(this.#targets[i] as Tensor, target));
-        this.#pace.copy_(this.#paces.select(0, at));
-      }),
-    );
-    const whole = indices.length === this.options.batch;
-    if (whole && this.#recordable && at >= WARM_UP) {
-      this.#graph ??= DeviceGraph.record(this.#device, () => this.#compute(indices.length));
-      this.#graph.replay();
-    } else {
-      this.#compute(indices.length);
+    try {
+      this.#fill(plan.indices);
+      const whole = plan.indices.length === this.options.batch;
+      const graph = whole && this.#recordable && at >= this.#recordedFrom ? this.#recorded() : null;
+      if (graph === null) this.#compute(plan.indices.length);
+      else graph.replay();
+    } catch (error) {
+      if (isOutOfMemory(error)) {
+        this.#release();
+        // The libraries set themselves up for smaller parts first.
+        this.#recordedFrom = Math.max(this.#recordedFrom, at + 1);
+      }
+      throw error;
     }
     noGrad(() => scope(() => void this.#outcomes.select(0, at).copy_(this.#outcome)));
     this.#done++;
@@ -134,10 +133,7 @@ export class TrainingStep implements Disposable {
   }
 
   dispose(): void {
-    // What a recorded step made lies in the recording's memory.
-    for (const parameter of this.#learnt) parameter.clearGrad();
-    this.#graph?.dispose();
-    this.#graph = null;
+    this.#dropRecording();
     this.#adam.dispose();
     const owned = [this.#input, ...this.#targets, this.#places, this.#paces];
     for (const tensor of [...owned, this.#pace, this.#outcomes, this.#outcome]) tensor.dispose();
@@ -145,6 +141,49 @@ export class TrainingStep implements Disposable {
 
   [Symbol.dispose](): void {
     this.dispose();
+  }
+
+  // Puts what the next step reads in its place.
+  #fill(indices: readonly number[]): void {
+    noGrad(() =>
+      scope(() => {
+        const places = this.#places.select(0, this.#done).narrow(0, 0, indices.length);
+        const fill = (to: Tensor, from: ActivationStore): void =>
+          void to.narrow(0, 0, indices.length).copy_(from.read(indices, places));
+        fill(this.#input, this.input);
+        this.branches.forEach(({ target }, i) => void fill(this.#targets[i] as Tensor, target));
+        this.#pace.copy_(this.#paces.select(0, this.#done));
+      }),
+    );
+  }
+
+  // The recording of a whole batch; null where a single sequence at once leaves no room for one, which takes memory beside
+  // what the allocator keeps for steps that run as they are.
+  #recorded(): DeviceGraph | null {
+    if (this.#graph !== null) return this.#graph;
+    // The operands of the step before would stay beside those of the recording.
+    this.#release();
+    try {
+      this.#graph = DeviceGraph.record(this.#device, () => this.#compute(this.options.batch));
+    } catch (error) {
+      if (!isOutOfMemory(error) || this.options.parts.size > 1) throw error;
+      this.#release();
+      this.#recordedFrom = Number.POSITIVE_INFINITY;
+    }
+    return this.#graph;
+  }
+
+  // Frees all that the next step makes anew.
+  #release(): void {
+    for (const layer of this.layers) layer.release();
+    this.#dropRecording();
+  }
+
+  #dropRecording(): void {
+    // What a recorded step made lies in the recording's memory.
+    for (const parameter of this.#learnt) parameter.clearGrad();
+    this.#graph?.dispose();
+    this.#graph = null;
   }
 
   #compute(sequences: number): void {
@@ -205,6 +244,10 @@ export class TrainingStep implements Disposable {
   #table(values: Float32Array<ArrayBuffer> | BigInt64Array<ArrayBuffer>, shape: readonly number[]): Tensor {
     return keep(scope(() => Tensor.from(values, shape).to(this.#device)));
   }
+}
+
+function isOutOfMemory(error: unknown): boolean {
+  return error instanceof TensorError && error.code === "OUT_OF_MEMORY";
 }
 
 function parameterGroups(layer: QuantizedLayer, rates: ReconstructionOptions["rates"]): ParameterGroup[] {
