@@ -73,6 +73,8 @@ bool limitDeviceMemory(int index, double bytes) {
   if (total == 0) {
     return false;
   }
+  // Blocks that are kept already are handed out without being counted.
+  c10::cuda::CUDACachingAllocator::emptyCache();
   const double fraction = bytes == 0 ? 1 : std::min(1.0, bytes / static_cast<double>(total));
   c10::cuda::CUDACachingAllocator::setMemoryFraction(fraction, static_cast<c10::DeviceIndex>(index));
   return true;

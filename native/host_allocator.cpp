@@ -84,6 +84,9 @@ class HostPool {
   void limit(size_t bytes) {
     std::lock_guard<std::mutex> lock(mutex_);
     limit_ = bytes;
+    if (limit_ != 0 && usedBytes_ + keptBytes_ > limit_) {
+      freeKept();
+    }
   }
 
   void releaseAll() {
