@@ -91,7 +91,11 @@ const gptq = z.strictObject({
 
 const cfp = z.strictObject({
   weights: z.boolean().default(false).describe("truncate outliers of the weights before quantization"),
-  activations: z.boolean().default(false).describe("fold outliers of the activations into the weights"),
+  activations: z
+    .boolean()
+    .nullable()
+    .default(null)
+    .describe("fold outliers of the activations into the weights; null does so where inputs have 4 bits"),
   detection: z
     .enum(["cbq", "msmodelslim"])
     .default("cbq")
@@ -122,7 +126,7 @@ const override = z.strictObject({
 export type Override = z.output<typeof override>;
 
 const endToEnd = z.strictObject({
-  epochs: count.default(2).describe("passes over the calibration windows"),
+  epochs: count.default(4).describe("passes over the calibration windows"),
   batch: count.default(8).describe("sequences per optimisation step"),
   scaleRate: positive.default(1e-3).describe("Adam rate of the scales, relative to the scale"),
   activationRate: positive.default(5e-3).describe("Adam rate of the activation clips, relative to the clip"),

@@ -1,0 +1,189 @@
+import { tmpdir } from "node:os";
+import { afterEach, describe, expect, it } from "vitest";
+import { type ActivationStore, createStore } from "../calibration/activation-store.js";
+import type { ModelConfig } from "../checkpoint/model-config.js";
+import { type LinearRole, linearRoles, loadBlock, RotaryTable, readSpec } from "../model/index.js";
+import { tinyModel } from "../model/testing/tiny-models.js";
+import { roundToNearest } from "../quant/grid.js";
+import { searchRange } from "../quant/range.js";
+import { FixedCodes } from "../quant/rounding/fixed-codes.js";
+import { parseScheme } from "../quant/scheme.js";
+import { Adam, backward, keep, liveHandles, manualSeed, noGrad, scope, Tensor } from "../tensor/index.js";
+import { testDevice } from "../tensor/testing/test-device.js";
+import { advance } from "./advance.js";
+import { measureEndToEnd, type Network, trainEndToEnd } from "./end-to-end.js";
+import { outputDivergence } from "./output-divergence.js";
+import { forwardAll, QuantizedBlock } from "./quantized-block.js";
+import { QuantizedLayer } from "./quantized-layer.js";
+import { trainedLayers } from "./reconstruct.js";
+import { SequenceParts } from "./sequence-parts.js";
+
+const [SEQUENCES, CONTEXT, BLOCKS, VOCABULARY] = [6, 16, 3, 40];
+const device = testDevice;
+
+interface Problem extends Disposable {
+  readonly network: Network;
+  readonly input: ActivationStore;
+  readonly target: ActivationStore;
+  parts(size: number): SequenceParts;
+}
+
+/** A random network of three blocks, rounded to three bits, and the outputs that it had before. */
+function problem(): Problem {
+  const spec = readSpec({ ...(tinyModel("llama").config as ModelConfig), num_hidden_layers: BLOCKS });
+  const rotary = RotaryTable.create(spec.positions, spec.attention.headDim, CONTEXT, device, "float32");
+  manualSeed(4);
+  const random = (shape: readonly number[], factor: number): Tensor =>
+    keep(scope(() => (shape.length === 1 ? Tensor.ones(shape) : Tensor.randn(shape).mul(factor)).to(device)));
+  const head = random([VOCABULARY, spec.hiddenSize], 0.5);
+  const scheme = parseScheme("W3A16g8");
+  const parts = (size: number): SequenceParts => new SequenceParts(size, () => {});
+  const shape = { sequences: SEQUENCES, tokens: CONTEXT, hidden: spec.hiddenSize };
+  const store = (): ActivationStore => createStore(shape, "host", { dtype: "float32", device, scratch: tmpdir() });
+  const [input, target] = [store(), store()];
+  scope(() => {
+    const x = Tensor.randn([SEQUENCES, CONTEXT, spec.hiddenSize]).to(device);
+    input.write(0, x);
+    target.write(0, x);
+  });
+  const blocks = Array.from({ length: BLOCKS }, (_, index) => {
+    const layers = new Map<LinearRole, QuantizedLayer>(
+      linearRoles(spec).map((role) => [role, new QuantizedLayer(`${index}.${role}`, scheme, "float32")]),
+    );
+    const block = new QuantizedBlock(
+      index,
+      spec,
+      loadBlock((_, size) => random(size, 0.2), spec, index),
+      layers,
+      {
+        rotary,
+      },
+    );
+    advance(target, target, parts(SEQUENCES), (hidden) => block.forwardFull(hidden));
+    for (const [role, layer] of layers) {
+      const weight = block.weights.linears.get(role)?.weight as Tensor;
+      scope(() => layer.learn(new FixedCodes(roundToNearest(weight, searchRange(weight, scheme, layer.name)))));
+    }
+    return block;
+  });
+  const network = { blocks, head: (hidden: Tensor) => hidden.linear(head) };
+  const dispose = (): void => {
+    for (const owned of [...blocks, input, target, head]) owned.dispose();
+    rotary?.dispose();
+  };
+  return { network, input, target, parts, [Symbol.dispose]: dispose };
+}
+
+const live = liveHandles();
+afterEach(() => {
+  expect(liveHandles()).toBe(live);
+});
+
+/** Trains `epochs` with a fresh optimiser. */
+function train({ network, input, target, parts }: Problem, size: number, epochs: number): void {
+  using adam = new Adam(
+    trainedLayers(network.blocks).map((layer) => ({ rate: 5e-3, parameters: layer.rounding?.parameters.scale ?? [] })),
+  );
+  for (let epoch = 0; epoch < epochs; epoch++) {
+    const options = { epoch, batch: 4, parts: parts(size), seed: epoch, schedule: () => 1 };
+    for (const _ of trainEndToEnd(network, adam, input, target, options));
+  }
+}
+
+describe("training on the network's output", () => {
+  it("lowers the divergence from the full-precision network, with scales alone", () => {
+    using p = problem();
+    const measure = (): number => measureEndToEnd(p.network, p.input, p.target, p.parts(4), SEQUENCES);
+    const before = measure();
+    train(p, 4, 12);
+    expect(measure()).toBeLessThan(0.8 * before);
+  });
+
+  it("gives the same scales however many sequences are computed at once", () => {
+    const scales = [4, 1].map((size) => {
+      using p = problem();
+      train(p, size, 2);
+      return trainedLayers(p.network.blocks).flatMap((layer) => {
+        const logScale = layer.learnt[0] as Tensor;
+        return scope(() => [...logScale.detach().toFloat32Array()]);
+      });
+    }) as [number[], number[]];
+    const [whole, parts] = scales;
+    // Adam divides by the gradient's own size: where that is next to nothing its rounding counts.
+    const far = whole.filter((scale, i) => Math.abs(scale - (parts[i] as number)) > 1e-4);
+    expect(far.length / whole.length).toBeLessThan(0.01);
+  });
+
+  it("passes the gradient through blocks that are computed twice as through blocks that are kept", () => {
+    using p = problem();
+    const layers = trainedLayers(p.network.blocks);
+    const gradients = (): Float32Array[] =>
+      layers.map((layer) => {
+        const logScale = layer.learnt[0] as Tensor;
+        const values = scope(() => (logScale.grad as Tensor).toFloat32Array().slice());
+        logScale.clearGrad();
+        return values;
+      });
+    scope(() => {
+      for (const layer of layers) layer.prepare();
+      const hidden = forwardAll(p.network.blocks, p.input.read([0, 1]), (block, x) => block.forwardQuantized(x));
+      const expected = p.network.head(p.target.read([0, 1])).logSoftmax(-1);
+      const actual = p.network.head(hidden).logSoftmax(-1);
+      backward(
+        expected
+          .exp()
+          .mul(expected.sub(actual))
+          .sum()
+          .div(2 * CONTEXT),
+      );
+      const collected = layers.map((layer) => layer.collected()).filter((pair) => pair !== null);
+      backward(
+        collected.map((pair) => pair.soft),
+        collected.map((pair) => pair.gradient),
+      );
+      for (const layer of layers) layer.release();
+    });
+    const kept = gradients();
+    const adam = { step: () => {} } as unknown as Adam;
+    const options = { epoch: 0, batch: 2, parts: p.parts(2), seed: 0, schedule: () => 1 };
+    // The first step's gradients stay where nothing moves; its batch is whichever the seed drew.
+    const two = { ...p.input, shape: { ...p.input.shape, sequences: 2 }, read: () => p.input.read([0, 1]) };
+    const full = { ...p.target, read: () => p.target.read([0, 1]) };
+    for (const _ of trainEndToEnd(p.network, adam, two, full, options));
+    gradients().forEach((gradient, i) => {
+      const expected = kept[i] as Float32Array;
+      const size = Math.max(...expected.map(Math.abs));
+      expect(Math.max(...gradient.map((value, at) => Math.abs(value - (expected[at] as number)))) / size).toBeLessThan(
+        1e-4,
+      );
+    });
+  });
+
+  it("measures the divergence as the logits have it, and its gradient by differences", () => {
+    scope(() => {
+      manualSeed(2);
+      const head = Tensor.randn([VOCABULARY, 8]).to(device);
+      const [hidden, target] = [Tensor.randn([2, 3, 8]), Tensor.randn([2, 3, 8])].map((x) => x.to(device)) as [
+        Tensor,
+        Tensor,
+      ];
+      const value = (x: Tensor): number => {
+        const { loss, gradient } = outputDivergence((rows) => rows.linear(head), x, target, 0.5);
+        gradient.dispose();
+        const result = loss.item();
+        loss.dispose();
+        return result;
+      };
+      const { loss, gradient } = outputDivergence((rows) => rows.linear(head), hidden, target, 0.5);
+      const direction = Tensor.randn([2, 3, 8]).to(device);
+      const slope = gradient.mul(direction).sum().item();
+      const step = 1e-2;
+      const difference = (value(hidden.add(direction.mul(step))) - value(hidden.sub(direction.mul(step)))) / (2 * step);
+      expect(Math.abs(slope - difference) / Math.abs(difference)).toBeLessThan(1e-2);
+      expect(loss.item()).toBeGreaterThan(0);
+      expect(noGrad(() => value(target))).toBeLessThan(1e-5);
+      loss.dispose();
+      gradient.dispose();
+    });
+  });
+});
