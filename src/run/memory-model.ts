@@ -1,4 +1,4 @@
-import { type DecoderSpec, inputSites, linearRoles, linearShape } from "../model/index.js";
+import { type DecoderSpec, type InputSite, inputSites, linearRoles, linearShape } from "../model/index.js";
 import type { Scheme } from "../quant/scheme.js";
 import type { Device } from "../tensor/index.js";
 import type { LinearPlan } from "./linear-plans.js";
@@ -39,18 +39,23 @@ export function windowBytes(input: MemoryInput, { blocks, linears }: WindowPlan,
   const held = block * (cbq && width < 4 && input.device === "cpu" ? width + 4 : width);
   const learnt = cbq ? sum(linears, (linear) => trainedParameters(linear, input)) : 0;
   const batch = microBatchOf(options);
-  const forward = tokens === 0 ? 0 : batch * options.context * plainFloats(input) * width;
+  const atOnce = tokens === 0 ? 0 : batch * options.context;
+  // The last block comes to those that are prepared already.
+  const prepared = (blocks - 1) * held + (learnt * 4 * (blocks - 1)) / blocks;
+  // Codes in fp32 and the weights that they stand for, of a block's Linears that are done.
+  const chosen = cbq ? 0 : block * (4 + width);
   const phases = [
     embeddingBytes(input, tokens),
-    // The last block comes to those that are prepared already, in fp32 first.
-    (blocks - 1) * held + (learnt * 4 * (blocks - 1)) / blocks + block * (width < 4 ? 4 + width : 4),
-    (blocks - 1) * held + (learnt * 4 * (blocks - 1)) / blocks + block * width + forward + momentBytes(input, linears),
-    (blocks - 1) * held + (learnt * 4 * (blocks - 1)) / blocks + block * width + choiceBytes(input, linears),
+    // In fp32 first.
+    prepared + block * (width < 4 ? 4 + width : 4),
+    prepared + block * width + chosen + atOnce * plainFloats(input) * width,
+    prepared + block * width + chosen + atOnce * observedBytes(input) + momentBytes(input, linears),
+    prepared + block * width + chosen + choiceBytes(input, linears),
   ];
   if (cbq) {
     const kept = blocks * keptFloats(input) + 2 * input.spec.intermediateSize;
-    // Parameters with two moments, soft weights, and those once more in another dtype.
-    const training = blocks * held + learnt * 12 + weights * (width < 4 ? 4 + width : 4) + batchBytes(input);
+    // Parameters with two moments and their best state, soft weights, and those once more in another dtype.
+    const training = blocks * held + learnt * 16 + weights * (width < 4 ? 4 + width : 4) + batchBytes(input);
     const composed = input.kernels ? 0 : weights * COMPOSED_ROUNDING;
     phases.push(
       training + composed + weights * width + batch * options.context * kept * width,
@@ -122,12 +127,27 @@ export function keptFloats({ spec, scheme, options, device, kernels, fusedAttent
 /** Tensors that fake quantization of an input keeps when libtorch's operators make it up. */
 const COMPOSED_INPUT = 4;
 
-// A block without gradients holds all that it computes until it ends.
-function plainFloats({ spec, scheme }: MemoryInput): number {
+// A block without gradients holds all that it computes until it ends, keys and values of every head included.
+function plainFloats({ spec, scheme, options, device, kernels, fusedAttention }: MemoryInput): number {
   const { heads, kvHeads, headDim } = spec.attention;
   const own = 7 * spec.hiddenSize + 4 * heads * headDim + 3 * kvHeads * headDim;
   const inner = (spec.mlp.kind === "gated" ? 3 : 2) * spec.intermediateSize;
-  return own + inner + (scheme.activationBits < 16 ? inputWidths(spec) : 0);
+  const tiled = kernels && device === "cpu" && bytesOf(options) === 4;
+  const repeated = tiled || !fusedAttention || heads === kvHeads ? 0 : 2 * heads * headDim;
+  return own + repeated + inner + (scheme.activationBits < 16 ? inputWidths(spec) : 0);
+}
+
+// Bytes of a token where the last Linear's inputs are added to the second moments: its output and the sum behind it are
+// still to come, and products in fp32 want a copy of the inputs.
+function observedBytes(input: MemoryInput): number {
+  const { spec } = input;
+  const width = bytesOf(input.options);
+  const copy = width < 4 ? 4 * Math.max(...inputSites(spec).map((site) => siteWidth(spec, site))) : 0;
+  return (plainFloats(input) - 2 * spec.hiddenSize) * width + copy;
+}
+
+function siteWidth(spec: DecoderSpec, { linears: [first = "q"] }: InputSite): number {
+  return linearShape(spec, first)[1];
 }
 
 // Every Linear quantizes its own input.
@@ -145,7 +165,7 @@ function embeddingBytes({ spec, options }: MemoryInput, tokens: number): number 
 // Second moments of a block's inputs, all of them where training starts from GPTQ's codes, else of one site.
 function momentBytes({ spec, options }: MemoryInput, linears: readonly LinearPlan[]): number {
   if (!usesMoments(options) || linears.length === 0) return 0;
-  const squares = inputSites(spec).map((site) => linearShape(spec, site.linears[0] ?? "q")[1] ** 2 * 4);
+  const squares = inputSites(spec).map((site) => siteWidth(spec, site) ** 2 * 4);
   return options.recipe === "cbq" ? sum(squares, (bytes) => bytes) : Math.max(...squares);
 }
 

@@ -4,13 +4,19 @@ import { Checkpoint } from "../checkpoint/checkpoint.js";
 import { readModelConfig } from "../checkpoint/model-config.js";
 import { readSpec } from "../model/index.js";
 import { resolveSchemes } from "../recipe/layer-schemes.js";
+import type { Device } from "../tensor/index.js";
 import type { PlanEvent } from "./events.js";
 import { resolveOptions, schemeOf, type UntypedOptions } from "./options.js";
 import { makePlan } from "./plan.js";
 
 const model = fileURLToPath(new URL("../../models/sotu-llama-7m", import.meta.url));
 
-async function plan(scheme: string, extra: UntypedOptions = {}): Promise<PlanEvent> {
+async function plan(
+  scheme: string,
+  extra: UntypedOptions = {},
+  device: Device = "cpu",
+  workspaceBytes = 0,
+): Promise<PlanEvent> {
   const options = resolveOptions({ model, scheme, out: "o", calibration: ["t"], context: 512 }, extra);
   const spec = readSpec(await readModelConfig(model));
   const parsed = schemeOf(options);
@@ -24,12 +30,12 @@ async function plan(scheme: string, extra: UntypedOptions = {}): Promise<PlanEve
     activations: null,
     checkpoint,
     exports: [],
-    device: "cpu",
+    device,
     flops: 1e11,
     kernels: true,
-    fusedAttention: false,
+    fusedAttention: device !== "cpu",
     baseBytes: 280e6,
-    workspaceBytes: 0,
+    workspaceBytes,
   });
 }
 
@@ -74,5 +80,20 @@ describe("makePlan", () => {
     const onDisk = await plan("W2A16g64", { streams: { storage: "disk" } });
     expect(onDisk.estimate.diskBytes - base.diskBytes).toBe(3 * 128 * 512 * 256 * 4);
     expect(onDisk.estimate.hostBytes).toBeLessThan(base.hostBytes);
+  });
+
+  it("counts what GPTQ takes on a GPU", async () => {
+    const extra = { recipe: "gptq", samples: 64, window: { batch: 8 }, compute: { dtype: "bfloat16" } };
+    const { estimate } = await plan("W4A16g64", extra, "cuda:0", 2 ** 25);
+    const [hidden, keys, inner, block] = [256, 128, 768, 6291456 / 8];
+    // Input, norms, attention's output projected and added; queries as they come and turned, keys and values repeated,
+    // attention's output twice; keys as they come and turned, values; gate, up and their product.
+    const floats = 5 * hidden + 6 * hidden + 3 * keys + 3 * inner;
+    const tokens = 8 * 512;
+    const stream = 64 * 512 * hidden * 2;
+    // Codes in fp32 and operands of a block that is done beside its weights; the squares of the widest inputs.
+    expect(estimate.deviceBytes).toBe(
+      2 ** 25 + stream + block * (2 + 4 + 2) + tokens * (floats * 2 + inner * 4) + inner ** 2 * 4,
+    );
   });
 });

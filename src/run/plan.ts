@@ -86,9 +86,7 @@ export function makePlan(input: PlanInput): PlanEvent {
     0,
     ...windows.map(({ first, leaving }) => codeBytes(inBlocks(linears, first, first + leaving - 1))),
   );
-  // The best state of a window, for when its training fails.
-  const best = Math.max(0, ...trained) * 4;
-  const onHost = onCpu ? (working + best) * (1 + KEPT_SHARE) : best + largestTensor(checkpoint);
+  const onHost = onCpu ? working * (1 + KEPT_SHARE) : largestTensor(checkpoint);
   const hostBytes =
     besideTensors(input) +
     windowCodes +
