@@ -25,8 +25,14 @@ export function finishBytes(input: MemoryInput, linears: readonly LinearPlan[]):
   // Codes less zero points, the weight in fp32 and, unless that is its dtype, as the products take it; its gradient.
   const operands = block * (8 + (width < 4 ? width : 0) + width);
   const activations = tokens * (keptFloats(input) + 2 * spec.intermediateSize) * width;
-  const outputs = divergenceBytes(spec.vocabSize) + tokens * spec.hiddenSize * 2 * width;
+  const outputs = divergenceBytes(tokens, spec.vocabSize) + tokens * spec.hiddenSize * 2 * width;
   return held + Math.max(operands + activations, outputs);
+}
+
+/** Parameters that the last stage trains. */
+export function finishParameters({ scheme, options }: MemoryInput, linears: readonly LinearPlan[]): number {
+  const clips = scheme.activationBits < 16 && options.activation.learnClip ? linears.length : 0;
+  return sum(linears, groupsOf) + clips;
 }
 
 function sum(linears: readonly LinearPlan[], of: (linear: LinearPlan) => number): number {

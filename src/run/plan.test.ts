@@ -17,7 +17,7 @@ async function plan(
   device: Device = "cpu",
   workspaceBytes = 0,
 ): Promise<PlanEvent> {
-  const options = resolveOptions({ model, scheme, out: "o", calibration: ["t"], context: 512 }, extra);
+  const options = resolveOptions({ model, scheme, out: "o", calibration: ["t"], context: 512, finish: "none" }, extra);
   const spec = readSpec(await readModelConfig(model));
   const parsed = schemeOf(options);
   const schemes = resolveSchemes(spec, parsed, options.overrides);
@@ -59,6 +59,23 @@ describe("makePlan", () => {
     const lora = await plan("W2A16g64", { rounding: { kind: "lora", rank: 5 } });
     expect(lora.trainedParameters).toBeLessThan(full.trainedParameters / 10);
     expect((await plan("W2A16g64", { recipe: "gptq" })).trainedParameters).toBe(0);
+  });
+
+  it("counts a window over all blocks for each epoch of the last stage, and the codes of all of them", async () => {
+    const [none, scales] = [await plan("W4A4"), await plan("W4A4", { finish: "scales", endToEnd: { epochs: 3 } })];
+    expect(scales.windows.slice(none.windows.length)).toEqual([
+      [0, 7],
+      [0, 7],
+      [0, 7],
+    ]);
+    // A scale per row, and a clip per Linear.
+    const rows = 8 * (256 + 2 * 128 + 256 + 2 * 768 + 256);
+    expect(scales.trainedParameters - none.trainedParameters).toBe(3 * (rows + 56));
+    expect(scales.estimate.seconds).toBeGreaterThan(none.estimate.seconds);
+    const stage = (await plan("W4A4", { recipe: "gptq", finish: "scales" })).estimate.deviceBytes;
+    // A byte a code, and the divergence of the tokens that fit into 256 MiB of 4,096 logits each.
+    expect(stage).toBeGreaterThan(6291456 + 0.99 * 2 ** 28);
+    expect((await plan("W4A4", { recipe: "gptq", finish: "auto" })).windows.length).toBe(8);
   });
 
   it("leaves out what an override skips, and takes its bits", async () => {

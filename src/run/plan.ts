@@ -9,7 +9,7 @@ import { blockWindows, wantsFinish } from "../recipe/windows.js";
 import type { Device } from "../tensor/index.js";
 import type { Window } from "../window/schedule.js";
 import type { PlanEvent, PlannedFile } from "./events.js";
-import { finishBytes } from "./finish-memory.js";
+import { finishBytes, finishParameters } from "./finish-memory.js";
 import { type LinearPlan, linearPlans } from "./linear-plans.js";
 import { KEPT_STATE_BYTES } from "./manifest.js";
 import { bytesOf, groupsOf, trainedParameters, weightsOf, windowBytes } from "./memory-model.js";
@@ -110,7 +110,7 @@ export function makePlan(input: PlanInput): PlanEvent {
     linears: linears.length,
     weights,
     bitsPerWeight: weights === 0 ? 0 : bits / weights,
-    trainedParameters: trained.reduce((a, b) => a + b, 0),
+    trainedParameters: trained.reduce((a, b) => a + b, 0) + finish * finishParameters(input, linears),
     calibrationTokens,
     estimate: {
       deviceBytes: Math.ceil(deviceBytes),

@@ -61,9 +61,9 @@ export function outputDivergence(head: Head, hidden: Tensor, target: Tensor, wei
   }
 }
 
-/** Bytes that the divergence takes at most with a vocabulary of this size. */
-export function divergenceBytes(vocabSize: number): number {
-  return tokensAtOnce(vocabSize) * vocabSize * 4 * COPIES;
+/** Bytes that the divergence of so many tokens takes at most. */
+export function divergenceBytes(tokens: number, vocabSize: number): number {
+  return Math.min(tokens, tokensAtOnce(vocabSize)) * vocabSize * 4 * COPIES;
 }
 
 function tokensAtOnce(vocabSize: number): number {
