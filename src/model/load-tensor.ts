@@ -48,9 +48,10 @@ export function loadTensor(
   return keep(
     noGrad(() =>
       scope(() => {
-        const source = Tensor.fromBytes(changed ?? checkpoint.readSync(name), shape, dtype);
+        // Judged where it is going: a GPU reads it in no time.
+        const source = Tensor.fromBytes(changed ?? checkpoint.readSync(name), shape, dtype).to(to.device);
         if (!holdsFiniteValues(source)) throw refuse("holds NaN or infinite values", "download the file again");
-        return source.to(to.device).to(to.dtype).contiguous();
+        return source.to(to.dtype).contiguous();
       }),
     ),
   );
