@@ -24,38 +24,22 @@ function readLogits(path) {
 
 async function ownLogits(model, dtype) {
   const loaded = await loadModel(model, { device, dtype });
-  try {
-    return (await loaded.logits(tokens)).data;
-  } finally {
-    await loaded[Symbol.asyncDispose]();
-  }
-}
-
-function difference(actual, expected) {
-  if (actual.length !== expected.length) throw new Error(`${actual.length} logits against ${expected.length}`);
-  let [squares, all, largest, top] = [0, 0, 0, 0];
-  for (let i = 0; i < actual.length; i++) {
-    const distance = Math.abs(actual[i] - expected[i]);
-    squares += distance ** 2;
-    all += expected[i] ** 2;
-    largest = Math.max(largest, distance);
-    top = Math.max(top, Math.abs(expected[i]));
-  }
-  return `${Math.sqrt(squares / all).toExponential(1)}, ${(largest / top).toExponential(1)}`;
-}
-
+  const pairs = results.map((argument) => {
+  const [result, exported = result] = argument.split("=");
+  return { result, exported };
+});
 try {
   console.log("| result | dtype | against transformers | against our own fp32 |\n|---|---|---|---|");
-  for (const argument of results) {
-    const [result, exported = result] = argument.split("=");
-    const exact = await ownLogits(result, "float32");
-    for (const dtype of dtypes) {
-      const out = join(folder, "logits.safetensors");
-      const script = "bench/judge/transformers_logits.py";
-      const flags = ["--dtype", dtype, "--device", device];
-      execFileSync(python, [script, tokensFile, ...flags, exported, out], { stdio: ["ignore", "ignore", "pipe"] });
-      const own = dtype === "float32" ? exact : await ownLogits(result, dtype);
-      const cells = [basename(exported), dtype, difference(own, readLogits(out)), difference(own, exact)];
+  const exact = new Map();
+  for (const dtype of dtypes) {
+    const outputs = pairs.map((_, i) => join(folder, `${i}.safetensors`));
+    const script = "bench/judge/transformers_logits.py";
+    const models = pairs.flatMap(({ exported }, i) => [exported, outputs[i]]);
+    execFileSync(python, [script, tokensFile, "--dtype", dtype, "--device", device, ...models], { stdio: "pipe" });
+    for (const [i, { result, exported }] of pairs.entries()) {
+      const own = await ownLogits(result, dtype);
+      if (!exact.has(result)) exact.set(result, own);
+      const cells = [basename(exported), dtype, difference(own, readLogits(outputs[i])), difference(own, exact.get(result))];
       console.log(`| ${cells.join(" | ")} |`);
     }
   }
