@@ -24,7 +24,27 @@ function readLogits(path) {
 
 async function ownLogits(model, dtype) {
   const loaded = await loadModel(model, { device, dtype });
-  const pairs = results.map((argument) => {
+  try {
+    return (await loaded.logits(tokens)).data;
+  } finally {
+    await loaded[Symbol.asyncDispose]();
+  }
+}
+
+function difference(actual, expected) {
+  if (actual.length !== expected.length) throw new Error(`${actual.length} logits against ${expected.length}`);
+  let [squares, all, largest, top] = [0, 0, 0, 0];
+  for (let i = 0; i < actual.length; i++) {
+    const distance = Math.abs(actual[i] - expected[i]);
+    squares += distance ** 2;
+    all += expected[i] ** 2;
+    largest = Math.max(largest, distance);
+    top = Math.max(top, Math.abs(expected[i]));
+  }
+  return `${Math.sqrt(squares / all).toExponential(1)}, ${(largest / top).toExponential(1)}`;
+}
+
+const pairs = results.map((argument) => {
   const [result, exported = result] = argument.split("=");
   return { result, exported };
 });
@@ -39,7 +59,12 @@ try {
     for (const [i, { result, exported }] of pairs.entries()) {
       const own = await ownLogits(result, dtype);
       if (!exact.has(result)) exact.set(result, own);
-      const cells = [basename(exported), dtype, difference(own, readLogits(outputs[i])), difference(own, exact.get(result))];
+      const cells = [
+        basename(exported),
+        dtype,
+        difference(own, readLogits(outputs[i])),
+        difference(own, exact.get(result)),
+      ];
       console.log(`| ${cells.join(" | ")} |`);
     }
   }
