@@ -1,6 +1,6 @@
 import type { ActivationStore } from "../calibration/activation-store.js";
 import { applyHead, checkpointSource, type HeadWeights, loadHead } from "../model/index.js";
-import { Adam, type Tensor } from "../tensor/index.js";
+import { Adam, releaseCachedMemory, type Tensor } from "../tensor/index.js";
 import { advance } from "../window/advance.js";
 import { cosine } from "../window/cosine.js";
 import { measureEndToEnd, type Network, trainEndToEnd } from "../window/end-to-end.js";
@@ -34,6 +34,8 @@ export function* finishScales(job: RecipeJob, first: number): Generator<RecipeEv
   const { epochs } = job.options.endToEnd;
   const done = Math.max(0, (job.resume?.window ?? 0) - first);
   if (done === epochs) return;
+  // Its tensors are of other sizes than those of the windows.
+  releaseCachedMemory();
   const stage = new FinishStage(job, first);
   try {
     yield* stage.prepare(done);

@@ -12,6 +12,7 @@ export {
   engineInfo,
   liveHandles,
   manualSeed,
+  releaseCachedMemory,
   resetPeakMemory,
   setThreads,
   synchronize,

@@ -3,8 +3,8 @@ import { backward, enableGrad, keep, noGrad, scope, Tensor } from "../tensor/ind
 /** Bytes of logits, and of what their divergence makes of them, that are held at once. */
 const MEMORY = 256 * 2 ** 20;
 
-/** fp32 numbers per logit at the peak: both networks' logits, their logarithms, the expected share and the gradient. */
-const COPIES = 7;
+/** fp32 numbers per logit at the peak: the logits, both logarithms, the expected share, and the logits as the head gave them. */
+const COPIES = 5;
 
 /** Final norm and head: logits `[rows, vocab]` of hidden states `[rows, width]`. */
 export type Head = (hidden: Tensor) => Tensor;
@@ -38,16 +38,14 @@ export function outputDivergence(head: Head, hidden: Tensor, target: Tensor, wei
         for (let first = 0; first < tokens; first += most) {
           const count = Math.min(most, tokens - first);
           scope(() => {
-            const theirs = head(expected.narrow(0, first, count))
-              .to("float32")
-              .logSoftmax(-1);
+            const theirs = logarithms(() => head(expected.narrow(0, first, count)));
             const leaf = rows.narrow(0, first, count).detach().requiresGrad_();
-            const part = enableGrad(() => {
-              const ours = head(leaf).to("float32").logSoftmax(-1);
-              return theirs.exp().mul(theirs.sub(ours)).sum().mul(weight);
-            });
-            backward(part);
-            loss.add_(part.detach());
+            const logits = enableGrad(() => head(leaf));
+            const ours = logarithms(() => logits.detach());
+            const share = theirs.exp();
+            loss.add_(theirs.sub_(ours).mul_(share).sum().mul(weight));
+            // The divergence falls along the difference of both shares.
+            backward([logits], [ours.exp().sub_(share).mul_(weight).to(logits.dtype)]);
             out.narrow(0, first, count).copy_(leaf.grad as Tensor);
           });
         }
@@ -59,6 +57,11 @@ export function outputDivergence(head: Head, hidden: Tensor, target: Tensor, wei
     gradient.dispose();
     throw error;
   }
+}
+
+// Log-probabilities, fp32; what they are made from is freed.
+function logarithms(logits: () => Tensor): Tensor {
+  return scope(() => logits().to("float32").logSoftmax(-1));
 }
 
 /** Bytes that the divergence of so many tokens takes at most. */
