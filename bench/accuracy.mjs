@@ -32,6 +32,8 @@ const methods = {
   "LoRA r=5": { recipe: "cbq", kind: "lora" },
   AdaRound: { recipe: "cbq", kind: "adaround" },
   "code-unit": { recipe: "cbq", kind: "code" },
+  // Code-unit rounding, and all scales on the model's output behind it.
+  default: { recipe: "cbq", kind: "code", finish: true },
 };
 const protocols = {
   sotu: {
@@ -41,6 +43,8 @@ const protocols = {
     evalContext: 512,
     dtype: "float32",
     methods: Object.keys(methods),
+    // Twelve epochs in all at most.
+    finish: (epochs) => ({ window: { epochs: epochs - 2 }, finish: "scales", endToEnd: { epochs: 2 } }),
     rows: [
       { scheme: "W2A16g64", asym: true, epochs: 12 },
       { scheme: "W2A16", asym: true, epochs: 12 },
@@ -54,7 +58,8 @@ const protocols = {
     samples: 128,
     evalContext: 2048,
     dtype: values.device === "cpu" ? "float32" : "bfloat16",
-    methods: ["RTN", "GPTQ", "code-unit"],
+    methods: ["RTN", "GPTQ", "code-unit", "default"],
+    finish: (epochs) => ({ window: { epochs }, finish: "scales", endToEnd: { epochs: 4 } }),
     rows: [
       { scheme: "W2A16g64", asym: true, epochs: 10 },
       { scheme: "W2A16g64", asym: false, epochs: 10 },
@@ -102,9 +107,10 @@ const cells = protocol.rows
   .flatMap((row) =>
     names.flatMap((name) =>
       values.seeds.split(",").map((seed) => {
-        const { recipe, kind } = methods[name];
-        const own =
-          kind === undefined ? {} : { rounding: { kind }, window: { epochs: Number(values.epochs ?? row.epochs) } };
+        const { recipe, kind, finish = false } = methods[name];
+        const epochs = Number(values.epochs ?? row.epochs);
+        const stages = finish ? protocol.finish(epochs) : { window: { epochs }, finish: "none" };
+        const own = kind === undefined ? {} : { rounding: { kind }, ...stages };
         const set = merge(own, JSON.parse(values.set));
         const { scheme, asym } = row;
         return { row, name, job: { ...shared, name, scheme, asym, recipe, seed: Number(seed), set } };

@@ -23,7 +23,7 @@ const BOUND = 0.15;
 /** Options of a run on so many windows of text; one epoch, because another one takes time and no memory. */
 const sized = (/** @type {number} */ samples, /** @type {number} */ context, /** @type {string[]} */ ...settings) => [
   ...["--samples", `${samples}`, "--context", `${context}`],
-  ...["--set", "window.epochs=1", ...settings],
+  ...["--set", "window.epochs=1", "endToEnd.epochs=1", ...settings],
 ];
 /**
  * Name and arguments. Products in bf16 are for GPUs: on the CPU oneDNN's own buffers, which no plan knows, come on top.
