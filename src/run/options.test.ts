@@ -51,12 +51,18 @@ describe("resolveOptions", () => {
     [{ device: "gpu" }, 'option "device"', "give"],
     [{ scheme: "W2A15" }, 'scheme "W2A15"', "W2A16"],
     [{ calibration: [] }, 'option "calibration"', "--recipe rtn"],
+    [{ calibration: [], recipe: "rtn", finish: "scales" }, 'option "calibration"', "--finish scales needs text"],
     [JSON.parse('{"__proto__": {"samples": 1}}') as UntypedOptions, 'option "__proto__"', "Next: "],
   ])("refuses %j", (options, where, next) => {
     const error = refusal(options as UntypedOptions);
     expect(error.where).toBe(where);
     expect(error.message).toContain(next);
     expect(error.exitCode).toBe(2);
+  });
+
+  it("asks for no text where nothing reads any", () => {
+    expect(resolveOptions(required, { calibration: [], recipe: "rtn" })).toMatchObject({ finish: "auto" });
+    expect(resolveOptions(required, { calibration: [], dryRun: true })).toMatchObject({ recipe: "cbq" });
   });
 
   it("names a missing argument", () => {

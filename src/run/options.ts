@@ -154,10 +154,14 @@ function checkTogether(options: RunOptions): void {
     });
   }
   const staticInputs = options.activation.granularity === "tensor" && schemeOf(options).activationBits < 16;
-  if (options.calibration.length === 0 && !options.dryRun && (options.recipe !== "rtn" || staticInputs)) {
+  const needing =
+    (options.recipe !== "rtn" && `recipe ${options.recipe}`) ||
+    (staticInputs && "activation.granularity=tensor") ||
+    (options.finish === "scales" && "--finish scales");
+  if (needing !== false && options.calibration.length === 0 && !options.dryRun) {
     throw new OptionError({
       where: 'option "calibration"',
-      what: `${options.recipe === "rtn" ? "activation.granularity=tensor" : `recipe ${options.recipe}`} needs text to calibrate on`,
+      what: `${needing} needs text to calibrate on`,
       next: "give --calibration PATH (.txt, .jsonl, .parquet or a folder of them), or use --recipe rtn",
     });
   }
