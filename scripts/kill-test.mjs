@@ -117,7 +117,16 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const numbers = options === -1 ? given : given.slice(0, options);
   const [kills = 50, seed = Date.now() % 1e9] = numbers.map(Number);
   process.stdout.write(`${kills} kills, seed ${seed}\n`);
-  const budget = ["--samples", "4", "--context", "64", "--set", "window.epochs=1", "window.batch=2"];
+  const budget = [
+    "--samples",
+    "4",
+    "--context",
+    "64",
+    "--set",
+    "window.epochs=1",
+    "window.batch=2",
+    "endToEnd.epochs=2",
+  ];
   if (options !== -1) budget.push(...given.slice(options));
   const model = join(ROOT, "models", "sotu-llama-7m");
   const outcomes = await killAndContinue({

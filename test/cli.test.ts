@@ -50,7 +50,8 @@ describe("crossblock", () => {
     place = workplace();
     out = join(place.folder, "result");
     run = await crossblock(
-      ...quantize("--out", out, "--json", "--set", "window.epochs=1", "window.size=1", "window.overlap=0"),
+      ...quantize("--out", out, "--json"),
+      ...["--set", "window.epochs=1", "window.size=1", "window.overlap=0", "endToEnd.epochs=2"],
     );
   });
   afterAll(() => place[Symbol.dispose]());
@@ -69,13 +70,15 @@ describe("crossblock", () => {
         [5, 5],
         [6, 6],
         [7, 7],
+        [0, 7],
+        [0, 7],
       ],
     });
     const { event, out: folder, seconds, peakMemoryBytes } = events.at(-1) ?? {};
     expect({ event, folder }).toEqual({ event: "done", folder: out });
     expect(seconds).toBeGreaterThan(0);
     expect(peakMemoryBytes).toBeGreaterThan(5e7);
-    expect(run.stderr).toContain("window 8 of 8");
+    expect(run.stderr).toContain("window 10 of 10");
   });
 
   it("eval --json ends with the perplexity", async () => {
@@ -134,7 +137,7 @@ describe("crossblock", () => {
       `{ "model": ${JSON.stringify(bundledModel)}, "scheme": "W4A16", // four bits\n "window": { "size": 3, "overlap": 0 } }`,
     );
     const args = ["--config", config, "--out", "x", "--dry-run", "--json"];
-    const { stdout, stderr } = await crossblock("quantize", ...args, "--set", "window.overlap=1");
+    const { stdout, stderr } = await crossblock("quantize", ...args, "--set", "window.overlap=1", "endToEnd.epochs=1");
     expect(lines(stdout)[0], stderr).toMatchObject({
       scheme: "W4A16",
       windows: [
@@ -142,6 +145,7 @@ describe("crossblock", () => {
         [2, 4],
         [4, 6],
         [5, 7],
+        [0, 7],
       ],
     });
   });

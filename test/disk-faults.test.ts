@@ -103,7 +103,7 @@ describe.skipIf(!mayMount)("a disk that is full (skipped where no tmpfs may be m
     execFileSync("mount", ["-o", "remount,size=16m", disk]);
     const after = await runCli(quantize("--out", out, "--work", work));
     expect(after.code, after.stderr).toBe(0);
-    expect(after.events.find(({ event }) => event === "continued")).toMatchObject({ window: 5, windows: 5 });
+    expect(after.events.find(({ event }) => event === "continued")).toMatchObject({ window: 9, windows: 9 });
     expect(after.events.some(({ event }) => event === "step")).toBe(false);
     expect(codesOf(out)).toEqual(expected);
   });

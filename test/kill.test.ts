@@ -16,7 +16,16 @@ describe("a run that is killed", () => {
 
   it("continues, loses no finished window and gives the same codes, five times out of five", async () => {
     const seed = Date.now() % 1e9;
-    const budget = ["--samples", "8", "--context", "32", "--set", "window.epochs=2", "window.batch=2"];
+    const budget = [
+      "--samples",
+      "8",
+      "--context",
+      "32",
+      "--set",
+      "window.epochs=2",
+      "window.batch=2",
+      "endToEnd.epochs=2",
+    ];
     const outcomes = await killAndContinue({
       kills: 5,
       seed,
