@@ -125,6 +125,7 @@ const override = z.strictObject({
 });
 export type Override = z.output<typeof override>;
 
+// Four epochs at 0.001: docs/ablations.md, "The last stage".
 const endToEnd = z.strictObject({
   epochs: count.default(4).describe("passes over the calibration windows"),
   batch: count.default(8).describe("sequences per optimisation step"),
