@@ -114,6 +114,46 @@ describe("training on the network's output", () => {
     expect(far.length / whole.length).toBeLessThan(0.01);
   });
 
+  it("leaves the scales alone where the loss is never finite, and says so", () => {
+    using p = problem();
+    scope(() => p.target.write(0, Tensor.full([1, CONTEXT, p.target.shape.hidden], Number.NaN, { device })));
+    const layers = trainedLayers(p.network.blocks);
+    using adam = new Adam(layers.map((layer) => ({ rate: 5e-3, parameters: layer.rounding?.parameters.scale ?? [] })));
+    const faults: string[] = [];
+    const options = { epoch: 0, batch: 6, parts: p.parts(6), seed: 0, schedule: () => 1 };
+    for (let epoch = 0; epoch < 3; epoch++) {
+      for (const report of trainEndToEnd(p.network, adam, p.input, p.target, { ...options, epoch })) {
+        faults.push("fault" in report ? report.fault : "done");
+      }
+    }
+    expect(faults).toEqual(["skipped", "skipped", "skipped"]);
+    const single = { ...options, batch: 1, parts: p.parts(1) };
+    const reports = [
+      ...trainEndToEnd(
+        p.network,
+        adam,
+        { ...p.input, read: () => p.input.read([1]) },
+        {
+          ...p.target,
+          read: () => p.target.read([0]),
+        },
+        single,
+      ),
+    ];
+    expect(reports.map((report) => ("fault" in report ? report.fault : "done"))).toEqual([
+      "skipped",
+      "skipped",
+      "skipped",
+      "rolled back",
+      "skipped",
+      "skipped",
+      "skipped",
+      "rolled back",
+    ]);
+    const moved = layers.filter((layer) => scope(() => (layer.learnt[0] as Tensor).detach().abs().amax().item()) > 0);
+    expect(moved).toEqual([]);
+  });
+
   it("passes the gradient through blocks that are computed twice as through blocks that are kept", () => {
     using p = problem();
     const layers = trainedLayers(p.network.blocks);

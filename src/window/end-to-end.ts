@@ -1,5 +1,6 @@
 import type { ActivationStore } from "../calibration/activation-store.js";
 import { type Adam, backward, keep, noGrad, scope, type Tensor } from "../tensor/index.js";
+import { allFinite } from "./all-finite.js";
 import { BestState } from "./best-state.js";
 import { FaultWatch } from "./fault-watch.js";
 import { type Head, outputDivergence } from "./output-divergence.js";
@@ -30,8 +31,8 @@ export interface EndToEndEpoch {
  * Trains what the blocks' layers have to learn so that the network's output, the probabilities of the next token, comes
  * near `target`'s: one pass over the sequences. Blocks keep nothing but their inputs on the way forward and are computed
  * once more on the way back, so memory holds the activations of a single block.
- * Yields a report for every step. A step whose loss is not finite changes nothing; several put back the state at the
- * epoch's start. Returns whether anything was learnt.
+ * Yields a report for every step. A step whose loss or gradient is not finite changes nothing; several put back the
+ * state at the epoch's start. Returns whether anything was learnt.
  * Source: E2E-QP in EfficientQAT (arXiv 2407.11062), section 3.3, with the divergence from the full-precision network in
  * place of the text's cross-entropy.
  */
@@ -59,7 +60,7 @@ export function* trainEndToEnd(
       return sum;
     });
     const [step, steps] = [i + 1, batches.length];
-    const verdict = watch.judge(Number.isFinite(loss));
+    const verdict = watch.judge(Number.isFinite(loss) && haveFiniteGradients(learnt));
     if (verdict === "done") {
       adam.step(watch.rate * schedule(epoch * batches.length + i));
       yield { epoch, step, steps, loss, tokens: indices.length * tokens };
@@ -73,6 +74,15 @@ export function* trainEndToEnd(
     if (verdict === "given up") return false;
   }
   return watch.done > 0;
+}
+
+function haveFiniteGradients(parameters: readonly Tensor[]): boolean {
+  return noGrad(() =>
+    scope(() => {
+      const gradients = parameters.map((parameter) => parameter.grad).filter((gradient) => gradient !== null);
+      return gradients.length === 0 || allFinite(gradients).item() === 1;
+    }),
+  );
 }
 
 /** Divergence of the network's output from `target`'s per token, with the weights that it has now. */

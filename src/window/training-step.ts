@@ -3,10 +3,8 @@ import type { RoundingParameters } from "../quant/rounding/rounding.js";
 import {
   Adam,
   backward,
-  callTensor,
   type Device,
   DeviceGraph,
-  hasKernel,
   keep,
   noGrad,
   type ParameterGroup,
@@ -15,6 +13,7 @@ import {
   TensorError,
   useOwnStream,
 } from "../tensor/index.js";
+import { allFinite } from "./all-finite.js";
 import type { Branch } from "./branch.js";
 import { reconstructionError } from "./objective.js";
 import { forwardAll, type QuantizedBlock } from "./quantized-block.js";
@@ -261,14 +260,4 @@ function parameterGroups(layer: QuantizedLayer, rates: ReconstructionOptions["ra
     })),
     { rate: rates.activation, parameters: activation?.parameters ?? [], bounds: activation?.bounds },
   ];
-}
-
-/** 1 where all numbers are finite, else 0: fp32 `[1]`, without waiting for the device. */
-function allFinite(tensors: readonly Tensor[]): Tensor {
-  const [first] = tensors;
-  if (first !== undefined && hasKernel("crossblock::all_finite", first)) {
-    return callTensor("crossblock::all_finite", [tensors]);
-  }
-  const sum = Tensor.stack(tensors.map((tensor) => tensor.sum())).sum();
-  return sum.sub(sum).eq(0).to("float32").reshape([1]);
 }
