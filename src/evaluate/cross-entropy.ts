@@ -1,3 +1,4 @@
+import type { Head } from "../model/index.js";
 import { callTensor, noGrad, scope, type Tensor } from "../tensor/index.js";
 
 /** Bytes of the fp32 logits and of their log-softmax that are held at once. */
@@ -5,9 +6,6 @@ const memory = 256 * 2 ** 20;
 
 /** libtorch's numbers of `reduction="none"` and `"sum"` (aten/src/ATen/core/Reduction.h). */
 const [none, sum] = [0, 2];
-
-/** Final norm and head: logits `[rows, vocab]` of hidden states `[rows, width]`. */
-export type Head = (hidden: Tensor) => Tensor;
 
 /**
  * Sum of the cross-entropies, in nats, of `targets [rows]` (int64) under the logits of `hidden [rows, width]`. The

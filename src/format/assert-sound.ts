@@ -12,9 +12,7 @@ export function assertSound(weight: QuantizedWeight, name: string): void {
   const { bits, rows, columns, groupSize, codes, scales, zeroPoints, symmetric } = weight;
   const groups = rows * (columns / groupSize);
   const limit = 2 ** bits;
-  const fail = (what: string): never => {
-    throw new FormatError({ what, where: name, next: "quantize this layer again: its codes are damaged" });
-  };
+  const fail = (what: string): never => refuse(what, name);
   if (codes.length !== rows * columns) fail(`${codes.length} codes for ${rows} x ${columns} weights`);
   if (scales.length !== groups || zeroPoints.length !== groups) {
     fail(`${scales.length} scales and ${zeroPoints.length} zero points for ${groups} groups`);
@@ -23,12 +21,27 @@ export function assertSound(weight: QuantizedWeight, name: string): void {
   for (let i = 0; i < codes.length; i++) {
     if ((codes[i] ?? limit) >= limit) fail(`code ${codes[i]} does not fit ${bits} bits`);
   }
+  assertSoundScales(scales, name);
   for (let group = 0; group < groups; group++) {
-    const scale = scales[group] ?? Number.NaN;
     const zeroPoint = zeroPoints[group] ?? limit;
-    if (!Number.isFinite(scale) || roundToHalf(scale) !== scale) fail(`scale ${scale} is not an fp16 number`);
     if (symmetric ? zeroPoint !== limit / 2 : zeroPoint >= limit) {
       fail(`zero point ${zeroPoint} in a ${symmetric ? "symmetric" : "asymmetric"} ${bits}-bit weight`);
     }
   }
+}
+
+/**
+ * Checks that fp16 holds these scales exactly.
+ *
+ * @throws FormatError naming the layer
+ */
+export function assertSoundScales(scales: Float32Array, name: string): void {
+  for (let group = 0; group < scales.length; group++) {
+    const scale = scales[group] ?? Number.NaN;
+    if (!Number.isFinite(scale) || roundToHalf(scale) !== scale) refuse(`scale ${scale} is not an fp16 number`, name);
+  }
+}
+
+function refuse(what: string, name: string): never {
+  throw new FormatError({ what, where: name, next: "quantize this layer again: its codes are damaged" });
 }

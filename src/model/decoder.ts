@@ -25,6 +25,9 @@ export function embed(spec: DecoderSpec, weights: EmbeddingWeights, ids: Tensor,
   return embedded.add(weights.positions.narrow(0, spec.positions.offset + offset, ids.size(1)));
 }
 
+/** Final norm and head of some network: logits `[rows, vocab]` of hidden states `[rows, width]`. */
+export type Head = (hidden: Tensor) => Tensor;
+
 /** Final norm and head: logits `[..., vocab]` of hidden states `[..., hidden]`. */
 export function applyHead(spec: DecoderSpec, weights: HeadWeights, x: Tensor): Tensor {
   return normalise(x, weights.finalNorm, spec.norm).linear(weights.head);

@@ -1,5 +1,5 @@
 /** One generic decoder; families are tables. */
-export { applyHead, type BlockLinear, Decoder, embed } from "./decoder.js";
+export { applyHead, type BlockLinear, Decoder, embed, type Head } from "./decoder.js";
 export * from "./decoder-spec.js";
 export { families } from "./families/index.js";
 export { type ForwardContext, forwardBlock, type LinearApply } from "./forward-block.js";

@@ -7,7 +7,7 @@ import { type DType, deviceMemory, manualSeed, noGrad, scope, type Tensor } from
 import { advance } from "../window/advance.js";
 import { type Branch, branchOf } from "../window/branch.js";
 import { forwardAll, type QuantizedBlock } from "../window/quantized-block.js";
-import { measureWindow, reconstruct, trainedLayers } from "../window/reconstruct.js";
+import { learntNumbers, measureWindow, reconstruct } from "../window/reconstruct.js";
 import type { Window } from "../window/schedule.js";
 import { SequenceParts } from "../window/sequence-parts.js";
 import { BlockSource } from "./block-source.js";
@@ -15,6 +15,7 @@ import { ExtremesObserver, foldActivations } from "./cfp/fold-activations.js";
 import { smallerParts, unusableMoments } from "./fault-warnings.js";
 import { deliverBlock, measureLayers } from "./finish-block.js";
 import { gptqRule } from "./layer-rule.js";
+import { measuredSequences } from "./measured-sequences.js";
 import { microBatch } from "./micro-batch.js";
 import { prepareRoundings } from "./prepare-roundings.js";
 import { isFiniteTensor, quantizeSite } from "./quantize-site.js";
@@ -31,9 +32,6 @@ const STREAMS = ["stream.full", "stream.quantized"] as const;
 
 /** Inputs of so few bits have their outliers folded away: 6.5 points on SmolLM2-135M at W4A4 (docs/ablations.md). */
 const MOST_FOLDED_BITS = 4;
-
-/** Sequences on which a window's loss before and after training is measured. */
-const MEASURED_SEQUENCES = 8;
 
 /**
  * CBQ: windows of blocks that overlap are reconstructed together on two streams of calibration
@@ -113,7 +111,7 @@ class CbqRun {
       if (job.options.window.secondBranch) {
         branches.push(branchOf("quantized", this.#through(this.#quantized, this.#blocks)));
       }
-      yield { event: "window-start", ...place, trainable: this.#trainable() };
+      yield { event: "window-start", ...place, trainable: learntNumbers(this.#blocks) };
       const lossBefore = this.#measure(branches);
       const learnt = yield* this.#train(branches, index, windows);
       const leaving = this.#blocks.slice(0, window.leaving);
@@ -314,7 +312,7 @@ class CbqRun {
 
   #measure(branches: readonly Branch[]): BranchLoss {
     for (const block of this.#blocks) for (const layer of block.layers.values()) layer.previewHard();
-    const sequences = Math.min(MEASURED_SEQUENCES, this.#quantized.shape.sequences);
+    const sequences = measuredSequences(this.#quantized);
     const losses = measureWindow(
       this.#blocks,
       this.#quantized,
@@ -328,12 +326,6 @@ class CbqRun {
       fullPrecision: losses[0] ?? null,
       quantized: losses[1] ?? null,
     };
-  }
-
-  #trainable(): number {
-    return trainedLayers(this.#blocks)
-      .flatMap((layer) => layer.learnt)
-      .reduce((sum, parameter) => sum + parameter.numel, 0);
   }
 
   // A new store that holds `from` after it went through blocks in full precision.

@@ -3,10 +3,8 @@ import type { LinearRole } from "../model/index.js";
 import { toQuantizedWeight } from "../quant/to-quantized-weight.js";
 import { noGrad, scope, type Tensor } from "../tensor/index.js";
 import type { QuantizedBlock } from "../window/quantized-block.js";
+import { measuredSequences } from "./measured-sequences.js";
 import type { LayerError, RecipeJob } from "./recipe-job.js";
-
-/** Sequences on which the output error of the Linears is measured. */
-const MEASURED_SEQUENCES = 8;
 
 /** Hands the codes and activation ranges of a hardened block to the run. */
 export function deliverBlock(job: RecipeJob, block: QuantizedBlock): void {
@@ -33,7 +31,7 @@ export function measureLayers(block: QuantizedBlock, input: ActivationStore): La
     });
   };
   noGrad(() => {
-    for (let i = 0; i < Math.min(MEASURED_SEQUENCES, input.shape.sequences); i++) {
+    for (let i = 0; i < measuredSequences(input); i++) {
       scope(() => {
         block.forwardQuantized(input.read([i]), observe);
       });

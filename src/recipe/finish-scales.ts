@@ -5,10 +5,11 @@ import { advance } from "../window/advance.js";
 import { cosine } from "../window/cosine.js";
 import { measureEndToEnd, type Network, trainEndToEnd } from "../window/end-to-end.js";
 import type { QuantizedBlock } from "../window/quantized-block.js";
-import { trainedLayers } from "../window/reconstruct.js";
+import { learntNumbers, trainedLayers } from "../window/reconstruct.js";
 import { SequenceParts } from "../window/sequence-parts.js";
 import { BlockSource } from "./block-source.js";
 import { smallerParts } from "./fault-warnings.js";
+import { measuredSequences } from "./measured-sequences.js";
 import { microBatch } from "./micro-batch.js";
 import type { BranchLoss, RecipeEvent, RecipeJob, WarningEvent } from "./recipe-job.js";
 import { learntParameters, restoreTensors, savedTensors } from "./recipe-state.js";
@@ -17,9 +18,6 @@ import { trainingEvents } from "./training-events.js";
 
 /** Names of both streams. */
 const STREAMS = ["stream.input", "stream.target"] as const;
-
-/** Sequences on which the loss before and after an epoch is measured. */
-const MEASURED_SEQUENCES = 8;
 
 /**
  * The last stage, behind any recipe: codes stay, and the scales of all blocks, with the clips of their inputs, train
@@ -116,8 +114,7 @@ class FinishStage {
     const adam = this.#adam as Adam;
     const [window, windows] = [this.first + epoch, this.first + epochs];
     const place = { window, windows, blocks: [0, job.spec.blocks - 1] } as const;
-    const trainable = trainedLayers(this.#blocks).reduce((sum, { learnt }) => sum + count(learnt), 0);
-    yield { event: "window-start", ...place, trainable };
+    yield { event: "window-start", ...place, trainable: learntNumbers(this.#blocks) };
     const steps = trainEndToEnd(this.#network, adam, this.#input, this.#target, {
       epoch,
       batch,
@@ -155,8 +152,7 @@ class FinishStage {
   }
 
   #measure(): number {
-    const sequences = Math.min(MEASURED_SEQUENCES, this.#input.shape.sequences);
-    return measureEndToEnd(this.#network, this.#input, this.#target, this.#parts, sequences);
+    return measureEndToEnd(this.#network, this.#input, this.#target, this.#parts, measuredSequences(this.#input));
   }
 
   #learnt(adam: Adam): (readonly [string, Tensor])[] {
@@ -176,10 +172,6 @@ class FinishStage {
 
 function lossOf(total: number): BranchLoss {
   return { total, fullPrecision: null, quantized: null };
-}
-
-function count(tensors: readonly Tensor[]): number {
-  return tensors.reduce((sum, { numel }) => sum + numel, 0);
 }
 
 function unchanged(before: number, after: number): WarningEvent {

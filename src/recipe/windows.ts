@@ -17,12 +17,21 @@ export function wantsFinish(recipe: RecipeName, { finish }: Pick<RecipeOptions, 
   return finish === "auto" ? recipe === "cbq" : finish === "scales";
 }
 
-/** The windows of the last stage, all of them over all blocks: one for each of its epochs. */
+/** Epochs of the last stage, each a window over all blocks; none without text. */
+export function finishEpochs(
+  recipe: RecipeName,
+  options: Pick<RecipeOptions, "finish" | "endToEnd">,
+  hasText: boolean,
+): number {
+  return hasText && wantsFinish(recipe, options) ? options.endToEnd.epochs : 0;
+}
+
+/** Windows that the last stage adds to those of a job's blocks. */
 export function finishWindows({
   recipe,
   options,
   tokens,
   results,
 }: Pick<RecipeJob, "recipe" | "options" | "tokens" | "results">): number {
-  return tokens !== null && results !== null && wantsFinish(recipe, options) ? options.endToEnd.epochs : 0;
+  return results === null ? 0 : finishEpochs(recipe, options, tokens !== null);
 }

@@ -11,7 +11,7 @@ import { parseScheme } from "../quant/scheme.js";
 import { type RecipeName, type RecipeOptionsInput, recipeOptionsSchema } from "../recipe/options.js";
 import type { RecipeSink } from "../recipe/recipe-job.js";
 import { runRecipe } from "../recipe/run-recipe.js";
-import { blockWindows, wantsFinish } from "../recipe/windows.js";
+import { blockWindows, finishEpochs } from "../recipe/windows.js";
 import { liveHandles, manualSeed, scope, Tensor } from "../tensor/index.js";
 import { Journal } from "./journal.js";
 
@@ -81,8 +81,7 @@ const cases: readonly (readonly [string, Case])[] = [
 
 function windowsOf({ recipe, options, text }: Case): number {
   const parsed = recipeOptionsSchema.parse(options);
-  const finish = text && wantsFinish(recipe, parsed) ? parsed.endToEnd.epochs : 0;
-  return blockWindows(recipe, parsed, BLOCKS).length + finish;
+  return blockWindows(recipe, parsed, BLOCKS).length + finishEpochs(recipe, parsed, text);
 }
 
 async function open(folder: string, of: Case, warnings: string[] = []): Promise<Journal> {

@@ -4,7 +4,7 @@ import type { Checkpoint } from "../checkpoint/checkpoint.js";
 import { fileSystemError } from "../checkpoint/file-system-error.js";
 import { writeFileAtomicallySync } from "../checkpoint/write-file-atomically.js";
 import { FormatError } from "../errors.js";
-import { assertSound } from "../format/assert-sound.js";
+import { assertSound, assertSoundScales } from "../format/assert-sound.js";
 import type { ExportSource } from "../format/export-source.js";
 import { compareTensorNames } from "../format/output-tensors.js";
 import type { QuantizedWeight } from "../quant/quantized-weight.js";
@@ -142,11 +142,10 @@ export class Journal implements RecipeSink, RecipeResults, Disposable {
   }
 
   rescaled(name: string, scales: Float32Array): void {
-    const weight = this.readLinear(name);
-    if (scales.length !== weight.scales.length) {
-      throw new TypeError(`${name} has ${weight.scales.length} scales, and was given ${scales.length}`);
-    }
-    assertSound({ ...weight, scales }, name);
+    const layout = this.#holderOf(name).linears.get(name);
+    const groups = layout === undefined ? 0 : layout.rows * (layout.columns / layout.groupSize);
+    if (scales.length !== groups) throw new TypeError(`${name} has ${groups} scales, and was given ${scales.length}`);
+    assertSoundScales(scales, name);
     this.#pending.rescaled.set(name, scales);
   }
 
@@ -187,10 +186,10 @@ export class Journal implements RecipeSink, RecipeResults, Disposable {
 
   /** A finished Linear, under the scales that it has by now. */
   readLinear(name: string): QuantizedWeight {
-    const windows = this.#windows();
-    const weight = windows.find(({ linears }) => linears.has(name))?.readLinear(name);
-    if (weight === undefined) throw new TypeError(`${name} was not quantized`);
-    const scales = windows.findLast(({ rescaled }) => rescaled.has(name))?.readScales(name);
+    const weight = this.#holderOf(name).readLinear(name);
+    const scales = this.#windows()
+      .findLast(({ rescaled }) => rescaled.has(name))
+      ?.readScales(name);
     return scales === undefined ? weight : { ...weight, scales };
   }
 
@@ -242,6 +241,12 @@ export class Journal implements RecipeSink, RecipeResults, Disposable {
 
   [Symbol.dispose](): void {
     this.#state?.[Symbol.dispose]();
+  }
+
+  #holderOf(name: string): SavedWindow {
+    const holder = this.#windows().find(({ linears }) => linears.has(name));
+    if (holder === undefined) throw new TypeError(`${name} was not quantized`);
+    return holder;
   }
 
   #windows(): readonly SavedWindow[] {

@@ -5,7 +5,7 @@ import type { ActivationQuantization } from "../format/export-source.js";
 import type { DecoderSpec } from "../model/index.js";
 import { type Scheme, schemeName } from "../quant/scheme.js";
 import type { LayerSchemes } from "../recipe/layer-schemes.js";
-import { blockWindows, wantsFinish } from "../recipe/windows.js";
+import { blockWindows, finishEpochs } from "../recipe/windows.js";
 import type { Device } from "../tensor/index.js";
 import type { Window } from "../window/schedule.js";
 import type { PlanEvent, PlannedFile } from "./events.js";
@@ -54,7 +54,7 @@ export function makePlan(input: PlanInput): PlanEvent {
   const linears = linearPlans(spec, schemes);
   const cbq = options.recipe === "cbq";
   const windows = blockWindows(options.recipe, options, spec.blocks);
-  const finish = needsTokens(options) && wantsFinish(options.recipe, options) ? options.endToEnd.epochs : 0;
+  const finish = finishEpochs(options.recipe, options, needsTokens(options));
   const weights = sum(linears, weightsOf);
   const bits = sum(linears, ({ layout }) => quantizedBits(layout));
   const trained = windows.map(({ first, last }) =>

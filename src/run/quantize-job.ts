@@ -12,7 +12,7 @@ import type { Scheme } from "../quant/scheme.js";
 import { resolveSchemes } from "../recipe/layer-schemes.js";
 import type { CalibrationTokens, RecipeEvent, RecipeJob, RecipeReport } from "../recipe/recipe-job.js";
 import { runRecipe } from "../recipe/run-recipe.js";
-import { blockWindows, wantsFinish } from "../recipe/windows.js";
+import { blockWindows, finishEpochs, wantsFinish } from "../recipe/windows.js";
 import {
   DeterministicOperators,
   type Device,
@@ -125,7 +125,7 @@ export async function quantizeJob(
     identity: identityOf(parts, options),
     windows: ({ finish }) => {
       const blocks = blockWindows(options.recipe, recipeOptions, spec.blocks).length;
-      return blocks + (finish === "scales" && needsTokens(options) ? recipeOptions.endToEnd.epochs : 0);
+      return blocks + finishEpochs(options.recipe, { ...recipeOptions, finish }, needsTokens(options));
     },
     choose: () => ({
       microBatch: fitted.microBatch,

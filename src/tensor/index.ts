@@ -22,5 +22,5 @@ export { MemoryLimit } from "./memory-limit.js";
 export type { Shape } from "./owned-tensor.js";
 export { keep, scope } from "./scope.js";
 export { call, callInPlace, callTensor, callTensors, type Result, Tensor, type TensorOptions } from "./tensor.js";
-export { TensorError } from "./tensor-error.js";
+export { isOutOfMemory, TensorError } from "./tensor-error.js";
 export { letThreadsSleep } from "./thread-defaults.js";

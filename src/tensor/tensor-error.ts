@@ -35,3 +35,8 @@ export class TensorError extends CrossblockError {
     this.code = code;
   }
 }
+
+/** Whether memory ran out: then the same can be tried with less at once. */
+export function isOutOfMemory(error: unknown): error is TensorError {
+  return error instanceof TensorError && error.code === "OUT_OF_MEMORY";
+}

@@ -14,7 +14,7 @@ import { advance } from "./advance.js";
 import { measureEndToEnd, type Network, trainEndToEnd } from "./end-to-end.js";
 import { outputDivergence } from "./output-divergence.js";
 import { forwardAll, QuantizedBlock } from "./quantized-block.js";
-import { QuantizedLayer } from "./quantized-layer.js";
+import { backwardThroughRoundings, QuantizedLayer } from "./quantized-layer.js";
 import { trainedLayers } from "./reconstruct.js";
 import { SequenceParts } from "./sequence-parts.js";
 
@@ -176,11 +176,7 @@ describe("training on the network's output", () => {
           .sum()
           .div(2 * CONTEXT),
       );
-      const collected = layers.map((layer) => layer.collected()).filter((pair) => pair !== null);
-      backward(
-        collected.map((pair) => pair.soft),
-        collected.map((pair) => pair.gradient),
-      );
+      backwardThroughRoundings(layers);
       for (const layer of layers) layer.release();
     });
     const kept = gradients();

@@ -1,10 +1,12 @@
 import type { ActivationStore } from "../calibration/activation-store.js";
+import type { Head } from "../model/index.js";
 import { type Adam, backward, keep, noGrad, scope, type Tensor } from "../tensor/index.js";
 import { allFinite } from "./all-finite.js";
 import { BestState } from "./best-state.js";
 import { FaultWatch } from "./fault-watch.js";
-import { type Head, outputDivergence } from "./output-divergence.js";
-import type { QuantizedBlock } from "./quantized-block.js";
+import { outputDivergence } from "./output-divergence.js";
+import { forwardAll, type QuantizedBlock } from "./quantized-block.js";
+import { backwardThroughRoundings } from "./quantized-layer.js";
 import { type StepReport, type TrainingFault, trainedLayers } from "./reconstruct.js";
 import type { SequenceParts } from "./sequence-parts.js";
 import { shuffledBatches } from "./shuffled-batches.js";
@@ -96,16 +98,14 @@ export function measureEndToEnd(
   const weight = 1 / (sequences * input.shape.tokens);
   let total = 0;
   parts.each(sequences, (part) => {
-    const inputs = forward(network.blocks, () => input.read(part));
-    const hidden = inputs[inputs.length - 1] as Tensor;
-    const expected = keep(target.read(part));
-    try {
-      const { value, gradient } = lossOf(network.head, hidden, expected, weight);
-      gradient.dispose();
-      total += value;
-    } finally {
-      for (const tensor of [...inputs, expected]) tensor.dispose();
-    }
+    noGrad(() =>
+      scope(() => {
+        const hidden = forwardAll(network.blocks, input.read(part), quantized);
+        const { value, gradient } = lossOf(network.head, hidden, target.read(part), weight);
+        gradient.dispose();
+        total += value;
+      }),
+    );
   });
   return total;
 }
@@ -159,13 +159,8 @@ function forward(blocks: readonly QuantizedBlock[], read: () => Tensor): Tensor[
   const hidden = [keep(noGrad(() => scope(read)))];
   try {
     for (const block of blocks) {
-      hidden.push(
-        keep(
-          noGrad(() =>
-            withOperands(block, () => scope(() => block.forwardQuantized(hidden[hidden.length - 1] as Tensor))),
-          ),
-        ),
-      );
+      const x = hidden[hidden.length - 1] as Tensor;
+      hidden.push(keep(noGrad(() => scope(() => quantized(block, x)))));
     }
     return hidden;
   } catch (error) {
@@ -182,17 +177,15 @@ function throughBlock(block: QuantizedBlock, input: Tensor, gradient: Tensor, is
         const leaf = input.detach();
         if (isWanted) leaf.requiresGrad_();
         backward([block.forwardQuantized(leaf)], [gradient]);
-        const collected = [...block.layers.values()].map((layer) => layer.collected()).filter((pair) => pair !== null);
-        if (collected.length > 0) {
-          backward(
-            collected.map((pair) => pair.soft),
-            collected.map((pair) => pair.gradient),
-          );
-        }
+        backwardThroughRoundings([...block.layers.values()]);
         return isWanted ? (leaf.grad as Tensor).detach() : leaf;
       }),
     ),
   );
+}
+
+function quantized(block: QuantizedBlock, x: Tensor): Tensor {
+  return withOperands(block, () => block.forwardQuantized(x));
 }
 
 function withOperands<T>(block: QuantizedBlock, work: () => T): T {

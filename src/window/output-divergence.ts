@@ -1,3 +1,4 @@
+import type { Head } from "../model/index.js";
 import { backward, enableGrad, keep, noGrad, scope, Tensor } from "../tensor/index.js";
 
 /** Bytes of logits, and of what their divergence makes of them, that are held at once. */
@@ -5,9 +6,6 @@ const MEMORY = 256 * 2 ** 20;
 
 /** fp32 numbers per logit at the peak: the logits, both logarithms, the expected share, and the logits as the head gave them. */
 const COPIES = 5;
-
-/** Final norm and head: logits `[rows, vocab]` of hidden states `[rows, width]`. */
-export type Head = (hidden: Tensor) => Tensor;
 
 export interface Divergence {
   /** fp32 `[1]`. */

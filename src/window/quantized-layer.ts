@@ -3,7 +3,19 @@ import type { ActivationQuantizer } from "../quant/activation.js";
 import { type Codes, dequantize } from "../quant/grid.js";
 import type { Commitment, Rounding } from "../quant/rounding/rounding.js";
 import type { Scheme } from "../quant/scheme.js";
-import { type DType, keep, noGrad, scope, type Tensor } from "../tensor/index.js";
+import { backward, type DType, keep, noGrad, scope, type Tensor } from "../tensor/index.js";
+
+/** Carries the gradients that the operands of layers collected through their roundings, in one pass. */
+export function backwardThroughRoundings(layers: readonly QuantizedLayer[]): void {
+  scope(() => {
+    const collected = layers.map((layer) => layer.collected()).filter((pair) => pair !== null);
+    if (collected.length === 0) return;
+    backward(
+      collected.map((pair) => pair.soft),
+      collected.map((pair) => pair.gradient),
+    );
+  });
+}
 
 /**
  * One Linear while it is quantized: first learnt (`rounding`), then fixed (`codes`).

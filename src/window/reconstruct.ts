@@ -124,6 +124,13 @@ export function trainedLayers(blocks: readonly QuantizedBlock[]): QuantizedLayer
   return blocks.flatMap((block) => [...block.layers.values()]).filter((layer) => layer.rounding !== null);
 }
 
+/** Numbers that the Linears of these blocks still learn. */
+export function learntNumbers(blocks: readonly QuantizedBlock[]): number {
+  return trainedLayers(blocks)
+    .flatMap((layer) => layer.learnt)
+    .reduce((sum, parameter) => sum + parameter.numel, 0);
+}
+
 // L_com, a mean over the Linears that choose softly.
 function commitmentAt(
   layers: readonly QuantizedLayer[],

@@ -1,4 +1,4 @@
-import { TensorError } from "../tensor/index.js";
+import { isOutOfMemory } from "../tensor/index.js";
 
 /**
  * How many sequences are on the device at once. Where memory runs out the number halves for good, and
@@ -29,7 +29,7 @@ export class SequenceParts {
       try {
         return work();
       } catch (error) {
-        if (!(error instanceof TensorError) || error.code !== "OUT_OF_MEMORY" || this.#size === 1) throw error;
+        if (!isOutOfMemory(error) || this.#size === 1) throw error;
         this.#size = Math.ceil(this.#size / 2);
         this.onSmaller(this.#size);
       }

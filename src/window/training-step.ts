@@ -5,19 +5,19 @@ import {
   backward,
   type Device,
   DeviceGraph,
+  isOutOfMemory,
   keep,
   noGrad,
   type ParameterGroup,
   scope,
   Tensor,
-  TensorError,
   useOwnStream,
 } from "../tensor/index.js";
 import { allFinite } from "./all-finite.js";
 import type { Branch } from "./branch.js";
 import { reconstructionError } from "./objective.js";
 import { forwardAll, type QuantizedBlock } from "./quantized-block.js";
-import type { QuantizedLayer } from "./quantized-layer.js";
+import { backwardThroughRoundings, type QuantizedLayer } from "./quantized-layer.js";
 import type { ReconstructionOptions } from "./reconstruction-options.js";
 
 /** What differs from one step to the next. */
@@ -207,13 +207,7 @@ export class TrainingStep implements Disposable {
           losses.push(keep(loss.detach()));
         });
       }
-      scope(() => {
-        const collected = this.layers.map((layer) => layer.collected()).filter((pair) => pair !== null);
-        backward(
-          collected.map((pair) => pair.soft),
-          collected.map((pair) => pair.gradient),
-        );
-      });
+      backwardThroughRoundings(this.layers);
       noGrad(() => scope(() => this.#apply(losses)));
     } finally {
       for (const loss of losses) loss.dispose();
@@ -243,10 +237,6 @@ export class TrainingStep implements Disposable {
   #table(values: Float32Array<ArrayBuffer> | BigInt64Array<ArrayBuffer>, shape: readonly number[]): Tensor {
     return keep(scope(() => Tensor.from(values, shape).to(this.#device)));
   }
-}
-
-function isOutOfMemory(error: unknown): boolean {
-  return error instanceof TensorError && error.code === "OUT_OF_MEMORY";
 }
 
 function parameterGroups(layer: QuantizedLayer, rates: ReconstructionOptions["rates"]): ParameterGroup[] {
