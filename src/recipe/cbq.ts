@@ -3,7 +3,7 @@ import type { SafetensorsDType } from "../checkpoint/checkpoint.js";
 import { OptionError } from "../errors.js";
 import { type InputSite, inBlock, inputSites, type LinearRole, linearName } from "../model/index.js";
 import { SecondMoments } from "../quant/second-moments.js";
-import { type DType, deviceMemory, manualSeed, noGrad, scope, type Tensor } from "../tensor/index.js";
+import { type DType, manualSeed, noGrad, scope, type Tensor } from "../tensor/index.js";
 import { advance } from "../window/advance.js";
 import { type Branch, branchOf } from "../window/branch.js";
 import { forwardAll, type QuantizedBlock } from "../window/quantized-block.js";
@@ -19,7 +19,7 @@ import { measuredSequences } from "./measured-sequences.js";
 import { microBatch } from "./micro-batch.js";
 import { prepareRoundings } from "./prepare-roundings.js";
 import { isFiniteTensor, quantizeSite } from "./quantize-site.js";
-import type { BranchLoss, LayerError, RecipeEvent, RecipeJob, RecipeReport, WarningEvent } from "./recipe-job.js";
+import type { BranchLoss, LayerError, RecipeEvent, RecipeJob, WarningEvent } from "./recipe-job.js";
 import { learntParameters, restoreTensors, savedTensors, streamState } from "./recipe-state.js";
 import type { StateTensor } from "./saved-state.js";
 import { calibrateStaticInputs } from "./static-ranges.js";
@@ -39,14 +39,13 @@ const MOST_FOLDED_BITS = 4;
  * which schedule are options; the paper's are the preset `paper`.
  * Source: arXiv 2312.07950.
  */
-export function* cbq(job: RecipeJob): Generator<RecipeEvent, RecipeReport> {
+export function* cbq(job: RecipeJob): Generator<RecipeEvent, void> {
   const run = new CbqRun(job);
   try {
     yield* run.run();
   } finally {
     run.dispose();
   }
-  return { devicePeakBytes: deviceMemory(job.device)?.peak ?? null };
 }
 
 class CbqRun {

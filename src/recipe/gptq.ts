@@ -1,10 +1,10 @@
 import { OptionError } from "../errors.js";
 import { gptqRule } from "./layer-rule.js";
 import { layerwise } from "./layerwise.js";
-import type { RecipeEvent, RecipeJob, RecipeReport } from "./recipe-job.js";
+import type { RecipeEvent, RecipeJob } from "./recipe-job.js";
 
 /** GPTQ, layer by layer, on the stream of what is already quantized. */
-export function gptq(job: RecipeJob): Generator<RecipeEvent, RecipeReport> {
+export function gptq(job: RecipeJob): Generator<RecipeEvent, void> {
   if (job.tokens === null) {
     throw new OptionError({ where: "recipe gptq", what: "needs calibration text", next: "give --calibration PATH" });
   }

@@ -1,6 +1,5 @@
 import type { ActivationStore } from "../calibration/activation-store.js";
 import { inputSites } from "../model/index.js";
-import { deviceMemory } from "../tensor/index.js";
 import { advance } from "../window/advance.js";
 import { SequenceParts } from "../window/sequence-parts.js";
 import { BlockSource } from "./block-source.js";
@@ -9,7 +8,7 @@ import { deliverBlock, measureLayers } from "./finish-block.js";
 import type { LayerRule } from "./layer-rule.js";
 import { microBatch } from "./micro-batch.js";
 import { quantizeSite } from "./quantize-site.js";
-import type { RecipeEvent, RecipeJob, RecipeReport, WarningEvent } from "./recipe-job.js";
+import type { RecipeEvent, RecipeJob, WarningEvent } from "./recipe-job.js";
 import { streamState } from "./recipe-state.js";
 import { calibrateStaticInputs } from "./static-ranges.js";
 import { chooseStorage, openStreams, streamShape } from "./streams.js";
@@ -20,7 +19,7 @@ import { finishWindows } from "./windows.js";
  * quantized; Linears that share an input share its second moments, and inside a block each group of
  * Linears sees the groups before it quantized. Without calibration text it only reads weights.
  */
-export function* layerwise(job: RecipeJob, rule: LayerRule): Generator<RecipeEvent, RecipeReport> {
+export function* layerwise(job: RecipeJob, rule: LayerRule): Generator<RecipeEvent, void> {
   const { spec, tokens } = job;
   using source = new BlockSource(job, tokens?.context ?? 1);
   const stream = tokens === null ? null : openStream(job, tokens);
@@ -63,7 +62,6 @@ export function* layerwise(job: RecipeJob, rule: LayerRule): Generator<RecipeEve
   } finally {
     stream?.dispose();
   }
-  return { devicePeakBytes: deviceMemory(job.device)?.peak ?? null };
 }
 
 /** Name of the calibration stream in saved state. */

@@ -146,13 +146,11 @@ export interface WarningEvent {
 
 export type RecipeEvent = ProgressEvent | WindowStartEvent | StepEvent | WindowDoneEvent | WarningEvent;
 
-/** What a recipe returns at its end. */
+/** A recipe; `run-recipe.ts` looks the name up. */
+export type Recipe = (job: RecipeJob) => Generator<RecipeEvent, void>;
+
+/** What a run of a recipe returns at its end. */
 export interface RecipeReport {
   /** Bytes that the device's memory held at most; null where libtorch can't tell. */
   readonly devicePeakBytes: number | null;
 }
-
-/** A recipe: `runRecipe` in `run-recipe.ts` is the one that looks the name up. */
-export type Recipe = (
-  job: RecipeJob,
-) => Generator<RecipeEvent, RecipeReport> | AsyncGenerator<RecipeEvent, RecipeReport>;

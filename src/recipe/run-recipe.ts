@@ -3,15 +3,11 @@ import { cbq } from "./cbq.js";
 import { finishScales } from "./finish-scales.js";
 import { gptq } from "./gptq.js";
 import type { RecipeName } from "./options.js";
-import type { RecipeEvent, RecipeJob, RecipeReport } from "./recipe-job.js";
+import type { Recipe, RecipeEvent, RecipeJob, RecipeReport } from "./recipe-job.js";
 import { rtn } from "./rtn.js";
 import { blockWindows, finishWindows } from "./windows.js";
 
-const recipes: Readonly<Record<RecipeName, (job: RecipeJob) => Generator<RecipeEvent, RecipeReport>>> = {
-  rtn,
-  gptq,
-  cbq,
-};
+const recipes: Readonly<Record<RecipeName, Recipe>> = { rtn, gptq, cbq };
 
 /**
  * Runs the recipe that the job names, and the last stage behind it. Synchronous between two events; `job.poll` may throw to
