@@ -11,6 +11,8 @@ import { fromQuantizedWeight } from "../dist/quant/from-quantized-weight.js";
 import { parseScheme } from "../dist/quant/scheme.js";
 import { recipeOptionsSchema } from "../dist/recipe/options.js";
 import { presets, roundingDefaults } from "../dist/recipe/presets.js";
+import { RotatedModel } from "../dist/recipe/rotation/rotated-model.js";
+import { wantsRotation } from "../dist/recipe/rotation/rotation-rule.js";
 import { runRecipe } from "../dist/recipe/run-recipe.js";
 import { engineInfo, keep, liveHandles, scope, setThreads, Tensor } from "../dist/tensor/index.js";
 
@@ -47,13 +49,17 @@ const ids = async (split) => {
   const tokenizer = await Tokenizer.open(model);
   return (await tokenizeDocuments(readDocuments([job.text[split]], tokenizer), tokenizer, {})).ids;
 };
-const checkpoint = await Checkpoint.open(model);
-const spec = readSpec(await readModelConfig(model));
+const original = await Checkpoint.open(model);
+const originalSpec = readSpec(await readModelConfig(model));
 const calibration = sampleWindows(await ids("train"), { samples, context, seed });
 const test = evaluationWindows(await ids("test"), evalContext);
 const kind = set.rounding?.kind ?? presets[preset].rounding?.kind ?? "code";
 const options = recipeOptionsSchema.parse(merge(merge(merge({}, presets[preset]), roundingDefaults[kind]), set));
 const resolved = parseScheme(scheme, { asym });
+const rotates = recipe !== "none" && wantsRotation(recipe, options, resolved, originalSpec);
+const checkpoint = rotates ? new RotatedModel(original, originalSpec, seed) : original;
+const spec = rotates ? checkpoint.spec : originalSpec;
+options.rotation = rotates ? "hadamard" : "none";
 const weights = new Map();
 const plain = new Map();
 const activations = new Map();

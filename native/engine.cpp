@@ -67,8 +67,10 @@ DeviceBytes deviceBytes() {
 bool limitDeviceMemory(int index, double bytes) {
 #ifdef CROSSBLOCK_CUDA
   const c10::cuda::CUDAGuard guard(static_cast<c10::DeviceIndex>(index));
-  // The allocator knows a device from its first tensor on.
-  at::empty({1}, at::TensorOptions().device(c10::kCUDA, static_cast<c10::DeviceIndex>(index)));
+  // The allocator knows a device from its first tensor on. A limit is lifted where it has just been reached: no room for one.
+  if (bytes > 0) {
+    at::empty({1}, at::TensorOptions().device(c10::kCUDA, static_cast<c10::DeviceIndex>(index)));
+  }
   const size_t total = deviceBytes().total;
   if (total == 0) {
     return false;

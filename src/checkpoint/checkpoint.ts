@@ -7,6 +7,7 @@ import { fileSystemError } from "./file-system-error.js";
 import { quote } from "./json.js";
 import { endedEarly, largestRead, ModelFolder, readFully } from "./model-folder.js";
 import { checkHeaderLength, parseSafetensorsHeader } from "./safetensors-header.js";
+import type { TensorReader } from "./tensor-reader.js";
 import { maxIndexLength, parseWeightIndex, singleWeightFile, weightIndexFile } from "./weight-index.js";
 
 export type { SafetensorsDType } from "./dtype.js";
@@ -36,7 +37,7 @@ interface Location {
  * (the single file wins where both exist, as in transformers). Opening reads and checks the headers only;
  * each read fetches one tensor, so a checkpoint of any size takes the memory of its largest tensor.
  */
-export class Checkpoint implements Disposable {
+export class Checkpoint implements TensorReader, Disposable {
   readonly folder: string;
   /** By full name, in the order of the files and of the offsets in them. */
   readonly tensors: ReadonlyMap<string, TensorInfo>;

@@ -4,7 +4,7 @@ export * from "./decoder-spec.js";
 export { families } from "./families/index.js";
 export { type ForwardContext, forwardBlock, type LinearApply } from "./forward-block.js";
 export { KeyValueCache } from "./key-value-cache.js";
-export { loadTensor, type Placement } from "./load-tensor.js";
+export { floatType, loadTensor, type Placement } from "./load-tensor.js";
 export { normalise } from "./normalise.js";
 export { readSpec } from "./read-spec.js";
 export { RotaryTable, rotaryFrequencies } from "./rotary.js";

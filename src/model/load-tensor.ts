@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import type { Checkpoint, SafetensorsDType } from "../checkpoint/checkpoint.js";
+import type { SafetensorsDType } from "../checkpoint/checkpoint.js";
+import type { TensorReader } from "../checkpoint/tensor-reader.js";
 import { CheckpointError } from "../errors.js";
 import { type Device, type DType, keep, noGrad, scope, Tensor } from "../tensor/index.js";
 
@@ -15,6 +16,11 @@ const dtypes: Partial<Record<SafetensorsDType, DType>> = {
   BF16: "bfloat16",
 };
 
+/** The dtype of a stored floating point number of 16 bits or more; undefined for others. */
+export function floatType(stored: SafetensorsDType): DType | undefined {
+  return dtypes[stored];
+}
+
 /**
  * Reads one tensor of a checkpoint onto the device. The caller owns it; no scope frees it. `changed` are bytes in place of
  * those of the file, of the same dtype and shape.
@@ -22,7 +28,7 @@ const dtypes: Partial<Record<SafetensorsDType, DType>> = {
  * @throws CheckpointError naming the tensor when it is missing, has another shape or dtype, or holds NaN or Inf
  */
 export function loadTensor(
-  checkpoint: Checkpoint,
+  checkpoint: TensorReader,
   name: string,
   shape: readonly number[],
   to: Placement,
@@ -41,7 +47,7 @@ export function loadTensor(
       "use the config.json that belongs to these weights",
     );
   }
-  const dtype = dtypes[info.dtype];
+  const dtype = floatType(info.dtype);
   if (dtype === undefined) {
     throw refuse(`has dtype ${info.dtype}, which is no floating point of 16 bits or more`, "use the unquantized model");
   }

@@ -1,4 +1,4 @@
-import type { Checkpoint } from "../checkpoint/checkpoint.js";
+import type { TensorReader } from "../checkpoint/tensor-reader.js";
 import { type DType, keep, noGrad, type Tensor } from "../tensor/index.js";
 import {
   type DecoderSpec,
@@ -60,7 +60,7 @@ export interface OuterWeights extends EmbeddingWeights, HeadWeights {}
 /** Where the tensor of a name comes from: a checkpoint, or a result that is decoded on the way. */
 export type TensorSource = (name: string, shape: readonly number[]) => Tensor;
 
-export function checkpointSource(checkpoint: Checkpoint, to: Placement): TensorSource {
+export function checkpointSource(checkpoint: TensorReader, to: Placement): TensorSource {
   return (name, shape) => loadTensor(checkpoint, name, shape, to);
 }
 

@@ -1,7 +1,6 @@
 import { type ActivationStore, createStore, type Storage } from "../calibration/activation-store.js";
-import type { SafetensorsDType } from "../checkpoint/checkpoint.js";
 import { OptionError } from "../errors.js";
-import { type InputSite, inBlock, inputSites, type LinearRole, linearName } from "../model/index.js";
+import { floatType, type InputSite, inBlock, inputSites, type LinearRole, linearName } from "../model/index.js";
 import { SecondMoments } from "../quant/second-moments.js";
 import { type DType, manualSeed, noGrad, scope, type Tensor } from "../tensor/index.js";
 import { advance } from "../window/advance.js";
@@ -30,7 +29,10 @@ import { blockWindows, finishWindows } from "./windows.js";
 /** Names of both streams in saved state. */
 const STREAMS = ["stream.full", "stream.quantized"] as const;
 
-/** Inputs of so few bits have their outliers folded away: 6.5 points on SmolLM2-135M at W4A4 (docs/ablations.md). */
+/**
+ * Inputs of so few bits have their outliers folded away: 6.5 points on SmolLM2-135M at W4A4 (docs/ablations.md). A
+ * rotation has left none.
+ */
 const MOST_FOLDED_BITS = 4;
 
 /**
@@ -171,7 +173,8 @@ class CbqRun {
   #prepare(block: QuantizedBlock, stream: ActivationStore): void {
     const { job } = this;
     const { cfp, rounding, activation } = job.options;
-    if (cfp.activations ?? job.scheme.activationBits <= MOST_FOLDED_BITS) this.#fold(block, stream);
+    const foldsByDefault = job.scheme.activationBits <= MOST_FOLDED_BITS && job.options.rotation !== "hadamard";
+    if (cfp.activations ?? foldsByDefault) this.#fold(block, stream);
     block.settle(job.dtype);
     calibrateStaticInputs(job, block, stream, activation.learnClip);
     const sites = inputSites(job.spec);
@@ -219,7 +222,7 @@ class CbqRun {
       );
       block.settle("float32");
       const name = inBlock(spec.names.norms.attentionNorm, block.index);
-      const storedType = storedTypeOf(checkpoint.tensors.get(`${name}.weight`)?.dtype ?? "F32");
+      const storedType = floatType(checkpoint.tensors.get(`${name}.weight`)?.dtype ?? "F32") ?? "float32";
       // A Linear that stays in full precision must keep its bytes, so its site is left alone.
       const foldable = new Map(
         [...observer.extremes].filter(([site]) => this.#touched(site).every((role) => block.layers.has(role))),
@@ -339,16 +342,5 @@ class CbqRun {
       this.job.poll();
       return run(x);
     });
-  }
-}
-
-function storedTypeOf(dtype: SafetensorsDType): DType {
-  switch (dtype) {
-    case "BF16":
-      return "bfloat16";
-    case "F16":
-      return "float16";
-    default:
-      return "float32";
   }
 }

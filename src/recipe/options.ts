@@ -95,7 +95,9 @@ const cfp = z.strictObject({
     .boolean()
     .nullable()
     .default(null)
-    .describe("fold outliers of the activations into the weights; null does so where inputs have 4 bits"),
+    .describe(
+      "fold outliers of the activations into the weights; null does so where inputs have 4 bits and nothing was rotated",
+    ),
   detection: z
     .enum(["cbq", "msmodelslim"])
     .default("cbq")
@@ -133,6 +135,9 @@ const endToEnd = z.strictObject({
   activationRate: positive.default(5e-3).describe("Adam rate of the activation clips, relative to the clip"),
 });
 
+/** What may be done to the whole model before its first window. */
+export const rotationNames = ["auto", "none", "hadamard"] as const;
+
 /** What the stage behind the last window may train. */
 export const finishNames = ["auto", "none", "scales"] as const;
 
@@ -144,6 +149,12 @@ export const recipeOptionsShape = {
   schedule: schedule.prefault({}),
   range: range.prefault({}),
   gptq: gptq.prefault({}),
+  rotation: z
+    .enum(rotationNames)
+    .default("auto")
+    .describe(
+      "rotate the hidden states and the values of each head, so that no channel is an outlier: hadamard, or none; auto rotates for cbq with inputs of 4 bits",
+    ),
   cfp: cfp.prefault({}),
   activation: activation.prefault({}),
   finish: z

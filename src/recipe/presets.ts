@@ -13,6 +13,7 @@ export const presets: Readonly<Record<PresetName, RecipeOptionsInput>> = {
       loss: { l2: "plain", l2Weight: 1, klWeight: 1 },
     },
     rounding: { kind: "lora", rank: 5 },
+    rotation: "none",
     cfp: { weights: true, activations: true },
     finish: "none",
   },

@@ -1,6 +1,6 @@
 import type { Storage } from "../calibration/activation-store.js";
 import type { TokenWindows } from "../calibration/token-windows.js";
-import type { Checkpoint } from "../checkpoint/checkpoint.js";
+import type { TensorReader } from "../checkpoint/tensor-reader.js";
 import type { DecoderSpec } from "../model/index.js";
 import type { QuantizedWeight } from "../quant/quantized-weight.js";
 import type { Scheme } from "../quant/scheme.js";
@@ -13,10 +13,11 @@ export type CalibrationTokens = TokenWindows;
 
 /** Everything a recipe needs to quantize a network. It reads the checkpoint block by block. */
 export interface RecipeJob {
-  readonly checkpoint: Checkpoint;
+  readonly checkpoint: TensorReader;
   readonly spec: DecoderSpec;
   readonly recipe: RecipeName;
   readonly scheme: Scheme;
+  /** `rotation` says what was done to `checkpoint` (`RotatedModel`); a recipe does not rotate. */
   readonly options: RecipeOptions;
   readonly seed: number;
   /** Null when no text was given; only `rtn` without calibrated ranges can do with that. */

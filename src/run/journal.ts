@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import type { Checkpoint } from "../checkpoint/checkpoint.js";
 import { fileSystemError } from "../checkpoint/file-system-error.js";
+import type { TensorReader } from "../checkpoint/tensor-reader.js";
 import { writeFileAtomicallySync } from "../checkpoint/write-file-atomically.js";
 import { FormatError } from "../errors.js";
 import { assertSound, assertSoundScales } from "../format/assert-sound.js";
@@ -220,7 +220,7 @@ export class Journal implements RecipeSink, RecipeResults, Disposable {
    * of the written files, so that an export of those comes out the same byte for byte.
    */
   exportSource(
-    checkpoint: Checkpoint,
+    checkpoint: TensorReader,
     { name, config, activations }: Pick<ExportSource, "config" | "activations"> & { readonly name: string },
   ): ExportSource {
     const linears = this.#windows().flatMap((window) => [...window.linears]);

@@ -1,4 +1,4 @@
-import type { Checkpoint } from "../checkpoint/checkpoint.js";
+import type { TensorReader } from "../checkpoint/tensor-reader.js";
 import { quantizedBits } from "../format/bits-per-weight.js";
 import { simulationNote } from "../format/compressed-tensors/what-loads.js";
 import type { ActivationQuantization } from "../format/export-source.js";
@@ -22,7 +22,7 @@ export interface PlanInput {
   readonly spec: DecoderSpec;
   readonly schemes: LayerSchemes;
   readonly activations: ActivationQuantization | null;
-  readonly checkpoint: Checkpoint;
+  readonly checkpoint: TensorReader;
   /** What will be written, the result itself first. */
   readonly exports: readonly PlannedFile[];
   readonly device: Device;
@@ -170,7 +170,7 @@ function estimateSeconds(
 /** Time of a training step over that of its matrix products. */
 const OVERHEAD = 2.5;
 
-function largestTensor(checkpoint: Checkpoint): number {
+function largestTensor(checkpoint: TensorReader): number {
   return [...checkpoint.tensors.values()].reduce((most, { byteLength }) => Math.max(most, byteLength), 0);
 }
 

@@ -1,11 +1,11 @@
-import type { Checkpoint } from "../checkpoint/checkpoint.js";
+import type { TensorReader } from "../checkpoint/tensor-reader.js";
 import type { ExportSource } from "../format/export-source.js";
 import type { LinearPlan } from "./linear-plans.js";
 
 /** What is known of a result before it exists: every shape and layout, so that each format can be planned, or refused. */
 export function plannedSource(
   linears: readonly LinearPlan[],
-  checkpoint: Checkpoint,
+  checkpoint: TensorReader,
   { name, config, activations }: Pick<ExportSource, "config" | "activations"> & { readonly name: string },
 ): ExportSource {
   const quantized = new Set(linears.map((linear) => `${linear.name}.weight`));

@@ -6,7 +6,7 @@ import { writeFileAtomically } from "../checkpoint/write-file-atomically.js";
 import { ModelError } from "../errors.js";
 import type { ActivationQuantization } from "../format/export-source.js";
 import { primaryFormat } from "../format/exporters.js";
-import { type DecoderSpec, readSpec } from "../model/index.js";
+import type { DecoderSpec } from "../model/index.js";
 import { packageVersion } from "../package-version.js";
 import type { Scheme } from "../quant/scheme.js";
 import { resolveSchemes } from "../recipe/layer-schemes.js";
@@ -36,6 +36,7 @@ import { fingerprintsOf } from "./fingerprints.js";
 import { fitMemory } from "./fit-memory.js";
 import { Journal } from "./journal.js";
 import { linearPlans } from "./linear-plans.js";
+import { modelToQuantize } from "./model-to-quantize.js";
 import { type RunOptions, recipeOptionsOf, schemeOf } from "./options.js";
 import { needsTokens } from "./plan.js";
 import { plannedSource } from "./planned-source.js";
@@ -73,12 +74,13 @@ export async function quantizeJob(
     });
   }
   const name = basename(folder === options.model ? resolve(folder) : options.model);
-  const spec = readSpec(config);
   const scheme = schemeOf(options);
-  const recipeOptions = recipeOptionsOf(options);
-  const schemes = resolveSchemes(spec, scheme, recipeOptions.overrides);
   const activations = activationsOf(scheme, options);
-  using checkpoint = await Checkpoint.open(folder);
+  using original = await Checkpoint.open(folder);
+  using model = modelToQuantize(original, config, scheme, options);
+  const { spec, checkpoint } = model;
+  const recipeOptions = { ...recipeOptionsOf(options), rotation: model.rotation };
+  const schemes = resolveSchemes(spec, scheme, recipeOptions.overrides);
   if (options.compute.threads !== null) setThreads(options.compute.threads);
   // Before anything is multiplied: cuBLAS keeps a workspace for every stream that it saw.
   useOwnStream(device);
@@ -86,7 +88,7 @@ export async function quantizeJob(
   const flops = measureFlops(device, dtype);
   resetPeakMemory(device);
   const planned = planExports(
-    plannedSource(linearPlans(spec, schemes), checkpoint, { name, config, activations }),
+    plannedSource(linearPlans(spec, schemes), checkpoint, { name, config: model.config, activations }),
     options.format,
     options,
   );
@@ -107,14 +109,14 @@ export async function quantizeJob(
   if (folders === null) return { devicePeakBytes: null };
   using limit = tensorBytes === null ? null : MemoryLimit.set(device, tensorBytes);
 
-  const model = checkWeights(checkpoint, config, context);
+  const weightsHash = checkWeights(original, config, context);
   const calibration = needsTokens(options) ? await calibrate(options, folder, spec, context) : null;
   if (calibration !== null) context.emit(calibration.event);
   const early: WarningEvent[] = [];
   if (tensorBytes !== null && limit === null) early.push(unlimited(device));
   if (fitted.finish === "none" && wantsFinish(options.recipe, options)) early.push(unfinished(device));
   const parts = {
-    model,
+    model: weightsHash,
     tokenizer: calibration?.tokenizer ?? null,
     calibration: calibration?.event.hash ?? null,
     version: packageVersion(),
@@ -169,7 +171,7 @@ export async function quantizeJob(
   const windows = journal.windowsDone;
   const summary = summarize(windows);
   context.emit(summary);
-  const source = journal.exportSource(checkpoint, { name, config, activations });
+  const source = journal.exportSource(checkpoint, { name, config: model.config, activations });
   for (const each of planned) {
     const [target, shown] = [placeOf(folders.staging, each), placeOf(options.out, each)];
     await writeExport(each, source, { target, shown }, options, context);
@@ -199,7 +201,7 @@ export async function quantizeJob(
     windows,
     worstLayer: summary.worstLayer,
     warnings: [...early, ...journal.warnings],
-    fingerprints: await fingerprintsOf(source, journal.changed, context.poll),
+    fingerprints: await fingerprintsOf(source, [...new Set([...model.changed, ...journal.changed])], context.poll),
   });
   return report;
 }

@@ -1,0 +1,144 @@
+import type { TensorInfo } from "../../checkpoint/checkpoint.js";
+import type { TensorReader } from "../../checkpoint/tensor-reader.js";
+import { type DecoderSpec, floatType, inBlock, linearName, linearRoles, loadTensor } from "../../model/index.js";
+import { noGrad, scope, Tensor } from "../../tensor/index.js";
+import { Rotation } from "./rotation.js";
+
+/** Elements of a tensor that are worked on at once, in fp32. */
+const PIECE = 2 ** 24;
+
+/** How a tensor changes: in pieces along `dim` whose lengths are multiples of `unit`. */
+interface Change {
+  /** The tensor of the source that it is made from. */
+  readonly from: string;
+  readonly dim: 0 | 1;
+  readonly unit: number;
+  readonly apply: (piece: Tensor) => Tensor;
+}
+
+/**
+ * A model that computes the same with its hidden states rotated: `x R` in place of x between the blocks, and the values of
+ * each head likewise. The gains of the norms, which see single channels, go into the Linears behind them and become 1, so
+ * a tied head becomes a tensor of its own. Tensors keep their source's dtype; each is computed when it is read, in pieces.
+ * Sources: QuaRot (arXiv 2404.00456), section 4, stages 1a and 1b without the parts that are computed at run time;
+ * SpinQuant (arXiv 2405.16406), R1 and R2.
+ */
+export class RotatedModel implements TensorReader, Disposable {
+  readonly spec: DecoderSpec;
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  readonly #hidden: Rotation;
+  readonly #head: Rotation;
+  readonly #changes: ReadonlyMap<string, Change>;
+
+  /** @param spec that of `source`, with RMS norms and rotary positions */
+  constructor(
+    private readonly source: TensorReader,
+    spec: DecoderSpec,
+    seed: number,
+  ) {
+    this.#hidden = new Rotation(spec.hiddenSize, seed);
+    this.#head = new Rotation(spec.attention.headDim, seed);
+    this.#changes = this.#changesOf(spec);
+    this.spec = { ...spec, tied: false };
+    const head = `${spec.names.head}.weight`;
+    const stored = source.tensors.get(`${spec.tied ? spec.names.embedding : spec.names.head}.weight`);
+    this.tensors = new Map([
+      ...source.tensors,
+      ...(stored === undefined ? [] : [[head, { ...stored, name: head }] as const]),
+    ]);
+  }
+
+  get folder(): string {
+    return this.source.folder;
+  }
+
+  /** Names of the tensors that are not the source's. */
+  get changed(): readonly string[] {
+    return [...this.#changes.keys()].filter((name) => this.tensors.has(name));
+  }
+
+  async read(name: string): Promise<Uint8Array> {
+    return this.#changes.has(name) ? this.readSync(name) : this.source.read(name);
+  }
+
+  readSync(name: string): Uint8Array {
+    const change = this.#changes.get(name);
+    const info = change === undefined ? undefined : this.source.tensors.get(change.from);
+    const dtype = info === undefined ? undefined : floatType(info.dtype);
+    // What can't be rotated is for its reader to refuse.
+    if (change === undefined || info === undefined || dtype === undefined) return this.source.readSync(name);
+    return noGrad(() =>
+      scope(() => {
+        const from = loadTensor(this.source, change.from, info.shape, { device: "cpu", dtype });
+        try {
+          const to = Tensor.empty(info.shape, { dtype });
+          const length = from.size(change.dim);
+          const step = Math.max(1, Math.floor((PIECE * length) / from.numel / change.unit)) * change.unit;
+          for (let first = 0; first < length; first += step) {
+            const size = Math.min(step, length - first);
+            scope(() => {
+              const piece = from.narrow(change.dim, first, size).to("float32");
+              to.narrow(change.dim, first, size).copy_(change.apply(piece));
+            });
+          }
+          const values = to.toArray();
+          return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+        } finally {
+          from.dispose();
+        }
+      }),
+    );
+  }
+
+  [Symbol.dispose](): void {
+    this.#hidden[Symbol.dispose]();
+    this.#head[Symbol.dispose]();
+  }
+
+  #changesOf(spec: DecoderSpec): Map<string, Change> {
+    const { names, attention } = spec;
+    const changes = new Map<string, Change>();
+    const set = (name: string, apply: Change["apply"], more: Partial<Change> = {}): void => {
+      changes.set(name, { from: name, dim: 0, unit: 1, apply, ...more });
+    };
+    const ones = (piece: Tensor): Tensor => Tensor.ones(piece.shape);
+    const gained = (norm: string) => (piece: Tensor) => this.#hidden.rows(piece.mul(this.#gains(norm, spec)));
+    set(`${names.embedding}.weight`, (piece) => this.#hidden.rows(piece));
+    const head = `${spec.tied ? names.embedding : names.head}.weight`;
+    set(`${names.head}.weight`, gained(names.finalNorm), { from: head });
+    set(`${names.finalNorm}.weight`, ones);
+    for (let k = 0; k < spec.blocks; k++) {
+      const attentionNorm = inBlock(names.norms.attentionNorm, k);
+      const mlpNorm = inBlock(names.norms.mlpNorm, k);
+      for (const role of linearRoles(spec)) {
+        const name = linearName(spec, k, role);
+        const [weight, bias] = [`${name}.weight`, `${name}.bias`];
+        if (role === "o" || role === "down") {
+          const back = (piece: Tensor): Tensor => this.#hidden.columns(piece);
+          if (role === "down") set(weight, back, { dim: 1 });
+          else set(weight, (piece) => back(this.#head.headsOfRows(piece)), { dim: 1, unit: attention.headDim });
+          set(bias, (piece) => this.#hidden.rows(piece.unsqueeze(0)).squeeze(0), { unit: spec.hiddenSize });
+        } else if (role === "v") {
+          const rotate = gained(attentionNorm);
+          set(weight, (piece) => this.#head.headsOfColumns(rotate(piece)), { unit: attention.headDim });
+          set(bias, (piece) => this.#head.headsOfRows(piece.unsqueeze(0)).squeeze(0), { unit: attention.headDim });
+        } else {
+          set(weight, gained(role === "q" || role === "k" ? attentionNorm : mlpNorm));
+        }
+      }
+      set(`${attentionNorm}.weight`, ones);
+      set(`${mlpNorm}.weight`, ones);
+    }
+    for (const [name, { from }] of changes) if (!this.source.tensors.has(from)) changes.delete(name);
+    return changes;
+  }
+
+  #gains(norm: string, { hiddenSize }: DecoderSpec): Tensor {
+    const gains = loadTensor(this.source, `${norm}.weight`, [hiddenSize], { device: "cpu", dtype: "float32" });
+    try {
+      return gains.clone();
+    } finally {
+      gains.dispose();
+    }
+  }
+}
