@@ -88,8 +88,13 @@ class CbqRun {
   }
 
   *run(): Generator<RecipeEvent, void> {
-    for (const [index, window] of this.#windows.entries()) {
-      if (index >= (this.job.resume?.window ?? 0)) yield* this.#runWindow(window, index);
+    try {
+      for (const [index, window] of this.#windows.entries()) {
+        if (index >= (this.job.resume?.window ?? 0)) yield* this.#runWindow(window, index);
+      }
+    } catch (error) {
+      yield* this.#speak();
+      throw error;
     }
   }
 

@@ -44,36 +44,39 @@ interface Outcome {
   readonly warnings: readonly string[];
 }
 
-function run({ checkpoint, spec, folder }: Model, recipe: RecipeName, options: RecipeOptionsInput): Outcome {
+function run(model: Model, recipe: RecipeName, options: RecipeOptionsInput, heard: RecipeEvent[] = []): Outcome {
+  const { checkpoint, spec, folder } = model;
   const weights = new Map<string, QuantizedWeight>();
   const ids = Int32Array.from({ length: CONTEXT * SEQUENCES }, (_, i) => (i * i * 7 + i * 3 + 1) % spec.vocabSize);
-  const events = [
-    ...runRecipe({
-      checkpoint,
-      spec,
-      recipe,
-      scheme: parseScheme("W3A16g8"),
-      options: recipeOptionsSchema.parse(options),
-      seed: 1,
-      tokens: { ids, sequences: SEQUENCES, context: CONTEXT },
-      device: "cpu",
-      dtype: "float32",
-      storage: "host",
-      scratch: folder,
-      resume: null,
-      results: null,
-      poll: () => {},
-      sink: {
-        linear: (name, weight) => void weights.set(name, weight),
-        plain() {},
-        rescaled() {},
-        activation() {},
-        windowDone() {},
-      },
-    }),
-  ];
-  const warnings = events.flatMap((event) => (event.event === "warning" ? [`${event.where}: ${event.message}`] : []));
-  return { weights, events, warnings };
+  const running = runRecipe({
+    checkpoint,
+    spec,
+    recipe,
+    scheme: parseScheme("W3A16g8"),
+    options: recipeOptionsSchema.parse(options),
+    seed: 1,
+    tokens: { ids, sequences: SEQUENCES, context: CONTEXT },
+    device: "cpu",
+    dtype: "float32",
+    storage: "host",
+    scratch: folder,
+    resume: null,
+    results: null,
+    poll: () => {},
+    sink: {
+      linear: (name, weight) => void weights.set(name, weight),
+      plain() {},
+      rescaled() {},
+      activation() {},
+      windowDone() {},
+    },
+  });
+  for (const event of running) heard.push(event);
+  return { weights, events: heard, warnings: warningsIn(heard) };
+}
+
+function warningsIn(events: readonly RecipeEvent[]): string[] {
+  return events.flatMap((event) => (event.event === "warning" ? [`${event.where}: ${event.message}`] : []));
 }
 
 const native: Addon = addon();
@@ -131,12 +134,19 @@ describe("memory that runs out", () => {
     expect(liveHandles()).toBe(live);
   });
 
-  it("is an error with its next action when not even one sequence fits", () => {
-    const live = liveHandles();
-    limitMemory(0);
-    expect(() => run(model, "cbq", options(6))).toThrow(TensorError);
-    expect(liveHandles()).toBe(live);
-  });
+  it.each(["cbq", "gptq"] as const)(
+    "is an error when not even one sequence fits, and says what was tried: %s",
+    (recipe) => {
+      const live = liveHandles();
+      const heard: RecipeEvent[] = [];
+      limitMemory(0);
+      expect(() => run(model, recipe, options(6), heard)).toThrow(TensorError);
+      expect(warningsIn(heard)).toEqual(
+        [3, 2, 1].map((size) => expect.stringContaining(`memory ran out: ${size} sequence`) as unknown),
+      );
+      expect(liveHandles()).toBe(live);
+    },
+  );
 });
 
 describe("a loss that is not finite", () => {

@@ -38,6 +38,9 @@ export function* finishScales(job: RecipeJob, first: number): Generator<RecipeEv
   try {
     yield* stage.prepare(done);
     for (let epoch = done; epoch < epochs; epoch++) yield* stage.train(epoch);
+  } catch (error) {
+    yield* stage.warnings.splice(0);
+    throw error;
   } finally {
     stage.dispose();
   }
@@ -46,7 +49,8 @@ export function* finishScales(job: RecipeJob, first: number): Generator<RecipeEv
 class FinishStage {
   readonly #source: BlockSource;
   readonly #parts: SequenceParts;
-  readonly #warnings: WarningEvent[] = [];
+  /** What there is to say at the next event. */
+  readonly warnings: WarningEvent[] = [];
   readonly #input: ActivationStore;
   readonly #target: ActivationStore;
   readonly #head: HeadWeights;
@@ -63,7 +67,7 @@ class FinishStage {
     const { tokens, spec, checkpoint, device, dtype } = job;
     if (tokens === null) throw new TypeError("the last stage needs calibration tokens");
     this.#source = new BlockSource(job, tokens.context);
-    this.#parts = new SequenceParts(microBatch(job), (size) => void this.#warnings.push(smallerParts(device, size)));
+    this.#parts = new SequenceParts(microBatch(job), (size) => void this.warnings.push(smallerParts(device, size)));
     const storage = chooseStorage(job, streamShape(job, tokens), STREAMS.length);
     const streams = openStreams({ ...job, resume: null }, tokens, STREAMS, storage);
     [this.#input, this.#target] = streams as [ActivationStore, ActivationStore];
@@ -104,7 +108,7 @@ class FinishStage {
       this.#adam.steps = epochs * this.#steps;
     }
     this.#losses = [begun, epochs > 0 ? this.#measure() : begun];
-    yield* this.#warnings.splice(0);
+    yield* this.warnings.splice(0);
   }
 
   *train(epoch: number): Generator<RecipeEvent, void> {
@@ -123,7 +127,7 @@ class FinishStage {
       schedule: (step) => cosine(step, epochs * this.#steps, job.options.schedule.finalRate),
     });
     yield* trainingEvents(job, steps, { window, windows, epochs, fallBack: "the scales stay as they are" }, () =>
-      this.#warnings.splice(0),
+      this.warnings.splice(0),
     );
     const [begun, before] = this.#losses;
     const after = this.#measure();

@@ -59,6 +59,9 @@ export function* layerwise(job: RecipeJob, rule: LayerRule): Generator<RecipeEve
         block.dispose();
       }
     }
+  } catch (error) {
+    yield* warnings.splice(0);
+    throw error;
   } finally {
     stream?.dispose();
   }
