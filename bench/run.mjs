@@ -89,28 +89,31 @@ async function makeModel() {
   await writeFile(join(folder, "config.json"), JSON.stringify(config));
 }
 
-/** Per cent of the time in which the GPU was busy, as its driver samples it, with the moment of each sample. */
+/** Per cent of the time in which the GPU was busy, its clock and its power, as its driver samples them. */
+const SAMPLED = ["utilization.gpu", "clocks.sm", "power.draw"];
+
 function watchGpu() {
-  if (values.device === "cpu") return { busy: () => null, stop: () => {} };
+  if (values.device === "cpu") return { mean: () => null, stop: () => {} };
   let text = "";
-  const query = ["--query-gpu=timestamp,utilization.gpu", "--format=csv,noheader,nounits", "-lms", "50"];
+  const query = [`--query-gpu=timestamp,${SAMPLED.join(",")}`, "--format=csv,noheader,nounits", "-lms", "50"];
   const child = spawn("nvidia-smi", query);
   child.on("error", () => {});
   child.stdout.on("data", (chunk) => {
     text += String(chunk);
   });
-  /** Mean over the samples that fall into one of the `spans` [from, to], in milliseconds of `Date.now()`. */
-  const busy = (spans) => {
+  /** Mean of a quantity over the samples that fall into one of the `spans` [from, to], in milliseconds of `Date.now()`. */
+  const mean = (quantity, spans) => {
+    const column = SAMPLED.indexOf(quantity) + 1;
     const samples = text
       .trim()
       .split("\n")
       .map((line) => line.split(", "))
-      .map(([moment, percent]) => ({ at: new Date(moment).getTime(), percent: Number(percent) }))
-      .filter(({ at }) => spans.some(([from, to]) => at >= from && at <= to));
+      .map((fields) => ({ at: new Date(fields[0]).getTime(), value: Number(fields[column]) }))
+      .filter(({ at, value }) => Number.isFinite(value) && spans.some(([from, to]) => at >= from && at <= to));
     if (samples.length === 0) return null;
-    return Math.round(samples.reduce((sum, { percent }) => sum + percent, 0) / samples.length);
+    return Math.round(samples.reduce((sum, { value }) => sum + value, 0) / samples.length);
   };
-  return { busy, stop: () => child.kill() };
+  return { mean, stop: () => child.kill() };
 }
 
 if (!existsSync(join(folder, "config.json"))) await makeModel();
@@ -156,27 +159,42 @@ const run = runRecipe({
 });
 const gpu = watchGpu();
 const windows = [];
-let [begun, trained] = [0, 0];
+let [begun, trained] = [Date.now(), 0];
 /** From the first step that was reported to the last one. */
 const training = [];
 const whole = [];
+/** Where the time of each window goes: name of a stage and the moment at which it began. */
+let moments = [["stream", begun]];
+const enter = (stage) => {
+  if (moments.at(-1)[0] !== stage) moments.push([stage, Date.now()]);
+};
+const stages = [];
 for (;;) {
   const { value: event, done } = run.next();
   if (done) break;
   // The driver's samples arrive between events.
   await new Promise((resolve) => setImmediate(resolve));
+  if (event.event === "progress") enter(event.stage.split(" ")[0]);
   if (event.event === "window-start") {
-    begun = Date.now();
     trained = 0;
+    enter("start");
   }
   if (event.event === "step") {
+    enter("steps");
     if (trained === 0) training.push([Date.now(), 0]);
     trained = Date.now();
     training.at(-1)[1] = trained;
   }
   if (event.event === "window-done") {
-    whole.push([begun, Date.now()]);
-    windows.push({ seconds: event.seconds, training: (trained - begun) / 1000 });
+    const [first] = training.at(-1);
+    const now = Date.now();
+    whole.push([begun, now]);
+    // Reports come in groups, each at the end of its steps: the first one's steps are over when it is heard.
+    const ends = [...moments.slice(1).map(([, at]) => at), now];
+    stages.push(moments.map(([stage, at], i) => `${stage} ${((ends[i] - at) / 1000).toFixed(1)}`).join(", "));
+    windows.push({ seconds: event.seconds, training: (trained - first) / 1000 });
+    begun = now;
+    moments = [["stream", now]];
     if (windows.length === count("windows")) break;
   }
 }
@@ -195,11 +213,14 @@ const report = {
   device: values.device === "cpu" ? `cpu, ${facts.threads} threads` : facts.devices[0]?.name,
   windows: windows.map(({ seconds }) => +seconds.toFixed(2)),
   training: windows.map(({ training }) => +training.toFixed(2)),
+  stages: stages.join("; "),
   beforeWindows: +(beforeWindows / 1000).toFixed(1),
   projectedMinutes: `${all} windows x ${perWindow.toFixed(2)} s = ${((all * perWindow) / 60).toFixed(1)} min`,
   packedMiB: Math.round(packed / 2 ** 20),
-  gpuBusyPercent: gpu.busy(whole),
-  gpuBusyInTrainingPercent: gpu.busy(training),
+  gpuBusyPercent: gpu.mean("utilization.gpu", whole),
+  gpuBusyInTrainingPercent: gpu.mean("utilization.gpu", training),
+  gpuClockInTrainingMHz: gpu.mean("clocks.sm", training),
+  gpuPowerInTrainingW: gpu.mean("power.draw", training),
   devicePeakGiB: values.device === "cpu" ? null : +((deviceMemory(values.device)?.peak ?? 0) / 2 ** 30).toFixed(2),
   hostPeakGiB: +(process.resourceUsage().maxRSS / 2 ** 20).toFixed(2),
 };
