@@ -43,6 +43,8 @@ const protocols = {
     evalContext: 512,
     dtype: "float32",
     methods: Object.keys(methods),
+    // Methods are compared on one network.
+    set: { rotation: "none" },
     // Twelve epochs in all at most.
     finish: (epochs) => ({ window: { epochs: epochs - 2 }, finish: "scales", endToEnd: { epochs: 2 } }),
     rows: [
@@ -111,7 +113,7 @@ const cells = protocol.rows
         const epochs = Number(values.epochs ?? row.epochs);
         const stages = finish ? protocol.finish(epochs) : { window: { epochs }, finish: "none" };
         const own = kind === undefined ? {} : { rounding: { kind }, ...stages };
-        const set = merge(own, JSON.parse(values.set));
+        const set = merge(merge(protocol.set ?? {}, own), JSON.parse(values.set));
         const { scheme, asym } = row;
         return { row, name, job: { ...shared, name, scheme, asym, recipe, seed: Number(seed), set } };
       }),
