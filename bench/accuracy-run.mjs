@@ -6,7 +6,7 @@ import { Checkpoint } from "../dist/checkpoint/checkpoint.js";
 import { readModelConfig } from "../dist/checkpoint/model-config.js";
 import { perplexity } from "../dist/evaluate/perplexity.js";
 import { checkpointSource, Decoder, linearName, readSpec } from "../dist/model/index.js";
-import { TensorQuantizer, TokenQuantizer } from "../dist/quant/activation.js";
+import { quantizerFrom } from "../dist/quant/activation.js";
 import { fromQuantizedWeight } from "../dist/quant/from-quantized-weight.js";
 import { parseScheme } from "../dist/quant/scheme.js";
 import { recipeOptionsSchema } from "../dist/recipe/options.js";
@@ -127,10 +127,8 @@ const linear = (block) =>
         let q = quantizers.get(name);
         if (q === undefined) {
           const value = activations.get(name);
-          q =
-            options.activation.granularity === "token"
-              ? new TokenQuantizer(resolved.activationBits, device, { clip: value, learn: false })
-              : new TensorQuantizer(resolved.activationBits, value, device, { learn: false });
+          const { granularity } = options.activation;
+          q = quantizerFrom(granularity, resolved.activationBits, value, device, { learn: false });
           quantizers.set(name, q);
         }
         return q.apply(x).linear(weight, bias);

@@ -14,6 +14,19 @@ export interface ActivationQuantizer {
   dispose(): void;
 }
 
+/** The quantizer of a granularity from its stored `value`: the clip factor (`token`) or the step (`tensor`). */
+export function quantizerFrom(
+  granularity: "token" | "tensor",
+  bits: number,
+  value: number,
+  device: Tensor["device"],
+  options: { readonly learn: boolean },
+): ActivationQuantizer {
+  return granularity === "token"
+    ? new TokenQuantizer(bits, device, { ...options, clip: value })
+    : new TensorQuantizer(bits, value, device, options);
+}
+
 /** Codes of a signed symmetric grid run from `-top - 1` to `top`. */
 function topCode(bits: number): number {
   return 2 ** (bits - 1) - 1;

@@ -7,7 +7,7 @@ import {
   loadTensor,
   RotaryTable,
 } from "../model/index.js";
-import { TensorQuantizer, TokenQuantizer } from "../quant/activation.js";
+import { quantizerFrom, TokenQuantizer } from "../quant/activation.js";
 import { codesOf } from "../quant/from-quantized-weight.js";
 import { FixedCodes } from "../quant/rounding/fixed-codes.js";
 import { keep, scope, Tensor } from "../tensor/index.js";
@@ -69,11 +69,8 @@ export class BlockSource {
       scope(() => layer.learn(new FixedCodes(codesOf(results.readLinear(name), device))));
       const input = results.activationOf(name);
       if (scheme.activationBits < 16 && input !== null) {
-        layer.quantizeInput(
-          options.activation.granularity === "token"
-            ? new TokenQuantizer(scheme.activationBits, device, { clip: input, learn })
-            : new TensorQuantizer(scheme.activationBits, input, device, { learn }),
-        );
+        const { granularity } = options.activation;
+        layer.quantizeInput(quantizerFrom(granularity, scheme.activationBits, input, device, { learn }));
       }
       layers.set(role, layer);
       coded.add(`${name}.weight`);

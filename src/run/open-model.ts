@@ -16,7 +16,7 @@ import {
   readSpec,
   type TensorSource,
 } from "../model/index.js";
-import { type ActivationQuantizer, TensorQuantizer, TokenQuantizer } from "../quant/activation.js";
+import { type ActivationQuantizer, quantizerFrom } from "../quant/activation.js";
 import type { QuantizedWeight } from "../quant/quantized-weight.js";
 import { type Device, type DType, keep, noGrad, scope, Tensor } from "../tensor/index.js";
 import type { WorkEvent } from "./events.js";
@@ -161,16 +161,9 @@ function inputQuantizers(result: CompressedTensorsFolder, device: Device): Map<s
   const record = result.record === null ? null : parseResultRecord(result.record, result.folder);
   const values = new Map(Object.entries(record?.activations?.values ?? {}));
   const quantizer = (name: string): ActivationQuantizer => {
-    const options = { learn: false };
-    if (activations.granularity === "token") {
-      return new TokenQuantizer(activations.bits, device, { ...options, clip: values.get(name) ?? 1 });
-    }
-    return new TensorQuantizer(
-      activations.bits,
-      result.inputScales.get(name) ?? values.get(name) ?? 1,
-      device,
-      options,
-    );
+    const { granularity, bits } = activations;
+    const step = granularity === "tensor" ? result.inputScales.get(name) : undefined;
+    return quantizerFrom(granularity, bits, step ?? values.get(name) ?? 1, device, { learn: false });
   };
   return new Map([...result.linears.keys()].map((name) => [name, quantizer(name)]));
 }
