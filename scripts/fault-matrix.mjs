@@ -79,7 +79,12 @@ const ROWS = /** @type {const} */ ([
     /rounded to nearest/,
   ],
   ["device memory runs out", "micro-batch halves, the step repeats, same codes", "src/recipe/faults.test.ts", /halves/],
-  ["not one sequence fits", "typed error with the next action; what was tried is said", "src/recipe/faults.test.ts", /not even one/],
+  [
+    "not one sequence fits",
+    "typed error with the next action; what was tried is said",
+    "src/recipe/faults.test.ts",
+    /not even one/,
+  ],
   [
     "memory runs out in one process, another continues",
     "with as many sequences at once as were left",
