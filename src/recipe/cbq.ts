@@ -56,7 +56,12 @@ class CbqRun {
   readonly #parts: SequenceParts;
   /** What there is to say at the next event. */
   readonly #warnings: WarningEvent[] = [];
+  /** The full-precision stream; a window moves it on to where the next one begins. */
   readonly #full: ActivationStore;
+  /** The block whose input `#full` holds. */
+  #fullAt: number;
+  /** The full-precision stream where the blocks of the last window end: its target, where the next one's begins. */
+  #ahead: ActivationStore | null = null;
   readonly #quantized: ActivationStore;
   readonly #windows: readonly Window[];
   /** Blocks of the current window, those that overlap with the one before first. */
@@ -77,6 +82,7 @@ class CbqRun {
     }
     this.#windows = blockWindows("cbq", options, job.spec.blocks);
     this.#nextBlock = this.#windows[job.resume?.window ?? 0]?.first ?? 0;
+    this.#fullAt = this.#nextBlock;
     this.#source = new BlockSource(job, tokens.context);
     this.#parts = new SequenceParts(microBatch(job), (size) => {
       this.#warnings.push(smallerParts(job.device, size));
@@ -102,6 +108,7 @@ class CbqRun {
     for (const block of this.#blocks) block.dispose();
     this.#blocks = [];
     this.#full.dispose();
+    this.#ahead?.dispose();
     this.#quantized.dispose();
     this.#source.dispose();
   }
@@ -125,12 +132,13 @@ class CbqRun {
       const lossAfter = learnt ? this.#measure(branches) : null;
       const more = index + 1 < this.#windows.length;
       const layers = yield* this.#leave(leaving, more);
+      if (more) this.#ahead = branches[0]?.target ?? null;
       const seconds = (performance.now() - started) / 1000;
       const done = { event: "window-done", ...place, lossBefore, lossAfter, layers, seconds } as const;
       job.sink.windowDone(done, more ? this.#state() : [], this.#parts.size);
       yield done;
     } finally {
-      for (const { target } of branches) target.dispose();
+      for (const { target } of branches) if (target !== this.#ahead) target.dispose();
     }
   }
 
@@ -138,15 +146,24 @@ class CbqRun {
   // full-precision stream through them, and returns that stream's end: the window's target.
   *#enterWindow(window: Window, index: number): Generator<RecipeEvent, ActivationStore> {
     const { job } = this;
-    const target = this.#through(this.#full, this.#blocks);
+    const next = this.#windows[index + 1]?.first;
+    const target = this.#ahead ?? this.#copyOf(this.#full);
+    this.#ahead = null;
     try {
+      const pass = (k: number): void => {
+        if (k !== next) return;
+        this.#advance(target, this.#full, (x) => x);
+        this.#fullAt = k;
+      };
       while (this.#nextBlock <= window.last) {
         const k = this.#nextBlock++;
         yield { event: "progress", stage: `preparing block ${k}`, done: k, total: job.spec.blocks };
+        pass(k);
         const block = this.#source.open(k, job.options.activation.learnClip);
         this.#blocks.push(block);
         this.#prepare(block, target);
       }
+      pass(window.last + 1);
       this.#continueLearning(index);
       yield* this.#speak();
       return target;
@@ -288,7 +305,8 @@ class CbqRun {
     yield* this.#warnings.splice(0);
   }
 
-  // Delivers hardened blocks and moves both streams past them.
+  // Delivers hardened blocks and moves the streams past them, the full-precision one where it did not come by: with overlaps
+  // of more than half a window.
   *#leave(leaving: readonly QuantizedBlock[], more: boolean): Generator<RecipeEvent, LayerError[]> {
     const { job } = this;
     const errors: LayerError[] = [];
@@ -298,7 +316,10 @@ class CbqRun {
       errors.push(...measureLayers(block, this.#quantized));
       deliverBlock(job, block);
       if (more) {
-        this.#advance(this.#full, this.#full, (x) => block.forwardFull(x));
+        if (this.#fullAt === block.index) {
+          this.#advance(this.#full, this.#full, (x) => block.forwardFull(x));
+          this.#fullAt++;
+        }
         this.#advance(this.#quantized, this.#quantized, (x) => block.forwardQuantized(x));
       }
       block.dispose();
@@ -333,6 +354,10 @@ class CbqRun {
       fullPrecision: losses[0] ?? null,
       quantized: losses[1] ?? null,
     };
+  }
+
+  #copyOf(from: ActivationStore): ActivationStore {
+    return this.#through(from, []);
   }
 
   // A new store that holds `from` after it went through blocks in full precision.
