@@ -44,6 +44,7 @@ const CONFIGURATIONS = [
       ...sized(32, 256, "rounding.kind=adaround", "window.size=4", "window.overlap=2", "window.batch=4"),
     ],
   ],
+  ["cbq, W4A4, rotated, 32 x 512", ["--scheme", "W4A4", ...sized(32, 512)]],
   ["cbq, W4A8, 32 x 512, batch 16", ["--scheme", "W4A8", ...sized(32, 512, "window.batch=16")]],
   ["cbq, 64 x 512, batch 32", ["--scheme", "W2A16g64", ...sized(64, 512, "window.batch=32")]],
   [

@@ -42,6 +42,8 @@ export interface PlanInput {
 const TEXT_BYTES = 75e6;
 /** What the host's allocator keeps for use again, as a share of what a window's tensors take at most: measured. */
 const KEPT_SHARE = 0.4;
+/** What the windows leave in the process when the last stage begins, as a share of what their tensors took: measured. */
+const LEFT_SHARE = 0.25;
 
 /** What the process takes beside its tensors. */
 export function besideTensors({ options, baseBytes }: Pick<PlanInput, "options" | "baseBytes">): number {
@@ -68,13 +70,12 @@ export function makePlan(input: PlanInput): PlanEvent {
   const resultBytes = Math.ceil(plain + bits / 8) + others;
   const streamBytes =
     (cbq ? (options.window.secondBranch ? 4 : 3) : 1) * calibrationTokens * spec.hiddenSize * bytesOf(options);
-  const working = windows.reduce(
-    (most, { first, last }) => {
-      const window = { blocks: last - first + 1, linears: inBlocks(linears, first, last) };
-      return Math.max(most, windowBytes(input, window, calibrationTokens));
-    },
-    finish > 0 ? finishBytes(input, linears) : 0,
-  );
+  const largestWindow = windows.reduce((most, { first, last }) => {
+    const window = { blocks: last - first + 1, linears: inBlocks(linears, first, last) };
+    return Math.max(most, windowBytes(input, window, calibrationTokens));
+  }, 0);
+  const lastStage = finish > 0 ? finishBytes(input, linears) : 0;
+  const working = Math.max(largestWindow, lastStage);
   const onCpu = device === "cpu";
   const streamHome = options.streams.storage === "auto" ? "device" : options.streams.storage;
   // Gradients are computed in a thread of libtorch's.
@@ -86,7 +87,10 @@ export function makePlan(input: PlanInput): PlanEvent {
     0,
     ...windows.map(({ first, leaving }) => codeBytes(inBlocks(linears, first, first + leaving - 1))),
   );
-  const onHost = onCpu ? working * (1 + KEPT_SHARE) : largestTensor(checkpoint);
+  // A rotated tensor is made beside the one that it is made from.
+  const read = largestTensor(checkpoint) * (options.rotation === "hadamard" ? 2 : 1);
+  const left = lastStage > 0 ? largestWindow * LEFT_SHARE : 0;
+  const onHost = onCpu ? Math.max(largestWindow * (1 + KEPT_SHARE), lastStage * (1 + KEPT_SHARE) + left) : read;
   const hostBytes =
     besideTensors(input) +
     windowCodes +

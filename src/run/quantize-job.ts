@@ -100,7 +100,17 @@ export async function quantizeJob(
   const kernels = scope(() => hasKernel("crossblock::code_unit_round", Tensor.zeros([1], { device })));
   const fusedAttention = hasOperator("aten::scaled_dot_product_attention");
   const baseBytes = process.memoryUsage.rss();
-  const known = { options, scheme, spec, schemes, activations, checkpoint, exports, device, flops };
+  const known = {
+    options: { ...options, rotation: model.rotation },
+    scheme,
+    spec,
+    schemes,
+    activations,
+    checkpoint,
+    exports,
+    device,
+    flops,
+  };
   const workspaceBytes = deviceMemory(device)?.used ?? 0;
   const spareBytes = spareMemory(device, options.deterministic);
   const fitted = fitMemory({ ...known, kernels, fusedAttention, baseBytes, workspaceBytes, spareBytes });

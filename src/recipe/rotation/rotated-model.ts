@@ -71,7 +71,8 @@ export class RotatedModel implements TensorReader, Disposable {
       scope(() => {
         const from = loadTensor(this.source, change.from, info.shape, { device: "cpu", dtype });
         try {
-          const to = Tensor.empty(info.shape, { dtype });
+          const bytes = new Uint8Array(info.byteLength);
+          const to = Tensor.fromBytes(bytes, info.shape, dtype);
           const length = from.size(change.dim);
           const step = Math.max(1, Math.floor((PIECE * length) / from.numel / change.unit)) * change.unit;
           for (let first = 0; first < length; first += step) {
@@ -81,8 +82,7 @@ export class RotatedModel implements TensorReader, Disposable {
               to.narrow(change.dim, first, size).copy_(change.apply(piece));
             });
           }
-          const values = to.toArray();
-          return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+          return bytes;
         } finally {
           from.dispose();
         }
