@@ -25,9 +25,13 @@ export function packBits(
   words: Int32Array | Uint32Array,
   to: Lane,
 ): void {
-  const done = packQuads(codes, from, count, bits, words, to);
+  const begin = codes.byteOffset + from.start;
+  const quick = from.stride === 1 && 8 % bits === 0 && begin % 4 === 0;
+  const whole = quick ? Math.floor((count * bits) / 32) : 0;
+  if (quick) packQuads(new Uint32Array(codes.buffer, begin, (whole * 8) / bits), bits, words, to);
+  const done = (whole * 32) / bits;
   let source = from.start + done * from.stride;
-  let target = to.start + ((done * bits) / 32) * to.stride;
+  let target = to.start + whole * to.stride;
   let word = 0;
   let filled = 0;
   for (let i = done; i < count; i++, source += from.stride) {
@@ -43,24 +47,11 @@ export function packBits(
   if (filled > 0) words[target] = word;
 }
 
-// Whole words of neighbouring codes of 1, 2, 4 or 8 bits, four codes at a time: three times as fast. Returns how many codes
-// it packed.
-function packQuads(
-  codes: Uint8Array,
-  from: Lane,
-  count: number,
-  bits: number,
-  words: Int32Array | Uint32Array,
-  to: Lane,
-): number {
-  const begin = codes.byteOffset + from.start;
-  if (from.stride !== 1 || 8 % bits !== 0 || begin % 4 !== 0) return 0;
-  const whole = Math.floor((count * bits) / 32);
-  const quads = new Uint32Array(codes.buffer, begin, (whole * 8) / bits);
+// Whole words of neighbouring codes of 1, 2, 4 or 8 bits, which come four to a word: twice as fast as code by code.
+function packQuads(quads: Uint32Array, bits: number, words: Int32Array | Uint32Array, to: Lane): void {
   const mask = (1 << bits) - 1;
-  let quad = 0;
   let target = to.start;
-  for (let i = 0; i < whole; i++, target += to.stride) {
+  for (let quad = 0; quad < quads.length; target += to.stride) {
     let word = 0;
     for (let shift = 0; shift < 32; shift += 4 * bits) {
       const x = quads[quad++] as number;
@@ -70,5 +61,4 @@ function packQuads(
     }
     words[target] = word;
   }
-  return (whole * 32) / bits;
 }

@@ -147,7 +147,7 @@ class CbqRun {
   *#enterWindow(window: Window, index: number): Generator<RecipeEvent, ActivationStore> {
     const { job } = this;
     const next = this.#windows[index + 1]?.first;
-    const target = this.#ahead ?? this.#copyOf(this.#full);
+    const target = this.#ahead ?? this.#through(this.#full, []);
     this.#ahead = null;
     try {
       const pass = (k: number): void => {
@@ -354,10 +354,6 @@ class CbqRun {
       fullPrecision: losses[0] ?? null,
       quantized: losses[1] ?? null,
     };
-  }
-
-  #copyOf(from: ActivationStore): ActivationStore {
-    return this.#through(from, []);
   }
 
   // A new store that holds `from` after it went through blocks in full precision.

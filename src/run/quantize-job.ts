@@ -79,7 +79,8 @@ export async function quantizeJob(
   using original = await Checkpoint.open(folder);
   using model = modelToQuantize(original, config, scheme, options);
   const { spec, checkpoint } = model;
-  const recipeOptions = { ...recipeOptionsOf(options), rotation: model.rotation };
+  const chosen: RunOptions = { ...options, rotation: model.rotation };
+  const recipeOptions = recipeOptionsOf(chosen);
   const schemes = resolveSchemes(spec, scheme, recipeOptions.overrides);
   if (options.compute.threads !== null) setThreads(options.compute.threads);
   // Before anything is multiplied: cuBLAS keeps a workspace for every stream that it saw.
@@ -100,17 +101,7 @@ export async function quantizeJob(
   const kernels = scope(() => hasKernel("crossblock::code_unit_round", Tensor.zeros([1], { device })));
   const fusedAttention = hasOperator("aten::scaled_dot_product_attention");
   const baseBytes = process.memoryUsage.rss();
-  const known = {
-    options: { ...options, rotation: model.rotation },
-    scheme,
-    spec,
-    schemes,
-    activations,
-    checkpoint,
-    exports,
-    device,
-    flops,
-  };
+  const known = { options: chosen, scheme, spec, schemes, activations, checkpoint, exports, device, flops };
   const workspaceBytes = deviceMemory(device)?.used ?? 0;
   const spareBytes = spareMemory(device, options.deterministic);
   const fitted = fitMemory({ ...known, kernels, fusedAttention, baseBytes, workspaceBytes, spareBytes });

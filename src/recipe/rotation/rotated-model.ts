@@ -41,7 +41,7 @@ export class RotatedModel implements TensorReader, Disposable {
     this.#changes = this.#changesOf(spec);
     this.spec = { ...spec, tied: false };
     const head = `${spec.names.head}.weight`;
-    const stored = source.tensors.get(`${spec.tied ? spec.names.embedding : spec.names.head}.weight`);
+    const stored = source.tensors.get(this.#changes.get(head)?.from ?? head);
     this.tensors = new Map([
       ...source.tensors,
       ...(stored === undefined ? [] : [[head, { ...stored, name: head }] as const]),
@@ -54,7 +54,7 @@ export class RotatedModel implements TensorReader, Disposable {
 
   /** Names of the tensors that are not the source's. */
   get changed(): readonly string[] {
-    return [...this.#changes.keys()].filter((name) => this.tensors.has(name));
+    return [...this.#changes.keys()];
   }
 
   async read(name: string): Promise<Uint8Array> {
@@ -99,7 +99,8 @@ export class RotatedModel implements TensorReader, Disposable {
     const { names, attention } = spec;
     const changes = new Map<string, Change>();
     const set = (name: string, apply: Change["apply"], more: Partial<Change> = {}): void => {
-      changes.set(name, { from: name, dim: 0, unit: 1, apply, ...more });
+      const change = { from: name, dim: 0, unit: 1, apply, ...more } as const;
+      if (this.source.tensors.has(change.from)) changes.set(name, change);
     };
     const ones = (piece: Tensor): Tensor => Tensor.ones(piece.shape);
     const gained = (norm: string) => (piece: Tensor) => this.#hidden.rows(piece.mul(this.#gains(norm, spec)));
@@ -129,7 +130,6 @@ export class RotatedModel implements TensorReader, Disposable {
       set(`${attentionNorm}.weight`, ones);
       set(`${mlpNorm}.weight`, ones);
     }
-    for (const [name, { from }] of changes) if (!this.source.tensors.has(from)) changes.delete(name);
     return changes;
   }
 
