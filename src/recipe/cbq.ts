@@ -1,8 +1,8 @@
 import { type ActivationStore, createStore, type Storage } from "../calibration/activation-store.js";
 import { OptionError } from "../errors.js";
-import { floatType, type InputSite, inBlock, inputSites, type LinearRole, linearName } from "../model/index.js";
+import { type InputSite, inputSites, type LinearRole } from "../model/index.js";
 import { SecondMoments } from "../quant/second-moments.js";
-import { type DType, manualSeed, noGrad, scope, type Tensor } from "../tensor/index.js";
+import { manualSeed, type Tensor } from "../tensor/index.js";
 import { advance } from "../window/advance.js";
 import { type Branch, branchOf } from "../window/branch.js";
 import { forwardAll, type QuantizedBlock } from "../window/quantized-block.js";
@@ -10,7 +10,7 @@ import { learntNumbers, measureWindow, reconstruct } from "../window/reconstruct
 import type { Window } from "../window/schedule.js";
 import { SequenceParts } from "../window/sequence-parts.js";
 import { BlockSource } from "./block-source.js";
-import { ExtremesObserver, foldActivations } from "./cfp/fold-activations.js";
+import { foldBlock } from "./cfp/fold-block.js";
 import { smallerParts, unusableMoments } from "./fault-warnings.js";
 import { deliverBlock, measureLayers } from "./finish-block.js";
 import { gptqRule } from "./layer-rule.js";
@@ -196,7 +196,7 @@ class CbqRun {
     const { job } = this;
     const { cfp, rounding, activation } = job.options;
     const foldsByDefault = job.scheme.activationBits <= MOST_FOLDED_BITS && job.options.rotation !== "hadamard";
-    if (cfp.activations ?? foldsByDefault) this.#fold(block, stream);
+    if (cfp.activations ?? foldsByDefault) foldBlock(job, block, stream, this.#parts);
     block.settle(job.dtype);
     calibrateStaticInputs(job, block, stream, activation.learnClip);
     const sites = inputSites(job.spec);
@@ -227,58 +227,6 @@ class CbqRun {
     } finally {
       for (const sum of moments.values()) sum.dispose();
     }
-  }
-
-  #fold(block: QuantizedBlock, stream: ActivationStore): void {
-    const { job } = this;
-    const { spec, checkpoint } = job;
-    block.settle(job.dtype);
-    const observer = new ExtremesObserver(spec);
-    const observe = (role: LinearRole, input: Tensor): void => observer.observe(role, input);
-    try {
-      noGrad(() =>
-        this.#parts.each(stream.shape.sequences, (part) => {
-          job.poll();
-          scope(() => void block.forwardFull(stream.read(part), observe));
-        }),
-      );
-      block.settle("float32");
-      const name = inBlock(spec.names.norms.attentionNorm, block.index);
-      const storedType = floatType(checkpoint.tensors.get(`${name}.weight`)?.dtype ?? "F32") ?? "float32";
-      // A Linear that stays in full precision must keep its bytes, so its site is left alone.
-      const foldable = new Map(
-        [...observer.extremes].filter(([site]) => this.#touched(site).every((role) => block.layers.has(role))),
-      );
-      for (const site of foldActivations(spec, block.weights, foldable, { ...job.options.cfp, storedType })) {
-        this.#deliverFolded(block, site, storedType);
-      }
-    } finally {
-      observer.dispose();
-    }
-  }
-
-  #touched(site: InputSite): readonly LinearRole[] {
-    return site.producer === "v" || site.producer === "up" ? [site.producer, ...site.linears] : site.linears;
-  }
-
-  #deliverFolded(block: QuantizedBlock, { producer }: InputSite, storedType: DType): void {
-    const { job } = this;
-    const { spec } = job;
-    const store = (name: string, tensor: Tensor): void => {
-      const stored = scope(() => tensor.to(storedType).toArray());
-      job.sink.plain(name, new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength));
-    };
-    noGrad(() => {
-      if (producer === "attentionNorm" || producer === "mlpNorm") {
-        const name = inBlock(spec.names.norms[producer], block.index);
-        const { weight, bias } = block.weights.norms[producer];
-        store(`${name}.weight`, weight);
-        if (bias !== null) store(`${name}.bias`, bias);
-      } else {
-        const bias = block.weights.linears.get(producer)?.bias ?? null;
-        if (bias !== null) store(`${linearName(spec, block.index, producer)}.bias`, bias);
-      }
-    });
   }
 
   // Returns whether the window has learnt anything.
