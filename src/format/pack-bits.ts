@@ -26,9 +26,9 @@ export function packBits(
   to: Lane,
 ): void {
   const begin = codes.byteOffset + from.start;
-  const quick = from.stride === 1 && 8 % bits === 0 && begin % 4 === 0;
-  const whole = quick ? Math.floor((count * bits) / 32) : 0;
-  if (quick) packQuads(new Uint32Array(codes.buffer, begin, (whole * 8) / bits), bits, words, to);
+  const packer = from.stride === 1 && begin % 4 === 0 ? PACKERS[bits] : undefined;
+  const whole = packer === undefined ? 0 : Math.floor((count * bits) / 32);
+  packer?.(new Uint32Array(codes.buffer, begin, (whole * 8) / bits), words, to);
   const done = (whole * 32) / bits;
   let source = from.start + done * from.stride;
   let target = to.start + whole * to.stride;
@@ -47,18 +47,32 @@ export function packBits(
   if (filled > 0) words[target] = word;
 }
 
-// Whole words of neighbouring codes of 1, 2, 4 or 8 bits, which come four to a word: twice as fast as code by code.
-function packQuads(quads: Uint32Array, bits: number, words: Int32Array | Uint32Array, to: Lane): void {
-  const mask = (1 << bits) - 1;
-  let target = to.start;
-  for (let quad = 0; quad < quads.length; target += to.stride) {
-    let word = 0;
-    for (let shift = 0; shift < 32; shift += 4 * bits) {
-      const x = quads[quad++] as number;
-      const low = (x & mask) | ((x >>> (8 - bits)) & (mask << bits));
-      const high = ((x >>> (16 - 2 * bits)) & (mask << (2 * bits))) | ((x >>> (24 - 3 * bits)) & (mask << (3 * bits)));
-      word |= (low | high) << shift;
+/** Packs neighbouring codes, which come four to an element of `quads`, into whole words. */
+type QuadPacker = (quads: Uint32Array, words: Int32Array | Uint32Array, to: Lane) => void;
+
+// Widths whose codes never straddle two words. With the shifts written out half the time of shifts by `bits`, and a
+// quarter of code by code.
+const PACKERS: Readonly<Partial<Record<number, QuadPacker>>> = {
+  2: (quads, words, { start, stride }) => {
+    for (let i = 0, target = start; i < quads.length; target += stride) {
+      let word = 0;
+      for (let shift = 0; shift < 32; shift += 8, i++) {
+        const quad = quads[i] as number;
+        const pairs = (quad | (quad >>> 6)) & 0x000f000f;
+        word |= ((pairs | (pairs >>> 12)) & 0xff) << shift;
+      }
+      words[target] = word;
     }
-    words[target] = word;
-  }
-}
+  },
+  4: (quads, words, { start, stride }) => {
+    for (let i = 0, target = start; i < quads.length; i += 2, target += stride) {
+      const [low, high] = [quads[i] as number, quads[i + 1] as number];
+      const lowPairs = (low | (low >>> 4)) & 0x00ff00ff;
+      const highPairs = (high | (high >>> 4)) & 0x00ff00ff;
+      words[target] = ((lowPairs | (lowPairs >>> 8)) & 0xffff) | ((highPairs | (highPairs >>> 8)) << 16);
+    }
+  },
+  8: (quads, words, { start, stride }) => {
+    for (let i = 0, target = start; i < quads.length; i++, target += stride) words[target] = quads[i] as number;
+  },
+};
