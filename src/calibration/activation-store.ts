@@ -64,8 +64,14 @@ class MemoryStore implements ActivationStore {
   read(indices: readonly number[], places?: Tensor): Tensor {
     return noGrad(() =>
       scope(() => {
-        const here = places?.device === this.#values.device ? places : null;
-        const at = here ?? Tensor.from(BigInt64Array.from(indices, BigInt)).to(this.#values.device);
+        const home = this.#values.device;
+        const [first = 0] = indices;
+        if (places?.device !== home && indices.every((index, i) => index === first + i)) {
+          // Nothing to wait for, as there would be with indices that have to reach the device first.
+          const stretch = this.#values.narrow(0, first, indices.length);
+          return home === this.device ? stretch.clone() : stretch.to(this.device);
+        }
+        const at = places?.device === home ? places : Tensor.from(BigInt64Array.from(indices, BigInt)).to(home);
         return this.#values.indexSelect(0, at).to(this.device);
       }),
     );
