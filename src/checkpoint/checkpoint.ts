@@ -6,6 +6,7 @@ import type { SafetensorsDType } from "./dtype.js";
 import { fileSystemError } from "./file-system-error.js";
 import { quote } from "./json.js";
 import { endedEarly, largestRead, ModelFolder, readFully } from "./model-folder.js";
+import type { ReadBuffer } from "./read-buffer.js";
 import { checkHeaderLength, parseSafetensorsHeader } from "./safetensors-header.js";
 import type { TensorReader } from "./tensor-reader.js";
 import { maxIndexLength, parseWeightIndex, singleWeightFile, weightIndexFile } from "./weight-index.js";
@@ -97,10 +98,11 @@ export class Checkpoint implements TensorReader, Disposable {
     }
   }
 
-  /** As `read`, blocking: for worker threads. */
-  readSync(name: string): Uint8Array {
+  /** As `read`, blocking: for worker threads. With `buffer` the bytes lie there, until it is used again. */
+  readSync(name: string, buffer?: ReadBuffer): Uint8Array {
     const { fd, position, byteLength, where } = this.#locate(name);
-    const bytes = allocate(byteLength, where);
+    const fresh = (length: number): Uint8Array<ArrayBuffer> => allocate(length, where);
+    const bytes = buffer?.take(byteLength, fresh) ?? fresh(byteLength);
     readFully(fd, bytes, position, where);
     return bytes;
   }
@@ -237,7 +239,7 @@ function noWeights(folder: ModelFolder): CheckpointError {
   });
 }
 
-function allocate(byteLength: number, where: string): Uint8Array {
+function allocate(byteLength: number, where: string): Uint8Array<ArrayBuffer> {
   try {
     // Not zero-filled: readFully and read fill all of it or throw.
     return new Uint8Array(Buffer.allocUnsafeSlow(byteLength).buffer);

@@ -1,4 +1,5 @@
 import type { TensorInfo } from "./checkpoint.js";
+import type { ReadBuffer } from "./read-buffer.js";
 
 /** Where a model's tensors are read from: a checkpoint on disk, or what stands for another one. */
 export interface TensorReader {
@@ -8,6 +9,6 @@ export interface TensorReader {
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   /** The bytes of one tensor, little-endian, in a fresh buffer. @throws CheckpointError for an unknown name */
   read(name: string): Promise<Uint8Array>;
-  /** As `read`, blocking: for worker threads. */
-  readSync(name: string): Uint8Array;
+  /** As `read`, blocking: for worker threads. With `buffer` the bytes lie there, until it is used again. */
+  readSync(name: string, buffer?: ReadBuffer): Uint8Array;
 }

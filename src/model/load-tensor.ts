@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { SafetensorsDType } from "../checkpoint/checkpoint.js";
+import type { ReadBuffer } from "../checkpoint/read-buffer.js";
 import type { TensorReader } from "../checkpoint/tensor-reader.js";
 import { CheckpointError } from "../errors.js";
 import { type Device, type DType, keep, noGrad, scope, Tensor } from "../tensor/index.js";
@@ -7,6 +8,8 @@ import { type Device, type DType, keep, noGrad, scope, Tensor } from "../tensor/
 export interface Placement {
   readonly device: Device;
   readonly dtype: DType;
+  /** What bytes on their way to a device are read into; without it, and for the CPU, memory of their own. */
+  readonly buffer?: ReadBuffer;
 }
 
 const dtypes: Partial<Record<SafetensorsDType, DType>> = {
@@ -55,7 +58,8 @@ export function loadTensor(
     noGrad(() =>
       scope(() => {
         // Judged where it is going: a GPU reads it in no time.
-        const source = Tensor.fromBytes(changed ?? checkpoint.readSync(name), shape, dtype).to(to.device);
+        const bytes = changed ?? checkpoint.readSync(name, to.device === "cpu" ? undefined : to.buffer);
+        const source = Tensor.fromBytes(bytes, shape, dtype).to(to.device);
         if (!holdsFiniteValues(source)) throw refuse("holds NaN or infinite values", "download the file again");
         return source.to(to.dtype).contiguous();
       }),

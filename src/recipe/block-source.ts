@@ -1,3 +1,4 @@
+import { ReadBuffer } from "../checkpoint/read-buffer.js";
 import {
   checkpointSource,
   type LinearRole,
@@ -20,6 +21,7 @@ import type { RecipeJob, RecipeResults } from "./recipe-job.js";
 export class BlockSource {
   readonly schemes: LayerSchemes;
   readonly #rotary: RotaryTable | null;
+  readonly #buffer = new ReadBuffer();
 
   constructor(
     private readonly job: RecipeJob,
@@ -37,7 +39,11 @@ export class BlockSource {
    */
   open(index: number, learn: boolean): QuantizedBlock {
     const { checkpoint, spec, device, dtype, scheme, options } = this.job;
-    const weights = loadBlock(checkpointSource(checkpoint, { device, dtype: "float32" }), spec, index);
+    const weights = loadBlock(
+      checkpointSource(checkpoint, { device, dtype: "float32", buffer: this.#buffer }),
+      spec,
+      index,
+    );
     const layers = new Map(
       linearRoles(spec).flatMap((role) => {
         const name = linearName(spec, index, role);

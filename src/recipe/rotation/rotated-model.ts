@@ -1,4 +1,5 @@
 import type { TensorInfo } from "../../checkpoint/checkpoint.js";
+import type { ReadBuffer } from "../../checkpoint/read-buffer.js";
 import type { TensorReader } from "../../checkpoint/tensor-reader.js";
 import { type DecoderSpec, floatType, inBlock, linearName, linearRoles, loadTensor } from "../../model/index.js";
 import { noGrad, scope, Tensor } from "../../tensor/index.js";
@@ -61,12 +62,12 @@ export class RotatedModel implements TensorReader, Disposable {
     return this.#changes.has(name) ? this.readSync(name) : this.source.read(name);
   }
 
-  readSync(name: string): Uint8Array {
+  readSync(name: string, buffer?: ReadBuffer): Uint8Array {
     const change = this.#changes.get(name);
     const info = change === undefined ? undefined : this.source.tensors.get(change.from);
     const dtype = info === undefined ? undefined : floatType(info.dtype);
     // What can't be rotated is for its reader to refuse.
-    if (change === undefined || info === undefined || dtype === undefined) return this.source.readSync(name);
+    if (change === undefined || info === undefined || dtype === undefined) return this.source.readSync(name, buffer);
     return noGrad(() =>
       scope(() => {
         const from = loadTensor(this.source, change.from, info.shape, { device: "cpu", dtype });
