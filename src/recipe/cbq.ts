@@ -242,6 +242,7 @@ class CbqRun {
       rates,
       finalRate: schedule.finalRate,
       regulariser: rounding.regulariser,
+      meanwhile: () => job.sink.meanwhile?.(),
     });
     const fallBack = "its Linears get their codes from GPTQ";
     return yield* trainingEvents(job, steps, { window: index, windows, epochs: window.epochs, fallBack }, () =>

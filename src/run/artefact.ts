@@ -29,20 +29,24 @@ export interface ArtefactEntry {
 
 const recordKey = "crossblock";
 
+/** What is hashed and written at once, in bytes: a few hundredths of a second. */
+const PIECE = 32 * 2 ** 20;
+
 /**
  * Writes a safetensors file with a record beside its tensors as `<stem>.<hash>.safetensors`: under a
- * temporary name, fsync'ed, then renamed. Blocking, for the worker thread.
+ * temporary name, fsync'ed, then renamed. Blocking, for the worker thread, but piece by piece: it yields after each.
  *
- * @throws EnvironmentError when the disk is full, read-only, ...; nothing of this call remains then
+ * @throws EnvironmentError when the disk is full, read-only, ...; nothing remains then, nor when it is not run to its end
  */
-export function writeArtefact(
+export function* writingArtefact(
   folder: string,
   stem: string,
   tensors: readonly ArtefactTensor[],
   record: object,
-): ArtefactEntry {
+): Generator<void, ArtefactEntry> {
   const listed = tensors.map((tensor) => ({ ...tensor, byteLength: byteLengthOf(tensor.dtype, tensor.shape) ?? 0 }));
   const temporary = temporaryName(join(folder, stem));
+  let whole = false;
   try {
     const hash = createHash("sha256");
     let bytes = 0;
@@ -56,7 +60,12 @@ export function writeArtefact(
       write(encodeSafetensorsHeader(listed, { [recordKey]: JSON.stringify(record) }));
       for (const { name, byteLength, pieces } of listed) {
         const end = bytes + byteLength;
-        for (const piece of pieces()) write(piece);
+        for (const piece of pieces()) {
+          for (let first = 0; first < piece.byteLength; first += PIECE) {
+            write(piece.subarray(first, first + PIECE));
+            yield;
+          }
+        }
         if (bytes !== end) throw new TypeError(`${name} gave ${bytes - end + byteLength} bytes, not ${byteLength}`);
       }
       fsyncSync(file);
@@ -66,10 +75,12 @@ export function writeArtefact(
     const sha256 = hash.digest("hex");
     const name = `${stem}.${sha256.slice(0, 16)}.safetensors`;
     renameSync(temporary, join(folder, name));
+    whole = true;
     return { file: name, bytes, sha256 };
   } catch (error) {
-    rmSync(temporary, { force: true });
     throw isSystemError(error) ? fileSystemError(error, "the state of the run can't be saved", folder) : error;
+  } finally {
+    if (!whole) rmSync(temporary, { force: true });
   }
 }
 

@@ -13,7 +13,7 @@ import type { RecipeSink } from "../recipe/recipe-job.js";
 import { runRecipe } from "../recipe/run-recipe.js";
 import { blockWindows, finishEpochs } from "../recipe/windows.js";
 import { liveHandles, manualSeed, scope, Tensor } from "../tensor/index.js";
-import { Journal } from "./journal.js";
+import { Journal, type JournalOptions } from "./journal.js";
 
 const BLOCKS = 4;
 const CONTEXT = 16;
@@ -84,8 +84,14 @@ function windowsOf({ recipe, options, text }: Case): number {
   return blockWindows(recipe, parsed, BLOCKS).length + finishEpochs(recipe, parsed, text);
 }
 
-async function open(folder: string, of: Case, warnings: string[] = []): Promise<Journal> {
+async function open(
+  folder: string,
+  of: Case,
+  warnings: string[] = [],
+  more: Pick<JournalOptions, "pace"> = {},
+): Promise<Journal> {
   return Journal.open({
+    ...more,
     folder,
     identity: { recipe: of.recipe, scheme: of.scheme },
     windows: () => windowsOf(of),
@@ -131,6 +137,11 @@ function run(journal: Journal, of: Case, windows = Number.POSITIVE_INFINITY): vo
   } catch (error) {
     if (!(error instanceof RangeError && error.message === "killed")) throw error;
   }
+}
+
+/** Windows that lie in a work directory. */
+function windowsIn(folder: string): number {
+  return readdirSync(folder).filter((file) => /^window-.*\.safetensors$/.test(file)).length;
 }
 
 /** Everything that reaches the files. */
@@ -204,6 +215,34 @@ describe("a run that was killed and continued", () => {
     }
     using journal = await open(folder.path, cbq);
     expect(journal.isComplete).toBe(true);
+    expect(await result(journal)).toEqual(expected);
+  });
+
+  it("goes on behind the last state that was saved, and does later windows again", async () => {
+    const expected = await whole(cbq);
+    using folder = temporaryFolder();
+    let asked = 0;
+    const pace = {
+      get isDue() {
+        return asked++ === 0;
+      },
+      time: <T>(save: () => T): T => save(),
+    };
+    {
+      using journal = await open(folder.path, cbq, [], { pace });
+      run(journal, cbq, 2);
+      expect(asked).toBe(2);
+      // The second window is handed over, and written when there is time.
+      expect(windowsIn(folder.path)).toBe(1);
+      journal.meanwhile();
+      expect(windowsIn(folder.path)).toBe(2);
+    }
+    const warnings: string[] = [];
+    using journal = await open(folder.path, cbq, warnings);
+    expect(journal.resume.window).toBe(1);
+    expect(warnings).toEqual([]);
+    expect(windowsIn(folder.path)).toBe(1);
+    run(journal, cbq);
     expect(await result(journal)).toEqual(expected);
   });
 });

@@ -10,7 +10,7 @@ import { compareTensorNames } from "../format/output-tensors.js";
 import type { QuantizedWeight } from "../quant/quantized-weight.js";
 import type { RecipeResults, RecipeSink } from "../recipe/recipe-job.js";
 import type { RecipeState, StateTensor } from "../recipe/saved-state.js";
-import { Artefact, type ArtefactEntry, isIntact, writeArtefact } from "./artefact.js";
+import { Artefact, type ArtefactEntry, isIntact, writingArtefact } from "./artefact.js";
 import type { WarningEvent, WindowDoneEvent } from "./events.js";
 import {
   isArtefactName,
@@ -23,6 +23,7 @@ import {
 } from "./manifest.js";
 import { checkSameRun, type RunIdentity } from "./run-identity.js";
 import { SavedWindow, stateTensor, type WindowContent, windowArtefact } from "./saved-window.js";
+import { StatePace } from "./state-pace.js";
 
 /** What the processes of a run chose by themselves, and a continued one follows. */
 export type Chosen = Manifest["chosen"];
@@ -37,7 +38,14 @@ export interface JournalOptions {
   readonly choose: () => Chosen;
   readonly warn: (warning: WarningEvent) => void;
   readonly poll: () => void;
+  /** Says behind which windows the state is saved. */
+  readonly pace?: Pace;
 }
+
+/** Milliseconds of writing while a device works. */
+const SLICE = 150;
+
+type Pace = Pick<StatePace, "isDue" | "time">;
 
 /**
  * Keeps what a run has finished in its work directory, window by window, and shows all of it to the
@@ -53,10 +61,14 @@ export class Journal implements RecipeSink, RecipeResults, Disposable {
   /** Linears that were handed over, by this process or before. */
   readonly #linears = new Set<string>();
   readonly #state: Artefact | null;
+  readonly #pace: Pace;
   #pending: WindowContent = emptyWindow();
+  /** A window that was handed over and is not written yet. */
+  #writing: Generator<void, void> | null = null;
 
   private constructor(options: JournalOptions, manifest: Manifest) {
     this.#options = options;
+    this.#pace = options.pace ?? new StatePace();
     this.#manifest = manifest;
     this.windows = options.windows(manifest.chosen);
     const next = manifest.windows.length;
@@ -111,6 +123,7 @@ export class Journal implements RecipeSink, RecipeResults, Disposable {
 
   /** Whether there is nothing left to do for the recipe. */
   get isComplete(): boolean {
+    this.#finishWriting();
     return this.#manifest.windows.length === this.windows;
   }
 
@@ -133,7 +146,6 @@ export class Journal implements RecipeSink, RecipeResults, Disposable {
     if (this.#pending.linears.has(name) || this.#linears.has(name)) {
       throw new TypeError(`${name} was handed over twice`);
     }
-    assertSound(weight, name);
     this.#pending.linears.set(name, weight);
   }
 
@@ -167,21 +179,21 @@ export class Journal implements RecipeSink, RecipeResults, Disposable {
   }
 
   windowDone(done: WindowDoneEvent, state: readonly StateTensor[], microBatch: number): void {
-    const { folder } = this.#options;
-    const { windows, states, chosen } = this.#manifest;
-    const next = windows.length + 1;
-    const { tensors, record } = windowArtefact(done, this.#pending);
-    const window = writeArtefact(folder, `window-${number(done.window)}`, tensors, record);
-    const entry = this.#writeState(next, state);
-    windows.push(window);
-    states[next] = entry;
-    // A continued process would run out of memory once more otherwise, and sum in another order until then.
-    chosen.microBatch = microBatch;
-    const dropped = dropOldStates(states, next);
-    writeFileAtomicallySync(join(folder, manifestFile), manifestText(this.#manifest));
-    for (const { file } of dropped) rmSync(join(folder, file), { force: true });
+    this.#finishWriting();
+    const saved = state.length > 0 && !this.#pace.isDue ? null : state;
+    this.#writing = this.#write(done, this.#pending, saved, microBatch);
     for (const name of this.#pending.linears.keys()) this.#linears.add(name);
     this.#pending = emptyWindow();
+    // The state is gone once the recipe goes on; without it nothing is lost when the codes come a little later.
+    if (saved !== null) this.#finishWriting();
+  }
+
+  /** Writes on for a fraction of a second. */
+  meanwhile(): void {
+    const until = performance.now() + SLICE;
+    while (this.#writing !== null && performance.now() < until) {
+      if (this.#writing.next().done === true) this.#writing = null;
+    }
   }
 
   /** A finished Linear, under the scales that it has by now. */
@@ -240,6 +252,7 @@ export class Journal implements RecipeSink, RecipeResults, Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#writing?.return();
     this.#state?.[Symbol.dispose]();
   }
 
@@ -250,15 +263,53 @@ export class Journal implements RecipeSink, RecipeResults, Disposable {
   }
 
   #windows(): readonly SavedWindow[] {
+    this.#finishWriting();
     for (const { file } of this.#manifest.windows.slice(this.#opened.length)) {
       this.#opened.push(SavedWindow.open(join(this.#options.folder, file)));
     }
     return this.#opened;
   }
 
-  #writeState(next: number, state: readonly StateTensor[]): ArtefactEntry | null {
-    if (state.length === 0) return null;
-    return writeArtefact(this.#options.folder, `state-${number(next)}`, state.map(stateTensor), { window: next });
+  // Window and state, null for one that is not saved this time, and then the manifest that names them.
+  *#write(
+    done: WindowDoneEvent,
+    content: WindowContent,
+    state: readonly StateTensor[] | null,
+    microBatch: number,
+  ): Generator<void, void> {
+    const { folder } = this.#options;
+    const { windows, states, chosen } = this.#manifest;
+    const next = windows.length + 1;
+    for (const [name, weight] of content.linears) {
+      assertSound(weight, name);
+      yield;
+    }
+    const { tensors, record } = windowArtefact(done, content);
+    const window = yield* writingArtefact(folder, `window-${number(done.window)}`, tensors, record);
+    if (state !== null) {
+      const write = () =>
+        toEnd(writingArtefact(folder, `state-${number(next)}`, state.map(stateTensor), { window: next }));
+      states[next] = state.length === 0 ? null : this.#pace.time(write);
+    }
+    windows.push(window);
+    // A continued process would run out of memory once more otherwise, and sum in another order until then.
+    chosen.microBatch = microBatch;
+    const dropped = dropOldStates(states, next);
+    writeFileAtomicallySync(join(folder, manifestFile), manifestText(this.#manifest));
+    for (const { file } of dropped) rmSync(join(folder, file), { force: true });
+  }
+
+  #finishWriting(): void {
+    const writing = this.#writing;
+    this.#writing = null;
+    if (writing !== null) toEnd(writing);
+  }
+}
+
+function toEnd<T>(work: Generator<void, T>): T {
+  for (;;) {
+    const next = work.next();
+    if (next.done === true) return next.value;
   }
 }
 
@@ -307,7 +358,8 @@ function dropOldStates(states: Manifest["states"], newest: number): ArtefactEntr
     if (entry === null || entry === undefined) continue;
     kept++;
     bytes += entry.bytes;
-    if (window === newest || (kept <= KEPT_STATES && bytes <= KEPT_STATE_BYTES)) continue;
+    // The last one that was saved stays, however large: a run without any begins anew.
+    if (kept === 1 || (kept <= KEPT_STATES && bytes <= KEPT_STATE_BYTES)) continue;
     dropped.push(entry);
     delete states[window];
   }
