@@ -1,23 +1,27 @@
 // Whole windows of a run on a random model of a real one's shape: loading, targets, training, hardening, both streams moved
-// on, codes packed. usage: npm run bench:run -- --shape 7b --blocks 32 --windows 4 --device cuda:0 [--scheme W4A16]
-//   [--rounding lora|code] [--samples 128] [--context 2048] [--epochs 3] [--batch 1] [--folder DIR] [--json]
-// The model is made in --folder when it is not there yet (7b: 13 GB with 32 blocks).
+// on, codes and state saved as a run saves them; then the export of one block. usage: npm run bench:run -- --shape 7b
+//   --blocks 32 --windows 4 --device cuda:0 [--scheme W4A16] [--rounding lora|code] [--samples 128] [--context 2048]
+//   [--epochs 3] [--batch 1] [--of 32] [--folder DIR] [--make] [--json]
+// The model is made in --folder when it is not there yet (7b: 13 GB with 32 blocks); --make does no more than that. --of says how many blocks the real one
+// has. The first window prepares more blocks and compiles kernels, the last one moves no streams: neither is typical.
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Checkpoint } from "../dist/checkpoint/checkpoint.js";
 import { readModelConfig } from "../dist/checkpoint/model-config.js";
 import { writeSafetensors } from "../dist/checkpoint/write-safetensors.js";
+import { assertSound } from "../dist/format/assert-sound.js";
 import { encodePart } from "../dist/format/compressed-tensors/encode.js";
 import { partsOf } from "../dist/format/compressed-tensors/layout.js";
-import { readSpec } from "../dist/model/index.js";
+import { linearName, linearRoles, readSpec } from "../dist/model/index.js";
 import { parseScheme } from "../dist/quant/scheme.js";
 import { recipeOptionsSchema } from "../dist/recipe/options.js";
 import { roundingDefaults } from "../dist/recipe/presets.js";
 import { runRecipe } from "../dist/recipe/run-recipe.js";
+import { Journal } from "../dist/run/journal.js";
 import { deviceMemory, engineInfo, manualSeed, scope, Tensor } from "../dist/tensor/index.js";
 import { configOf } from "./shapes.mjs";
 
@@ -32,8 +36,10 @@ const { values } = parseArgs({
     context: { type: "string", default: "2048" },
     epochs: { type: "string", default: "3" },
     batch: { type: "string", default: "1" },
+    of: { type: "string" },
     device: { type: "string", default: "cpu" },
     folder: { type: "string" },
+    make: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
   },
 });
@@ -117,28 +123,45 @@ function watchGpu() {
 }
 
 if (!existsSync(join(folder, "config.json"))) await makeModel();
+if (values.make) process.exit(0);
 const checkpoint = await Checkpoint.open(folder);
 const spec = readSpec(await readModelConfig(folder));
+const defaults = roundingDefaults[values.rounding];
 const options = recipeOptionsSchema.parse({
-  ...roundingDefaults[values.rounding],
+  ...defaults,
+  rounding: { ...defaults.rounding, kind: values.rounding, start: "rtn" },
   window: { epochs: count("epochs"), batch: count("batch") },
 });
 const ids = Int32Array.from(
   { length: count("samples") * count("context") },
   (_, i) => (i * 7919 + ((i * i) % 613)) % vocabulary,
 );
-let packed = 0;
-const sink = {
-  linear(_name, weight) {
-    for (const { part } of partsOf(weight, "pack-quantized")) {
-      packed += encodePart(weight, "pack-quantized", part).byteLength;
-    }
+if (count("windows") < 2 || spec.blocks < count("windows") + options.window.size) {
+  throw new Error(
+    "--windows is at least 2, and --blocks at least 2 more, so that there are windows like most of a run's",
+  );
+}
+const work = await mkdtemp(join(tmpdir(), "crossblock-bench-"));
+const pace = {
+  isDue: true,
+  time(save) {
+    const from = performance.now();
+    const entry = save();
+    // Once is measured; a run does it so rarely that it takes a twentieth of the time.
+    this.isDue = false;
+    this.seconds = (performance.now() - from) / 1000;
+    return entry;
   },
-  plain: () => {},
-  rescaled: () => {},
-  activation: () => {},
-  windowDone: () => {},
 };
+const journal = await Journal.open({
+  folder: work,
+  identity: {},
+  windows: () => spec.blocks - options.window.size + 1,
+  choose: () => ({ microBatch: 1, threads: engineInfo().threads, finish: "none" }),
+  warn: ({ message }) => console.error(message),
+  poll: () => {},
+  pace,
+});
 const started = performance.now();
 const run = runRecipe({
   checkpoint,
@@ -153,9 +176,9 @@ const run = runRecipe({
   storage: "auto",
   scratch: tmpdir(),
   resume: null,
-  results: null,
+  results: journal,
   poll: () => {},
-  sink,
+  sink: journal,
 });
 const gpu = watchGpu();
 const windows = [];
@@ -192,7 +215,7 @@ for (;;) {
     // Reports come in groups, each at the end of its steps: the first one's steps are over when it is heard.
     const ends = [...moments.slice(1).map(([, at]) => at), now];
     stages.push(moments.map(([stage, at], i) => `${stage} ${((ends[i] - at) / 1000).toFixed(1)}`).join(", "));
-    windows.push({ seconds: event.seconds, training: (trained - first) / 1000 });
+    windows.push({ seconds: (now - begun) / 1000, training: (trained - first) / 1000 });
     begun = now;
     moments = [["stream", now]];
     if (windows.length === count("windows")) break;
@@ -201,9 +224,33 @@ for (;;) {
 gpu.stop();
 run.return(undefined);
 const beforeWindows = performance.now() - started - windows.reduce((sum, { seconds }) => sum + seconds * 1000, 0);
+
+/** Writes the Linears of block 0 as an export does; returns seconds and bytes. */
+async function exportBlock() {
+  const from = performance.now();
+  let packed = 0;
+  for (const role of linearRoles(spec)) {
+    const name = linearName(spec, 0, role);
+    const weight = journal.readLinear(name);
+    assertSound(weight, name);
+    for (const { part } of partsOf(weight, "pack-quantized")) {
+      const bytes = encodePart(weight, "pack-quantized", part);
+      packed += bytes.byteLength;
+      await writeFile(join(work, `${name}.${part}`), bytes);
+    }
+  }
+  return { seconds: (performance.now() - from) / 1000, packed };
+}
+
+const exported = await exportBlock();
+await rm(work, { recursive: true });
 const median = (numbers) => [...numbers].sort((a, b) => a - b)[numbers.length >> 1];
 const perWindow = median(windows.slice(1).map(({ seconds }) => seconds));
-const all = spec.blocks - options.window.size + 1;
+const blocks = Number(values.of ?? spec.blocks);
+const all = blocks - options.window.size + 1;
+/** Share of its time that a run may take to save its streams (src/run/state-pace.ts). */
+const SAVING = 0.05;
+const minutes = (all * perWindow) / (1 - (pace.seconds > 1 ? SAVING : 0)) / 60 + (blocks * exported.seconds) / 60;
 const facts = engineInfo();
 const report = {
   shape: values.shape,
@@ -215,8 +262,10 @@ const report = {
   training: windows.map(({ training }) => +training.toFixed(2)),
   stages: stages.join("; "),
   beforeWindows: +(beforeWindows / 1000).toFixed(1),
-  projectedMinutes: `${all} windows x ${perWindow.toFixed(2)} s = ${((all * perWindow) / 60).toFixed(1)} min`,
-  packedMiB: Math.round(packed / 2 ** 20),
+  stateSeconds: +pace.seconds.toFixed(1),
+  exportSeconds: +exported.seconds.toFixed(1),
+  projected: `${all} windows x ${perWindow.toFixed(2)} s, streams saved, ${blocks} blocks exported: ${minutes.toFixed(1)} min`,
+  packedMiB: Math.round(exported.packed / 2 ** 20),
   gpuBusyPercent: gpu.mean("utilization.gpu", whole),
   gpuBusyInTrainingPercent: gpu.mean("utilization.gpu", training),
   gpuClockInTrainingMHz: gpu.mean("clocks.sm", training),
