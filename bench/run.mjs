@@ -266,7 +266,7 @@ const report = {
   exportSeconds: +exported.seconds.toFixed(1),
   projected: `${all} windows x ${perWindow.toFixed(2)} s, streams saved, ${blocks} blocks exported: ${minutes.toFixed(1)} min`,
   packedMiB: Math.round(exported.packed / 2 ** 20),
-  gpuBusyPercent: gpu.mean("utilization.gpu", whole),
+  gpuBusyPercent: gpu.mean("utilization.gpu", whole.slice(1)),
   gpuBusyInTrainingPercent: gpu.mean("utilization.gpu", training),
   gpuClockInTrainingMHz: gpu.mean("clocks.sm", training),
   gpuPowerInTrainingW: gpu.mean("power.draw", training),

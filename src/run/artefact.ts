@@ -34,7 +34,8 @@ const PIECE = 32 * 2 ** 20;
 
 /**
  * Writes a safetensors file with a record beside its tensors as `<stem>.<hash>.safetensors`: under a
- * temporary name, fsync'ed, then renamed. Blocking, for the worker thread, but piece by piece: it yields after each.
+ * temporary name, then renamed. Blocking, for the worker thread, but piece by piece: it yields after each. Where it is not
+ * `durable` it is not fsync'ed, and its hash tells after a power failure whether it reached the disk.
  *
  * @throws EnvironmentError when the disk is full, read-only, ...; nothing remains then, nor when it is not run to its end
  */
@@ -43,6 +44,7 @@ export function* writingArtefact(
   stem: string,
   tensors: readonly ArtefactTensor[],
   record: object,
+  { durable = true }: { readonly durable?: boolean } = {},
 ): Generator<void, ArtefactEntry> {
   const listed = tensors.map((tensor) => ({ ...tensor, byteLength: byteLengthOf(tensor.dtype, tensor.shape) ?? 0 }));
   const temporary = temporaryName(join(folder, stem));
@@ -68,7 +70,7 @@ export function* writingArtefact(
         }
         if (bytes !== end) throw new TypeError(`${name} gave ${bytes - end + byteLength} bytes, not ${byteLength}`);
       }
-      fsyncSync(file);
+      if (durable) fsyncSync(file);
     } finally {
       closeSync(file);
     }

@@ -285,7 +285,9 @@ export class Journal implements RecipeSink, RecipeResults, Disposable {
       yield;
     }
     const { tensors, record } = windowArtefact(done, content);
-    const window = yield* writingArtefact(folder, `window-${number(done.window)}`, tensors, record);
+    // Behind a window without a state nothing can be continued: it need not outlast the machine.
+    const durable = state !== null;
+    const window = yield* writingArtefact(folder, `window-${number(done.window)}`, tensors, record, { durable });
     if (state !== null) {
       const write = () =>
         toEnd(writingArtefact(folder, `state-${number(next)}`, state.map(stateTensor), { window: next }));
