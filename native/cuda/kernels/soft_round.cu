@@ -3,6 +3,10 @@
 // gradient of A1 is a sum over lanes, and neither V nor D ever lies in memory. Options of the compilation: RANK,
 // COLUMNS_PER_LANE, and SPAN, the lanes that share a group's sums: 32 where a group fills the warp.
 
+#ifndef INFINITY
+#define INFINITY __int_as_float(0x7f800000)
+#endif
+
 constexpr float kZeta = 1.1f;
 constexpr float kGamma = -0.1f;
 constexpr int N = COLUMNS_PER_LANE;
@@ -33,11 +37,17 @@ __device__ __forceinline__ Place placeOf(const Shape& shape) {
   return place;
 }
 
-// D of one row.
-__device__ __forceinline__ void offsetOf(const float* left, const float* offset, const float (&right)[kFactors][N],
-                                         const Shape& shape, int row, int column, float (&to)[N]) {
+// What turns D into the exponent of 2 that e^-D is.
+constexpr float kExponent = -1.44269504f;
+constexpr float kPerExponent = -0.69314718f;
+
+// The exponents of one row.
+__device__ __forceinline__ void exponentsOf(const float* left, const float* offset, const float (&right)[kFactors][N],
+                                            const Shape& shape, int row, int column, float (&to)[N]) {
 #if RANK == 0
   loadPack<N>(offset + static_cast<long long>(row) * shape.columns + column, to);
+#pragma unroll
+  for (int j = 0; j < N; ++j) to[j] *= kExponent;
 #else
 #pragma unroll
   for (int j = 0; j < N; ++j) to[j] = 0;
@@ -50,6 +60,7 @@ __device__ __forceinline__ void offsetOf(const float* left, const float* offset,
 #endif
 }
 
+// A2 in the exponents' unit.
 __device__ __forceinline__ void loadRight(const float* offset, const Shape& shape, const Place& place,
                                           float (&right)[kFactors][N]) {
 #if RANK > 0
@@ -58,37 +69,49 @@ __device__ __forceinline__ void loadRight(const float* offset, const Shape& shap
 #pragma unroll
     for (int j = 0; j < N; ++j) right[r][j] = 0;
     if (place.inside) loadPack<N>(offset + static_cast<long long>(r) * shape.columns + place.column, right[r]);
+#pragma unroll
+    for (int j = 0; j < N; ++j) right[r][j] *= kExponent;
   }
 #endif
 }
 
 struct Soft {
-  float floor, sigmoid, stretched, h;
+  float floor, sigmoid, h;
+  float lean;  // 2 h - 1 before h is clipped: beyond 1 where it is
 };
 
-// `inverse` is 1 / start, rounded: one step of correction makes the quotient the one that a division gives.
+__device__ __forceinline__ float powerOfTwo(float x) {
+  asm("ex2.approx.ftz.f32 %0, %0;" : "+f"(x));
+  return x;
+}
+
+__device__ __forceinline__ float reciprocal(float x) {
+  asm("rcp.approx.ftz.f32 %0, %0;" : "+f"(x));
+  return x;
+}
+
+// `inverse` is about 1 / divisor: one step of correction makes the quotient the one that a division gives.
 __device__ __forceinline__ float quotient(float x, float divisor, float inverse) {
   const float q = x * inverse;
   return fmaf(fmaf(-q, divisor, x), inverse, q);
 }
 
 // With p = sigmoid(V0), sigmoid(V0 + D) = p / (p + (1 - p) e^-D), so V0 is never computed.
-__device__ __forceinline__ Soft softly(float weight, float start, float inverse, float offset) {
+__device__ __forceinline__ Soft softly(float weight, float start, float inverse, float exponent) {
   const float units = quotient(weight, start, inverse);
   Soft soft;
   soft.floor = floorf(units);
   const float p = fmaf(units - soft.floor, 1 / (kZeta - kGamma), -kGamma / (kZeta - kGamma));
-  soft.sigmoid = __fdividef(p, fmaf(1 - p, __expf(-offset), p));
-  soft.stretched = fmaf(soft.sigmoid, kZeta - kGamma, kGamma);
-  soft.h = __saturatef(soft.stretched);
+  soft.sigmoid = p * reciprocal(fmaf(1 - p, powerOfTwo(exponent), p));
+  soft.h = __saturatef(fmaf(soft.sigmoid, kZeta - kGamma, kGamma));
+  soft.lean = fmaf(soft.sigmoid, 2 * (kZeta - kGamma), 2 * kGamma - 1);
   return soft;
 }
 
 // Rows that a warp works on at once: their loads are under way together.
-constexpr int kRows = 4;
-// Blocks that a multiprocessor is to hold: with these rows and blocks the backward pass was fastest on an H100, of 2 and 4
-// rows, 3 to 5 blocks.
-constexpr int kBlocks = 4;
+constexpr int kRows = N == 8 ? 2 : 4;
+// Blocks that a multiprocessor is to hold: as many as leave a thread the registers it needs.
+constexpr int kBlocks = N == 8 ? 3 : 4;
 
 template <typename W, typename T>
 __device__ void softRoundForward(const W* weight, const float* starts, const float* offset, const float* left,
@@ -99,26 +122,26 @@ __device__ void softRoundForward(const W* weight, const float* starts, const flo
   loadRight(offset, shape, place, right);
   const int groups = shape.columns / shape.groupSize, own = place.column / shape.groupSize;
   for (int first = place.firstRow; first < place.lastRow; first += kRows) {
-    float w[kRows][N], scale[kRows], start[kRows], inverse[kRows], zeroPoint[kRows];
+    float w[kRows][N], scale[kRows], start[kRows], inverse[kRows], least[kRows];
 #pragma unroll
     for (int k = 0; k < kRows; ++k) {
       const int row = min(first + k, shape.rows - 1), group = row * groups + own;
       loadPack<N>(weight + static_cast<long long>(row) * shape.columns + place.column, w[k]);
       scale[k] = scales[group];
       start[k] = starts[group];
-      inverse[k] = __frcp_rn(start[k]);
-      zeroPoint[k] = rintf(zeroPoints[group]);
+      inverse[k] = reciprocal(start[k]);
+      least[k] = -rintf(zeroPoints[group]);
     }
 #pragma unroll
     for (int k = 0; k < kRows; ++k) {
       const int row = first + k;
       if (row >= place.lastRow) break;
-      float d[N];
-      offsetOf(left, offset, right, shape, row, place.column, d);
+      float exponents[N];
+      exponentsOf(left, offset, right, shape, row, place.column, exponents);
 #pragma unroll
       for (int j = 0; j < N; ++j) {
-        const Soft soft = softly(w[k][j], start[k], inverse[k], d[j]);
-        w[k][j] = (bounded(soft.floor + soft.h + zeroPoint[k], 0, shape.top) - zeroPoint[k]) * scale[k];
+        const Soft soft = softly(w[k][j], start[k], inverse[k], exponents[j]);
+        w[k][j] = bounded(soft.floor + soft.h, least[k], least[k] + shape.top) * scale[k];
       }
       storePack<N>(out + static_cast<long long>(row) * shape.columns + place.column, w[k]);
     }
@@ -175,11 +198,13 @@ __device__ void softRoundBackward(const T* gradient, const W* weight, const floa
     for (int j = 0; j < N; ++j) dRight[r][j] = 0;
   }
 #endif
-  const float penalty = commitment[0] / size, beta = commitment[1];
+  // The commitment pulls with 2 beta penalty |2 h - 1|^(beta - 1), here and below times the slope of h: a power of two.
+  const float power = fmaxf(commitment[1] - 1, 1e-6f);
+  const float strength = __log2f(2 * (kZeta - kGamma) * commitment[1] * (commitment[0] / size));
   const int groups = shape.columns / shape.groupSize;
   const int column = place.inside ? place.column : 0, own = column / shape.groupSize;
   for (int first = place.firstRow; first < place.lastRow; first += kRows) {
-    float g[kRows][N], w[kRows][N], scale[kRows], start[kRows], inverse[kRows], zeroPoint[kRows];
+    float g[kRows][N], w[kRows][N], scale[kRows], start[kRows], inverse[kRows], least[kRows];
 #pragma unroll
     for (int k = 0; k < kRows; ++k) {
       const int row = min(first + k, shape.rows - 1), group = row * groups + own;
@@ -188,36 +213,38 @@ __device__ void softRoundBackward(const T* gradient, const W* weight, const floa
       loadPack<N>(weight + at, w[k]);
       scale[k] = scales[group];
       start[k] = starts[group];
-      inverse[k] = __frcp_rn(start[k]);
-      zeroPoint[k] = rintf(zeroPoints[group]);
+      inverse[k] = reciprocal(start[k]);
+      least[k] = -rintf(zeroPoints[group]);
     }
     float values[kRows * kSums];
 #pragma unroll
     for (int k = 0; k < kRows; ++k) {
       const bool live = place.inside && first + k < place.lastRow;
       const int row = min(first + k, shape.rows - 1);
+      const float most = least[k] + shape.top;
+      const float steep = live ? scale[k] * (kZeta - kGamma) : 0.0f;
+      const float pulls = live ? strength : -INFINITY;
       float slope = 0, clippedAway = 0;
-      float d[N], towards[N];
-      offsetOf(left, offset, right, shape, row, column, d);
+      float exponents[N], towards[N];
+      exponentsOf(left, offset, right, shape, row, column, exponents);
 #pragma unroll
       for (int j = 0; j < N; ++j) {
-        const float above = live ? g[k][j] : 0.0f;
-        const Soft soft = softly(w[k][j], start[k], inverse[k], d[j]);
-        const float code = soft.floor + soft.h + zeroPoint[k];
-        const float kept = bounded(code, 0, shape.top);
-        const bool within = kept == code;
-        const bool free = live && soft.stretched == soft.h;
-        const float scaled = above * scale[k];
-        float through = within ? scaled : 0.0f;
-        if (penalty != 0) {
-          const float away = fabsf(2 * soft.h - 1);
-          const float pull = away < 1e-30f ? 0.0f : 2 * beta * penalty * __powf(away, beta - 1);
-          through += soft.h > 0.5f ? -pull : pull;
+        const float above = g[k][j];
+        const Soft soft = softly(w[k][j], start[k], inverse[k], exponents[j]);
+        const float code = soft.floor + soft.h;
+        const float kept = bounded(code, least[k], most);
+        slope += above * kept;
+        float through = above * steep;
+        if (kept != code) {
+          clippedAway += above;
+          through = 0;
         }
-        clippedAway += within ? 0.0f : scaled;
-        slope += above * (kept - zeroPoint[k]);
-        towards[j] = free ? through * ((kZeta - kGamma) * soft.sigmoid * (1 - soft.sigmoid)) : 0.0f;
+        through -= copysignf(powerOfTwo(fmaf(__log2f(fabsf(soft.lean)), power, pulls)), soft.lean);
+        const bool free = fabsf(soft.lean) <= 1;
+        towards[j] = free ? through * fmaf(-soft.sigmoid, soft.sigmoid, soft.sigmoid) : 0.0f;
       }
+      slope = live ? slope : 0.0f;
+      clippedAway = live ? clippedAway * scale[k] : 0.0f;
 #if RANK == 0
       if (live) storePack<N>(dOffset + static_cast<long long>(row) * shape.columns + column, towards);
 #else
@@ -253,7 +280,8 @@ __device__ void softRoundBackward(const T* gradient, const W* weight, const floa
       float some[kTogether];
 #pragma unroll
       for (int i = 0; i < kTogether; ++i) some[i] = values[part * kTogether + i];
-      const float sum = sumOfOwn(some, lane);
+      const float unit = lane % kSums < RANK ? kPerExponent : 1.0f;
+      const float sum = sumOfOwn(some, lane) * unit;
       const int row = first + (part * kTogether + lane % kTogether) / kSums;
       if (row < place.lastRow && lane < kTogether) {
         sums[(static_cast<long long>(row) * place.segments + place.segment) * kSums + lane % kSums] = sum;
