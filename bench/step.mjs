@@ -27,7 +27,6 @@ import {
   useOwnStream,
 } from "../dist/tensor/index.js";
 import { advance } from "../dist/window/advance.js";
-import { branchOf } from "../dist/window/branch.js";
 import { QuantizedBlock } from "../dist/window/quantized-block.js";
 import { QuantizedLayer } from "../dist/window/quantized-layer.js";
 import { reconstruct } from "../dist/window/reconstruct.js";
@@ -105,7 +104,7 @@ advance(input, target, parts, (x) => blocks.reduce((hidden, block) => block.forw
 const wait = () => device !== "cpu" && synchronize(device);
 const median = (times) => times.sort((a, b) => a - b)[times.length >> 1];
 const options = recipeOptionsSchema.parse({});
-const run = reconstruct(blocks, input, [branchOf("full", target)], {
+const run = reconstruct(blocks, input, [target], {
   epochs: Math.ceil((steps + warmUp) / BATCHES) + (device === "cpu" ? 0 : 3),
   batch: sequences,
   parts,

@@ -153,7 +153,7 @@ describe("crossblock", () => {
   it("--help has a line with type and default for every option", async () => {
     const { stdout } = await crossblock("quantize", "--help");
     expect(stdout).toMatch(/--samples <n> +calibration windows \(default: 128\)/);
-    expect(stdout).toMatch(/window\.loss\.l2 +.*\(default: "token"\) <plain\|token\|window>/);
+    expect(stdout).toMatch(/window\.loss\.l2 +.*\(default: "token"\) <plain\|token>/);
   });
 
   describe("refuses with exit code 2, and names the next action", () => {

@@ -4,7 +4,6 @@ import { type InputSite, inputSites, type LinearRole } from "../model/index.js";
 import { SecondMoments } from "../quant/second-moments.js";
 import { manualSeed, type Tensor } from "../tensor/index.js";
 import { advance } from "../window/advance.js";
-import { type Branch, branchOf } from "../window/branch.js";
 import { forwardAll, type QuantizedBlock } from "../window/quantized-block.js";
 import { learntNumbers, measureWindow, reconstruct } from "../window/reconstruct.js";
 import type { Window } from "../window/schedule.js";
@@ -118,27 +117,28 @@ class CbqRun {
     const { job } = this;
     const windows = this.#windows.length + finishWindows(job);
     const place = { window: index, windows, blocks: [window.first, window.last] } as const;
-    const branches: Branch[] = [];
+    // That of the full-precision stream, and with a second branch that of the quantized one.
+    const targets: ActivationStore[] = [];
     try {
-      branches.push(branchOf("full", yield* this.#enterWindow(window, index)));
+      targets.push(yield* this.#enterWindow(window, index));
       if (job.options.window.secondBranch) {
-        branches.push(branchOf("quantized", this.#through(this.#quantized, this.#blocks)));
+        targets.push(this.#through(this.#quantized, this.#blocks));
       }
       yield { event: "window-start", ...place, trainable: learntNumbers(this.#blocks) };
-      const lossBefore = this.#measure(branches);
-      const learnt = yield* this.#train(branches, index, windows);
+      const lossBefore = this.#measure(targets);
+      const learnt = yield* this.#train(targets, index, windows);
       const leaving = this.#blocks.slice(0, window.leaving);
       for (const layer of learnt ? leaving.flatMap((block) => [...block.layers.values()]) : []) layer.harden();
-      const lossAfter = learnt ? this.#measure(branches) : null;
+      const lossAfter = learnt ? this.#measure(targets) : null;
       const more = index + 1 < this.#windows.length;
       const layers = yield* this.#leave(leaving, more);
-      if (more) this.#ahead = branches[0]?.target ?? null;
+      if (more) this.#ahead = targets[0] ?? null;
       const seconds = (performance.now() - started) / 1000;
       const done = { event: "window-done", ...place, lossBefore, lossAfter, layers, seconds } as const;
       job.sink.windowDone(done, more ? this.#state() : [], this.#parts.size);
       yield done;
     } finally {
-      for (const { target } of branches) if (target !== this.#ahead) target.dispose();
+      for (const target of targets) if (target !== this.#ahead) target.dispose();
     }
   }
 
@@ -230,10 +230,10 @@ class CbqRun {
   }
 
   // Returns whether the window has learnt anything.
-  *#train(branches: readonly Branch[], index: number, windows: number): Generator<RecipeEvent, boolean> {
+  *#train(targets: readonly ActivationStore[], index: number, windows: number): Generator<RecipeEvent, boolean> {
     const { job } = this;
     const { window, rates, schedule, rounding } = job.options;
-    const steps = reconstruct(this.#blocks, this.#quantized, branches, {
+    const steps = reconstruct(this.#blocks, this.#quantized, targets, {
       epochs: window.epochs,
       batch: window.batch,
       parts: this.#parts,
@@ -287,13 +287,13 @@ class CbqRun {
     yield* this.#speak();
   }
 
-  #measure(branches: readonly Branch[]): BranchLoss {
+  #measure(targets: readonly ActivationStore[]): BranchLoss {
     for (const block of this.#blocks) for (const layer of block.layers.values()) layer.previewHard();
     const sequences = measuredSequences(this.#quantized);
     const losses = measureWindow(
       this.#blocks,
       this.#quantized,
-      branches,
+      targets,
       this.job.options.window.loss,
       this.#parts,
       sequences,

@@ -19,9 +19,9 @@ const weight = z.number().min(0);
 
 const loss = z.strictObject({
   l2: z
-    .enum(["plain", "token", "window"])
+    .enum(["plain", "token"])
     .default("token")
-    .describe("squared error: plain, divided by each token's own magnitude, or by the window's mean magnitude"),
+    .describe("squared error: plain, or divided by each token's own magnitude"),
   l2Weight: weight.default(1).describe("weight of the squared error"),
   klWeight: weight.default(0).describe("weight of the KL divergence over the hidden dimension"),
 });
@@ -73,7 +73,6 @@ const schedule = z.strictObject({
 const range = z.strictObject({
   search: z.boolean().default(true).describe("search the clipping that loses least, instead of the full range"),
   candidates: count.default(60).describe("clipping factors tried per group"),
-  width: positive.default(1).describe("factor by which the ranges that training starts from are widened"),
 });
 
 const gptq = z.strictObject({

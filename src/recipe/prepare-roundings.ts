@@ -1,6 +1,6 @@
 import type { LinearRole } from "../model/index.js";
 import { gptq } from "../quant/gptq.js";
-import { searchRange, widened } from "../quant/range.js";
+import { searchRange } from "../quant/range.js";
 import { adaRound } from "../quant/rounding/ada-round.js";
 import { CodeUnitRounding } from "../quant/rounding/code-unit-rounding.js";
 import { loraRounding } from "../quant/rounding/lora-rounding.js";
@@ -49,7 +49,7 @@ function createRounding(
     const { codes } = gptq(weight, moments, layer.scheme, layer.name, { ...options, candidates });
     return new CodeUnitRounding(stored, codes, { start: codes.codes });
   }
-  const grid = widened(searchRange(weight, layer.scheme, layer.name, { candidates }), range.width);
+  const grid = searchRange(weight, layer.scheme, layer.name, { candidates });
   switch (rounding.kind) {
     case "code":
       return new CodeUnitRounding(stored, grid);

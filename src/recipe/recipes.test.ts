@@ -134,10 +134,10 @@ describe("recipes", () => {
   });
 
   it("give the same codes whatever the micro-batch and wherever the streams wait", () => {
-    const options = (microBatch: number, l2: "token" | "window"): RecipeOptionsInput => ({
+    const options = (microBatch: number, l2: "token" | "plain"): RecipeOptionsInput => ({
       window: { epochs: 2, batch: 6, microBatch, loss: { l2 } },
     });
-    for (const l2 of ["token", "window"] as const) {
+    for (const l2 of ["token", "plain"] as const) {
       const whole = run("cbq", "W3A16g8", options(6, l2));
       const parts = run("cbq", "W3A16g8", options(2, l2), { storage: "disk" });
       const losses = ({ events }: Outcome): number[] =>

@@ -83,7 +83,7 @@ describe("optionLines", () => {
       "scheme",
       "out",
     ]);
-    expect(lines.find((line) => line.name === "window.loss.l2")).toMatchObject({ type: "plain|token|window" });
+    expect(lines.find((line) => line.name === "window.loss.l2")).toMatchObject({ type: "plain|token" });
     expect(lines.find((line) => line.name === "window.microBatch")).toMatchObject({ type: "number|null" });
   });
 });

@@ -1,11 +1,8 @@
 import { callTensor, callTensors, differentiable, hasKernel, type Tensor } from "../tensor/index.js";
 
 export interface ObjectiveOptions {
-  /**
-   * The squared error: `plain`, divided by the target's mean square over the window of blocks, or
-   * divided token by token, so that tokens with massive activations count like any other.
-   */
-  readonly l2: "plain" | "window" | "token";
+  /** The squared error: `plain`, or divided token by token, so that tokens with massive activations count like any other. */
+  readonly l2: "plain" | "token";
   readonly l2Weight: number;
   /** Weight of `KL(softmax(y) || softmax(y'))` over the hidden dimension, mean over tokens. */
   readonly klWeight: number;
@@ -16,20 +13,14 @@ export interface ObjectiveOptions {
  * `E = c2 * L2 + ck * KL`, a scalar. Source: CBQ (arXiv 2312.07950) section 3.2, and our
  * specification for the normalisations.
  */
-export function reconstructionError(
-  target: Tensor,
-  actual: Tensor,
-  options: ObjectiveOptions,
-  /** Mean square of the targets of all sequences, for `l2: "window"`. */
-  meanSquare = 1,
-): Tensor {
+export function reconstructionError(target: Tensor, actual: Tensor, options: ObjectiveOptions): Tensor {
   const { l2, l2Weight, klWeight } = options;
-  const squared = squaredError(target, actual, l2, meanSquare);
+  const squared = squaredError(target, actual, l2);
   const weighted = l2Weight === 1 ? squared : squared.mul(l2Weight);
   return klWeight === 0 ? weighted : weighted.add(hiddenDivergence(target, actual).mul(klWeight));
 }
 
-function squaredError(target: Tensor, approximate: Tensor, kind: ObjectiveOptions["l2"], meanSquare: number): Tensor {
+function squaredError(target: Tensor, approximate: Tensor, kind: ObjectiveOptions["l2"]): Tensor {
   if (kind === "token" && target.dtype === approximate.dtype && hasKernel(fused, approximate)) {
     return fusedTokenError(target, approximate);
   }
@@ -38,8 +29,6 @@ function squaredError(target: Tensor, approximate: Tensor, kind: ObjectiveOption
   switch (kind) {
     case "plain":
       return error.mean();
-    case "window":
-      return error.mean().div(Math.max(meanSquare, 1e-12));
     case "token":
       return error.mean(-1).div(y.square().mean(-1).clamp(1e-12)).mean();
   }

@@ -13,7 +13,6 @@ import { addon } from "../tensor/addon.js";
 import { type Device, type DType, keep, liveHandles, manualSeed, noGrad, scope, Tensor } from "../tensor/index.js";
 import { testDevice } from "../tensor/testing/test-device.js";
 import { advance } from "./advance.js";
-import { branchOf } from "./branch.js";
 import { QuantizedBlock } from "./quantized-block.js";
 import { QuantizedLayer } from "./quantized-layer.js";
 import { reconstruct } from "./reconstruct.js";
@@ -79,8 +78,8 @@ function train({ rounding, scheme: name, device, dtype, parts: size = 2, onSmall
   const parts = new SequenceParts(size, onSmaller);
   advance(input, target, parts, (x) => blocks.reduce((hidden, block) => block.forwardFull(hidden), x));
   const losses: number[] = [];
-  const branches = [branchOf("full", target)];
-  const run = reconstruct(blocks, input, branches, {
+  const targets = [target];
+  const run = reconstruct(blocks, input, targets, {
     epochs: 4,
     batch: 2,
     parts,

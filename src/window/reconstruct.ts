@@ -1,7 +1,6 @@
 import type { ActivationStore } from "../calibration/activation-store.js";
 import { noGrad, scope } from "../tensor/index.js";
 import { BestState } from "./best-state.js";
-import type { Branch } from "./branch.js";
 import { cosine } from "./cosine.js";
 import { FaultWatch } from "./fault-watch.js";
 import { Lookahead } from "./lookahead.js";
@@ -48,7 +47,7 @@ export interface TrainingFault {
 export function* reconstruct(
   blocks: readonly QuantizedBlock[],
   input: ActivationStore,
-  branches: readonly Branch[],
+  targets: readonly ActivationStore[],
   options: ReconstructionOptions,
 ): Generator<StepReport | TrainingFault, boolean> {
   const layers = trainedLayers(blocks);
@@ -62,7 +61,7 @@ export function* reconstruct(
   while (at < steps) {
     const start = at;
     const plans = planSteps(layers, sequences, start, watch.rate, options);
-    using training = new TrainingStep(blocks, layers, input, branches, plans, options);
+    using training = new TrainingStep(blocks, layers, input, targets, plans, options);
     const lookahead = new Lookahead();
     let losses: number[] = [];
     for (let restart = false; at < steps && !restart; ) {
@@ -143,23 +142,21 @@ function commitmentAt(
   return [soft === 0 || progress < warmup ? 0 : weight / soft, beta];
 }
 
-/** Reconstruction error of the window per branch with the weights it holds, over the first `sequences`. */
+/** Reconstruction error of the window to each target with the weights it holds, over the first `sequences`. */
 export function measureWindow(
   blocks: readonly QuantizedBlock[],
   input: ActivationStore,
-  branches: readonly Branch[],
+  targets: readonly ActivationStore[],
   objective: ObjectiveOptions,
   parts: SequenceParts,
   sequences: number,
 ): number[] {
-  const totals = branches.map(() => 0);
+  const totals = targets.map(() => 0);
   noGrad(() =>
     parts.each(sequences, (part) =>
       scope(() => {
         const actual = forwardAll(blocks, input.read(part), (block, x) => block.forwardQuantized(x));
-        const errors = branches.map(({ target, meanSquare }) =>
-          reconstructionError(target.read(part), actual, objective, meanSquare).item(),
-        );
+        const errors = targets.map((target) => reconstructionError(target.read(part), actual, objective).item());
         errors.forEach((error, i) => {
           totals[i] = (totals[i] as number) + (error * part.length) / sequences;
         });

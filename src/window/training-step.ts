@@ -14,7 +14,6 @@ import {
   useOwnStream,
 } from "../tensor/index.js";
 import { allFinite } from "./all-finite.js";
-import type { Branch } from "./branch.js";
 import { reconstructionError } from "./objective.js";
 import { forwardAll, type QuantizedBlock } from "./quantized-block.js";
 import { backwardThroughRoundings, type QuantizedLayer } from "./quantized-layer.js";
@@ -68,7 +67,7 @@ export class TrainingStep implements Disposable {
     private readonly blocks: readonly QuantizedBlock[],
     private readonly layers: readonly QuantizedLayer[],
     private readonly input: ActivationStore,
-    private readonly branches: readonly Branch[],
+    private readonly targets: readonly ActivationStore[],
     private readonly plans: readonly StepPlan[],
     private readonly options: ReconstructionOptions,
   ) {
@@ -80,7 +79,7 @@ export class TrainingStep implements Disposable {
     const place = (store: ActivationStore): Tensor =>
       keep(scope(() => store.read(Array.from({ length: Math.min(batch, store.shape.sequences) }, (_, i) => i))));
     this.#input = place(input);
-    this.#targets = branches.map(({ target }) => place(target));
+    this.#targets = targets.map(place);
     const indices = plans.flatMap((plan) => Array.from({ length: batch }, (_, i) => BigInt(plan.indices[i] ?? 0)));
     this.#places = this.#table(BigInt64Array.from(indices), [plans.length, batch]);
     const paces = plans.flatMap((plan, i) => [...this.#adam.paceAt(i + 1, plan.schedule), ...plan.commitment]);
@@ -150,7 +149,7 @@ export class TrainingStep implements Disposable {
         const fill = (to: Tensor, from: ActivationStore): void =>
           void to.narrow(0, 0, indices.length).copy_(from.read(indices, places));
         fill(this.#input, this.input);
-        this.branches.forEach(({ target }, i) => void fill(this.#targets[i] as Tensor, target));
+        this.targets.forEach((target, i) => void fill(this.#targets[i] as Tensor, target));
         this.#pace.copy_(this.#paces.select(0, this.#done));
       }),
     );
@@ -198,9 +197,7 @@ export class TrainingStep implements Disposable {
         scope(() => {
           const of = (whole: Tensor): Tensor => whole.narrow(0, first, count);
           const actual = forwardAll(this.blocks, of(this.#input), (block, x) => block.forwardQuantized(x));
-          const errors = this.branches.map(({ meanSquare }, i) =>
-            reconstructionError(of(this.#targets[i] as Tensor), actual, objective, meanSquare),
-          );
+          const errors = this.#targets.map((target) => reconstructionError(of(target), actual, objective));
           const sum = errors.reduce((total, error) => total.add(error));
           const loss = count === sequences ? sum : sum.mul(count / sequences);
           backward(loss);
