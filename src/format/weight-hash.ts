@@ -31,9 +31,13 @@ export function weightHash(weight: QuantizedWeight): WeightHash {
     columns,
     scales,
     row(row, into) {
-      for (let column = 0; column < columns; column++) {
-        const group = row * groups + Math.floor(column / groupSize);
-        into[column] = (codes[row * columns + column] ?? 0) - (zeroPoints[group] ?? 0);
+      // Group by group: a division for every code would take as long as its hash.
+      for (let group = 0; group < groups; group++) {
+        const zeroPoint = zeroPoints[row * groups + group] ?? 0;
+        const end = (group + 1) * groupSize;
+        for (let column = group * groupSize; column < end; column++) {
+          into[column] = (codes[row * columns + column] ?? 0) - zeroPoint;
+        }
       }
     },
   });
@@ -41,18 +45,14 @@ export function weightHash(weight: QuantizedWeight): WeightHash {
 
 export function signedWeightHash({ rows, columns, row, scales }: SignedWeight): WeightHash {
   const codes = createHash("sha256").update(`${rows} ${columns}\n`);
-  const bytes = new DataView(new ArrayBuffer(columns * 2));
   const values = new Int16Array(columns);
   for (let r = 0; r < rows; r++) {
     row(r, values);
-    for (let column = 0; column < columns; column++) bytes.setInt16(column * 2, values[column] ?? 0, true);
-    codes.update(bytes);
+    codes.update(values);
   }
-  const scaleBytes = new DataView(new ArrayBuffer(scales.length * 4));
-  for (let i = 0; i < scales.length; i++) scaleBytes.setFloat32(i * 4, scales[i] ?? Number.NaN, true);
   const scaleHash = createHash("sha256")
     .update(`${rows} ${scales.length / rows}\n`)
-    .update(scaleBytes);
+    .update(scales);
   return { codes: codes.digest("hex"), scales: scaleHash.digest("hex") };
 }
 
