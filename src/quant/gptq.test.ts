@@ -55,6 +55,29 @@ describe("GPTQ", () => {
     });
   });
 
+  it("fits its ranges to the columns that carry the output, at any magnitude of the inputs", () => {
+    scope(() => {
+      manualSeed(6);
+      const loud = Tensor.from(
+        Float32Array.from({ length: 64 }, (_, i) => (i % 16 === 5 ? 30 : 1)),
+        [64],
+        on,
+      );
+      const x = Tensor.randn([500, 64], on).mul(loud);
+      const weight = Tensor.randn([32, 64], on);
+      const scheme = parseScheme("W2A16g16");
+      const codesAt = (magnitude: number, weightedRange: boolean): Tensor => {
+        using moments = new SecondMoments(64, on.device);
+        moments.add(x.mul(magnitude));
+        return dequantize(gptq(weight, moments, scheme, "w", { weightedRange }).codes);
+      };
+      const loss = (q: Tensor): number => x.linear(weight.sub(q)).square().mean().item();
+      const weighted = codesAt(1, true);
+      expect(loss(weighted)).toBeLessThan(0.5 * loss(codesAt(1, false)));
+      expect(codesAt(1e-9, true).toArray()).toEqual(weighted.toArray());
+    });
+  });
+
   it("survives inputs that are always zero and second moments of low rank", () => {
     scope(() => {
       manualSeed(5);

@@ -10,7 +10,7 @@ export interface GptqOptions {
   readonly damping?: number;
   /** Columns whose corrections are applied to the rest at once, cut to whole groups. Defaults to 128. */
   readonly blockSize?: number;
-  /** Weigh the range search with the mean squares of the inputs. Defaults to false. */
+  /** Weigh the range search with the mean squares of the inputs. Defaults to true. */
   readonly weightedRange?: boolean;
   /** Clip ratios tried for each group's range. */
   readonly candidates?: number;
@@ -30,8 +30,8 @@ export interface GptqResult {
 /**
  * GPTQ: columns are rounded one after the other, and what each rounding lost is made up for by the
  * columns that follow, by the inverse of the inputs' second moments. A group's range is searched on
- * its weights as corrected so far; that search minimises the weights' own error, so other widths of the range may
- * lose less of the output, and rows are independent of each other.
+ * its weights as corrected so far, each column's error weighed with its inputs' mean square. That search knows nothing of
+ * what other columns make up for, so other widths of the range may lose less of the output, and rows are independent.
  * Source: Frantar et al. (arXiv 2210.17323).
  *
  * @param weight fp32 `[out, in]`
@@ -97,7 +97,7 @@ function roundColumns(
   const { bits, symmetric } = scheme;
   const groupSize = groupColumns(scheme, columns, layer);
   const block = blockColumns(groupSize, columns, options.blockSize ?? 128);
-  const importance = options.weightedRange === true ? moments.meanSquares() : null;
+  const importance = options.weightedRange === false ? null : moments.columnWeights();
   // A copy, because it is corrected.
   const state = {
     weight: weight.mul(dead.neg().add(1)),

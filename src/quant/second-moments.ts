@@ -30,9 +30,10 @@ export class SecondMoments {
     );
   }
 
-  /** Mean square of each input column, fp32 `[in]`. */
-  meanSquares(): Tensor {
-    return this.matrix.diagonal().div(Math.max(1, this.#tokens));
+  /** Mean square of each input column over the mean of all, fp32 `[in]`. */
+  columnWeights(): Tensor {
+    const squares = this.matrix.diagonal();
+    return squares.div(squares.mean().clamp(1e-30));
   }
 
   dispose(): void {
