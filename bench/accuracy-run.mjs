@@ -14,7 +14,7 @@ import { presets, roundingDefaults } from "../dist/recipe/presets.js";
 import { RotatedModel } from "../dist/recipe/rotation/rotated-model.js";
 import { wantsRotation } from "../dist/recipe/rotation/rotation-rule.js";
 import { runRecipe } from "../dist/recipe/run-recipe.js";
-import { engineInfo, keep, liveHandles, scope, setThreads, Tensor } from "../dist/tensor/index.js";
+import { deviceMemory, engineInfo, keep, liveHandles, scope, setThreads, Tensor } from "../dist/tensor/index.js";
 
 const merge = (a, b) => {
   if (b === undefined) return a;
@@ -104,6 +104,7 @@ if (recipe !== "none") {
 }
 const seconds = (performance.now() - started) / 1000;
 const handles = liveHandles();
+const deviceGiB = device === "cpu" ? null : +((deviceMemory(device)?.peak ?? 0) / 2 ** 30).toFixed(2);
 // Judged in fp32, however it was trained.
 const judged = "float32";
 const base = checkpointSource(checkpoint, { device, dtype: judged });
@@ -144,6 +145,7 @@ console.log(
     recipe,
     ppl: +result.value.toFixed(3),
     seconds: +seconds.toFixed(1),
+    deviceGiB,
     rssGiB: +(process.resourceUsage().maxRSS / 2 ** 20).toFixed(2),
     handles,
     torch: engineInfo().torchVersion,

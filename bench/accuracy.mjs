@@ -132,7 +132,7 @@ await Promise.all(
       results.set(cell, result);
       const { scheme, asym, seed } = cell.job;
       process.stderr.write(
-        `${scheme} ${asym ? "asym" : "sym"} ${cell.name}, seed ${seed}: ${result.ppl} (${result.seconds} s)\n`,
+        `${scheme} ${asym ? "asym" : "sym"} ${cell.name}, seed ${seed}: ${result.ppl} (${result.seconds} s, ${result.deviceGiB ?? result.rssGiB} GiB)\n`,
       );
     }
   }),
