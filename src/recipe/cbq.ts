@@ -242,7 +242,7 @@ class CbqRun {
       rates,
       finalRate: schedule.finalRate,
       regulariser: rounding.regulariser,
-      meanwhile: () => job.sink.meanwhile?.(),
+      meanwhile: (seconds) => job.sink.meanwhile?.(seconds),
     });
     const fallBack = "its Linears get their codes from GPTQ";
     return yield* trainingEvents(job, steps, { window: index, windows, epochs: window.epochs, fallBack }, () =>

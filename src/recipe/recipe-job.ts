@@ -60,8 +60,8 @@ export interface RecipeSink {
    * at once from here on: fewer than the job asked for once memory has run out.
    */
   windowDone(window: WindowDoneEvent, state: readonly StateTensor[], microBatch: number): void;
-  /** Called while a device has work for a fraction of a second: time for some of what was handed over. */
-  meanwhile?(): void;
+  /** Called while a device has work for about so many seconds: time for some of what was handed over. */
+  meanwhile?(seconds: number): void;
 }
 
 /** What was handed over of blocks that are finished. */

@@ -234,7 +234,9 @@ describe("a run that was killed and continued", () => {
       expect(asked).toBe(2);
       // The second window is handed over, and written when there is time.
       expect(windowsIn(folder.path)).toBe(1);
-      journal.meanwhile();
+      journal.meanwhile(0);
+      expect(windowsIn(folder.path)).toBe(1);
+      journal.meanwhile(5);
       expect(windowsIn(folder.path)).toBe(2);
     }
     const warnings: string[] = [];

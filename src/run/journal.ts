@@ -42,9 +42,6 @@ export interface JournalOptions {
   readonly pace?: Pace;
 }
 
-/** Milliseconds of writing while a device works. */
-const SLICE = 150;
-
 type Pace = Pick<StatePace, "isDue" | "time">;
 
 /**
@@ -188,9 +185,9 @@ export class Journal implements RecipeSink, RecipeResults, Disposable {
     if (saved !== null) this.#finishWriting();
   }
 
-  /** Writes on for a fraction of a second. */
-  meanwhile(): void {
-    const until = performance.now() + SLICE;
+  /** Writes on for half of that time: a piece may take longer than the last one. */
+  meanwhile(seconds: number): void {
+    const until = performance.now() + seconds * 500;
     while (this.#writing !== null && performance.now() < until) {
       if (this.#writing.next().done === true) this.#writing = null;
     }

@@ -70,7 +70,7 @@ export function* reconstruct(
       const last = Math.min(at + (training.runsAhead ? lookahead.steps : 1), (epoch + 1) * perEpoch);
       const launched = last - at;
       for (let i = 0; i < launched; i++) options.parts.attempt(() => training.run());
-      if (training.runsAhead) options.meanwhile?.();
+      if (training.runsAhead) options.meanwhile?.(lookahead.secondsFor(launched));
       for (const { loss, finite } of training.outcomes(at - start, last - start)) {
         const step = ++at;
         const verdict = watch.judge(finite);

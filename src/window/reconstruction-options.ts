@@ -25,6 +25,6 @@ export interface ReconstructionOptions {
     readonly betaStart: number;
     readonly betaEnd: number;
   };
-  /** Called while the device works on steps that were launched. */
-  readonly meanwhile?: () => void;
+  /** Called while the device works on steps that were launched: for about so many seconds. */
+  readonly meanwhile?: (seconds: number) => void;
 }
