@@ -2,28 +2,17 @@ import { closeSync, read } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { CheckpointError, EnvironmentError } from "../errors.js";
-import type { SafetensorsDType } from "./dtype.js";
 import { fileSystemError } from "./file-system-error.js";
 import { quote } from "./json.js";
 import { endedEarly, largestRead, ModelFolder, readFully } from "./model-folder.js";
 import type { ReadBuffer } from "./read-buffer.js";
 import { checkHeaderLength, parseSafetensorsHeader } from "./safetensors-header.js";
-import type { TensorReader } from "./tensor-reader.js";
+import type { TensorInfo, TensorReader } from "./tensor-reader.js";
 import { maxIndexLength, parseWeightIndex, singleWeightFile, weightIndexFile } from "./weight-index.js";
 
 export type { SafetensorsDType } from "./dtype.js";
 
 const readAsync = promisify(read);
-
-/** One tensor of a checkpoint: everything except its bytes. */
-export interface TensorInfo {
-  readonly name: string;
-  readonly dtype: SafetensorsDType;
-  readonly shape: readonly number[];
-  /** Name of the safetensors file that holds it, inside the model folder. */
-  readonly file: string;
-  readonly byteLength: number;
-}
 
 interface Location {
   readonly fd: number;

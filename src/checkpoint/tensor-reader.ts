@@ -1,5 +1,15 @@
-import type { TensorInfo } from "./checkpoint.js";
+import type { SafetensorsDType } from "./dtype.js";
 import type { ReadBuffer } from "./read-buffer.js";
+
+/** One tensor of a checkpoint: everything except its bytes. */
+export interface TensorInfo {
+  readonly name: string;
+  readonly dtype: SafetensorsDType;
+  readonly shape: readonly number[];
+  /** Name of the safetensors file that holds it, inside the model folder. */
+  readonly file: string;
+  readonly byteLength: number;
+}
 
 /** Where a model's tensors are read from: a checkpoint on disk, or what stands for another one. */
 export interface TensorReader {

@@ -1,5 +1,5 @@
-import type { TensorInfo } from "../checkpoint/checkpoint.js";
 import type { ModelConfig } from "../checkpoint/model-config.js";
+import type { TensorInfo } from "../checkpoint/tensor-reader.js";
 import type { QuantizedWeight } from "../quant/quantized-weight.js";
 
 /** How one quantized Linear is stored, without its codes: enough to plan a file before reading anything. */

@@ -1,4 +1,4 @@
-import type { TensorInfo } from "../checkpoint/checkpoint.js";
+import type { TensorInfo } from "../checkpoint/tensor-reader.js";
 import type { QuantizedWeight } from "../quant/quantized-weight.js";
 import { quantizedBits } from "./bits-per-weight.js";
 import type { ExportSource } from "./export-source.js";

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import type { Checkpoint, TensorInfo } from "../checkpoint/checkpoint.js";
+import type { Checkpoint } from "../checkpoint/checkpoint.js";
 import type { ModelConfig } from "../checkpoint/model-config.js";
+import type { TensorInfo } from "../checkpoint/tensor-reader.js";
 import { CheckpointError } from "../errors.js";
 import type { WorkEvent } from "./events.js";
 import type { RequestContext } from "./serve-requests.js";

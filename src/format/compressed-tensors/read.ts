@@ -1,8 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
-import { Checkpoint, type TensorInfo } from "../../checkpoint/checkpoint.js";
+import { Checkpoint } from "../../checkpoint/checkpoint.js";
 import { isJsonObject, type JsonObject, parseJsonObject } from "../../checkpoint/json.js";
 import { type ModelConfig, readModelConfig } from "../../checkpoint/model-config.js";
 import { ModelFolder } from "../../checkpoint/model-folder.js";
+import type { TensorInfo } from "../../checkpoint/tensor-reader.js";
 import { FormatError } from "../../errors.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import type { ActivationQuantization, ExportSource, QuantizedLayout } from "../export-source.js";

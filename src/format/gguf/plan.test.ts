@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { TensorInfo } from "../../checkpoint/checkpoint.js";
 import type { ModelConfig } from "../../checkpoint/model-config.js";
+import type { TensorInfo } from "../../checkpoint/tensor-reader.js";
 import type { ExportSource, QuantizedLayout } from "../export-source.js";
 import { ggufNotes } from "./notes.js";
 import { planGguf } from "./plan.js";

@@ -1,7 +1,8 @@
-import { Checkpoint, type TensorInfo } from "../../checkpoint/checkpoint.js";
+import { Checkpoint } from "../../checkpoint/checkpoint.js";
 import { isJsonObject, type JsonObject, parseJsonObject } from "../../checkpoint/json.js";
 import { type ModelConfig, readModelConfig } from "../../checkpoint/model-config.js";
 import { ModelFolder } from "../../checkpoint/model-folder.js";
+import type { TensorInfo } from "../../checkpoint/tensor-reader.js";
 import { FormatError } from "../../errors.js";
 import type { ExportSource, QuantizedLayout } from "../export-source.js";
 import { decodeWeight, type StoredTensor } from "./decode.js";
