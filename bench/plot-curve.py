@@ -1,22 +1,12 @@
 """Draws docs/perplexity-over-time.svg from the table of seconds in docs/results.md. Needs matplotlib."""
-from pathlib import Path
-
-import matplotlib
-
-matplotlib.use("svg")
-matplotlib.rcParams["svg.hashsalt"] = "crossblock"
 import matplotlib.pyplot as plt
+
+import figures
 
 FULL_PRECISION = 18.456
 
-docs = Path(__file__).resolve().parent.parent / "docs"
-lines = (docs / "results.md").read_text().splitlines()
-start = next(i for i, line in enumerate(lines) if line.startswith("| method | seconds"))
 methods = {}
-for line in lines[start + 2 :]:
-    if not line.startswith("|"):
-        break
-    method, seconds, perplexity = [cell.strip() for cell in line.split("|")[1:-1]]
+for method, seconds, perplexity in figures.table("results.md", "| method | seconds")[1]:
     methods.setdefault(method, []).append((float(seconds), float(perplexity)))
 
 figure, axes = plt.subplots(figsize=(6.5, 3.4))
@@ -31,6 +21,4 @@ axes.set_xticks([10, 30, 100, 300], ["10", "30", "100", "300"])
 axes.set_xlabel("seconds on one GPU")
 axes.set_ylabel("perplexity")
 axes.legend(frameon=False, fontsize=8)
-axes.spines[["top", "right"]].set_visible(False)
-figure.tight_layout()
-figure.savefig(docs / "perplexity-over-time.svg", metadata={"Date": None})
+figures.save(figure, [axes], "perplexity-over-time.svg")

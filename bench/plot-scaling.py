@@ -1,21 +1,12 @@
 """Draws docs/scaling.svg from the table of scaling in docs/performance.md. Needs matplotlib."""
-from pathlib import Path
-
-import matplotlib
-
-matplotlib.use("svg")
-matplotlib.rcParams["svg.hashsalt"] = "crossblock"
 import matplotlib.pyplot as plt
 
-docs = Path(__file__).resolve().parent.parent / "docs"
-lines = (docs / "performance.md").read_text().splitlines()
-start = next(i for i, line in enumerate(lines) if line.startswith("| blocks | windows | tokens"))
-rows = []
-for line in lines[start + 2 :]:
-    if not line.startswith("|"):
-        break
-    blocks, windows, tokens, seconds = [cell.strip().replace(",", "") for cell in line.split("|")[1:-1]]
-    rows.append((int(windows), int(tokens), float(seconds)))
+import figures
+
+table = figures.table("performance.md", "| blocks | windows | tokens")[1]
+rows = [
+    (int(windows), int(tokens.replace(",", "")), float(seconds)) for _, windows, tokens, seconds in table
+]
 
 fewest = min(windows for windows, _, _ in rows)
 least = min(tokens for _, tokens, _ in rows)
@@ -34,6 +25,4 @@ for axes, (label, points) in zip(panels, sizes):
     axes.set_xlim(0)
     axes.set_ylim(0)
     axes.legend(frameon=False, fontsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
-figure.tight_layout()
-figure.savefig(docs / "scaling.svg", metadata={"Date": None})
+figures.save(figure, panels, "scaling.svg")

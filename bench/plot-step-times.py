@@ -1,22 +1,12 @@
 """Draws docs/step-time.svg from the first table of docs/performance.md. Needs matplotlib."""
 import re
-from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("svg")
-matplotlib.rcParams["svg.hashsalt"] = "crossblock"
 import matplotlib.pyplot as plt
 
-docs = Path(__file__).resolve().parent.parent / "docs"
-lines = (docs / "performance.md").read_text().splitlines()
-start = next(i for i, line in enumerate(lines) if line.startswith("| shape"))
-header = [cell.strip() for cell in lines[start].split("|")[1:-1]]
-rows = []
-for line in lines[start + 2 :]:
-    if not line.startswith("|"):
-        break
-    rows.append(dict(zip(header, (cell.strip() for cell in line.split("|")[1:-1]))))
+import figures
+
+header, table = figures.table("performance.md", "| shape")
+rows = [dict(zip(header, cells)) for cells in table]
 
 
 def milliseconds(cell):
@@ -37,6 +27,4 @@ axes.set_yscale("log")
 axes.set_ylabel("ms per step (log)")
 axes.set_xticks(range(len(rows)), [f"{r['shape']} {r['scheme']}\n{r['rounding']}, {r['tokens']} tokens" for r in rows], fontsize=7)
 axes.legend(fontsize=7, ncols=4, loc="upper left")
-axes.spines[["top", "right"]].set_visible(False)
-figure.tight_layout()
-figure.savefig(docs / "step-time.svg", metadata={"Date": None})
+figures.save(figure, [axes], "step-time.svg")

@@ -2,8 +2,9 @@
 // on, codes and state saved as a run saves them; then the export of one block. usage: npm run bench:run -- --shape 7b
 //   --blocks 32 --windows 4 --device cuda:0 [--scheme W4A16] [--rounding lora|code] [--samples 128] [--context 2048]
 //   [--epochs 3] [--batch 1] [--of 32] [--folder DIR] [--make] [--json]
-// The model is made in --folder when it is not there yet (7b: 13 GB with 32 blocks); --make does no more than that. --of says how many blocks the real one
-// has. The first window prepares more blocks and compiles kernels, the last one moves no streams: neither is typical.
+// The model is made in --folder when it is not there yet (7b: 13 GB with 32 blocks); --make does no more than that. --of
+// says how many blocks the real one has. The first window prepares more blocks and compiles kernels, the last one moves no
+// streams: neither is typical.
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -22,6 +23,7 @@ import { recipeOptionsSchema } from "../dist/recipe/options.js";
 import { roundingDefaults } from "../dist/recipe/presets.js";
 import { runRecipe } from "../dist/recipe/run-recipe.js";
 import { Journal } from "../dist/run/journal.js";
+import { ALWAYS_SAVED, SAVING_SHARE } from "../dist/run/state-pace.js";
 import { deviceMemory, engineInfo, manualSeed, scope, Tensor } from "../dist/tensor/index.js";
 import { configOf } from "./shapes.mjs";
 
@@ -122,6 +124,11 @@ function watchGpu() {
   return { mean, stop: () => child.kill() };
 }
 
+if (!values.make && (count("windows") < 2 || count("blocks") < count("windows") + 2)) {
+  throw new Error(
+    "--windows is at least 2, and --blocks at least 2 more, so that there are windows like most of a run's",
+  );
+}
 if (!existsSync(join(folder, "config.json"))) await makeModel();
 if (values.make) process.exit(0);
 const checkpoint = await Checkpoint.open(folder);
@@ -136,11 +143,6 @@ const ids = Int32Array.from(
   { length: count("samples") * count("context") },
   (_, i) => (i * 7919 + ((i * i) % 613)) % vocabulary,
 );
-if (count("windows") < 2 || spec.blocks < count("windows") + options.window.size) {
-  throw new Error(
-    "--windows is at least 2, and --blocks at least 2 more, so that there are windows like most of a run's",
-  );
-}
 const work = await mkdtemp(join(tmpdir(), "crossblock-bench-"));
 const pace = {
   isDue: true,
@@ -248,9 +250,8 @@ const median = (numbers) => [...numbers].sort((a, b) => a - b)[numbers.length >>
 const perWindow = median(windows.slice(1).map(({ seconds }) => seconds));
 const blocks = Number(values.of ?? spec.blocks);
 const all = blocks - options.window.size + 1;
-/** Share of its time that a run may take to save its streams (src/run/state-pace.ts). */
-const SAVING = 0.05;
-const minutes = (all * perWindow) / (1 - (pace.seconds > 1 ? SAVING : 0)) / 60 + (blocks * exported.seconds) / 60;
+const saving = pace.seconds > ALWAYS_SAVED ? SAVING_SHARE : 0;
+const minutes = (all * perWindow) / (1 - saving) / 60 + (blocks * exported.seconds) / 60;
 const facts = engineInfo();
 const report = {
   shape: values.shape,

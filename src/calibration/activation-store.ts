@@ -65,13 +65,14 @@ class MemoryStore implements ActivationStore {
     return noGrad(() =>
       scope(() => {
         const home = this.#values.device;
+        if (places?.device === home) return this.#values.indexSelect(0, places).to(this.device);
         const [first = 0] = indices;
-        if (places?.device !== home && indices.every((index, i) => index === first + i)) {
+        if (indices.every((index, i) => index === first + i)) {
           // Nothing to wait for, as there would be with indices that have to reach the device first.
           const stretch = this.#values.narrow(0, first, indices.length);
           return home === this.device ? stretch.clone() : stretch.to(this.device);
         }
-        const at = places?.device === home ? places : Tensor.from(BigInt64Array.from(indices, BigInt)).to(home);
+        const at = Tensor.from(BigInt64Array.from(indices, BigInt)).to(home);
         return this.#values.indexSelect(0, at).to(this.device);
       }),
     );

@@ -1,6 +1,7 @@
 import { FormatError } from "../errors.js";
 import type { QuantizedWeight } from "../quant/quantized-weight.js";
 import { roundToHalf } from "./half.js";
+import { viewInt32 } from "./typed-view.js";
 
 /**
  * Checks that a weight keeps the promises of its type before anything of it is written: array lengths, code range,
@@ -43,12 +44,12 @@ export function assertSoundScales(scales: Float32Array, name: string): void {
 // The first code of more than `bits` bits; -1 where all fit. Four at a time: a model has billions of codes.
 function firstMisfit(codes: Uint8Array, bits: number): number {
   const limit = 2 ** bits;
-  const whole = codes.byteOffset % 4 === 0 ? codes.length >> 2 : 0;
-  const quads = new Uint32Array(codes.buffer, whole === 0 ? 0 : codes.byteOffset, whole);
+  const whole = codes.length - (codes.length % 4);
+  const quads = viewInt32(codes.subarray(0, whole));
   let joined = 0;
-  for (let i = 0; i < whole; i++) joined |= quads[i] as number;
+  for (let i = 0; i < quads.length; i++) joined |= quads[i] as number;
   const above = ~(0x01010101 * (limit - 1));
-  const suspect = (joined & above) === 0 ? whole * 4 : 0;
+  const suspect = (joined & above) === 0 ? whole : 0;
   for (let i = suspect; i < codes.length; i++) if ((codes[i] as number) >= limit) return i;
   return -1;
 }

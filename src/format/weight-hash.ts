@@ -24,23 +24,28 @@ export interface SignedWeight {
 
 /** The hashes that a result records and that every export must give again. */
 export function weightHash(weight: QuantizedWeight): WeightHash {
-  const { rows, columns, groupSize, codes, zeroPoints, scales } = weight;
-  const groups = columns / groupSize;
-  return signedWeightHash({
-    rows,
-    columns,
-    scales,
-    row(row, into) {
-      // Group by group: a division for every code would take as long as its hash.
-      for (let group = 0; group < groups; group++) {
-        const zeroPoint = zeroPoints[row * groups + group] ?? 0;
-        const end = (group + 1) * groupSize;
-        for (let column = group * groupSize; column < end; column++) {
-          into[column] = (codes[row * columns + column] ?? 0) - zeroPoint;
-        }
+  const { rows, columns, scales } = weight;
+  return signedWeightHash({ rows, columns, scales, row: signedRows(weight) });
+}
+
+/** Rows of `code - zeroPoint` where `groupSize` columns, or what is left of a row, share a zero point. */
+export function signedRows({
+  columns,
+  groupSize,
+  codes,
+  zeroPoints,
+}: Pick<QuantizedWeight, "columns" | "groupSize" | "codes" | "zeroPoints">): SignedWeight["row"] {
+  const groups = Math.ceil(columns / groupSize);
+  return (row, into) => {
+    // Group by group: a division for every code would take as long as its hash.
+    for (let group = 0; group < groups; group++) {
+      const zeroPoint = zeroPoints[row * groups + group] ?? 0;
+      const end = Math.min(columns, (group + 1) * groupSize);
+      for (let column = group * groupSize; column < end; column++) {
+        into[column] = (codes[row * columns + column] ?? 0) - zeroPoint;
       }
-    },
-  });
+    }
+  };
 }
 
 export function signedWeightHash({ rows, columns, row, scales }: SignedWeight): WeightHash {

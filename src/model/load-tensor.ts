@@ -59,7 +59,7 @@ export function loadTensor(
       scope(() => {
         // Judged where it is going: a GPU reads it in no time.
         const bytes = changed ?? checkpoint.readSync(name, to.device === "cpu" ? undefined : to.buffer);
-        const source = Tensor.fromBytes(bytes, shape, dtype).to(to.device);
+        const source = Tensor.fromBytes(bytes, shape, dtype, to.device);
         if (!holdsFiniteValues(source)) throw refuse("holds NaN or infinite values", "download the file again");
         return source.to(to.dtype).contiguous();
       }),

@@ -120,7 +120,6 @@ export class Journal implements RecipeSink, RecipeResults, Disposable {
 
   /** Whether there is nothing left to do for the recipe. */
   get isComplete(): boolean {
-    this.#finishWriting();
     return this.#manifest.windows.length === this.windows;
   }
 
@@ -282,7 +281,7 @@ export class Journal implements RecipeSink, RecipeResults, Disposable {
       yield;
     }
     const { tensors, record } = windowArtefact(done, content);
-    // Behind a window without a state nothing can be continued: it need not outlast the machine.
+    // Without a state a run goes on from before this window: so it does should the machine not outlast it.
     const durable = state !== null;
     const window = yield* writingArtefact(folder, `window-${number(done.window)}`, tensors, record, { durable });
     if (state !== null) {

@@ -4,7 +4,7 @@ import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import type { ExportSource } from "../export-source.js";
 import { readSound } from "../output-tensors.js";
 import type { TensorCheck } from "../tensor-check.js";
-import { signedWeightHash, type WeightHash } from "../weight-hash.js";
+import { signedRows, signedWeightHash, type WeightHash } from "../weight-hash.js";
 import type { BlockedWeight } from "./decode.js";
 import { decodeMessage } from "./decode-message.js";
 import type { PlannedTensor } from "./graph-weights.js";
@@ -128,12 +128,7 @@ function blockedHash(stored: BlockedWeight, groupSize: number): WeightHash {
       const block = Math.floor(((i % groups) * groupSize) / blockSize);
       return scales[Math.floor(i / groups) * blocks + block] ?? Number.NaN;
     }),
-    row(row, into) {
-      for (let column = 0; column < columns; column++) {
-        const block = row * blocks + Math.floor(column / blockSize);
-        into[column] = (codes[row * columns + column] ?? 0) - (zeroPoints[block] ?? 0);
-      }
-    },
+    row: signedRows({ columns, groupSize: blockSize, codes, zeroPoints }),
   });
 }
 
