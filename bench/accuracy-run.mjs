@@ -36,6 +36,7 @@ const {
   set = {},
   device = "cpu",
   dtype = "float32",
+  gradients = "full",
   threads = 2,
   seed = 0,
 } = job;
@@ -75,6 +76,7 @@ if (recipe !== "none") {
     tokens: recipe === "rtn" ? null : calibration,
     device,
     dtype,
+    gradients,
     storage: "auto",
     scratch: tmpdir(),
     resume: null,

@@ -1,7 +1,7 @@
 // Whole windows of a run on a random model of a real one's shape: loading, targets, training, hardening, both streams moved
 // on, codes and state saved as a run saves them; then the export of one block. usage: npm run bench:run -- --shape 7b
 //   --blocks 32 --windows 4 --device cuda:0 [--scheme W4A16] [--rounding lora|code] [--samples 128] [--context 2048]
-//   [--epochs 3] [--batch 1] [--of 32] [--folder DIR] [--make] [--json]
+//   [--epochs 3] [--batch 1] [--gradients auto|full|fp8] [--of 32] [--folder DIR] [--make] [--json]
 // The model is made in --folder when it is not there yet (7b: 13 GB with 32 blocks); --make does no more than that. --of
 // says how many blocks the real one has. The first window prepares more blocks and compiles kernels, the last one moves no
 // streams: neither is typical.
@@ -22,6 +22,7 @@ import { parseScheme } from "../dist/quant/scheme.js";
 import { recipeOptionsSchema } from "../dist/recipe/options.js";
 import { roundingDefaults } from "../dist/recipe/presets.js";
 import { runRecipe } from "../dist/recipe/run-recipe.js";
+import { gradientPrecision } from "../dist/run/gradient-precision.js";
 import { Journal } from "../dist/run/journal.js";
 import { ALWAYS_SAVED, SAVING_SHARE } from "../dist/run/state-pace.js";
 import { deviceMemory, engineInfo, manualSeed, scope, Tensor } from "../dist/tensor/index.js";
@@ -40,6 +41,7 @@ const { values } = parseArgs({
     batch: { type: "string", default: "1" },
     of: { type: "string" },
     device: { type: "string", default: "cpu" },
+    gradients: { type: "string", default: "auto" },
     folder: { type: "string" },
     make: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
@@ -143,6 +145,8 @@ const ids = Int32Array.from(
   { length: count("samples") * count("context") },
   (_, i) => (i * 7919 + ((i * i) % 613)) % vocabulary,
 );
+const dtype = values.device === "cpu" ? "float32" : "bfloat16";
+const gradients = gradientPrecision({ compute: { gradients: values.gradients, dtype } }, spec, values.device);
 const work = await mkdtemp(join(tmpdir(), "crossblock-bench-"));
 const pace = {
   isDue: true,
@@ -174,7 +178,8 @@ const run = runRecipe({
   seed: 0,
   tokens: { ids, sequences: count("samples"), context: count("context") },
   device: values.device,
-  dtype: values.device === "cpu" ? "float32" : "bfloat16",
+  dtype,
+  gradients,
   storage: "auto",
   scratch: tmpdir(),
   resume: null,
@@ -257,6 +262,7 @@ const report = {
   shape: values.shape,
   scheme: values.scheme,
   rounding: values.rounding,
+  gradients,
   tokens: `${values.samples} x ${values.context}, ${values.epochs} epochs`,
   device: values.device === "cpu" ? `cpu, ${facts.threads} threads` : facts.devices[0]?.name,
   windows: windows.map(({ seconds }) => +seconds.toFixed(2)),

@@ -43,6 +43,7 @@ function seconds(blocks, sequences) {
     tokens: { ids, sequences, context },
     device: values.device,
     dtype: values.device === "cpu" ? "float32" : "bfloat16",
+    gradients: "full",
     storage: "auto",
     scratch: tmpdir(),
     resume: null,

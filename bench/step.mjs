@@ -1,6 +1,6 @@
 // One optimisation step of a window of two blocks against the roof of this machine: the time that the step's own
 // matrix products and attention take, each alone. usage: npm run bench:step -- --shape sotu --scheme W2A16g64
-// [--rounding code|lora|adaround] [--tokens 2048] [--context 512] [--device cpu] [--dtype float32] [--steps 20] [--json]
+// [--rounding code|lora|adaround] [--tokens 2048] [--context 512] [--device cpu] [--dtype float32] [--gradients full|fp8] [--steps 20] [--json]
 import { availableParallelism, tmpdir } from "node:os";
 import { parseArgs } from "node:util";
 import { createStore } from "../dist/calibration/activation-store.js";
@@ -42,6 +42,7 @@ const { values } = parseArgs({
     context: { type: "string", default: "512" },
     device: { type: "string", default: "cpu" },
     dtype: { type: "string", default: "float32" },
+    gradients: { type: "string", default: "full" },
     steps: { type: "string", default: "20" },
     json: { type: "boolean", default: false },
   },
@@ -70,7 +71,7 @@ const random = (_name, size) =>
 const blocks = Array.from({ length: BLOCKS }, (_, index) => {
   const layers = new Map(
     linearRoles(spec).map((role) => {
-      const layer = new QuantizedLayer(`${index}.${role}`, scheme, dtype);
+      const layer = new QuantizedLayer(`${index}.${role}`, scheme, dtype, values.gradients);
       if (scheme.activationBits < 16) layer.quantizeInput(new TokenQuantizer(scheme.activationBits, device, {}));
       return [role, layer];
     }),

@@ -43,6 +43,17 @@ std::string deviceName(int index) {
   return name;
 }
 
+// 90 for 9.0; 0 where the driver does not tell.
+int computeCapability(int index) {
+  constexpr int kMajor = 75, kMinor = 76;  // CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_...
+  int major = 0, minor = 0;
+  if (auto* get = cudaFunction<int(int*, int, int)>("libcuda.so.1", "cuDeviceGetAttribute")) {
+    get(&major, kMajor, index);
+    get(&minor, kMinor, index);
+  }
+  return major * 10 + minor;
+}
+
 int deviceIndexOf(const Napi::Value& value) {
   const int index = value.IsNumber() ? value.As<Napi::Number>().Int32Value() : -1;
   TORCH_CHECK(torch::cuda::is_available() && index >= 0 && index < static_cast<int>(torch::cuda::device_count()),
@@ -95,11 +106,13 @@ Napi::Value engineFacts(const Napi::CallbackInfo& info) {
     facts.Set("config", at::show_config());
     facts.Set("threads", at::get_num_threads());
     const int count = torch::cuda::is_available() ? static_cast<int>(torch::cuda::device_count()) : 0;
-    Napi::Array devices = Napi::Array::New(env, count);
+    Napi::Array devices = Napi::Array::New(env, count), capabilities = Napi::Array::New(env, count);
     for (int i = 0; i < count; ++i) {
       devices.Set(static_cast<uint32_t>(i), Napi::String::New(env, deviceName(i)));
+      capabilities.Set(static_cast<uint32_t>(i), computeCapability(i));
     }
     facts.Set("cudaDevices", devices);
+    facts.Set("computeCapabilities", capabilities);
     return facts;
   });
 }

@@ -38,7 +38,7 @@ export class BlockSource {
    * calibration, so their quantizers are there from the start; `learn` says whether they train.
    */
   open(index: number, learn: boolean): QuantizedBlock {
-    const { checkpoint, spec, device, dtype, scheme, options } = this.job;
+    const { checkpoint, spec, device, dtype, gradients, scheme, options } = this.job;
     const weights = loadBlock(
       checkpointSource(checkpoint, { device, dtype: "float32", buffer: this.#buffer }),
       spec,
@@ -49,7 +49,7 @@ export class BlockSource {
         const name = linearName(spec, index, role);
         const layerScheme = this.schemes.get(name);
         if (layerScheme === null || layerScheme === undefined) return [];
-        const layer = new QuantizedLayer(name, layerScheme, dtype);
+        const layer = new QuantizedLayer(name, layerScheme, dtype, gradients);
         if (scheme.activationBits < 16 && options.activation.granularity === "token") {
           layer.quantizeInput(new TokenQuantizer(scheme.activationBits, device, { learn }));
         }

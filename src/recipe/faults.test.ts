@@ -58,6 +58,7 @@ function run(model: Model, recipe: RecipeName, options: RecipeOptionsInput, hear
     tokens: { ids, sequences: SEQUENCES, context: CONTEXT },
     device: "cpu",
     dtype: "float32",
+    gradients: "full",
     storage: "host",
     scratch: folder,
     resume: null,

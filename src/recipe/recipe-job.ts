@@ -5,6 +5,7 @@ import type { DecoderSpec } from "../model/index.js";
 import type { QuantizedWeight } from "../quant/quantized-weight.js";
 import type { Scheme } from "../quant/scheme.js";
 import type { Device } from "../tensor/index.js";
+import type { GradientPrecision } from "../window/quantized-layer.js";
 import type { RecipeName, RecipeOptions } from "./options.js";
 import type { RecipeState, StateTensor } from "./saved-state.js";
 
@@ -25,6 +26,8 @@ export interface RecipeJob {
   readonly device: Device;
   /** Arithmetic of the matrix products; what is trained stays in float32. */
   readonly dtype: "float32" | "bfloat16";
+  /** Arithmetic of the products of the backward pass in windows. */
+  readonly gradients: GradientPrecision;
   /** Where the two activation streams wait; `auto` takes the first of device, host and disk that has room. */
   readonly storage: Storage | "auto";
   /** Folder for streams that wait on the disk. */

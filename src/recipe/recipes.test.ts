@@ -69,6 +69,7 @@ function run(
       tokens: { ids, sequences: SEQUENCES, context: CONTEXT },
       device: "cpu",
       dtype: "float32",
+      gradients: "full",
       storage: "auto",
       scratch: folder.path,
       resume: null,

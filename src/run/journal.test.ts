@@ -125,6 +125,7 @@ function run(journal: Journal, of: Case, windows = Number.POSITIVE_INFINITY): vo
     tokens: of.text ? { ids, sequences: SEQUENCES, context: CONTEXT } : null,
     device: "cpu",
     dtype: "float32",
+    gradients: "full",
     storage: "host",
     scratch: model.path,
     resume: journal.resume,

@@ -62,7 +62,13 @@ describe("openModel", () => {
       resume: null,
       results: null,
     } as const;
-    const recipe = { recipe: "rtn", options: recipeOptionsOf(options), storage: "auto", ...place } as const;
+    const recipe = {
+      recipe: "rtn",
+      options: recipeOptionsOf(options),
+      gradients: "full",
+      storage: "auto",
+      ...place,
+    } as const;
     for (const _ of runRecipe({ ...job, ...recipe, scratch: folder }));
     const result = sink.exportSource(checkpoint, { name: "sotu", config, activations });
     for (const module of result.linears.keys()) linears.set(module, await result.readQuantized(module));

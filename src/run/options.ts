@@ -26,6 +26,12 @@ const compute = z.strictObject({
     .enum(["auto", "float32", "bfloat16"])
     .default("auto")
     .describe("arithmetic of the matrix products; auto is bfloat16 on a GPU and float32 on the CPU"),
+  gradients: z
+    .enum(["auto", "full", "fp8"])
+    .default("auto")
+    .describe(
+      "products of the backward pass in windows: full, as the others are, or fp8; auto is fp8 where the GPU can, products are bfloat16 and the model is large (hidden size 4096)",
+    ),
   threads: z
     .int()
     .min(1)

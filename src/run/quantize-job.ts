@@ -34,6 +34,7 @@ import type { EngineCalls } from "./engine-protocol.js";
 import type { CalibrateEvent, PlanEvent, QuantizeEvent, ReportEvent, WarningEvent, WindowDoneEvent } from "./events.js";
 import { fingerprintsOf } from "./fingerprints.js";
 import { fitMemory } from "./fit-memory.js";
+import { gradientPrecision } from "./gradient-precision.js";
 import { Journal } from "./journal.js";
 import { linearPlans } from "./linear-plans.js";
 import { modelToQuantize } from "./model-to-quantize.js";
@@ -79,7 +80,8 @@ export async function quantizeJob(
   using original = await Checkpoint.open(folder);
   using model = modelToQuantize(original, config, scheme, options);
   const { spec, checkpoint } = model;
-  const chosen: RunOptions = { ...options, rotation: model.rotation };
+  const gradients = gradientPrecision(options, spec, device);
+  const chosen: RunOptions = { ...options, rotation: model.rotation, compute: { ...options.compute, gradients } };
   const recipeOptions = recipeOptionsOf(chosen);
   const schemes = resolveSchemes(spec, scheme, recipeOptions.overrides);
   if (options.compute.threads !== null) setThreads(options.compute.threads);
@@ -159,6 +161,7 @@ export async function quantizeJob(
       tokens: calibration?.windows ?? null,
       device,
       dtype,
+      gradients,
       storage: fitted.storage,
       scratch: folders.work,
       resume: journal.resume,

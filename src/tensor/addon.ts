@@ -51,7 +51,13 @@ export interface Addon {
     saved: readonly Handle[],
     backward: (gradient: Handle | null, saved: Handle[]) => (Handle | null)[],
   ): void;
-  engineFacts(): { torchVersion: string; config: string; threads: number; cudaDevices: string[] };
+  engineFacts(): {
+    torchVersion: string;
+    config: string;
+    threads: number;
+    cudaDevices: string[];
+    computeCapabilities: number[];
+  };
   setThreads(threads: number): void;
   manualSeed(seed: number): void;
   newGenerator(device: string, seed: number): Handle;

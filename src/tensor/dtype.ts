@@ -10,11 +10,12 @@ const table = {
   float64: { code: 7, bytes: 8, array: Float64Array },
   bool: { code: 11, bytes: 1, array: Uint8Array },
   bfloat16: { code: 15, bytes: 2, array: Uint16Array },
+  float8_e4m3fn: { code: 24, bytes: 1, array: Uint8Array },
 } as const;
 
 export type DType = keyof typeof table;
 
-/** The typed array that shows a tensor's memory; fp16 and bf16 show their bits. */
+/** The typed array that shows a tensor's memory; fp16, bf16 and fp8 show their bits. */
 export type TypedArray =
   | Uint8Array
   | Int8Array

@@ -12,6 +12,8 @@ export interface EngineInfo {
   readonly devices: readonly {
     readonly name: string;
     readonly device: Device;
+    /** Of CUDA, 9.0 as 90; 0 where the driver does not tell. */
+    readonly computeCapability: number;
     readonly totalBytes: number;
     readonly freeBytes: number;
   }[];
@@ -25,7 +27,14 @@ export function engineInfo(): EngineInfo {
     threads: facts.threads,
     devices: facts.cudaDevices.map((name, index) => {
       const memory = addon().deviceMemory(index);
-      return { name, device: `cuda:${index}` as const, totalBytes: memory.total, freeBytes: memory.free };
+      const computeCapability = facts.computeCapabilities[index] ?? 0;
+      return {
+        name,
+        device: `cuda:${index}` as const,
+        computeCapability,
+        totalBytes: memory.total,
+        freeBytes: memory.free,
+      };
     }),
   };
 }

@@ -17,6 +17,14 @@ export {
   setThreads,
   synchronize,
 } from "./engine.js";
+export {
+  type Fp8Matrix,
+  fitsFp8,
+  hasFp8Products,
+  linearWithFp8Gradients,
+  magnitudeOf,
+  toFp8,
+} from "./fp8-linear.js";
 export { Generator } from "./generator.js";
 export { MemoryLimit } from "./memory-limit.js";
 export type { Shape } from "./owned-tensor.js";

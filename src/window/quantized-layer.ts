@@ -3,7 +3,19 @@ import type { ActivationQuantizer } from "../quant/activation.js";
 import { type Codes, dequantize } from "../quant/grid.js";
 import type { Commitment, Rounding } from "../quant/rounding/rounding.js";
 import type { Scheme } from "../quant/scheme.js";
-import { backward, type DType, keep, noGrad, scope, type Tensor } from "../tensor/index.js";
+import {
+  backward,
+  type DType,
+  type Fp8Matrix,
+  fitsFp8,
+  keep,
+  linearWithFp8Gradients,
+  magnitudeOf,
+  noGrad,
+  scope,
+  type Tensor,
+  toFp8,
+} from "../tensor/index.js";
 
 /** Carries the gradients that the operands of layers collected through their roundings, in one pass. */
 export function backwardThroughRoundings(layers: readonly QuantizedLayer[]): void {
@@ -16,6 +28,15 @@ export function backwardThroughRoundings(layers: readonly QuantizedLayer[]): voi
     );
   });
 }
+
+/** In which dtype the products of the backward pass are: that of the others, or fp8 where the device can. */
+export type GradientPrecision = "full" | "fp8";
+
+/**
+ * What a learnt weight's magnitude may grow to, in those that it began with: beyond it fp8 cuts it off. A binade more or
+ * less costs fp8 no precision, so nobody measures it at every step.
+ */
+const GROWTH = 2;
 
 /**
  * One Linear while it is quantized: first learnt (`rounding`), then fixed (`codes`).
@@ -30,12 +51,17 @@ export class QuantizedLayer {
   #soft: Tensor | null = null;
   #operand: Tensor | null = null;
   #codes: Codes | null = null;
+  /** Of the soft weight at most, fp32 `[1]`; null where gradients are in full precision. */
+  #magnitude: Tensor | null = null;
+  /** The operand once more in fp8. */
+  #eighth: Fp8Matrix | null = null;
 
   constructor(
     /** Module name, `model.layers.0.self_attn.q_proj`. */
     readonly name: string,
     readonly scheme: Scheme,
     private readonly computeType: DType,
+    private readonly gradients: GradientPrecision = "full",
   ) {}
 
   /** Fake quantization of the input; null for A16, and until calibration has found its range. */
@@ -87,6 +113,9 @@ export class QuantizedLayer {
    */
   apply(x: Tensor, { weight, bias }: LinearWeights): Tensor {
     const input = this.#activation?.apply(x) ?? x;
+    if (this.#operand !== null && this.#eighth !== null) {
+      return linearWithFp8Gradients(input, this.#operand, bias, this.#eighth);
+    }
     return input.linear(this.#operand ?? weight, bias);
   }
 
@@ -97,6 +126,18 @@ export class QuantizedLayer {
     this.release();
     this.#soft = keep(scope(() => rounding.weight(commitment, this.computeType)));
     this.#operand = keep(this.#soft.detach()).requiresGrad_();
+    if (this.gradients === "fp8" && fitsFp8(this.#operand)) this.#prepareEighth(this.#operand);
+  }
+
+  #prepareEighth(operand: Tensor): void {
+    noGrad(() => {
+      const weight = operand.detach();
+      this.#magnitude ??= keep(scope(() => magnitudeOf(weight).mul(GROWTH)));
+      const magnitude = this.#magnitude;
+      const { columns, inverse } = scope(() => toFp8(weight, magnitude));
+      this.#eighth = { columns: keep(columns), inverse: keep(inverse) };
+      weight.dispose();
+    });
   }
 
   /** The soft weight and the gradient that its operand collected, for one pass backwards. */
@@ -134,6 +175,8 @@ export class QuantizedLayer {
 
   dispose(): void {
     this.release();
+    this.#magnitude?.dispose();
+    this.#magnitude = null;
     this.#rounding?.dispose();
     this.#rounding = null;
     this.#activation?.dispose();
@@ -147,7 +190,10 @@ export class QuantizedLayer {
   release(): void {
     this.#soft?.dispose();
     this.#operand?.dispose();
+    this.#eighth?.columns.dispose();
+    this.#eighth?.inverse.dispose();
     this.#soft = null;
     this.#operand = null;
+    this.#eighth = null;
   }
 }
