@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { QuantizedWeight } from "../quant/quantized-weight.js";
+import { toEnd } from "./to-end.js";
 
 /** SHA-256, in hexadecimal, of what a quantized weight means, whatever format holds it. */
 export interface WeightHash {
@@ -42,13 +43,14 @@ export function signedRows({
   zeroPoints,
 }: Pick<QuantizedWeight, "columns" | "groupSize" | "codes" | "zeroPoints">): SignedWeight["row"] {
   const groups = Math.ceil(columns / groupSize);
-  // Four codes in two words where everything is a multiple of four and lies so: a third of the time.
+  // Four codes in two words where everything is a multiple of four and lies so: the hash takes three fifths of the time.
   const quads =
     groupSize % 4 === 0 && columns % 4 === 0 && codes.byteOffset % 4 === 0 && codes.byteLength % 4 === 0
       ? new Uint32Array(codes.buffer, codes.byteOffset, codes.byteLength / 4)
       : null;
   return (row, into) => {
-    const pairs = quads !== null && into.byteOffset % 4 === 0 ? new Uint32Array(into.buffer, into.byteOffset) : null;
+    const pairs =
+      quads !== null && into.byteOffset % 4 === 0 ? new Uint32Array(into.buffer, into.byteOffset, columns / 2) : null;
     // Group by group: a division for every code would take as long as its hash.
     for (let group = 0; group < groups; group++) {
       const zeroPoint = zeroPoints[row * groups + group] ?? 0;
@@ -92,11 +94,7 @@ function subtractQuads(
 }
 
 export function signedWeightHash(weight: SignedWeight): WeightHash {
-  const work = hashing(weight);
-  for (;;) {
-    const next = work.next();
-    if (next.done === true) return next.value;
-  }
+  return toEnd(hashing(weight));
 }
 
 /** Codes that are hashed between two yields: a hundredth of a second. */

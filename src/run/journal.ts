@@ -8,6 +8,7 @@ import { assertSound, assertSoundScales } from "../format/assert-sound.js";
 import type { ExportSource } from "../format/export-source.js";
 import { compareTensorNames } from "../format/output-tensors.js";
 import { type PackedWeight, packingRows, unpackedWeight } from "../format/packed-rows.js";
+import { toEnd } from "../format/to-end.js";
 import { hashingWeight, scalesHash, type WeightHash } from "../format/weight-hash.js";
 import type { QuantizedWeight } from "../quant/quantized-weight.js";
 import type { RecipeResults, RecipeSink } from "../recipe/recipe-job.js";
@@ -320,13 +321,6 @@ function* packing(linears: Map<string, QuantizedWeight>): Generator<void, Map<st
     linears.delete(name);
   }
   return packed;
-}
-
-function toEnd<T>(work: Generator<void, T>): T {
-  for (;;) {
-    const next = work.next();
-    if (next.done === true) return next.value;
-  }
 }
 
 function emptyWindow(): WindowContent {

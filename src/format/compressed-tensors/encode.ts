@@ -2,6 +2,7 @@ import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import { toHalfBytes } from "../float-bytes.js";
 import { packBits, wordsFor } from "../pack-bits.js";
 import { type PackedWeight, packingRows, unpackedWeight } from "../packed-rows.js";
+import { toEnd } from "../to-end.js";
 import { PACKED, PLAIN_WEIGHT, SCALE, SHAPE, type StorageFormat, type WeightPart, ZERO_POINT } from "./layout.js";
 
 /**
@@ -15,7 +16,7 @@ export function encodePart(
 ): Uint8Array {
   switch (part) {
     case PACKED:
-      return "words" in weight ? weight.words : packRows(weight);
+      return "words" in weight ? weight.words : toEnd(packingRows(weight));
     case PLAIN_WEIGHT:
       return signed(("words" in weight ? unpackedWeight(weight) : weight).codes, weight.bits);
     case SCALE:
@@ -24,14 +25,6 @@ export function encodePart(
       return storage === "int-quantized" ? signed(weight.zeroPoints, weight.bits) : packZeroPoints(weight);
     case SHAPE:
       return new Uint8Array(BigInt64Array.of(BigInt(weight.rows), BigInt(weight.columns)).buffer);
-  }
-}
-
-function packRows(weight: QuantizedWeight): Uint8Array {
-  const work = packingRows(weight);
-  for (;;) {
-    const next = work.next();
-    if (next.done === true) return next.value;
   }
 }
 
