@@ -5,6 +5,7 @@
 #include "engine.h"
 #include "environment.h"
 #include "host_allocator.h"
+#include "read_ahead.h"
 #include "storage.h"
 
 namespace crossblock {
@@ -41,6 +42,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   add("limitMemory", limitMemory);
   add("setDeterministic", setDeterministic);
   add("releaseCachedMemory", releaseCachedMemory);
+  add("readAhead", readAhead);
   add("useOwnStream", useOwnStream);
   add("captureGraph", captureGraph);
   add("replayGraph", replayGraph);

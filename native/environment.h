@@ -83,6 +83,7 @@ struct Operator {
 };
 
 class ScriptQueue;
+class ReadAhead;
 
 class Environment : public std::enable_shared_from_this<Environment> {
  public:
@@ -106,6 +107,8 @@ class Environment : public std::enable_shared_from_this<Environment> {
   // What a JavaScript backward threw, until backward() throws it on.
   Napi::Error scriptFailure;
   std::atomic<size_t> scriptNodes{0};
+  // The bytes that were asked for last; its destructor ends the asking.
+  std::shared_ptr<ReadAhead> readAhead;
 
  private:
   napi_env env_;

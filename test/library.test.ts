@@ -186,7 +186,15 @@ describe("quantize", () => {
 
   it("refuses bad options before anything starts", async () => {
     const run = (extra: object): Promise<QuantizeEvent[]> =>
-      collect(quantize({ model: bundledModel, scheme: "W2A16g64", calibration: [place.text], out: "x", ...extra }));
+      collect(
+        quantize({
+          model: bundledModel,
+          scheme: "W2A16g64",
+          calibration: [place.text],
+          out: join(place.folder, "x"),
+          ...extra,
+        }),
+      );
     await expect(run({ windows: { size: 2 } })).rejects.toThrow(/did you mean "window"/);
     await expect(run({ scheme: "W2A16g48" })).rejects.toBeInstanceOf(OptionError);
     await expect(run({ overrides: [{ pattern: "model.layers.9.*", skip: true }] })).rejects.toThrow(/Next: /);

@@ -51,6 +51,18 @@ describe("Checkpoint", () => {
     expect(() => checkpoint.readSync("c")).toThrow(/no tensor "c".*Next: check that config.json/);
   });
 
+  it("takes announcements of tensors, of unknown ones and behind its end too, and reads the same", async () => {
+    using folder = temporaryFolder();
+    writeFileSync(join(folder.path, "model.safetensors"), shard({ a: [1, 2, 3], none: [] }));
+    const checkpoint = await Checkpoint.open(folder.path);
+    checkpoint.willRead(["a", "none", "unknown"]);
+    checkpoint.willRead([]);
+    expect([...checkpoint.readSync("a")]).toEqual([1, 2, 3]);
+    checkpoint.willRead(["a"]);
+    checkpoint.close();
+    checkpoint.willRead(["a"]);
+  });
+
   it("lets reads under way end before it closes, and refuses later ones", async () => {
     using folder = temporaryFolder();
     writeFileSync(join(folder.path, "model.safetensors"), shard({ a: [1, 2, 3] }));

@@ -2,6 +2,7 @@ import { closeSync, read } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { CheckpointError, EnvironmentError } from "../errors.js";
+import { readAhead } from "../tensor/index.js";
 import { fileSystemError } from "./file-system-error.js";
 import { quote } from "./json.js";
 import { endedEarly, largestRead, ModelFolder, readFully } from "./model-folder.js";
@@ -94,6 +95,12 @@ export class Checkpoint implements TensorReader, Disposable {
     const bytes = buffer?.take(byteLength, fresh) ?? fresh(byteLength);
     readFully(fd, bytes, position, where);
     return bytes;
+  }
+
+  willRead(names: Iterable<string>): void {
+    if (this.#closed) return;
+    const locations = [...names].flatMap((name) => this.#locations.get(name) ?? []);
+    readAhead(locations.map(({ fd, position, byteLength }) => ({ fd, offset: position, length: byteLength })));
   }
 
   /** A part of a tensor's bytes, for tensors that are too large for one buffer (4 GiB in Node 20). */

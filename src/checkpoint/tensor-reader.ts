@@ -21,4 +21,6 @@ export interface TensorReader {
   read(name: string): Promise<Uint8Array>;
   /** As `read`, blocking: for worker threads. With `buffer` the bytes lie there, until it is used again. */
   readSync(name: string, buffer?: ReadBuffer): Uint8Array;
+  /** Says what will be read next, so that the disk can begin; an earlier announcement ends. Unknown names are passed over. */
+  willRead(names: Iterable<string>): void;
 }

@@ -19,6 +19,7 @@ export function decodedSource(source: ExportSource): ExportSource {
     ...source,
     linears: new Map(),
     plain,
+    readPacked: undefined,
     async readPlain(name) {
       const module = name.slice(0, -".weight".length);
       const layout = source.linears.get(module);

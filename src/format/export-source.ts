@@ -1,6 +1,7 @@
 import type { ModelConfig } from "../checkpoint/model-config.js";
 import type { TensorInfo } from "../checkpoint/tensor-reader.js";
 import type { QuantizedWeight } from "../quant/quantized-weight.js";
+import type { PackedWeight } from "./packed-rows.js";
 
 /** How one quantized Linear is stored, without its codes: enough to plan a file before reading anything. */
 export type QuantizedLayout = Pick<
@@ -37,5 +38,7 @@ export interface ExportSource {
   /** Static activation scales by module name; empty unless `activations.dynamic` is false. */
   readonly inputScales: ReadonlyMap<string, number>;
   readQuantized(name: string): Promise<QuantizedWeight>;
+  /** The same with packed rows, where the source keeps them so; it has checked them (`assertSound`). */
+  readonly readPacked?: ((name: string) => Promise<PackedWeight>) | undefined;
   readPlain(name: string): Promise<Uint8Array>;
 }

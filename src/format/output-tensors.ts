@@ -4,35 +4,35 @@ import { FormatError } from "../errors.js";
 import type { QuantizedWeight } from "../quant/quantized-weight.js";
 import { assertSound } from "./assert-sound.js";
 import type { ExportSource, QuantizedLayout } from "./export-source.js";
+import type { PackedWeight } from "./packed-rows.js";
 
-/** One tensor that a format stores for a quantized Linear. */
-export interface EncodedPart {
+/** One tensor that a format stores for a quantized Linear, made from what is read of it. */
+export interface EncodedPart<W = QuantizedWeight> {
   /** Name after the module's: `weight_packed`. */
   readonly part: string;
   readonly dtype: SafetensorsDType;
   readonly shape: readonly number[];
   readonly byteLength: number;
-  readonly encode: (weight: QuantizedWeight) => Uint8Array;
+  readonly encode: (weight: W) => Uint8Array;
 }
 
 /**
  * All tensors of an export in the order of their names (`layers.2` before `layers.10`): the parts of each quantized
- * Linear and the source's other tensors, byte for byte. Nothing is read before its turn; a quantized weight is kept from
- * its first part to its last.
+ * Linear (`linearTensors`) and the source's other tensors, byte for byte. Nothing is read before its turn.
  *
- * @throws FormatError at once when the source contradicts itself, and while writing when a weight is not sound
+ * @throws FormatError when the source contradicts itself
  */
 export function outputTensors(
   source: ExportSource,
-  partsOf: (name: string, layout: QuantizedLayout) => readonly EncodedPart[],
+  tensorsOf: (name: string, layout: QuantizedLayout) => readonly OutputTensor[],
 ): OutputTensor[] {
   checkSource(source);
-  const modules = new Map<string, () => OutputTensor[]>();
+  const modules = new Map<string, () => readonly OutputTensor[]>();
   for (const [name, { dtype, shape, byteLength }] of source.plain) {
     modules.set(name, () => [{ name, dtype, shape, byteLength, bytes: () => source.readPlain(name) }]);
   }
   for (const [name, layout] of source.linears) {
-    modules.set(`${name}.weight`, () => linearTensors(source, name, layout, partsOf(name, layout)));
+    modules.set(`${name}.weight`, () => tensorsOf(name, layout));
   }
   const names = [...modules.keys()].sort(compareTensorNames);
   return names.flatMap((name) => modules.get(name)?.() ?? []);
@@ -41,20 +41,20 @@ export function outputTensors(
 /** The order of tensors in an export: `layers.2` before `layers.10`. */
 export const compareTensorNames: (a: string, b: string) => number = new Intl.Collator("en", { numeric: true }).compare;
 
-function linearTensors(
-  source: ExportSource,
+/** The tensors of one quantized Linear; what `read` gives is kept from the first part to the last. */
+export function linearTensors<W>(
   name: string,
-  layout: QuantizedLayout,
-  parts: readonly EncodedPart[],
+  parts: readonly EncodedPart<W>[],
+  read: () => Promise<W>,
 ): OutputTensor[] {
-  let weight: QuantizedWeight | null = null;
+  let weight: W | null = null;
   return parts.map(({ part, dtype, shape, byteLength, encode }, i) => ({
     name: `${name}.${part}`,
     dtype,
     shape,
     byteLength,
     async bytes() {
-      const current = weight ?? (await readSound(source, name, layout));
+      const current = weight ?? (await read());
       weight = i === parts.length - 1 ? null : current;
       return encode(current);
     },
@@ -63,7 +63,21 @@ function linearTensors(
 
 /** A quantized weight as planned and sound, or a FormatError that names the layer. */
 export async function readSound(source: ExportSource, name: string, layout: QuantizedLayout): Promise<QuantizedWeight> {
-  const weight = await source.readQuantized(name);
+  const weight = asPlanned(await source.readQuantized(name), name, layout);
+  assertSound(weight, name);
+  return weight;
+}
+
+/** As `readSound` with packed rows; null where the source keeps none. */
+export async function readPacked(
+  source: ExportSource,
+  name: string,
+  layout: QuantizedLayout,
+): Promise<PackedWeight | null> {
+  return source.readPacked === undefined ? null : asPlanned(await source.readPacked(name), name, layout);
+}
+
+function asPlanned<W extends QuantizedLayout>(weight: W, name: string, layout: QuantizedLayout): W {
   const keys = ["bits", "groupSize", "perChannel", "symmetric", "rows", "columns"] as const;
   const differs = keys.find((key) => weight[key] !== layout[key]);
   if (differs !== undefined) {
@@ -73,7 +87,6 @@ export async function readSound(source: ExportSource, name: string, layout: Quan
       next: "quantize again into an empty folder: codes of two runs were mixed",
     });
   }
-  assertSound(weight, name);
   return weight;
 }
 

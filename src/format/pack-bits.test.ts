@@ -43,6 +43,17 @@ describe("dense bit stream", () => {
     );
   });
 
+  it("is undone where whole words are unpacked at once", () => {
+    for (const bits of [2, 3, 4, 8]) {
+      const codes = Uint8Array.from({ length: 77 }, (_, i) => (i * i * 5 + i) % 2 ** bits);
+      const words = new Int32Array(wordsFor(codes.length, bits));
+      packBits(codes, along, codes.length, bits, words, along);
+      const back = new Uint8Array(codes.length);
+      unpackBits(words, along, codes.length, bits, back, along);
+      expect(back).toEqual(codes);
+    }
+  });
+
   it("is undone by reading each code at its bit, along any lanes", () => {
     fc.assert(
       fc.property(

@@ -25,6 +25,20 @@ describe("the hash of a weight", () => {
     });
   });
 
+  it("is the same where four codes are taken at once", () => {
+    const rows = 3;
+    const columns = 16;
+    const codes = Uint8Array.from({ length: rows * columns }, (_, i) => (i * 37 + 11) % 256);
+    for (const groupSize of [4, 8, 16]) {
+      const zeroPoints = Uint8Array.from({ length: (rows * columns) / groupSize }, (_, i) => (i * 83) % 256);
+      const scales = new Float32Array(zeroPoints.length).fill(1);
+      const signed = Int16Array.from(codes, (code, i) => code - (zeroPoints[Math.floor(i / groupSize)] ?? 0));
+      const of = { ...weight, bits: 8, rows, columns, groupSize, codes, scales, zeroPoints };
+      const expected = createHash("sha256").update("3 16\n").update(signed).digest("hex");
+      expect(weightHash(of).codes).toBe(expected);
+    }
+  });
+
   it("tells codes and scales apart", () => {
     const original = weightHash(weight);
     const otherCode = weightHash({ ...weight, codes: weight.codes.with(3, 4) });

@@ -11,6 +11,7 @@ export { RotaryTable, rotaryFrequencies } from "./rotary.js";
 export { requireContext, tokenIds } from "./token-ids.js";
 export {
   type BlockWeights,
+  blockTensorNames,
   castBlock,
   checkpointSource,
   type EmbeddingWeights,

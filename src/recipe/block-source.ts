@@ -1,5 +1,6 @@
 import { ReadBuffer } from "../checkpoint/read-buffer.js";
 import {
+  blockTensorNames,
   checkpointSource,
   type LinearRole,
   linearName,
@@ -57,6 +58,16 @@ export class BlockSource {
       }),
     );
     return new QuantizedBlock(index, spec, weights, layers, { rotary: this.#rotary });
+  }
+
+  /** Says which blocks will be opened next, so that the disk reads them meanwhile. */
+  willOpen(first: number, last: number): void {
+    const { checkpoint, spec } = this.job;
+    const blocks = Array.from(
+      { length: Math.max(0, Math.min(last, spec.blocks - 1) - first + 1) },
+      (_, i) => first + i,
+    );
+    if (blocks.length > 0) checkpoint.willRead(blocks.flatMap((index) => blockTensorNames(spec, index)));
   }
 
   /**

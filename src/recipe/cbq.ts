@@ -125,6 +125,7 @@ class CbqRun {
         targets.push(this.#through(this.#quantized, this.#blocks));
       }
       yield { event: "window-start", ...place, trainable: learntNumbers(this.#blocks) };
+      this.#source.willOpen(this.#nextBlock, this.#windows[index + 1]?.last ?? -1);
       const lossBefore = this.#measure(targets);
       const learnt = yield* this.#train(targets, index, windows);
       const leaving = this.#blocks.slice(0, window.leaving);

@@ -33,6 +33,7 @@ export function* layerwise(job: RecipeJob, rule: LayerRule): Generator<RecipeEve
       const place = { window: k, windows: spec.blocks + finishWindows(job), blocks: [k, k] } as const;
       yield { event: "window-start", ...place, trainable: 0 };
       const block = source.open(k, false);
+      source.willOpen(k + 1, k + 1);
       try {
         block.settle(job.dtype);
         if (stream !== null) calibrateStaticInputs(job, block, stream, false);

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Checkpoint } from "../checkpoint/checkpoint.js";
 import { readModelConfig } from "../checkpoint/model-config.js";
+import type { TensorReader } from "../checkpoint/tensor-reader.js";
 import { temporaryFolder } from "../checkpoint/testing/temporary-folder.js";
 import { OptionError } from "../errors.js";
 import { forwardBlock } from "../model/forward-block.js";
@@ -53,7 +54,7 @@ function run(
   recipe: RecipeName,
   scheme: string,
   options: RecipeOptionsInput = {},
-  extra: Partial<Pick<RecipeJob, "tokens" | "storage" | "poll" | "dtype">> = {},
+  extra: Partial<Pick<RecipeJob, "checkpoint" | "tokens" | "storage" | "poll" | "dtype">> = {},
 ): Outcome {
   const weights = new Map<string, QuantizedWeight>();
   const plain = new Map<string, Uint8Array>();
@@ -119,6 +120,31 @@ describe("recipes", () => {
     const rtn = outputError(run("rtn", "W3A16g8"));
     const options = { ...quick, rounding: { kind, regulariser: { weight: 0.05 } } };
     expect(outputError(run("cbq", "W3A16g8", options))).toBeLessThan(rtn);
+  });
+
+  it.each([
+    ["gptq", {}],
+    ["cbq", { window: { epochs: 1, batch: 4, size: 1, overlap: 0 } }],
+  ] as const)("announce a block's tensors before they open it: %s", (recipe, options) => {
+    const announced = new Set<string>();
+    const opened = new Map<string, boolean>();
+    const reader: TensorReader = {
+      folder: checkpoint.folder,
+      tensors: checkpoint.tensors,
+      read: (name) => checkpoint.read(name),
+      readSync(name) {
+        if (!opened.has(name)) opened.set(name, announced.has(name));
+        return checkpoint.readSync(name);
+      },
+      willRead(names) {
+        for (const name of names) announced.add(name);
+      },
+    };
+    run(recipe, "W4A16g8", { ...options, finish: "none" }, { checkpoint: reader });
+    // There is no time before the first one.
+    const later = [...opened].filter(([name]) => Number(/layers\.(\d+)\./.exec(name)?.[1] ?? 0) > 0);
+    expect(later.length).toBeGreaterThan(0);
+    for (const [name, wasAnnounced] of later) expect([name, wasAnnounced]).toEqual([name, true]);
   });
 
   it("deliver every Linear once, with its loss before and after", () => {

@@ -35,7 +35,7 @@ const PIECE = 32 * 2 ** 20;
 /**
  * Writes a safetensors file with a record beside its tensors as `<stem>.<hash>.safetensors`: under a
  * temporary name, then renamed. Blocking, for the worker thread, but piece by piece: it yields after each. Where it is not
- * `durable` it is not fsync'ed, and its hash tells after a power failure whether it reached the disk.
+ * `durable` it is not fsync'ed (`syncArtefact` does it later), and its hash tells after a power failure whether it reached the disk.
  *
  * @throws EnvironmentError when the disk is full, read-only, ...; nothing remains then, nor when it is not run to its end
  */
@@ -83,6 +83,26 @@ export function* writingArtefact(
     throw isSystemError(error) ? fileSystemError(error, "the state of the run can't be saved", folder) : error;
   } finally {
     if (!whole) rmSync(temporary, { force: true });
+  }
+}
+
+/**
+ * Brings an artefact that was written without `durable` to the disk.
+ *
+ * @throws EnvironmentError when that fails
+ */
+export function syncArtefact(folder: string, file: string): void {
+  const path = join(folder, file);
+  try {
+    // Open for writing: Windows syncs no other.
+    const fd = openSync(path, "r+");
+    try {
+      fsyncSync(fd);
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    throw fileSystemError(error, "the state of the run can't be saved", path);
   }
 }
 

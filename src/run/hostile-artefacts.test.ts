@@ -5,6 +5,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { cases, mutate, mutated, onlyTypedErrors, repaired, seed } from "../checkpoint/testing/fuzz.js";
 import { temporaryFolder } from "../checkpoint/testing/temporary-folder.js";
+import { unpackedWeight } from "../format/packed-rows.js";
 import type { QuantizedWeight } from "../quant/quantized-weight.js";
 import { Artefact } from "./artefact.js";
 import type { WindowDoneEvent } from "./events.js";
@@ -106,7 +107,10 @@ describe(`hostile artefacts (seed ${seed})`, () => {
         writeFileSync(path, repair ? repaired(bytes) : bytes);
         await onlyTypedErrors(async () => {
           const window = SavedWindow.open(path);
-          for (const linear of window.linears.keys()) window.readLinear(linear);
+          for (const linear of window.linears.keys()) {
+            unpackedWeight(window.readLinear(linear));
+            window.hashOf(linear);
+          }
           for (const plain of window.plain) window.readPlain(plain);
         });
       }),

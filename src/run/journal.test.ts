@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { cpSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -5,6 +6,8 @@ import { Checkpoint } from "../checkpoint/checkpoint.js";
 import { readModelConfig } from "../checkpoint/model-config.js";
 import { temporaryFolder } from "../checkpoint/testing/temporary-folder.js";
 import { InputError } from "../errors.js";
+import { compressedTensors } from "../format/compressed-tensors/write.js";
+import { weightHash } from "../format/weight-hash.js";
 import { type DecoderSpec, readSpec } from "../model/index.js";
 import { deeperModel, tinyModel, writeTinyModel } from "../model/testing/tiny-models.js";
 import { parseScheme } from "../quant/scheme.js";
@@ -152,6 +155,14 @@ async function result(journal: Journal): Promise<object> {
     [...source.linears.keys()].map(async (name) => [name, await source.readQuantized(name)]),
   );
   const plain = await Promise.all([...source.plain.keys()].map(async (name) => [name, await source.readPlain(name)]));
+  for (const name of source.linears.keys()) {
+    expect(journal.hashOf(name)).toEqual(weightHash(await source.readQuantized(name)));
+  }
+  const packed = compressedTensors(source);
+  const unpacked = compressedTensors({ ...source, readPacked: undefined });
+  for (const [i, tensor] of packed.entries()) {
+    expect(Buffer.compare(await tensor.bytes(), (await unpacked[i]?.bytes()) ?? new Uint8Array())).toBe(0);
+  }
   const layers = journal.windowsDone.map(({ window, layers }) => ({ window, layers }));
   return { linears, plain, layers, activations: [...journal.activations], changed: journal.changed };
 }
@@ -250,6 +261,30 @@ describe("a run that was killed and continued", () => {
   });
 });
 
+describe("a state that is saved", () => {
+  it("brings the windows before it to the disk, or fails with the place", async () => {
+    using folder = temporaryFolder();
+    let due = false;
+    const pace = {
+      get isDue() {
+        return due;
+      },
+      time: <T>(save: () => T): T => save(),
+    };
+    using journal = await open(folder.path, cbq, [], { pace });
+    run(journal, cbq, 1);
+    journal.meanwhile(5);
+    const [done] = journal.windowsDone;
+    const window = readdirSync(folder.path).find((file) => file.startsWith("window-00000")) ?? "";
+    rmSync(join(folder.path, window));
+    due = true;
+    const state = { name: "stream", dtype: "float32", shape: [1], pieces: () => [new Uint8Array(4)] } as const;
+    expect(() => done !== undefined && journal.windowDone({ ...done, window: 1 }, [state], 1)).toThrow(
+      new RegExp(`${window}.*Next: `),
+    );
+  });
+});
+
 describe("damage", () => {
   const folder = temporaryFolder();
   let expected: object;
@@ -292,6 +327,20 @@ describe("damage", () => {
     expect((error as InputError).why).toBe("changed: scheme W3A16g8 -> W2A16g8");
     expect((error as InputError).next).toMatch(/--fresh.*--work/);
     expect(readdirSync(folder.path)).toEqual(before);
+  });
+
+  it("a folder in another format is refused, and nothing of it is removed", async () => {
+    using copy = temporaryFolder();
+    cpSync(folder.path, copy.path, { recursive: true });
+    const path = join(copy.path, "manifest.json");
+    const body = { ...(JSON.parse(readFileSync(path, "utf8")) as { body: object }).body, format: 1 };
+    const sha256 = createHash("sha256").update(JSON.stringify(body)).digest("hex");
+    writeFileSync(path, JSON.stringify({ sha256, body }));
+    const before = readdirSync(copy.path);
+    const error = await open(copy.path, cbq).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(InputError);
+    expect((error as InputError).next).toMatch(/version that began it.*--fresh.*--work/);
+    expect(readdirSync(copy.path)).toEqual(before);
   });
 
   it("what a killed process was writing is removed", async () => {

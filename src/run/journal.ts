@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileSystemError } from "../checkpoint/file-system-error.js";
 import type { TensorReader } from "../checkpoint/tensor-reader.js";
@@ -7,37 +7,33 @@ import { FormatError } from "../errors.js";
 import { assertSound, assertSoundScales } from "../format/assert-sound.js";
 import type { ExportSource } from "../format/export-source.js";
 import { compareTensorNames } from "../format/output-tensors.js";
+import { type PackedWeight, packingRows, unpackedWeight } from "../format/packed-rows.js";
+import { toEnd } from "../format/to-end.js";
+import { hashingWeight, scalesHash, type WeightHash } from "../format/weight-hash.js";
 import type { QuantizedWeight } from "../quant/quantized-weight.js";
 import type { RecipeResults, RecipeSink } from "../recipe/recipe-job.js";
 import type { RecipeState, StateTensor } from "../recipe/saved-state.js";
-import { Artefact, type ArtefactEntry, isIntact, writingArtefact } from "./artefact.js";
+import { Artefact, type ArtefactEntry, syncArtefact, writingArtefact } from "./artefact.js";
 import type { WarningEvent, WindowDoneEvent } from "./events.js";
 import {
-  isArtefactName,
   KEPT_STATE_BYTES,
   KEPT_STATES,
+  MANIFEST_FORMAT,
   type Manifest,
   manifestFile,
   manifestText,
-  readManifest,
 } from "./manifest.js";
-import { checkSameRun, type RunIdentity } from "./run-identity.js";
-import { SavedWindow, stateTensor, type WindowContent, windowArtefact } from "./saved-window.js";
+import { type RecoverOptions, recoverManifest } from "./recover-manifest.js";
+import { type PackedLinear, SavedWindow, stateTensor, type WindowContent, windowArtefact } from "./saved-window.js";
 import { StatePace } from "./state-pace.js";
 
 /** What the processes of a run chose by themselves, and a continued one follows. */
 export type Chosen = Manifest["chosen"];
 
-export interface JournalOptions {
-  /** The work directory; made when it is not there. */
-  readonly folder: string;
-  readonly identity: RunIdentity;
-  /** Windows of the whole run, with what its first process chose. */
-  readonly windows: (chosen: Chosen) => number;
+/** The work directory is made when it is not there. */
+export interface JournalOptions extends RecoverOptions {
   /** Asked when the run begins. */
   readonly choose: () => Chosen;
-  readonly warn: (warning: WarningEvent) => void;
-  readonly poll: () => void;
   /** Says behind which windows the state is saved. */
   readonly pace?: Pace;
 }
@@ -59,6 +55,8 @@ export class Journal implements RecipeSink, RecipeResults, Disposable {
   readonly #linears = new Set<string>();
   readonly #state: Artefact | null;
   readonly #pace: Pace;
+  /** Windows that may not have reached the disk. */
+  #volatile: string[] = [];
   #pending: WindowContent = emptyWindow();
   /** A window that was handed over and is not written yet. */
   #writing: Generator<void, void> | null = null;
@@ -80,26 +78,19 @@ export class Journal implements RecipeSink, RecipeResults, Disposable {
   }
 
   /**
-   * Opens a work directory. Saved windows are taken as far as they and the state behind them are
-   * intact; what is damaged is removed with a warning.
+   * Opens a work directory with what can be continued of it (`recoverManifest`).
    *
    * @throws InputError when it belongs to a run of other parameters; EnvironmentError when the
    *   folder can't be read or made
    */
   static async open(options: JournalOptions): Promise<Journal> {
-    const { folder, identity, warn } = options;
+    const { folder } = options;
     try {
       mkdirSync(folder, { recursive: true });
     } catch (error) {
       throw fileSystemError(error, "the work directory can't be made", folder);
     }
-    const saved = await readManifest(folder);
-    if (saved === "damaged") warn(damaged(join(folder, manifestFile), "nothing of the run can be continued"));
-    if (saved === null || saved === "damaged") return new Journal(options, newManifest(options));
-    checkSameRun(saved.identity, identity, folder);
-    const manifest = intactPart(saved, options);
-    removeUnnamed(folder, manifest);
-    return new Journal(options, manifest);
+    return new Journal(options, (await recoverManifest(options)) ?? newManifest(options));
   }
 
   /** What has to stay as the first process chose it, or came to. */
@@ -154,7 +145,7 @@ export class Journal implements RecipeSink, RecipeResults, Disposable {
     const groups = layout === undefined ? 0 : layout.rows * (layout.columns / layout.groupSize);
     if (scales.length !== groups) throw new TypeError(`${name} has ${groups} scales, and was given ${scales.length}`);
     assertSoundScales(scales, name);
-    this.#pending.rescaled.set(name, scales);
+    this.#pending.rescaled.set(name, { scales, hash: scalesHash(scales, layout?.rows ?? 0) });
   }
 
   activation(name: string, value: number): void {
@@ -194,11 +185,23 @@ export class Journal implements RecipeSink, RecipeResults, Disposable {
 
   /** A finished Linear, under the scales that it has by now. */
   readLinear(name: string): QuantizedWeight {
+    return unpackedWeight(this.readPacked(name));
+  }
+
+  /** The same as it is kept. */
+  readPacked(name: string): PackedWeight {
     const weight = this.#holderOf(name).readLinear(name);
     const scales = this.#windows()
       .findLast(({ rescaled }) => rescaled.has(name))
       ?.readScales(name);
     return scales === undefined ? weight : { ...weight, scales };
+  }
+
+  /** The hashes of a finished Linear, made of what was handed over before it was written. */
+  hashOf(name: string): WeightHash {
+    const { codes, scales } = this.#holderOf(name).hashOf(name);
+    const last = this.#windows().findLast(({ rescaled }) => rescaled.has(name));
+    return { codes, scales: last?.rescaled.get(name) ?? scales };
   }
 
   // A continued run folds an overlapping block again, and the later one belongs to its codes.
@@ -243,6 +246,7 @@ export class Journal implements RecipeSink, RecipeResults, Disposable {
       activations,
       inputScales: activations?.dynamic === false ? this.activations : new Map(),
       readQuantized: async (name) => this.readLinear(name),
+      readPacked: async (name) => this.readPacked(name),
       readPlain: async (name) => this.readPlain(name) ?? checkpoint.read(name),
     };
   }
@@ -276,18 +280,19 @@ export class Journal implements RecipeSink, RecipeResults, Disposable {
     const { folder } = this.#options;
     const { windows, states, chosen } = this.#manifest;
     const next = windows.length + 1;
-    for (const [name, weight] of content.linears) {
-      assertSound(weight, name);
-      yield;
-    }
-    const { tensors, record } = windowArtefact(done, content);
+    const { tensors, record } = windowArtefact(done, content, yield* packing(content.linears));
     // Without a state a run goes on from before this window: so it does should the machine not outlast it.
     const durable = state !== null;
     const window = yield* writingArtefact(folder, `window-${number(done.window)}`, tensors, record, { durable });
-    if (state !== null) {
-      const write = () =>
-        toEnd(writingArtefact(folder, `state-${number(next)}`, state.map(stateTensor), { window: next }));
-      states[next] = state.length === 0 ? null : this.#pace.time(write);
+    if (state === null) {
+      this.#volatile.push(window.file);
+    } else {
+      const write = () => {
+        for (const file of this.#volatile.splice(0)) syncArtefact(folder, file);
+        if (state.length === 0) return null;
+        return toEnd(writingArtefact(folder, `state-${number(next)}`, state.map(stateTensor), { window: next }));
+      };
+      states[next] = state.length === 0 ? write() : this.#pace.time(write);
     }
     windows.push(window);
     // A continued process would run out of memory once more otherwise, and sum in another order until then.
@@ -304,11 +309,18 @@ export class Journal implements RecipeSink, RecipeResults, Disposable {
   }
 }
 
-function toEnd<T>(work: Generator<void, T>): T {
-  for (;;) {
-    const next = work.next();
-    if (next.done === true) return next.value;
+// Checked, hashed and packed, one after the other; of each only the packed form remains.
+function* packing(linears: Map<string, QuantizedWeight>): Generator<void, Map<string, PackedLinear>> {
+  const packed = new Map<string, PackedLinear>();
+  for (const [name, weight] of linears) {
+    assertSound(weight, name);
+    yield;
+    const hash = yield* hashingWeight(weight);
+    const { codes, ...layout } = weight;
+    packed.set(name, { weight: { ...layout, words: yield* packingRows(weight) }, hash });
+    linears.delete(name);
   }
+  return packed;
 }
 
 function emptyWindow(): WindowContent {
@@ -317,35 +329,7 @@ function emptyWindow(): WindowContent {
 
 function newManifest({ identity, choose }: JournalOptions): Manifest {
   const created = new Date().toISOString();
-  return { format: 1, created, identity: { ...identity }, chosen: choose(), windows: [], states: {} };
-}
-
-// The longest run of intact windows behind which the next one can start.
-function intactPart(saved: Manifest, { folder, windows, warn, poll }: JournalOptions): Manifest {
-  const total = windows(saved.chosen);
-  const intact = (entry: ArtefactEntry, consequence: string): boolean => {
-    if (isIntact(folder, entry, poll)) return true;
-    warn(damaged(join(folder, entry.file), consequence));
-    rmSync(join(folder, entry.file), { force: true });
-    return false;
-  };
-  const broken = saved.windows.findIndex((entry, i) => !intact(entry, `window ${i + 1} is done again`));
-  let next = broken === -1 ? saved.windows.length : broken;
-  for (; next > 0 && next < total; next--) {
-    const state = saved.states[next];
-    if (state === null) break;
-    if (state !== undefined && intact(state, `window ${next} is done again`)) break;
-  }
-  const states = Object.fromEntries(Object.entries(saved.states).filter(([window]) => Number(window) <= next));
-  return { ...saved, windows: saved.windows.slice(0, next), states };
-}
-
-// What a killed process was about to write: its name never got into the manifest.
-function removeUnnamed(folder: string, { windows, states }: Manifest): void {
-  const named = new Set([...windows, ...Object.values(states)].map((entry) => entry?.file));
-  for (const file of readdirSync(folder)) {
-    if (isArtefactName(file) && !named.has(file)) rmSync(join(folder, file), { force: true });
-  }
+  return { format: MANIFEST_FORMAT, created, identity: { ...identity }, chosen: choose(), windows: [], states: {} };
 }
 
 function dropOldStates(states: Manifest["states"], newest: number): ArtefactEntry[] {
@@ -362,15 +346,6 @@ function dropOldStates(states: Manifest["states"], newest: number): ArtefactEntr
     delete states[window];
   }
   return dropped;
-}
-
-function damaged(where: string, consequence: string): WarningEvent {
-  return {
-    event: "warning",
-    message: `is missing or not what was written: it is discarded, and ${consequence}`,
-    where,
-    next: "nothing to do; if it happens again, check the disk",
-  };
 }
 
 function number(window: number): string {

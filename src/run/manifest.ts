@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { fileSystemError, isNotFound } from "../checkpoint/file-system-error.js";
+import { InputError } from "../errors.js";
 
 /**
  * States of earlier windows are kept up to this size beside the newest, so that a window that is
@@ -11,6 +12,9 @@ import { fileSystemError, isNotFound } from "../checkpoint/file-system-error.js"
 export const KEPT_STATE_BYTES = 4e9;
 /** And of no more windows than this: the manifest names them, and is written behind each window. */
 export const KEPT_STATES = 100;
+
+/** Raised when a version can't continue what another one saved. 2: codes are packed, their hashes stand beside them. */
+export const MANIFEST_FORMAT = 2;
 
 /** Whether a file of a work directory is an artefact, by its name. */
 export function isArtefactName(name: string): boolean {
@@ -25,7 +29,7 @@ const artefact = z.strictObject({
 });
 
 const body = z.strictObject({
-  format: z.literal(1),
+  format: z.literal(MANIFEST_FORMAT),
   created: z.string(),
   /** What decides the codes, by a name that people read. */
   identity: z.record(z.string(), z.string()),
@@ -42,6 +46,7 @@ const body = z.strictObject({
 });
 
 const file = z.strictObject({ sha256: z.string(), body });
+const fileOfAnyFormat = z.strictObject({ sha256: z.string(), body: z.looseObject({ format: z.int() }) });
 
 /** What a work directory holds. */
 export type Manifest = z.output<typeof body>;
@@ -56,7 +61,7 @@ export function manifestText(manifest: Manifest): string {
 /**
  * Reads a work directory's manifest: null when there is none, "damaged" when it is not what was written.
  *
- * @throws EnvironmentError when it is there and can't be read
+ * @throws EnvironmentError when it is there and can't be read; InputError when another version wrote it, in a format of its own
  */
 export async function readManifest(folder: string): Promise<Manifest | null | "damaged"> {
   const path = join(folder, manifestFile);
@@ -67,12 +72,33 @@ export async function readManifest(folder: string): Promise<Manifest | null | "d
     if (isNotFound(error)) return null;
     throw fileSystemError(error, "the manifest can't be read", path);
   }
+  let value: unknown;
   try {
-    const parsed = file.parse(JSON.parse(text));
-    return parsed.sha256 === hashOf(parsed.body) ? parsed.body : "damaged";
+    value = JSON.parse(text);
   } catch {
     return "damaged";
   }
+  const parsed = file.safeParse(value);
+  if (parsed.success) return parsed.data.sha256 === hashOf(parsed.data.body) ? parsed.data.body : "damaged";
+  refuseOtherFormat(value, folder);
+  return "damaged";
+}
+
+// Hours of work are not discarded for an update: who began them can continue them.
+function refuseOtherFormat(value: unknown, folder: string): void {
+  const parsed = fileOfAnyFormat.safeParse(value);
+  if (!parsed.success || parsed.data.body.format === MANIFEST_FORMAT) return;
+  // The bytes that its writer hashed: JSON keeps the order of the keys.
+  const sha256 = createHash("sha256")
+    .update(JSON.stringify((value as { body: unknown }).body))
+    .digest("hex");
+  if (sha256 !== parsed.data.sha256) return;
+  throw new InputError({
+    where: folder,
+    what: "an unfinished run of another version of crossblock is saved here",
+    why: `it is saved in format ${parsed.data.body.format}, and this version reads ${MANIFEST_FORMAT}`,
+    next: "continue it with the version that began it, give --fresh to discard it, or choose another --work folder",
+  });
 }
 
 // The schema fixes the order of the keys, so both sides hash the same text.

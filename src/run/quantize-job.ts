@@ -205,7 +205,12 @@ export async function quantizeJob(
     windows,
     worstLayer: summary.worstLayer,
     warnings: [...early, ...journal.warnings],
-    fingerprints: await fingerprintsOf(source, [...new Set([...model.changed, ...journal.changed])], context.poll),
+    fingerprints: await fingerprintsOf(
+      source,
+      (module) => journal.hashOf(module),
+      [...new Set([...model.changed, ...journal.changed])],
+      context.poll,
+    ),
   });
   return report;
 }

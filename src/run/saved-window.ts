@@ -2,6 +2,9 @@ import { z } from "zod";
 import type { SafetensorsDType } from "../checkpoint/dtype.js";
 import { CheckpointError } from "../errors.js";
 import type { QuantizedLayout } from "../format/export-source.js";
+import { wordsFor } from "../format/pack-bits.js";
+import type { PackedWeight } from "../format/packed-rows.js";
+import type { WeightHash } from "../format/weight-hash.js";
 import type { QuantizedWeight } from "../quant/quantized-weight.js";
 import type { StateTensor } from "../recipe/saved-state.js";
 import type { DType } from "../tensor/index.js";
@@ -14,12 +17,20 @@ export interface WindowContent {
   /** Tensors that folding changed, by full name. */
   readonly plain: Map<string, Uint8Array>;
   /** Other scales under the codes of Linears that an earlier window handed over. */
-  readonly rescaled: Map<string, Float32Array>;
+  readonly rescaled: Map<string, { readonly scales: Float32Array; readonly hash: string }>;
   /** Clip factors or steps by module name. */
   readonly activations: Map<string, number>;
   readonly warnings: WarningEvent[];
 }
 
+/** A Linear as it is saved. */
+export interface PackedLinear {
+  readonly weight: PackedWeight;
+  /** Of the weight as it was handed over. */
+  readonly hash: WeightHash;
+}
+
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const size = z.int().min(0);
 // JSON has no NaN: a loss that was none comes back as null.
 const measured = z
@@ -48,12 +59,15 @@ const record = z.strictObject({
       groupSize: z.int().min(1),
       perChannel: z.boolean(),
       symmetric: z.boolean(),
-      rows: size,
-      columns: size,
+      rows: z.int().min(1),
+      columns: z.int().min(1),
     }),
   ),
+  /** Of every Linear. */
+  hashes: z.record(z.string(), z.strictObject({ codes: sha256, scales: sha256 })),
   plain: z.array(z.string()),
-  rescaled: z.array(z.string()),
+  /** With the hashes of the scales. */
+  rescaled: z.record(z.string(), sha256),
   activations: z.record(z.string(), z.number()),
   warnings: z.array(
     z.strictObject({ event: z.literal("warning"), message: z.string(), where: z.string(), next: z.string() }),
@@ -63,29 +77,33 @@ const record = z.strictObject({
 /** The tensors and the record of a window's artefact. */
 export function windowArtefact(
   done: WindowDoneEvent,
-  { linears, plain, rescaled, activations, warnings }: WindowContent,
+  { plain, rescaled, activations, warnings }: WindowContent,
+  linears: ReadonlyMap<string, PackedLinear>,
 ): { readonly tensors: ArtefactTensor[]; readonly record: object } {
   const tensors: ArtefactTensor[] = [];
   const layouts: Record<string, QuantizedLayout> = {};
-  for (const [name, weight] of linears) {
-    const { codes, scales, zeroPoints, ...layout } = weight;
+  const hashes: Record<string, WeightHash> = {};
+  for (const [name, { weight, hash }] of linears) {
+    const { words, scales, zeroPoints, ...layout } = weight;
+    hashes[name] = hash;
     const shape = [layout.rows, scales.length / Math.max(1, layout.rows)];
     layouts[name] = layout;
     tensors.push(
-      tensorOf(codesOf(name), "U8", [layout.rows, layout.columns], codes),
+      tensorOf(codesOf(name), "I32", [layout.rows, wordsFor(layout.columns, layout.bits)], words),
       tensorOf(scalesOf(name), "F32", shape, scales),
       tensorOf(zeroPointsOf(name), "U8", shape, zeroPoints),
     );
   }
   for (const [name, bytes] of plain) tensors.push(tensorOf(plainOf(name), "U8", [bytes.byteLength], bytes));
-  for (const [name, scales] of rescaled) tensors.push(tensorOf(rescaledOf(name), "F32", [scales.length], scales));
+  for (const [name, { scales }] of rescaled) tensors.push(tensorOf(rescaledOf(name), "F32", [scales.length], scales));
   return {
     tensors,
     record: {
       done,
       linears: layouts,
+      hashes,
       plain: [...plain.keys()],
-      rescaled: [...rescaled.keys()],
+      rescaled: Object.fromEntries([...rescaled].map(([name, { hash }]) => [name, hash])),
       activations: Object.fromEntries(activations),
       warnings,
     },
@@ -107,11 +125,13 @@ export function stateTensor({ name, dtype, shape, pieces }: StateTensor): Artefa
  */
 export class SavedWindow {
   readonly #path: string;
+  readonly #hashes: ReadonlyMap<string, WeightHash>;
   readonly done: WindowDoneEvent;
   readonly warnings: readonly WarningEvent[];
   readonly linears: ReadonlyMap<string, QuantizedLayout>;
   readonly plain: ReadonlySet<string>;
-  readonly rescaled: ReadonlySet<string>;
+  /** Hashes of the scales by module name. */
+  readonly rescaled: ReadonlyMap<string, string>;
   readonly activations: ReadonlyMap<string, number>;
 
   private constructor(path: string, content: z.output<typeof record>) {
@@ -120,8 +140,9 @@ export class SavedWindow {
     this.warnings = content.warnings;
     this.linears = new Map(Object.entries(content.linears));
     this.plain = new Set(content.plain);
-    this.rescaled = new Set(content.rescaled);
+    this.rescaled = new Map(Object.entries(content.rescaled));
     this.activations = new Map(Object.entries(content.activations));
+    this.#hashes = new Map(Object.entries(content.hashes));
   }
 
   /** @throws CheckpointError when the file is damaged or not what crossblock writes */
@@ -130,24 +151,36 @@ export class SavedWindow {
     const parsed = record.safeParse(artefact.record);
     if (parsed.success) return new SavedWindow(path, parsed.data);
     const issue = parsed.error.issues[0];
-    throw new CheckpointError({
-      where: path,
-      what: "is no saved window",
-      why: `${issue?.path.join(".") ?? ""}: ${issue?.message ?? "invalid"}`,
-      next: "run the same command with --fresh",
-    });
+    return refuse(path, `${issue?.path.join(".") ?? ""}: ${issue?.message ?? "invalid"}`);
   }
 
-  readLinear(name: string): QuantizedWeight {
+  /** @throws CheckpointError when its tensors are not those of its layout */
+  readLinear(name: string): PackedWeight {
     const layout = this.linears.get(name);
     if (layout === undefined) throw new TypeError(`${name} is not in this window`);
+    const { rows, columns, groupSize, bits } = layout;
     using artefact = Artefact.open(this.#path);
+    const read = (tensor: string, byteLength: number): Uint8Array => {
+      const bytes = artefact.read(tensor);
+      if (bytes.byteLength !== byteLength) this.#refuse(`${tensor}: ${bytes.byteLength} bytes, not ${byteLength}`);
+      return bytes;
+    };
+    const groups = rows * (columns / groupSize);
     return {
       ...layout,
-      codes: artefact.read(codesOf(name)),
-      scales: new Float32Array(artefact.read(scalesOf(name)).buffer),
-      zeroPoints: artefact.read(zeroPointsOf(name)),
+      words: read(codesOf(name), rows * wordsFor(columns, bits) * 4),
+      scales: new Float32Array(read(scalesOf(name), groups * 4).buffer),
+      zeroPoints: read(zeroPointsOf(name), groups),
     };
+  }
+
+  /** @throws CheckpointError when the record has none */
+  hashOf(name: string): WeightHash {
+    return this.#hashes.get(name) ?? this.#refuse(`${name}: its hash is missing`);
+  }
+
+  #refuse(why: string): never {
+    return refuse(this.#path, why);
   }
 
   /** Scales `[rows x groups]` in place of those that came with a Linear's codes. */
@@ -161,6 +194,10 @@ export class SavedWindow {
     using artefact = Artefact.open(this.#path);
     return artefact.read(plainOf(name));
   }
+}
+
+function refuse(where: string, why: string): never {
+  throw new CheckpointError({ where, what: "is no saved window", why, next: "run the same command with --fresh" });
 }
 
 function tensorOf(

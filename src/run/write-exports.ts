@@ -61,8 +61,15 @@ function watchedSource(source: ExportSource, onRead: (done: number, total: numbe
     read.add(name);
     onRead(read.size, total);
   };
+  const { readPacked } = source;
   return {
     ...source,
+    ...(readPacked !== undefined && {
+      readPacked(name: string) {
+        told(name);
+        return readPacked(name);
+      },
+    }),
     readQuantized(name) {
       told(name);
       return source.readQuantized(name);

@@ -69,6 +69,8 @@ export interface Addon {
   /** Null is the host. False where the limit can't be kept: the addon was compiled without CUDA's headers. */
   limitMemory(index: number | null, bytes: number): boolean;
   setDeterministic(on: boolean): void;
+  /** Triples of descriptor, offset and length. False where the system has no way to. */
+  readAhead(ranges: readonly number[]): boolean;
   /** Whether there is one: not when the addon was compiled without CUDA's headers. */
   useOwnStream(device: number): boolean;
   captureGraph(device: number, body: () => void): RecordedGraph;

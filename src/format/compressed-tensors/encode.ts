@@ -1,18 +1,24 @@
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import { toHalfBytes } from "../float-bytes.js";
 import { packBits, wordsFor } from "../pack-bits.js";
+import { type PackedWeight, packingRows, unpackedWeight } from "../packed-rows.js";
+import { toEnd } from "../to-end.js";
 import { PACKED, PLAIN_WEIGHT, SCALE, SHAPE, type StorageFormat, type WeightPart, ZERO_POINT } from "./layout.js";
 
 /**
  * The bytes of one stored tensor of `weight`, little-endian, as `partsOf` describes it.
  * `weight` must be sound (`assertSound`).
  */
-export function encodePart(weight: QuantizedWeight, storage: StorageFormat, part: WeightPart): Uint8Array {
+export function encodePart(
+  weight: QuantizedWeight | PackedWeight,
+  storage: StorageFormat,
+  part: WeightPart,
+): Uint8Array {
   switch (part) {
     case PACKED:
-      return packRows(weight);
+      return "words" in weight ? weight.words : toEnd(packingRows(weight));
     case PLAIN_WEIGHT:
-      return signed(weight.codes, weight.bits);
+      return signed(("words" in weight ? unpackedWeight(weight) : weight).codes, weight.bits);
     case SCALE:
       return toHalfBytes(weight.scales);
     case ZERO_POINT:
@@ -22,17 +28,8 @@ export function encodePart(weight: QuantizedWeight, storage: StorageFormat, part
   }
 }
 
-function packRows({ codes, rows, columns, bits }: QuantizedWeight): Uint8Array {
-  const width = wordsFor(columns, bits);
-  const words = new Int32Array(rows * width);
-  for (let row = 0; row < rows; row++) {
-    packBits(codes, { start: row * columns, stride: 1 }, columns, bits, words, { start: row * width, stride: 1 });
-  }
-  return new Uint8Array(words.buffer);
-}
-
 /** Zero points are packed along the rows, one stream per group. */
-function packZeroPoints({ zeroPoints, rows, columns, groupSize, bits }: QuantizedWeight): Uint8Array {
+function packZeroPoints({ zeroPoints, rows, columns, groupSize, bits }: Omit<QuantizedWeight, "codes">): Uint8Array {
   const groups = columns / groupSize;
   const words = new Int32Array(wordsFor(rows, bits) * groups);
   for (let group = 0; group < groups; group++) {

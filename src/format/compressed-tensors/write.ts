@@ -1,10 +1,12 @@
 import type { OutputTensor } from "../../checkpoint/write-safetensors.js";
 import { FormatError } from "../../errors.js";
+import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import type { ExportSource, QuantizedLayout } from "../export-source.js";
-import { type EncodedPart, outputTensors } from "../output-tensors.js";
+import { type EncodedPart, linearTensors, outputTensors, readPacked, readSound } from "../output-tensors.js";
+import type { PackedWeight } from "../packed-rows.js";
 import { type WriteFolderOptions, type WrittenFolder, writeModelFolder } from "../write-model-folder.js";
 import { encodePart } from "./encode.js";
-import { INPUT_SCALE, partsOf, storageOf } from "./layout.js";
+import { INPUT_SCALE, partsOf, type StorageFormat, storageOf } from "./layout.js";
 import { quantizationConfig } from "./quantization-config.js";
 
 /**
@@ -24,15 +26,30 @@ export async function writeCompressedTensors(
 
 /** The tensors of the folder, each with the promise of its bytes; nothing is read. Throws FormatErrors as the writer does. */
 export function compressedTensors(source: ExportSource): readonly OutputTensor[] {
-  return outputTensors(source, (name, layout) => encodedParts(source, name, layout));
+  return outputTensors(source, (name, layout) => {
+    const storage = storageOf(layout, source.activations);
+    const parts = encodedParts(source, name, layout, storage);
+    // Packed rows are this format's own: they are copied.
+    return linearTensors(
+      name,
+      parts,
+      async () =>
+        (storage === "pack-quantized" ? await readPacked(source, name, layout) : null) ??
+        (await readSound(source, name, layout)),
+    );
+  });
 }
 
-function encodedParts(source: ExportSource, name: string, layout: QuantizedLayout): readonly EncodedPart[] {
+function encodedParts(
+  source: ExportSource,
+  name: string,
+  layout: QuantizedLayout,
+  storage: StorageFormat,
+): readonly EncodedPart<PackedWeight | QuantizedWeight>[] {
   const { activations, inputScales } = source;
-  const storage = storageOf(layout, activations);
   const parts = partsOf(layout, storage).map((part) => ({
     ...part,
-    encode: (weight: Parameters<EncodedPart["encode"]>[0]) => encodePart(weight, storage, part.part),
+    encode: (weight: PackedWeight | QuantizedWeight) => encodePart(weight, storage, part.part),
   }));
   if (activations === null || activations.dynamic) return parts;
   const scale = inputScales.get(name);

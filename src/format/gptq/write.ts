@@ -2,7 +2,7 @@ import type { OutputTensor } from "../../checkpoint/write-safetensors.js";
 import { FormatError } from "../../errors.js";
 import type { ExportSource } from "../export-source.js";
 import { schemeLabel } from "../model-label.js";
-import { outputTensors } from "../output-tensors.js";
+import { type EncodedPart, linearTensors, outputTensors, readSound } from "../output-tensors.js";
 import { type WriteFolderOptions, type WrittenFolder, writeModelFolder } from "../write-model-folder.js";
 import { encodePart } from "./encode.js";
 import { assertHolds, type CheckpointFormat, partsOf } from "./layout.js";
@@ -40,9 +40,12 @@ export function gptqTensors(
   for (const [name, layout] of source.linears) assertHolds(name, layout, checkpointFormat ?? null);
   const symmetric = [...source.linears.values()].every((layout) => layout.symmetric);
   const version = checkpointFormat ?? (symmetric ? "gptq" : "gptq_v2");
-  const tensors = outputTensors(source, (_, layout) =>
-    partsOf(layout).map((part) => ({ ...part, encode: (weight) => encodePart(weight, version, part.part) })),
-  );
+  const tensors = outputTensors(source, (name, layout) => {
+    const parts = partsOf(layout).map(
+      (part): EncodedPart => ({ ...part, encode: (weight) => encodePart(weight, version, part.part) }),
+    );
+    return linearTensors(name, parts, () => readSound(source, name, layout));
+  });
   return { version, tensors };
 }
 

@@ -53,6 +53,25 @@ describe("RotatedModel", () => {
     expect(liveHandles()).toBe(handles);
   });
 
+  it("announces the tensors that its own are made from", async () => {
+    using folder = temporaryFolder();
+    await writeTinyModel(folder.path, tinyModel("llama"));
+    using checkpoint = await Checkpoint.open(folder.path);
+    const spec = { ...readSpec(await readModelConfig(folder.path)), tied: true };
+    const announced: string[] = [];
+    const source: TensorReader = {
+      folder: checkpoint.folder,
+      tensors: checkpoint.tensors,
+      read: (name) => checkpoint.read(name),
+      readSync: (name) => checkpoint.readSync(name),
+      willRead: (names) => void announced.push(...names),
+    };
+    using rotated = new RotatedModel(source, spec, 0);
+    const { embedding, head, finalNorm } = spec.names;
+    rotated.willRead([`${head}.weight`, `${finalNorm}.weight`, "unknown"]);
+    expect(announced).toEqual([`${embedding}.weight`, `${finalNorm}.weight`, "unknown"]);
+  });
+
   it("spreads an outlier channel over all", async () => {
     using folder = temporaryFolder();
     await writeTinyModel(folder.path, tinyModel("llama"), (tensor, values, shape) => {

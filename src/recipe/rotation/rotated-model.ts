@@ -61,6 +61,10 @@ export class RotatedModel implements TensorReader, Disposable {
     return this.#changes.has(name) ? this.readSync(name) : this.source.read(name);
   }
 
+  willRead(names: Iterable<string>): void {
+    this.source.willRead(Array.from(names, (name) => this.#changes.get(name)?.from ?? name));
+  }
+
   readSync(name: string, buffer?: ReadBuffer): Uint8Array {
     const change = this.#changes.get(name);
     const info = change === undefined ? undefined : this.source.tensors.get(change.from);
