@@ -46,7 +46,7 @@ export function kernelVariants() {
   return [
     variant("baseline", []),
     variant("avx2", ["-mavx2", "-mfma"]),
-    variant("avx512", ["-mavx512f", "-mavx512dq", "-mfma", "-mprefer-vector-width=512"]),
+    variant("avx512", ["-mavx512f", "-mavx512dq", "-mavx512bw", "-mavx512vl", "-mfma", "-mprefer-vector-width=512"]),
   ];
 }
 

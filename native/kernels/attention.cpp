@@ -31,6 +31,19 @@ void fill(float* to, int64_t from, int64_t end, float value) {
   for (int64_t i = from; i < end; ++i) to[i] = value;
 }
 
+// Rows of a head as dense fp32: the left side of a product reads number by number.
+template <typename T>
+void widen(float* to, const T* from, int64_t rows, int64_t stride, int64_t dim) {
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t i = 0; i < dim; i += kLanes) store(to + row * dim + i, load(from + row * stride + i));
+  }
+}
+
+template <typename T>
+void narrow(T* to, const float* from, int64_t count) {
+  for (int64_t i = 0; i < count; i += kLanes) store(to + i, load(from + i));
+}
+
 // Key tiles that any query of [first, end) sees: [begin, stop), in keys.
 struct KeyRange {
   int64_t begin;
@@ -45,18 +58,21 @@ KeyRange keyRange(const AttentionShape& shape, int64_t first, int64_t end) {
 
 }  // namespace
 
-void attentionForward(const AttentionForward& job, int64_t batch, int64_t head, int64_t tile, float* scratch) {
+template <typename T>
+void attentionForward(const AttentionForward<T>& job, int64_t batch, int64_t head, int64_t tile, float* scratch) {
   const AttentionShape& shape = job.shape;
   const int64_t dim = shape.headDim;
   const int64_t kvHead = head / (shape.heads / shape.kvHeads);
   const int64_t first = tile * kQueryTile;
   const int64_t rows = lesser(kQueryTile, shape.time - first);
   const int64_t padded = paddedKeys(shape);
-  const float* q = job.q + batch * job.qLayout.batch + head * job.qLayout.head + first * job.qLayout.time;
-  const float* v = job.v + batch * job.vLayout.batch + kvHead * job.vLayout.head;
-  const float* keys = job.keysAcross + (batch * shape.kvHeads + kvHead) * dim * padded;
+  const T* v = job.v + batch * job.vLayout.batch + kvHead * job.vLayout.head;
+  const T* keys = job.keysAcross + (batch * shape.kvHeads + kvHead) * dim * padded;
   float* scores = scratch;
   float* mixed = scratch + kQueryTile * kKeyTile;
+  float* q = mixed + kQueryTile * dim;
+  widen(q, job.q + batch * job.qLayout.batch + head * job.qLayout.head + first * job.qLayout.time, rows,
+        job.qLayout.time, dim);
   float highest[kQueryTile];
   float total[kQueryTile];
   fill(highest, 0, rows, kNothing);
@@ -67,7 +83,7 @@ void attentionForward(const AttentionForward& job, int64_t batch, int64_t head, 
   for (int64_t start = range.begin; start < range.stop; start += kKeyTile) {
     const int64_t count = lesser(kKeyTile, range.stop - start);
     const int64_t width = (count + kLanes - 1) / kLanes * kLanes;
-    gemm<false>(rows, width, dim, {q, job.qLayout.time, 1}, keys + start, padded, scores, kKeyTile);
+    gemm<false>(rows, width, dim, {q, dim, 1}, keys + start, padded, scores, kKeyTile);
     for (int64_t row = 0; row < rows; ++row) {
       float* score = scores + row * kKeyTile;
       const Visible visible = visibleKeys(shape, first + row, start);
@@ -95,7 +111,7 @@ void attentionForward(const AttentionForward& job, int64_t batch, int64_t head, 
     }
     gemm<true>(rows, dim, count, {scores, kKeyTile, 1}, v + start * job.vLayout.time, job.vLayout.time, mixed, dim);
   }
-  float* out = job.out + batch * job.outLayout.batch + head * job.outLayout.head + first * job.outLayout.time;
+  T* out = job.out + batch * job.outLayout.batch + head * job.outLayout.head + first * job.outLayout.time;
   for (int64_t row = 0; row < rows; ++row) {
     const Floats share = splat(1.0f / total[row]);
     for (int64_t i = 0; i < dim; i += kLanes) {
@@ -105,19 +121,22 @@ void attentionForward(const AttentionForward& job, int64_t batch, int64_t head, 
   }
 }
 
-void attentionBackward(const AttentionBackward& job, int64_t batch, int64_t kvHead, float* scratch) {
+template <typename T>
+void attentionBackward(const AttentionBackward<T>& job, int64_t batch, int64_t kvHead, float* scratch) {
   const AttentionShape& shape = job.shape;
   const int64_t dim = shape.headDim;
   const int64_t group = shape.heads / shape.kvHeads;
   const int64_t padded = paddedKeys(shape);
   const int64_t shared = batch * shape.kvHeads + kvHead;
-  const float* k = job.k + batch * job.kLayout.batch + kvHead * job.kLayout.head;
-  const float* keys = job.keysAcross + shared * dim * padded;
-  const float* values = job.valuesAcross + shared * dim * padded;
+  const T* k = job.k + batch * job.kLayout.batch + kvHead * job.kLayout.head;
+  const T* keys = job.keysAcross + shared * dim * padded;
+  const T* values = job.valuesAcross + shared * dim * padded;
   float* weights = scratch;
   float* slopes = weights + kQueryTile * kKeyTile;
   float* dKeys = slopes + kQueryTile * kKeyTile;
   float* dValues = dKeys + kKeyTile * dim;
+  float* q = dValues + kKeyTile * dim;
+  float* gradient = q + kQueryTile * dim;
   const Floats scale = splat(shape.scale);
   for (int64_t start = 0; start < shape.seen; start += kKeyTile) {
     fill(dKeys, 0, kKeyTile * dim, 0.0f);
@@ -130,11 +149,14 @@ void attentionBackward(const AttentionBackward& job, int64_t batch, int64_t kvHe
         if (start < range.begin || start >= range.stop) continue;
         const int64_t count = lesser(kKeyTile, range.stop - start);
         const int64_t width = (count + kLanes - 1) / kLanes * kLanes;
-        const float* q = job.q + batch * job.qLayout.batch + head * job.qLayout.head + first * job.qLayout.time;
-        const float* gradient = job.gradient + batch * job.gradientLayout.batch + head * job.gradientLayout.head +
-                                first * job.gradientLayout.time;
-        gemm<false>(rows, width, dim, {q, job.qLayout.time, 1}, keys + start, padded, weights, kKeyTile);
-        gemm<false>(rows, width, dim, {gradient, job.gradientLayout.time, 1}, values + start, padded, slopes, kKeyTile);
+        widen(q, job.q + batch * job.qLayout.batch + head * job.qLayout.head + first * job.qLayout.time, rows,
+              job.qLayout.time, dim);
+        widen(gradient,
+              job.gradient + batch * job.gradientLayout.batch + head * job.gradientLayout.head +
+                  first * job.gradientLayout.time,
+              rows, job.gradientLayout.time, dim);
+        gemm<false>(rows, width, dim, {q, dim, 1}, keys + start, padded, weights, kKeyTile);
+        gemm<false>(rows, width, dim, {gradient, dim, 1}, values + start, padded, slopes, kKeyTile);
         for (int64_t row = 0; row < rows; ++row) {
           float* weight = weights + row * kKeyTile;
           float* slope = slopes + row * kKeyTile;
@@ -150,16 +172,21 @@ void attentionBackward(const AttentionBackward& job, int64_t batch, int64_t kvHe
             store(slope + i, load(weight + i) * (load(slope + i) - mean) * scale);
           }
         }
-        gemm<true>(count, dim, rows, {weights, 1, kKeyTile}, gradient, job.gradientLayout.time, dValues, dim);
-        gemm<true>(count, dim, rows, {slopes, 1, kKeyTile}, q, job.qLayout.time, dKeys, dim);
+        gemm<true>(count, dim, rows, {weights, 1, kKeyTile}, gradient, dim, dValues, dim);
+        gemm<true>(count, dim, rows, {slopes, 1, kKeyTile}, q, dim, dKeys, dim);
         gemm<true>(rows, dim, count, {slopes, kKeyTile, 1}, k + start * job.kLayout.time, job.kLayout.time,
                    job.dq + (line + first) * dim, dim);
       }
     }
     const int64_t kept = lesser(kKeyTile, shape.seen - start) * dim;
-    std::memcpy(job.dk + (shared * shape.seen + start) * dim, dKeys, kept * sizeof(float));
-    std::memcpy(job.dv + (shared * shape.seen + start) * dim, dValues, kept * sizeof(float));
+    narrow(job.dk + (shared * shape.seen + start) * dim, dKeys, kept);
+    narrow(job.dv + (shared * shape.seen + start) * dim, dValues, kept);
   }
 }
+
+template void attentionForward(const AttentionForward<float>&, int64_t, int64_t, int64_t, float*);
+template void attentionForward(const AttentionForward<BFloat16>&, int64_t, int64_t, int64_t, float*);
+template void attentionBackward(const AttentionBackward<float>&, int64_t, int64_t, float*);
+template void attentionBackward(const AttentionBackward<BFloat16>&, int64_t, int64_t, float*);
 
 }  // namespace crossblock::CROSSBLOCK_ISA

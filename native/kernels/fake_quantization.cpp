@@ -11,67 +11,77 @@ inline float clipped(float code, float top) { return code < 0 ? 0 : code > top ?
 
 }  // namespace
 
-void tokenRoundForward(const TokenRound& job, int64_t begin, int64_t end) {
+template <typename T>
+void tokenRoundForward(const TokenRound<T>& job, int64_t begin, int64_t end) {
   for (int64_t row = begin; row < end; ++row) {
-    const float* x = job.x + row * job.width;
-    float* out = job.out + row * job.width;
+    const T* x = job.x + row * job.width;
+    T* out = job.out + row * job.width;
     float range = 1e-8f;
 #pragma omp simd reduction(max : range)
-    for (int64_t i = 0; i < job.width; ++i) range = range > __builtin_fabsf(x[i]) ? range : __builtin_fabsf(x[i]);
+    for (int64_t i = 0; i < job.width; ++i) {
+      const float magnitude = __builtin_fabsf(get(x[i]));
+      range = range > magnitude ? range : magnitude;
+    }
     const float step = range * (job.clip / job.top);
 #pragma omp simd
     for (int64_t i = 0; i < job.width; ++i) {
-      const float code = __builtin_rintf(x[i] / step);
-      out[i] = (code < -job.top - 1 ? -job.top - 1 : code > job.top ? job.top : code) * step;
+      const float code = __builtin_rintf(get(x[i]) / step);
+      put(out[i], (code < -job.top - 1 ? -job.top - 1 : code > job.top ? job.top : code) * step);
     }
   }
 }
 
-void tokenRoundBackward(const TokenRound& job, int64_t begin, int64_t end) {
+template <typename T>
+void tokenRoundBackward(const TokenRound<T>& job, int64_t begin, int64_t end) {
   for (int64_t row = begin; row < end; ++row) {
-    const float* x = job.x + row * job.width;
-    const float* gradient = job.gradient + row * job.width;
-    float* dx = job.dx + row * job.width;
+    const T* x = job.x + row * job.width;
+    const T* gradient = job.gradient + row * job.width;
+    T* dx = job.dx + row * job.width;
     float range = 1e-8f;
 #pragma omp simd reduction(max : range)
-    for (int64_t i = 0; i < job.width; ++i) range = range > __builtin_fabsf(x[i]) ? range : __builtin_fabsf(x[i]);
+    for (int64_t i = 0; i < job.width; ++i) {
+      const float magnitude = __builtin_fabsf(get(x[i]));
+      range = range > magnitude ? range : magnitude;
+    }
     const float step = range * (job.clip / job.top);
     float slope = 0;
 #pragma omp simd reduction(+ : slope)
     for (int64_t i = 0; i < job.width; ++i) {
-      const float units = x[i] / step;
+      const float units = get(x[i]) / step;
       const float code = __builtin_rintf(units);
       const bool inside = code >= -job.top - 1 && code <= job.top;
       const float kept = code < -job.top - 1 ? -job.top - 1 : code > job.top ? job.top : code;
-      dx[i] = inside ? gradient[i] : 0.0f;
-      slope += gradient[i] * (kept - (inside ? units : 0.0f));
+      put(dx[i], inside ? get(gradient[i]) : 0.0f);
+      slope += get(gradient[i]) * (kept - (inside ? units : 0.0f));
     }
     job.dClip[row] = slope * (range / job.top);
   }
 }
 
-void codeUnitForward(const CodeUnitRound& job, int64_t begin, int64_t end) {
-  const WeightGrid& grid = job.grid;
+template <typename T>
+void codeUnitForward(const CodeUnitRound<T>& job, int64_t begin, int64_t end) {
+  const WeightGrid<T>& grid = job.grid;
   for (int64_t group = begin * grid.groups; group < end * grid.groups; ++group) {
     const float* weight = grid.weight + group * grid.groupSize;
     const float* offset = job.offset + group * grid.groupSize;
-    float* out = grid.out + group * grid.groupSize;
+    T* out = grid.out + group * grid.groupSize;
     const float scale = grid.scale[group];
     const float zeroPoint = __builtin_rintf(grid.zeroPoint[group]);
 #pragma omp simd
     for (int64_t i = 0; i < grid.groupSize; ++i) {
       const float code = __builtin_rintf(weight[i] / scale + offset[i]) + zeroPoint;
-      out[i] = (clipped(code, grid.top) - zeroPoint) * scale;
+      put(out[i], (clipped(code, grid.top) - zeroPoint) * scale);
     }
   }
 }
 
-void codeUnitBackward(const CodeUnitRound& job, int64_t begin, int64_t end) {
-  const WeightGrid& grid = job.grid;
+template <typename T>
+void codeUnitBackward(const CodeUnitRound<T>& job, int64_t begin, int64_t end) {
+  const WeightGrid<T>& grid = job.grid;
   for (int64_t group = begin * grid.groups; group < end * grid.groups; ++group) {
     const float* weight = grid.weight + group * grid.groupSize;
     const float* offset = job.offset + group * grid.groupSize;
-    const float* gradient = grid.gradient + group * grid.groupSize;
+    const T* gradient = grid.gradient + group * grid.groupSize;
     float* dOffset = job.dOffset + group * grid.groupSize;
     const float scale = grid.scale[group];
     const float zeroPoint = __builtin_rintf(grid.zeroPoint[group]);
@@ -81,9 +91,10 @@ void codeUnitBackward(const CodeUnitRound& job, int64_t begin, int64_t end) {
       const float units = weight[i] / scale;
       const float code = __builtin_rintf(units + offset[i]) + zeroPoint;
       const bool inside = code >= 0 && code <= grid.top;
-      dOffset[i] = inside ? gradient[i] * scale : 0.0f;
-      clippedAway += inside ? 0.0f : gradient[i] * scale;
-      dScale += gradient[i] * (clipped(code, grid.top) - zeroPoint - (inside ? units : 0.0f));
+      const float slope = get(gradient[i]);
+      dOffset[i] = inside ? slope * scale : 0.0f;
+      clippedAway += inside ? 0.0f : slope * scale;
+      dScale += slope * (clipped(code, grid.top) - zeroPoint - (inside ? units : 0.0f));
     }
     grid.dScale[group] = dScale;
     if (grid.dZeroPoint != nullptr) grid.dZeroPoint[group] = -clippedAway;
@@ -97,7 +108,8 @@ constexpr float kZeta = 1.1f;
 constexpr float kGamma = -0.1f;
 
 // One row of e^-D: with p = sigmoid(V0), sigmoid(V0 + D) = p / (p + (1 - p) e^-D), so V0 is never computed.
-void shrinkage(const SoftRound& job, int64_t row, int64_t columns, float* to) {
+template <typename T>
+void shrinkage(const SoftRound<T>& job, int64_t row, int64_t columns, float* to) {
   if (job.rank == 0) {
     std::memcpy(to, job.offset + row * columns, columns * sizeof(float));
   } else {
@@ -137,8 +149,9 @@ void raise(float* a, int64_t columns, float power) {
 
 }  // namespace
 
-void softRoundForward(const SoftRound& job, int64_t begin, int64_t end, float* scratch) {
-  const WeightGrid& grid = job.grid;
+template <typename T>
+void softRoundForward(const SoftRound<T>& job, int64_t begin, int64_t end, float* scratch) {
+  const WeightGrid<T>& grid = job.grid;
   const int64_t columns = grid.groups * grid.groupSize;
   for (int64_t row = begin; row < end; ++row) {
     shrinkage(job, row, columns, scratch);
@@ -146,20 +159,21 @@ void softRoundForward(const SoftRound& job, int64_t begin, int64_t end, float* s
       const int64_t group = row * grid.groups + g;
       const float* weight = grid.weight + group * grid.groupSize;
       const float* shrink = scratch + g * grid.groupSize;
-      float* out = grid.out + group * grid.groupSize;
+      T* out = grid.out + group * grid.groupSize;
       const float scale = grid.scale[group], start = job.startScale[group];
       const float zeroPoint = __builtin_rintf(grid.zeroPoint[group]);
 #pragma omp simd
       for (int64_t i = 0; i < grid.groupSize; ++i) {
         const Soft soft = softly(weight[i] / start, shrink[i]);
-        out[i] = (clipped(soft.floor + soft.h + zeroPoint, grid.top) - zeroPoint) * scale;
+        put(out[i], (clipped(soft.floor + soft.h + zeroPoint, grid.top) - zeroPoint) * scale);
       }
     }
   }
 }
 
-void softRoundBackward(const SoftRound& job, int64_t begin, int64_t end, float* scratch) {
-  const WeightGrid& grid = job.grid;
+template <typename T>
+void softRoundBackward(const SoftRound<T>& job, int64_t begin, int64_t end, float* scratch) {
+  const WeightGrid<T>& grid = job.grid;
   const int64_t columns = grid.groups * grid.groupSize;
   float* pull = scratch + columns + kMostLanes;
   for (int64_t row = begin; row < end; ++row) {
@@ -183,7 +197,7 @@ void softRoundBackward(const SoftRound& job, int64_t begin, int64_t end, float* 
     for (int64_t g = 0; g < grid.groups; ++g) {
       const int64_t group = row * grid.groups + g;
       const float* weight = grid.weight + group * grid.groupSize;
-      const float* gradient = grid.gradient + group * grid.groupSize;
+      const T* gradient = grid.gradient + group * grid.groupSize;
       const float* shrink = scratch + g * grid.groupSize;
       const float* towards = pull + g * grid.groupSize;
       float* to = dOffset + g * grid.groupSize;
@@ -196,13 +210,14 @@ void softRoundBackward(const SoftRound& job, int64_t begin, int64_t end, float* 
         const Soft soft = softly(weight[i] / start, shrink[i]);
         const float code = soft.floor + soft.h + zeroPoint;
         const bool inside = code >= 0 && code <= grid.top;
-        const float through = inside ? gradient[i] * scale : 0.0f;
+        const float above = get(gradient[i]);
+        const float through = inside ? above * scale : 0.0f;
         const float stretched = soft.sigmoid * (kZeta - kGamma) + kGamma;
         const float slope =
             stretched >= 0 && stretched <= 1 ? (kZeta - kGamma) * soft.sigmoid * (1 - soft.sigmoid) : 0.0f;
         const float pulled = penalty == 0 ? 0.0f : penalty * (soft.h > 0.5f ? towards[i] : -towards[i]);
-        clippedAway += inside ? 0.0f : gradient[i] * scale;
-        dScale += gradient[i] * (clipped(code, grid.top) - zeroPoint);
+        clippedAway += inside ? 0.0f : above * scale;
+        dScale += above * (clipped(code, grid.top) - zeroPoint);
         to[i] = (through + pulled) * slope;
       }
       grid.dScale[group] = dScale;
@@ -222,5 +237,18 @@ void softRoundBackward(const SoftRound& job, int64_t begin, int64_t end, float* 
     }
   }
 }
+
+template void tokenRoundForward(const TokenRound<float>&, int64_t, int64_t);
+template void tokenRoundBackward(const TokenRound<float>&, int64_t, int64_t);
+template void codeUnitForward(const CodeUnitRound<float>&, int64_t, int64_t);
+template void codeUnitBackward(const CodeUnitRound<float>&, int64_t, int64_t);
+template void softRoundForward(const SoftRound<float>&, int64_t, int64_t, float*);
+template void softRoundBackward(const SoftRound<float>&, int64_t, int64_t, float*);
+template void tokenRoundForward(const TokenRound<BFloat16>&, int64_t, int64_t);
+template void tokenRoundBackward(const TokenRound<BFloat16>&, int64_t, int64_t);
+template void codeUnitForward(const CodeUnitRound<BFloat16>&, int64_t, int64_t);
+template void codeUnitBackward(const CodeUnitRound<BFloat16>&, int64_t, int64_t);
+template void softRoundForward(const SoftRound<BFloat16>&, int64_t, int64_t, float*);
+template void softRoundBackward(const SoftRound<BFloat16>&, int64_t, int64_t, float*);
 
 }  // namespace crossblock::CROSSBLOCK_ISA

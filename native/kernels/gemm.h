@@ -19,8 +19,8 @@ struct Strided {
   int64_t columnStride;
 };
 
-template <int Rows, int Vectors, bool Accumulate>
-inline void gemmPiece(int64_t depth, const Strided& a, const float* b, int64_t bStride, float* c, int64_t cStride) {
+template <int Rows, int Vectors, bool Accumulate, typename T>
+inline void gemmPiece(int64_t depth, const Strided& a, const T* b, int64_t bStride, float* c, int64_t cStride) {
   Floats sums[Rows][Vectors];
   for (int i = 0; i < Rows; ++i) {
     for (int j = 0; j < Vectors; ++j) {
@@ -41,8 +41,8 @@ inline void gemmPiece(int64_t depth, const Strided& a, const float* b, int64_t b
   }
 }
 
-template <int Vectors, bool Accumulate>
-inline void gemmColumns(int64_t rows, int64_t depth, Strided a, const float* b, int64_t bStride, float* c,
+template <int Vectors, bool Accumulate, typename T>
+inline void gemmColumns(int64_t rows, int64_t depth, Strided a, const T* b, int64_t bStride, float* c,
                         int64_t cStride) {
   int64_t row = 0;
   for (; row + kRows <= rows; row += kRows) {
@@ -58,10 +58,10 @@ inline void gemmColumns(int64_t rows, int64_t depth, Strided a, const float* b, 
   if (row < rows) gemmPiece<1, Vectors, Accumulate>(depth, a, b, bStride, c, cStride);
 }
 
-// c = a b, or c += a b: `a [rows, depth]` strided, `b [depth, columns]` and `c [rows, columns]` with rows that lie
-// dense. `columns` is a multiple of kLanes.
-template <bool Accumulate>
-inline void gemm(int64_t rows, int64_t columns, int64_t depth, const Strided& a, const float* b, int64_t bStride,
+// c = a b, or c += a b: `a [rows, depth]` strided, `b [depth, columns]`, of either type, and `c [rows, columns]`
+// with rows that lie dense. `columns` is a multiple of kLanes.
+template <bool Accumulate, typename T>
+inline void gemm(int64_t rows, int64_t columns, int64_t depth, const Strided& a, const T* b, int64_t bStride,
                  float* c, int64_t cStride) {
   int64_t column = 0;
   for (; column + 2 * kLanes <= columns; column += 2 * kLanes) {

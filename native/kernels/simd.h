@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "kernels.h"
+
 namespace crossblock::CROSSBLOCK_ISA {
 
 #if defined(__AVX512F__)
@@ -16,6 +18,8 @@ constexpr int kLanes = 4;
 #endif
 
 typedef float Floats __attribute__((vector_size(kLanes * sizeof(float))));
+typedef uint16_t Shorts __attribute__((vector_size(kLanes * sizeof(uint16_t))));
+typedef uint32_t Words __attribute__((vector_size(kLanes * sizeof(uint32_t))));
 typedef int32_t Ints __attribute__((vector_size(kLanes * sizeof(int32_t))));
 
 inline Floats load(const float* from) {
@@ -24,7 +28,46 @@ inline Floats load(const float* from) {
   return value;
 }
 
+inline Floats load(const BFloat16* from) {
+  Shorts bits;
+  std::memcpy(&bits, from, sizeof bits);
+  const Words wide = __builtin_convertvector(bits, Words) << 16;
+  Floats value;
+  std::memcpy(&value, &wide, sizeof value);
+  return value;
+}
+
 inline void store(float* to, Floats value) { std::memcpy(to, &value, sizeof value); }
+
+// Ties to even; a number that is none stays none.
+inline void store(BFloat16* to, Floats value) {
+  Words bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  bits = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+  const Ints sound = value == value;
+  bits = sound ? bits : (Words{} + 0x7fc0);
+  const Shorts narrow = __builtin_convertvector(bits, Shorts);
+  std::memcpy(to, &narrow, sizeof narrow);
+}
+
+// The same one by one, for loops that the compiler turns into vectors.
+inline float get(float x) { return x; }
+
+inline float get(BFloat16 x) {
+  const uint32_t bits = static_cast<uint32_t>(x.bits) << 16;
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+
+inline void put(float& to, float value) { to = value; }
+
+inline void put(BFloat16& to, float value) {
+  uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  bits = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+  to.bits = static_cast<uint16_t>(value == value ? bits : 0x7fc0);
+}
 
 inline Floats splat(float value) { return value - Floats{}; }
 

@@ -1,9 +1,7 @@
-// crossblock::causal_attention and its backward, for fp32 on the CPU.
-#include <ATen/ATen.h>
-#include <ATen/Parallel.h>
+// crossblock::causal_attention and its backward, for fp32 and bf16 on the CPU.
 #include <torch/library.h>
 
-#include "../kernels/kernels.h"
+#include "rows.h"
 
 namespace crossblock {
 
@@ -12,8 +10,8 @@ namespace {
 HeadLayout layoutOf(const at::Tensor& x) { return {x.stride(0), x.stride(1), x.stride(2)}; }
 
 // The kernels walk a head's numbers one by one; how the heads lie in memory is up to the caller.
-at::Tensor denseHeads(const at::Tensor& x, const char* name) {
-  TORCH_CHECK(x.dim() == 4 && x.scalar_type() == at::kFloat, name, " must be float32 [batch, heads, time, headDim]");
+at::Tensor denseHeads(const at::Tensor& x, const char* name, at::ScalarType type) {
+  TORCH_CHECK(x.dim() == 4 && x.scalar_type() == type, name, " must be ", type, " [batch, heads, time, headDim]");
   return x.stride(3) == 1 ? x : x.contiguous();
 }
 
@@ -40,32 +38,28 @@ at::Tensor across(const at::Tensor& x) {
 std::tuple<at::Tensor, at::Tensor> causalAttention(const at::Tensor& queries, const at::Tensor& keys,
                                                    const at::Tensor& values, double scale,
                                                    c10::optional<int64_t> window) {
-  const at::Tensor q = denseHeads(queries, "q"), k = denseHeads(keys, "k"), v = denseHeads(values, "v");
+  const at::ScalarType type = kernelType(queries.scalar_type(), "q");
+  const at::Tensor q = denseHeads(queries, "q", type);
+  const at::Tensor k = denseHeads(keys, "k", type), v = denseHeads(values, "v", type);
   const AttentionShape shape = shapeOf(q, k, v, scale, window);
   const int64_t batch = q.size(0);
   // Heads innermost but one, as the projection that follows wants them.
   const at::Tensor out = at::empty({batch, shape.time, shape.heads, shape.headDim}, q.options()).transpose(1, 2);
-  const at::Tensor logSum = at::empty({batch, shape.heads, shape.time}, q.options());
+  const at::Tensor logSum = at::empty({batch, shape.heads, shape.time}, q.options().dtype(at::kFloat));
   const at::Tensor keysAcross = across(k);
-  const AttentionForward job{shape,
-                             q.data_ptr<float>(),
-                             k.data_ptr<float>(),
-                             v.data_ptr<float>(),
-                             layoutOf(q),
-                             layoutOf(k),
-                             layoutOf(v),
-                             keysAcross.data_ptr<float>(),
-                             out.data_ptr<float>(),
-                             layoutOf(out),
-                             logSum.data_ptr<float>()};
   const int64_t tiles = (shape.time + kQueryTile - 1) / kQueryTile;
-  const Kernels& table = kernels();
-  at::parallel_for(0, batch * shape.heads * tiles, 1, [&](int64_t begin, int64_t end) {
-    std::vector<float> scratch(attentionForwardScratch(shape.headDim));
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t line = i / tiles;
-      table.attentionForward(job, line / shape.heads, line % shape.heads, i % tiles, scratch.data());
-    }
+  byType(type, [&](auto sample) {
+    using T = decltype(sample);
+    const AttentionForward<T> job{shape,       data<T>(q),  data<T>(k),          data<T>(v),
+                                  layoutOf(q), layoutOf(k), layoutOf(v),         data<T>(keysAcross),
+                                  data<T>(out), layoutOf(out), data<float>(logSum)};
+    at::parallel_for(0, batch * shape.heads * tiles, 1, [&](int64_t begin, int64_t end) {
+      std::vector<float> scratch(attentionForwardScratch(shape.headDim));
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t line = i / tiles;
+        kernelsOf(sample).attentionForward(job, line / shape.heads, line % shape.heads, i % tiles, scratch.data());
+      }
+    });
   });
   return {out, logSum};
 }
@@ -73,40 +67,44 @@ std::tuple<at::Tensor, at::Tensor> causalAttention(const at::Tensor& queries, co
 std::tuple<at::Tensor, at::Tensor, at::Tensor> causalAttentionBackward(
     const at::Tensor& gradients, const at::Tensor& queries, const at::Tensor& keys, const at::Tensor& values,
     const at::Tensor& out, const at::Tensor& logSum, double scale, c10::optional<int64_t> window) {
-  const at::Tensor q = denseHeads(queries, "q"), k = denseHeads(keys, "k"), v = denseHeads(values, "v");
-  const at::Tensor gradient = denseHeads(gradients, "gradient");
+  const at::ScalarType type = kernelType(queries.scalar_type(), "q");
+  const at::Tensor q = denseHeads(queries, "q", type), k = denseHeads(keys, "k", type);
+  const at::Tensor v = denseHeads(values, "v", type), gradient = denseHeads(gradients, "gradient", type);
   const AttentionShape shape = shapeOf(q, k, v, scale, window);
   const int64_t batch = q.size(0);
-  TORCH_CHECK(logSum.is_contiguous() && logSum.sizes() == q.sizes().slice(0, 3), "logSum must be [batch, heads, time]");
-  const at::Tensor dq = at::zeros(q.sizes(), q.options());
+  TORCH_CHECK(logSum.is_contiguous() && logSum.scalar_type() == at::kFloat && logSum.sizes() == q.sizes().slice(0, 3),
+              "logSum must be [batch, heads, time]");
+  const at::Tensor dq = at::zeros(q.sizes(), logSum.options());
   const at::Tensor dk = at::empty(k.sizes(), k.options());
   const at::Tensor dv = at::empty(v.sizes(), v.options());
-  const at::Tensor weighted = gradient.mul(out).sum(-1).contiguous();
+  const at::Tensor weighted = gradient.mul(out).sum(-1, false, at::kFloat).contiguous();
   const at::Tensor keysAcross = across(k), valuesAcross = across(v);
-  const AttentionBackward job{shape,
-                              q.data_ptr<float>(),
-                              k.data_ptr<float>(),
-                              v.data_ptr<float>(),
-                              gradient.data_ptr<float>(),
-                              layoutOf(q),
-                              layoutOf(k),
-                              layoutOf(v),
-                              layoutOf(gradient),
-                              keysAcross.data_ptr<float>(),
-                              valuesAcross.data_ptr<float>(),
-                              logSum.data_ptr<float>(),
-                              weighted.data_ptr<float>(),
-                              dq.data_ptr<float>(),
-                              dk.data_ptr<float>(),
-                              dv.data_ptr<float>()};
-  const Kernels& table = kernels();
-  at::parallel_for(0, batch * shape.kvHeads, 1, [&](int64_t begin, int64_t end) {
-    std::vector<float> scratch(attentionBackwardScratch(shape.headDim));
-    for (int64_t i = begin; i < end; ++i) {
-      table.attentionBackward(job, i / shape.kvHeads, i % shape.kvHeads, scratch.data());
-    }
+  byType(type, [&](auto sample) {
+    using T = decltype(sample);
+    const AttentionBackward<T> job{shape,
+                                   data<T>(q),
+                                   data<T>(k),
+                                   data<T>(v),
+                                   data<T>(gradient),
+                                   layoutOf(q),
+                                   layoutOf(k),
+                                   layoutOf(v),
+                                   layoutOf(gradient),
+                                   data<T>(keysAcross),
+                                   data<T>(valuesAcross),
+                                   data<float>(logSum),
+                                   data<float>(weighted),
+                                   data<float>(dq),
+                                   data<T>(dk),
+                                   data<T>(dv)};
+    at::parallel_for(0, batch * shape.kvHeads, 1, [&](int64_t begin, int64_t end) {
+      std::vector<float> scratch(attentionBackwardScratch(shape.headDim));
+      for (int64_t i = begin; i < end; ++i) {
+        kernelsOf(sample).attentionBackward(job, i / shape.kvHeads, i % shape.kvHeads, scratch.data());
+      }
+    });
   });
-  return {dq, dk, dv};
+  return {dq.to(type), dk, dv};
 }
 
 }  // namespace

@@ -10,7 +10,7 @@ export interface MemoryInput {
   readonly scheme: Scheme;
   readonly spec: DecoderSpec;
   readonly device: Device;
-  /** Whether the device has our kernels, on the CPU for fp32 alone: what is composed of libtorch's operators keeps more. */
+  /** Whether the device has our kernels: what is composed of libtorch's operators keeps more. */
   readonly kernels: boolean;
   /** Whether libtorch has an attention that keeps no scores. */
   readonly fusedAttention: boolean;
@@ -115,7 +115,7 @@ export function keptFloats({ spec, scheme, options, device, kernels, fusedAttent
   const quantized = scheme.activationBits < 16 ? inputWidths(spec) : 0;
   // Libtorch's attention wants keys and values of every head, and keeps those.
   const repeated = 2 * (queries - keys);
-  if (kernels && (device !== "cpu" || bytesOf(options) === 4)) {
+  if (kernels) {
     const attention = device === "cpu" ? 0 : repeated;
     return own + attention + quantized * (options.activation.granularity === "token" ? 1 : COMPOSED_INPUT);
   }
@@ -129,11 +129,11 @@ export function keptFloats({ spec, scheme, options, device, kernels, fusedAttent
 const COMPOSED_INPUT = 4;
 
 // A block without gradients holds all that it computes until it ends, keys and values of every head included.
-function plainFloats({ spec, scheme, options, device, kernels, fusedAttention }: MemoryInput): number {
+function plainFloats({ spec, scheme, device, kernels, fusedAttention }: MemoryInput): number {
   const { heads, kvHeads, headDim } = spec.attention;
   const own = 7 * spec.hiddenSize + 4 * heads * headDim + 3 * kvHeads * headDim;
   const inner = (spec.mlp.kind === "gated" ? 3 : 2) * spec.intermediateSize;
-  const tiled = kernels && device === "cpu" && bytesOf(options) === 4;
+  const tiled = kernels && device === "cpu";
   const repeated = tiled || !fusedAttention || heads === kvHeads ? 0 : 2 * heads * headDim;
   return own + repeated + inner + (scheme.activationBits < 16 ? inputWidths(spec) : 0);
 }

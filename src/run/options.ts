@@ -25,7 +25,9 @@ const compute = z.strictObject({
   dtype: z
     .enum(["auto", "float32", "bfloat16"])
     .default("auto")
-    .describe("arithmetic of the matrix products; auto is bfloat16 on a GPU and float32 on the CPU"),
+    .describe(
+      "arithmetic of the matrix products; auto is bfloat16 on a GPU, and on a CPU with AVX-512 BF16 or AMX; else float32",
+    ),
   gradients: z
     .enum(["auto", "full", "fp8"])
     .default("auto")

@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { sampleWindows, windowsFingerprint } from "../calibration/token-windows.js";
 import { Checkpoint } from "../checkpoint/checkpoint.js";
@@ -28,6 +29,7 @@ import {
   useOwnStream,
 } from "../tensor/index.js";
 import { checkWeights } from "./check-weights.js";
+import { computeType } from "./compute-type.js";
 import { cpuCapability } from "./cpu-capability.js";
 import { measureFlops, resolveDevice, spareMemory } from "./device.js";
 import type { EngineCalls } from "./engine-protocol.js";
@@ -51,19 +53,14 @@ import { type PlannedFormat, planExports, writeExport } from "./write-exports.js
 
 type Context = RequestContext<QuantizeEvent>;
 
-/** The dtype of the products: as asked for, or what the device is fast in. */
-function computeType({ compute }: RunOptions, device: Device): "float32" | "bfloat16" {
-  if (compute.dtype !== "auto") return compute.dtype;
-  return device.startsWith("cuda") ? "bfloat16" : "float32";
-}
-
 /** Reads the model, plans, calibrates, quantizes and writes to the staging folder; a dry run ends with the plan. */
 export async function quantizeJob(
   { options: given, folders }: EngineCalls["quantize"]["parameters"],
   context: Context,
 ): Promise<EngineCalls["quantize"]["result"]> {
   const device = resolveDevice(given.device);
-  const dtype = computeType(given, device);
+  const cpuinfo = await readFile("/proc/cpuinfo", "utf8").catch(() => "");
+  const dtype = computeType(given.compute.dtype, device, { cpuinfo, config: engineInfo().config });
   const options: RunOptions = { ...given, compute: { ...given.compute, dtype } };
   const folder = await resolveFolder(options.model, context);
   const config = await readModelConfig(folder);

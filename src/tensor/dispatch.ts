@@ -38,12 +38,12 @@ export function hasOperator(name: string): boolean {
 }
 
 /**
- * Whether the addon has this fused operator for tensors like `x`: kernels exist per kind of device, on the CPU for fp32,
- * on CUDA for bf16 too. Elsewhere the same is composed of libtorch's operators.
+ * Whether the addon has this fused operator for tensors like `x`: kernels exist per kind of device, for fp32 and bf16.
+ * Elsewhere the same is composed of libtorch's operators.
  */
 export function hasKernel(name: string, x: OwnedTensor): boolean {
   const device = x.device.replace(/:.*/, "");
-  if (x.dtype !== "float32" && !(x.dtype === "bfloat16" && device === "cuda")) return false;
+  if (x.dtype !== "float32" && x.dtype !== "bfloat16") return false;
   return lookUp(name)?.devices.includes(device) === true;
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { scope, Tensor } from "../tensor/index.js";
+import { gradientsOf, manualSeed, scope, Tensor } from "../tensor/index.js";
 import { on } from "../tensor/testing/test-device.js";
 import { reconstructionError } from "./objective.js";
 
@@ -16,6 +16,25 @@ describe("reconstruction error", () => {
   it("is the mean squared error, plain or token by token", () => {
     expect(error("plain")).toBeCloseTo(5 / 4, 6);
     expect(error("token")).toBeCloseTo((0.5 / 1 + 2 / 4) / 2, 6);
+  });
+
+  it("sums bf16 in fp32, with the gradient in bf16", () => {
+    scope(() => {
+      manualSeed(2);
+      const [y, x] = [Tensor.randn([2, 9, 45], on).to("bfloat16"), Tensor.randn([2, 9, 45], on).to("bfloat16")];
+      const options = { l2: "token", l2Weight: 1, klWeight: 0 } as const;
+      const wide = x.detach().to("float32").requiresGrad_();
+      const [narrow, exact] = [
+        reconstructionError(y, x.requiresGrad_(), options),
+        reconstructionError(y.to("float32"), wide, options),
+      ];
+      expect(narrow.dtype).toBe("float32");
+      expect(narrow.item() / exact.item()).toBeCloseTo(1, 5);
+      const [[gradient], [expected]] = [gradientsOf([narrow], [x]), gradientsOf([exact], [wide])];
+      expect(gradient?.dtype).toBe("bfloat16");
+      const lost = gradient?.to("float32").sub(expected as Tensor);
+      expect((lost?.abs().amax().item() ?? 1) / (expected?.abs().amax().item() ?? 0)).toBeLessThan(4e-3);
+    });
   });
 
   it("adds the divergence of the softmaxes over the hidden dimension, mean over tokens", () => {

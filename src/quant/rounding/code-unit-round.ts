@@ -24,7 +24,7 @@ export interface CodeUnitInputs {
  */
 export function codeUnitRound(inputs: CodeUnitInputs, dtype: DType = "float32"): Tensor {
   return hasKernel(fused, inputs.weight)
-    ? fusedCodeUnitRound(inputs, kernelResult(inputs.weight, dtype)).to(dtype)
+    ? fusedCodeUnitRound(inputs, kernelResult(dtype)).to(dtype)
     : composedCodeUnitRound(inputs).to(dtype);
 }
 

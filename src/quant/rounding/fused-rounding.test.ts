@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { callTensor, gradientsOf, hasKernel, manualSeed, scope, Tensor } from "../../tensor/index.js";
+import { callTensor, type DType, gradientsOf, hasKernel, manualSeed, scope, Tensor } from "../../tensor/index.js";
 import { on } from "../../tensor/testing/test-device.js";
 import { composedTokenRound, tokenRound } from "../activation.js";
 import { type CodeUnitInputs, codeUnitRound, composedCodeUnitRound } from "./code-unit-round.js";
@@ -124,6 +124,55 @@ describe.skipIf(!fused)("fused roundings are the composed ones", () => {
         // A division fused otherwise may move a number that lies between two codes.
         { value: 1 / (0.8 * (2 ** (bits - 1) - 1)), gradient: 1e-2 },
       );
+    });
+  });
+
+  it.each(shapes)(
+    "in bf16 what the same in fp32 rounds to, $rows x $groups x $groupSize",
+    ({ rows, groups, groupSize }) => {
+      scope(() => {
+        manualSeed(rows);
+        const grid = gridOf(rows, groups, { bits: 3, symmetric: false });
+        const weight = Tensor.randn([rows, groups, groupSize], on);
+        const V = uniform([rows, groups, groupSize]).sub(0.5);
+        const offset = { left: Tensor.randn([rows, 5], on), right: Tensor.randn([5, groups * groupSize], on) };
+        const soft: SoftInputs = { weight, startScale: grid.scale, start: null, offset, grid };
+        const seed = Tensor.randn(weight.shape, on).to("bfloat16");
+        for (const [round, learnt] of [
+          [(dtype: DType) => codeUnitRound({ weight, V, grid }, dtype), [V, grid.scale, grid.zeroPoint]],
+          [(dtype: DType) => softRound(soft, null, dtype), [offset.left, offset.right, grid.scale, grid.zeroPoint]],
+        ] as const) {
+          for (const tensor of learnt) tensor.requiresGrad_();
+          const [narrow, wide] = [round("bfloat16"), round("float32")];
+          expect(narrow.dtype).toBe("bfloat16");
+          expect(relative(narrow.to("float32"), wide.to("bfloat16").to("float32"))).toBe(0);
+          const [left, right] = [
+            gradientsOf([narrow], learnt, [seed]),
+            gradientsOf([wide], learnt, [seed.to("float32")]),
+          ];
+          left.forEach((gradient, i) => {
+            expect(gradient?.dtype).toBe("float32");
+            expect(relative(gradient as Tensor, right[i] as Tensor)).toBeLessThan(1e-5);
+          });
+        }
+      });
+    },
+  );
+
+  it("inputs per token in bf16", () => {
+    scope(() => {
+      manualSeed(4);
+      const x = Tensor.randn([3, 37, 45], on).to("bfloat16");
+      const clip = Tensor.full([1], 0.8, on);
+      const wide = tokenRound(x.to("float32"), clip, 4).to("bfloat16");
+      expect(relative(tokenRound(x, clip, 4).to("float32"), wide.to("float32"))).toBe(0);
+      const seed = Tensor.randn(x.shape, on).to("bfloat16");
+      for (const tensor of [x, clip]) tensor.requiresGrad_();
+      const of = (round: typeof tokenRound, by: Tensor) => gradientsOf([round(by, clip, 4)], [x, clip], [seed]);
+      const [dx, dClip] = of(tokenRound, x) as [Tensor, Tensor];
+      const [expected, expectedClip] = of(composedTokenRound, x) as [Tensor, Tensor];
+      expect(relative(dx.to("float32"), expected.to("float32"))).toBeLessThan(1e-2);
+      expect(relative(dClip, expectedClip)).toBeLessThan(2e-2);
     });
   });
 

@@ -1,6 +1,6 @@
-import type { DType, Tensor } from "../../tensor/index.js";
+import type { DType } from "../../tensor/index.js";
 
-/** The dtype in which a fused rounding of `weight` gives its result where `dtype` is wanted: the CPU's know fp32 alone. */
-export function kernelResult({ device }: Tensor, dtype: DType): DType {
-  return device !== "cpu" && dtype === "bfloat16" ? "bfloat16" : "float32";
+/** The dtype in which a fused rounding gives its result where `dtype` is wanted. */
+export function kernelResult(dtype: DType): DType {
+  return dtype === "bfloat16" ? "bfloat16" : "float32";
 }

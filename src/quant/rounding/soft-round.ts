@@ -38,7 +38,7 @@ export interface SoftInputs {
  */
 export function softRound(inputs: SoftInputs, commitment: Commitment | null, dtype: DType = "float32"): Tensor {
   return inputs.start === null && hasKernel(fused, inputs.weight) && fitsKernel(inputs.weight)
-    ? fusedSoftRound(inputs, commitment, kernelResult(inputs.weight, dtype)).to(dtype)
+    ? fusedSoftRound(inputs, commitment, kernelResult(dtype)).to(dtype)
     : composedSoftRound(inputs, commitment).to(dtype);
 }
 
