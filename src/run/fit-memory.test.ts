@@ -24,7 +24,15 @@ function fitted(
   extra: UntypedOptions = {},
   spareBytes = 64e9,
 ): FittedPlan {
-  const given = { model, scheme: "W2A16g64", out: "o", calibration: ["t"], context: 512, maxMemory };
+  const given = {
+    model,
+    scheme: "W2A16g64",
+    out: "o",
+    calibration: ["t"],
+    context: 512,
+    maxMemory,
+    window: { batch: 8 },
+  };
   const options = resolveOptions(given, extra);
   const scheme = schemeOf(options);
   const schemes = resolveSchemes(spec, scheme, options.overrides);

@@ -17,7 +17,8 @@ async function plan(
   device: Device = "cpu",
   workspaceBytes = 0,
 ): Promise<PlanEvent> {
-  const options = resolveOptions({ model, scheme, out: "o", calibration: ["t"], context: 512, finish: "none" }, extra);
+  const given = { model, scheme, out: "o", calibration: ["t"], context: 512, finish: "none", window: { batch: 8 } };
+  const options = resolveOptions(given, extra);
   const spec = readSpec(await readModelConfig(model));
   const parsed = schemeOf(options);
   const schemes = resolveSchemes(spec, parsed, options.overrides);
