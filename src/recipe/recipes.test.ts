@@ -236,6 +236,7 @@ describe("CFP", () => {
         for (const norm of ["attentionNorm", "mlpNorm"] as const) block.norms[norm].weight.narrow(0, 3, 2).mul_(40);
         block.linears.get("up")?.weight.narrow(0, 5, 1).mul_(30);
         block.linears.get("v")?.weight.narrow(0, 2, 1).mul_(30);
+        manualSeed(0);
         const x = Tensor.randn([2, CONTEXT, spec.hiddenSize]);
         const observer = new ExtremesObserver(spec);
         const output = (observe: boolean): Tensor =>
