@@ -54,9 +54,9 @@ export function windowBytes(input: MemoryInput, { blocks, linears }: WindowPlan,
   ];
   if (cbq) {
     const kept = blocks * keptFloats(input) + 2 * input.spec.intermediateSize;
-    const eighth = options.compute.gradients === "fp8" ? weights : 0;
+    const fp8 = options.compute.gradients === "fp8" ? weights : 0;
     // Parameters with two moments and their best state, soft weights, and those once more in another dtype and in fp8.
-    const training = blocks * held + learnt * 16 + weights * (width < 4 ? 4 + width : 4) + eighth + batchBytes(input);
+    const training = blocks * held + learnt * 16 + weights * (width < 4 ? 4 + width : 4) + fp8 + batchBytes(input);
     const composed = input.kernels ? 0 : weights * COMPOSED_ROUNDING;
     phases.push(
       training + composed + weights * width + batch * options.context * kept * width,

@@ -93,7 +93,7 @@ describe.skipIf(!hasFp8Products(testDevice))("on a GPU with fp8 products", () =>
       const w = random([out, columns], 0.05);
       const bias = shape.bias ? random([out], 1) : null;
       const seed = random([2, tokens, out], 1e-6);
-      const eighth = toFp8(w, magnitudeOf(w));
+      const weightFp8 = toFp8(w, magnitudeOf(w));
       const run = (linear: (x: Tensor, weight: Tensor) => Tensor): Tensor[] => {
         const [x, weight] = [data.clone().requiresGrad_(), w.clone().requiresGrad_()];
         const y = linear(x, weight);
@@ -101,7 +101,7 @@ describe.skipIf(!hasFp8Products(testDevice))("on a GPU with fp8 products", () =>
         return [y.detach(), x.grad as Tensor, weight.grad as Tensor];
       };
       const full = run((x, weight) => x.linear(weight, bias)) as [Tensor, Tensor, Tensor];
-      const fp8 = run((x, weight) => linearWithFp8Gradients(x, weight, bias, eighth)) as [Tensor, Tensor, Tensor];
+      const fp8 = run((x, weight) => linearWithFp8Gradients(x, weight, bias, weightFp8)) as [Tensor, Tensor, Tensor];
       expect(relative(fp8[0], full[0])).toBe(0);
       // Each factor is off by 2^-5 at most, evenly spread, and errors average over the sums: 0.037 in theory.
       for (const i of [1, 2] as const) {
@@ -152,8 +152,8 @@ describe.skipIf(!hasFp8Products(testDevice))("on a GPU with fp8 products", () =>
       const seed = random([64, 64], 1);
       const step = (): void => {
         for (const leaf of [x, w]) leaf.clearGrad();
-        const eighth = noGrad(() => scope(() => toFp8(w.detach(), magnitudeOf(w.detach()))));
-        scope(() => backward([linearWithFp8Gradients(x, w, null, eighth)], [seed]));
+        const weightFp8 = noGrad(() => scope(() => toFp8(w.detach(), magnitudeOf(w.detach()))));
+        scope(() => backward([linearWithFp8Gradients(x, w, null, weightFp8)], [seed]));
       };
       step();
       const expected = (w.grad as Tensor).to("float32").toFloat32Array();

@@ -50,13 +50,13 @@ export function toFp8(x: Tensor, magnitude: Tensor): Fp8Matrix {
  * as fast where the numbers are many (docs/performance.md). Gradients of roundings bear it (docs/ablations.md).
  *
  * @param x bf16 `[..., in]`; where its rows are no multiple of 16 the backward pass stays in bf16
- * @param eighth the weight `[out, in]` once more, in fp8
+ * @param weightFp8 the weight `[out, in]` once more, in fp8
  */
-export function linearWithFp8Gradients(x: Tensor, weight: Tensor, bias: Tensor | null, eighth: Fp8Matrix): Tensor {
+export function linearWithFp8Gradients(x: Tensor, weight: Tensor, bias: Tensor | null, weightFp8: Fp8Matrix): Tensor {
   const [wanted, shape] = [x.requiresGrad, x.shape];
   return differentiable(
     [x, weight],
-    () => ({ output: x.linear(weight, bias), saved: [x, weight, eighth.columns, eighth.inverse] }),
+    () => ({ output: x.linear(weight, bias), saved: [x, weight, weightFp8.columns, weightFp8.inverse] }),
     (gradient, [input, full, columns, inverse]) => {
       const [g, inputs] = [asMatrix(gradient), asMatrix(input as Tensor)];
       if (g.size(0) % UNIT !== 0)

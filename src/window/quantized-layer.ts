@@ -54,7 +54,7 @@ export class QuantizedLayer {
   /** Of the soft weight at most, fp32 `[1]`; null where gradients are in full precision. */
   #magnitude: Tensor | null = null;
   /** The operand once more in fp8. */
-  #eighth: Fp8Matrix | null = null;
+  #fp8Operand: Fp8Matrix | null = null;
 
   constructor(
     /** Module name, `model.layers.0.self_attn.q_proj`. */
@@ -113,8 +113,8 @@ export class QuantizedLayer {
    */
   apply(x: Tensor, { weight, bias }: LinearWeights): Tensor {
     const input = this.#activation?.apply(x) ?? x;
-    if (this.#operand !== null && this.#eighth !== null) {
-      return linearWithFp8Gradients(input, this.#operand, bias, this.#eighth);
+    if (this.#operand !== null && this.#fp8Operand !== null) {
+      return linearWithFp8Gradients(input, this.#operand, bias, this.#fp8Operand);
     }
     return input.linear(this.#operand ?? weight, bias);
   }
@@ -126,16 +126,16 @@ export class QuantizedLayer {
     this.release();
     this.#soft = keep(scope(() => rounding.weight(commitment, this.computeType)));
     this.#operand = keep(this.#soft.detach()).requiresGrad_();
-    if (this.gradients === "fp8" && fitsFp8(this.#operand)) this.#prepareEighth(this.#operand);
+    if (this.gradients === "fp8" && fitsFp8(this.#operand)) this.#prepareFp8(this.#operand);
   }
 
-  #prepareEighth(operand: Tensor): void {
+  #prepareFp8(operand: Tensor): void {
     noGrad(() => {
       const weight = operand.detach();
       this.#magnitude ??= keep(scope(() => magnitudeOf(weight).mul(GROWTH)));
       const magnitude = this.#magnitude;
       const { columns, inverse } = scope(() => toFp8(weight, magnitude));
-      this.#eighth = { columns: keep(columns), inverse: keep(inverse) };
+      this.#fp8Operand = { columns: keep(columns), inverse: keep(inverse) };
       weight.dispose();
     });
   }
@@ -190,10 +190,10 @@ export class QuantizedLayer {
   release(): void {
     this.#soft?.dispose();
     this.#operand?.dispose();
-    this.#eighth?.columns.dispose();
-    this.#eighth?.inverse.dispose();
+    this.#fp8Operand?.columns.dispose();
+    this.#fp8Operand?.inverse.dispose();
     this.#soft = null;
     this.#operand = null;
-    this.#eighth = null;
+    this.#fp8Operand = null;
   }
 }
