@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { readFile, statfs } from "node:fs/promises";
+import { statfs } from "node:fs/promises";
 import { availableParallelism, cpus, release, tmpdir, totalmem } from "node:os";
 import { dirname } from "node:path";
 import {
@@ -18,6 +18,7 @@ import { blasInUse } from "./blas.js";
 import { cpuCapability } from "./cpu-capability.js";
 import { cpuFeatures } from "./cpu-features.js";
 import type { MachineDevice, MachineProblem, MachineReport } from "./machine-report.js";
+import { readSystemFile } from "./system-file.js";
 
 const OLDEST_NODE = [20, 19] as const;
 const GIB = 2 ** 30;
@@ -46,8 +47,8 @@ export async function inspectMachine(): Promise<MachineReport> {
   }
   const usable = path !== null && (compiler !== null || existsSync(path));
   const engine = usable ? (attempt(engineInfo, problem) ?? null) : null;
-  const blas = engine === null ? null : blasInUse(engine.config, await textOf("/proc/self/maps"));
-  const cpuinfo = await textOf("/proc/cpuinfo");
+  const blas = engine === null ? null : blasInUse(engine.config, await readSystemFile("/proc/self/maps"));
+  const cpuinfo = await readSystemFile("/proc/cpuinfo");
   const cpu = {
     model: cpus()[0]?.model.trim() ?? "unknown",
     processors: availableParallelism(),
@@ -167,12 +168,7 @@ function gib(bytes: number): string {
   return `${(bytes / GIB).toFixed(1)} GiB`;
 }
 
-/** @returns the file's text, empty where there is no such file, as outside Linux */
-async function textOf(path: string): Promise<string> {
-  return readFile(path, "utf8").catch(() => "");
-}
-
 async function systemName(): Promise<string> {
-  const text = await textOf("/etc/os-release");
+  const text = await readSystemFile("/etc/os-release");
   return /^PRETTY_NAME="?([^"\n]*)"?$/m.exec(text)?.[1] ?? `kernel ${release()}`;
 }

@@ -1,4 +1,3 @@
-import { readFile } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
 import { sampleWindows, windowsFingerprint } from "../calibration/token-windows.js";
 import { Checkpoint } from "../checkpoint/checkpoint.js";
@@ -48,6 +47,7 @@ import { resolveFolder } from "./resolve-folder.js";
 import { writeResultRecord } from "./result-file.js";
 import { identityOf } from "./run-identity.js";
 import type { RequestContext } from "./serve-requests.js";
+import { readSystemFile } from "./system-file.js";
 import { planFile } from "./work-directory.js";
 import { type PlannedFormat, planExports, writeExport } from "./write-exports.js";
 
@@ -59,7 +59,7 @@ export async function quantizeJob(
   context: Context,
 ): Promise<EngineCalls["quantize"]["result"]> {
   const device = resolveDevice(given.device);
-  const cpuinfo = await readFile("/proc/cpuinfo", "utf8").catch(() => "");
+  const cpuinfo = await readSystemFile("/proc/cpuinfo");
   const dtype = computeType(given.compute.dtype, device, { cpuinfo, config: engineInfo().config });
   const options: RunOptions = { ...given, compute: { ...given.compute, dtype } };
   const folder = await resolveFolder(options.model, context);
