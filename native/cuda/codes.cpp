@@ -15,18 +15,18 @@ constexpr int64_t kHeld = 32 * 8;
 
 std::tuple<at::Tensor, at::Tensor> rangeSearch(const at::Tensor& weights, const c10::optional<at::Tensor>& importances,
                                                int64_t bits, bool symmetric, int64_t candidates, double smallest,
-                                               int64_t refinements) {
+                                               int64_t neighbours, int64_t refinements) {
   const at::Tensor weight = denseFloat(weights, "weight");
   const at::Tensor importance = importances.has_value() ? denseFloat(*importances, "importance") : at::Tensor();
-  checkRangeSearch(weight, importance, bits, candidates);
+  checkRangeSearch(weight, importance, bits, candidates, neighbours);
   const int64_t rows = weight.size(0), groups = weight.size(1), groupSize = weight.size(2);
   const at::Tensor scale = at::empty({rows, groups, 1}, weight.options()), zeroPoint = at::empty_like(scale);
   const Size block = groupBlock(groupSize, groupSize);
   launch(kCodes, "range_search", {upTo(rows * groups, block.y)}, block, weight, floats(weight),
          importance.defined() ? floats(importance) : nullptr, writable(scale), writable(zeroPoint),
          static_cast<long long>(rows * groups), static_cast<int>(groups), static_cast<int>(groupSize),
-         static_cast<int>(candidates), static_cast<int>(refinements), static_cast<float>(smallest),
-         static_cast<float>((1 << bits) - 1), static_cast<int>(symmetric));
+         static_cast<int>(candidates), static_cast<int>(neighbours), static_cast<int>(refinements),
+         static_cast<float>(smallest), static_cast<float>((1 << bits) - 1), static_cast<int>(symmetric));
   return {scale, zeroPoint};
 }
 

@@ -13,13 +13,14 @@ struct Range {
 
 struct Group {
   const float* weight;
-  const float* importance;
+  const float* importance;  // null for equal ones
   int64_t size;
   float top;
 };
 
 inline float bounded(float value, float least, float most) {
-  return value < least ? least : value > most ? most : value;
+  const float raised = value < least ? least : value;
+  return raised > most ? most : raised;
 }
 
 // The nearest fp16 number, as fp32, of a magnitude up to 65504; ties to even.
@@ -37,38 +38,47 @@ float storable(float scale) {
   return scale < 0 ? -magnitude : magnitude;
 }
 
-float roundingError(const Group& group, const Range& range) {
+// 0, 1, -1, 2, -2, ...
+inline float offset(int64_t variant) {
+  return static_cast<float>(variant % 2 == 1 ? (variant + 1) / 2 : -variant / 2);
+}
+
+// Groups and ranges come by value: the compiler makes vectors only of what no reference may alias.
+template <bool weighted>
+float roundingError(Group group, Range range) {
+  // A quotient that rounds the other way lies between two codes that are equally far.
+  const float inverse = 1 / range.scale, least = -range.zeroPoint, most = group.top - range.zeroPoint;
   float error = 0;
 #pragma omp simd reduction(+ : error)
   for (int64_t i = 0; i < group.size; ++i) {
-    const float code = bounded(__builtin_rintf(group.weight[i] / range.scale) + range.zeroPoint, 0, group.top);
-    const float lost = (code - range.zeroPoint) * range.scale - group.weight[i];
-    error += lost * lost * (group.importance == nullptr ? 1.0f : group.importance[i]);
+    const float distance = bounded(__builtin_rintf(group.weight[i] * inverse), least, most);
+    const float lost = distance * range.scale - group.weight[i];
+    error += lost * lost * (weighted ? group.importance[i] : 1.0f);
   }
   return error;
 }
 
 // The scale that serves the codes of round-to-nearest best: sum(w d) / sum(d^2), d = code - zeroPoint.
-Range fitted(const Group& group, const Range& range) {
+template <bool weighted>
+Range fitted(Group group, Range range) {
   float product = 0, square = 0;
 #pragma omp simd reduction(+ : product, square)
   for (int64_t i = 0; i < group.size; ++i) {
     const float code = bounded(__builtin_rintf(group.weight[i] / range.scale) + range.zeroPoint, 0, group.top);
     const float distance = code - range.zeroPoint;
-    const float weighted = distance * (group.importance == nullptr ? 1.0f : group.importance[i]);
-    product += weighted * group.weight[i];
-    square += weighted * distance;
+    const float counted = distance * (weighted ? group.importance[i] : 1.0f);
+    product += counted * group.weight[i];
+    square += counted * distance;
   }
   const float scale = product / (square > 1e-20f ? square : 1e-20f);
   return {scale == 0 ? range.scale : storable(scale), range.zeroPoint};
 }
 
-}  // namespace
-
-void rangeSearch(const RangeSearch& job, int64_t begin, int64_t end) {
+template <bool weighted>
+void searchRows(const RangeSearch& job, int64_t begin, int64_t end) {
   for (int64_t at = begin * job.groups; at < end * job.groups; ++at) {
     const int64_t column = at % job.groups * job.groupSize;
-    const Group group{job.weight + at * job.groupSize, job.importance == nullptr ? nullptr : job.importance + column,
+    const Group group{job.weight + at * job.groupSize, weighted ? job.importance + column : nullptr,
                       job.groupSize, job.top};
     float least = 0, most = 0;
 #pragma omp simd reduction(min : least) reduction(max : most)
@@ -82,28 +92,31 @@ void rangeSearch(const RangeSearch& job, int64_t begin, int64_t end) {
     const float sign = -least >= most ? 1.0f : -1.0f;
     Range best{};
     float error = 0;
-    for (int direction = 0; direction < (job.symmetric ? 2 : 1); ++direction) {
+    // Both signs of a symmetric scale; the zero points around the one that an asymmetric range leads to.
+    const int64_t variants = job.symmetric ? 2 : job.candidates > 1 ? 2 * job.neighbours + 1 : 1;
+    for (int64_t variant = 0; variant < variants; ++variant) {
       for (int64_t i = 0; i < job.candidates; ++i) {
         const double step = job.candidates > 1 ? static_cast<double>(i) / static_cast<double>(job.candidates - 1) : 0;
         const float ratio = static_cast<float>(1 - step * (1 - static_cast<double>(job.smallest)));
         Range range{};
         if (job.symmetric) {
           const float scale = longest * (ratio / half);
-          range = {storable((scale > 1e-5f ? scale : 1e-5f) * (direction == 0 ? sign : -sign)), half};
+          range = {storable((scale > 1e-5f ? scale : 1e-5f) * (variant == 0 ? sign : -sign)), half};
         } else {
           range.scale = storable((most - least) * (ratio / job.top));
-          range.zeroPoint = bounded(__builtin_rintf(least * -ratio / range.scale), 0, job.top);
+          range.zeroPoint = bounded(__builtin_rintf(least * -ratio / range.scale), 0, job.top) + offset(variant);
+          if (range.zeroPoint < 0 || range.zeroPoint > job.top) continue;
         }
-        const float found = roundingError(group, range);
-        if ((direction == 0 && i == 0) || found < error) {
+        const float found = roundingError<weighted>(group, range);
+        if ((variant == 0 && i == 0) || found < error) {
           best = range;
           error = found;
         }
       }
     }
     for (int64_t i = 0; job.candidates > 1 && i < job.refinements; ++i) {
-      const Range range = fitted(group, best);
-      const float found = roundingError(group, range);
+      const Range range = fitted<weighted>(group, best);
+      const float found = roundingError<weighted>(group, range);
       if (!(found < error)) break;
       best = range;
       error = found;
@@ -111,6 +124,12 @@ void rangeSearch(const RangeSearch& job, int64_t begin, int64_t end) {
     job.scale[at] = best.scale;
     job.zeroPoint[at] = best.zeroPoint;
   }
+}
+
+}  // namespace
+
+void rangeSearch(const RangeSearch& job, int64_t begin, int64_t end) {
+  return job.importance == nullptr ? searchRows<false>(job, begin, end) : searchRows<true>(job, begin, end);
 }
 
 void gptqColumns(const GptqColumns& job, int64_t begin, int64_t end) {

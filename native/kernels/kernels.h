@@ -147,7 +147,9 @@ struct SoftRound {
 // The grid of each group `[rows, groups]` whose round-to-nearest error is least: ranges shrunk from 1 to `smallest` in
 // `candidates` steps, both signs of a symmetric scale, then the scale fitted to its codes.
 struct RangeSearch {
-  int64_t groups, groupSize, candidates, refinements;
+  int64_t groups, groupSize, candidates;
+  int64_t neighbours;  // zero points tried on each side of the one that follows from the range
+  int64_t refinements;
   float smallest, top;
   bool symmetric;
   const float* weight;

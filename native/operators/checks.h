@@ -13,9 +13,11 @@ inline void checkGrid(const at::Tensor& weight, const at::Tensor& scale, const a
   TORCH_CHECK(bits >= 1 && bits <= 16, "bits must lie between 1 and 16");
 }
 
-inline void checkRangeSearch(const at::Tensor& weight, const at::Tensor& importance, int64_t bits, int64_t candidates) {
+inline void checkRangeSearch(const at::Tensor& weight, const at::Tensor& importance, int64_t bits, int64_t candidates,
+                             int64_t neighbours) {
   TORCH_CHECK(weight.dim() == 3, "the weight must be [out, groups, groupSize]");
   TORCH_CHECK(bits >= 1 && bits <= 16 && candidates >= 1, "bits must lie between 1 and 16, candidates above 0");
+  TORCH_CHECK(neighbours >= 0, "neighbours must not be negative");
   TORCH_CHECK(!importance.defined() || importance.numel() == weight.size(1) * weight.size(2), "importance must be [in]");
 }
 

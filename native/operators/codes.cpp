@@ -10,15 +10,16 @@ namespace {
 
 std::tuple<at::Tensor, at::Tensor> rangeSearch(const at::Tensor& weights, const c10::optional<at::Tensor>& importances,
                                                int64_t bits, bool symmetric, int64_t candidates, double smallest,
-                                               int64_t refinements) {
+                                               int64_t neighbours, int64_t refinements) {
   const at::Tensor weight = dense(weights, "weight");
   const at::Tensor importance = importances.has_value() ? dense(*importances, "importance") : at::Tensor();
-  checkRangeSearch(weight, importance, bits, candidates);
+  checkRangeSearch(weight, importance, bits, candidates, neighbours);
   const at::Tensor scale = at::empty({weight.size(0), weight.size(1), 1}, weight.options());
   const at::Tensor zeroPoint = at::empty_like(scale);
   const RangeSearch job{weight.size(1),
                         weight.size(2),
                         candidates,
+                        neighbours,
                         refinements,
                         static_cast<float>(smallest),
                         static_cast<float>((1 << bits) - 1),
@@ -27,7 +28,7 @@ std::tuple<at::Tensor, at::Tensor> rangeSearch(const at::Tensor& weights, const 
                         importance.defined() ? importance.data_ptr<float>() : nullptr,
                         scale.data_ptr<float>(),
                         zeroPoint.data_ptr<float>()};
-  overRows(weight.size(0), weight.size(1) * weight.size(2) * candidates,
+  overRows(weight.size(0), weight.size(1) * weight.size(2) * candidates * (symmetric ? 2 : 2 * neighbours + 1),
            [&](int64_t begin, int64_t end) { kernels().rangeSearch(job, begin, end); });
   return {scale, zeroPoint};
 }
@@ -59,7 +60,7 @@ void gptqColumns(const at::Tensor& weight, const at::Tensor& codes, const at::Te
 TORCH_LIBRARY_FRAGMENT(crossblock, library) {
   library.def(
       "range_search(Tensor weight, Tensor? importance, int bits, bool symmetric, int candidates, float smallest, "
-      "int refinements) -> (Tensor, Tensor)");
+      "int neighbours, int refinements) -> (Tensor, Tensor)");
   library.def(
       "gptq_columns_(Tensor(a!) weight, Tensor(b!) codes, Tensor(c!) errors, Tensor factor, Tensor scale, "
       "Tensor zero_point, int first, int count, int reach, int bits) -> ()");

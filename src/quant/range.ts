@@ -13,7 +13,8 @@ export interface RangeOptions {
 
 /**
  * The starting grid of a weight `[out, in]`: per group the range, shrunk by the clip ratio whose
- * round-to-nearest error is least. Symmetric grids try both signs of the scale.
+ * round-to-nearest error is least. Symmetric grids try both signs of the scale, asymmetric ones the zero
+ * points around the range's own (jointly with the scale, as NeUQI does, arXiv 2505.17595).
  *
  * @throws OptionError when the scheme's group does not divide the width.
  */
@@ -42,7 +43,7 @@ interface Search extends Required<Pick<RangeOptions, "candidates" | "smallest">>
 const fused = "crossblock::range_search";
 
 function fusedSearch(w: Tensor, { importance, bits, symmetric, candidates, smallest }: Search): Range {
-  const found = callTensors(fused, [w, importance, bits, symmetric, candidates, smallest, REFINEMENTS]);
+  const found = callTensors(fused, [w, importance, bits, symmetric, candidates, smallest, NEIGHBOURS, REFINEMENTS]);
   const [scale, zeroPoint] = found as [Tensor, Tensor];
   return { scale, zeroPoint };
 }
@@ -61,16 +62,17 @@ export function composedSearch(w: Tensor, search: Search): Range {
   const sign = symmetric ? minimum.neg().ge(maximum).to("float32").mul(2).sub(1) : null;
   const scored = (range: Range): Scored => ({ ...range, error: roundingError(w, range, bits, importance) });
   let best: Scored | null = null;
-  for (const direction of sign === null ? [null] : [sign, sign.neg()]) {
+  const ranges: ((ratio: number) => Range)[] =
+    sign === null
+      ? zeroPointOffsets(candidates).map((offset) => (ratio) => asymmetricRange(minimum, maximum, ratio, bits, offset))
+      : [sign, sign.neg()].map((direction) => (ratio) => symmetricRange(minimum, maximum, direction, ratio, bits));
+  for (const rangeAt of ranges) {
     for (let i = 0; i < candidates; i++) {
       const ratio = 1 - (i / Math.max(1, candidates - 1)) * (1 - smallest);
       const before: Scored | null = best;
       best = scope(() => {
-        const range =
-          direction === null
-            ? asymmetricRange(minimum, maximum, ratio, bits)
-            : symmetricRange(minimum, maximum, direction, ratio, bits);
-        return before === null ? scored(range) : better(scored(range), before);
+        const found = scored(rangeAt(ratio));
+        return before === null ? found : better(found, before);
       });
     }
   }
@@ -85,6 +87,15 @@ export function composedSearch(w: Tensor, search: Search): Range {
 /** The grid with every range `width` times as wide; codes and zero points keep their meaning. */
 export function widened(grid: Grid, width: number): Grid {
   return width === 1 ? grid : { ...grid, scale: storableScale(grid.scale.mul(width)) };
+}
+
+/** Zero points tried on each side of the one that follows from the range: all there are at 2 bits. */
+const NEIGHBOURS = 3;
+
+// 0, 1, -1, 2, -2, ...; a range that is not searched takes its own.
+function zeroPointOffsets(candidates: number): number[] {
+  if (candidates === 1) return [0];
+  return Array.from({ length: 2 * NEIGHBOURS + 1 }, (_, i) => (i % 2 === 1 ? (i + 1) / 2 : -i / 2));
 }
 
 /** Least-squares fits of the scale to the codes that it gave, after the search. */
@@ -118,10 +129,10 @@ function symmetricRange(minimum: Tensor, maximum: Tensor, sign: Tensor, ratio: n
   return { scale, zeroPoint: Tensor.full(scale.shape, half, { device: scale.device }) };
 }
 
-function asymmetricRange(minimum: Tensor, maximum: Tensor, ratio: number, bits: number): Range {
+function asymmetricRange(minimum: Tensor, maximum: Tensor, ratio: number, bits: number, offset: number): Range {
   const top = levels(bits) - 1;
   const scale = storableScale(maximum.sub(minimum).mul(ratio / top));
-  return { scale, zeroPoint: minimum.mul(-ratio).div(scale).round().clamp(0, top) };
+  return { scale, zeroPoint: minimum.mul(-ratio).div(scale).round().clamp(0, top).add(offset).clamp(0, top) };
 }
 
 // The scale that serves the codes of round-to-nearest best: sum(w d) / sum(d^2), d = code - zeroPoint.

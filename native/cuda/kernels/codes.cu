@@ -33,7 +33,8 @@ __device__ Range fitted(const float* weight, const float* importance, int size, 
 // share a warp take as many rounds as the others.
 extern "C" __global__ void range_search(const float* weights, const float* importances, float* scales,
                                         float* zeroPoints, long long groups, int groupsPerRow, int groupSize,
-                                        int candidates, int refinements, float smallest, float top, int symmetric) {
+                                        int candidates, int neighbours, int refinements, float smallest, float top,
+                                        int symmetric) {
   const long long group = static_cast<long long>(blockIdx.x) * blockDim.y + threadIdx.y;
   const bool live = group < groups;
   const long long at = live ? group : 0;
@@ -49,20 +50,23 @@ extern "C" __global__ void range_search(const float* weights, const float* impor
   const float half = (top + 1) / 2, longest = fmaxf(negative, positive), sign = negative >= positive ? 1.0f : -1.0f;
   Range best = {1, 0};
   float error = 0;
-  for (int direction = 0; direction < (symmetric ? 2 : 1); ++direction) {
+  // Both signs of a symmetric scale; the zero points around the one that an asymmetric range leads to: 0, 1, -1, 2, ...
+  const int variants = symmetric ? 2 : candidates > 1 ? 2 * neighbours + 1 : 1;
+  for (int variant = 0; variant < variants; ++variant) {
+    const int offset = variant % 2 == 1 ? (variant + 1) / 2 : -variant / 2;
     for (int i = 0; i < candidates; ++i) {
       const double step = candidates > 1 ? static_cast<double>(i) / (candidates - 1) : 0;
       const float ratio = static_cast<float>(1 - step * (1 - static_cast<double>(smallest)));
       Range range;
       if (symmetric) {
         const float scale = longest * __fdiv_rn(ratio, half);
-        range = {storable(fmaxf(scale, 1e-5f) * (direction == 0 ? sign : -sign)), half};
+        range = {storable(fmaxf(scale, 1e-5f) * (variant == 0 ? sign : -sign)), half};
       } else {
         range.scale = storable((positive + negative) * __fdiv_rn(ratio, top));
-        range.zeroPoint = bounded(rintf(__fdiv_rn(negative * ratio, range.scale)), 0, top);
+        range.zeroPoint = bounded(bounded(rintf(__fdiv_rn(negative * ratio, range.scale)), 0, top) + offset, 0, top);
       }
       const float found = roundingError(weight, importance, groupSize, range, top);
-      if ((direction == 0 && i == 0) || found < error) {
+      if ((variant == 0 && i == 0) || found < error) {
         best = range;
         error = found;
       }
