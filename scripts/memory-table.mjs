@@ -56,6 +56,13 @@ const CONFIGURATIONS = [
     ["--scheme", "W4A8", ...sized(64, 512, "window.batch=16", "compute.dtype=float32")],
   ],
 ];
+/** What only a GPU does. */
+const ON_A_GPU = /** @type {const} */ ([
+  [
+    "cbq, gradients in fp8, 32 x 512, batch 8",
+    ["--scheme", "W2A16g64", ...sized(32, 512, "window.batch=8", "compute.gradients=fp8")],
+  ],
+]);
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -86,10 +93,11 @@ function run(given) {
 }
 
 let worst = 0;
+const configurations = onCpu ? CONFIGURATIONS : [...CONFIGURATIONS, ...ON_A_GPU];
 for (const name of positionals) {
-  if (!CONFIGURATIONS.some(([known]) => known === name)) throw new Error(`there is no run "${name}" on ${device}`);
+  if (!configurations.some(([known]) => known === name)) throw new Error(`there is no run "${name}" on ${device}`);
 }
-const rows = CONFIGURATIONS.flatMap(([name, given]) => {
+const rows = configurations.flatMap(([name, given]) => {
   if (positionals.length > 0 && !positionals.includes(name)) {
     return formerRows.filter((line) => line.startsWith(`| ${name} |`));
   }
