@@ -1,7 +1,6 @@
 import { ReadBuffer } from "../checkpoint/read-buffer.js";
 import {
   blockTensorNames,
-  checkpointSource,
   type LinearRole,
   linearName,
   linearRoles,
@@ -15,6 +14,7 @@ import { FixedCodes } from "../quant/rounding/fixed-codes.js";
 import { keep, scope, Tensor } from "../tensor/index.js";
 import { QuantizedBlock } from "../window/quantized-block.js";
 import { QuantizedLayer } from "../window/quantized-layer.js";
+import { EarlyTensors } from "./early-tensors.js";
 import { type LayerSchemes, resolveSchemes } from "./layer-schemes.js";
 import type { RecipeJob, RecipeResults } from "./recipe-job.js";
 
@@ -23,6 +23,7 @@ export class BlockSource {
   readonly schemes: LayerSchemes;
   readonly #rotary: RotaryTable | null;
   readonly #buffer = new ReadBuffer();
+  readonly #early: EarlyTensors;
 
   constructor(
     private readonly job: RecipeJob,
@@ -30,6 +31,7 @@ export class BlockSource {
     length: number,
   ) {
     const { spec, device, dtype } = job;
+    this.#early = new EarlyTensors(job.checkpoint);
     this.schemes = resolveSchemes(spec, job.scheme, job.options.overrides);
     this.#rotary = RotaryTable.create(spec.positions, spec.attention.headDim, length, device, dtype);
   }
@@ -40,8 +42,9 @@ export class BlockSource {
    */
   open(index: number, learn: boolean): QuantizedBlock {
     const { checkpoint, spec, device, dtype, gradients, scheme, options } = this.job;
+    const placement = { device, dtype: "float32", buffer: this.#buffer } as const;
     const weights = loadBlock(
-      checkpointSource(checkpoint, { device, dtype: "float32", buffer: this.#buffer }),
+      (name, shape) => loadTensor(checkpoint, name, shape, placement, this.#early.get(name)),
       spec,
       index,
     );
@@ -60,14 +63,19 @@ export class BlockSource {
     return new QuantizedBlock(index, spec, weights, layers, { rotary: this.#rotary });
   }
 
-  /** Says which blocks will be opened next, so that the disk reads them meanwhile. */
+  /** Says which blocks will be opened next, so that the disk reads them meanwhile, and `readOn` the first of them. */
   willOpen(first: number, last: number): void {
     const { checkpoint, spec } = this.job;
-    const blocks = Array.from(
-      { length: Math.max(0, Math.min(last, spec.blocks - 1) - first + 1) },
-      (_, i) => first + i,
-    );
-    if (blocks.length > 0) checkpoint.willRead(blocks.flatMap((index) => blockTensorNames(spec, index)));
+    const count = Math.max(0, Math.min(last, spec.blocks - 1) - first + 1);
+    const blocks = Array.from({ length: count }, (_, i) => blockTensorNames(spec, first + i));
+    if (count > 0) checkpoint.willRead(blocks.flat());
+    this.#early.announce(blocks[0] ?? []);
+  }
+
+  /** Reads on for about so many seconds what the next block is made of, while a device computes. */
+  readOn(seconds: number): void {
+    // The CPU's tensors view what was read, and buffers are used again.
+    if (this.job.device !== "cpu") this.#early.readOn(seconds);
   }
 
   /**

@@ -34,6 +34,9 @@ const STREAMS = ["stream.full", "stream.quantized"] as const;
  */
 const MOST_FOLDED_BITS = 4;
 
+/** Of the time that a device has something to do, the part after which no other tensor of the next block is read. */
+const READING_SHARE = 0.25;
+
 /**
  * CBQ: windows of blocks that overlap are reconstructed together on two streams of calibration
  * activations, outliers are dealt with first, roundings are learnt. Which rounding, which loss and
@@ -243,7 +246,11 @@ class CbqRun {
       rates,
       finalRate: schedule.finalRate,
       regulariser: rounding.regulariser,
-      meanwhile: (seconds) => job.sink.meanwhile?.(seconds),
+      meanwhile: (seconds) => {
+        const begun = performance.now();
+        this.#source.readOn(seconds * READING_SHARE);
+        job.sink.meanwhile?.(seconds - (performance.now() - begun) / 1000);
+      },
     });
     const fallBack = "its Linears get their codes from GPTQ";
     return yield* trainingEvents(job, steps, { window: index, windows, epochs: window.epochs, fallBack }, () =>

@@ -2,7 +2,7 @@ import type { TensorReader } from "../checkpoint/tensor-reader.js";
 import { quantizedBits } from "../format/bits-per-weight.js";
 import { simulationNote } from "../format/compressed-tensors/what-loads.js";
 import type { ActivationQuantization } from "../format/export-source.js";
-import type { DecoderSpec } from "../model/index.js";
+import { blockTensorNames, type DecoderSpec } from "../model/index.js";
 import { type Scheme, schemeName } from "../quant/scheme.js";
 import type { LayerSchemes } from "../recipe/layer-schemes.js";
 import { blockWindows, finishEpochs } from "../recipe/windows.js";
@@ -90,7 +90,9 @@ export function makePlan(input: PlanInput): PlanEvent {
   // A rotated tensor is made beside the one that it is made from.
   const read = largestTensor(checkpoint) * (options.rotation === "hadamard" ? 2 : 1);
   const left = lastStage > 0 ? largestWindow * LEFT_SHARE : 0;
-  const onHost = onCpu ? Math.max(largestWindow * (1 + KEPT_SHARE), lastStage * (1 + KEPT_SHARE) + left) : read;
+  // The next block is read while this one trains.
+  const early = cbq ? blockBytes(checkpoint, spec) : 0;
+  const onHost = onCpu ? Math.max(largestWindow * (1 + KEPT_SHARE), lastStage * (1 + KEPT_SHARE) + left) : read + early;
   const hostBytes =
     besideTensors(input) +
     windowCodes +
@@ -176,6 +178,11 @@ const OVERHEAD = 2.5;
 
 function largestTensor(checkpoint: TensorReader): number {
   return [...checkpoint.tensors.values()].reduce((most, { byteLength }) => Math.max(most, byteLength), 0);
+}
+
+// Blocks are of one shape.
+function blockBytes(checkpoint: TensorReader, spec: DecoderSpec): number {
+  return sum(blockTensorNames(spec, 0), (name) => checkpoint.tensors.get(name)?.byteLength ?? 0);
 }
 
 function sum<T>(values: readonly T[], of: (value: T) => number): number {
