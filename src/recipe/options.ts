@@ -138,7 +138,7 @@ export type Override = z.output<typeof override>;
 // Four epochs at 0.001: docs/ablations.md, "The last stage".
 const endToEnd = z.strictObject({
   epochs: count.default(4).describe("passes over the calibration windows"),
-  // 8 sequences lose to 4 at W2, W3 and W4A4, with two seeds each (docs/ablations.md, "The last stage").
+  // 8 sequences lose to 4 at W2, W3 and W4A4, with two seeds each (docs/ablations.md, "4 sequences a step in the last stage").
   batch: count.default(4).describe("sequences per optimisation step"),
   scaleRate: positive.default(1e-3).describe("Adam rate of the scales, relative to the scale"),
   activationRate: positive.default(5e-3).describe("Adam rate of the activation clips, relative to the clip"),
