@@ -62,6 +62,8 @@ describe("quantize", () => {
       recipe: "cbq",
       seed: 0,
       activations: null,
+      // The GPU alone may choose others.
+      engine: { device: "cpu", dtype: expect.stringMatching(/^(float32|bfloat16)$/) as string, gradients: "full" },
       options: { window: { epochs: 1, size: 2 }, samples: 4 },
       calibration: { windows: 4, context: 64, hash: expect.stringMatching(/^[0-9a-f]{64}$/) as string },
     });

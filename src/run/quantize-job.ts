@@ -27,12 +27,13 @@ import {
   Tensor,
   useOwnStream,
 } from "../tensor/index.js";
+import type { GradientPrecision } from "../window/quantized-layer.js";
 import { checkWeights } from "./check-weights.js";
 import { computeType } from "./compute-type.js";
 import { cpuCapability } from "./cpu-capability.js";
 import { measureFlops, resolveDevice, spareMemory } from "./device.js";
 import type { EngineCalls } from "./engine-protocol.js";
-import type { CalibrateEvent, PlanEvent, QuantizeEvent, ReportEvent, WarningEvent, WindowDoneEvent } from "./events.js";
+import type { CalibrateEvent, QuantizeEvent, ReportEvent, WarningEvent, WindowDoneEvent } from "./events.js";
 import { fingerprintsOf } from "./fingerprints.js";
 import { fitMemory } from "./fit-memory.js";
 import { gradientPrecision } from "./gradient-precision.js";
@@ -44,7 +45,7 @@ import { needsTokens } from "./plan.js";
 import { plannedSource } from "./planned-source.js";
 import { openTokenizer, readTokens } from "./read-tokens.js";
 import { resolveFolder } from "./resolve-folder.js";
-import { writeResultRecord } from "./result-file.js";
+import { type EngineRecord, writeResultRecord } from "./result-file.js";
 import { identityOf } from "./run-identity.js";
 import type { RequestContext } from "./serve-requests.js";
 import { readSystemFile } from "./system-file.js";
@@ -188,7 +189,7 @@ export async function quantizeJob(
     preset: options.preset,
     seed: options.seed,
     options,
-    engine: engineRecord(plan, options),
+    engine: engineRecord(device, options.compute, gradients),
     calibration: calibration?.event ?? null,
     activations:
       activations === null
@@ -309,12 +310,8 @@ function placeOf(out: string, { format, path }: Pick<PlannedFormat, "format" | "
   return format === primaryFormat ? out : join(out, path);
 }
 
-function engineRecord(
-  plan: PlanEvent,
-  options: RunOptions,
-): { readonly torch: string; readonly device: string; readonly dtype: string; readonly node: string } {
-  const { torchVersion } = engineInfo();
-  return { torch: torchVersion, device: plan.device, dtype: options.compute.dtype, node: process.versions.node };
+function engineRecord(device: Device, { dtype }: RunOptions["compute"], gradients: GradientPrecision): EngineRecord {
+  return { torch: engineInfo().torchVersion, device, dtype, gradients, node: process.versions.node };
 }
 
 // What computes: another build or another kind of device rounds differently.

@@ -2,6 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { CheckpointError } from "../errors.js";
+import type { GradientPrecision } from "../window/quantized-layer.js";
 import type { LayerError, WindowDoneEvent } from "./events.js";
 import type { RunOptions } from "./options.js";
 import { resultFile } from "./output-folder.js";
@@ -30,6 +31,17 @@ export type Fingerprints = z.output<typeof fingerprints>;
 /** How a result quantizes the inputs of its Linears. */
 export type ResultActivations = z.output<typeof activations>;
 
+/** What a result was computed with, as it was chosen where the options leave it open. */
+export interface EngineRecord {
+  readonly torch: string;
+  readonly device: string;
+  /** Of the matrix products. */
+  readonly dtype: string;
+  /** Of the backward products in training. */
+  readonly gradients: GradientPrecision;
+  readonly node: string;
+}
+
 /** What `crossblock.json` tells about a result: enough to judge it and to make it again. */
 export interface ResultRecord {
   /** Name of the model: its folder's, or that on the hub without the owner. */
@@ -44,7 +56,7 @@ export interface ResultRecord {
   readonly preset: string;
   readonly seed: number;
   readonly options: RunOptions;
-  readonly engine: { readonly torch: string; readonly device: string; readonly dtype: string; readonly node: string };
+  readonly engine: EngineRecord;
   readonly calibration: {
     readonly documents: number;
     readonly tokens: number;
