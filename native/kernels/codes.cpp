@@ -18,11 +18,6 @@ struct Group {
   float top;
 };
 
-inline float bounded(float value, float least, float most) {
-  const float raised = value < least ? least : value;
-  return raised > most ? most : raised;
-}
-
 // The nearest fp16 number, as fp32, of a magnitude up to 65504; ties to even.
 float halfPrecision(float x) {
   if (__builtin_fabsf(x) < 6.103515625e-5f) return __builtin_rintf(x * 16777216.0f) / 16777216.0f;

@@ -5,12 +5,6 @@
 
 namespace crossblock::CROSSBLOCK_ISA {
 
-namespace {
-
-inline float clipped(float code, float top) { return code < 0 ? 0 : code > top ? top : code; }
-
-}  // namespace
-
 template <typename T>
 void tokenRoundForward(const TokenRound<T>& job, int64_t begin, int64_t end) {
   for (int64_t row = begin; row < end; ++row) {
@@ -22,12 +16,9 @@ void tokenRoundForward(const TokenRound<T>& job, int64_t begin, int64_t end) {
       const float magnitude = __builtin_fabsf(get(x[i]));
       range = range > magnitude ? range : magnitude;
     }
-    const float step = range * (job.clip / job.top);
+    const float step = range * (job.clip / job.top), least = -job.top - 1, most = job.top;
 #pragma omp simd
-    for (int64_t i = 0; i < job.width; ++i) {
-      const float code = __builtin_rintf(get(x[i]) / step);
-      put(out[i], (code < -job.top - 1 ? -job.top - 1 : code > job.top ? job.top : code) * step);
-    }
+    for (int64_t i = 0; i < job.width; ++i) put(out[i], bounded(__builtin_rintf(get(x[i]) / step), least, most) * step);
   }
 }
 
@@ -43,15 +34,15 @@ void tokenRoundBackward(const TokenRound<T>& job, int64_t begin, int64_t end) {
       const float magnitude = __builtin_fabsf(get(x[i]));
       range = range > magnitude ? range : magnitude;
     }
-    const float step = range * (job.clip / job.top);
+    const float step = range * (job.clip / job.top), least = -job.top - 1, most = job.top;
     float slope = 0;
 #pragma omp simd reduction(+ : slope)
     for (int64_t i = 0; i < job.width; ++i) {
       const float units = get(x[i]) / step;
       const float code = __builtin_rintf(units);
-      const bool inside = code >= -job.top - 1 && code <= job.top;
-      const float kept = code < -job.top - 1 ? -job.top - 1 : code > job.top ? job.top : code;
-      put(dx[i], inside ? get(gradient[i]) : 0.0f);
+      const float kept = bounded(code, least, most);
+      const bool inside = kept == code;
+      pass(dx[i], gradient[i], inside);
       slope += get(gradient[i]) * (kept - (inside ? units : 0.0f));
     }
     job.dClip[row] = slope * (range / job.top);
@@ -70,7 +61,7 @@ void codeUnitForward(const CodeUnitRound<T>& job, int64_t begin, int64_t end) {
 #pragma omp simd
     for (int64_t i = 0; i < grid.groupSize; ++i) {
       const float code = __builtin_rintf(weight[i] / scale + offset[i]) + zeroPoint;
-      put(out[i], (clipped(code, grid.top) - zeroPoint) * scale);
+      put(out[i], (bounded(code, 0, grid.top) - zeroPoint) * scale);
     }
   }
 }
@@ -94,7 +85,7 @@ void codeUnitBackward(const CodeUnitRound<T>& job, int64_t begin, int64_t end) {
       const float slope = get(gradient[i]);
       dOffset[i] = inside ? slope * scale : 0.0f;
       clippedAway += inside ? 0.0f : slope * scale;
-      dScale += slope * (clipped(code, grid.top) - zeroPoint - (inside ? units : 0.0f));
+      dScale += slope * (bounded(code, 0, grid.top) - zeroPoint - (inside ? units : 0.0f));
     }
     grid.dScale[group] = dScale;
     if (grid.dZeroPoint != nullptr) grid.dZeroPoint[group] = -clippedAway;
@@ -135,7 +126,7 @@ inline Soft softly(float units, float shrink) {
   const float floor = __builtin_floorf(units);
   const float p = (units - floor - kGamma) / (kZeta - kGamma);
   const float sigmoid = p / (p + (1 - p) * shrink);
-  return {floor, sigmoid, clipped(sigmoid * (kZeta - kGamma) + kGamma, 1.0f)};
+  return {floor, sigmoid, bounded(sigmoid * (kZeta - kGamma) + kGamma, 0, 1)};
 }
 
 // a^power of a row in place; zero where a is zero.
@@ -165,7 +156,7 @@ void softRoundForward(const SoftRound<T>& job, int64_t begin, int64_t end, float
 #pragma omp simd
       for (int64_t i = 0; i < grid.groupSize; ++i) {
         const Soft soft = softly(weight[i] / start, shrink[i]);
-        put(out[i], (clipped(soft.floor + soft.h + zeroPoint, grid.top) - zeroPoint) * scale);
+        put(out[i], (bounded(soft.floor + soft.h + zeroPoint, 0, grid.top) - zeroPoint) * scale);
       }
     }
   }
@@ -217,7 +208,7 @@ void softRoundBackward(const SoftRound<T>& job, int64_t begin, int64_t end, floa
             stretched >= 0 && stretched <= 1 ? (kZeta - kGamma) * soft.sigmoid * (1 - soft.sigmoid) : 0.0f;
         const float pulled = penalty == 0 ? 0.0f : penalty * (soft.h > 0.5f ? towards[i] : -towards[i]);
         clippedAway += inside ? 0.0f : above * scale;
-        dScale += above * (clipped(code, grid.top) - zeroPoint);
+        dScale += above * (bounded(code, 0, grid.top) - zeroPoint);
         to[i] = (through + pulled) * slope;
       }
       grid.dScale[group] = dScale;

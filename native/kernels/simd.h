@@ -69,6 +69,20 @@ inline void put(BFloat16& to, float value) {
   to.bits = static_cast<uint16_t>(value == value ? bits : 0x7fc0);
 }
 
+// `value`, or zero in its place.
+inline void pass(float& to, float value, bool whether) { to = whether ? value : 0.0f; }
+
+// By a mask as wide as the floats that `whether` comes from: one of 16 bits takes longer than all else.
+inline void pass(BFloat16& to, BFloat16 value, bool whether) {
+  to.bits = static_cast<uint16_t>(static_cast<uint32_t>(value.bits) & (0u - static_cast<uint32_t>(whether)));
+}
+
+// A number that is none stays none.
+inline float bounded(float value, float least, float most) {
+  const float raised = value < least ? least : value;
+  return raised > most ? most : raised;
+}
+
 inline Floats splat(float value) { return value - Floats{}; }
 
 inline Floats select(Ints condition, Floats yes, Floats no) { return condition ? yes : no; }
