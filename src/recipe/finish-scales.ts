@@ -64,10 +64,12 @@ class FinishStage {
     private readonly job: RecipeJob,
     private readonly first: number,
   ) {
-    const { tokens, spec, checkpoint, device, dtype } = job;
+    const { tokens, spec, checkpoint, device, dtype, options } = job;
     if (tokens === null) throw new TypeError("the last stage needs calibration tokens");
     this.#source = new BlockSource(job, tokens.context);
-    this.#parts = new SequenceParts(microBatch(job), (size) => void this.warnings.push(smallerParts(device, size)));
+    this.#parts = new SequenceParts(microBatch(job, options.endToEnd.batch), (size) => {
+      this.warnings.push(smallerParts(device, size));
+    });
     const storage = chooseStorage(job, streamShape(job, tokens), STREAMS.length);
     const streams = openStreams({ ...job, resume: null }, tokens, STREAMS, storage);
     [this.#input, this.#target] = streams as [ActivationStore, ActivationStore];

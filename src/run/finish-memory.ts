@@ -14,7 +14,7 @@ const [CODE_BYTES, GROUP_BYTES] = [1, 7 * 4];
 export function finishBytes(input: MemoryInput, linears: readonly LinearPlan[]): number {
   const { options, spec } = input;
   const width = bytesOf(options);
-  const tokens = microBatchOf(options) * options.context;
+  const tokens = microBatchOf(options, options.endToEnd.batch) * options.context;
   const weights = sum(linears, weightsOf);
   const block = weights / Math.max(1, spec.blocks);
   const held =

@@ -100,9 +100,9 @@ export function bytesOf({ compute }: RunOptions): number {
   return compute.dtype === "bfloat16" ? 2 : 4;
 }
 
-/** Sequences on the device at once, as far as the plan knows. */
-export function microBatchOf({ window, samples }: RunOptions): number {
-  return Math.min(window.microBatch ?? window.batch, window.batch, samples);
+/** Sequences of a step of `batch` on the device at once, as far as the plan knows. */
+export function microBatchOf({ window, samples }: RunOptions, batch = window.batch): number {
+  return Math.min(window.microBatch ?? batch, batch, samples);
 }
 
 // What autograd keeps of a token and a block: the residual stream twice, both norms' outputs, queries, keys, values,

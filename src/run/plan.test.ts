@@ -73,7 +73,9 @@ describe("makePlan", () => {
     const rows = 8 * (256 + 2 * 128 + 256 + 2 * 768 + 256);
     expect(scales.trainedParameters - none.trainedParameters).toBe(3 * (rows + 56));
     expect(scales.estimate.seconds).toBeGreaterThan(none.estimate.seconds);
-    const stage = (await plan("W4A4", { recipe: "gptq", finish: "scales" })).estimate.deviceBytes;
+    const wide = { recipe: "gptq", finish: "scales", endToEnd: { batch: 8 } };
+    const stage = (await plan("W4A4", wide)).estimate.deviceBytes;
+    expect(stage).toBeGreaterThan((await plan("W4A4", { ...wide, endToEnd: { batch: 2 } })).estimate.deviceBytes);
     // A byte a code, and the divergence of the tokens that fit into 256 MiB of 4,096 logits each.
     expect(stage).toBeGreaterThan(6291456 + 0.99 * 2 ** 28);
     expect((await plan("W4A4", { recipe: "gptq", finish: "auto" })).windows.length).toBe(8);
