@@ -7,6 +7,22 @@ namespace crossblock {
 
 namespace {
 
+// What a forward pass has kept of every row.
+void checkKept(const at::Tensor& inverse, int64_t rows) {
+  TORCH_CHECK(inverse.numel() == rows && inverse.is_contiguous() && inverse.scalar_type() == at::kFloat,
+              "shapes differ");
+}
+
+template <typename T>
+RmsNorm<T> rmsNormJob(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& inverse) {
+  RmsNorm<T> job{};
+  job.width = x.size(-1);
+  job.x = data<T>(x);
+  job.weight = data<T>(weight);
+  job.inverse = data<float>(inverse);
+  return job;
+}
+
 std::tuple<at::Tensor, at::Tensor> rmsNorm(const at::Tensor& input, const at::Tensor& gain, double eps) {
   const at::ScalarType type = kernelType(input.scalar_type(), "x");
   const at::Tensor x = dense(input, "x", type), weight = dense(gain, "weight", type);
@@ -15,13 +31,9 @@ std::tuple<at::Tensor, at::Tensor> rmsNorm(const at::Tensor& input, const at::Te
   const at::Tensor out = at::empty_like(x), inverse = at::empty({rows}, x.options().dtype(at::kFloat));
   byType(type, [&](auto sample) {
     using T = decltype(sample);
-    RmsNorm<T> job{};
-    job.width = width;
+    RmsNorm<T> job = rmsNormJob<T>(x, weight, inverse);
     job.eps = static_cast<float>(eps);
-    job.x = data<T>(x);
-    job.weight = data<T>(weight);
     job.out = data<T>(out);
-    job.inverse = data<float>(inverse);
     overRows(rows, width, [&](int64_t begin, int64_t end) { kernelsOf(sample).rmsNormForward(job, begin, end); });
   });
   return {out, inverse};
@@ -33,22 +45,25 @@ at::Tensor rmsNormBackward(const at::Tensor& gradients, const at::Tensor& input,
   const at::Tensor x = dense(input, "x", type), weight = dense(gain, "weight", type);
   const at::Tensor gradient = dense(gradients, "gradient", type);
   const int64_t width = x.size(-1), rows = x.numel() / width;
-  TORCH_CHECK(weight.numel() == width && inverse.numel() == rows && inverse.is_contiguous() &&
-                  inverse.scalar_type() == at::kFloat,
-              "shapes differ");
+  TORCH_CHECK(weight.numel() == width, "shapes differ");
+  checkKept(inverse, rows);
   const at::Tensor dx = at::empty_like(x);
   byType(type, [&](auto sample) {
     using T = decltype(sample);
-    RmsNorm<T> job{};
-    job.width = width;
-    job.x = data<T>(x);
-    job.weight = data<T>(weight);
-    job.inverse = data<float>(inverse);
+    RmsNorm<T> job = rmsNormJob<T>(x, weight, inverse);
     job.gradient = data<T>(gradient);
     job.dx = data<T>(dx);
     overRows(rows, width, [&](int64_t begin, int64_t end) { kernelsOf(sample).rmsNormBackward(job, begin, end); });
   });
   return dx;
+}
+
+template <typename T>
+SiluProduct<T> siluProductJob(const at::Tensor& gate, const at::Tensor& up) {
+  SiluProduct<T> job{};
+  job.gate = data<T>(gate);
+  job.up = data<T>(up);
+  return job;
 }
 
 at::Tensor siluProduct(const at::Tensor& gates, const at::Tensor& ups) {
@@ -58,9 +73,7 @@ at::Tensor siluProduct(const at::Tensor& gates, const at::Tensor& ups) {
   const at::Tensor out = at::empty_like(gate);
   byType(type, [&](auto sample) {
     using T = decltype(sample);
-    SiluProduct<T> job{};
-    job.gate = data<T>(gate);
-    job.up = data<T>(up);
+    SiluProduct<T> job = siluProductJob<T>(gate, up);
     job.out = data<T>(out);
     overRows(gate.numel(), 1,
              [&](int64_t begin, int64_t end) { kernelsOf(sample).siluProductForward(job, begin, end); });
@@ -77,9 +90,7 @@ std::tuple<at::Tensor, at::Tensor> siluProductBackward(const at::Tensor& gradien
   const at::Tensor dGate = at::empty_like(gate), dUp = at::empty_like(up);
   byType(type, [&](auto sample) {
     using T = decltype(sample);
-    SiluProduct<T> job{};
-    job.gate = data<T>(gate);
-    job.up = data<T>(up);
+    SiluProduct<T> job = siluProductJob<T>(gate, up);
     job.gradient = data<T>(gradient);
     job.dGate = data<T>(dGate);
     job.dUp = data<T>(dUp);
@@ -109,6 +120,16 @@ at::Tensor rotary(const at::Tensor& input, const at::Tensor& cosines, const at::
   return out;
 }
 
+template <typename T>
+TokenError<T> tokenErrorJob(const at::Tensor& target, const at::Tensor& actual, const at::Tensor& inverse) {
+  TokenError<T> job{};
+  job.width = target.size(-1);
+  job.target = data<T>(target);
+  job.actual = data<T>(actual);
+  job.inverse = data<float>(inverse);
+  return job;
+}
+
 std::tuple<at::Tensor, at::Tensor> tokenError(const at::Tensor& targets, const at::Tensor& outputs) {
   const at::ScalarType type = kernelType(outputs.scalar_type(), "actual");
   const at::Tensor target = dense(targets, "target", type), actual = dense(outputs, "actual", type);
@@ -118,12 +139,8 @@ std::tuple<at::Tensor, at::Tensor> tokenError(const at::Tensor& targets, const a
   const at::Tensor error = at::empty({rows}, wide), inverse = at::empty({rows}, wide);
   byType(type, [&](auto sample) {
     using T = decltype(sample);
-    TokenError<T> job{};
-    job.width = width;
-    job.target = data<T>(target);
-    job.actual = data<T>(actual);
+    TokenError<T> job = tokenErrorJob<T>(target, actual, inverse);
     job.error = data<float>(error);
-    job.inverse = data<float>(inverse);
     overRows(rows, width, [&](int64_t begin, int64_t end) { kernelsOf(sample).tokenErrorForward(job, begin, end); });
   });
   return {error.mean(), inverse};
@@ -134,17 +151,12 @@ at::Tensor tokenErrorBackward(const at::Tensor& gradient, const at::Tensor& targ
   const at::ScalarType type = kernelType(outputs.scalar_type(), "actual");
   const at::Tensor target = dense(targets, "target", type), actual = dense(outputs, "actual", type);
   const int64_t width = target.size(-1), rows = target.numel() / width;
-  TORCH_CHECK(target.sizes() == actual.sizes() && inverse.numel() == rows && inverse.is_contiguous() &&
-                  inverse.scalar_type() == at::kFloat,
-              "shapes differ");
+  TORCH_CHECK(target.sizes() == actual.sizes(), "shapes differ");
+  checkKept(inverse, rows);
   const at::Tensor result = at::empty_like(actual);
   byType(type, [&](auto sample) {
     using T = decltype(sample);
-    TokenError<T> job{};
-    job.width = width;
-    job.target = data<T>(target);
-    job.actual = data<T>(actual);
-    job.inverse = data<float>(inverse);
+    TokenError<T> job = tokenErrorJob<T>(target, actual, inverse);
     job.factor = 2 * gradient.item<float>() / static_cast<float>(rows);
     job.gradient = data<T>(result);
     overRows(rows, width, [&](int64_t begin, int64_t end) { kernelsOf(sample).tokenErrorBackward(job, begin, end); });

@@ -86,7 +86,7 @@ class CbqRun {
     this.#nextBlock = this.#windows[job.resume?.window ?? 0]?.first ?? 0;
     this.#fullAt = this.#nextBlock;
     this.#source = new BlockSource(job, tokens.context);
-    this.#parts = new SequenceParts(microBatch(job), (size) => {
+    this.#parts = new SequenceParts(microBatch(job.options), (size) => {
       this.#warnings.push(smallerParts(job.device, size));
     });
     this.#storage = chooseStorage(job, streamShape(job, tokens), options.window.secondBranch ? 4 : 3);

@@ -67,7 +67,7 @@ class FinishStage {
     const { tokens, spec, checkpoint, device, dtype, options } = job;
     if (tokens === null) throw new TypeError("the last stage needs calibration tokens");
     this.#source = new BlockSource(job, tokens.context);
-    this.#parts = new SequenceParts(microBatch(job, options.endToEnd.batch), (size) => {
+    this.#parts = new SequenceParts(microBatch(options, options.endToEnd.batch), (size) => {
       this.warnings.push(smallerParts(device, size));
     });
     const storage = chooseStorage(job, streamShape(job, tokens), STREAMS.length);

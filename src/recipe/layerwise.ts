@@ -24,7 +24,7 @@ export function* layerwise(job: RecipeJob, rule: LayerRule): Generator<RecipeEve
   using source = new BlockSource(job, tokens?.context ?? 1);
   const stream = tokens === null ? null : openStream(job, tokens);
   const warnings: WarningEvent[] = [];
-  const parts = new SequenceParts(tokens === null ? 1 : microBatch(job), (size) => {
+  const parts = new SequenceParts(tokens === null ? 1 : microBatch(job.options), (size) => {
     warnings.push(smallerParts(job.device, size));
   });
   try {

@@ -1,5 +1,6 @@
 import { type DecoderSpec, type InputSite, inputSites, linearRoles, linearShape } from "../model/index.js";
 import type { Scheme } from "../quant/scheme.js";
+import { microBatch } from "../recipe/micro-batch.js";
 import type { Device } from "../tensor/index.js";
 import type { LinearPlan } from "./linear-plans.js";
 import type { RunOptions } from "./options.js";
@@ -101,8 +102,8 @@ export function bytesOf({ compute }: RunOptions): number {
 }
 
 /** Sequences of a step of `batch` on the device at once, as far as the plan knows. */
-export function microBatchOf({ window, samples }: RunOptions, batch = window.batch): number {
-  return Math.min(window.microBatch ?? batch, batch, samples);
+export function microBatchOf(options: RunOptions, batch = options.window.batch): number {
+  return Math.min(microBatch(options, batch), options.samples);
 }
 
 // What autograd keeps of a token and a block: the residual stream twice, both norms' outputs, queries, keys, values,
