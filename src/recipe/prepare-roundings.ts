@@ -23,14 +23,13 @@ export function prepareRoundings(
 ): void {
   for (const [role, layer] of block.layers) {
     job.poll();
-    const linear = block.weights.linears.get(role);
-    if (linear === undefined) continue;
     noGrad(() =>
       scope(() => {
-        const weight = linear.weight.to("float32");
+        const exact = block.exactWeight(role);
+        const weight = exact.to("float32");
         const base = job.options.cfp.weights ? truncateWeights(weight, job.options.cfp).weight : weight;
-        // The CPU's kernels take fp32; on a device the products' operand is the weight, where nothing truncated it.
-        const stored = base === weight && base.device !== "cpu" ? linear.weight : base;
+        // The CPU's kernels take fp32; on a device a weight that fits the products' dtype is kept in it.
+        const stored = base === weight && base.device !== "cpu" ? exact : base;
         layer.learn(createRounding(job, layer, { weight: base, stored }, momentsOf(role)));
       }),
     );

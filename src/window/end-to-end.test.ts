@@ -12,6 +12,7 @@ import { Adam, backward, keep, liveHandles, manualSeed, noGrad, scope, Tensor } 
 import { testDevice } from "../tensor/testing/test-device.js";
 import { advance } from "./advance.js";
 import { measureEndToEnd, type Network, trainEndToEnd } from "./end-to-end.js";
+import { FaultWatch } from "./fault-watch.js";
 import { outputDivergence } from "./output-divergence.js";
 import { forwardAll, QuantizedBlock } from "./quantized-block.js";
 import { backwardThroughRoundings, QuantizedLayer } from "./quantized-layer.js";
@@ -85,7 +86,7 @@ function train({ network, input, target, parts }: Problem, size: number, epochs:
     trainedLayers(network.blocks).map((layer) => ({ rate: 5e-3, parameters: layer.rounding?.parameters.scale ?? [] })),
   );
   for (let epoch = 0; epoch < epochs; epoch++) {
-    const options = { epoch, batch: 4, parts: parts(size), seed: epoch, schedule: () => 1 };
+    const options = { epoch, batch: 4, parts: parts(size), seed: epoch, schedule: () => 1, watch: new FaultWatch() };
     for (const _ of trainEndToEnd(network, adam, input, target, options));
   }
 }
@@ -97,6 +98,17 @@ describe("training on the network's output", () => {
     const before = measure();
     train(p, 4, 12);
     expect(measure()).toBeLessThan(0.8 * before);
+  });
+
+  it("measures without gradients", () => {
+    using p = problem();
+    const head = (hidden: Tensor): Tensor => {
+      expect(hidden.requiresGrad).toBe(false);
+      return p.network.head(hidden);
+    };
+    expect(measureEndToEnd({ ...p.network, head }, p.input, p.target, p.parts(4), SEQUENCES)).toBe(
+      measureEndToEnd(p.network, p.input, p.target, p.parts(4), SEQUENCES),
+    );
   });
 
   it("gives the same scales however many sequences are computed at once", () => {
@@ -122,12 +134,16 @@ describe("training on the network's output", () => {
     const faults: string[] = [];
     const options = { epoch: 0, batch: 6, parts: p.parts(6), seed: 0, schedule: () => 1 };
     for (let epoch = 0; epoch < 3; epoch++) {
-      for (const report of trainEndToEnd(p.network, adam, p.input, p.target, { ...options, epoch })) {
+      for (const report of trainEndToEnd(p.network, adam, p.input, p.target, {
+        ...options,
+        epoch,
+        watch: new FaultWatch(),
+      })) {
         faults.push("fault" in report ? report.fault : "done");
       }
     }
     expect(faults).toEqual(["skipped", "skipped", "skipped"]);
-    const single = { ...options, batch: 1, parts: p.parts(1) };
+    const single = { ...options, batch: 1, parts: p.parts(1), watch: new FaultWatch() };
     const reports = [
       ...trainEndToEnd(
         p.network,
@@ -181,7 +197,7 @@ describe("training on the network's output", () => {
     });
     const kept = gradients();
     const adam = { step: () => {} } as unknown as Adam;
-    const options = { epoch: 0, batch: 2, parts: p.parts(2), seed: 0, schedule: () => 1 };
+    const options = { epoch: 0, batch: 2, parts: p.parts(2), seed: 0, schedule: () => 1, watch: new FaultWatch() };
     // The first step's gradients stay where nothing moves; its batch is whichever the seed drew.
     const two = { ...p.input, shape: { ...p.input.shape, sequences: 2 }, read: () => p.input.read([0, 1]) };
     const full = { ...p.target, read: () => p.target.read([0, 1]) };

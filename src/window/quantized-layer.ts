@@ -95,8 +95,8 @@ export class QuantizedLayer {
     return this.#codes !== null;
   }
 
-  /** Stops to learn without codes: a rule that looks at the weight alone chooses them. */
-  forget(): void {
+  /** Ends its training without codes: a rule that looks at the weight alone chooses them. */
+  dropRounding(): void {
     this.release();
     this.#rounding?.dispose();
     this.#rounding = null;

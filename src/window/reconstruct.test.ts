@@ -68,7 +68,7 @@ function train({ rounding, scheme: name, device, dtype, parts: size = 2, onSmall
         layer.learn(learner);
       }
     }
-    block.settle(dtype);
+    block.castWeights(dtype);
     return block;
   });
   const shape = { sequences: SEQUENCES, tokens: CONTEXT, hidden: spec.hiddenSize };
