@@ -11,7 +11,7 @@ describe("quantized inputs", () => {
         const quantized = quantizer.apply(x);
         expect(quantized.dtype).toBe(dtype);
         backward(quantized.square().mean());
-        expect(quantizer.parameters[0]?.grad?.dtype).toBe("float32");
+        expect(quantizer.parameters[0]?.tensor.grad?.dtype).toBe("float32");
         quantizer.dispose();
       }
     });

@@ -18,7 +18,7 @@ import { microBatch } from "./micro-batch.js";
 import { prepareRoundings } from "./prepare-roundings.js";
 import { isFiniteTensor, quantizeSite } from "./quantize-site.js";
 import type { BranchLoss, LayerError, RecipeEvent, RecipeJob, WarningEvent } from "./recipe-job.js";
-import { learntParameters, restoreTensors, savedTensors, streamState } from "./recipe-state.js";
+import { parametersIn, restoreTensors, savedTensors, streamState } from "./recipe-state.js";
 import type { StateTensor } from "./saved-state.js";
 import { SiteMoments } from "./site-moments.js";
 import { calibrateStaticInputs } from "./static-ranges.js";
@@ -173,7 +173,7 @@ class CbqRun {
     const { resume } = this.job;
     const before = this.#windows[index - 1];
     if (resume === null || resume.window !== index || before === undefined) return;
-    restoreTensors(resume, learntParameters(this.#blocks.filter((block) => block.index <= before.last)));
+    restoreTensors(resume, parametersIn(this.#blocks.filter((block) => block.index <= before.last)));
   }
 
   #state(): StateTensor[] {
@@ -181,7 +181,7 @@ class CbqRun {
     return [
       streamState(job, STREAMS[0], this.#full),
       streamState(job, STREAMS[1], this.#quantized),
-      ...savedTensors(learntParameters(this.#blocks)),
+      ...savedTensors(parametersIn(this.#blocks)),
     ];
   }
 
@@ -228,7 +228,7 @@ class CbqRun {
       parts: this.#parts,
       seed: job.seed * 65536 + index * 256,
       objective: window.loss,
-      rates,
+      rates: { rounding: rates.rounding, scale: rates.scale, zeroPoint: rates.zeroPoint, input: rates.activation },
       finalRate: schedule.finalRate,
       regulariser: rounding.regulariser,
       meanwhile: (seconds) => {
@@ -272,7 +272,7 @@ class CbqRun {
 
   // Chooses the codes of a block that could not be trained, Linear by Linear, at its own input.
   *#fallBack(block: QuantizedBlock): Generator<RecipeEvent, void> {
-    for (const layer of block.layers.values()) layer.dropRounding();
+    for (const layer of block.layers.values()) layer.dropPath();
     for (const site of inputSites(this.job.spec)) {
       this.job.poll();
       yield* quantizeSite(this.job, block, site, this.#quantized, this.#parts, gptqRule(this.job.options));

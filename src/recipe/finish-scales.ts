@@ -1,19 +1,20 @@
 import type { ActivationStore } from "../calibration/activation-store.js";
 import { applyHead, checkpointSource, type HeadWeights, loadHead } from "../model/index.js";
-import { Adam, freeOnError, releaseCachedMemory, type Tensor } from "../tensor/index.js";
+import { parameterGroups } from "../quant/parameter.js";
+import { Adam, freeOnError, releaseCachedMemory } from "../tensor/index.js";
 import { advance } from "../window/advance.js";
 import { cosine } from "../window/cosine.js";
 import { measureEndToEnd, type Network, trainEndToEnd } from "../window/end-to-end.js";
 import { FaultWatch } from "../window/fault-watch.js";
 import type { QuantizedBlock } from "../window/quantized-block.js";
-import { learntNumbers, trainedLayers } from "../window/reconstruct.js";
+import { learntNumbers } from "../window/reconstruct.js";
 import { SequenceParts } from "../window/sequence-parts.js";
 import { BlockSource } from "./block-source.js";
 import { smallerParts } from "./fault-warnings.js";
 import { measuredSequences } from "./measured-sequences.js";
 import { microBatch } from "./micro-batch.js";
 import type { BranchLoss, RecipeEvent, RecipeJob, WarningEvent } from "./recipe-job.js";
-import { learntParameters, restoreTensors, savedTensors } from "./recipe-state.js";
+import { type NamedTensor, parametersIn, restoreTensors, savedTensors } from "./recipe-state.js";
 import type { RecipeState, StateTensor } from "./saved-state.js";
 import { chooseStorage, openStreams, streamShape } from "./streams.js";
 import { trainingEvents } from "./training-events.js";
@@ -105,12 +106,7 @@ class FinishStage {
       this.#blocks.push(this.#source.openFinished(k, results, options.activation.learnClip));
     }
     const { scaleRate, activationRate } = options.endToEnd;
-    this.#adam = new Adam(
-      trainedLayers(this.#blocks).flatMap(({ rounding, activation }) => [
-        { rate: scaleRate, parameters: rounding?.parameters.scale ?? [] },
-        { rate: activationRate, parameters: activation?.parameters ?? [], bounds: activation?.bounds },
-      ]),
-    );
+    this.#adam = new Adam(parameterGroups(parametersIn(this.#blocks), { scale: scaleRate, input: activationRate }));
     const begun = this.#measure();
     if (epochs > 0 && job.resume !== null) {
       restoreTensors(job.resume, this.#learnt(this.#adam));
@@ -189,14 +185,14 @@ class FinishStage {
     return measureEndToEnd(this.#network, this.#input, this.#target, this.#parts, measuredSequences(this.#input));
   }
 
-  #learnt(adam: Adam): (readonly [string, Tensor])[] {
-    const moments = adam.moments.map((tensor, i) => [`finish.moment.${i}`, tensor] as const);
-    return [...learntParameters(this.#blocks), ...moments];
+  #learnt(adam: Adam): NamedTensor[] {
+    const moments = adam.moments.map((tensor, i) => ({ name: `finish.moment.${i}`, tensor }));
+    return [...parametersIn(this.#blocks), ...moments];
   }
 
   #deliver(): void {
     const { sink } = this.job;
-    for (const layer of trainedLayers(this.#blocks)) {
+    for (const layer of this.#blocks.flatMap((block) => block.trained)) {
       layer.harden();
       sink.rescaled(layer.name, layer.codes.scale.toFloat32Array());
       if (layer.activation !== null) sink.activation(layer.name, layer.activation.value());

@@ -6,8 +6,8 @@ import { BestState } from "./best-state.js";
 import type { FaultWatch } from "./fault-watch.js";
 import { divergenceOf, outputDivergence } from "./output-divergence.js";
 import { forwardAll, type QuantizedBlock } from "./quantized-block.js";
-import { backwardThroughRoundings } from "./quantized-layer.js";
-import { type StepReport, type TrainingFault, trainedLayers } from "./reconstruct.js";
+import { backwardThroughPaths } from "./quantized-layer.js";
+import type { StepReport, TrainingFault } from "./reconstruct.js";
 import type { SequenceParts } from "./sequence-parts.js";
 import { shuffledBatches } from "./shuffled-batches.js";
 
@@ -48,9 +48,9 @@ export function* trainEndToEnd(
   { epoch, batch, parts, seed, schedule, watch }: EndToEndEpoch,
 ): Generator<StepReport | TrainingFault, boolean> {
   const { sequences, tokens } = input.shape;
-  const layers = trainedLayers(network.blocks);
-  const learnt = layers.flatMap((layer) => layer.learnt);
-  using start = new BestState(layers);
+  const parameters = network.blocks.flatMap((block) => block.parameters);
+  const learnt = parameters.map(({ tensor }) => tensor);
+  using start = new BestState(parameters);
   const batches = [...shuffledBatches(sequences, batch, seed)];
   for (const [i, indices] of batches.entries()) {
     const weight = 1 / (indices.length * tokens);
@@ -177,7 +177,7 @@ function throughBlock(block: QuantizedBlock, input: Tensor, gradient: Tensor, is
         const leaf = input.detach();
         if (isWanted) leaf.requiresGrad_();
         backward([block.forwardQuantized(leaf)], [gradient]);
-        backwardThroughRoundings([...block.layers.values()]);
+        backwardThroughPaths([...block.layers.values()]);
         return isWanted ? (leaf.grad as Tensor).detach() : leaf;
       }),
     ),

@@ -1,5 +1,6 @@
 import type { BlockWeights, DecoderSpec, ForwardContext, LinearRole } from "../model/index.js";
 import { forwardBlock, mapBlock } from "../model/index.js";
+import type { Parameter } from "../quant/parameter.js";
 import { type DType, keep, noGrad, scope, type Tensor } from "../tensor/index.js";
 import type { QuantizedLayer } from "./quantized-layer.js";
 
@@ -62,6 +63,16 @@ export class QuantizedBlock {
   dropExactWeights(): void {
     for (const tensor of this.#exact.values()) tensor.dispose();
     this.#exact = new Map();
+  }
+
+  /** Everything that training may change of it. */
+  get parameters(): readonly Parameter[] {
+    return this.trained.flatMap((layer) => layer.parameters);
+  }
+
+  /** Its Linears that are trained. */
+  get trained(): readonly QuantizedLayer[] {
+    return [...this.layers.values()].filter((layer) => layer.path !== null);
   }
 
   /** The block in full precision. */
