@@ -93,7 +93,8 @@ export function learntScale(start: Tensor, logarithm: Tensor): Tensor {
 
 const fused = "crossblock::learnt_scale";
 
-function storableScaleThrough(scale: Tensor): Tensor {
+/** `storableScale` with the gradient of the identity (straight through). */
+export function storableScaleThrough(scale: Tensor): Tensor {
   return differentiable(
     [scale],
     () => ({ output: storableScale(scale) }),

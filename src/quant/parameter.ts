@@ -33,6 +33,8 @@ export interface Parameter {
   readonly tensor: Tensor;
   /** What every step puts it back into. */
   readonly bounds?: Bounds;
+  /** What rates are multiplied by for it: its own scale, where rates are relative. Defaults to 1. */
+  readonly unit?: number;
 }
 
 /** The same parameters under the name of their owner: `model.layers.0.self_attn.q_proj.scale`. */
@@ -45,9 +47,9 @@ export type Rates = Readonly<Partial<Record<Role, number>>>;
 
 /** What Adam trains of these parameters. */
 export function parameterGroups(parameters: readonly Parameter[], rates: Rates): ParameterGroup[] {
-  return parameters.flatMap(({ role, tensor, bounds }) => {
+  return parameters.flatMap(({ role, tensor, bounds, unit = 1 }) => {
     const rate = rates[role];
-    return rate === undefined ? [] : [{ rate, parameters: [tensor], bounds }];
+    return rate === undefined ? [] : [{ rate: rate * unit, parameters: [tensor], bounds }];
   });
 }
 

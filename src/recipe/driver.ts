@@ -9,7 +9,7 @@ import { SequenceParts } from "../window/sequence-parts.js";
 import { BlockSource } from "./block-source.js";
 import { chooseColumns } from "./column-solver.js";
 import { smallerParts } from "./fault-warnings.js";
-import { deliverBlock, measureLayers } from "./finish-block.js";
+import { deliverBlock, hardenBlock, measureLayers } from "./finish-block.js";
 import { gptqRule } from "./layer-rule.js";
 import { measuredSequences } from "./measured-sequences.js";
 import { microBatch } from "./micro-batch.js";
@@ -115,7 +115,7 @@ class Run {
       const lossBefore = this.#measure(targets);
       const solved = yield* this.recipe.solve(this.#work(index, windows, targets));
       const leaving = this.#blocks.slice(0, window.leaving);
-      for (const layer of solved ? leaving.flatMap((block) => block.trained) : []) layer.harden();
+      for (const block of leaving) hardenBlock(job, block, solved);
       const lossAfter = solved ? this.#measure(targets) : null;
       const more = index + 1 < this.#windows.length;
       const layers = yield* this.#leave(leaving, more);

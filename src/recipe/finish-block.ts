@@ -1,7 +1,7 @@
 import type { ActivationStore } from "../calibration/activation-store.js";
-import type { LinearRole } from "../model/index.js";
+import { floatType, type LinearRole } from "../model/index.js";
 import { toQuantizedWeight } from "../quant/to-quantized-weight.js";
-import { noGrad, scope, type Tensor } from "../tensor/index.js";
+import { type DType, noGrad, scope, type Tensor } from "../tensor/index.js";
 import type { QuantizedBlock } from "../window/quantized-block.js";
 import { measuredSequences } from "./measured-sequences.js";
 import type { LayerError, RecipeJob } from "./recipe-job.js";
@@ -12,6 +12,20 @@ export function deliverBlock(job: RecipeJob, block: QuantizedBlock): void {
     job.sink.linear(layer.name, toQuantizedWeight(layer.codes, layer.scheme.groupSize === null));
     if (layer.activation !== null) job.sink.activation(layer.name, layer.activation.value());
   }
+  for (const { name, tensor } of block.norms?.parameters ?? []) {
+    const stored = noGrad(() => scope(() => tensor.detach().to(storedType(job, name)).toArray()));
+    job.sink.plain(name, new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength));
+  }
+}
+
+/** Fixes what training changed of a block, as it is stored: its norms, and the codes of its Linears where they can be taken. */
+export function hardenBlock(job: RecipeJob, block: QuantizedBlock, solved: boolean): void {
+  for (const layer of solved ? block.trained : []) layer.harden();
+  block.norms?.harden((name) => storedType(job, name));
+}
+
+function storedType({ checkpoint }: RecipeJob, name: string): DType {
+  return floatType(checkpoint.tensors.get(name)?.dtype ?? "F32") ?? "float32";
 }
 
 /** Relative squared error of every quantized Linear's output on its own inputs in the quantized stream. */

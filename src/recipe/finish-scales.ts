@@ -6,6 +6,7 @@ import { advance } from "../window/advance.js";
 import { cosine } from "../window/cosine.js";
 import { measureEndToEnd, type Network, trainEndToEnd } from "../window/end-to-end.js";
 import { FaultWatch } from "../window/fault-watch.js";
+import { type OutputObjective, outputDivergence } from "../window/output-objective.js";
 import type { QuantizedBlock } from "../window/quantized-block.js";
 import { learntNumbers } from "../window/reconstruct.js";
 import { SequenceParts } from "../window/sequence-parts.js";
@@ -59,6 +60,7 @@ class FinishStage {
   readonly warnings: WarningEvent[] = [];
   readonly #input: ActivationStore;
   readonly #target: ActivationStore;
+  readonly #objective: OutputObjective;
   readonly #head: HeadWeights;
   readonly #blocks: QuantizedBlock[] = [];
   readonly #network: Network;
@@ -79,6 +81,7 @@ class FinishStage {
     const storage = chooseStorage(job, streamShape(job, tokens), STREAMS.length);
     const streams = openStreams({ ...job, resume: null }, tokens, STREAMS, storage);
     [this.#input, this.#target] = streams as [ActivationStore, ActivationStore];
+    this.#objective = outputDivergence(this.#target);
     const head = freeOnError(streams, () => loadHead(checkpointSource(checkpoint, { device, dtype }), spec));
     this.#head = head;
     this.#source = freeOnError([...streams, head], () => new BlockSource(job, tokens.context));
@@ -128,7 +131,7 @@ class FinishStage {
     let after = before;
     // Once it was given up, the epochs that are left do nothing.
     if (!this.#watch.gaveUp) {
-      const steps = trainEndToEnd(this.#network, adam, this.#input, this.#target, {
+      const steps = trainEndToEnd(this.#network, adam, this.#input, this.#objective, {
         epoch,
         batch,
         parts: this.#parts,
@@ -182,7 +185,7 @@ class FinishStage {
   }
 
   #measure(): number {
-    return measureEndToEnd(this.#network, this.#input, this.#target, this.#parts, measuredSequences(this.#input));
+    return measureEndToEnd(this.#network, this.#input, this.#objective, this.#parts, measuredSequences(this.#input));
   }
 
   #learnt(adam: Adam): NamedTensor[] {

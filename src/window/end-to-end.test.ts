@@ -9,12 +9,12 @@ import { type Parameter, parameterGroups } from "../quant/parameter.js";
 import { searchRange } from "../quant/range.js";
 import { FixedCodes } from "../quant/rounding/fixed-codes.js";
 import { parseScheme } from "../quant/scheme.js";
-import { Adam, backward, keep, liveHandles, manualSeed, noGrad, scope, Tensor } from "../tensor/index.js";
+import { Adam, backward, callTensor, keep, liveHandles, manualSeed, noGrad, scope, Tensor } from "../tensor/index.js";
 import { testDevice } from "../tensor/testing/test-device.js";
 import { advance } from "./advance.js";
 import { measureEndToEnd, type Network, trainEndToEnd } from "./end-to-end.js";
 import { FaultWatch } from "./fault-watch.js";
-import { outputDivergence } from "./output-divergence.js";
+import { nextTokenLoss, outputDivergence } from "./output-objective.js";
 import { forwardAll, QuantizedBlock } from "./quantized-block.js";
 import { backwardThroughPaths, QuantizedLayer } from "./quantized-layer.js";
 import { SequenceParts } from "./sequence-parts.js";
@@ -93,14 +93,15 @@ function train({ network, input, target, parts }: Problem, size: number, epochs:
   using adam = new Adam(parameterGroups(parametersIn(network), { scale: 5e-3 }));
   for (let epoch = 0; epoch < epochs; epoch++) {
     const options = { epoch, batch: 4, parts: parts(size), seed: epoch, schedule: () => 1, watch: new FaultWatch() };
-    for (const _ of trainEndToEnd(network, adam, input, target, options));
+    for (const _ of trainEndToEnd(network, adam, input, outputDivergence(target), options));
   }
 }
 
 describe("training on the network's output", () => {
   it("lowers the divergence from the full-precision network, with scales alone", () => {
     using p = problem();
-    const measure = (): number => measureEndToEnd(p.network, p.input, p.target, p.parts(4), SEQUENCES);
+    const measure = (): number =>
+      measureEndToEnd(p.network, p.input, outputDivergence(p.target), p.parts(4), SEQUENCES);
     const before = measure();
     train(p, 4, 12);
     expect(measure()).toBeLessThan(0.8 * before);
@@ -112,8 +113,8 @@ describe("training on the network's output", () => {
       expect(hidden.requiresGrad).toBe(false);
       return p.network.head(hidden);
     };
-    expect(measureEndToEnd({ ...p.network, head }, p.input, p.target, p.parts(4), SEQUENCES)).toBe(
-      measureEndToEnd(p.network, p.input, p.target, p.parts(4), SEQUENCES),
+    expect(measureEndToEnd({ ...p.network, head }, p.input, outputDivergence(p.target), p.parts(4), SEQUENCES)).toBe(
+      measureEndToEnd(p.network, p.input, outputDivergence(p.target), p.parts(4), SEQUENCES),
     );
   });
 
@@ -142,7 +143,7 @@ describe("training on the network's output", () => {
     const faults: string[] = [];
     const options = { epoch: 0, batch: 6, parts: p.parts(6), seed: 0, schedule: () => 1 };
     for (let epoch = 0; epoch < 3; epoch++) {
-      for (const report of trainEndToEnd(p.network, adam, p.input, p.target, {
+      for (const report of trainEndToEnd(p.network, adam, p.input, outputDivergence(p.target), {
         ...options,
         epoch,
         watch: new FaultWatch(),
@@ -157,10 +158,7 @@ describe("training on the network's output", () => {
         p.network,
         adam,
         { ...p.input, read: () => p.input.read([1]) },
-        {
-          ...p.target,
-          read: () => p.target.read([0]),
-        },
+        outputDivergence({ ...p.target, read: () => p.target.read([0]) }),
         single,
       ),
     ];
@@ -209,7 +207,7 @@ describe("training on the network's output", () => {
     // The first step's gradients stay where nothing moves; its batch is whichever the seed drew.
     const two = { ...p.input, shape: { ...p.input.shape, sequences: 2 }, read: () => p.input.read([0, 1]) };
     const full = { ...p.target, read: () => p.target.read([0, 1]) };
-    for (const _ of trainEndToEnd(p.network, adam, two, full, options));
+    for (const _ of trainEndToEnd(p.network, adam, two, outputDivergence(full), options));
     gradients().forEach((gradient, i) => {
       const expected = kept[i] as Float32Array;
       const size = Math.max(...expected.map(Math.abs));
@@ -227,14 +225,11 @@ describe("training on the network's output", () => {
         Tensor,
         Tensor,
       ];
-      const value = (x: Tensor): number => {
-        const { loss, gradient } = outputDivergence((rows) => rows.linear(head), x, target, 0.5);
-        gradient.dispose();
-        const result = loss.item();
-        loss.dispose();
-        return result;
-      };
-      const { loss, gradient } = outputDivergence((rows) => rows.linear(head), hidden, target, 0.5);
+      const read = (): Tensor => target.clone();
+      const store = { shape: { sequences: 2, tokens: 3, hidden: 8 }, read, write: () => {}, dispose: () => {} };
+      const divergence = outputDivergence(store);
+      const value = (x: Tensor): number => divergence.measure((rows) => rows.linear(head), x, [0, 1], 0.5);
+      const { loss, gradient } = divergence.descend((rows) => rows.linear(head), hidden, [0, 1], 0.5);
       const direction = Tensor.randn([2, 3, 8]).to(device);
       const slope = gradient.mul(direction).sum().item();
       const step = 1e-2;
@@ -242,6 +237,37 @@ describe("training on the network's output", () => {
       expect(Math.abs(slope - difference) / Math.abs(difference)).toBeLessThan(1e-2);
       expect(loss.item()).toBeGreaterThan(0);
       expect(noGrad(() => value(target))).toBeLessThan(1e-5);
+      expect(loss.item()).toBeCloseTo(value(hidden), 5);
+      loss.dispose();
+      gradient.dispose();
+    });
+  });
+
+  it("measures the next tokens of a text as libtorch's cross-entropy does, with its gradient", () => {
+    scope(() => {
+      manualSeed(6);
+      const head = Tensor.randn([VOCABULARY, 8]).to(device);
+      const hidden = Tensor.randn([2, 5, 8]).to(device);
+      const ids = Int32Array.from({ length: 3 * 5 }, (_, i) => (i * 7 + 3) % VOCABULARY);
+      // Sequences 2 and 0; their last tokens have no successor.
+      const part = [2, 0];
+      const labels = part.flatMap((at) => [...ids.subarray(at * 5 + 1, at * 5 + 5)]);
+      const leaf = hidden.clone().requiresGrad_();
+      const logits = leaf.narrow(1, 0, 4).reshape([8, 8]).linear(head);
+      const target = Tensor.from(BigInt64Array.from(labels, BigInt)).to(device);
+      const expected = callTensor("aten::cross_entropy_loss", [logits, target, null, 2]).mul(0.25);
+      backward(expected);
+      const objective = nextTokenLoss(ids, 5);
+      const { loss, gradient } = objective.descend((rows) => rows.linear(head), hidden, part, 0.25);
+      expect(loss.item()).toBeCloseTo(expected.item(), 4);
+      expect(objective.measure((rows) => rows.linear(head), hidden, part, 0.25)).toBeCloseTo(expected.item(), 4);
+      expect(
+        gradient
+          .sub(leaf.grad as Tensor)
+          .abs()
+          .amax()
+          .item(),
+      ).toBeLessThan(1e-5);
       loss.dispose();
       gradient.dispose();
     });

@@ -4,7 +4,7 @@ import { type Adam, backward, keep, noGrad, scope, type Tensor } from "../tensor
 import { allFinite } from "./all-finite.js";
 import { BestState } from "./best-state.js";
 import type { FaultWatch } from "./fault-watch.js";
-import { divergenceOf, outputDivergence } from "./output-divergence.js";
+import type { OutputObjective } from "./output-objective.js";
 import { forwardAll, type QuantizedBlock } from "./quantized-block.js";
 import { backwardThroughPaths } from "./quantized-layer.js";
 import type { StepReport, TrainingFault } from "./reconstruct.js";
@@ -32,19 +32,18 @@ export interface EndToEndEpoch {
 }
 
 /**
- * Trains what the blocks' layers have to learn so that the network's output, the probabilities of the next token, comes
- * near `target`'s: one pass over the sequences. Blocks keep nothing but their inputs on the way forward and are computed
+ * Trains what the blocks' layers have to learn on the network's output, the probabilities of the next token: one pass over
+ * the sequences. Blocks keep nothing but their inputs on the way forward and are computed
  * once more on the way back, so memory holds the activations of a single block.
  * Yields a report for every step. A step whose loss or gradient is not finite changes nothing; several put back the
  * state at the epoch's start, and Adam begins anew. Returns whether training can go on: false once it was given up.
- * Source: E2E-QP in EfficientQAT (arXiv 2407.11062), section 3.3, with the divergence from the full-precision network in
- * place of the text's cross-entropy.
+ * Source: E2E-QP in EfficientQAT (arXiv 2407.11062), section 3.3.
  */
 export function* trainEndToEnd(
   network: Network,
   adam: Adam,
   input: ActivationStore,
-  target: ActivationStore,
+  objective: OutputObjective,
   { epoch, batch, parts, seed, schedule, watch }: EndToEndEpoch,
 ): Generator<StepReport | TrainingFault, boolean> {
   const { sequences, tokens } = input.shape;
@@ -58,7 +57,7 @@ export function* trainEndToEnd(
       for (const parameter of learnt) parameter.clearGrad();
       let sum = 0;
       for (let first = 0; first < indices.length; first += parts.size) {
-        sum += descend(network, input, target, indices.slice(first, first + parts.size), weight);
+        sum += descend(network, input, objective, indices.slice(first, first + parts.size), weight);
       }
       return sum;
     });
@@ -89,11 +88,11 @@ function haveFiniteGradients(parameters: readonly Tensor[]): boolean {
   );
 }
 
-/** Divergence of the network's output from `target`'s per token, with the weights that it has now. */
+/** The loss of the network's output per token, with the weights that it has now. */
 export function measureEndToEnd(
   network: Network,
   input: ActivationStore,
-  target: ActivationStore,
+  objective: OutputObjective,
   parts: SequenceParts,
   sequences: number,
 ): number {
@@ -103,7 +102,7 @@ export function measureEndToEnd(
     noGrad(() =>
       scope(() => {
         const hidden = forwardAll(network.blocks, input.read(part), quantized);
-        total += divergenceOf(network.head, hidden, target.read(part), weight);
+        total += objective.measure(network.head, hidden, part, weight);
       }),
     );
   });
@@ -114,7 +113,7 @@ export function measureEndToEnd(
 function descend(
   { blocks, head }: Network,
   input: ActivationStore,
-  target: ActivationStore,
+  objective: OutputObjective,
   part: readonly number[],
   weight: number,
 ): number {
@@ -122,13 +121,14 @@ function descend(
   let gradient: Tensor | null = null;
   try {
     const hidden = inputs.pop() as Tensor;
-    const expected = keep(target.read(part));
     let loss: number;
     try {
-      ({ value: loss, gradient } = lossOf(head, hidden, expected, weight));
+      const output = objective.descend(head, hidden, part, weight);
+      gradient = output.gradient;
+      loss = output.loss.item();
+      output.loss.dispose();
     } finally {
       hidden.dispose();
-      expected.dispose();
     }
     for (const block of [...blocks].reverse()) {
       const before = inputs.pop() as Tensor;
@@ -145,13 +145,6 @@ function descend(
     gradient?.dispose();
     for (const tensor of inputs) tensor.dispose();
   }
-}
-
-function lossOf(head: Head, hidden: Tensor, expected: Tensor, weight: number): { value: number; gradient: Tensor } {
-  const { loss, gradient } = outputDivergence(head, hidden, expected, weight);
-  const value = loss.item();
-  loss.dispose();
-  return { value, gradient };
 }
 
 // The input of every block, and the last one's output behind them.

@@ -3,6 +3,7 @@ import { forwardBlock, mapBlock } from "../model/index.js";
 import type { Parameter } from "../quant/parameter.js";
 import { type DType, keep, noGrad, scope, type Tensor } from "../tensor/index.js";
 import type { QuantizedLayer } from "./quantized-layer.js";
+import { TrainedNorms } from "./trained-norms.js";
 
 /** Called with the input of every Linear while a block runs. */
 export type InputObserver = (role: LinearRole, input: Tensor) => void;
@@ -12,6 +13,7 @@ export class QuantizedBlock {
   #weights: BlockWeights;
   /** By the weight in the products' dtype, which differs from it. */
   #exact: ReadonlyMap<Tensor, Tensor> = new Map();
+  #norms: TrainedNorms | null = null;
 
   constructor(
     readonly index: number,
@@ -67,7 +69,22 @@ export class QuantizedBlock {
 
   /** Everything that training may change of it. */
   get parameters(): readonly Parameter[] {
-    return this.trained.flatMap((layer) => layer.parameters);
+    return [...this.trained.flatMap((layer) => layer.parameters), ...(this.#norms?.parameters ?? [])];
+  }
+
+  /** The parameters whose gradients are finite when all are. */
+  get telling(): readonly Parameter[] {
+    return [...this.trained.flatMap((layer) => layer.telling), ...(this.#norms?.parameters ?? [])];
+  }
+
+  /** Its norms as the quantized block has them, where those are trained. */
+  get norms(): TrainedNorms | null {
+    return this.#norms;
+  }
+
+  /** Starts to train the gains and shifts of its norms; the full-precision block keeps its own. */
+  trainNorms(): void {
+    this.#norms ??= new TrainedNorms(this.spec, this.index, this.#weights);
   }
 
   /** Its Linears that are trained. */
@@ -88,7 +105,7 @@ export class QuantizedBlock {
 
   /** The block with quantized weights and inputs; Linears without a layer stay in full precision. */
   forwardQuantized(x: Tensor, observe?: InputObserver): Tensor {
-    return forwardBlock(this.spec, this.#weights, x, {
+    return forwardBlock(this.spec, this.#norms?.replaced(this.#weights) ?? this.#weights, x, {
       ...this.context,
       linear: (role, input, linear) => {
         observe?.(role, input);
@@ -99,6 +116,7 @@ export class QuantizedBlock {
 
   dispose(): void {
     for (const layer of this.layers.values()) layer.dispose();
+    this.#norms?.dispose();
     this.dropExactWeights();
     this.#weights.dispose();
   }

@@ -221,7 +221,7 @@ export class TrainingStep implements Disposable {
   }
 
   #gradientsToCheck(): Tensor[] {
-    const telling = this.#layers.flatMap((layer) => layer.telling);
+    const telling = this.blocks.flatMap((block) => block.telling);
     return telling.map(({ tensor }) => tensor.grad).filter((gradient) => gradient !== null);
   }
 
