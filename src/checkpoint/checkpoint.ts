@@ -4,6 +4,7 @@ import { promisify } from "node:util";
 import { CheckpointError, EnvironmentError } from "../errors.js";
 import { readAhead } from "../tensor/index.js";
 import { fileSystemError } from "./file-system-error.js";
+import { foreignFolder } from "./foreign-folder.js";
 import { quote } from "./json.js";
 import { endedEarly, largestRead, ModelFolder, readFully } from "./model-folder.js";
 import type { ReadBuffer } from "./read-buffer.js";
@@ -221,7 +222,15 @@ function openShards(folder: ModelFolder, files: WeightFile[]): void {
 
 function noWeights(folder: ModelFolder): CheckpointError {
   const names = folder.list();
-  const foreign = names.filter((name) => /\.(?:bin|pth?|gguf|onnx|h5|msgpack)$/.test(name));
+  const adapter = names.includes("adapter_config.json") ? foreignFolder(folder) : null;
+  if (adapter !== null) {
+    return new CheckpointError({
+      ...adapter,
+      why: "only its own weights are here, not those of a model",
+      where: folder.path,
+    });
+  }
+  const foreign = names.filter((name) => name === "onnx" || /\.(?:bin|pth?|gguf|onnx|h5|msgpack)$/.test(name));
   const others = names.filter((name) => name.endsWith(".safetensors"));
   const found = [...others, ...foreign].slice(0, 5);
   return new CheckpointError({

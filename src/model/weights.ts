@@ -1,5 +1,5 @@
 import type { TensorReader } from "../checkpoint/tensor-reader.js";
-import { type DType, keep, noGrad, Tensor } from "../tensor/index.js";
+import { type DType, keep, noGrad, type Tensor } from "../tensor/index.js";
 import {
   type DecoderSpec,
   hasBias,
@@ -86,17 +86,6 @@ export function loadBlock(source: TensorSource, spec: DecoderSpec, index: number
       kNorm: headNorm(names.kNorm),
     };
   });
-}
-
-/** Names of the tensors that `loadBlock` asks for. */
-export function blockTensorNames(spec: DecoderSpec, index: number): readonly string[] {
-  const names: string[] = [];
-  const nothing: TensorSource = (name) => {
-    names.push(name);
-    return keep(Tensor.zeros([0]));
-  };
-  loadBlock(nothing, spec, index).dispose();
-  return names;
 }
 
 /** The block in another dtype; takes the given one over, which is gone when that differs. */
