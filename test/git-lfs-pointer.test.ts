@@ -11,11 +11,13 @@ import { readChoiceQuestions } from "../src/evaluate/choice-questions.js";
 import { copyModelFiles } from "../src/format/copy-model-files.js";
 import { GgufFile } from "../src/format/gguf/read.js";
 import { OnnxFile } from "../src/format/onnx/read.js";
-import { inspect } from "../src/run/inspect.js";
+import { inspectJob } from "../src/run/inspect-job.js";
 import { bundledModel } from "./fixtures/sample-text.js";
 
 const pointer = (size: number): string =>
   `version https://git-lfs.github.com/spec/v1\noid sha256:${"0123456789abcdef".repeat(4)}\nsize ${size}\n`;
+
+const context = { emit: () => {}, poll: () => {}, signal: new AbortController().signal };
 
 async function firstDocument(path: string): Promise<unknown> {
   for await (const document of readDocuments([path], null)) return document;
@@ -36,9 +38,9 @@ describe("a Git LFS pointer in place of a file", () => {
     ["text.parquet", (folder) => firstDocument(folder)],
     ["questions.jsonl", (_, path) => readChoiceQuestions(path)],
     ["model.gguf", (_, path) => GgufFile.open(path)],
-    ["model.gguf", (_, path) => inspect(path)],
+    ["model.gguf", (_, path) => inspectJob(path, context)],
     ["model.onnx", (_, path) => OnnxFile.open(path)],
-    ["model.safetensors", (folder) => inspect(folder)],
+    ["model.safetensors", (folder) => inspectJob(folder, context)],
   ])("%s is named, with its size and what to run", async (name, action) => {
     using place = temporaryFolder();
     const folder = join(place.path, "model");
