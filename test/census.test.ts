@@ -87,7 +87,7 @@ describe("a model with tensors that nothing reads", () => {
   it("names each with its reason before the plan, and what is infinite once it was read", () => {
     const at = events.findIndex(({ event }) => event === "plan");
     const early = warningsOf(events.slice(0, at));
-    expect(early.map(({ message }) => /\((.*?)\)/.exec(message)?.[1]?.slice(0, 25))).toEqual(
+    expect(early.map(({ message }) => /\): (.{25})/.exec(message)?.[1])).toEqual(
       expect.arrayContaining(
         [
           "biases that config.json do",
@@ -100,7 +100,7 @@ describe("a model with tensors that nothing reads", () => {
     );
     const bias = early.find(({ next }) => next.includes('"attention_bias": true'));
     expect(bias?.message).toMatch(
-      /^6 tensors .*0\.self_attn\.\w_proj\.bias, .*, .* and 3 more .*folders keep .*GGUF and ONNX leave/,
+      /^6 tensors .*\.0\.self_attn\.\w_proj\.bias, \S+, \S+ and 3 more\): .*; folders keep .*GGUF and ONNX leave/,
     );
     const late = warningsOf(events.slice(at));
     expect(late.map(({ message }) => message)).toEqual([
@@ -239,6 +239,18 @@ describe("before the plan", () => {
     mkdirSync(folder);
     await writeTinyModel(folder, { ...llama, tensors: { ...rest, "model.model.norm.weight": norm } });
     await expect(dryRun(folder)).rejects.toThrow(/has "model\.model\.norm\.weight".*Next: save the model again/);
+  });
+
+  it("a tokenizer that is missing is told where no text is read, which would tell it", async () => {
+    const folder = join(place.folder, "no-tokenizer");
+    mkdirSync(folder);
+    await writeTinyModel(folder, llama);
+    const [warning, ...more] = warningsOf(await dryRun(folder));
+    expect(more).toEqual([]);
+    expect(warning).toMatchObject({
+      message: expect.stringMatching(/no tokenizer\.json/),
+      next: expect.stringMatching(/^download/),
+    });
   });
 
   it("a quantized model is refused by its method", async () => {

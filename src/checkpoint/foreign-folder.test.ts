@@ -75,7 +75,7 @@ it("an adapter beside a config.json, and a folder of ONNX files beside one, are 
   mkdirSync(join(folder.path, "onnx"));
   const exported = await refusal(() => Checkpoint.open(folder.path));
   expect(exported.why).toContain('"onnx"');
-  expect(exported.next).toMatch(/save_pretrained/);
+  expect(exported.next).toMatch(/folder of the original model/);
   writeFileSync(join(folder.path, "adapter_config.json"), lora);
   expect((await refusal(() => Checkpoint.open(folder.path))).next).toMatch(/merge it into its base owner\/base/);
 });

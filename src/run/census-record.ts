@@ -35,7 +35,7 @@ export function censusRecord({ read, leftOut: groups }: TensorCensus, quantized:
 /** One sentence on tensors that the network does not read. */
 export function leftOutSentence({ tensors, what }: Pick<LeftOutTensors, "tensors" | "what">): string {
   const count = tensors.length === 1 ? "1 tensor is" : `${tensors.length} tensors are`;
-  return `${count} not read by the network: ${someNames(tensors)} (${what})`;
+  return `${count} not read by the network (${someNames(tensors)}): ${what}`;
 }
 
 /** Reasons whose tensors take part in no computation on hidden states, rotated or not. */

@@ -2,6 +2,7 @@ import { basename, join, resolve } from "node:path";
 import { sampleWindows, windowsFingerprint } from "../calibration/token-windows.js";
 import { Checkpoint } from "../checkpoint/checkpoint.js";
 import { readModelConfig } from "../checkpoint/model-config.js";
+import { ModelFolder } from "../checkpoint/model-folder.js";
 import { writeFileAtomically } from "../checkpoint/write-file-atomically.js";
 import { ModelError } from "../errors.js";
 import type { ActivationQuantization } from "../format/export-source.js";
@@ -96,6 +97,7 @@ export async function quantizeJob(
     linears.map((linear) => linear.name),
   );
   const early = censusWarnings(model.census, folder, { result: true, rotated: model.rotation !== "none" });
+  if (!needsTokens(options) && !ModelFolder.open(folder).has("tokenizer.json")) early.push(noTokenizer(folder));
   const planned = planExports(
     plannedSource(linears, checkpoint, { name, config: model.config, activations }),
     options.format,
@@ -289,6 +291,16 @@ function unfinished(device: Device): WarningEvent {
     where: `device ${device}`,
     message: "the last stage is left out: there is no room for the codes of all blocks at once",
     next: "nothing to do; a larger device or --max-memory brings it back, and --finish none asks for none",
+  };
+}
+
+function noTokenizer(folder: string): WarningEvent {
+  return {
+    event: "warning",
+    where: folder,
+    message:
+      "there is no tokenizer.json, so that the result has none either, and nothing can be measured or written with it",
+    next: "download the tokenizer files of the model into this folder, and run the same command again",
   };
 }
 
