@@ -19,6 +19,7 @@ export { EngineError } from "./run/engine-error.js";
 export type {
   BranchLoss,
   CalibrateEvent,
+  CensusRecord,
   CertifiedEvent,
   ChoicesEvent,
   ContinuedEvent,

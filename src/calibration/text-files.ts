@@ -1,5 +1,6 @@
 import { readdir, stat } from "node:fs/promises";
 import { extname, join } from "node:path";
+import { gitLfsDetails, gitLfsPointerAt } from "../checkpoint/git-lfs-pointer.js";
 import { CalibrationError } from "../errors.js";
 
 /** The kinds of file that hold documents, by extension. */
@@ -15,7 +16,7 @@ export interface TextFile {
  * The text files that `paths` name: a file stands for itself, a folder for all text files below it, sorted by name.
  * Names that start with a dot are left out, and links to folders are not followed, so that a walk always ends.
  *
- * @throws CalibrationError for no path, a path that can't be read, a file of another kind, and a folder without text.
+ * @throws CalibrationError for no path, a path that can't be read, a file of another kind, a folder without text, and a Git LFS pointer.
  */
 export async function findTextFiles(paths: readonly string[]): Promise<TextFile[]> {
   if (paths.length === 0) {
@@ -23,7 +24,14 @@ export async function findTextFiles(paths: readonly string[]): Promise<TextFile[
   }
   const found: TextFile[] = [];
   for (const path of paths) found.push(...(await filesAt(path)));
+  for (const { path } of found) refuseGitLfsPointer(path);
   return found;
+}
+
+/** @throws CalibrationError for a Git LFS pointer in place of text */
+export function refuseGitLfsPointer(path: string): void {
+  const meant = gitLfsPointerAt(path);
+  if (meant !== null) throw new CalibrationError(gitLfsDetails(path, meant));
 }
 
 /** The typed form of a file system error. */

@@ -4,6 +4,7 @@ import { promisify } from "node:util";
 import { CheckpointError, EnvironmentError } from "../errors.js";
 import { readAhead } from "../tensor/index.js";
 import { fileSystemError } from "./file-system-error.js";
+import { foreignFolder } from "./foreign-folder.js";
 import { quote } from "./json.js";
 import { endedEarly, largestRead, ModelFolder, readFully } from "./model-folder.js";
 import type { ReadBuffer } from "./read-buffer.js";
@@ -221,17 +222,29 @@ function openShards(folder: ModelFolder, files: WeightFile[]): void {
 
 function noWeights(folder: ModelFolder): CheckpointError {
   const names = folder.list();
-  const foreign = names.filter((name) => /\.(?:bin|pth?|gguf|onnx|h5|msgpack)$/.test(name));
+  const adapter = names.includes("adapter_config.json") ? foreignFolder(folder) : null;
+  if (adapter !== null) {
+    return new CheckpointError({
+      ...adapter,
+      why: "only its own weights are here, not those of a model",
+      where: folder.path,
+    });
+  }
+  const convertible = names.filter((name) => /\.(?:bin|pth?|h5|msgpack)$/.test(name));
+  const exported = names.filter((name) => name === "onnx" || /\.(?:gguf|onnx|tflite|npz)$/.test(name));
   const others = names.filter((name) => name.endsWith(".safetensors"));
-  const found = [...others, ...foreign].slice(0, 5);
+  const found = [...others, ...convertible, ...exported].slice(0, 5);
+  let next = "give a model folder as on the Hugging Face Hub, completely downloaded";
+  if (others.length === 0 && convertible.length > 0) {
+    next = "convert the weights: load the model in Python transformers and save_pretrained(folder)";
+  } else if (others.length === 0 && exported.length > 0) {
+    next = "give the folder of the original model: what was exported for a runtime can't be quantized again";
+  }
   return new CheckpointError({
     what: `neither ${singleWeightFile} nor ${weightIndexFile} in this folder`,
     where: folder.path,
     ...(found.length > 0 && { why: `found only ${found.map(quote).join(", ")}` }),
-    next:
-      foreign.length > 0 && others.length === 0
-        ? "convert the weights: load the model in Python transformers and save_pretrained(folder)"
-        : "give a model folder as on the Hugging Face Hub, completely downloaded",
+    next,
   });
 }
 

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { ModelError } from "../errors.js";
+import { foreignFolder } from "./foreign-folder.js";
 import { clip, isJsonObject, type JsonObject, type JsonValue, parseJsonObject } from "./json.js";
 import { ModelFolder } from "./model-folder.js";
 
@@ -14,12 +15,15 @@ const maxConfigLength = 4_000_000;
 /**
  * Reads `config.json` of a model folder.
  * @throws CheckpointError when the folder doesn't exist or the file is not a JSON object
- * @throws ModelError when there is no config.json in it
+ * @throws ModelError when there is no config.json in it, with what the folder is instead where that can be told
  */
 export async function readModelConfig(folder: string): Promise<ModelConfig> {
   const where = join(folder, "config.json");
-  const text = ModelFolder.open(folder).readText("config.json", maxConfigLength);
+  const source = ModelFolder.open(folder);
+  const text = source.readText("config.json", maxConfigLength);
   if (text === null) {
+    const foreign = foreignFolder(source);
+    if (foreign !== null) throw new ModelError({ ...foreign, where: folder });
     throw new ModelError({
       what: "no config.json in this folder",
       where: folder,

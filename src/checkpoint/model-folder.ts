@@ -1,7 +1,18 @@
-import { closeSync, constants, fstatSync, openSync, readdirSync, readSync, realpathSync, statSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readSync,
+  realpathSync,
+  statSync,
+} from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { CheckpointError } from "../errors.js";
 import { fileSystemError, isNotFound } from "./file-system-error.js";
+import { gitLfsDetails, gitLfsPointer } from "./git-lfs-pointer.js";
 import { quote } from "./json.js";
 
 /** A file of a model folder, open for reading. */
@@ -34,11 +45,7 @@ export class ModelFolder {
   static open(path: string): ModelFolder {
     try {
       if (!statSync(path).isDirectory()) {
-        throw new CheckpointError({
-          what: "this is a file, and a model is a folder",
-          where: path,
-          next: `give the folder that holds config.json and the weights: ${dirname(path)}`,
-        });
+        throw fileInstead(path);
       }
       return new ModelFolder(path, realpathSync(path));
     } catch (error) {
@@ -73,7 +80,8 @@ export class ModelFolder {
   /**
    * Opens a file for reading; the caller closes `fd`.
    * @returns null when there is no such file
-   * @throws CheckpointError for a name with a path in it, a link that leaves the folder, or something not a plain file
+   * @throws CheckpointError for a name with a path in it, a link that leaves the folder, something not a plain file, or a
+   *   Git LFS pointer in place of the file
    */
   openFile(name: string): OpenFile | null {
     const path = this.#resolve(name);
@@ -83,9 +91,14 @@ export class ModelFolder {
       // O_NONBLOCK: opening a FIFO of that name must not hang.
       fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
       const stat = fstatSync(fd);
-      if (stat.isFile()) return { fd, size: stat.size };
+      if (stat.isFile()) {
+        const meant = gitLfsPointer(fd, stat.size);
+        if (meant === null) return { fd, size: stat.size };
+        throw new CheckpointError(gitLfsDetails(join(this.path, name), meant));
+      }
     } catch (error) {
       if (fd !== undefined) closeSync(fd);
+      if (error instanceof CheckpointError) throw error;
       throw fileSystemError(error, "the file can't be opened", join(this.path, name));
     }
     closeSync(fd);
@@ -162,6 +175,19 @@ export class ModelFolder {
       next: `replace the link by the file: cp --remove-destination "$(readlink -f ${quote(where)})" ${quote(where)}`,
     });
   }
+}
+
+function fileInstead(path: string): CheckpointError {
+  const home = dirname(path);
+  const complete = existsSync(join(home, "config.json"));
+  const isGguf = path.toLowerCase().endsWith(".gguf");
+  return new CheckpointError({
+    what: `this is a ${isGguf ? "GGUF " : ""}file, and a model is a folder`,
+    where: path,
+    next: complete
+      ? `give the folder that holds config.json and the weights: ${home}`
+      : `give the folder that holds config.json and safetensors weights${isGguf ? " of the original model" : ""}; ${home} has no config.json`,
+  });
 }
 
 export function isPlainFileName(name: string): boolean {

@@ -1,5 +1,7 @@
+import { leftOutSentence } from "../run/census-record.js";
 import type { InspectedTensor, Inspection } from "../run/inspection.js";
 import { formatBytes, formatCount } from "./quantities.js";
+import { printable } from "./render-progress.js";
 
 /** What `inspect` shows a reader: a line for each type of tensor, or for each tensor, and the whole in two lines. */
 export function formatInspection(inspection: Inspection, { tensors: all }: { readonly tensors: boolean }): string {
@@ -23,6 +25,9 @@ export function formatInspection(inspection: Inspection, { tensors: all }: { rea
     "",
     `${path}: ${family}, ${format}${scheme === null ? "" : `, ${scheme}`}`,
     `${formatCount(parameters)} parameters, ${formatBytes(bytes)}, ${bitsPerWeight.toFixed(3)} bits per weight${quantized}`,
+    ...(inspection.census?.leftOut ?? []).map((group) =>
+      printable(`left out: ${leftOutSentence(group)}; next: ${group.next}`),
+    ),
     "",
   ].join("\n");
 }

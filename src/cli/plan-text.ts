@@ -1,5 +1,7 @@
+import { leftOutSentence } from "../run/census-record.js";
 import type { PlanEvent } from "../run/events.js";
 import { formatBytes, formatCount, formatSeconds } from "./quantities.js";
+import { printable } from "./render-progress.js";
 
 /** The plan for a reader, as `--dry-run` prints it. */
 export function formatPlan(plan: PlanEvent): string {
@@ -14,6 +16,7 @@ export function formatPlan(plan: PlanEvent): string {
     ],
     ["recipe", plan.recipe === "cbq" ? `cbq, preset ${plan.preset}` : plan.recipe],
     ["quantized", `${formatCount(plan.linears)} Linears, ${formatCount(plan.weights)} weights`],
+    ...plan.tensors.leftOut.map((group, i) => [i === 0 ? "left out" : "", printable(leftOutSentence(group))] as const),
     ["windows", `${plan.windows.length} over ${plan.blocks} blocks: ${shown.join(" ")}`],
     ["trained", `${formatCount(plan.trainedParameters)} parameters`],
     ["calibration", `${formatCount(plan.calibrationTokens)} tokens`],

@@ -18,6 +18,7 @@ const plan: PlanEvent = {
     [1, 2],
   ],
   linears: 21,
+  tensors: { quantized: 21, computed: 9, leftOut: [] },
   weights: 1000,
   bitsPerWeight: 2.25,
   trainedParameters: 500,

@@ -1,6 +1,7 @@
 import { parseRecord } from "../calibration/parse-record.js";
 import { readLines } from "../calibration/read-lines.js";
 import { keyList, type TextRecord } from "../calibration/record-text.js";
+import { refuseGitLfsPointer } from "../calibration/text-files.js";
 import { decodeUtf8 } from "../calibration/utf8.js";
 import { clip, quote } from "../checkpoint/json.js";
 import { CalibrationError } from "../errors.js";
@@ -33,6 +34,7 @@ export async function readChoiceQuestions(
   limit: number = Number.POSITIVE_INFINITY,
 ): Promise<ChoiceQuestion[]> {
   const questions: ChoiceQuestion[] = [];
+  refuseGitLfsPointer(path);
   for await (const { number, bytes } of readLines(path)) {
     const source = `${path}:${number}`;
     const line = decodeUtf8(bytes, source);

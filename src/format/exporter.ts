@@ -1,3 +1,4 @@
+import type { TensorCensus } from "../model/index.js";
 import type { ExportOptions } from "./export-options.js";
 import type { ExportSource } from "./export-source.js";
 import type { InspectedTensor } from "./inspected-tensor.js";
@@ -30,6 +31,8 @@ export interface OpenedExport extends Disposable {
   /** Scheme that the files tell; null where they tell none. */
   readonly scheme: string | null;
   readonly tensorCount: number;
+  /** What the network reads of its tensors; null for a network that crossblock does not compute, and in formats that hold no other. */
+  readonly census: TensorCensus | null;
   /** Measured as `PlannedExport.bytes`. */
   readonly bytes: number;
   /** What `bytes` should be for this result, by the plan. */

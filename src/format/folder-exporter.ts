@@ -8,6 +8,7 @@ import type { ExportSource } from "./export-source.js";
 import type { Exporter, OpenedExport } from "./exporter.js";
 import { inspectSource } from "./inspect-source.js";
 import { schemeLabel } from "./model-label.js";
+import { sourceCensus } from "./source-census.js";
 
 /** A format whose exports are model folders of safetensors that keep codes, scales and zero points as they are. */
 export interface FolderFormat {
@@ -49,6 +50,7 @@ export function folderExporter(format: FolderFormat): Exporter {
           family: optionalString(opened.config, "model_type") ?? "unknown",
           scheme: schemeLabel(opened),
           tensorCount: opened.linears.size + opened.plain.size,
+          census: sourceCensus(opened),
           bytes,
           plannedBytes: (result) => totalBytes(format.tensors(result)),
           check: (result) => compareSources(opened, result),

@@ -4,6 +4,7 @@ import type { ReadBuffer } from "../checkpoint/read-buffer.js";
 import type { TensorReader } from "../checkpoint/tensor-reader.js";
 import { CheckpointError } from "../errors.js";
 import { type Device, type DType, keep, noGrad, scope, Tensor } from "../tensor/index.js";
+import { missingTensor } from "./missing-tensor.js";
 
 export interface Placement {
   readonly device: Device;
@@ -37,34 +38,50 @@ export function loadTensor(
   to: Placement,
   changed: Uint8Array | null = null,
 ): Tensor {
-  const info = checkpoint.tensors.get(name);
-  const where = info === undefined ? checkpoint.folder : join(checkpoint.folder, info.file);
-  const refuse = (what: string, next: string): CheckpointError =>
-    new CheckpointError({ where: `${where}, tensor "${name}"`, what, next });
-  if (info === undefined) {
-    throw refuse("is not in the checkpoint", "download the model again, or check that config.json belongs to it");
-  }
-  if (info.shape.length !== shape.length || info.shape.some((size, i) => size !== shape[i])) {
-    throw refuse(
-      `has shape [${info.shape.join(", ")}], config.json asks for [${shape.join(", ")}]`,
-      "use the config.json that belongs to these weights",
-    );
-  }
-  const dtype = floatType(info.dtype);
-  if (dtype === undefined) {
-    throw refuse(`has dtype ${info.dtype}, which is no floating point of 16 bits or more`, "use the unquantized model");
-  }
+  const { where, dtype } = requireStored(checkpoint, name, shape);
   return keep(
     noGrad(() =>
       scope(() => {
         // Judged where it is going: a GPU reads it in no time.
         const bytes = changed ?? checkpoint.readSync(name, to.device === "cpu" ? undefined : to.buffer);
         const source = Tensor.fromBytes(bytes, shape, dtype, to.device);
-        if (!holdsFiniteValues(source)) throw refuse("holds NaN or infinite values", "download the file again");
+        if (!holdsFiniteValues(source)) {
+          throw new CheckpointError({ where, what: "holds NaN or infinite values", next: "download the file again" });
+        }
         return source.to(to.dtype).contiguous();
       }),
     ),
   );
+}
+
+/**
+ * Checks by its header that the checkpoint holds a tensor as the network needs it.
+ *
+ * @returns its dtype, and where it lies, for messages
+ * @throws CheckpointError naming the tensor when it is missing, has another shape, or a dtype that is no float
+ */
+export function requireStored(
+  checkpoint: Pick<TensorReader, "folder" | "tensors">,
+  name: string,
+  shape: readonly number[],
+): { readonly dtype: DType; readonly where: string } {
+  const info = checkpoint.tensors.get(name);
+  if (info === undefined) throw missingTensor(checkpoint, name);
+  const where = `${join(checkpoint.folder, info.file)}, tensor "${name}"`;
+  if (info.shape.length !== shape.length || info.shape.some((size, i) => size !== shape[i])) {
+    throw new CheckpointError({
+      where,
+      what: `has shape [${info.shape.join(", ")}], config.json asks for [${shape.join(", ")}]`,
+      next: "use the config.json that belongs to these weights",
+    });
+  }
+  const dtype = floatType(info.dtype);
+  if (dtype !== undefined) return { dtype, where };
+  throw new CheckpointError({
+    where,
+    what: `has dtype ${info.dtype}, which is no floating point of 16 bits or more`,
+    next: "use the unquantized model",
+  });
 }
 
 // NaN passes through both extremes, and neither makes a copy of the tensor.

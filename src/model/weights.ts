@@ -1,5 +1,5 @@
 import type { TensorReader } from "../checkpoint/tensor-reader.js";
-import { keep, Tensor } from "../tensor/index.js";
+import type { Tensor } from "../tensor/index.js";
 import {
   type DecoderSpec,
   hasBias,
@@ -86,17 +86,6 @@ export function loadBlock(source: TensorSource, spec: DecoderSpec, index: number
       kNorm: headNorm(names.kNorm),
     };
   });
-}
-
-/** Names of the tensors that `loadBlock` asks for. */
-export function blockTensorNames(spec: DecoderSpec, index: number): readonly string[] {
-  const names: string[] = [];
-  const nothing: TensorSource = (name) => {
-    names.push(name);
-    return keep(Tensor.zeros([0]));
-  };
-  loadBlock(nothing, spec, index).dispose();
-  return names;
 }
 
 /** A block whose tensors are `change` of those given, which stay; it owns what `change` returns. */

@@ -1,6 +1,6 @@
 import { ReadBuffer } from "../checkpoint/read-buffer.js";
 import {
-  blockTensorNames,
+  blockTensors,
   type LinearRole,
   linearName,
   linearRoles,
@@ -67,7 +67,7 @@ export class BlockSource {
   willOpen(first: number, last: number): void {
     const { checkpoint, spec } = this.job;
     const count = Math.max(0, Math.min(last, spec.blocks - 1) - first + 1);
-    const blocks = Array.from({ length: count }, (_, i) => blockTensorNames(spec, first + i));
+    const blocks = Array.from({ length: count }, (_, i) => [...blockTensors(spec, first + i).keys()]);
     if (count > 0) checkpoint.willRead(blocks.flat());
     this.#early.announce(blocks[0] ?? []);
   }

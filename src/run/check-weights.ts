@@ -10,27 +10,42 @@ import type { RequestContext } from "./serve-requests.js";
 /** Bytes that are read at once. */
 const PIECE = 16 * 2 ** 20;
 
+export interface CheckedWeights {
+  /** SHA-256 of the configuration and all bytes. */
+  readonly hash: string;
+  /** Tensors with NaN or infinite values that the network does not read. */
+  readonly notFinite: readonly string[];
+}
+
 /**
- * Reads every weight once, before work starts: finds NaN and infinite values, and returns a SHA-256
- * of the configuration and all bytes. Takes a second for each gigabyte, half of it for the hash.
+ * Reads every tensor once, before work starts: finds NaN and infinite values, and hashes all bytes. Takes a second for each
+ * gigabyte, half of it for the hash.
  *
- * @throws CheckpointError naming the first tensor with a value that is not finite
+ * @param read names of the tensors that the network reads; others may hold infinities, as saved masks do
+ * @throws CheckpointError naming the first tensor of the network with a value that is not finite
  */
-export function checkWeights(checkpoint: Checkpoint, config: ModelConfig, context: RequestContext<WorkEvent>): string {
+export function checkWeights(
+  checkpoint: Checkpoint,
+  config: ModelConfig,
+  read: ReadonlySet<string>,
+  context: RequestContext<WorkEvent>,
+): CheckedWeights {
   const hash = createHash("sha256").update(JSON.stringify(config));
   const tensors = [...checkpoint.tensors.values()];
   const total = tensors.reduce((sum, { byteLength }) => sum + byteLength, 0);
   let done = 0;
+  const notFinite = new Set<string>();
   let shown = performance.now();
   for (const tensor of tensors) {
     hash.update(`\n${tensor.name} ${tensor.dtype} [${tensor.shape.join(", ")}]\n`);
-    // Buffers that no layer reads (masks with infinities) are neither vectors nor matrices.
-    const weights = tensor.shape.length === 1 || tensor.shape.length === 2;
     for (let begin = 0; begin < tensor.byteLength; begin += PIECE) {
       context.poll();
       const bytes = checkpoint.readRangeSync(tensor.name, begin, Math.min(begin + PIECE, tensor.byteLength));
       hash.update(bytes);
-      if (weights && holdsNonFinite(tensor, bytes)) throw notFinite(checkpoint, tensor);
+      if (!notFinite.has(tensor.name) && holdsNonFinite(tensor, bytes)) {
+        if (read.has(tensor.name)) throw refusal(checkpoint, tensor);
+        notFinite.add(tensor.name);
+      }
       done += bytes.byteLength;
       if (performance.now() - shown > 200) {
         shown = performance.now();
@@ -38,7 +53,7 @@ export function checkWeights(checkpoint: Checkpoint, config: ModelConfig, contex
       }
     }
   }
-  return hash.digest("hex");
+  return { hash: hash.digest("hex"), notFinite: [...notFinite] };
 }
 
 // NaN and infinities are the numbers whose exponent is all ones. Two 16-bit numbers are looked at in
@@ -71,7 +86,7 @@ function hasExponent(bytes: Uint8Array, exponent: number): boolean {
   return (last & exponent) === exponent;
 }
 
-function notFinite(checkpoint: Checkpoint, { name, file }: TensorInfo): CheckpointError {
+function refusal(checkpoint: Checkpoint, { name, file }: TensorInfo): CheckpointError {
   return new CheckpointError({
     where: `${join(checkpoint.folder, file)}, tensor "${name}"`,
     what: "holds NaN or infinite values",

@@ -8,6 +8,7 @@ import type {
   WindowDoneEvent,
   WindowStartEvent,
 } from "../recipe/recipe-job.js";
+import type { CensusRecord } from "./census-record.js";
 
 export type { TensorLoss } from "../format/exporter.js";
 export type {
@@ -20,6 +21,7 @@ export type {
   WindowDoneEvent,
   WindowStartEvent,
 } from "../recipe/recipe-job.js";
+export type { CensusRecord } from "./census-record.js";
 
 /** A file or folder that will be written. */
 export interface PlannedFile {
@@ -46,7 +48,9 @@ export interface PlanEvent {
   readonly windows: readonly (readonly [number, number])[];
   /** Linears that will be quantized. */
   readonly linears: number;
-  /** Their weights. */
+  /** What becomes of every tensor of the source model, these Linears among them. */
+  readonly tensors: CensusRecord;
+  /** Weights of these Linears. */
   readonly weights: number;
   /** Mean bits per quantized weight, scales and zero points included. */
   readonly bitsPerWeight: number;

@@ -46,6 +46,7 @@ function fitted(
     activations: null,
     checkpoint,
     exports: [],
+    census: { quantized: 0, computed: 0, leftOut: [] },
     ...machine,
     ...memory,
   });

@@ -2,13 +2,16 @@ import { Checkpoint } from "../checkpoint/checkpoint.js";
 import { optionalString, readModelConfig } from "../checkpoint/model-config.js";
 import { exporters, type FoundExport, recogniseExport } from "../format/exporters.js";
 import { inspectedPlain } from "../format/inspect-source.js";
+import { sourceCensus } from "../format/source-census.js";
+import { censusRecord } from "./census-record.js";
 import type { WorkEvent } from "./events.js";
 import type { InspectedTensor, Inspection } from "./inspection.js";
 import { pacedProgress } from "./paced-progress.js";
+import { hasQuantization } from "./quantized-source.js";
 import { resolveFolder } from "./resolve-folder.js";
 import type { RequestContext } from "./serve-requests.js";
 
-type Facts = Pick<Inspection, "path" | "format" | "family" | "scheme">;
+type Facts = Pick<Inspection, "path" | "format" | "family" | "scheme" | "census">;
 
 /** Reads what a model folder, a result or an export holds; codes are counted one tensor at a time. */
 export async function inspectJob(nameOrPath: string, context: RequestContext<WorkEvent>): Promise<Inspection> {
@@ -23,7 +26,10 @@ async function inspectModel(folder: string): Promise<Inspection> {
   using checkpoint = await Checkpoint.open(folder);
   const family = optionalString(config, "model_type") ?? "unknown";
   const tensors = [...checkpoint.tensors.values()].map(inspectedPlain);
-  return inspection({ path: folder, format: "safetensors", family, scheme: null }, tensors);
+  const quantized = hasQuantization(config);
+  const found = quantized ? null : sourceCensus({ config, linears: new Map(), plain: checkpoint.tensors });
+  const census = found === null ? null : censusRecord(found, []);
+  return inspection({ path: folder, format: "safetensors", family, scheme: null, census }, tensors);
 }
 
 async function inspectExport(
@@ -39,7 +45,9 @@ async function inspectExport(
     tensors.push(tensor);
     progress(tensors.length, total);
   }
-  return inspection({ path, format, family, scheme }, tensors);
+  const coded = tensors.flatMap(({ name, histogram }) => (histogram === null ? [] : [name]));
+  const census = opened.census === null ? null : censusRecord(opened.census, coded);
+  return inspection({ path, format, family, scheme, census }, tensors);
 }
 
 function inspection(facts: Facts, tensors: readonly InspectedTensor[]): Inspection {

@@ -1,7 +1,7 @@
 import type { Checkpoint } from "../checkpoint/checkpoint.js";
 import type { ModelConfig } from "../checkpoint/model-config.js";
 import type { TensorReader } from "../checkpoint/tensor-reader.js";
-import { type DecoderSpec, readSpec } from "../model/index.js";
+import { checkNetwork, type DecoderSpec, modelSpec, type TensorCensus, takeCensus } from "../model/index.js";
 import type { Scheme } from "../quant/scheme.js";
 import { RotatedModel } from "../recipe/rotation/rotated-model.js";
 import { wantsRotation } from "../recipe/rotation/rotation-rule.js";
@@ -11,6 +11,8 @@ import type { RunOptions } from "./options.js";
 export interface ModelToQuantize extends Disposable {
   readonly checkpoint: TensorReader;
   readonly spec: DecoderSpec;
+  /** What becomes of the tensors of the user's model. */
+  readonly census: TensorCensus;
   /** `config.json` of the result, but for its quantization. */
   readonly config: ModelConfig;
   readonly rotation: "none" | "hadamard";
@@ -18,21 +20,27 @@ export interface ModelToQuantize extends Disposable {
   readonly changed: readonly string[];
 }
 
-/** @throws ModelError for a model that is not supported; OptionError for a rotation that it can't have */
+/**
+ * @throws ModelError for a model that is not supported; CheckpointError for one that is incomplete; OptionError for a rotation that it
+ *   can't have
+ */
 export function modelToQuantize(
   checkpoint: Checkpoint,
   config: ModelConfig,
   scheme: Scheme,
   options: RunOptions,
 ): ModelToQuantize {
-  const spec = readSpec(config);
+  const spec = modelSpec(config, (name) => checkpoint.tensors.has(name));
+  checkNetwork(checkpoint, spec);
+  const census = takeCensus(spec, config, checkpoint.tensors.values());
   if (!wantsRotation(options.recipe, options, scheme, spec)) {
-    return { checkpoint, spec, config, rotation: "none", changed: [], [Symbol.dispose]: () => {} };
+    return { checkpoint, spec, census, config, rotation: "none", changed: [], [Symbol.dispose]: () => {} };
   }
   const rotated = new RotatedModel(checkpoint, spec, options.seed);
   return {
     checkpoint: rotated,
     spec: rotated.spec,
+    census,
     config: { ...config, tie_word_embeddings: false },
     rotation: "hadamard",
     changed: rotated.changed,

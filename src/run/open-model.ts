@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { Checkpoint } from "../checkpoint/checkpoint.js";
 import { type ModelConfig, readModelConfig } from "../checkpoint/model-config.js";
 import { CheckpointError } from "../errors.js";
@@ -13,13 +14,16 @@ import {
   type DecoderSpec,
   type LinearApply,
   linearName,
-  readSpec,
+  modelSpec,
   type TensorSource,
+  takeCensus,
 } from "../model/index.js";
 import { type ActivationQuantizer, quantizerFrom } from "../quant/activation.js";
 import type { QuantizedWeight } from "../quant/quantized-weight.js";
 import { type Device, type DType, keep, noGrad, scope, Tensor } from "../tensor/index.js";
+import { censusWarnings } from "./census-record.js";
 import type { WorkEvent } from "./events.js";
+import { hasQuantization, quantizationMethod } from "./quantized-source.js";
 import { resolveFolder } from "./resolve-folder.js";
 import { parseResultRecord } from "./result-file.js";
 import type { RequestContext } from "./serve-requests.js";
@@ -59,17 +63,19 @@ async function openSource(
   folder: string,
   config: ModelConfig,
   to: Placement,
-  { poll }: RequestContext<WorkEvent>,
+  { emit, poll }: RequestContext<WorkEvent>,
 ): Promise<LoadedModel> {
-  if (config["quantization_config"] !== undefined) {
+  if (hasQuantization(config)) {
     throw new CheckpointError({
-      where: `${folder}/config.json`,
-      what: "the model is quantized in a format that crossblock does not read",
+      where: join(folder, "config.json"),
+      what: `the model is quantized in a format that crossblock does not compute${quantizationMethod(config)}`,
       next: "give a compressed-tensors folder, or the unquantized model",
     });
   }
-  const spec = readSpec(config);
   using checkpoint = await Checkpoint.open(folder);
+  const spec = modelSpec(config, (name) => checkpoint.tensors.has(name));
+  const census = takeCensus(spec, config, checkpoint.tensors.values());
+  for (const warning of censusWarnings(census, folder, { result: false })) emit(warning);
   const source = checkpointSource(checkpoint, to);
   const decoder = Decoder.load((name, shape) => {
     poll();
@@ -84,7 +90,7 @@ async function openResult(
   context: RequestContext<WorkEvent>,
 ): Promise<LoadedModel> {
   using result = await openCompressedTensors(folder);
-  const spec = readSpec(result.config);
+  const spec = modelSpec(result.config, (name) => result.plain.has(name));
   const weights = await decodeWeights(result, to, context);
   using plain = await Checkpoint.open(folder);
   const other = checkpointSource(plain, to);

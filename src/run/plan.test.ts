@@ -31,6 +31,7 @@ async function plan(
     activations: null,
     checkpoint,
     exports: [],
+    census: { quantized: 0, computed: 0, leftOut: [] },
     device,
     flops: 1e11,
     kernels: true,

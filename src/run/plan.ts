@@ -2,7 +2,7 @@ import type { TensorReader } from "../checkpoint/tensor-reader.js";
 import { quantizedBits } from "../format/bits-per-weight.js";
 import { simulationNote } from "../format/compressed-tensors/what-loads.js";
 import type { ActivationQuantization } from "../format/export-source.js";
-import { blockTensorNames, type DecoderSpec } from "../model/index.js";
+import { blockTensors, type DecoderSpec } from "../model/index.js";
 import { type Scheme, schemeName } from "../quant/scheme.js";
 import type { LayerSchemes } from "../recipe/layer-schemes.js";
 import { recipeOf } from "../recipe/recipes.js";
@@ -10,6 +10,7 @@ import { storesOf, streamsOf } from "../recipe/streams.js";
 import { finishEpochs } from "../recipe/windows.js";
 import type { Device } from "../tensor/index.js";
 import type { Window } from "../window/schedule.js";
+import type { CensusRecord } from "./census-record.js";
 import type { PlanEvent, PlannedFile } from "./events.js";
 import { finishBytes, finishParameters } from "./finish-memory.js";
 import { type LinearPlan, linearPlans } from "./linear-plans.js";
@@ -25,6 +26,8 @@ export interface PlanInput {
   readonly schemes: LayerSchemes;
   readonly activations: ActivationQuantization | null;
   readonly checkpoint: TensorReader;
+  /** What becomes of the source model's tensors. */
+  readonly census: CensusRecord;
   /** What will be written, the result itself first. */
   readonly exports: readonly PlannedFile[];
   readonly device: Device;
@@ -116,6 +119,7 @@ export function makePlan(input: PlanInput): PlanEvent {
       ...Array.from({ length: finish }, () => [0, spec.blocks - 1] as const),
     ],
     linears: linears.length,
+    tensors: input.census,
     weights,
     bitsPerWeight: weights === 0 ? 0 : bits / weights,
     trainedParameters: trained.reduce((a, b) => a + b, 0) + finish * finishParameters(input, linears),
@@ -185,7 +189,7 @@ function largestTensor(checkpoint: TensorReader): number {
 
 // Blocks are of one shape.
 function blockBytes(checkpoint: TensorReader, spec: DecoderSpec): number {
-  return sum(blockTensorNames(spec, 0), (name) => checkpoint.tensors.get(name)?.byteLength ?? 0);
+  return sum([...blockTensors(spec, 0).keys()], (name) => checkpoint.tensors.get(name)?.byteLength ?? 0);
 }
 
 function sum<T>(values: readonly T[], of: (value: T) => number): number {

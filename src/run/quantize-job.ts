@@ -2,11 +2,12 @@ import { basename, join, resolve } from "node:path";
 import { sampleWindows, windowsFingerprint } from "../calibration/token-windows.js";
 import { Checkpoint } from "../checkpoint/checkpoint.js";
 import { readModelConfig } from "../checkpoint/model-config.js";
+import { ModelFolder } from "../checkpoint/model-folder.js";
 import { writeFileAtomically } from "../checkpoint/write-file-atomically.js";
 import { ModelError } from "../errors.js";
 import type { ActivationQuantization } from "../format/export-source.js";
 import { primaryFormat } from "../format/exporters.js";
-import type { DecoderSpec } from "../model/index.js";
+import { type DecoderSpec, someNames } from "../model/index.js";
 import { packageVersion } from "../package-version.js";
 import type { Scheme } from "../quant/scheme.js";
 import { resolveSchemes } from "../recipe/layer-schemes.js";
@@ -29,6 +30,7 @@ import {
   useOwnStream,
 } from "../tensor/index.js";
 import type { GradientPrecision } from "../window/quantized-layer.js";
+import { censusRecord, censusWarnings } from "./census-record.js";
 import { checkWeights } from "./check-weights.js";
 import { computeType } from "./compute-type.js";
 import { cpuCapability } from "./cpu-capability.js";
@@ -44,6 +46,7 @@ import { modelToQuantize } from "./model-to-quantize.js";
 import { type RunOptions, recipeOptionsOf, schemeOf } from "./options.js";
 import { needsTokens } from "./plan.js";
 import { plannedSource } from "./planned-source.js";
+import { hasQuantization, quantizationMethod } from "./quantized-source.js";
 import { openTokenizer, readTokens } from "./read-tokens.js";
 import { resolveFolder } from "./resolve-folder.js";
 import { type EngineRecord, writeResultRecord } from "./result-file.js";
@@ -66,10 +69,10 @@ export async function quantizeJob(
   const options: RunOptions = { ...given, compute: { ...given.compute, dtype } };
   const folder = await resolveFolder(options.model, context);
   const config = await readModelConfig(folder);
-  if (config["quantization_config"] !== undefined) {
+  if (hasQuantization(config)) {
     throw new ModelError({
-      where: `${folder}/config.json`,
-      what: "the model is quantized already",
+      where: join(folder, "config.json"),
+      what: `the model is quantized already${quantizationMethod(config)}`,
       next: "give the folder of the unquantized model",
     });
   }
@@ -88,9 +91,16 @@ export async function quantizeJob(
   useOwnStream(device);
   using _operators = options.deterministic ? new DeterministicOperators(device) : null;
   const flops = measureFlops(device, dtype);
+  const linears = linearPlans(spec, schemes);
   resetPeakMemory(device);
+  const census = censusRecord(
+    model.census,
+    linears.map((linear) => linear.name),
+  );
+  const early = censusWarnings(model.census, folder, { result: true, rotated: model.rotation !== "none" });
+  if (!needsTokens(options) && !ModelFolder.open(folder).has("tokenizer.json")) early.push(noTokenizer(folder));
   const planned = planExports(
-    plannedSource(linearPlans(spec, schemes), checkpoint, { name, config: model.config, activations }),
+    plannedSource(linears, checkpoint, { name, config: model.config, activations }),
     options.format,
     options,
   );
@@ -102,23 +112,25 @@ export async function quantizeJob(
   const kernels = scope(() => hasKernel("crossblock::code_unit_round", Tensor.zeros([1], { device })));
   const fusedAttention = hasOperator("aten::scaled_dot_product_attention");
   const baseBytes = process.memoryUsage.rss();
-  const known = { options: chosen, scheme, spec, schemes, activations, checkpoint, exports, device, flops };
+  const known = { options: chosen, scheme, spec, schemes, activations, checkpoint, exports, device, flops, census };
   const workspaceBytes = deviceMemory(device)?.used ?? 0;
   const spareBytes = spareMemory(device, options.deterministic);
   const fitted = fitMemory({ ...known, kernels, fusedAttention, baseBytes, workspaceBytes, spareBytes });
   const { plan, tensorBytes } = fitted;
+  for (const warning of early) context.emit(warning);
   context.emit(plan);
   if (folders === null) return { devicePeakBytes: null };
   using limit = tensorBytes === null ? null : MemoryLimit.set(device, tensorBytes);
 
-  const weightsHash = checkWeights(original, config, context);
+  const weights = checkWeights(original, config, model.census.read, context);
   const calibration = needsTokens(options) ? await calibrate(options, folder, spec, context) : null;
   if (calibration !== null) context.emit(calibration.event);
-  const early: WarningEvent[] = [];
+  const told = early.length;
+  if (weights.notFinite.length > 0) early.push(notFinite(folder, weights.notFinite));
   if (tensorBytes !== null && limit === null) early.push(unlimited(device));
   if (fitted.finish === "none" && wantsFinish(options.recipe, options)) early.push(unfinished(device));
   const parts = {
-    model: weightsHash,
+    model: weights.hash,
     tokenizer: calibration?.tokenizer ?? null,
     calibration: calibration?.event.hash ?? null,
     version: packageVersion(),
@@ -139,7 +151,7 @@ export async function quantizeJob(
     warn: (warning) => void early.push(warning),
     poll: context.poll,
   });
-  for (const warning of early) context.emit(warning);
+  for (const warning of early.slice(told)) context.emit(warning);
   await writeFileAtomically(join(folders.work, planFile), `${JSON.stringify(plan, null, 2)}\n`);
   const { window } = journal.resume;
   if (window > 0) context.emit({ event: "continued", window, windows: journal.windows, work: folders.work });
@@ -203,6 +215,7 @@ export async function quantizeJob(
           },
     windows,
     worstLayer: summary.worstLayer,
+    census,
     warnings: [...early, ...journal.warnings],
     fingerprints: await fingerprintsOf(
       source,
@@ -279,6 +292,25 @@ function unfinished(device: Device): WarningEvent {
     where: `device ${device}`,
     message: "the last stage is left out: there is no room for the codes of all blocks at once",
     next: "nothing to do; a larger device or --max-memory brings it back, and --finish none asks for none",
+  };
+}
+
+function noTokenizer(folder: string): WarningEvent {
+  return {
+    event: "warning",
+    where: folder,
+    message:
+      "there is no tokenizer.json, so that the result has none either, and nothing can be measured or written with it",
+    next: "download the tokenizer files of the model into this folder, and run the same command again",
+  };
+}
+
+function notFinite(folder: string, tensors: readonly string[]): WarningEvent {
+  return {
+    event: "warning",
+    where: folder,
+    message: `NaN or infinite values in ${someNames(tensors)}, which the network does not read`,
+    next: "nothing to do for a mask; a damaged file has to be downloaded again",
   };
 }
 

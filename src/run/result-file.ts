@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { CheckpointError } from "../errors.js";
 import type { GradientPrecision } from "../window/quantized-layer.js";
+import type { CensusRecord } from "./census-record.js";
 import type { LayerError, WindowDoneEvent } from "./events.js";
 import type { RunOptions } from "./options.js";
 import { resultFile } from "./output-folder.js";
@@ -68,6 +69,8 @@ export interface ResultRecord {
   readonly activations: ResultActivations | null;
   readonly windows: readonly Omit<WindowDoneEvent, "event">[];
   readonly worstLayer: LayerError | null;
+  /** What became of the tensors of the source model. */
+  readonly census: CensusRecord;
   readonly warnings: readonly { readonly message: string; readonly where: string; readonly next: string }[];
   readonly fingerprints: Fingerprints;
 }

@@ -213,7 +213,7 @@ describe("refusals, before anything is written", () => {
     await expect(writeOnnx(source, outFolder())).rejects.toThrow(/q_proj: .*groups of 8.*W4A16g16/);
   });
 
-  it("rotary scalings, families and tensors that the graph has no place for", async () => {
+  it("rotary scalings, families and quantized Linears that the graph has no place for", async () => {
     const config = (more: object) => (source: ExportSource) => ({ ...source, config: { ...source.config, ...more } });
     await refused(config({ rope_parameters: { rope_type: "yarn", factor: 4 } }), ModelError, /yarn/);
     await refused(config({ model_type: "phi3" }), ModelError, /llama, mistral, qwen2, qwen3, opt/);
@@ -222,11 +222,12 @@ describe("refusals, before anything is written", () => {
     await refused(config({ num_hidden_layers: 2 }), FormatError, /layers\.1\..*lacks this tensor/);
     await refused(
       (source) => {
-        const info = { name: "extra.weight", dtype: "F32", shape: [1], file: "", byteLength: 4 } as const;
-        return { ...source, plain: new Map([...source.plain, ["extra.weight", info]]) };
+        const [layout] = source.linears.values();
+        if (layout === undefined) throw new Error("no Linear");
+        return { ...source, linears: new Map([...source.linears, ["extra", layout]]) };
       },
       FormatError,
-      /^extra\.weight: .*no place/,
+      /^extra: .*no place for this quantized Linear/,
     );
   });
 

@@ -55,6 +55,7 @@ export const ggufExporter: Exporter = {
       family: architecture?.type === "string" ? architecture.value : "unknown",
       scheme: recordedScheme(metadata),
       tensorCount: tensors.size,
+      census: null,
       bytes: byteLength,
       plannedBytes: (result) => prepareGguf(result, options).bytes,
       async *check(result) {

@@ -1,10 +1,12 @@
 import { optionalNumber } from "../../checkpoint/model-config.js";
 import type { ExportSource } from "../export-source.js";
+import { omissionNotes } from "../source-census.js";
 import type { GgufPlan } from "./plan.js";
 
 /** What a user should know of a file that is exact as far as it goes: one sentence each. */
-export function ggufNotes({ shape, tensors }: GgufPlan, { config, activations }: ExportSource): string[] {
-  const notes: string[] = [];
+export function ggufNotes({ shape, tensors }: GgufPlan, source: ExportSource): string[] {
+  const { config, activations } = source;
+  const notes: string[] = [...omissionNotes(source, "GGUF")];
   if (activations !== null) {
     notes.push(
       `GGUF stores weights only: the ${activations.bits}-bit activations are left to llama.cpp, which rounds them in its own way.`,

@@ -1,6 +1,7 @@
 import { FormatError, OptionError } from "../../errors.js";
 import type { ExportSource, QuantizedLayout } from "../export-source.js";
 import { checkSource } from "../output-tensors.js";
+import { sourceCensus } from "../source-census.js";
 import { exactType, exactTypes } from "./exact-type.js";
 import { byteLengthOf, type FloatType, type QuantizedType, TENSOR_TYPES } from "./layout.js";
 import { type ModelShape, modelShape } from "./model-shape.js";
@@ -71,6 +72,7 @@ export function planGguf(source: ExportSource, options: GgufPlanOptions = {}): G
     });
   }
   const rope = ropeEncoding(source.config, shape.headDim);
+  const read = sourceCensus(source)?.read ?? null;
   const ranked: { readonly rank: number; readonly tensor: PlannedTensor }[] = [];
   const add = (tensor: string, plan: (named: GgufName) => PlannedTensor): void => {
     const named = ggufName(shape.family, tensor, shape.tied);
@@ -79,7 +81,10 @@ export function planGguf(source: ExportSource, options: GgufPlanOptions = {}): G
   for (const [module, layout] of source.linears) {
     add(`${module}.weight`, (named) => planQuantized(named, module, layout, shape, options));
   }
-  for (const name of source.plain.keys()) add(name, (named) => planPlain(named, name, source, shape, options));
+  for (const name of source.plain.keys()) {
+    // Without the network's own list, a tensor of an unknown name is refused by `ggufName`.
+    if (read === null || read.has(name)) add(name, (named) => planPlain(named, name, source, shape, options));
+  }
   if (rope.factors !== null) ranked.push({ rank: 0.5, tensor: planFactors(rope.factors) });
   assertComplete(source, shape);
   ranked.sort((a, b) => a.rank - b.rank);

@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { fileSystemError } from "../../checkpoint/file-system-error.js";
+import { gitLfsDetails, gitLfsPointer } from "../../checkpoint/git-lfs-pointer.js";
 import { FormatError } from "../../errors.js";
 import { dequantize } from "./decode.js";
 import type { TensorEntry } from "./header.js";
@@ -59,6 +60,8 @@ export class GgufFile implements Disposable {
       throw fileSystemError(error, "the GGUF file can't be opened", file);
     }
     try {
+      const meant = gitLfsPointer(descriptor, fstatSync(descriptor).size);
+      if (meant !== null) throw new FormatError(gitLfsDetails(file, meant));
       return new GgufFile(file, descriptor);
     } catch (error) {
       closeSync(descriptor);

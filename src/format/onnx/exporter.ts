@@ -55,6 +55,7 @@ export const onnxExporter: Exporter = {
       family: model.graph?.name ?? "unknown",
       scheme: recordedScheme(model),
       tensorCount: stored.length - partCount(linears.values()),
+      census: null,
       bytes: stored.reduce((sum, { byteLength }) => sum + byteLength, 0),
       plannedBytes: (result) => tensorBytes(planOnnx(result, options)),
       async *check(result) {

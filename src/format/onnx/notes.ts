@@ -1,9 +1,11 @@
 import type { ExportSource } from "../export-source.js";
+import { omissionNotes } from "../source-census.js";
 import type { OnnxPlan } from "./plan.js";
 
 /** What a user should know of the files: one sentence each. */
-export function onnxNotes({ tensors, dtype }: OnnxPlan, { activations }: ExportSource): string[] {
-  const notes: string[] = [];
+export function onnxNotes({ tensors, dtype }: OnnxPlan, source: ExportSource): string[] {
+  const { activations } = source;
+  const notes: string[] = [...omissionNotes(source, "ONNX")];
   if (activations !== null) {
     notes.push(
       `ONNX files store weights only: the ${activations.bits}-bit activations are left to onnxruntime, which rounds them in its own way.`,

@@ -1,5 +1,5 @@
 import { FormatError } from "../../errors.js";
-import { type DecoderSpec, readSpec } from "../../model/index.js";
+import { type DecoderSpec, modelSpec } from "../../model/index.js";
 import type { ExportSource } from "../export-source.js";
 import { checkSource } from "../output-tensors.js";
 import { buildDecoder } from "./decoder-graph.js";
@@ -50,7 +50,7 @@ const DEFAULT_CHUNK_BYTES = 2e9;
 export function planOnnx(source: ExportSource, options: OnnxPlanOptions = {}): OnnxPlan {
   const { precision = "fp32", accuracyLevel = 4, maxChunkBytes = DEFAULT_CHUNK_BYTES } = options;
   checkSource(source);
-  const spec = readSpec(source.config);
+  const spec = modelSpec(source.config, (name) => source.plain.has(name));
   const dtype = dtypeOf(source, precision);
   const modelFile = `model${SUFFIXES[dtype]}.onnx`;
   const dataFile = `${modelFile}_data`;
@@ -58,7 +58,7 @@ export function planOnnx(source: ExportSource, options: OnnxPlanOptions = {}): O
   const compute = precision === "fp32" ? "float32" : "float16";
   const weights = new GraphWeights(builder, source, compute, dataFile, maxChunkBytes);
   buildDecoder(weights, spec, accuracyLevel);
-  refuseUnused(weights.unused(), spec);
+  refuseUnused(weights.unused(), spec, source);
   const chunks = 1 + Math.max(...weights.tensors.map(({ chunk }) => chunk));
   return {
     spec,
@@ -84,13 +84,12 @@ function dtypeOf({ linears }: ExportSource, precision: "fp32" | "fp16"): OnnxDty
   return precision === "fp32" || width === "q8" ? width : `${width}f16`;
 }
 
-/** Tables that old checkpoints carry, and the copy of a tied embedding. */
-function refuseUnused(names: readonly string[], spec: DecoderSpec): void {
-  const copy = `${spec.names.head}.weight`;
-  const unknown = names.find((name) => !name.endsWith(".rotary_emb.inv_freq") && !(spec.tied && name === copy));
+/** Plain tensors that the network does not read stay behind; codes of a module that it does not have are a contradiction. */
+function refuseUnused(names: readonly string[], spec: DecoderSpec, { linears }: ExportSource): void {
+  const unknown = names.find((name) => linears.has(name));
   if (unknown === undefined) return;
   throw new FormatError({
-    what: `a ${spec.family} graph has no place for this tensor`,
+    what: `a ${spec.family} graph has no place for this quantized Linear`,
     where: unknown,
     next: "use --format compressed-tensors, which keeps every tensor under its own name",
   });

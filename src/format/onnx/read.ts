@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, openSync, readFileSync, readSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileSystemError } from "../../checkpoint/file-system-error.js";
+import { gitLfsDetails, gitLfsPointerAt } from "../../checkpoint/git-lfs-pointer.js";
 import { FormatError } from "../../errors.js";
 import { type BlockedWeight, decodeWeight, type StoredShape } from "./decode.js";
 import { decodeMessage } from "./decode-message.js";
@@ -64,6 +65,8 @@ export class OnnxFile implements Disposable {
           next: "open a file whose weights are external data",
         });
       }
+      const meant = gitLfsPointerAt(file);
+      if (meant !== null) throw new FormatError(gitLfsDetails(file, meant));
       const buffer = readFileSync(file);
       bytes = new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
     } catch (error) {

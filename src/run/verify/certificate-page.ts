@@ -1,9 +1,11 @@
 import type { LogitsComparison } from "../../evaluate/compare-logits.js";
+import { someNames } from "../../model/index.js";
+import type { CensusRecord } from "../census-record.js";
 import type { Certificate, ExportCertificate, RuntimeVerdict } from "./certificate.js";
 
 /** The certificate as one page of Markdown. */
 export function certificatePage(certificate: Certificate): string {
-  const { result, scheme, agrees, version, created, exports } = certificate;
+  const { result, scheme, census, agrees, version, created, exports } = certificate;
   return [
     `# Certificate: ${agrees ? "everything agrees" : "something disagrees"}`,
     "",
@@ -11,13 +13,28 @@ export function certificatePage(certificate: Certificate): string {
     "Every file was read back by a decoder that was written from the format's specification, not from its writer.",
     "Hashes of all codes and scales are in `certificate.json`.",
     "",
+    ...(census === null ? [] : censusSection(census)),
     ...exports.flatMap(exportSection),
     "",
   ].join("\n");
 }
 
+/** What the network computes with, and what else the model holds. */
+function censusSection({ quantized, computed, leftOut }: CensusRecord): string[] {
+  const counted = `The network computes with ${quantized} quantized Linears and ${computed} tensors as they are.`;
+  if (leftOut.length === 0) return [`${counted} The model holds no other.`, ""];
+  return [
+    `${counted} These tensors of the model take part in nothing:`,
+    "",
+    "| tensors | what they are |",
+    "|---|---|",
+    ...leftOut.map(({ tensors, what }) => `| ${tensors.length}: ${code(someNames(tensors))} | ${cell(what)} |`),
+    "",
+  ];
+}
+
 function exportSection(checked: ExportCertificate): string[] {
-  const { format, path, agrees, plannedBytes, bytes, untouched, disagreements, runtime, tensors } = checked;
+  const { format, path, agrees, plannedBytes, bytes, untouched, leftOut, disagreements, runtime, tensors } = checked;
   const count = (status: string): number => tensors.filter((tensor) => tensor.status === status).length;
   const lossy = tensors.filter(({ status }) => status === "lossy");
   const coded = tensors.filter(({ hash }) => hash !== undefined).length;
@@ -29,6 +46,7 @@ function exportSection(checked: ExportCertificate): string[] {
       ? []
       : [["rounded as asked", `${lossy.length}; relative squared error at most ${worst.toPrecision(2)}`] as const]),
     ["not quantized", `${untouched.tensors} tensors, compared with: ${untouched.comparedWith}`],
+    ...(leftOut.kept + leftOut.omitted === 0 ? [] : [["not read by the network", keptText(leftOut)] as const]),
     ["size", bytes === null ? "unknown" : `${bytes} bytes, planned ${plannedBytes}`],
     ["runtime", runtimeSentence(runtime)],
   ];
@@ -46,6 +64,11 @@ function exportSection(checked: ExportCertificate): string[] {
     ...disagreements.map(({ tensor, what }) => `| ${code(tensor)} | ${cell(what)} |`),
     ...(disagreements.length === 0 ? [] : [""]),
   ];
+}
+
+function keptText({ kept, omitted }: ExportCertificate["leftOut"]): string {
+  const parts = [...(kept > 0 ? [`${kept} kept unchanged`] : []), ...(omitted > 0 ? [`${omitted} left out`] : [])];
+  return parts.join(", ");
 }
 
 /** What an independent runtime said, in a sentence. */

@@ -1,5 +1,6 @@
 import type { LogitsComparison } from "../../evaluate/compare-logits.js";
 import type { WeightHash } from "../../format/weight-hash.js";
+import type { CensusRecord } from "../census-record.js";
 
 /** The verdict on one tensor, as the certificate keeps it. */
 export interface CertifiedTensor {
@@ -56,6 +57,8 @@ export interface ExportCertificate {
   readonly plannedBytes: number | null;
   readonly bytes: number | null;
   readonly untouched: { readonly comparedWith: UntouchedReference; readonly tensors: number };
+  /** Of the tensors that the network does not read: how many it keeps, and how many it has no place for. */
+  readonly leftOut: { readonly kept: number; readonly omitted: number };
   readonly disagreements: readonly Disagreement[];
   readonly runtime: RuntimeVerdict;
   readonly tensors: readonly CertifiedTensor[];
@@ -68,6 +71,8 @@ export interface Certificate {
   readonly created: string;
   readonly result: string;
   readonly scheme: string | null;
+  /** What the network reads of the result's tensors; null for a network that crossblock does not compute, or a result that can't be read. */
+  readonly census: CensusRecord | null;
   /** True when nothing disagrees. */
   readonly agrees: boolean;
   /** The result itself first. */

@@ -6,7 +6,7 @@ import type { TensorCheck } from "../../format/tensor-check.js";
 import type { CertifiedTensor, Disagreement, ExportCertificate } from "./certificate.js";
 
 /** What every check of a file or folder yields; the runtime's verdict is added later. */
-export type CheckedExport = Omit<ExportCertificate, "agrees" | "runtime" | "untouched">;
+export type CheckedExport = Omit<ExportCertificate, "agrees" | "runtime" | "untouched" | "leftOut">;
 
 /** What the export is compared with. */
 export interface Comparison {

@@ -10,7 +10,9 @@ import {
 } from "../../format/compressed-tensors/read.js";
 import { exporters, type FoundExport, primaryFormat } from "../../format/exporters.js";
 import { schemeLabel } from "../../format/model-label.js";
+import { sourceCensus } from "../../format/source-census.js";
 import { packageVersion } from "../../package-version.js";
+import { type CensusRecord, censusRecord } from "../census-record.js";
 import type { VerifyEvent } from "../events.js";
 import { pacedProgress } from "../paced-progress.js";
 import { parseResultRecord, type ReadRecord } from "../result-file.js";
@@ -40,15 +42,19 @@ export async function verifyJob(options: VerifyOptions, context: Context): Promi
     tell(certificate, context);
   };
   let scheme: string | null = null;
+  let census: CensusRecord | null = null;
   const opened = await openOrUnreadable(folder);
   if (opened instanceof CrossblockError) {
     add({ ...unopened(itself), disagreements: [unreadable(opened, folder)] });
   } else {
     using result = opened;
     scheme = schemeLabel(result);
+    const counted = sourceCensus(result);
+    census = counted === null ? null : censusRecord(counted, result.linears.keys());
+    const leftOut = new Set(census?.leftOut.flatMap(({ tensors }) => tensors));
     const record = result.record === null ? null : parseResultRecord(result.record, folder);
     using source = await openSourceModel(options.model, record);
-    const own = await verifyItself(itself, result, record, source, context);
+    const own = await verifyItself(itself, { result, record, source, leftOut }, context);
     add(own);
     const comparison: Omit<Comparison, "onTensor"> = {
       result,
@@ -60,13 +66,14 @@ export async function verifyJob(options: VerifyOptions, context: Context): Promi
       return ownLogits(folder, options.device, context);
     });
     const judges = options.runtimes ? { own: logits, project: options.project } : null;
-    for (const each of found) add(await verifyExport(each, comparison, own.untouched, judges, context));
+    for (const each of found) add(await verifyExport(each, { ...comparison, leftOut }, own.untouched, judges, context));
   }
   const certificate: Certificate = {
     version: packageVersion(),
     created: new Date().toISOString(),
     result: folder,
     scheme,
+    census,
     agrees: certificates.every(({ agrees }) => agrees),
     exports: certificates,
   };
@@ -102,11 +109,18 @@ async function openSourceModel(named: string | null, record: ReadRecord | null):
   return recorded === undefined ? null : await Checkpoint.open(recorded).catch(() => null);
 }
 
+interface ResultToVerify {
+  readonly result: CompressedTensorsFolder;
+  readonly record: ReadRecord | null;
+  /** The model that was quantized, where it can be reached. */
+  readonly source: Checkpoint | null;
+  /** Tensors that the network does not read. */
+  readonly leftOut: ReadonlySet<string>;
+}
+
 async function verifyItself(
   itself: FoundExport,
-  result: CompressedTensorsFolder,
-  record: ReadRecord | null,
-  source: Checkpoint | null,
+  { result, record, source, leftOut }: ResultToVerify,
   context: Context,
 ): Promise<ExportCertificate> {
   const fingerprints = record?.fingerprints ?? null;
@@ -131,6 +145,7 @@ async function verifyItself(
     plannedBytes: opened.plannedBytes(result),
     bytes: opened.bytes,
     untouched: { comparedWith, tensors: result.plain.size - (fingerprints?.changed.length ?? 0) },
+    leftOut: keptAndOmitted(leftOut, tensors),
     disagreements,
     runtime: { status: "absent", why: "crossblock's own network computes from this folder" },
     tensors,
@@ -139,7 +154,7 @@ async function verifyItself(
 
 async function verifyExport(
   found: FoundExport,
-  comparison: Omit<Comparison, "onTensor">,
+  { leftOut, ...comparison }: Omit<Comparison, "onTensor"> & Pick<ResultToVerify, "leftOut">,
   ofResult: ExportCertificate["untouched"],
   judges: Judges | null,
   context: Context,
@@ -149,9 +164,10 @@ async function verifyExport(
   const judged = await judgement(found, checked, comparison, judges, context);
   const disagreements = [...checked.disagreements, ...judged.disagreements];
   // Compared with the result, whose own tensors were compared with the source model's: the same holds for the export.
+  const left = keptAndOmitted(leftOut, checked.tensors);
   const untouched: ExportCertificate["untouched"] =
     ofResult.comparedWith === "source model" && damaged.size === 0
-      ? ofResult
+      ? { ...ofResult, tensors: ofResult.tensors - left.omitted }
       : {
           comparedWith: "result",
           tensors: checked.tensors.filter(({ source }) => source !== null && result.plain.has(source)).length,
@@ -160,6 +176,7 @@ async function verifyExport(
     ...checked,
     agrees: disagreements.length === 0,
     untouched,
+    leftOut: left,
     disagreements,
     runtime: judged.verdict,
   };
@@ -184,6 +201,17 @@ async function judgement(
   return judgeRuntime({ found, result, lossy, ...judges, onRun, signal });
 }
 
+/** What a file does with tensors that the network does not read, by what was found in it. */
+function keptAndOmitted(
+  leftOut: ReadonlySet<string>,
+  tensors: ExportCertificate["tensors"],
+): ExportCertificate["leftOut"] {
+  // A quantized Linear goes by its module.
+  const isLeftOut = (name: string): boolean => leftOut.has(name) || leftOut.has(`${name}.weight`);
+  const kept = tensors.filter(({ source }) => source !== null && isLeftOut(source)).length;
+  return { kept, omitted: leftOut.size - kept };
+}
+
 function unopened(found: FoundExport): ExportCertificate {
   return {
     ...found,
@@ -191,6 +219,7 @@ function unopened(found: FoundExport): ExportCertificate {
     plannedBytes: null,
     bytes: null,
     untouched: { comparedWith: "nothing", tensors: 0 },
+    leftOut: { kept: 0, omitted: 0 },
     disagreements: [],
     runtime: { status: "absent", why: "the files can't be read" },
     tensors: [],

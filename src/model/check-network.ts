@@ -1,0 +1,32 @@
+import { quote } from "../checkpoint/json.js";
+import type { TensorReader } from "../checkpoint/tensor-reader.js";
+import { CheckpointError } from "../errors.js";
+import { type DecoderSpec, linearName, linearRoles } from "./decoder-spec.js";
+import { requireStored } from "./load-tensor.js";
+import { isPackedPart } from "./missing-tensor.js";
+import { networkTensors } from "./network-tensors.js";
+
+/**
+ * Checks by the headers alone that a checkpoint holds the whole network, in floating point, so that a run does not find out
+ * in its last block.
+ *
+ * @throws CheckpointError naming the first tensor that is missing, has another shape or dtype, or is quantized already
+ */
+export function checkNetwork(checkpoint: Pick<TensorReader, "folder" | "tensors">, spec: DecoderSpec): void {
+  for (const [name, shape] of networkTensors(spec)) requireStored(checkpoint, name, shape);
+  const modules = new Set(
+    Array.from({ length: spec.blocks }, (_, block) =>
+      linearRoles(spec).map((role) => linearName(spec, block, role)),
+    ).flat(),
+  );
+  for (const name of checkpoint.tensors.keys()) {
+    const module = name.slice(0, Math.max(0, name.lastIndexOf(".")));
+    if (!modules.has(module) || !isPackedPart(name, module)) continue;
+    throw new CheckpointError({
+      where: `${checkpoint.folder}, tensor ${quote(name)}`,
+      what: "belongs to a weight that is quantized already",
+      why: "an export would have two tensors of this name",
+      next: "give the folder of the unquantized model",
+    });
+  }
+}
