@@ -19,6 +19,7 @@ import { prepareRoundings } from "./prepare-roundings.js";
 import { isFiniteTensor, quantizeSite } from "./quantize-site.js";
 import type { BranchLoss, LayerError, RecipeEvent, RecipeJob, WarningEvent } from "./recipe-job.js";
 import { learntParameters, restoreTensors, savedTensors, streamState } from "./recipe-state.js";
+import { checkRoundingStart } from "./rounding-start.js";
 import type { StateTensor } from "./saved-state.js";
 import { calibrateStaticInputs } from "./static-ranges.js";
 import { chooseStorage, openStreams, streamShape } from "./streams.js";
@@ -75,13 +76,7 @@ class CbqRun {
     if (tokens === null) {
       throw new OptionError({ where: "recipe cbq", what: "needs calibration text", next: "give --calibration PATH" });
     }
-    if (options.rounding.start === "gptq" && options.rounding.kind !== "code") {
-      throw new OptionError({
-        where: "rounding.start",
-        what: `"gptq" does not go with the rounding "${options.rounding.kind}", which starts at the weight itself`,
-        next: "use --set rounding.kind=code, or leave rounding.start at rtn",
-      });
-    }
+    checkRoundingStart("cbq", options.rounding);
     this.#windows = blockWindows("cbq", options, job.spec.blocks);
     this.#nextBlock = this.#windows[job.resume?.window ?? 0]?.first ?? 0;
     this.#fullAt = this.#nextBlock;

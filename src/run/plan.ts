@@ -13,7 +13,7 @@ import { finishBytes, finishParameters } from "./finish-memory.js";
 import { type LinearPlan, linearPlans } from "./linear-plans.js";
 import { KEPT_STATE_BYTES } from "./manifest.js";
 import { bytesOf, groupsOf, trainedParameters, weightsOf, windowBytes } from "./memory-model.js";
-import type { RunOptions } from "./options.js";
+import type { GivenOptions, RunOptions } from "./options.js";
 
 /** What the plan is made of. */
 export interface PlanInput {
@@ -149,7 +149,7 @@ function stateBytes({ options, spec }: PlanInput, windows: readonly unknown[], t
 }
 
 /** Whether a recipe looks at text: `rtn` does so only for static activation ranges and for CFP. */
-export function needsTokens(options: RunOptions): boolean {
+export function needsTokens(options: GivenOptions): boolean {
   return options.recipe !== "rtn" || options.calibration.length > 0;
 }
 
