@@ -40,7 +40,7 @@ export function addOptionFlags(command: Command, schema: z.ZodType): void {
     // What is an argument of the command is no flag of it.
     if (flag === undefined || command.registeredArguments.some((argument) => argument.name() === line.name)) continue;
     const option = new Option(flag, describe(line));
-    if (line.type === "number") option.argParser(numberOrText);
+    if (line.type.split("|").includes("number")) option.argParser(numberOrText);
     command.addOption(option);
   }
 }

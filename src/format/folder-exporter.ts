@@ -9,6 +9,7 @@ import type { Exporter, OpenedExport } from "./exporter.js";
 import { inspectSource } from "./inspect-source.js";
 import { schemeLabel } from "./model-label.js";
 import { sourceCensus } from "./source-census.js";
+import { isModelFolderFile } from "./written-files.js";
 
 /** A format whose exports are model folders of safetensors that keep codes, scales and zero points as they are. */
 export interface FolderFormat {
@@ -35,6 +36,7 @@ export function folderExporter(format: FolderFormat): Exporter {
       await format.write(source, path, { signal });
       return [];
     },
+    owns: isModelFolderFile,
     async find(path) {
       const isFile = async (name: string): Promise<boolean> =>
         (await stat(join(path, name)).catch(() => null))?.isFile() ?? false;
@@ -52,6 +54,7 @@ export function folderExporter(format: FolderFormat): Exporter {
           tensorCount: opened.linears.size + opened.plain.size,
           census: sourceCensus(opened),
           bytes,
+          madeWith: () => true,
           plannedBytes: (result) => totalBytes(format.tensors(result)),
           check: (result) => compareSources(opened, result),
           inspect: () => inspectSource(opened),

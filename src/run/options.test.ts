@@ -1,9 +1,13 @@
+import { homedir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { OptionError } from "../errors.js";
 import { parseAssignments } from "./config-file.js";
+import { resolveExportOptions } from "./export-result-options.js";
 import { nearestName } from "./nearest-name.js";
 import { optionLines } from "./option-tree.js";
 import { recipeOptionsOf, resolveOptions, runOptionsSchema, type UntypedOptions } from "./options.js";
+import { resolveVerifyOptions } from "./verify/verify-options.js";
 
 const required = { model: "m", scheme: "W2A16g64", out: "o", calibration: ["text.txt"] };
 
@@ -20,7 +24,7 @@ function refusal(options: UntypedOptions): OptionError {
 describe("resolveOptions", () => {
   it("fills every default", () => {
     const options = resolveOptions(required);
-    expect(options).toMatchObject({ samples: 128, context: 2048, seed: 0, recipe: "cbq", preset: "default" });
+    expect(options).toMatchObject({ samples: 128, context: null, seed: 0, recipe: "cbq", preset: "default" });
     expect(options.window).toMatchObject({ size: 2, overlap: 1, microBatch: null });
     expect(recipeOptionsOf(options).rounding.kind).toBe("code");
   });
@@ -62,7 +66,46 @@ describe("resolveOptions", () => {
 
   it("asks for no text where nothing reads any", () => {
     expect(resolveOptions(required, { calibration: [], recipe: "rtn" })).toMatchObject({ finish: "auto" });
-    expect(resolveOptions(required, { calibration: [], dryRun: true })).toMatchObject({ recipe: "cbq" });
+    // A dry run refuses what the run refuses.
+    expect(refusal({ calibration: [], dryRun: true }).next).toContain("--calibration PATH");
+  });
+
+  it("offers a way without text that works, whatever asks for it", () => {
+    const ways: readonly UntypedOptions[] = [
+      { recipe: "gptq" },
+      { recipe: "rtn", finish: "scales" },
+      { recipe: "rtn", scheme: "W8A8", activation: { granularity: "tensor" } },
+    ];
+    const flags: Readonly<Record<string, UntypedOptions>> = {
+      "--recipe rtn": { recipe: "rtn" },
+      "--finish none": { finish: "none" },
+      "--set activation.granularity=token": { activation: { granularity: "token" } },
+    };
+    for (const options of ways) {
+      const way = /or use (.*)$/.exec(refusal({ ...options, calibration: [] }).next)?.[1] ?? "";
+      expect(() => resolveOptions(required, options, { calibration: [] }, flags[way] ?? { way })).not.toThrow();
+    }
+  });
+
+  it("takes ~ for the home folder in every path, and refuses that of another user", () => {
+    const paths = { model: "~/m", out: "~/o", work: "~", calibration: ["~/a.txt", "b~/c.txt"] };
+    expect(resolveOptions(required, paths)).toMatchObject({
+      model: join(homedir(), "m"),
+      out: join(homedir(), "o"),
+      work: homedir(),
+      calibration: [join(homedir(), "a.txt"), "b~/c.txt"],
+    });
+    for (const path of [{ out: "~bob/x" }, { calibration: ["a", "~bob"] }]) {
+      expect(refusal(path).message).toMatch(/~bob is the home folder of another user.*Next: write the whole path/);
+    }
+    expect(resolveExportOptions({ result: "~/r", out: "~/o", format: ["gguf"] })).toMatchObject({
+      result: join(homedir(), "r"),
+      out: join(homedir(), "o"),
+    });
+    const verify = { result: "~/r", export: ["~/e"], model: "~/m", project: "~/p" };
+    expect(Object.values(resolveVerifyOptions(verify)).flat()).toEqual(
+      expect.arrayContaining(["r", "e", "m", "p"].map((name) => join(homedir(), name))),
+    );
   });
 
   it("names a missing argument", () => {

@@ -15,11 +15,11 @@ import {
 import { presets, roundingDefaults } from "../recipe/presets.js";
 import { parseBytes } from "./parse-bytes.js";
 import { isRecord, parseOptions, rejectUnknownKeys, type UntypedOptions } from "./parse-options.js";
+import { pathOption } from "./path-option.js";
 
 export type { UntypedOptions } from "./parse-options.js";
 
 const seed = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
-const path = z.string().min(1);
 
 const compute = z.strictObject({
   dtype: z
@@ -51,22 +51,30 @@ const streams = z.strictObject({
 
 /** Every option of `quantize`: types, defaults, ranges and help all come from here. */
 export const runOptionsSchema = z.strictObject({
-  model: path.describe(
+  model: pathOption.describe(
     "model folder (config.json, tokenizer.json, safetensors), or owner/name on the Hugging Face Hub",
   ),
   scheme: z.string().min(1).describe("bits and group size: W2A16g64, W4A4, W8A8"),
   asym: z.boolean().default(false).describe("a zero point per group, instead of the symmetric full-range grid"),
   recipe: z.enum(recipeNames).default("cbq").describe("algorithm"),
   preset: z.enum(presetNames).default("default").describe("named set of values: what measures best, or the paper's"),
-  calibration: z.array(path).default([]).describe("text files or folders: .txt (a document each), .jsonl, .parquet"),
+  calibration: z
+    .array(pathOption)
+    .default([])
+    .describe("text files or folders: .txt (a document each), .jsonl, .parquet"),
   samples: z.int().min(1).default(128).describe("calibration windows"),
-  context: z.int().min(2).default(2048).describe("tokens per window"),
+  context: z
+    .int()
+    .min(2)
+    .nullable()
+    .default(null)
+    .describe("tokens per window; null takes 2048, or the longest that the model was made for"),
   seed: seed.default(0).describe("seed of everything random"),
   deterministic: z
     .boolean()
     .default(false)
     .describe("the same codes whenever the same command runs, on a GPU too, interrupted or not"),
-  out: path.describe("folder of the result"),
+  out: pathOption.describe("folder of the result"),
   format: z
     .array(z.enum(formatNames))
     .min(1)
@@ -83,13 +91,16 @@ export const runOptionsSchema = z.strictObject({
     .nullable()
     .default(null)
     .describe("most memory that the run may take on the device that computes: 6GB, 800MB; null takes what is free"),
-  work: path
+  work: pathOption
     .nullable()
     .default(null)
     .describe("folder that keeps finished windows, so that the same command continues; null is OUT.work"),
   fresh: z.boolean().default(false).describe("discard what an unfinished run left in the work folder"),
-  force: z.boolean().default(false).describe("replace an output folder that crossblock did not write"),
-  dryRun: z.boolean().default(false).describe("plan and stop: nothing is trained or written"),
+  force: z
+    .boolean()
+    .default(false)
+    .describe("replace a finished result; what else lies in the output folder is moved to OUT.old-DATE"),
+  dryRun: z.boolean().default(false).describe("plan, make all checks and stop: nothing is trained or written"),
   ...recipeOptionsShape,
   compute: compute.prefault({}),
   streams: streams.prefault({}),
@@ -98,8 +109,11 @@ export const runOptionsSchema = z.strictObject({
 /** Options of `quantize` as a caller writes them: everything with a default may be left out. */
 export type RunOptionsInput = z.input<typeof runOptionsSchema>;
 
-/** Resolved options, as they are recorded in `crossblock.json`. */
-export type RunOptions = z.output<typeof runOptionsSchema>;
+/** Options with all defaults, as they are recorded in `crossblock.json`; null and "auto" leave a choice to the run. */
+export type GivenOptions = z.output<typeof runOptionsSchema>;
+
+/** The same once the model is known: every sequence has its length. */
+export type RunOptions = GivenOptions & { readonly context: number };
 
 /**
  * Lays the given options over the rounding's and the preset's values and the schema's defaults,
@@ -107,7 +121,7 @@ export type RunOptions = z.output<typeof runOptionsSchema>;
  *
  * @throws OptionError that names the key, and the nearest valid key or value.
  */
-export function resolveOptions(...sources: readonly UntypedOptions[]): RunOptions {
+export function resolveOptions(...sources: readonly UntypedOptions[]): GivenOptions {
   for (const source of sources) rejectUnknownKeys(runOptionsSchema, source);
   const given = sources.reduce(merge, {});
   const presetName = presetNames.find((name) => name === given["preset"]) ?? "default";
@@ -124,13 +138,13 @@ function withPrimary(formats: readonly FormatName[]): FormatName[] {
 }
 
 /** The part of resolved options that the algorithms see. */
-export function recipeOptionsOf(options: RunOptions): RecipeOptions {
-  const entries = Object.keys(recipeOptionsShape).map((key) => [key, options[key as keyof RunOptions]]);
+export function recipeOptionsOf(options: GivenOptions): RecipeOptions {
+  const entries = Object.keys(recipeOptionsShape).map((key) => [key, options[key as keyof GivenOptions]]);
   return recipeOptionsSchema.parse(Object.fromEntries(entries));
 }
 
 /** The scheme that resolved options name. */
-export function schemeOf(options: RunOptions): Scheme {
+export function schemeOf(options: GivenOptions): Scheme {
   return parseScheme(options.scheme, { asym: options.asym });
 }
 
@@ -149,7 +163,7 @@ function kindOf(given: UntypedOptions): (typeof roundingKinds)[number] | undefin
   return isRecord(rounding) ? roundingKinds.find((kind) => kind === rounding["kind"]) : undefined;
 }
 
-function checkTogether(options: RunOptions): void {
+function checkTogether(options: GivenOptions): void {
   schemeOf(options);
   if (options.maxMemory !== null) parseBytes(options.maxMemory);
   assertUsed(options, options.format);
@@ -162,15 +176,18 @@ function checkTogether(options: RunOptions): void {
     });
   }
   const staticInputs = options.activation.granularity === "tensor" && schemeOf(options).activationBits < 16;
-  const needing =
-    (options.recipe !== "rtn" && `recipe ${options.recipe}`) ||
-    (staticInputs && "activation.granularity=tensor") ||
-    (options.finish === "scales" && "--finish scales");
-  if (needing !== false && options.calibration.length === 0 && !options.dryRun) {
+  const needs: readonly (readonly [boolean, string, string])[] = [
+    [options.recipe !== "rtn", `recipe ${options.recipe}`, "--recipe rtn"],
+    [staticInputs, "activation.granularity=tensor", "--set activation.granularity=token"],
+    [options.finish === "scales", "--finish scales", "--finish none"],
+  ];
+  const needing = needs.filter(([needed]) => needed);
+  const without = needing.map(([, , way]) => way).join(" ");
+  if (needing.length > 0 && options.calibration.length === 0) {
     throw new OptionError({
       where: 'option "calibration"',
-      what: `${needing} needs text to calibrate on`,
-      next: "give --calibration PATH (.txt, .jsonl, .parquet or a folder of them), or use --recipe rtn",
+      what: `${needing[0]?.[1]} needs text to calibrate on`,
+      next: `give --calibration PATH (.txt, .jsonl, .parquet or a folder of them), or use ${without}`,
     });
   }
 }

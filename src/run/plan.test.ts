@@ -18,7 +18,7 @@ async function plan(
   workspaceBytes = 0,
 ): Promise<PlanEvent> {
   const given = { model, scheme, out: "o", calibration: ["t"], context: 512, finish: "none", window: { batch: 8 } };
-  const options = resolveOptions(given, extra);
+  const options = { ...resolveOptions(given, extra), context: 512 };
   const spec = readSpec(await readModelConfig(model));
   const parsed = schemeOf(options);
   const schemes = resolveSchemes(spec, parsed, options.overrides);

@@ -16,7 +16,7 @@ import { finishBytes, finishParameters } from "./finish-memory.js";
 import { type LinearPlan, linearPlans } from "./linear-plans.js";
 import { KEPT_STATE_BYTES } from "./manifest.js";
 import { bytesOf, groupsOf, trainedParameters, weightsOf, windowBytes } from "./memory-model.js";
-import type { RunOptions } from "./options.js";
+import type { GivenOptions, RunOptions } from "./options.js";
 
 /** What the plan is made of. */
 export interface PlanInput {
@@ -156,7 +156,7 @@ function stateBytes({ options, spec }: PlanInput, windows: readonly Window[], tr
 }
 
 /** Whether a run looks at text: a recipe that can do without does so for static ranges of inputs. */
-export function needsTokens(options: RunOptions): boolean {
+export function needsTokens(options: GivenOptions): boolean {
   return recipeOf(options.recipe).needsText || options.calibration.length > 0;
 }
 

@@ -19,6 +19,20 @@ export interface IdentityParts {
   readonly engine: string;
 }
 
+/** Options that change where and how fast a result is made, and nothing of it. */
+export const circumstances: readonly string[] = [
+  "out",
+  "work",
+  "maxMemory",
+  "fresh",
+  "force",
+  "dryRun",
+  "device",
+  "streams",
+  "compute.threads",
+  "window.microBatch",
+];
+
 /**
  * Options that change where and how fast, but no code; and those whose effect another part covers:
  * the model and the text by what they hold rather than by where they lie.
@@ -26,18 +40,9 @@ export interface IdentityParts {
 const immaterial: readonly string[] = [
   "model",
   "calibration",
-  "out",
-  "work",
-  "maxMemory",
-  "fresh",
-  "force",
-  "dryRun",
   "format",
   ...Object.keys(exportOptionsShape),
-  "device",
-  "streams",
-  "compute.threads",
-  "window.microBatch",
+  ...circumstances,
 ];
 
 /** The parts and every option that can change a code, by dotted name. */
@@ -49,7 +54,7 @@ export function identityOf(parts: IdentityParts, options: RunOptions): RunIdenti
     model,
     ...(tokenizer !== null && { tokenizer }),
     ...(calibration !== null && { "calibration tokens": calibration }),
-    ...Object.fromEntries(leaves(options, "").map(([name, value]) => [`option ${name}`, value])),
+    ...Object.fromEntries([...optionLeaves(options, immaterial)].map(([name, value]) => [`option ${name}`, value])),
   };
 }
 
@@ -70,13 +75,15 @@ export function checkSameRun(saved: RunIdentity, now: RunIdentity, folder: strin
   });
 }
 
-function leaves(value: object, prefix: string): (readonly [string, string])[] {
-  return Object.entries(value).flatMap(([key, entry]: [string, unknown]) => {
+/** Options by dotted name, their values as JSON; `without` names those that are left out. */
+export function optionLeaves(options: object, without: readonly string[], prefix = ""): ReadonlyMap<string, string> {
+  const entries = Object.entries(options).flatMap(([key, entry]: [string, unknown]) => {
     const name = prefix === "" ? key : `${prefix}.${key}`;
-    if (immaterial.includes(name)) return [];
+    if (without.includes(name)) return [];
     const group = entry !== null && typeof entry === "object" && !Array.isArray(entry);
-    return group ? leaves(entry, name) : [[name, JSON.stringify(entry)] as const];
+    return group ? [...optionLeaves(entry, without, name)] : [[name, JSON.stringify(entry)] as const];
   });
+  return new Map(entries);
 }
 
 function shown(value: string | undefined): string {

@@ -1,14 +1,12 @@
 import { Command } from "commander";
 import { OptionError } from "../../errors.js";
+import { checkInputs } from "../../run/check-inputs.js";
 import type { ChoicesEvent, PerplexityEvent, ReferenceEvent } from "../../run/events.js";
 import { loadModel } from "../../run/model.js";
 import { printLine, runCommand } from "../exit.js";
 import { progressView } from "../progress.js";
 import { formatCount } from "../quantities.js";
 import { wholeNumber } from "../whole-number.js";
-
-/** Tokens per window where `--context` is not given. */
-const DEFAULT_CONTEXT = 2048;
 
 interface Flags {
   readonly text?: readonly string[];
@@ -27,7 +25,11 @@ export function evalCommand(): Command {
     .description("perplexity, distance from another model, or accuracy on questions, of a model folder or a result")
     .argument("<model>", "model folder, or a result of crossblock")
     .option("--text <paths...>", "perplexity on text files or folders: .txt (a document each), .jsonl, .parquet")
-    .option("--context <n>", `tokens per window of the text (default: ${DEFAULT_CONTEXT})`, wholeNumber("--context", 2))
+    .option(
+      "--context <n>",
+      "tokens per window of the text (default: 2048, or the longest that the model was made for)",
+      wholeNumber("--context", 2),
+    )
     .option("--reference <model>", "KL divergence from this model on the text too, such as the one that was quantized")
     .option("--choices <file>", "accuracy on multiple-choice questions, one a line (see below)")
     .option("--limit <n>", "most questions to answer (default: all)", wholeNumber("--limit", 1))
@@ -50,7 +52,8 @@ export function evalCommand(): Command {
 
 async function run(folder: string, flags: Flags, signal: AbortSignal): Promise<number> {
   checkFlags(flags);
-  const { text, context = DEFAULT_CONTEXT, reference, choices, limit, delimiter, device } = flags;
+  const { text, context, reference, choices, limit, delimiter, device } = flags;
+  const length = context === undefined ? {} : { context };
   const json = flags.json === true;
   const view = progressView(process.stderr, { signal });
   const sentences: string[] = [];
@@ -66,6 +69,7 @@ async function run(folder: string, flags: Flags, signal: AbortSignal): Promise<n
     },
   };
   try {
+    await checkInputs({ text, choices, reference });
     await using model = await loadModel(folder, { device, ...work });
     if (choices !== undefined) {
       const questions = {
@@ -77,13 +81,13 @@ async function run(folder: string, flags: Flags, signal: AbortSignal): Promise<n
       tell(result, [choicesSentence(result)]);
     }
     if (text !== undefined && reference !== undefined) {
-      const result = await model.compare({ text, context, reference, ...work });
-      const { perplexity: value, tokens } = result;
+      const result = await model.compare({ text, reference, ...length, ...work });
+      const { perplexity: value, tokens, context } = result;
       const perplexity = { event: "perplexity", value, tokens, context } as const;
       tell(result, []);
       tell(perplexity, [perplexitySentence(perplexity), ...referenceSentences(result)]);
     } else if (text !== undefined) {
-      const result = await model.perplexity({ text, context, ...work });
+      const result = await model.perplexity({ text, ...length, ...work });
       tell(result, [perplexitySentence(result)]);
     }
   } finally {

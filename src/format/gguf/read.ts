@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { fileSystemError } from "../../checkpoint/file-system-error.js";
 import { gitLfsDetails, gitLfsPointer } from "../../checkpoint/git-lfs-pointer.js";
+import { shellWord } from "../../checkpoint/shell-word.js";
 import { FormatError } from "../../errors.js";
 import { dequantize } from "./decode.js";
 import type { TensorEntry } from "./header.js";
@@ -126,7 +127,7 @@ export class GgufFile implements Disposable {
     throw new FormatError({
       what: `no tensor named ${name}`,
       where: this.file,
-      next: "list the tensors with: crossblock inspect FILE",
+      next: `list the tensors with: crossblock inspect ${shellWord(this.file)}`,
     });
   }
 }
