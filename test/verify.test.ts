@@ -1,20 +1,18 @@
-import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { GgufFile } from "../src/format/gguf/read.js";
 import { OnnxFile } from "../src/format/onnx/read.js";
 import type { Certificate, DisagreementEvent, ExportedEvent, VerifyEvent, VerifyInput } from "../src/index.js";
 import { findPackage } from "../src/run/verify/find-package.js";
+import { type ProgramOutcome, startProgram } from "./fixtures/run-program.js";
 import { bundledModel } from "./fixtures/sample-text.js";
 import { llamaCppProject } from "./format/llama-cpp-package.js";
 
 // The compiled library, because the worker thread runs compiled JavaScript.
 const library = (await import("../dist/index.js" as string)) as typeof import("../src/index.js");
 const { exportResult, inspect, quantize, verifyResult } = library;
-const program = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 
 const module = "model.layers.3.mlp.up_proj";
 const ggufName = "blk.3.ffn_up.weight";
@@ -257,12 +255,10 @@ describe("verify", () => {
   const project = llamaCppProject();
   it.skipIf(project === null)(
     `lets llama.cpp judge the GGUF file${project === null ? " (skipped: node-llama-cpp is not installed)" : ""}`,
-    () => {
-      const run = spawnSync(process.execPath, [program, "verify", result, "--format", "gguf"], {
-        cwd: project ?? undefined,
-        encoding: "utf8",
-      });
-      expect(run.status, run.stderr).toBe(0);
+    async () => {
+      const { code, stderr } = await startProgram(["verify", result, "--format", "gguf"], { cwd: project ?? undefined })
+        .ended;
+      expect(code, stderr).toBe(0);
       const runtime = readCertificate(result).exports[1]?.runtime;
       if (runtime === undefined || runtime.status === "absent") throw new Error(JSON.stringify(runtime));
       const { asWritten, sameWeights, sameTokens } = runtime;
@@ -487,25 +483,24 @@ describe("verify", () => {
     ]);
   });
 
-  it("exits with 1 when something disagrees, with 2 when there is nothing to check", () => {
-    const run = (...args: string[]): { status: number | null; stdout: string; stderr: string } =>
-      spawnSync(process.execPath, [program, "verify", ...args], { encoding: "utf8" });
+  it("exits with 1 when something disagrees, with 2 when there is nothing to check", async () => {
+    const run = (...args: string[]): Promise<ProgramOutcome> => startProgram(["verify", ...args]).ended;
     const folder = copied("for the command");
     editWeights(join(folder, "gptq"), (part) => flip(part(`${module}.qweight`), 1000));
-    const wrong = run(folder, "--format", "gptq");
+    const wrong = await run(folder, "--format", "gptq");
     expect(wrong.stdout).toMatch(/gptq: model\.layers\.3\.mlp\.up_proj: code \d+ instead of/);
-    expect(wrong.status).toBe(1);
-    const lines = run(folder, "--format", "gptq", "--json").stdout.trim().split("\n");
+    expect(wrong.code).toBe(1);
+    const lines = (await run(folder, "--format", "gptq", "--json")).stdout.trim().split("\n");
     const events = lines.map((line) => JSON.parse(line) as { event: string; agrees?: boolean });
     expect(events.slice(-2)).toMatchObject([{ event: "certified", agrees: false }, { event: "done" }]);
-    expect(run(bundledModel)).toMatchObject({
-      status: 2,
+    expect(await run(bundledModel)).toMatchObject({
+      code: 2,
       stderr: expect.stringMatching(/is no result.*\n.*\n +next:/),
     });
     const bare = copied("without gptq");
     rmSync(join(bare, "gptq"), { recursive: true });
-    const absent = run(bare, "--format", "gptq");
+    const absent = await run(bare, "--format", "gptq");
     expect(absent.stderr).toMatch(/no export of this format\n +next: write it with: crossblock export/);
-    expect(absent.status).toBe(2);
+    expect(absent.code).toBe(2);
   });
 });

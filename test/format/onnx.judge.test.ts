@@ -140,7 +140,7 @@ describe.skipIf(runtime === null)(`onnxruntime reads what crossblock writes${noR
         expect(Math.abs(perplexity / referencePerplexity - 1), name).toBeLessThan(0.01);
       }
     }
-  }, 300_000);
+  });
 });
 
 describe.skipIf(transformers === null)(`transformers.js reads what crossblock writes${noLibrary}`, () => {
