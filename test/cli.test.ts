@@ -1,6 +1,7 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { writeCutModel } from "./fixtures/cut-model.js";
 import { type ProgramOutcome, startProgram } from "./fixtures/run-program.js";
 import { bundledModel, type Workplace, workplace } from "./fixtures/sample-text.js";
 
@@ -15,18 +16,21 @@ function lines(stdout: string): Record<string, unknown>[] {
 
 describe("crossblock", () => {
   let place: Workplace;
+  let model = "";
   let out = "";
   let run: ProgramOutcome;
   const quantize = (...args: readonly string[]): string[] => [
     "quantize",
-    bundledModel,
+    model,
     ...["--scheme", "W2A16g64", "--calibration", place.text, "--samples", "2", "--context", "64"],
     ...args,
   ];
   /** Where nothing appears: what is refused writes nothing. */
   const unused = (): string => join(place.folder, "unused");
   beforeAll(async () => {
-    place = workplace();
+    place = workplace(200);
+    model = join(place.folder, "model");
+    await writeCutModel(model, 3);
     out = join(place.folder, "result");
     run = await crossblock(
       ...quantize("--out", out, "--json"),
@@ -44,20 +48,15 @@ describe("crossblock", () => {
         [0, 0],
         [1, 1],
         [2, 2],
-        [3, 3],
-        [4, 4],
-        [5, 5],
-        [6, 6],
-        [7, 7],
-        [0, 7],
-        [0, 7],
+        [0, 2],
+        [0, 2],
       ],
     });
     const { event, out: folder, seconds, peakMemoryBytes } = events.at(-1) ?? {};
     expect({ event, folder }).toEqual({ event: "done", folder: out });
     expect(seconds).toBeGreaterThan(0);
     expect(peakMemoryBytes).toBeGreaterThan(5e7);
-    expect(run.stderr).toContain("window 10 of 10");
+    expect(run.stderr).toContain("window 5 of 5");
   });
 
   it("eval --json ends with the perplexity", async () => {
@@ -83,12 +82,12 @@ describe("crossblock", () => {
       crossblock("inspect", out, "--tensors"),
       crossblock("inspect", out, "--json"),
     ]);
-    expect(text.stdout).toMatch(/^56 +6,291,456 +W2g64 sym +\S+ MB +2\.250 +-\S+ to \S+ +\S{4}$/m);
+    expect(text.stdout).toMatch(/^21 +2,359,296 +W2g64 sym +\S+ kB +2\.250 +-\S+ to \S+ +\S{4}$/m);
     expect(text.stdout).not.toContain("down_proj");
     expect(all.stdout).toMatch(/layers\.0\.mlp\.down_proj +\[256, 768\] +W2g64 sym +\S+ kB +2\.250/);
     const tensors = lines(json.stdout).filter(({ event }) => event === "tensor");
     const coded = tensors.filter(({ histogram }) => histogram !== null);
-    expect(coded.length).toBe(56);
+    expect(coded.length).toBe(21);
     for (const { shape, histogram } of coded as { shape: number[]; histogram: number[] }[]) {
       expect(histogram.reduce((a, b) => a + b)).toBe((shape[0] ?? 0) * (shape[1] ?? 0));
     }

@@ -6,8 +6,8 @@ import { GgufFile } from "../src/format/gguf/read.js";
 import { OnnxFile } from "../src/format/onnx/read.js";
 import type { Certificate, DisagreementEvent, ExportedEvent, VerifyEvent, VerifyInput } from "../src/index.js";
 import { findPackage } from "../src/run/verify/find-package.js";
+import { writeCutModel } from "./fixtures/cut-model.js";
 import { type ProgramOutcome, startProgram } from "./fixtures/run-program.js";
-import { bundledModel } from "./fixtures/sample-text.js";
 import { llamaCppProject } from "./format/llama-cpp-package.js";
 
 // The compiled library, because the worker thread runs compiled JavaScript.
@@ -17,14 +17,17 @@ const { exportResult, inspect, quantize, verifyResult } = library;
 const module = "model.layers.3.mlp.up_proj";
 const ggufName = "blk.3.ffn_up.weight";
 let scratch = "";
+let model = "";
 let result = "";
 let gguf = "";
 const written: ExportedEvent[] = [];
 
 beforeAll(async () => {
   scratch = mkdtempSync(join(tmpdir(), "crossblock-verify-"));
+  model = join(scratch, "sotu-llama-7m");
+  await writeCutModel(model, 4);
   result = join(scratch, "w4");
-  const options = { model: bundledModel, scheme: "W4A16g64", recipe: "rtn", out: result } as const;
+  const options = { model, scheme: "W4A16g64", recipe: "rtn", out: result } as const;
   for await (const event of quantize({ ...options, format: ["gguf", "gptq", "onnx"] })) {
     if (event.event === "exported") written.push(event);
   }
@@ -177,7 +180,7 @@ describe("the formats of one result", () => {
 describe("what a format can't hold", () => {
   const refused = async (scheme: string, more: object): Promise<unknown> => {
     const out = join(scratch, "refused");
-    const run = quantize({ model: bundledModel, recipe: "rtn", scheme, out, ...more });
+    const run = quantize({ model, recipe: "rtn", scheme, out, ...more });
     const error = await run.next().catch((thrown: unknown) => thrown);
     expect(readdirSync(scratch)).not.toContain("refused");
     return error;
@@ -205,18 +208,18 @@ describe("what a format can't hold", () => {
   it("is re-encoded on request, with the loss of each tensor, and verified as such", async () => {
     const out = join(scratch, "reencoded");
     const losses: ExportedEvent["losses"][] = [];
-    const options = { model: bundledModel, recipe: "rtn", scheme: "W8A16g64", asym: true, out } as const;
+    const options = { model, recipe: "rtn", scheme: "W8A16g64", asym: true, out } as const;
     for await (const event of quantize({ ...options, format: ["gguf"], reencode: true })) {
       if (event.event === "exported") losses.push(event.losses);
     }
-    expect(losses[1]?.length).toBe(56);
+    expect(losses[1]?.length).toBe(28);
     for (const { type, relativeError } of losses[1] ?? []) {
       expect(type).toBe("Q8_0");
       expect(relativeError).toBeLessThan(1e-4);
     }
     expect(await verify({ result: out })).toEqual({ agrees: true, disagreements: [] });
     const statuses = readCertificate(out).exports[1]?.tensors.map(({ status }) => status) ?? [];
-    expect(statuses.filter((status) => status === "lossy").length).toBe(56);
+    expect(statuses.filter((status) => status === "lossy").length).toBe(28);
   });
 });
 
@@ -230,7 +233,7 @@ describe("verify", () => {
     expect(hashes).toEqual([hashes[0], hashes[0], hashes[0], hashes[0]]);
     for (const { bytes, plannedBytes, untouched } of exports) {
       expect(bytes).toBe(plannedBytes);
-      expect(untouched).toEqual({ comparedWith: "source model", tensors: 18 });
+      expect(untouched).toEqual({ comparedWith: "source model", tensors: 10 });
     }
     const page = readFileSync(join(result, "certificate.md"), "utf8");
     expect(page).toContain("# Certificate: everything agrees");
@@ -493,7 +496,7 @@ describe("verify", () => {
     const lines = (await run(folder, "--format", "gptq", "--json")).stdout.trim().split("\n");
     const events = lines.map((line) => JSON.parse(line) as { event: string; agrees?: boolean });
     expect(events.slice(-2)).toMatchObject([{ event: "certified", agrees: false }, { event: "done" }]);
-    expect(await run(bundledModel)).toMatchObject({
+    expect(await run(model)).toMatchObject({
       code: 2,
       stderr: expect.stringMatching(/is no result.*\n.*\n +next:/),
     });
