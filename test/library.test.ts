@@ -144,7 +144,7 @@ describe("quantize", () => {
   it("stops when its reader leaves the loop", async () => {
     const target = join(place.folder, "left");
     const options = { model, scheme: "W2A16g64", calibration: [place.text], out: target, ...size };
-    for await (const event of quantize(options)) {
+    for await (const event of quantize({ ...options, ...endless })) {
       if (event.event === "step") break;
     }
     expect(readdirSync(place.folder).filter((name) => name.includes("left"))).toEqual([]);
