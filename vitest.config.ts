@@ -8,7 +8,10 @@ export default defineConfig({
     pool: "forks",
     maxWorkers: 2,
     env: { OMP_NUM_THREADS: "1" },
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    // Against hanging only: beside other work a test takes many times as long as alone. Processes that tests start are watched for
+    // silence (test/fixtures/run-program.ts).
+    testTimeout: 1_800_000,
+    hookTimeout: 1_800_000,
+    teardownTimeout: 300_000,
   },
 });

@@ -65,7 +65,7 @@ try {
   const options = `detect_leaks=0:quarantine_size_mb=16:handle_segv=0:allow_user_segv_handler=1:log_path=${join(reports, "report")}`;
   const vitest = join(copy, "node_modules", "vitest", "vitest.mjs");
   const files = wanted.length > 0 ? wanted : ["src/tensor", "src/quant"];
-  const tests = spawnSync(process.execPath, [vitest, "run", ...files, "--maxWorkers=1", "--testTimeout=1200000"], {
+  const tests = spawnSync(process.execPath, [vitest, "run", ...files, "--maxWorkers=1"], {
     cwd: copy,
     stdio: "inherit",
     env: { ...process.env, LD_PRELOAD: runtime, ASAN_OPTIONS: options, UBSAN_OPTIONS: "print_stacktrace=1" },

@@ -159,19 +159,27 @@ describe.skipIf(!mayMount)("a disk that is full (skipped where no tmpfs may be m
 });
 
 describe("what vanishes while a run is under way", () => {
-  const afterFirstWindow = (action: () => void): ((event: CliOutcome["events"][number]) => void) => {
-    let done = false;
-    return ({ event }) => {
-      if (done || event !== "window-done") return;
-      done = true;
-      action();
-    };
+  /** Acts when the first window is done. A run that came to its end before this process noticed is undone and repeated. */
+  const actInRun = async (args: readonly string[], action: () => void, undo: () => void): Promise<CliOutcome> => {
+    for (;;) {
+      let done = false;
+      const outcome = await runCli(args, ({ event }) => {
+        if (done || event !== "window-done") return;
+        done = true;
+        action();
+      });
+      if (outcome.code !== 0) return outcome;
+      undo();
+    }
   };
 
   it("the work directory: a typed error, no result, and the next run starts anew", async () => {
     const out = join(place.folder, "without-work");
-    const remove = afterFirstWindow(() => rmSync(`${out}.work`, { recursive: true, force: true }));
-    const outcome = await runCli(quantize("--out", out, "--set", "window.epochs=40"), remove);
+    const outcome = await actInRun(
+      quantize("--out", out, "--set", "window.epochs=40"),
+      () => rmSync(`${out}.work`, { recursive: true, force: true }),
+      () => rmSync(out, { recursive: true }),
+    );
     expectError(outcome, /the file or its folder is gone/);
     expect(readdirSync(dirname(out)).filter((name) => name.includes(basename(out)))).toEqual([]);
   });
@@ -180,8 +188,14 @@ describe("what vanishes while a run is under way", () => {
     const weights = join(model, "model.safetensors");
     const bytes = readFileSync(weights);
     const out = join(place.folder, "without-weights");
-    const cut = afterFirstWindow(() => truncateSync(weights, 3000));
-    const outcome = await runCli(quantize("--out", out), cut);
+    const outcome = await actInRun(
+      quantize("--out", out),
+      () => truncateSync(weights, 3000),
+      () => {
+        rmSync(out, { recursive: true });
+        writeFileSync(weights, bytes);
+      },
+    );
     writeFileSync(weights, bytes);
     expect(outcome.code).toBe(2);
     expect(outcome.stderr).toMatch(/model\.safetensors[\s\S]*next: /);

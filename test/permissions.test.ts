@@ -3,6 +3,7 @@ import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rm
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type ProgramOutcome, startProgram } from "./fixtures/run-program.js";
 import { type Workplace, workplace } from "./fixtures/sample-text.js";
 import { writeTinyLlama } from "./fixtures/tiny-llama.js";
 
@@ -28,17 +29,12 @@ const quantize = (out: string, ...args: readonly string[]): string[] => [
   ...["quantize", model, "--scheme", "W3A16g8", "--recipe", "rtn", "--device", "cpu", "--out", out, ...args],
 ];
 
-function run(args: readonly string[]): { readonly code: number | null; readonly stderr: string } {
-  const [command = "", ...before] = user ?? [];
-  const { status, stderr } = spawnSync(command, [...before, entry, ...args], {
-    encoding: "utf8",
-    env: { ...process.env, HOME: place.folder },
-  });
-  return { code: status, stderr };
+function run(args: readonly string[]): Promise<ProgramOutcome> {
+  return startProgram(args, { command: [...(user ?? []), entry], env: { ...process.env, HOME: place.folder } }).ended;
 }
 
-function expectRefused(args: readonly string[], message: RegExp, code = 1): void {
-  const outcome = run(args);
+async function expectRefused(args: readonly string[], message: RegExp, code = 1): Promise<void> {
+  const outcome = await run(args);
   expect(outcome.stderr).toMatch(message);
   expect(outcome.stderr).toMatch(/next: /);
   expect(outcome.stderr).not.toMatch(/\n +at /);
@@ -62,45 +58,45 @@ beforeAll(async () => {
 afterAll(() => place[Symbol.dispose]());
 
 describe.skipIf(user === null)("permissions (skipped where no user is bound by them)", () => {
-  it("are enough where the folder of the result can be written: the same command as below", () => {
+  it("are enough where the folder of the result can be written: the same command as below", async () => {
     const out = join(folder("open"), "out");
-    const { code, stderr } = run(quantize(out));
+    const { code, stderr } = await run(quantize(out));
     expect(code, stderr).toBe(0);
     expect(existsSync(join(out, "crossblock.json"))).toBe(true);
   });
 
-  it("missing for the result: refused before anything is computed, and nothing is left", () => {
+  it("missing for the result: refused before anything is computed, and nothing is left", async () => {
     const closed = folder("closed", 0o555);
-    expectRefused(quantize(join(closed, "out")), /permission denied/i);
+    await expectRefused(quantize(join(closed, "out")), /permission denied/i);
     expect(readdirSync(closed)).toEqual([]);
   });
 
-  it("missing for the work directory: refused, and no result", () => {
+  it("missing for the work directory: refused, and no result", async () => {
     const closed = folder("closed-work", 0o555);
     const out = join(folder("result-of-closed-work"), "out");
-    expectRefused(quantize(out, "--work", join(closed, "work")), /permission denied/i);
+    await expectRefused(quantize(out, "--work", join(closed, "work")), /permission denied/i);
     expect(readdirSync(dirname(out))).toEqual([]);
   });
 
-  it("taken from a work directory that was begun: refused, and continues once they are back", () => {
+  it("taken from a work directory that was begun: refused, and continues once they are back", async () => {
     const home = folder("begun");
     const out = join(home, "out");
     const work = join(home, "work");
     mkdirSync(work);
     chmodSync(work, 0o555);
-    expectRefused(quantize(out, "--work", work), /permission denied/i);
+    await expectRefused(quantize(out, "--work", work), /permission denied/i);
     expect(existsSync(out)).toBe(false);
     chmodSync(work, 0o777);
-    const { code, stderr } = run(quantize(out, "--work", work));
+    const { code, stderr } = await run(quantize(out, "--work", work));
     expect(code, stderr).toBe(0);
   });
 
-  it.each(["config.json", "model.safetensors"])("missing to read %s: names the file", (name) => {
+  it.each(["config.json", "model.safetensors"])("missing to read %s: names the file", async (name) => {
     const copy = join(place.folder, `unreadable-${name}`);
     cpSync(model, copy, { recursive: true });
     chmodSync(join(copy, name), 0);
     const out = join(folder(`result-of-${name}`), "out");
-    const outcome = run(quantize(out).map((word) => (word === model ? copy : word)));
+    const outcome = await run(quantize(out).map((word) => (word === model ? copy : word)));
     expect(outcome.stderr).toMatch(/permission denied/i);
     expect(outcome.stderr).toContain(name);
     expect(outcome.stderr).toMatch(/next: /);
@@ -108,13 +104,13 @@ describe.skipIf(user === null)("permissions (skipped where no user is bound by t
     expect(readdirSync(dirname(out))).toEqual([]);
   });
 
-  it("missing to replace a result: refused, and the old one stays whole", () => {
+  it("missing to replace a result: refused, and the old one stays whole", async () => {
     const home = folder("replaced");
     const out = join(home, "out");
-    expect(run(quantize(out)).code).toBe(0);
+    expect((await run(quantize(out))).code).toBe(0);
     const before = readFileSync(join(out, "crossblock.json"), "utf8");
     chmodSync(home, 0o555);
-    expectRefused(quantize(out, "--force"), /permission denied/i);
+    await expectRefused(quantize(out, "--force"), /permission denied/i);
     chmodSync(home, 0o777);
     expect(readFileSync(join(out, "crossblock.json"), "utf8")).toBe(before);
     rmSync(home, { recursive: true });

@@ -1,32 +1,33 @@
-import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { GgufFile } from "../src/format/gguf/read.js";
 import { OnnxFile } from "../src/format/onnx/read.js";
 import type { Certificate, DisagreementEvent, ExportedEvent, VerifyEvent, VerifyInput } from "../src/index.js";
 import { findPackage } from "../src/run/verify/find-package.js";
-import { bundledModel } from "./fixtures/sample-text.js";
+import { writeCutModel } from "./fixtures/cut-model.js";
+import { type ProgramOutcome, startProgram } from "./fixtures/run-program.js";
 import { llamaCppProject } from "./format/llama-cpp-package.js";
 
 // The compiled library, because the worker thread runs compiled JavaScript.
 const library = (await import("../dist/index.js" as string)) as typeof import("../src/index.js");
 const { exportResult, inspect, quantize, verifyResult } = library;
-const program = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 
 const module = "model.layers.3.mlp.up_proj";
 const ggufName = "blk.3.ffn_up.weight";
 let scratch = "";
+let model = "";
 let result = "";
 let gguf = "";
 const written: ExportedEvent[] = [];
 
 beforeAll(async () => {
   scratch = mkdtempSync(join(tmpdir(), "crossblock-verify-"));
+  model = join(scratch, "sotu-llama-7m");
+  await writeCutModel(model, 4);
   result = join(scratch, "w4");
-  const options = { model: bundledModel, scheme: "W4A16g64", recipe: "rtn", out: result } as const;
+  const options = { model, scheme: "W4A16g64", recipe: "rtn", out: result } as const;
   for await (const event of quantize({ ...options, format: ["gguf", "gptq", "onnx"] })) {
     if (event.event === "exported") written.push(event);
   }
@@ -180,7 +181,7 @@ describe("the formats of one result", () => {
 describe("what a format can't hold", () => {
   const refused = async (scheme: string, more: object): Promise<unknown> => {
     const out = join(scratch, "refused");
-    const run = quantize({ model: bundledModel, recipe: "rtn", scheme, out, ...more });
+    const run = quantize({ model, recipe: "rtn", scheme, out, ...more });
     const error = await run.next().catch((thrown: unknown) => thrown);
     expect(readdirSync(scratch)).not.toContain("refused");
     return error;
@@ -208,18 +209,18 @@ describe("what a format can't hold", () => {
   it("is re-encoded on request, with the loss of each tensor, and verified as such", async () => {
     const out = join(scratch, "reencoded");
     const losses: ExportedEvent["losses"][] = [];
-    const options = { model: bundledModel, recipe: "rtn", scheme: "W8A16g64", asym: true, out } as const;
+    const options = { model, recipe: "rtn", scheme: "W8A16g64", asym: true, out } as const;
     for await (const event of quantize({ ...options, format: ["gguf"], reencode: true })) {
       if (event.event === "exported") losses.push(event.losses);
     }
-    expect(losses[1]?.length).toBe(56);
+    expect(losses[1]?.length).toBe(28);
     for (const { type, relativeError } of losses[1] ?? []) {
       expect(type).toBe("Q8_0");
       expect(relativeError).toBeLessThan(1e-4);
     }
     expect(await verify({ result: out })).toEqual({ agrees: true, disagreements: [] });
     const statuses = readCertificate(out).exports[1]?.tensors.map(({ status }) => status) ?? [];
-    expect(statuses.filter((status) => status === "lossy").length).toBe(56);
+    expect(statuses.filter((status) => status === "lossy").length).toBe(28);
   });
 });
 
@@ -233,7 +234,7 @@ describe("verify", () => {
     expect(hashes).toEqual([hashes[0], hashes[0], hashes[0], hashes[0]]);
     for (const { bytes, plannedBytes, untouched } of exports) {
       expect(bytes).toBe(plannedBytes);
-      expect(untouched).toEqual({ comparedWith: "source model", tensors: 18 });
+      expect(untouched).toEqual({ comparedWith: "source model", tensors: 10 });
     }
     const page = readFileSync(join(result, "certificate.md"), "utf8");
     expect(page).toContain("# Certificate: everything agrees");
@@ -258,12 +259,10 @@ describe("verify", () => {
   const project = llamaCppProject();
   it.skipIf(project === null)(
     `lets llama.cpp judge the GGUF file${project === null ? " (skipped: node-llama-cpp is not installed)" : ""}`,
-    () => {
-      const run = spawnSync(process.execPath, [program, "verify", result, "--format", "gguf"], {
-        cwd: project ?? undefined,
-        encoding: "utf8",
-      });
-      expect(run.status, run.stderr).toBe(0);
+    async () => {
+      const { code, stderr } = await startProgram(["verify", result, "--format", "gguf"], { cwd: project ?? undefined })
+        .ended;
+      expect(code, stderr).toBe(0);
       const runtime = readCertificate(result).exports[1]?.runtime;
       if (runtime === undefined || runtime.status === "absent") throw new Error(JSON.stringify(runtime));
       const { asWritten, sameWeights, sameTokens } = runtime;
@@ -488,25 +487,24 @@ describe("verify", () => {
     ]);
   });
 
-  it("exits with 1 when something disagrees, with 2 when there is nothing to check", () => {
-    const run = (...args: string[]): { status: number | null; stdout: string; stderr: string } =>
-      spawnSync(process.execPath, [program, "verify", ...args], { encoding: "utf8" });
+  it("exits with 1 when something disagrees, with 2 when there is nothing to check", async () => {
+    const run = (...args: string[]): Promise<ProgramOutcome> => startProgram(["verify", ...args]).ended;
     const folder = copied("for the command");
     editWeights(join(folder, "gptq"), (part) => flip(part(`${module}.qweight`), 1000));
-    const wrong = run(folder, "--format", "gptq");
+    const wrong = await run(folder, "--format", "gptq");
     expect(wrong.stdout).toMatch(/gptq: model\.layers\.3\.mlp\.up_proj: code \d+ instead of/);
-    expect(wrong.status).toBe(1);
-    const lines = run(folder, "--format", "gptq", "--json").stdout.trim().split("\n");
+    expect(wrong.code).toBe(1);
+    const lines = (await run(folder, "--format", "gptq", "--json")).stdout.trim().split("\n");
     const events = lines.map((line) => JSON.parse(line) as { event: string; agrees?: boolean });
     expect(events.slice(-2)).toMatchObject([{ event: "certified", agrees: false }, { event: "done" }]);
-    expect(run(bundledModel)).toMatchObject({
-      status: 2,
+    expect(await run(model)).toMatchObject({
+      code: 2,
       stderr: expect.stringMatching(/is no result.*\n.*\n +next:/),
     });
     const bare = copied("without gptq");
     rmSync(join(bare, "gptq"), { recursive: true });
-    const absent = run(bare, "--format", "gptq");
+    const absent = await run(bare, "--format", "gptq");
     expect(absent.stderr).toMatch(/no export of this format\n +next: write it with: crossblock export/);
-    expect(absent.status).toBe(2);
+    expect(absent.code).toBe(2);
   });
 });

@@ -1,4 +1,5 @@
 import { CrossblockError } from "../errors.js";
+import { type Patience, whenPatienceEnds } from "../run/patience.js";
 
 /** Exit code of a run that a signal ended, as shells count them. */
 const signalCodes = { SIGINT: 130, SIGTERM: 143 } as const;
@@ -8,21 +9,25 @@ export interface ErrorOutput {
   readonly json: boolean;
 }
 
-/** Milliseconds that work may take to stop; a step of a large batch takes longer and is cut. */
-const PATIENCE = 1500;
+/** What work may take to stop; a step of a large batch takes longer and is cut. Longer than the engine's own. */
+const PATIENCE: Patience = { milliseconds: 1500, longest: 12_000 };
 
 /**
  * Runs a command: the first SIGINT or SIGTERM aborts its signal, the second ends the process at
  * once. Prints what goes wrong, and ends with 0, 2 (bad input), 1 (environment), 130 or 143.
  */
-export async function runCommand(output: ErrorOutput, body: (signal: AbortSignal) => Promise<number>): Promise<void> {
+export async function runCommand(
+  output: ErrorOutput,
+  body: (signal: AbortSignal) => Promise<number>,
+  patience: Patience = PATIENCE,
+): Promise<void> {
   const controller = new AbortController();
   let signalCode = 0;
   const stop = (name: NodeJS.Signals): void => {
     if (signalCode !== 0) dieOf(name);
     signalCode = name === "SIGTERM" ? signalCodes.SIGTERM : signalCodes.SIGINT;
     process.stderr.write("\nstopping; once more to stop at once\n");
-    setTimeout(() => dieOf(name), PATIENCE).unref();
+    whenPatienceEnds(patience, () => dieOf(name));
     controller.abort();
   };
   process.on("SIGINT", stop);

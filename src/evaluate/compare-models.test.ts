@@ -12,10 +12,10 @@ const spec = readSpec(tinyModel("llama").config as ModelConfig);
 const vocabulary = 19;
 
 /** The tiny Llama, with coarser weights where `step` is given. */
-function load(step = 0): Decoder {
+function load(step = 0, dtype: "float32" | "float64" = "float32"): Decoder {
   return Decoder.load((name, shape) => {
     const values = tinyWeights(name, shape);
-    return Tensor.from(step === 0 ? values : values.map((value) => Math.round(value / step) * step), shape);
+    return Tensor.from(step === 0 ? values : values.map((value) => Math.round(value / step) * step), shape).to(dtype);
   }, spec);
 }
 
@@ -25,9 +25,9 @@ const windows = { ids, sequences, context };
 
 /** Log-probabilities of every position but the last of a window, by hand. */
 function logProbabilities(model: Decoder, window: Int32Array): number[][] {
-  const logits = scope(() => model.logits(tokenIds(spec, window, [1, context], "cpu")).toFloat32Array());
+  const logits = [...scope(() => model.logits(tokenIds(spec, window, [1, context], "cpu")).toArray())].map(Number);
   return Array.from({ length: context - 1 }, (_, t) => {
-    const row = [...logits.subarray(t * vocabulary, (t + 1) * vocabulary)];
+    const row = logits.slice(t * vocabulary, (t + 1) * vocabulary);
     const total = Math.log(row.reduce((all, logit) => all + Math.exp(logit), 0));
     return row.map((logit) => logit - total);
   });
@@ -45,8 +45,9 @@ function constant(logits: readonly number[]): ScoredModel {
 
 describe("compareModels", () => {
   it("gives what the logits give by hand, however it is batched", () => {
-    using reference = load();
-    using model = load(0.1);
+    // In float32 a BLAS rounds by its kernel and by the shape of a batch: near a zero norm that is 1e-5 of a logit.
+    using reference = load(0, "float64");
+    using model = load(0.1, "float64");
     const divergences: number[] = [];
     const differences: number[] = [];
     let [same, loss, referenceLoss] = [0, 0, 0];
@@ -74,18 +75,18 @@ describe("compareModels", () => {
       const result = compareModels(model, reference, windows, { batchTokens });
       const { divergence, probabilityDifference } = result;
       expect(result.tokens).toBe(count);
-      expect(divergence.mean).toBeCloseTo(mean(divergences), 6);
-      expect(divergence.stderr).toBeCloseTo(Math.sqrt(variance / count), 6);
-      expect(divergence.median).toBeCloseTo(at(38), 6);
-      expect(divergence.p95).toBeCloseTo(0.8 * at(72) + 0.2 * at(73), 6);
-      expect(divergence.p99).toBeCloseTo(0.76 * at(75) + 0.24 * at(76), 6);
-      expect(divergence.max).toBeCloseTo(at(76), 6);
+      expect(divergence.mean).toBeCloseTo(mean(divergences), 10);
+      expect(divergence.stderr).toBeCloseTo(Math.sqrt(variance / count), 10);
+      expect(divergence.median).toBeCloseTo(at(38), 10);
+      expect(divergence.p95).toBeCloseTo(0.8 * at(72) + 0.2 * at(73), 10);
+      expect(divergence.p99).toBeCloseTo(0.76 * at(75) + 0.24 * at(76), 10);
+      expect(divergence.max).toBeCloseTo(at(76), 10);
       expect(divergence.mean).toBeGreaterThan(1e-4);
       expect(result.topAgreement).toBe(same / count);
-      expect(probabilityDifference.mean).toBeCloseTo(mean(differences), 7);
-      expect(probabilityDifference.rms).toBeCloseTo(Math.sqrt(mean(differences.map((d) => d * d))), 7);
-      expect(result.perplexity).toBeCloseTo(Math.exp(loss / count), 4);
-      expect(result.referencePerplexity).toBeCloseTo(Math.exp(referenceLoss / count), 4);
+      expect(probabilityDifference.mean).toBeCloseTo(mean(differences), 10);
+      expect(probabilityDifference.rms).toBeCloseTo(Math.sqrt(mean(differences.map((d) => d * d))), 10);
+      expect(result.perplexity).toBeCloseTo(Math.exp(loss / count), 9);
+      expect(result.referencePerplexity).toBeCloseTo(Math.exp(referenceLoss / count), 9);
       expect(result.perplexityRatio).toBe(result.perplexity / result.referencePerplexity);
       expect(result.perplexity).toBeCloseTo(perplexity(model, windows).value, 3);
     }

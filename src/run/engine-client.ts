@@ -3,10 +3,11 @@ import { letThreadsSleep } from "../tensor/index.js";
 import { EngineError } from "./engine-error.js";
 import type { EngineCalls, EngineMethod, FromWorker, ToWorker } from "./engine-protocol.js";
 import { errorFromMessage } from "./error-transport.js";
+import { type Patience, whenPatienceEnds } from "./patience.js";
 import { RunControl } from "./run-control.js";
 
 /** How long the worker may take to reach its next poll after a cancellation before it is terminated. */
-const GRACE_MILLISECONDS = 1200;
+const GRACE: Patience = { milliseconds: 1200, longest: 10_000 };
 
 interface PendingRequest {
   readonly control: RunControl;
@@ -21,6 +22,7 @@ interface PendingRequest {
  */
 export class EngineClient implements AsyncDisposable {
   readonly #worker: Worker;
+  readonly #grace: Patience;
   readonly #pending = new Map<number, PendingRequest>();
   #nextId = 1;
   #death: EngineError | null = null;
@@ -28,9 +30,15 @@ export class EngineClient implements AsyncDisposable {
   /**
    * @param entry compiled module that runs in the worker; a test may give another
    * @param resourceLimits of the worker's JavaScript heap
+   * @param grace how long cancelled work may go on before the worker is terminated
    */
-  constructor(entry: URL = new URL("./worker.js", import.meta.url), resourceLimits: ResourceLimits = {}) {
+  constructor(
+    entry: URL = new URL("./worker.js", import.meta.url),
+    resourceLimits: ResourceLimits = {},
+    grace: Patience = GRACE,
+  ) {
     letThreadsSleep();
+    this.#grace = grace;
     this.#worker = new Worker(entry, { resourceLimits });
     this.#worker.unref();
     this.#worker.on("message", (message: FromWorker) => this.#receive(message));
@@ -51,8 +59,8 @@ export class EngineClient implements AsyncDisposable {
    * Asks for `method` and yields its events; the generator's return value is the result.
    *
    * Events wait in memory until they are consumed, and the worker pauses when too many do. Aborting
-   * `signal`, or leaving the loop early, stops the work within two seconds; then the signal's reason
-   * is thrown.
+   * `signal`, or leaving the loop early, stops the work at its next poll, or ends the worker when that takes
+   * more than 1.2 s of processor time or ten seconds; then the signal's reason is thrown.
    *
    * @throws EngineError when the worker dies; else whatever the work throws, class and fields intact.
    */
@@ -70,11 +78,11 @@ export class EngineClient implements AsyncDisposable {
     this.#worker.ref();
     const message = { type: "request", id, method, parameters, control: request.control.buffer } as ToWorker;
     this.#worker.postMessage(message);
-    let grace: NodeJS.Timeout | undefined;
+    let endGrace: (() => void) | undefined;
     const cancel = (): void => {
       request.control.cancel();
       this.#worker.postMessage({ type: "cancel", id } satisfies ToWorker);
-      grace ??= setTimeout(() => void this.#terminate("it did not stop in time"), GRACE_MILLISECONDS);
+      endGrace ??= whenPatienceEnds(this.#grace, () => void this.#terminate("it did not stop in time"));
       request.wake();
     };
     signal?.addEventListener("abort", cancel, { once: true });
@@ -103,7 +111,7 @@ export class EngineClient implements AsyncDisposable {
         cancel();
         await this.#settled(request);
       }
-      clearTimeout(grace);
+      endGrace?.();
       this.#pending.delete(id);
       if (this.#pending.size === 0) this.#worker.unref();
     }

@@ -76,5 +76,5 @@ describe.skipIf(missing !== "")(`transformers reads what crossblock writes${miss
     }));
     expect(results, log).toEqual(expected);
     expect(status).toBe(0);
-  }, 600_000);
+  });
 });

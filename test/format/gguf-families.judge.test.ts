@@ -59,5 +59,5 @@ describe.skipIf(missing !== "")(`llama.cpp computes what transformers computes${
       expect(largestDifference, name).toBeLessThan(0.05);
       expect(topAgreement, name).toBeGreaterThan(0.97);
     }
-  }, 180_000);
+  });
 });

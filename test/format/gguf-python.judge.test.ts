@@ -65,5 +65,5 @@ describe.skipIf(missing !== "")(`gguf-py reads what crossblock writes${missing}`
       { differing: [], unknown: [], types: { Q4_0: 7, Q4_1: 7, Q8_0: 14, TQ2_0: 7, ...K, F16: 1, F32: 17 } },
       { differing: [], unknown: [] },
     ]);
-  }, 120_000);
+  });
 });

@@ -81,5 +81,5 @@ describe.skipIf(missing !== "")(`llama.cpp cuts text like the tokenizer that a f
         expect(runtime.tokenize(given), `${name}, ${text}`).toEqual(expected[i]);
       }
     }
-  }, 120_000);
+  });
 });

