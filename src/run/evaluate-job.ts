@@ -12,7 +12,7 @@ export async function evaluateJob(
   context: number,
   request: RequestContext<WorkEvent>,
 ): Promise<PerplexityEvent> {
-  const tokenizer = await openTokenizer(model.folder, model.decoder.spec);
+  const tokenizer = await openTokenizer(model.folder, model.decoder.spec, request);
   const { ids } = await readTokens(text, tokenizer, request);
   const { value, tokens } = perplexity(model.decoder, evaluationWindows(ids, context), {
     onProgress: (done, total) => {

@@ -234,7 +234,7 @@ async function calibrate(
       next: `use --context ${spec.maxPositions} or less`,
     });
   }
-  const tokenizer = await openTokenizer(folder, spec);
+  const tokenizer = await openTokenizer(folder, spec, request);
   const stream = await readTokens(options.calibration, tokenizer, request);
   const { samples, context, seed } = options;
   const windows = sampleWindows(stream.ids, { samples, context, seed });

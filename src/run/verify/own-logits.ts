@@ -1,9 +1,9 @@
-import { checkTokenizerFits, Tokenizer } from "../../checkpoint/tokenizer.js";
 import { tokenIds } from "../../model/token-ids.js";
 import { noGrad, scope } from "../../tensor/index.js";
 import { resolveDevice } from "../device.js";
 import type { WorkEvent } from "../events.js";
 import { openModel } from "../open-model.js";
+import { openTokenizer } from "../read-tokens.js";
 import type { RequestContext } from "../serve-requests.js";
 import { fixedText, fixedTokens } from "./fixed-text.js";
 
@@ -26,11 +26,10 @@ export async function ownLogits(
   device: string,
   context: RequestContext<WorkEvent>,
 ): Promise<OwnLogits> {
-  const tokenizer = await Tokenizer.open(folder);
   const to = { device: resolveDevice(device), dtype: "float32", quantizeInputs: false } as const;
   using model = await openModel(folder, to, context);
   const { spec } = model.decoder;
-  checkTokenizerFits(tokenizer, spec.vocabSize, folder);
+  const tokenizer = await openTokenizer(folder, spec, context);
   const textIds = [...tokenizer.encode(fixedText)];
   const start = tokenizer.startToken === null ? [] : [tokenizer.startToken];
   const tokens = [...start, ...textIds].slice(0, Math.min(fixedTokens, spec.maxPositions));
