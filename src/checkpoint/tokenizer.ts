@@ -50,6 +50,8 @@ export class Tokenizer {
   readonly hash: string;
   /** Jinja template of `chat_template.jinja`, else of `tokenizer_config.json` (the one named "default" of several). */
   readonly chatTemplate: string | null;
+  /** All added tokens, special ones and others. */
+  readonly addedTokens: readonly AddedToken[];
   /** Ids of the special tokens by their text. */
   readonly specialTokens: ReadonlyMap<string, number>;
   readonly #implementation: Library;
@@ -71,6 +73,7 @@ export class Tokenizer {
     this.#where = files.where;
     this.hash = files.hash;
     this.vocabSize = Math.max(files.largestId, ...added.map(({ id }) => id)) + 1;
+    this.addedTokens = added;
     this.specialTokens = new Map(added.filter(({ special }) => special).map(({ content, id }) => [content, id]));
     this.chatTemplate = files.chatTemplate;
     this.startToken = this.#namedToken(files, "bos_token")[0] ?? null;

@@ -51,6 +51,7 @@ export function folderExporter(format: FolderFormat): Exporter {
           tensorCount: opened.linears.size + opened.plain.size,
           bytes,
           plannedBytes: (result) => totalBytes(format.tensors(result)),
+          notes: (result) => format.notes(result),
           check: (result) => compareSources(opened, result),
           inspect: () => inspectSource(opened),
           [Symbol.dispose]: () => opened[Symbol.dispose](),

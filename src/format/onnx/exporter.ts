@@ -57,6 +57,7 @@ export const onnxExporter: Exporter = {
       tensorCount: stored.length - partCount(linears.values()),
       bytes: stored.reduce((sum, { byteLength }) => sum + byteLength, 0),
       plannedBytes: (result) => tensorBytes(planOnnx(result, options)),
+      notes: (result) => onnxNotes(planOnnx(result, options), result),
       async *check(result) {
         yield checkConfig(dirname(dirname(path)), planOnnx(result, options), result);
         yield* checkOnnx(file, result, options);

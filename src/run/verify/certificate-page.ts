@@ -17,7 +17,7 @@ export function certificatePage(certificate: Certificate): string {
 }
 
 function exportSection(checked: ExportCertificate): string[] {
-  const { format, path, agrees, plannedBytes, bytes, untouched, disagreements, runtime, tensors } = checked;
+  const { format, path, agrees, plannedBytes, bytes, untouched, disagreements, notes, runtime, tensors } = checked;
   const count = (status: string): number => tensors.filter((tensor) => tensor.status === status).length;
   const lossy = tensors.filter(({ status }) => status === "lossy");
   const coded = tensors.filter(({ hash }) => hash !== undefined).length;
@@ -31,6 +31,7 @@ function exportSection(checked: ExportCertificate): string[] {
     ["not quantized", `${untouched.tensors} tensors, compared with: ${untouched.comparedWith}`],
     ["size", bytes === null ? "unknown" : `${bytes} bytes, planned ${plannedBytes}`],
     ["runtime", runtimeSentence(runtime)],
+    ...notes.map((note) => ["note", note] as const),
   ];
   return [
     `## ${format}`,
@@ -51,12 +52,14 @@ function exportSection(checked: ExportCertificate): string[] {
 /** What an independent runtime said, in a sentence. */
 export function runtimeSentence(runtime: RuntimeVerdict): string {
   if (runtime.status === "absent") return `not run: ${runtime.why}`;
-  const { runtime: name, asWritten, sameWeights, tokens } = runtime;
+  const { runtime: name, asWritten, sameWeights, tokens, texts } = runtime;
   const apart =
     sameWeights === null ? "" : `; ${sameWeights.divergence.toExponential(1)} with the same weights in fp32`;
+  const cut =
+    texts === null ? "" : `; ${texts.compared - texts.different} of ${texts.compared} texts cut into the same tokens`;
   return (
     `${name} ${runtime.status}: KL divergence ${asWritten.divergence.toExponential(1)} nats per token${apart}, ` +
-    `same most likely token at ${(asWritten.topAgreement * 100).toFixed(1)} % of ${tokens} positions`
+    `same most likely token at ${(asWritten.topAgreement * 100).toFixed(1)} % of ${tokens} positions${cut}`
   );
 }
 

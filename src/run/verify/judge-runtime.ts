@@ -6,8 +6,8 @@ import { compareLogits } from "../../evaluate/compare-logits.js";
 import type { ExportSource } from "../../format/export-source.js";
 import type { FoundExport } from "../../format/exporters.js";
 import type { Disagreement, RuntimeVerdict } from "./certificate.js";
+import { compareTokens } from "./compare-tokens.js";
 import { type FoundPackage, findPackage } from "./find-package.js";
-import { fixedText } from "./fixed-text.js";
 import type { OwnLogits } from "./own-logits.js";
 import type { RuntimeAnswer } from "./runtime-question.js";
 import { type Runtime, runtimes } from "./runtimes.js";
@@ -69,9 +69,9 @@ export async function judgeRuntime(input: JudgeInput): Promise<Judgement> {
     if (!(error instanceof CrossblockError)) throw error;
     return absent(`crossblock's own network can't run: ${error.message}`);
   }
-  const { tokens, vocabulary, textIds } = reference;
+  const { tokens, vocabulary, texts } = reference;
   const ask = (file: string): Promise<RuntimeAnswer> =>
-    runtime.run(installed, { file, tokens, vocabulary, text: fixedText }, signal);
+    runtime.run(installed, { file, tokens, vocabulary, texts: texts.map(({ text }) => text) }, signal);
   const name = `${runtime.packageName} ${installed.version}`;
   onRun();
   const written = await ask(found.path);
@@ -84,9 +84,8 @@ export async function judgeRuntime(input: JudgeInput): Promise<Judgement> {
   const plain = await askPlain(runtime, installed, result, reference, signal);
   const asWritten = compareLogits(written.logits, reference.logits, tokens);
   const sameWeights = plain === null || "error" in plain ? null : compareLogits(plain.logits, reference.logits, tokens);
-  const { ids } = written;
-  const sameTokens = ids === null ? null : ids.length === textIds.length && textIds.every((id, i) => id === ids[i]);
-  const disagreements: Disagreement[] = [];
+  const cuts = written.ids === null ? null : compareTokens(name, texts, written.ids);
+  const disagreements: Disagreement[] = [...(cuts?.disagreements ?? [])];
   const limit = (what: string, value: number, most: number): void => {
     // Written so that a divergence that is no number fails.
     if (value <= most) return;
@@ -98,13 +97,18 @@ export async function judgeRuntime(input: JudgeInput): Promise<Judgement> {
   }
   if (sameWeights !== null) limit("the same weights in fp32", sameWeights.divergence, mostWithSameWeights);
   if (!lossy) limit("the export", asWritten.divergence, mostAsWritten);
-  if (sameTokens === false) {
-    disagreements.push({ tensor: "tokenizer", what: `${name} cuts the fixed text into other tokens than the model's` });
-  }
   const note = lossy ? `${runtime.note}; the losses that were asked for are part of the difference` : runtime.note;
   const status = disagreements.length === 0 ? "agrees" : "disagrees";
   return {
-    verdict: { status, runtime: name, tokens: tokens.length, asWritten, sameWeights, sameTokens, note },
+    verdict: {
+      status,
+      runtime: name,
+      tokens: tokens.length,
+      asWritten,
+      sameWeights,
+      texts: cuts?.verdict ?? null,
+      note,
+    },
     disagreements,
   };
 }
@@ -121,7 +125,7 @@ async function askPlain(
   const folder = await mkdtemp(join(tmpdir(), "crossblock-verify-"));
   try {
     const file = await runtime.writePlain(result, folder, signal);
-    return await runtime.run(installed, { file, tokens, vocabulary, text: "" }, signal);
+    return await runtime.run(installed, { file, tokens, vocabulary, texts: [] }, signal);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -6,12 +6,13 @@ import { openModel } from "../open-model.js";
 import { openTokenizer } from "../read-tokens.js";
 import type { RequestContext } from "../serve-requests.js";
 import { fixedText, fixedTokens } from "./fixed-text.js";
+import { tokenTexts } from "./token-texts.js";
 
 /** What crossblock's own network makes of a result on the fixed tokens. */
 export interface OwnLogits {
   readonly tokens: readonly number[];
-  /** Ids of the whole fixed text, without a start token. */
-  readonly textIds: readonly number[];
+  /** Texts of every kind with the ids of the model's own tokenizer, without a start token. */
+  readonly texts: readonly { readonly text: string; readonly ids: readonly number[] }[];
   /** `[tokens, vocabulary]` */
   readonly logits: Float32Array;
   readonly vocabulary: number;
@@ -30,14 +31,14 @@ export async function ownLogits(
   using model = await openModel(folder, to, context);
   const { spec } = model.decoder;
   const tokenizer = await openTokenizer(folder, spec, context);
-  const textIds = [...tokenizer.encode(fixedText)];
+  const texts = tokenTexts(tokenizer).map((text) => ({ text, ids: [...tokenizer.encode(text)] }));
   const start = tokenizer.startToken === null ? [] : [tokenizer.startToken];
-  const tokens = [...start, ...textIds].slice(0, Math.min(fixedTokens, spec.maxPositions));
+  const tokens = [...start, ...tokenizer.encode(fixedText)].slice(0, Math.min(fixedTokens, spec.maxPositions));
   const logits = noGrad(() =>
     scope(() => {
       const ids = tokenIds(spec, Int32Array.from(tokens), [1, tokens.length], model.device);
       return model.decoder.logits(ids).toFloat32Array();
     }),
   );
-  return { tokens, textIds, logits, vocabulary: spec.vocabSize };
+  return { tokens, texts, logits, vocabulary: spec.vocabSize };
 }

@@ -132,6 +132,7 @@ async function verifyItself(
     bytes: opened.bytes,
     untouched: { comparedWith, tensors: result.plain.size - (fingerprints?.changed.length ?? 0) },
     disagreements,
+    notes: opened.notes(result),
     runtime: { status: "absent", why: "crossblock's own network computes from this folder" },
     tensors,
   };
@@ -192,6 +193,7 @@ function unopened(found: FoundExport): ExportCertificate {
     bytes: null,
     untouched: { comparedWith: "nothing", tensors: 0 },
     disagreements: [],
+    notes: [],
     runtime: { status: "absent", why: "the files can't be read" },
     tensors: [],
   };
