@@ -65,7 +65,7 @@ function byteAlphabet(): string[] {
 export function sentencePieceNotes(file: TokenizerFile): string[] {
   const notes: string[] = [];
   const scheme = prependScheme(file);
-  const token = file.addedTokens.find(({ special }) => special)?.content ?? file.addedTokens[0]?.content ?? "<s>";
+  const token = file.addedTokens.find(({ content }) => content !== file.unknownToken)?.content ?? "<s>";
   if (scheme === "first") {
     notes.push(
       `The tokenizer puts a space before a text only at its beginning, and only where none is (Metaspace, "first"); llama.cpp puts one ` +
@@ -139,7 +139,7 @@ function tokensMergedOtherwise({ vocabulary, merges, addedTokens }: TokenizerFil
     const known = ranks.get(product);
     if (known === undefined) ranks.set(product, [rank]);
     else known.push(rank);
-    pairs.add(`${left}\n${right.length}`);
+    pairs.add(`${left}\n${right}`);
   });
   const added = new Set(addedTokens.map(({ content }) => content));
   return Object.keys(vocabulary).filter((token) => {
@@ -150,7 +150,7 @@ function tokensMergedOtherwise({ vocabulary, merges, addedTokens }: TokenizerFil
     for (let cut = 1; cut < token.length; cut++) {
       const [left, right] = [token.slice(0, cut), token.slice(cut)];
       const possible = Object.hasOwn(vocabulary, left) && Object.hasOwn(vocabulary, right);
-      if (possible && !pairs.has(`${left}\n${right.length}`)) return true;
+      if (possible && !pairs.has(`${left}\n${right}`)) return true;
     }
     return false;
   });
