@@ -5,7 +5,7 @@ import { CrossblockError } from "../../errors.js";
 import { compareLogits } from "../../evaluate/compare-logits.js";
 import type { ExportSource } from "../../format/export-source.js";
 import type { FoundExport } from "../../format/exporters.js";
-import type { Disagreement, RuntimeVerdict } from "./certificate.js";
+import type { Disagreement, RuntimeVerdict, TextsVerdict } from "./certificate.js";
 import { compareTokens } from "./compare-tokens.js";
 import { type FoundPackage, findPackage } from "./find-package.js";
 import type { OwnLogits } from "./own-logits.js";
@@ -47,6 +47,8 @@ export interface JudgeInput {
 export interface Judgement {
   readonly verdict: RuntimeVerdict;
   readonly disagreements: readonly Disagreement[];
+  /** What is not the export's fault, and good to know all the same: whole sentences. */
+  readonly notes: readonly string[];
 }
 
 /** Lets an independent runtime compute logits from an export, where one is installed. */
@@ -79,12 +81,14 @@ export async function judgeRuntime(input: JudgeInput): Promise<Judgement> {
     return {
       verdict: absent(`${name} stopped: ${written.error}`).verdict,
       disagreements: [{ tensor: "runtime", what: `${name} can't run the export: ${written.error}` }],
+      notes: [],
     };
   }
   const plain = await askPlain(runtime, installed, result, reference, signal);
   const asWritten = compareLogits(written.logits, reference.logits, tokens);
   const sameWeights = plain === null || "error" in plain ? null : compareLogits(plain.logits, reference.logits, tokens);
   const cuts = written.ids === null ? null : compareTokens(name, texts, written.ids);
+  const other = await askTokenizer(runtime, input, texts);
   const disagreements: Disagreement[] = [...(cuts?.disagreements ?? [])];
   const limit = (what: string, value: number, most: number): void => {
     // Written so that a divergence that is no number fails.
@@ -106,11 +110,29 @@ export async function judgeRuntime(input: JudgeInput): Promise<Judgement> {
       tokens: tokens.length,
       asWritten,
       sameWeights,
-      texts: cuts?.verdict ?? null,
+      texts: cuts?.verdict ?? other.verdict,
       note,
     },
     disagreements,
+    notes: other.notes,
   };
+}
+
+/** The tokenizer of another package, where the runtime has none and that package is installed. */
+async function askTokenizer(
+  { tokenizer }: Runtime,
+  { found, project, signal }: JudgeInput,
+  texts: OwnLogits["texts"],
+): Promise<{ readonly verdict: TextsVerdict | null; readonly notes: readonly string[] }> {
+  const installed = tokenizer === undefined ? null : findPackage(tokenizer.packageName, project ?? undefined);
+  if (tokenizer === undefined || installed === null) return { verdict: null, notes: [] };
+  const name = `${tokenizer.packageName} ${installed.version}`;
+  const given = texts.map(({ text }) => text);
+  const answer = await tokenizer.cut(installed, found.path, given, signal);
+  if (answer === null) return { verdict: null, notes: [] };
+  if ("error" in answer) return { verdict: null, notes: [`${name} can't open the tokenizer: ${answer.error}`] };
+  const { verdict, disagreements } = compareTokens(name, texts, answer.ids ?? []);
+  return { verdict, notes: disagreements.map(({ what }) => what) };
 }
 
 async function askPlain(
@@ -132,5 +154,5 @@ async function askPlain(
 }
 
 function absent(why: string): Judgement {
-  return { verdict: { status: "absent", why }, disagreements: [] };
+  return { verdict: { status: "absent", why }, disagreements: [], notes: [] };
 }

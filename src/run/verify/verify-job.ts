@@ -162,6 +162,7 @@ async function verifyExport(
     agrees: disagreements.length === 0,
     untouched,
     disagreements,
+    notes: [...checked.notes, ...judged.notes],
     runtime: judged.verdict,
   };
 }
@@ -173,9 +174,10 @@ async function judgement(
   judges: Judges | null,
   { emit, signal }: Context,
 ): ReturnType<typeof judgeRuntime> {
-  const absent = (why: string): { verdict: RuntimeVerdict; disagreements: [] } => ({
+  const absent = (why: string): { verdict: RuntimeVerdict; disagreements: []; notes: [] } => ({
     verdict: { status: "absent", why },
     disagreements: [],
+    notes: [],
   });
   if (judges === null) return absent("runtimes were left out, as asked");
   if (disagreements.length > 0) return absent("the export is wrong already");
