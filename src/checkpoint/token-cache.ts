@@ -37,7 +37,7 @@ export async function encodeDocuments(
   for (const text of documents) key.update(`${text.length}\n`).update(text, "utf8");
   const path = folder === null ? null : join(folder, `${key.digest("hex")}.ids`);
   const textBytes = documents.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
-  const cached = path === null ? null : await readEntry(path, documents.length, textBytes, tokenizer.vocabSize);
+  const cached = path === null ? null : await readEntry(path, documents.length, textBytes, tokenizer.idLimit);
   if (cached !== null) return cached;
   const encoded: Int32Array[] = [];
   for (const text of documents) {
@@ -83,7 +83,7 @@ async function readEntry(
   path: string,
   count: number,
   textBytes: number,
-  vocabSize: number,
+  idLimit: number,
 ): Promise<readonly Int32Array[] | null> {
   try {
     await using file = await open(path);
@@ -102,7 +102,7 @@ async function readEntry(
       const length = view.getUint32(magic.length + 4 + 4 * i, true);
       if (at + 4 * length > size - 32) return null;
       const ids = new Int32Array(bytes.slice(at, at + 4 * length).buffer);
-      if (!ids.every((id) => id >= 0 && id < vocabSize)) return null;
+      if (!ids.every((id) => id >= 0 && id < idLimit)) return null;
       documents.push(ids);
       at += 4 * length;
     }

@@ -1,12 +1,11 @@
 import { isJsonObject, type JsonObject, type JsonValue } from "./json.js";
+import { movesFront } from "./normalizer.js";
+import { UnsupportedTokenizer } from "./unsupported-tokenizer.js";
 
 /**
  * Version of these rules: goes into the key of cached token ids. Raise it with every change that can alter ids.
  */
-export const tokenizerRulesVersion = 1;
-
-/** A pre-tokenizer that `@huggingface/tokenizers` would carry out differently from the Rust library. */
-export class UnsupportedPreTokenizer extends Error {}
+export const tokenizerRulesVersion = 2;
 
 /**
  * `tokenizer.json` rewritten so that `@huggingface/tokenizers` 0.2 gives the ids of the Rust library, which trained the
@@ -18,10 +17,13 @@ export class UnsupportedPreTokenizer extends Error {}
  * - Split drops what lies between matches when `invert` is set
  *
  * It also keeps long documents fast: see `splitWhereNothingMerges`.
- * @throws UnsupportedPreTokenizer where no exact equivalent exists
+ * @throws UnsupportedTokenizer where no exact equivalent exists
  */
 export function tokenizerForJavaScript(tokenizer: JsonObject): JsonObject {
-  const { pre_tokenizer: original, normalizer = null } = tokenizer;
+  const { pre_tokenizer: original, normalizer = null, model } = tokenizer;
+  if (isJsonObject(model) && model["continuing_subword_prefix"] && Array.isArray(model["merges"])) {
+    throw new UnsupportedTokenizer("BPE with a prefix for the inside of words");
+  }
   const rewritten = isJsonObject(original) ? rewrite(original, normalizer) : null;
   return { ...tokenizer, pre_tokenizer: splitWhereNothingMerges(tokenizer, original, rewritten) };
 }
@@ -51,7 +53,11 @@ const wordCharacters = "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{200C}\\x{200D}";
 function rewrite(pre: PreTokenizer, normalizer: JsonValue): PreTokenizer {
   const { type } = pre;
   if (type === "Sequence" && Array.isArray(pre["pretokenizers"])) {
-    return sequence(...pre["pretokenizers"].filter(isJsonObject).map((part) => rewrite(part, normalizer)));
+    const parts = pre["pretokenizers"].filter(isJsonObject);
+    if (parts.slice(1).some((part) => part["type"] === "Metaspace" && prependScheme(part) === "first")) {
+      throw new UnsupportedTokenizer('Metaspace with prepend_scheme "first" behind another step');
+    }
+    return sequence(...parts.map((part) => rewrite(part, normalizer)));
   }
   if (type === "Digits") return isolate({ Regex: pre["individual_digits"] === true ? "\\p{N}" : "\\p{N}+" });
   if (type === "ByteLevel" && pre["use_regex"] !== false) {
@@ -61,22 +67,45 @@ function rewrite(pre: PreTokenizer, normalizer: JsonValue): PreTokenizer {
     const words = pieces(gpt2Words);
     return pre["add_prefix_space"] === true ? sequence(space, words, bytes) : sequence(words, bytes);
   }
-  if (type === "Metaspace" && pre["split"] !== false) {
-    if ((pre["replacement"] ?? "▁") !== "▁") throw new UnsupportedPreTokenizer("Metaspace with another mark than ▁");
-    return sequence(pre, pieces("▁[^▁]*|[^▁]+"));
-  }
+  if (type === "Metaspace") return rewriteMetaspace(pre, normalizer);
   if (type === "Whitespace") return pieces(`[${wordCharacters}]+|[^${wordCharacters}\\s]+`);
+  if (type === "WhitespaceSplit") return pieces("\\S+");
+  if (type === "BertPreTokenizer") return pieces(`${punctuation}|(?:(?!${punctuation})\\S)+`);
   if (type === "Punctuation") return rewritePunctuation(pre);
+  if (type === "FixedLength") return pieces(`[\\s\\S]{1,${Number(pre["length"] ?? 5)}}`);
+  if (type === "CharDelimiterSplit") {
+    return removed({ String: String(pre["delimiter"]) });
+  }
   if (type === "Split") return rewriteSplit(pre, normalizer);
   return pre;
 }
 
+function prependScheme(metaspace: JsonObject): string {
+  const { prepend_scheme: scheme, add_prefix_space: prefix } = metaspace;
+  return prefix === false ? "never" : typeof scheme === "string" ? scheme : "always";
+}
+
+function rewriteMetaspace(pre: PreTokenizer, normalizer: JsonValue): PreTokenizer {
+  const scheme = prependScheme(pre);
+  if (scheme === "first" && movesFront(normalizer)) {
+    throw new UnsupportedTokenizer(
+      'Metaspace with prepend_scheme "first" behind a normalizer that moves the beginning',
+    );
+  }
+  const { replacement = "▁", split } = pre;
+  const marked = { type: "Metaspace", replacement, prepend_scheme: scheme };
+  if (split === false) return { ...marked, split };
+  if (replacement !== "▁") throw new UnsupportedTokenizer("Metaspace with another mark than ▁");
+  return sequence(marked, pieces("▁[^▁]*|[^▁]+"));
+}
+
+const punctuation = "[\\p{P}\\x{21}-\\x{2F}\\x{3A}-\\x{40}\\x{5B}-\\x{60}\\x{7B}-\\x{7E}]";
+
 function rewritePunctuation(pre: PreTokenizer): PreTokenizer {
-  const mark = "[\\p{P}\\x{21}-\\x{2F}\\x{3A}-\\x{40}\\x{5B}-\\x{60}\\x{7B}-\\x{7E}]";
   const behavior = pre["behavior"] ?? "Isolated";
-  if (behavior === "Isolated") return isolate({ Regex: mark });
-  if (behavior === "Contiguous") return isolate({ Regex: `${mark}+` });
-  throw new UnsupportedPreTokenizer(`Punctuation with behavior ${String(behavior)}`);
+  if (behavior === "Isolated") return isolate({ Regex: punctuation });
+  if (behavior === "Contiguous") return isolate({ Regex: `${punctuation}+` });
+  throw new UnsupportedTokenizer(`Punctuation with behavior ${String(behavior)}`);
 }
 
 function rewriteSplit(pre: PreTokenizer, normalizer: JsonValue): PreTokenizer {
@@ -84,13 +113,23 @@ function rewriteSplit(pre: PreTokenizer, normalizer: JsonValue): PreTokenizer {
   if (!isJsonObject(pattern) || typeof (pattern["Regex"] ?? pattern["String"]) !== "string") {
     throw new TypeError("Split without a pattern");
   }
-  if (behavior === "Removed") return pre;
+  if (behavior === "Removed") return invert === true ? pre : removed(pattern);
   if (behavior === "Isolated") return isolate(pattern);
   // Gemma: splits at spaces that its normalizer has already replaced, so there are none.
   if (pattern["String"] === " " && invert !== true && replacesSpaces(normalizer)) {
     return isolate(pattern);
   }
-  throw new UnsupportedPreTokenizer(`Split with behavior ${String(behavior)}`);
+  throw new UnsupportedTokenizer(`Split with behavior ${String(behavior)}`);
+}
+
+/** Drops every match. The library splits by JavaScript's rules, which keep what a group has captured. */
+function removed(pattern: JsonObject): PreTokenizer {
+  const { String: text, Regex: given } = pattern;
+  const regex = typeof text === "string" ? text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&") : String(given);
+  if (typeof text !== "string" && /\((?!\?)/.test(regex.replace(/\\[\s\S]/g, ""))) {
+    throw new UnsupportedTokenizer("Split with behavior Removed and a group in its pattern");
+  }
+  return { type: "Split", pattern: { Regex: regex }, behavior: "Removed", invert: false };
 }
 
 function replacesSpaces(normalizer: JsonValue): boolean {
@@ -120,6 +159,10 @@ function splitWhereNothingMerges(
   const { model } = tokenizer;
   if (!wholeText || !isJsonObject(model) || model["type"] !== "BPE" || model["ignore_merges"] === true)
     return rewritten;
+  // Where characters without a token vanish, those on its two sides may be merged; where the mark has none, they meet across it.
+  const { vocab } = model;
+  if (!isJsonObject(vocab) || !Object.hasOwn(vocab, "▁")) return rewritten;
+  if (!model["unk_token"] && (model["byte_fallback"] !== true || !hasAllBytes(vocab))) return rewritten;
   if (model["end_of_word_suffix"] || model["continuing_subword_prefix"] || !Array.isArray(model["merges"])) {
     return rewritten;
   }
@@ -130,4 +173,10 @@ function splitWhereNothingMerges(
   }
   const words = pieces("▁+[^▁]*|[^▁]+");
   return rewritten === null ? words : sequence(rewritten, words);
+}
+
+function hasAllBytes(vocab: JsonObject): boolean {
+  return Array.from({ length: 256 }, (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`).every(
+    (token) => Object.hasOwn(vocab, token),
+  );
 }

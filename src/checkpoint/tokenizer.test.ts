@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import { CheckpointError } from "../errors.js";
 import type { JsonObject } from "./json.js";
 import { temporaryFolder } from "./testing/temporary-folder.js";
-import { checkTokenizerFits, Tokenizer } from "./tokenizer.js";
+import { Tokenizer } from "./tokenizer.js";
 
 interface Golden {
   readonly tokenizer: JsonObject & {
@@ -54,7 +54,7 @@ describe("Tokenizer", () => {
     // A rule that joins "s" and the next word's mark: then nothing may be cut.
     const { vocab, merges } = tokenizer.model;
     const model = { ...tokenizer.model, vocab: { ...vocab, "s▁": 2000 }, merges: [["s", "▁"], ...merges] };
-    const crossing = await open({ "tokenizer.json": { ...tokenizer, model } });
+    const crossing = await open({ "tokenizer.json": { ...tokenizer, model, added_tokens: [] } });
     expect([...crossing.encode("as is")]).toContain(2000);
     const cut = await open({ "tokenizer.json": tokenizer });
     const text = readFileSync(new URL("make.py", goldens), "utf8").repeat(3) + texts.join(" ");
@@ -94,18 +94,6 @@ describe("Tokenizer", () => {
     expect(subject.decode([100_000])).toBe("");
     expect(subject.tokenText(100_000)).toBeNull();
     expect(subject.hash).toMatch(/^[0-9a-f]{64}$/);
-  });
-
-  it("refuses a tokenizer that is larger than its model, and says both sizes", async () => {
-    const { tokenizer } = golden("gpt2");
-    const subject = await open({ "tokenizer.json": tokenizer });
-    checkTokenizerFits(subject, subject.vocabSize, "model");
-    const size = subject.vocabSize;
-    expect(() => checkTokenizerFits(subject, 100, "model")).toThrow(
-      new RegExp(
-        `model/tokenizer.json: the tokenizer has ${size} ids but the model has only 100.*Next: put the tokenizer`,
-      ),
-    );
   });
 
   const { tokenizer } = golden("gpt2");
@@ -179,7 +167,6 @@ describe("Tokenizer", () => {
   it.skipIf(!existsSync(sotu))("counts the tokens of the reference text (needs ../shared)", async () => {
     const subject = await Tokenizer.open(sotu);
     expect([subject.startToken, subject.eosTokens, subject.vocabSize]).toEqual([0, [0], 4096]);
-    checkTokenizerFits(subject, 4096, sotu);
     const lines = readFileSync("/work/shared/data/sotu/test.jsonl", "utf8").trim().split("\n");
     const counts = lines.map((line) => 1 + subject.encode(JSON.parse(line).text).length);
     expect(counts.length).toBe(37);

@@ -1,10 +1,15 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { Tokenizer as Implementation } from "@huggingface/tokenizers";
-import { CheckpointError } from "../errors.js";
+import { CalibrationError, CheckpointError } from "../errors.js";
+import { type AddedToken, AddedTokenSplitter, readAddedTokens } from "./added-tokens.js";
 import { clip, isJsonObject, type JsonObject, type JsonValue, parseJsonObject, quote } from "./json.js";
 import { ModelFolder } from "./model-folder.js";
-import { tokenizerForJavaScript, UnsupportedPreTokenizer } from "./tokenizer-rules.js";
+import { normalizerOf } from "./normalizer.js";
+import { tokenizerForJavaScript } from "./tokenizer-rules.js";
+import { tokensWithoutRow } from "./tokens-without-row.js";
+import { UnsupportedTokenizer } from "./unsupported-tokenizer.js";
+import { type LibraryModel, withoutAddedTokens, wordEncoder } from "./word-model.js";
 
 /** Bytes of the largest `tokenizer.json` that is read; those of 2025's largest vocabularies have 40 MB. */
 const maxTokenizerLength = 256_000_000;
@@ -17,20 +22,10 @@ const modelTypes: readonly string[] = ["BPE", "Unigram", "WordPiece"];
 
 /** What is used of `@huggingface/tokenizers`, whose own declarations don't resolve under TypeScript's NodeNext rules. */
 interface Library {
-  /** An id is undefined where a character has no token and there is no unknown token. */
-  encode(text: string, options: { add_special_tokens: boolean }): { readonly ids: readonly (number | undefined)[] };
+  readonly pre_tokenizer: ((text: string, options: { section_index: number }) => readonly string[]) | null;
+  readonly model: LibraryModel;
   decode(ids: number[], options: { skip_special_tokens: boolean; clean_up_tokenization_spaces: boolean }): string;
-  token_to_id(token: string): number | undefined;
   id_to_token(id: number): string | undefined;
-  get_added_tokens_decoder(): ReadonlyMap<number, { readonly content: string; readonly special: boolean }>;
-  readonly model: { readonly vocab: readonly string[]; readonly cache?: WordCache };
-}
-
-/** The cache of the library's BPE model. */
-interface WordCache {
-  get: (word: string) => readonly string[] | undefined;
-  put: (word: string, tokens: readonly string[]) => void;
-  clear: () => void;
 }
 
 /**
@@ -45,53 +40,79 @@ export class Tokenizer {
   readonly startToken: number | null;
   /** Ids that end a generated text. */
   readonly eosTokens: readonly number[];
-  /** Largest id plus one, added tokens included. A model may have more rows, never fewer: see `checkTokenizerFits`. */
+  /** Largest id plus one, added tokens included. */
   readonly vocabSize: number;
+  /** Ids that `encode` can give lie below: `vocabSize`, or the model's rows where it has fewer. */
+  readonly idLimit: number;
+  /** Added tokens for which the model has no row; empty where its rows are not known. A text that holds one is refused. */
+  readonly withoutRow: readonly AddedToken[];
   /** SHA-256 of `tokenizer.json`, in hexadecimal. */
   readonly hash: string;
   /** Jinja template of `chat_template.jinja`, else of `tokenizer_config.json` (the one named "default" of several). */
   readonly chatTemplate: string | null;
+  /** All added tokens, special ones and others. */
+  readonly addedTokens: readonly AddedToken[];
   /** Ids of the special tokens by their text. */
   readonly specialTokens: ReadonlyMap<string, number>;
   readonly #implementation: Library;
+  readonly #ids: (token: string) => number | undefined;
+  readonly #splitter: AddedTokenSplitter;
+  readonly #encodeWords: (words: readonly string[]) => number[];
   readonly #where: string;
 
-  private constructor(implementation: Library, files: TokenizerFiles) {
+  private constructor(implementation: Library, files: TokenizerFiles, rows: number) {
+    const { tokenizer } = files;
+    const added = readAddedTokens(tokenizer);
+    const addedIds = new Map(added.map(({ content, id }) => [content, id]));
+    const model = isJsonObject(tokenizer["model"]) ? tokenizer["model"] : {};
+    withoutAddedTokens(implementation.model, model, addedIds.keys());
     this.#implementation = implementation;
+    this.#ids = (token) => addedIds.get(token) ?? implementation.model.tokens_to_ids.get(token);
+    this.#splitter = new AddedTokenSplitter(added, normalizerOf(tokenizer["normalizer"]));
+    this.#encodeWords = wordEncoder(implementation.model, model);
     this.#where = files.where;
     this.hash = files.hash;
-    this.vocabSize = Math.max(files.largestId, implementation.model.vocab.length - 1) + 1;
-    const special = new Map<string, number>();
-    for (const [id, token] of implementation.get_added_tokens_decoder())
-      if (token.special) special.set(token.content, id);
-    this.specialTokens = special;
+    this.vocabSize = Math.max(files.largestId, ...added.map(({ id }) => id)) + 1;
+    this.addedTokens = added;
+    this.specialTokens = new Map(added.filter(({ special }) => special).map(({ content, id }) => [content, id]));
     this.chatTemplate = files.chatTemplate;
     this.startToken = this.#namedToken(files, "bos_token")[0] ?? null;
     this.eosTokens = this.#namedToken(files, "eos_token");
+    const tokens = { added, largest: files.largestId, startToken: this.startToken };
+    this.withoutRow = tokensWithoutRow(tokens, rows, files.where);
+    this.idLimit = Math.min(this.vocabSize, rows);
   }
 
-  /** @throws CheckpointError when `tokenizer.json` is missing, malformed, or of a kind that can't be followed exactly */
-  static async open(folder: string): Promise<Tokenizer> {
+  /**
+   * @param rows of the model's embedding, where it is known
+   * @throws CheckpointError when `tokenizer.json` is missing, malformed, or of a kind that can't be followed exactly, and
+   *   when it belongs to a larger model: see `tokensWithoutRow`
+   */
+  static async open(folder: string, rows: number = Number.POSITIVE_INFINITY): Promise<Tokenizer> {
     const source = ModelFolder.open(folder);
     const files = readTokenizerFiles(source);
     try {
       const implementation: Library = new Implementation(tokenizerForJavaScript(files.tokenizer), files.config);
-      if (implementation.model.cache !== undefined) keepWords(implementation.model.cache);
-      return new Tokenizer(implementation, files);
+      return new Tokenizer(implementation, files, rows);
     } catch (cause) {
-      throw unusable(files.where, cause);
+      throw cause instanceof CheckpointError ? cause : unusable(files.where, cause);
     }
   }
 
   /**
    * Token ids of a text. Nothing is added to them (no start token, whatever the post-processor says); special tokens
    * written out in the text become their ids, as in the Python library.
+   *
+   * @throws CalibrationError when the text holds a token for which the model has no row
    */
   encode(text: string): Int32Array {
     if (text === "") return new Int32Array(0);
-    // Characters without a token are dropped, as in Rust.
-    const ids = this.#run(() => this.#implementation.encode(text, { add_special_tokens: false }).ids);
-    return Int32Array.from(ids.filter((id) => id !== undefined));
+    const parts = this.#run(() =>
+      this.#splitter.split(text).map((part) => (typeof part === "number" ? [part] : this.#encodePart(part))),
+    );
+    const ids = Int32Array.from(parts.flat());
+    if (this.withoutRow.length > 0) this.#requireRows(ids, text);
+    return ids;
   }
 
   /** Text of token ids. Ids without a token (rows that pad the embedding) are left out. */
@@ -110,6 +131,24 @@ export class Tokenizer {
   /** The token of an id as the vocabulary spells it (byte-level tokens look like "Ġthe"), or null. */
   tokenText(id: number): string | null {
     return this.#implementation.id_to_token(id) ?? null;
+  }
+
+  #encodePart({ text, first }: { readonly text: string; readonly first: boolean }): number[] {
+    const { pre_tokenizer: cut } = this.#implementation;
+    // What the library calls the first section of a text is what Metaspace puts a space before.
+    return this.#encodeWords(cut === null ? [text] : cut(text, { section_index: first ? 0 : 1 }));
+  }
+
+  #requireRows(ids: Int32Array, text: string): void {
+    const held = this.withoutRow.find(({ id }) => ids.includes(id));
+    if (held === undefined) return;
+    const at = Math.max(0, text.indexOf(held.content));
+    throw new CalibrationError({
+      what: `a text holds the token ${quote(held.content)} (id ${held.id}), for which the model has no row`,
+      where: this.#where,
+      why: `the text goes: ${quote(text.slice(Math.max(0, at - 20), at + held.content.length + 20))}`,
+      next: "take the token out of the text, or give the model a row for it in Python: model.resize_token_embeddings(len(tokenizer))",
+    });
   }
 
   /** Parts of `tokenizer.json` are only looked at when they are used, and can turn out malformed then. */
@@ -131,7 +170,7 @@ export class Tokenizer {
     });
     const named = config[role];
     const text = isJsonObject(named) ? named["content"] : named;
-    const id = typeof text === "string" ? this.#implementation.token_to_id(text) : undefined;
+    const id = typeof text === "string" ? this.#ids(text) : undefined;
     if (role === "bos_token") {
       // An explicit null says that the model has no start token, even when config.json carries a default id (Qwen).
       if (named === null) return [];
@@ -141,49 +180,14 @@ export class Tokenizer {
   }
 }
 
-/**
- * Gives the library a plain map of words to tokens instead of its cache of 10,000 with a queue behind every look-up,
- * which took a third of the time.
- */
-function keepWords(cache: WordCache): void {
-  const limit = 200_000;
-  const words = new Map<string, readonly string[]>();
-  cache.get = (word) => words.get(word);
-  cache.put = (word, tokens) => {
-    if (words.size === limit) words.clear();
-    words.set(word, tokens);
-  };
-  cache.clear = () => words.clear();
-}
-
 function unusable(where: string, cause: unknown): CheckpointError {
-  const unsupported = cause instanceof UnsupportedPreTokenizer;
+  const unsupported = cause instanceof UnsupportedTokenizer;
   return new CheckpointError({
     what: unsupported ? "a tokenizer whose ids can't be reproduced exactly here" : "not a usable tokenizer",
     where,
     why: clip(cause instanceof Error ? cause.message : String(cause)),
-    next: unsupported
-      ? "use a model with another tokenizer, or report this one"
-      : "restore tokenizer.json from the model's source",
+    next: unsupported ? cause.next : "restore tokenizer.json from the model's source",
     cause,
-  });
-}
-
-/**
- * Refuses a tokenizer that can produce ids for which the model has no embedding row.
- * @param vocabSize `vocab_size` of config.json
- * @throws CheckpointError naming both sizes
- */
-export function checkTokenizerFits(tokenizer: Tokenizer, vocabSize: number, folder: string): void {
-  if (tokenizer.vocabSize <= vocabSize) return;
-  const last = tokenizer.tokenText(tokenizer.vocabSize - 1);
-  throw new CheckpointError({
-    what: `the tokenizer has ${tokenizer.vocabSize} ids but the model has only ${vocabSize} (vocab_size of config.json)`,
-    where: join(folder, "tokenizer.json"),
-    ...(last !== null && {
-      why: `id ${tokenizer.vocabSize - 1} is ${quote(last)}; tokenizer and weights don't belong together`,
-    }),
-    next: "put the tokenizer files of this very model beside its config.json",
   });
 }
 
@@ -194,6 +198,7 @@ interface TokenizerFiles {
   readonly modelConfigs: readonly JsonObject[];
   readonly hash: string;
   readonly chatTemplate: string | null;
+  /** Of the vocabulary, without added tokens. */
   readonly largestId: number;
   /** Path of tokenizer.json, for messages. */
   readonly where: string;
@@ -244,7 +249,7 @@ function chatTemplateOf(value: JsonValue | undefined): string | null {
   return typeof template === "string" ? template : null;
 }
 
-/** Checks all ids before tables are built from them, and returns the largest. */
+/** Checks all ids before tables are built from them, and returns the vocabulary's largest. */
 function checkIds({ model, added_tokens: added }: JsonObject, where: string): number {
   const fail = (what: string): never => {
     throw new CheckpointError({ what, where, next: "restore tokenizer.json from the model's source" });
@@ -255,12 +260,12 @@ function checkIds({ model, added_tokens: added }: JsonObject, where: string): nu
   const known = type === undefined ? Array.isArray(model["merges"]) : modelTypes.includes(String(type));
   if (!known) return fail(`unknown model type ${clip(JSON.stringify(type) ?? "none")}; known: ${modelTypes.join(" ")}`);
   let largest = -1;
-  const check = (token: string, id: JsonValue | undefined): void => {
-    if (typeof id !== "number" || !Number.isInteger(id) || id < 0 || id >= maxTokenId) {
-      fail(`token ${quote(token)} has the id ${clip(JSON.stringify(id) ?? "none").slice(0, 40)}`);
-    } else if (id > largest) largest = id;
-  };
-  if (isJsonObject(vocab)) for (const [token, id] of Object.entries(vocab)) check(token, id);
+  const check = (token: string, id: JsonValue | undefined): number =>
+    typeof id === "number" && Number.isInteger(id) && id >= 0 && id < maxTokenId
+      ? id
+      : fail(`token ${quote(token)} has the id ${clip(JSON.stringify(id) ?? "none").slice(0, 40)}`);
+  if (isJsonObject(vocab))
+    for (const [token, id] of Object.entries(vocab)) largest = Math.max(largest, check(token, id));
   else if (Array.isArray(vocab)) largest = vocab.length - 1;
   else fail("model.vocab is missing");
   if (added !== undefined && !Array.isArray(added)) fail("added_tokens is not a list");

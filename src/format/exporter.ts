@@ -40,6 +40,8 @@ export interface OpenedExport extends Disposable {
   madeWith(options: ExportOptions): boolean;
   /** What `bytes` should be for this result, by the plan. */
   plannedBytes(result: ExportSource): number;
+  /** The notes of the plan: what a user should know of the files. */
+  notes(result: ExportSource): readonly string[];
   /** Compares every tensor with the result's. A damaged tensor is a verdict, never an exception. */
   check(result: ExportSource): AsyncGenerator<TensorCheck, void, undefined>;
   /** Reads every tensor once. */

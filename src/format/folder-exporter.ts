@@ -56,6 +56,7 @@ export function folderExporter(format: FolderFormat): Exporter {
           bytes,
           madeWith: () => true,
           plannedBytes: (result) => totalBytes(format.tensors(result)),
+          notes: (result) => format.notes(result),
           check: (result) => compareSources(opened, result),
           inspect: () => inspectSource(opened),
           [Symbol.dispose]: () => opened[Symbol.dispose](),

@@ -25,7 +25,7 @@ export async function calibrate(
   spec: DecoderSpec,
   request: RequestContext<WorkEvent>,
 ): Promise<Calibration> {
-  const tokenizer = await openTokenizer(folder, spec);
+  const tokenizer = await openTokenizer(folder, spec, request);
   const stream = await readTokens(options.calibration, tokenizer, request);
   const { samples, context, seed } = options;
   const windows = sampleWindows(stream.ids, { samples, context, seed });

@@ -20,7 +20,7 @@ export async function choicesJob(
   request: RequestContext<WorkEvent>,
 ): Promise<ChoicesEvent> {
   const { emit, poll } = request;
-  const tokenizer = await openTokenizer(model.folder, model.decoder.spec);
+  const tokenizer = await openTokenizer(model.folder, model.decoder.spec, request);
   const questions = await readChoiceQuestions(file, limit ?? undefined);
   const encoded = await encodeQuestions(questions, delimiter, tokenizer, request);
   const progress = pacedProgress(emit, "scoring choices");

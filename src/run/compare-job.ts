@@ -14,10 +14,10 @@ export async function compareJob(
   { reference: name, text, context: asked }: EngineCalls["compare"]["parameters"],
   request: RequestContext<WorkEvent>,
 ): Promise<ReferenceEvent> {
-  const tokenizer = await openTokenizer(model.folder, model.decoder.spec);
+  const tokenizer = await openTokenizer(model.folder, model.decoder.spec, request);
   const { dtype } = model.decoder.outer.embedding;
   using reference = await openModel(name, { device: model.device, dtype }, request);
-  const other = await openTokenizer(reference.folder, reference.decoder.spec);
+  const other = await openTokenizer(reference.folder, reference.decoder.spec, request);
   requireSameTokens(tokenizer, other, { folder: model.folder, other: reference.folder });
   const specs = [model.decoder.spec, reference.decoder.spec];
   const context = asked ?? defaultContext(...specs);

@@ -13,7 +13,7 @@ export async function evaluateJob(
   asked: number | null,
   request: RequestContext<WorkEvent>,
 ): Promise<PerplexityEvent> {
-  const tokenizer = await openTokenizer(model.folder, model.decoder.spec);
+  const tokenizer = await openTokenizer(model.folder, model.decoder.spec, request);
   const context = asked ?? defaultContext(model.decoder.spec);
   requireContextOption(context, model.decoder.spec);
   const { ids } = await readTokens(text, tokenizer, request);

@@ -1,7 +1,7 @@
+import { Tokenizer } from "../checkpoint/tokenizer.js";
 import { generate } from "../evaluate/generate.js";
 import type { EngineCalls, GenerateParameters, TextEvent } from "./engine-protocol.js";
 import type { LoadedModel } from "./open-model.js";
-import { openTokenizer } from "./read-tokens.js";
 import type { RequestContext } from "./serve-requests.js";
 
 /** Shown by decoders for the bytes of a character that is not complete yet. */
@@ -13,7 +13,7 @@ export async function generateJob(
   { prompt, tokens, temperature, seed }: GenerateParameters,
   { emit, poll }: RequestContext<TextEvent>,
 ): Promise<EngineCalls["generate"]["result"]> {
-  const tokenizer = await openTokenizer(model.folder, model.decoder.spec);
+  const tokenizer = await Tokenizer.open(model.folder, model.decoder.spec.vocabSize);
   const start = tokenizer.startToken === null ? [] : [tokenizer.startToken];
   const ids = Int32Array.from([...start, ...tokenizer.encode(prompt)]);
   const options = { tokens, temperature, seed, stop: new Set(tokenizer.eosTokens) };

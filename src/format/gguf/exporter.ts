@@ -8,7 +8,6 @@ import { modelName, schemeLabel } from "../model-label.js";
 import { checkGguf } from "./check.js";
 import { checkMetadata } from "./check-metadata.js";
 import { inspectGguf } from "./inspect.js";
-import { ggufNotes } from "./notes.js";
 import type { GgufPlanOptions } from "./plan.js";
 import { recordedOptions, recordedScheme, VERSION } from "./provenance.js";
 import { GgufFile } from "./read.js";
@@ -21,10 +20,10 @@ const FOLDER = "gguf";
 export const ggufExporter: Exporter = {
   kind: "file",
   plan(source, options) {
-    const { plan, mainType, bytes } = prepareGguf(source, planOptions(options));
+    const { mainType, bytes, notes } = prepareGguf(source, planOptions(options));
     // Both: the scheme tells results apart, and listings and downloads read the type from the end of the name.
     const name = [modelName(source), schemeLabel(source), mainType].filter((part) => part !== null).join("-");
-    return { path: join(FOLDER, `${name}.gguf`), bytes, notes: ggufNotes(plan, source) };
+    return { path: join(FOLDER, `${name}.gguf`), bytes, notes };
   },
   async write(source, path, { signal, ...options }) {
     const { tensors } = await writeGguf(source, path, { ...planOptions(options), signal });
@@ -71,6 +70,7 @@ export const ggufExporter: Exporter = {
       bytes: byteLength,
       madeWith: (given) => isDeepStrictEqual(options, planOptions(given)),
       plannedBytes: (result) => prepareGguf(result, options).bytes,
+      notes: (result) => prepareGguf(result, options).notes,
       async *check(result) {
         yield checkMetadata(metadata, prepareGguf(result, options).metadata);
         yield* checkGguf(file, result, options);

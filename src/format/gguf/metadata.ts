@@ -14,6 +14,8 @@ export interface MetadataFacts {
   readonly mainType: QuantizedType | FloatType;
   /** True when any tensor is Q2_0, which older readers do not know. */
   readonly hasQ2: boolean;
+  /** Sentences on what the file can't express, for whoever has nothing but the file. */
+  readonly notes: readonly string[];
 }
 
 /** All keys except those of the tokenizer, in the order of the file. */
@@ -47,8 +49,9 @@ export function modelMetadata(shape: ModelShape, rope: RopeEncoding, facts: Meta
   return metadata;
 }
 
-function description(facts: MetadataFacts): string {
-  const written = "Written by crossblock.";
+function description({ hasQ2, notes }: MetadataFacts): string {
+  const sentences = ["Written by crossblock."];
   // A fork gives the type number 42 to blocks of 128 elements and would read garbage.
-  return facts.hasQ2 ? `${written} Needs upstream llama.cpp build 9916 or later (Q2_0 with blocks of 64).` : written;
+  if (hasQ2) sentences.push("Needs upstream llama.cpp build 9916 or later (Q2_0 with blocks of 64).");
+  return [...sentences, ...notes].join(" ");
 }

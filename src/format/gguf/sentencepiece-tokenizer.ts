@@ -13,6 +13,13 @@ const SPACE = "\u2581";
  */
 export function sentencePieceTokenizer(file: TokenizerFile, size: number, where: string): Map<string, GgufValue> {
   const prefix = spacePrefix(file, where);
+  if (file.ignoreMerges) {
+    throw new FormatError({
+      what: "llama.cpp's SentencePiece tokenizer always merges, and this one takes whole words first (ignore_merges)",
+      where,
+      next: "use --format onnx or compressed-tensors, which carry tokenizer.json as it is",
+    });
+  }
   const vocabulary = vocabularyOf(file, size, where);
   const ranks = new Map<string, number>();
   file.merges.forEach(([left, right], rank) => {
@@ -69,8 +76,8 @@ function spacePrefix(file: TokenizerFile, where: string): boolean {
     else if (type === "Replace" && isSpaceReplacement(step)) replaced = true;
     else if (type === "Metaspace" && step["replacement"] === SPACE) {
       replaced = true;
-      prefix =
-        step["prepend_scheme"] === undefined ? step["add_prefix_space"] === true : step["prepend_scheme"] !== "never";
+      // The library's default is "always".
+      if (step["prepend_scheme"] !== "never" && step["add_prefix_space"] !== false) prefix = true;
     } else throw notSentencePiece(step, where);
   }
   if (!replaced) throw notSentencePiece(null, where);

@@ -1,10 +1,12 @@
 import { join } from "node:path";
 import { z } from "zod";
-import { isJsonObject, type JsonObject, type JsonValue, parseJsonObject } from "../../checkpoint/json.js";
+import { type AddedToken, readAddedTokens } from "../../checkpoint/added-tokens.js";
+import { isJsonObject, type JsonObject, type JsonValue, parseJsonObject, quote } from "../../checkpoint/json.js";
 import type { ModelFolder } from "../../checkpoint/model-folder.js";
+import { UnsupportedTokenizer } from "../../checkpoint/unsupported-tokenizer.js";
 import { FormatError, InputError } from "../../errors.js";
 
-const addedToken = z.object({ id: z.int().min(0), content: z.string(), special: z.boolean().default(false) });
+const addedToken = z.object({ id: z.int().min(0), content: z.string() });
 
 const bpeModel = z.object({
   type: z.literal("BPE").optional(),
@@ -14,6 +16,8 @@ const bpeModel = z.object({
   byte_fallback: z.boolean().default(false),
   ignore_merges: z.boolean().default(false),
   unk_token: z.string().nullish(),
+  end_of_word_suffix: z.string().nullish(),
+  continuing_subword_prefix: z.string().nullish(),
 });
 
 /** Bytes of the largest tokenizer file that is read; those of 250,000 tokens have 35 MB. */
@@ -21,7 +25,7 @@ const MAX_FILE_BYTES = 2 ** 28;
 
 /** A `tokenizer.json` with a BPE model, checked. */
 export interface TokenizerFile {
-  readonly addedTokens: readonly z.infer<typeof addedToken>[];
+  readonly addedTokens: readonly AddedToken[];
   readonly normalizer: JsonValue;
   readonly preTokenizer: JsonValue;
   readonly postProcessor: JsonValue;
@@ -60,8 +64,17 @@ export function readTokenizerFile(folder: ModelFolder): TokenizerFile {
   if (!bpe.success) throw unreadable(where, "model", bpe.error);
   const added = z.array(addedToken).safeParse(file["added_tokens"] ?? []);
   if (!added.success) throw unreadable(where, "added_tokens", added.error);
+  requireOwnIds(bpe.data.vocab, where);
+  if (bpe.data.end_of_word_suffix || bpe.data.continuing_subword_prefix) {
+    throw new FormatError({
+      what: "no GGUF vocabulary for a BPE with a prefix or suffix of its own for parts of words",
+      where,
+      why: "llama.cpp would merge without it",
+      next: OTHER_FORMATS,
+    });
+  }
   return {
-    addedTokens: added.data,
+    addedTokens: addedTokensOf(file, where),
     normalizer: file["normalizer"] ?? null,
     preTokenizer: file["pre_tokenizer"] ?? null,
     postProcessor: file["post_processor"] ?? null,
@@ -71,6 +84,31 @@ export function readTokenizerFile(folder: ModelFolder): TokenizerFile {
     ignoreMerges: bpe.data.ignore_merges,
     unknownToken: bpe.data.unk_token ?? null,
   };
+}
+
+function addedTokensOf(file: JsonObject, where: string): readonly AddedToken[] {
+  try {
+    return readAddedTokens(file);
+  } catch (cause) {
+    if (!(cause instanceof UnsupportedTokenizer)) throw cause;
+    throw new FormatError({ what: cause.message, where, next: cause.next, cause });
+  }
+}
+
+function requireOwnIds(vocabulary: Readonly<Record<string, number>>, where: string): void {
+  const tokens = new Map<number, string>();
+  for (const [token, id] of Object.entries(vocabulary)) {
+    const other = tokens.get(id);
+    if (other !== undefined) {
+      throw new FormatError({
+        what: `the tokens ${quote(other)} and ${quote(token)} have one id, ${id}`,
+        where,
+        why: "a GGUF file has one text for an id",
+        next: OTHER_FORMATS,
+      });
+    }
+    tokens.set(id, token);
+  }
 }
 
 /** A JSON file of the model folder; null when there is none. */

@@ -2,30 +2,52 @@ import { join } from "node:path";
 import { isJsonObject, type JsonObject, type JsonValue } from "../../checkpoint/json.js";
 import type { ModelConfig } from "../../checkpoint/model-config.js";
 import { ModelFolder } from "../../checkpoint/model-folder.js";
+import { tokensWithoutRow } from "../../checkpoint/tokens-without-row.js";
 import { byteLevelTokenizer } from "./byte-level-tokenizer.js";
 import type { GgufValue } from "./layout.js";
 import { isSentencePiece, sentencePieceTokenizer } from "./sentencepiece-tokenizer.js";
 import { readJsonFile, readTokenizerFile, type TokenizerFile } from "./tokenizer-file.js";
+import { byteLevelNotes, sentencePieceNotes, tokenizerNotes } from "./tokenizer-notes.js";
+import { tokensAround } from "./tokens-around.js";
+
+/** What a GGUF file says of its tokenizer. */
+export interface GgufTokenizer {
+  /** All `tokenizer.*` keys: vocabulary, merges or scores, special tokens, chat template. */
+  readonly keys: ReadonlyMap<string, GgufValue>;
+  /** Texts that llama.cpp will cut differently all the same: whole sentences. */
+  readonly notes: readonly string[];
+}
 
 /**
- * All `tokenizer.*` keys of a model folder: vocabulary, merges or scores, special tokens, chat template.
- * `size` is the number of rows of the embedding. Throws FormatErrors for what llama.cpp would tokenize differently.
+ * The tokenizer of a model folder for llama.cpp. `size` is the number of rows of the embedding.
+ *
+ * @throws FormatError for a tokenizer that llama.cpp has no counterpart for
  */
-export function tokenizerMetadata(path: string, config: ModelConfig, size: number): Map<string, GgufValue> {
+export function ggufTokenizer(path: string, config: ModelConfig, size: number): GgufTokenizer {
   const folder = ModelFolder.open(path);
   const where = join(path, "tokenizer.json");
   const file = readTokenizerFile(folder);
   const settings = readJsonFile(folder, "tokenizer_config.json") ?? {};
-  const keys = isSentencePiece(file)
-    ? sentencePieceTokenizer(file, size, where)
-    : byteLevelTokenizer(file, size, where);
+  const marked = isSentencePiece(file);
+  const keys = marked ? sentencePieceTokenizer(file, size, where) : byteLevelTokenizer(file, size, where);
   const ids = specialIds(file, settings, config);
-  for (const [key, id] of ids) keys.set(`tokenizer.ggml.${key}_token_id`, { type: "u32", value: id });
-  const around = tokensAround(file, settings);
+  for (const [key, id] of ids) if (id < size) keys.set(`tokenizer.ggml.${key}_token_id`, { type: "u32", value: id });
+  const left = tokensWithoutRow(
+    // Ids of the vocabulary itself are below the size: it was laid out.
+    { added: file.addedTokens, largest: 0, startToken: ids.get("bos") ?? null },
+    size,
+    where,
+  );
+  const around = tokensAround(file, settings, ids);
   keys.set("tokenizer.ggml.add_bos_token", { type: "bool", value: around.before });
   keys.set("tokenizer.ggml.add_eos_token", { type: "bool", value: around.after });
   for (const [key, template] of chatTemplates(folder, settings)) keys.set(key, template);
-  return keys;
+  const notes = [
+    ...tokenizerNotes(file, left),
+    ...(marked ? sentencePieceNotes(file) : byteLevelNotes(file)),
+    ...around.notes,
+  ];
+  return { keys, notes };
 }
 
 /** Bytes of the largest chat template that is read. */
@@ -55,34 +77,18 @@ function specialIds(file: TokenizerFile, settings: JsonObject, config: ModelConf
   return ids;
 }
 
-/** Whether the tokenizer itself puts tokens before and after a text: its template says so, else its settings. */
-function tokensAround(file: TokenizerFile, settings: JsonObject): { before: boolean; after: boolean } {
-  const template = findTemplate(file.postProcessor);
-  if (template === null) {
-    return { before: settings["add_bos_token"] === true, after: settings["add_eos_token"] === true };
-  }
-  const special = template.map((part) => isJsonObject(part) && "SpecialToken" in part);
-  return { before: special[0] === true, after: special.length > 1 && special.at(-1) === true };
-}
-
-function findTemplate(processor: JsonValue): readonly JsonValue[] | null {
-  if (!isJsonObject(processor)) return null;
-  const { type, single, processors } = processor;
-  if (type === "TemplateProcessing" && Array.isArray(single)) return single;
-  if (type !== "Sequence" || !Array.isArray(processors)) return null;
-  return processors.map(findTemplate).find((template) => template !== null) ?? null;
-}
-
 function chatTemplates(folder: ModelFolder, settings: JsonObject): [string, GgufValue][] {
-  const template = folder.readText("chat_template.jinja", MAX_TEMPLATE_BYTES) ?? settings["chat_template"];
-  if (typeof template === "string") return [["tokenizer.chat_template", { type: "string", value: template }]];
-  if (!Array.isArray(template)) return [];
-  const keys: [string, GgufValue][] = [];
+  const file = folder.readText("chat_template.jinja", MAX_TEMPLATE_BYTES);
+  const listed = settings["chat_template"];
+  const own = file ?? (typeof listed === "string" ? listed : null);
+  const keys: [string, GgufValue][] = own === null ? [] : [["tokenizer.chat_template", { type: "string", value: own }]];
   const names: string[] = [];
-  for (const entry of template) {
+  for (const entry of Array.isArray(listed) ? (listed as readonly JsonValue[]) : []) {
     if (!isJsonObject(entry)) continue;
     const { name, template: value } = entry;
     if (typeof name !== "string" || typeof value !== "string") continue;
+    // The file of its own stands for the default; others may be listed beside it.
+    if (name === "default" && own !== null) continue;
     if (name !== "default") names.push(name);
     keys.push([
       name === "default" ? "tokenizer.chat_template" : `tokenizer.chat_template.${name}`,

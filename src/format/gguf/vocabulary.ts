@@ -13,12 +13,12 @@ export interface Vocabulary {
 
 /**
  * Token texts and types by id, up to the `size` rows of the embedding: the model's vocabulary, then added
- * tokens over it (special ones are control tokens), and `[PADi]` where an id has no token.
+ * tokens over it (special ones are control tokens), and `[PADi]` where an id has no token. Added tokens beyond the rows are left out.
  */
 export function vocabularyOf(file: TokenizerFile, size: number, where: string): Vocabulary {
-  const tokens: string[] = Array.from({ length: size }, (_, id) => `[PAD${id}]`);
+  const tokens: string[] = new Array<string>(size).fill("");
   const types: number[] = new Array<number>(size).fill(TOKEN_TYPES.unused);
-  const put = (id: number, token: string, type: number): void => {
+  for (const [token, id] of Object.entries(file.vocabulary)) {
     if (id >= size) {
       throw new FormatError({
         what: `token ${JSON.stringify(token)} has the id ${id}, but the embedding has ${size} rows`,
@@ -27,13 +27,22 @@ export function vocabularyOf(file: TokenizerFile, size: number, where: string): 
       });
     }
     tokens[id] = token;
-    types[id] = type;
-  };
-  for (const [token, id] of Object.entries(file.vocabulary)) put(id, token, TOKEN_TYPES.normal);
-  for (const { id, content, special } of file.addedTokens) {
-    put(id, content, special ? TOKEN_TYPES.control : TOKEN_TYPES.user);
+    types[id] = TOKEN_TYPES.normal;
   }
-  return { tokens, types };
+  const kept = file.addedTokens.filter(({ id }) => id < size);
+  for (const { id, content, special } of kept) {
+    tokens[id] = content;
+    types[id] = special ? TOKEN_TYPES.control : TOKEN_TYPES.user;
+  }
+  const taken = new Set(tokens);
+  const padded = tokens.map((token, id) => {
+    if (types[id] !== TOKEN_TYPES.unused) return token;
+    // Two tokens of one text are one in llama.cpp.
+    let text = `[PAD${id}]`;
+    while (taken.has(text)) text = `[${text}]`;
+    return text;
+  });
+  return { tokens: padded, types };
 }
 
 /** The keys that hold tokens and types. */

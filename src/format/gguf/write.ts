@@ -12,7 +12,7 @@ import { ggufNotes } from "./notes.js";
 import { type GgufPlan, type GgufPlanOptions, type PlannedTensor, planGguf } from "./plan.js";
 import { provenance } from "./provenance.js";
 import { openRows, putFloats } from "./row-writer.js";
-import { tokenizerMetadata } from "./tokenizer.js";
+import { type GgufTokenizer, ggufTokenizer } from "./tokenizer.js";
 
 export interface WriteGgufOptions extends GgufPlanOptions {
   /** Stops between two pieces of about 8 MiB; nothing of this call remains then. */
@@ -44,6 +44,8 @@ export interface PreparedGguf {
   readonly bytes: number;
   /** The type that holds most weights of the layers. */
   readonly mainType: QuantizedType | FloatType;
+  /** What a user should know of the file: whole sentences. */
+  readonly notes: readonly string[];
 }
 
 const PIECE_BYTES = 8 * 2 ** 20;
@@ -60,7 +62,7 @@ export async function writeGguf(
   outFile: string,
   options: WriteGgufOptions = {},
 ): Promise<WrittenGguf> {
-  const { plan, entries, header, bytes } = prepareGguf(source, options);
+  const { plan, entries, header, bytes, notes } = prepareGguf(source, options);
   const temporary = temporaryName(outFile);
   try {
     await mkdir(dirname(outFile), { recursive: true });
@@ -77,7 +79,7 @@ export async function writeGguf(
     }
     await rename(temporary, outFile);
     await syncFolder(dirname(outFile));
-    return { bytes, tensors: written, notes: ggufNotes(plan, source) };
+    return { bytes, tensors: written, notes };
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {});
     const ofSystem = error instanceof Error && "syscall" in error;
@@ -95,10 +97,11 @@ export function prepareGguf(source: ExportSource, options: GgufPlanOptions = {})
   const plan = planGguf(source, options);
   const entries = placeTensors(plan.tensors);
   const mainType = mostFrequentType(plan.tensors);
-  const metadata = metadataOf(plan, mainType, source, options);
+  const tokenizer = tokenizerOf(plan, source);
+  const metadata = metadataOf(plan, mainType, source, options, tokenizer);
   const header = encodeHeader(metadata, entries);
   const bytes = header.length + plan.tensors.reduce((sum, { byteLength }) => sum + alignUp(byteLength), 0);
-  return { plan, metadata, entries, header, bytes, mainType };
+  return { plan, metadata, entries, header, bytes, mainType, notes: [...ggufNotes(plan, source), ...tokenizer.notes] };
 }
 
 async function writeTensors(
@@ -167,18 +170,7 @@ function placeTensors(tensors: readonly PlannedTensor[]): TensorEntry[] {
   });
 }
 
-function metadataOf(
-  plan: GgufPlan,
-  mainType: QuantizedType | FloatType,
-  source: ExportSource,
-  options: GgufPlanOptions,
-): ReadonlyMap<string, GgufValue> {
-  const { shape, rope, tensors } = plan;
-  const metadata = modelMetadata(shape, rope, {
-    name: modelName(source),
-    mainType,
-    hasQ2: tensors.some(({ type }) => type === "Q2_0"),
-  });
+function tokenizerOf({ shape, tensors }: GgufPlan, { folder, config }: ExportSource): GgufTokenizer {
   const embedding = tensors.find(({ name }) => name === "token_embd.weight");
   const rows = embedding?.shape[0] ?? shape.vocabulary;
   if (rows !== shape.vocabulary) {
@@ -188,7 +180,24 @@ function metadataOf(
       next: "use the config.json that belongs to these weights",
     });
   }
-  for (const [key, value] of tokenizerMetadata(source.folder, source.config, rows)) metadata.set(key, value);
+  return ggufTokenizer(folder, config, rows);
+}
+
+function metadataOf(
+  plan: GgufPlan,
+  mainType: QuantizedType | FloatType,
+  source: ExportSource,
+  options: GgufPlanOptions,
+  tokenizer: GgufTokenizer,
+): ReadonlyMap<string, GgufValue> {
+  const { shape, rope, tensors } = plan;
+  const metadata = modelMetadata(shape, rope, {
+    name: modelName(source),
+    mainType,
+    hasQ2: tensors.some(({ type }) => type === "Q2_0"),
+    notes: tokenizer.notes,
+  });
+  for (const [key, value] of tokenizer.keys) metadata.set(key, value);
   for (const [key, value] of provenance(source, options)) metadata.set(key, value);
   return metadata;
 }

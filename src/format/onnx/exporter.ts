@@ -66,6 +66,7 @@ export const onnxExporter: Exporter = {
       bytes: stored.reduce((sum, { byteLength }) => sum + byteLength, 0),
       madeWith: (given) => isDeepStrictEqual(options, graphOptions(given)),
       plannedBytes: (result) => tensorBytes(planOnnx(result, options)),
+      notes: (result) => onnxNotes(planOnnx(result, options), result),
       async *check(result) {
         yield checkConfig(dirname(dirname(path)), planOnnx(result, options), result);
         yield* checkOnnx(file, result, options);

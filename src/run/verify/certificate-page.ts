@@ -34,7 +34,8 @@ function censusSection({ quantized, computed, leftOut }: CensusRecord): string[]
 }
 
 function exportSection(checked: ExportCertificate): string[] {
-  const { format, path, agrees, plannedBytes, bytes, untouched, leftOut, disagreements, runtime, tensors } = checked;
+  const { format, path, agrees, plannedBytes, bytes, untouched, leftOut, disagreements, notes, runtime, tensors } =
+    checked;
   const count = (status: string): number => tensors.filter((tensor) => tensor.status === status).length;
   const lossy = tensors.filter(({ status }) => status === "lossy");
   const coded = tensors.filter(({ hash }) => hash !== undefined).length;
@@ -49,6 +50,7 @@ function exportSection(checked: ExportCertificate): string[] {
     ...(leftOut.kept + leftOut.omitted === 0 ? [] : [["not read by the network", keptText(leftOut)] as const]),
     ["size", bytes === null ? "unknown" : `${bytes} bytes, planned ${plannedBytes}`],
     ["runtime", runtimeSentence(runtime)],
+    ...notes.map((note) => ["note", note] as const),
   ];
   return [
     `## ${format}`,
@@ -74,12 +76,14 @@ function keptText({ kept, omitted }: ExportCertificate["leftOut"]): string {
 /** What an independent runtime said, in a sentence. */
 export function runtimeSentence(runtime: RuntimeVerdict): string {
   if (runtime.status === "absent") return `not run: ${runtime.why}`;
-  const { runtime: name, asWritten, sameWeights, tokens } = runtime;
+  const { runtime: name, asWritten, sameWeights, tokens, texts } = runtime;
   const apart =
     sameWeights === null ? "" : `; ${sameWeights.divergence.toExponential(1)} with the same weights in fp32`;
+  const cut =
+    texts === null ? "" : `; ${texts.compared - texts.different} of ${texts.compared} texts cut into the same tokens`;
   return (
     `${name} ${runtime.status}: KL divergence ${asWritten.divergence.toExponential(1)} nats per token${apart}, ` +
-    `same most likely token at ${(asWritten.topAgreement * 100).toFixed(1)} % of ${tokens} positions`
+    `same most likely token at ${(asWritten.topAgreement * 100).toFixed(1)} % of ${tokens} positions${cut}`
   );
 }
 

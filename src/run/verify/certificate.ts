@@ -29,6 +29,14 @@ export interface Disagreement {
   readonly what: string;
 }
 
+/** A comparison of token ids. */
+export interface TextsVerdict {
+  /** Texts that both tokenizers cut. */
+  readonly compared: number;
+  /** Those of them that were cut into other tokens; the first are among the disagreements. */
+  readonly different: number;
+}
+
 /** What an independent runtime made of an export, on fixed tokens. */
 export type RuntimeVerdict =
   | {
@@ -39,8 +47,8 @@ export type RuntimeVerdict =
       readonly asWritten: LogitsComparison;
       /** The same weights in the same runtime, in fp32 throughout: without its own rounding. Null when too large. */
       readonly sameWeights: LogitsComparison | null;
-      /** Whether the runtime cuts a text into the tokens of the model's own tokenizer; null where its file holds none. */
-      readonly sameTokens: boolean | null;
+      /** How the runtime cuts texts of every kind into tokens; null where its file holds no tokenizer. */
+      readonly texts: TextsVerdict | null;
       readonly note: string;
     }
   | { readonly status: "absent"; readonly why: string };
@@ -60,6 +68,8 @@ export interface ExportCertificate {
   /** Of the tensors that the network does not read: how many it keeps, and how many it has no place for. */
   readonly leftOut: { readonly kept: number; readonly omitted: number };
   readonly disagreements: readonly Disagreement[];
+  /** What the format can't express of this model: whole sentences, as the export told them. */
+  readonly notes: readonly string[];
   readonly runtime: RuntimeVerdict;
   readonly tensors: readonly CertifiedTensor[];
 }

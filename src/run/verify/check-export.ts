@@ -24,10 +24,18 @@ export async function checkExport(found: FoundExport, comparison: Comparison): P
   try {
     using opened = await exporters[found.format].open(found.path);
     const checked = await checkTensors(opened.check(comparison.result), opened.tensorCount, comparison);
-    return { ...facts, ...checked, ...sizes(opened, comparison.result, checked.disagreements) };
+    const notes = opened.notes(comparison.result);
+    return { ...facts, ...checked, ...sizes(opened, comparison.result, checked.disagreements), notes };
   } catch (error) {
     if (!(error instanceof CrossblockError)) throw error;
-    return { ...facts, plannedBytes: null, bytes: null, tensors: [], disagreements: [unreadable(error, found.path)] };
+    return {
+      ...facts,
+      plannedBytes: null,
+      bytes: null,
+      tensors: [],
+      notes: [],
+      disagreements: [unreadable(error, found.path)],
+    };
   }
 }
 

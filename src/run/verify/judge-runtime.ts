@@ -5,9 +5,9 @@ import { CrossblockError } from "../../errors.js";
 import { compareLogits } from "../../evaluate/compare-logits.js";
 import type { ExportSource } from "../../format/export-source.js";
 import type { FoundExport } from "../../format/exporters.js";
-import type { Disagreement, RuntimeVerdict } from "./certificate.js";
+import type { Disagreement, RuntimeVerdict, TextsVerdict } from "./certificate.js";
+import { compareTokens } from "./compare-tokens.js";
 import { type FoundPackage, findPackage } from "./find-package.js";
-import { fixedText } from "./fixed-text.js";
 import type { OwnLogits } from "./own-logits.js";
 import type { RuntimeAnswer } from "./runtime-question.js";
 import { type Runtime, runtimes } from "./runtimes.js";
@@ -47,6 +47,8 @@ export interface JudgeInput {
 export interface Judgement {
   readonly verdict: RuntimeVerdict;
   readonly disagreements: readonly Disagreement[];
+  /** What is not the export's fault, and good to know all the same: whole sentences. */
+  readonly notes: readonly string[];
 }
 
 /** Lets an independent runtime compute logits from an export, where one is installed. */
@@ -69,9 +71,9 @@ export async function judgeRuntime(input: JudgeInput): Promise<Judgement> {
     if (!(error instanceof CrossblockError)) throw error;
     return absent(`crossblock's own network can't run: ${error.message}`);
   }
-  const { tokens, vocabulary, textIds } = reference;
+  const { tokens, vocabulary, texts } = reference;
   const ask = (file: string): Promise<RuntimeAnswer> =>
-    runtime.run(installed, { file, tokens, vocabulary, text: fixedText }, signal);
+    runtime.run(installed, { file, tokens, vocabulary, texts: texts.map(({ text }) => text) }, signal);
   const name = `${runtime.packageName} ${installed.version}`;
   onRun();
   const written = await ask(found.path);
@@ -79,14 +81,15 @@ export async function judgeRuntime(input: JudgeInput): Promise<Judgement> {
     return {
       verdict: absent(`${name} stopped: ${written.error}`).verdict,
       disagreements: [{ tensor: "runtime", what: `${name} can't run the export: ${written.error}` }],
+      notes: [],
     };
   }
   const plain = await askPlain(runtime, installed, result, reference, signal);
   const asWritten = compareLogits(written.logits, reference.logits, tokens);
   const sameWeights = plain === null || "error" in plain ? null : compareLogits(plain.logits, reference.logits, tokens);
-  const { ids } = written;
-  const sameTokens = ids === null ? null : ids.length === textIds.length && textIds.every((id, i) => id === ids[i]);
-  const disagreements: Disagreement[] = [];
+  const cuts = written.ids === null ? null : compareTokens(name, texts, written.ids);
+  const other = await askTokenizer(runtime, input, texts);
+  const disagreements: Disagreement[] = [...(cuts?.disagreements ?? [])];
   const limit = (what: string, value: number, most: number): void => {
     // Written so that a divergence that is no number fails.
     if (value <= most) return;
@@ -98,15 +101,38 @@ export async function judgeRuntime(input: JudgeInput): Promise<Judgement> {
   }
   if (sameWeights !== null) limit("the same weights in fp32", sameWeights.divergence, mostWithSameWeights);
   if (!lossy) limit("the export", asWritten.divergence, mostAsWritten);
-  if (sameTokens === false) {
-    disagreements.push({ tensor: "tokenizer", what: `${name} cuts the fixed text into other tokens than the model's` });
-  }
   const note = lossy ? `${runtime.note}; the losses that were asked for are part of the difference` : runtime.note;
   const status = disagreements.length === 0 ? "agrees" : "disagrees";
   return {
-    verdict: { status, runtime: name, tokens: tokens.length, asWritten, sameWeights, sameTokens, note },
+    verdict: {
+      status,
+      runtime: name,
+      tokens: tokens.length,
+      asWritten,
+      sameWeights,
+      texts: cuts?.verdict ?? other.verdict,
+      note,
+    },
     disagreements,
+    notes: other.notes,
   };
+}
+
+/** The tokenizer of another package, where the runtime has none and that package is installed. */
+async function askTokenizer(
+  { tokenizer }: Runtime,
+  { found, project, signal }: JudgeInput,
+  texts: OwnLogits["texts"],
+): Promise<{ readonly verdict: TextsVerdict | null; readonly notes: readonly string[] }> {
+  const installed = tokenizer === undefined ? null : findPackage(tokenizer.packageName, project ?? undefined);
+  if (tokenizer === undefined || installed === null) return { verdict: null, notes: [] };
+  const name = `${tokenizer.packageName} ${installed.version}`;
+  const given = texts.map(({ text }) => text);
+  const answer = await tokenizer.cut(installed, found.path, given, signal);
+  if (answer === null) return { verdict: null, notes: [] };
+  if ("error" in answer) return { verdict: null, notes: [`${name} can't open the tokenizer: ${answer.error}`] };
+  const { verdict, disagreements } = compareTokens(name, texts, answer.ids ?? []);
+  return { verdict, notes: disagreements.map(({ what }) => what) };
 }
 
 async function askPlain(
@@ -121,12 +147,12 @@ async function askPlain(
   const folder = await mkdtemp(join(tmpdir(), "crossblock-verify-"));
   try {
     const file = await runtime.writePlain(result, folder, signal);
-    return await runtime.run(installed, { file, tokens, vocabulary, text: "" }, signal);
+    return await runtime.run(installed, { file, tokens, vocabulary, texts: [] }, signal);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
 }
 
 function absent(why: string): Judgement {
-  return { verdict: { status: "absent", why }, disagreements: [] };
+  return { verdict: { status: "absent", why }, disagreements: [], notes: [] };
 }

@@ -1,17 +1,18 @@
-import { checkTokenizerFits, Tokenizer } from "../../checkpoint/tokenizer.js";
 import { tokenIds } from "../../model/token-ids.js";
 import { noGrad, scope } from "../../tensor/index.js";
 import { resolveDevice } from "../device.js";
 import type { WorkEvent } from "../events.js";
 import { openModel } from "../open-model.js";
+import { openTokenizer } from "../read-tokens.js";
 import type { RequestContext } from "../serve-requests.js";
 import { fixedText, fixedTokens } from "./fixed-text.js";
+import { tokenTexts } from "./token-texts.js";
 
 /** What crossblock's own network makes of a result on the fixed tokens. */
 export interface OwnLogits {
   readonly tokens: readonly number[];
-  /** Ids of the whole fixed text, without a start token. */
-  readonly textIds: readonly number[];
+  /** Texts of every kind with the ids of the model's own tokenizer, without a start token. */
+  readonly texts: readonly { readonly text: string; readonly ids: readonly number[] }[];
   /** `[tokens, vocabulary]` */
   readonly logits: Float32Array;
   readonly vocabulary: number;
@@ -26,19 +27,18 @@ export async function ownLogits(
   device: string,
   context: RequestContext<WorkEvent>,
 ): Promise<OwnLogits> {
-  const tokenizer = await Tokenizer.open(folder);
   const to = { device: resolveDevice(device), dtype: "float32", quantizeInputs: false } as const;
   using model = await openModel(folder, to, context);
   const { spec } = model.decoder;
-  checkTokenizerFits(tokenizer, spec.vocabSize, folder);
-  const textIds = [...tokenizer.encode(fixedText)];
+  const tokenizer = await openTokenizer(folder, spec, context);
+  const texts = tokenTexts(tokenizer).map((text) => ({ text, ids: [...tokenizer.encode(text)] }));
   const start = tokenizer.startToken === null ? [] : [tokenizer.startToken];
-  const tokens = [...start, ...textIds].slice(0, Math.min(fixedTokens, spec.maxPositions));
+  const tokens = [...start, ...tokenizer.encode(fixedText)].slice(0, Math.min(fixedTokens, spec.maxPositions));
   const logits = noGrad(() =>
     scope(() => {
       const ids = tokenIds(spec, Int32Array.from(tokens), [1, tokens.length], model.device);
       return model.decoder.logits(ids).toFloat32Array();
     }),
   );
-  return { tokens, textIds, logits, vocabulary: spec.vocabSize };
+  return { tokens, texts, logits, vocabulary: spec.vocabSize };
 }

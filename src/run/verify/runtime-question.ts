@@ -4,7 +4,7 @@ export interface RuntimeQuestion {
   readonly tokens: readonly number[];
   readonly vocabulary: number;
   /** To be cut into tokens as well, by runtimes that have the tokenizer in their file. */
-  readonly text: string;
+  readonly texts: readonly string[];
 }
 
 /** The same, as a process of its own needs it. */
@@ -18,7 +18,7 @@ export type RuntimeAnswer =
   | {
       /** `[tokens, vocabulary]` */
       readonly logits: Float32Array;
-      /** Ids of the text; null where the file holds no tokenizer. */
-      readonly ids: readonly number[] | null;
+      /** Ids of each text; null where the file holds no tokenizer. */
+      readonly ids: readonly (readonly number[])[] | null;
     }
   | { readonly error: string };

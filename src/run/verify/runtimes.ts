@@ -1,5 +1,6 @@
+import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { decodedSource } from "../../format/decoded-source.js";
 import type { ExportSource } from "../../format/export-source.js";
 import type { FormatName } from "../../format/exporters.js";
@@ -8,6 +9,14 @@ import { writeOnnx } from "../../format/onnx/write.js";
 import type { FoundPackage } from "./find-package.js";
 import { askProcess } from "./runtime-process.js";
 import type { RuntimeAnswer, RuntimeQuestion } from "./runtime-question.js";
+
+/** Cuts texts with the tokenizer of the folder that an export lies in; null where it has none. */
+type Cut = (
+  found: FoundPackage,
+  file: string,
+  texts: readonly string[],
+  signal: AbortSignal,
+) => Promise<RuntimeAnswer | null>;
 
 /** A program that others wrote, which runs what crossblock wrote. */
 export interface Runtime {
@@ -18,6 +27,11 @@ export interface Runtime {
   run(found: FoundPackage, question: RuntimeQuestion, signal: AbortSignal): Promise<RuntimeAnswer>;
   /** Writes the result so that the runtime computes with the same weights in fp32; returns the file. */
   writePlain(result: ExportSource, folder: string, signal: AbortSignal): Promise<string>;
+  /**
+   * Another package that cuts texts for the runtime, from the model folder that the export is. That folder's tokenizer is the source's own
+   * file, so that a difference is the package's doing.
+   */
+  readonly tokenizer?: { readonly packageName: string; readonly cut: Cut };
   /** Bytes that this takes for a result of so many quantized weights. */
   plainBytes(weights: number): number;
 }
@@ -43,6 +57,15 @@ export const runtimes: Readonly<Partial<Record<FormatName, Runtime>>> = {
     writePlain: async (result, folder, signal) =>
       join(folder, (await writeOnnx(result, folder, { accuracyLevel: 0, signal })).model),
     plainBytes: (weights) => weights,
+    tokenizer: {
+      packageName: "@huggingface/transformers",
+      async cut({ entry }, file, texts, signal) {
+        const folder = dirname(dirname(file));
+        if (!existsSync(join(folder, "tokenizer.json"))) return null;
+        const request = { entry, file: folder, tokens: [], vocabulary: 0, texts, threads: 1 };
+        return askProcess(new URL("./transformers-js-process.js", import.meta.url), request, signal);
+      },
+    },
   },
 };
 

@@ -148,6 +148,7 @@ async function verifyItself(
     untouched: { comparedWith, tensors: result.plain.size - (fingerprints?.changed.length ?? 0) },
     leftOut: keptAndOmitted(leftOut, tensors),
     disagreements,
+    notes: opened.notes(result),
     runtime: { status: "absent", why: "crossblock's own network computes from this folder" },
     tensors,
   };
@@ -179,6 +180,7 @@ async function verifyExport(
     untouched,
     leftOut: left,
     disagreements,
+    notes: [...checked.notes, ...judged.notes],
     runtime: judged.verdict,
   };
 }
@@ -190,9 +192,10 @@ async function judgement(
   judges: Judges | null,
   { emit, signal }: Context,
 ): ReturnType<typeof judgeRuntime> {
-  const absent = (why: string): { verdict: RuntimeVerdict; disagreements: [] } => ({
+  const absent = (why: string): { verdict: RuntimeVerdict; disagreements: []; notes: [] } => ({
     verdict: { status: "absent", why },
     disagreements: [],
+    notes: [],
   });
   if (judges === null) return absent("runtimes were left out, as asked");
   if (disagreements.length > 0) return absent("the export is wrong already");
@@ -222,6 +225,7 @@ function unopened(found: FoundExport): ExportCertificate {
     untouched: { comparedWith: "nothing", tensors: 0 },
     leftOut: { kept: 0, omitted: 0 },
     disagreements: [],
+    notes: [],
     runtime: { status: "absent", why: "the files can't be read" },
     tensors: [],
   };
