@@ -13,8 +13,9 @@ import type { QuantizedWeight } from "../quant/quantized-weight.js";
 import { parseScheme } from "../quant/scheme.js";
 import { keep, liveHandles, manualSeed, noGrad, scope, Tensor } from "../tensor/index.js";
 import { ExtremesObserver, foldActivations } from "./cfp/fold-activations.js";
-import { type RecipeName, type RecipeOptionsInput, recipeOptionsSchema } from "./options.js";
+import type { RecipeName, RecipeOptionsInput } from "./options.js";
 import type { RecipeEvent, RecipeJob } from "./recipe-job.js";
+import { resolveRecipeOptions } from "./resolve-recipe-options.js";
 import { runRecipe } from "./run-recipe.js";
 
 const CONTEXT = 24;
@@ -65,7 +66,7 @@ function run(
       spec,
       recipe,
       scheme: parseScheme(scheme),
-      options: recipeOptionsSchema.parse(options),
+      options: resolveRecipeOptions(options, { recipe }),
       seed: 1,
       tokens: { ids, sequences: SEQUENCES, context: CONTEXT },
       device: "cpu",
@@ -102,6 +103,10 @@ function outputError({ weights }: Outcome): number {
     const target = original.hidden(input);
     return quantized.hidden(input).sub(target).square().mean().div(target.square().mean()).item();
   });
+}
+
+function stepLosses({ events }: Outcome): number[] {
+  return events.flatMap((event) => (event.event === "step" ? [event.loss] : []));
 }
 
 const quick = { window: { epochs: 20, batch: 4 }, rates: { rounding: 2e-2, scale: 1e-2 } } as const;
@@ -160,28 +165,41 @@ describe("recipes", () => {
     }
   });
 
-  it("give the same codes whatever the micro-batch and wherever the streams wait", () => {
-    const options = (microBatch: number, l2: "token" | "plain"): RecipeOptionsInput => ({
-      window: { epochs: 2, batch: 6, microBatch, loss: { l2 } },
-    });
-    for (const l2 of ["token", "plain"] as const) {
-      const whole = run("cbq", "W3A16g8", options(6, l2));
-      const parts = run("cbq", "W3A16g8", options(2, l2), { storage: "disk" });
-      const losses = ({ events }: Outcome): number[] =>
-        events.flatMap((event) => (event.event === "step" ? [event.loss] : []));
-      losses(whole).forEach((loss, i) => {
-        expect(Math.abs(loss - (losses(parts)[i] as number)) / loss).toBeLessThan(1e-5);
-      });
-      let equal = 0;
-      let count = 0;
-      for (const [name, { codes }] of whole.weights) {
-        const other = parts.weights.get(name)?.codes ?? new Uint8Array();
-        equal += codes.filter((code, i) => code === other[i]).length;
-        count += codes.length;
-      }
-      expect(equal / count).toBeGreaterThan(0.999);
+  it.each(["token", "plain"] as const)("give the same codes wherever the streams wait, loss %s", (l2) => {
+    const options: RecipeOptionsInput = { window: { epochs: 2, batch: 6, microBatch: 2, loss: { l2 } } };
+    const device = run("cbq", "W3A16g8", options, { storage: "device" });
+    for (const storage of ["host", "disk"] as const) {
+      const elsewhere = run("cbq", "W3A16g8", options, { storage });
+      expect(elsewhere.weights).toEqual(device.weights);
+      expect(stepLosses(elsewhere)).toEqual(stepLosses(device));
     }
   });
+
+  it.each(["token", "plain"] as const)(
+    "take the same steps with another micro-batch, but for how sums are rounded, loss %s",
+    (l2) => {
+      const outcome = (microBatch: number): Outcome =>
+        run("cbq", "W3A16g8", {
+          window: { epochs: 2, batch: 6, microBatch, loss: { l2 } },
+          rounding: { start: "rtn" },
+        });
+      const [whole, parts] = [outcome(6), outcome(2)];
+      const losses = stepLosses(whole);
+      expect(losses.length).toBeGreaterThan(0);
+      expect(stepLosses(parts).length).toBe(losses.length);
+      losses.forEach((loss, i) => {
+        expect(Math.abs(loss - (stepLosses(parts)[i] as number)) / loss).toBeLessThan(1e-5);
+      });
+      let other = 0;
+      let count = 0;
+      for (const [name, { codes }] of whole.weights) {
+        const codesThere = parts.weights.get(name)?.codes ?? new Uint8Array();
+        other += codes.filter((code, i) => code !== codesThere[i]).length;
+        count += codes.length;
+      }
+      expect(other / count).toBeLessThan(0.001);
+    },
+  );
 
   it("quantize activations per token and per tensor, and learn their clips", () => {
     for (const granularity of ["token", "tensor"] as const) {
@@ -262,6 +280,16 @@ describe("CFP", () => {
       expect(liveHandles()).toBe(before);
     },
   );
+
+  it("finds other outliers of weights by the rule msmodelslim: other codes", () => {
+    const codes = (cfp: RecipeOptionsInput["cfp"]): number[] =>
+      [...run("cbq", "W3A16g8", { window: { epochs: 0 }, cfp }).weights.values()].flatMap(({ codes }) => [...codes]);
+    const without = codes({ weights: false });
+    const [paper, huawei] = [codes({ weights: true }), codes({ weights: true, detection: "msmodelslim" })];
+    const others = (a: number[], b: number[]): number => a.filter((code, i) => code !== b[i]).length;
+    expect(others(paper, huawei)).toBeGreaterThan(0);
+    expect(others(without, huawei)).toBeGreaterThan(0);
+  });
 
   it("delivers the norms that it changed in their stored shape, beside every Linear", () => {
     const { plain, weights } = run("cbq", "W4A8g8", {

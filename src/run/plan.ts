@@ -148,7 +148,7 @@ function stateBytes({ options, spec }: PlanInput, windows: readonly unknown[], t
   return Math.min(one * Math.max(0, windows.length - 1), Math.max(2 * one, KEPT_STATE_BYTES + one));
 }
 
-/** Whether a recipe looks at text: `rtn` does so only for static activation ranges and for CFP. */
+/** Whether a run looks at text: `rtn` does so where it is given, for static ranges, errors of layers and the last stage. */
 export function needsTokens(options: RunOptions): boolean {
   return options.recipe !== "rtn" || options.calibration.length > 0;
 }

@@ -1,6 +1,8 @@
 import { InputError } from "../errors.js";
 import { exportOptionsShape } from "../format/export-options.js";
-import type { RunOptions } from "./options.js";
+import { optionEntries } from "../recipe/merge-options.js";
+import { mayBeRead, readerContext } from "./option-use.js";
+import { type RunOptions, schemeOf } from "./options.js";
 
 /** What decides the codes of a run, by names that people read. */
 export type RunIdentity = Readonly<Record<string, string>>;
@@ -21,10 +23,11 @@ export interface IdentityParts {
 
 /**
  * Options that change where and how fast, but no code; and those whose effect another part covers:
- * the model and the text by what they hold rather than by where they lie.
+ * the model and the text by what they hold rather than by where they lie, the preset by its values.
  */
 const immaterial: readonly string[] = [
   "model",
+  "preset",
   "calibration",
   "out",
   "work",
@@ -40,16 +43,21 @@ const immaterial: readonly string[] = [
   "window.microBatch",
 ];
 
-/** The parts and every option that can change a code, by dotted name. */
+/** The parts and every option that can change a code of this run, by dotted name. */
 export function identityOf(parts: IdentityParts, options: RunOptions): RunIdentity {
   const { model, tokenizer, calibration, version, engine } = parts;
+  const context = readerContext(options, schemeOf(options));
   return {
     crossblock: version,
     engine,
     model,
     ...(tokenizer !== null && { tokenizer }),
     ...(calibration !== null && { "calibration tokens": calibration }),
-    ...Object.fromEntries(leaves(options, "").map(([name, value]) => [`option ${name}`, value])),
+    ...Object.fromEntries(
+      optionEntries(options)
+        .filter(([name]) => !immaterial.includes(name) && mayBeRead(name, context))
+        .map(([name, value]) => [`option ${name}`, JSON.stringify(value)]),
+    ),
   };
 }
 
@@ -67,15 +75,6 @@ export function checkSameRun(saved: RunIdentity, now: RunIdentity, folder: strin
     what: "an unfinished run of other parameters is saved here",
     why: `changed: ${changed.map((name) => `${name} ${shown(saved[name])} -> ${shown(now[name])}`).join("; ")}`,
     next: "run the earlier command again to continue it, give --fresh to discard it, or choose another --work folder",
-  });
-}
-
-function leaves(value: object, prefix: string): (readonly [string, string])[] {
-  return Object.entries(value).flatMap(([key, entry]: [string, unknown]) => {
-    const name = prefix === "" ? key : `${prefix}.${key}`;
-    if (immaterial.includes(name)) return [];
-    const group = entry !== null && typeof entry === "object" && !Array.isArray(entry);
-    return group ? leaves(entry, name) : [[name, JSON.stringify(entry)] as const];
   });
 }
 

@@ -1,14 +1,12 @@
 import { Command } from "commander";
 import { OptionError } from "../../errors.js";
+import { evaluationDefaults } from "../../run/evaluation-defaults.js";
 import type { ChoicesEvent, PerplexityEvent, ReferenceEvent } from "../../run/events.js";
 import { loadModel } from "../../run/model.js";
 import { printLine, runCommand } from "../exit.js";
 import { progressView } from "../progress.js";
 import { formatCount } from "../quantities.js";
 import { wholeNumber } from "../whole-number.js";
-
-/** Tokens per window where `--context` is not given. */
-const DEFAULT_CONTEXT = 2048;
 
 interface Flags {
   readonly text?: readonly string[];
@@ -27,12 +25,20 @@ export function evalCommand(): Command {
     .description("perplexity, distance from another model, or accuracy on questions, of a model folder or a result")
     .argument("<model>", "model folder, or a result of crossblock")
     .option("--text <paths...>", "perplexity on text files or folders: .txt (a document each), .jsonl, .parquet")
-    .option("--context <n>", `tokens per window of the text (default: ${DEFAULT_CONTEXT})`, wholeNumber("--context", 2))
+    .option(
+      "--context <n>",
+      `tokens per window of the text (default: ${evaluationDefaults.context})`,
+      wholeNumber("--context", 2),
+    )
     .option("--reference <model>", "KL divergence from this model on the text too, such as the one that was quantized")
     .option("--choices <file>", "accuracy on multiple-choice questions, one a line (see below)")
     .option("--limit <n>", "most questions to answer (default: all)", wholeNumber("--limit", 1))
     .option("--delimiter <text>", "between context and choice that have no white space there (default: one space)")
-    .option("--device <device>", "cpu, cuda:0, or auto for the first GPU that libtorch sees, else the CPU", "auto")
+    .option(
+      "--device <device>",
+      "cpu, cuda:0, or auto for the first GPU that libtorch sees, else the CPU",
+      evaluationDefaults.device,
+    )
     .option("--json", "one JSON object a line on standard output")
     .addHelpText(
       "after",
@@ -50,7 +56,7 @@ export function evalCommand(): Command {
 
 async function run(folder: string, flags: Flags, signal: AbortSignal): Promise<number> {
   checkFlags(flags);
-  const { text, context = DEFAULT_CONTEXT, reference, choices, limit, delimiter, device } = flags;
+  const { text, context = evaluationDefaults.context, reference, choices, limit, delimiter, device } = flags;
   const json = flags.json === true;
   const view = progressView(process.stderr, { signal });
   const sentences: string[] = [];

@@ -1,7 +1,11 @@
 import { Command } from "commander";
 import type { DoneEvent, ExportedEvent } from "../../run/events.js";
 import { exportResult } from "../../run/export-result.js";
-import { exportResultSchema, resolveExportOptions } from "../../run/export-result-options.js";
+import {
+  type ExportResultOptionsInput,
+  exportResultSchema,
+  resolveExportOptions,
+} from "../../run/export-result-options.js";
 import { printLine, runCommand } from "../exit.js";
 import { addOptionFlags, givenFlags } from "../option-flags.js";
 import { progressView } from "../progress.js";
@@ -26,13 +30,14 @@ export function exportCommand(): Command {
 }
 
 async function run(result: string, flags: Flags, signal: AbortSignal): Promise<number> {
-  const options = resolveExportOptions({ ...givenFlags(flags), result });
+  const given = { ...givenFlags(flags), result };
+  const options = resolveExportOptions(given);
   const json = flags.json === true;
   const view = progressView(process.stderr, { signal });
   const exported: ExportedEvent[] = [];
   let done: DoneEvent | null = null;
   try {
-    for await (const event of exportResult({ ...options, signal })) {
+    for await (const event of exportResult({ ...(given as unknown as ExportResultOptionsInput), signal })) {
       if (json) printLine(event);
       if (event.event === "exported") exported.push(event);
       else if (event.event === "done") done = event;

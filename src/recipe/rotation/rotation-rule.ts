@@ -23,7 +23,7 @@ export function wantsRotation(
     throw new OptionError({
       where: 'option "rotation"',
       what: `a model of the family "${spec.family}" can't be rotated: its LayerNorms and learned positions see single channels`,
-      next: "use --set rotation=none; --set cfp.activations=true folds outliers instead",
+      next: `use --set rotation=none${recipe === "cbq" ? "; --set cfp.activations=true folds outliers instead" : ""}`,
     });
   }
   if (rotation !== "auto") return rotation === "hadamard";
