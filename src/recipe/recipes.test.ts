@@ -117,6 +117,7 @@ describe("recipes", () => {
     const errors = (["rtn", "gptq", "cbq"] as const).map((recipe) => outputError(run(recipe, "W3A16g8", quick)));
     const [rtn, gptq, cbq] = errors as [number, number, number];
     expect(gptq).toBeLessThan(rtn);
+    expect(cbq).toBeLessThan(gptq);
     expect(cbq).toBeLessThan(0.8 * rtn);
     expect(liveHandles()).toBe(before);
   });
@@ -294,9 +295,11 @@ describe("CFP", () => {
   it("delivers the norms that it changed in their stored shape, beside every Linear", () => {
     const { plain, weights } = run("cbq", "W4A8g8", {
       window: { epochs: 2, batch: 4 },
-      cfp: { weights: true, activations: true },
+      // Random weights have no outliers to speak of: some channels count as such from here on.
+      cfp: { weights: true, activations: true, lambda1: 0.1 },
     });
     expect(weights.size).toBe(spec.blocks * 7);
+    expect(plain.size).toBeGreaterThan(0);
     for (const [name, bytes] of plain) {
       expect(name).toMatch(/norm\.weight$/);
       expect(bytes.byteLength).toBe(spec.hiddenSize * 4);
