@@ -3,7 +3,7 @@ import type { DecoderSpec } from "../../model/index.js";
 import type { Scheme } from "../../quant/scheme.js";
 import type { RecipeName, RecipeOptions } from "../options.js";
 
-/** Inputs of so few bits are rotated by default: 10 points on SmolLM2-135M at W4A4 (docs/ablations.md). */
+/** Inputs of so few bits are rotated by default: 7 points on SmolLM2-135M at W4A4 (docs/ablations.md). */
 const MOST_ROTATED_BITS = 4;
 
 /**
