@@ -66,12 +66,18 @@ struct DeviceBytes {
   size_t total = 0;
 };
 
-// Of the current device; zeros where the runtime does not tell.
-DeviceBytes deviceBytes() {
+// Zeros where the runtime does not tell. It tells of the current device alone, which this makes `index` meanwhile.
+DeviceBytes deviceBytes(int index) {
   DeviceBytes bytes;
-  if (auto* get = cudaFunction<int(size_t*, size_t*)>("libcudart.so", "cudaMemGetInfo")) {
-    get(&bytes.free, &bytes.total);
+  auto* get = cudaFunction<int(size_t*, size_t*)>("libcudart.so", "cudaMemGetInfo");
+  auto* current = cudaFunction<int(int*)>("libcudart.so", "cudaGetDevice");
+  auto* select = cudaFunction<int(int)>("libcudart.so", "cudaSetDevice");
+  int before = 0;
+  if (get == nullptr || current == nullptr || select == nullptr || current(&before) != 0 || select(index) != 0) {
+    return bytes;
   }
+  get(&bytes.free, &bytes.total);
+  select(before);
   return bytes;
 }
 
@@ -82,7 +88,7 @@ bool limitDeviceMemory(int index, double bytes) {
   if (bytes > 0) {
     at::empty({1}, at::TensorOptions().device(c10::kCUDA, static_cast<c10::DeviceIndex>(index)));
   }
-  const size_t total = deviceBytes().total;
+  const size_t total = deviceBytes(index).total;
   if (total == 0) {
     return false;
   }
@@ -163,7 +169,7 @@ Napi::Value deviceMemory(const Napi::CallbackInfo& info) {
     Napi::Env env = info.Env();
     const int index = deviceIndexOf(info[0]);
     Napi::Object memory = Napi::Object::New(env);
-    const DeviceBytes bytes = deviceBytes();
+    const DeviceBytes bytes = deviceBytes(index);
     memory.Set("free", Napi::Number::New(env, static_cast<double>(bytes.free)));
     memory.Set("total", Napi::Number::New(env, static_cast<double>(bytes.total)));
     memory.Set("used", env.Null());

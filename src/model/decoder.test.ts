@@ -3,7 +3,7 @@ import { Checkpoint } from "../checkpoint/checkpoint.js";
 import { type ModelConfig, readModelConfig } from "../checkpoint/model-config.js";
 import { temporaryFolder } from "../checkpoint/testing/temporary-folder.js";
 import { CalibrationError, CheckpointError } from "../errors.js";
-import { gradientsOf, liveHandles, manualSeed, noGrad, scope, Tensor } from "../tensor/index.js";
+import { gradientsOf, keep, liveHandles, manualSeed, noGrad, scope, Tensor } from "../tensor/index.js";
 import { applyHead, Decoder, embed } from "./decoder.js";
 import type { LinearRole } from "./decoder-spec.js";
 import { forwardBlock } from "./forward-block.js";
@@ -11,7 +11,7 @@ import { readSpec } from "./read-spec.js";
 import { RotaryTable } from "./rotary.js";
 import { goldens, type TinyModel, tinyIds, tinyModel, tinyWeights, writeTinyModel } from "./testing/tiny-models.js";
 import { tokenIds } from "./token-ids.js";
-import { castBlock, checkpointSource, loadBlock, loadEmbedding, loadHead, loadOuter } from "./weights.js";
+import { checkpointSource, loadBlock, loadEmbedding, loadHead, loadOuter, mapBlock } from "./weights.js";
 
 const onCpu = { device: "cpu", dtype: "float32" } as const;
 
@@ -119,7 +119,7 @@ describe("forwardBlock", () => {
   it.each(["llama", "qwen3", "opt", "mistral, window of 4"])("has gradients to input and weights: %s", (name) => {
     scope(() => {
       const wide = readSpec(tinyModel(name).config as ModelConfig);
-      const block = castBlock(loadBlock(sourceOf, wide, 0), "float64");
+      const block = mapBlock(loadBlock(sourceOf, wide, 0), (tensor) => keep(tensor.to("float64")));
       const rotary = RotaryTable.create(wide.positions, wide.attention.headDim, 6, "cpu", "float64");
       const leaves = new Map<LinearRole, Tensor>();
       for (const [role, { weight }] of block.linears) leaves.set(role, weight.detach().clone().requiresGrad_());
@@ -149,7 +149,7 @@ describe("forwardBlock", () => {
 
   it("keeps the dtype of its input: bfloat16 in, bfloat16 out, near the float32 result", () => {
     scope(() => {
-      const narrow = castBlock(loadBlock(sourceOf, spec, 0), "bfloat16");
+      const narrow = mapBlock(loadBlock(sourceOf, spec, 0), (tensor) => keep(tensor.to("bfloat16")));
       const wide = loadBlock(sourceOf, spec, 0);
       const x = Tensor.randn([2, 5, 32]);
       const table = (dtype: "float32" | "bfloat16"): RotaryTable | null =>

@@ -12,7 +12,6 @@ export { requireContext, tokenIds } from "./token-ids.js";
 export {
   type BlockWeights,
   blockTensorNames,
-  castBlock,
   checkpointSource,
   type EmbeddingWeights,
   type HeadWeights,
@@ -21,6 +20,7 @@ export {
   loadEmbedding,
   loadHead,
   loadOuter,
+  mapBlock,
   type NormWeights,
   type OuterWeights,
   type TensorSource,

@@ -1,5 +1,5 @@
 import type { TensorReader } from "../checkpoint/tensor-reader.js";
-import { type DType, keep, noGrad, Tensor } from "../tensor/index.js";
+import { keep, Tensor } from "../tensor/index.js";
 import {
   type DecoderSpec,
   hasBias,
@@ -99,29 +99,20 @@ export function blockTensorNames(spec: DecoderSpec, index: number): readonly str
   return names;
 }
 
-/** The block in another dtype; takes the given one over, which is gone when that differs. */
-export function castBlock(weights: BlockWeights, dtype: DType): BlockWeights {
-  const owned: Tensor[] = [];
-  const cast = (tensor: Tensor): Tensor => {
-    const result = keep(noGrad(() => tensor.to(dtype)));
-    owned.push(result);
-    return result;
-  };
-  const pair = ({ weight, bias }: LinearWeights): LinearWeights => ({
-    weight: cast(weight),
-    bias: bias === null ? null : cast(bias),
+/** A block whose tensors are `change` of those given, which stay; it owns what `change` returns. */
+export function mapBlock(weights: BlockWeights, change: (tensor: Tensor) => Tensor): BlockWeights {
+  return collectOwned((own) => {
+    const pair = ({ weight, bias }: LinearWeights): LinearWeights => ({
+      weight: own(change(weight)),
+      bias: bias === null ? null : own(change(bias)),
+    });
+    return {
+      norms: { attentionNorm: pair(weights.norms.attentionNorm), mlpNorm: pair(weights.norms.mlpNorm) },
+      linears: new Map([...weights.linears].map(([role, linear]) => [role, pair(linear)])),
+      qNorm: weights.qNorm === null ? null : pair(weights.qNorm),
+      kNorm: weights.kNorm === null ? null : pair(weights.kNorm),
+    };
   });
-  const result: BlockWeights = {
-    norms: { attentionNorm: pair(weights.norms.attentionNorm), mlpNorm: pair(weights.norms.mlpNorm) },
-    linears: new Map([...weights.linears].map(([role, linear]) => [role, pair(linear)])),
-    qNorm: weights.qNorm === null ? null : pair(weights.qNorm),
-    kNorm: weights.kNorm === null ? null : pair(weights.kNorm),
-    dispose: () => {
-      for (const tensor of owned) tensor.dispose();
-    },
-  };
-  weights.dispose();
-  return result;
 }
 
 /** Loads what comes before the blocks. @throws CheckpointError naming the tensor */
@@ -168,15 +159,18 @@ function loadNorm(load: TensorSource, name: string, width: number, kind: NormSpe
   };
 }
 
-// Weights that own what they loaded; when one tensor fails, those before it are freed.
 function loadAll<T extends object>(source: TensorSource, build: (load: TensorSource) => T): T & { dispose(): void } {
+  return collectOwned((own) => build((name, shape) => own(source(name, shape))));
+}
+
+// Weights that own what was made for them; when one tensor fails, those before it are freed.
+function collectOwned<T extends object>(build: (own: (tensor: Tensor) => Tensor) => T): T & { dispose(): void } {
   const owned: Tensor[] = [];
   const dispose = (): void => {
     for (const tensor of owned) tensor.dispose();
   };
   try {
-    const weights = build((name, shape) => {
-      const tensor = source(name, shape);
+    const weights = build((tensor) => {
       owned.push(tensor);
       return tensor;
     });

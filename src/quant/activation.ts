@@ -1,14 +1,13 @@
-import { type Bounds, callTensor, callTensors, differentiable, hasKernel, keep, Tensor } from "../tensor/index.js";
+import { callTensor, callTensors, differentiable, hasKernel, keep, Tensor } from "../tensor/index.js";
 import { clampThrough, roundThrough } from "./grid.js";
+import type { Parameter } from "./parameter.js";
 
 /** Fake quantization of a Linear's input. */
 export interface ActivationQuantizer {
   /** What is trained: the clip factor or the step of this Linear. */
-  readonly parameters: readonly Tensor[];
+  readonly parameters: readonly Parameter[];
   /** `x [..., in]` on the grid, differentiable in `x` and in the parameters. */
   apply(x: Tensor): Tensor;
-  /** What the optimiser keeps them within. */
-  readonly bounds: Bounds;
   /** The clip factor (per token) or the step (per tensor) as stored. */
   value(): number;
   dispose(): void;
@@ -37,8 +36,7 @@ function topCode(bits: number): number {
  * `S_X`, one per Linear. Source: CBQ (arXiv 2312.07950), section 3.3.
  */
 export class TokenQuantizer implements ActivationQuantizer {
-  readonly parameters: readonly Tensor[];
-  readonly bounds = [0.05, 1.5] as const;
+  readonly parameters: readonly Parameter[];
   readonly #bits: number;
   readonly #clip: Tensor;
 
@@ -50,7 +48,8 @@ export class TokenQuantizer implements ActivationQuantizer {
     this.#bits = bits;
     this.#clip = keep(Tensor.full([1], options.clip ?? 1, { device }));
     if (options.learn ?? true) this.#clip.requiresGrad_();
-    this.parameters = (options.learn ?? true) ? [this.#clip] : [];
+    this.parameters =
+      (options.learn ?? true) ? [{ role: "input", name: "input.clip", tensor: this.#clip, bounds: [0.05, 1.5] }] : [];
   }
 
   apply(x: Tensor): Tensor {
@@ -100,8 +99,7 @@ function fusedTokenRound(x: Tensor, clip: Tensor, bits: number): Tensor {
  * that calibration found.
  */
 export class TensorQuantizer implements ActivationQuantizer {
-  readonly parameters: readonly Tensor[];
-  readonly bounds = [-3, 3] as const;
+  readonly parameters: readonly Parameter[];
   readonly #bits: number;
   readonly #start: number;
   readonly #logStep: Tensor;
@@ -111,7 +109,8 @@ export class TensorQuantizer implements ActivationQuantizer {
     this.#start = start;
     this.#logStep = keep(Tensor.zeros([1], { device }));
     if (options.learn ?? true) this.#logStep.requiresGrad_();
-    this.parameters = (options.learn ?? true) ? [this.#logStep] : [];
+    this.parameters =
+      (options.learn ?? true) ? [{ role: "input", name: "input.step", tensor: this.#logStep, bounds: [-3, 3] }] : [];
   }
 
   apply(x: Tensor): Tensor {

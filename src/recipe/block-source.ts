@@ -37,7 +37,7 @@ export class BlockSource {
   }
 
   /**
-   * Block `index`, its weights in fp32 until `settle`. Inputs quantized per token need no
+   * Block `index`, its weights in fp32 until `castWeights`. Inputs quantized per token need no
    * calibration, so their quantizers are there from the start; `learn` says whether they train.
    */
   open(index: number, learn: boolean): QuantizedBlock {

@@ -1,8 +1,7 @@
 import { type ActivationStore, createStore, type Storage } from "../calibration/activation-store.js";
 import { OptionError } from "../errors.js";
 import { type InputSite, inputSites, type LinearRole } from "../model/index.js";
-import { SecondMoments } from "../quant/second-moments.js";
-import { manualSeed, type Tensor } from "../tensor/index.js";
+import { freeOnError, manualSeed, type Tensor } from "../tensor/index.js";
 import { advance } from "../window/advance.js";
 import { forwardAll, type QuantizedBlock } from "../window/quantized-block.js";
 import { learntNumbers, measureWindow, reconstruct } from "../window/reconstruct.js";
@@ -10,6 +9,7 @@ import type { Window } from "../window/schedule.js";
 import { SequenceParts } from "../window/sequence-parts.js";
 import { BlockSource } from "./block-source.js";
 import { foldBlock } from "./cfp/fold-block.js";
+import { foldsActivations } from "./cfp/folds-activations.js";
 import { smallerParts, unusableMoments } from "./fault-warnings.js";
 import { deliverBlock, measureLayers } from "./finish-block.js";
 import { gptqRule } from "./layer-rule.js";
@@ -18,8 +18,9 @@ import { microBatch } from "./micro-batch.js";
 import { prepareRoundings } from "./prepare-roundings.js";
 import { isFiniteTensor, quantizeSite } from "./quantize-site.js";
 import type { BranchLoss, LayerError, RecipeEvent, RecipeJob, WarningEvent } from "./recipe-job.js";
-import { learntParameters, restoreTensors, savedTensors, streamState } from "./recipe-state.js";
+import { parametersIn, restoreTensors, savedTensors, streamState } from "./recipe-state.js";
 import type { StateTensor } from "./saved-state.js";
+import { SiteMoments } from "./site-moments.js";
 import { calibrateStaticInputs } from "./static-ranges.js";
 import { chooseStorage, openStreams, streamShape } from "./streams.js";
 import { trainingEvents } from "./training-events.js";
@@ -27,12 +28,6 @@ import { blockWindows, finishWindows } from "./windows.js";
 
 /** Names of both streams in saved state. */
 const STREAMS = ["stream.full", "stream.quantized"] as const;
-
-/**
- * Inputs of so few bits have their outliers folded away: 6.5 points on SmolLM2-135M at W4A4 (docs/ablations.md). A
- * rotation has left none.
- */
-const MOST_FOLDED_BITS = 4;
 
 /** Of the time that a device has something to do, the part after which no other tensor of the next block is read. */
 const READING_SHARE = 0.25;
@@ -85,7 +80,6 @@ class CbqRun {
     this.#windows = blockWindows("cbq", options, job.spec.blocks);
     this.#nextBlock = this.#windows[job.resume?.window ?? 0]?.first ?? 0;
     this.#fullAt = this.#nextBlock;
-    this.#source = new BlockSource(job, tokens.context);
     this.#parts = new SequenceParts(microBatch(job.options), (size) => {
       this.#warnings.push(smallerParts(job.device, size));
     });
@@ -93,6 +87,7 @@ class CbqRun {
     const [full, quantized] = openStreams(job, tokens, STREAMS, this.#storage) as [ActivationStore, ActivationStore];
     this.#full = full;
     this.#quantized = quantized;
+    this.#source = freeOnError([full, quantized], () => new BlockSource(job, tokens.context));
   }
 
   *run(): Generator<RecipeEvent, void> {
@@ -123,7 +118,7 @@ class CbqRun {
     // That of the full-precision stream, and with a second branch that of the quantized one.
     const targets: ActivationStore[] = [];
     try {
-      targets.push(yield* this.#enterWindow(window, index));
+      yield* this.#enterWindow(window, index, targets);
       if (job.options.window.secondBranch) {
         targets.push(this.#through(this.#quantized, this.#blocks));
       }
@@ -147,34 +142,29 @@ class CbqRun {
   }
 
   // Opens the blocks that are new to the window, finds their outliers and ranges on the way of the
-  // full-precision stream through them, and returns that stream's end: the window's target.
-  *#enterWindow(window: Window, index: number): Generator<RecipeEvent, ActivationStore> {
+  // full-precision stream through them, and adds that stream's end to the window's targets.
+  *#enterWindow(window: Window, index: number, targets: ActivationStore[]): Generator<RecipeEvent, void> {
     const { job } = this;
     const next = this.#windows[index + 1]?.first;
     const target = this.#ahead ?? this.#through(this.#full, []);
     this.#ahead = null;
-    try {
-      const pass = (k: number): void => {
-        if (k !== next) return;
-        this.#advance(target, this.#full, (x) => x);
-        this.#fullAt = k;
-      };
-      while (this.#nextBlock <= window.last) {
-        const k = this.#nextBlock++;
-        yield { event: "progress", stage: `preparing block ${k}`, done: k, total: job.spec.blocks };
-        pass(k);
-        const block = this.#source.open(k, job.options.activation.learnClip);
-        this.#blocks.push(block);
-        this.#prepare(block, target);
-      }
-      pass(window.last + 1);
-      this.#continueLearning(index);
-      yield* this.#speak();
-      return target;
-    } catch (error) {
-      target.dispose();
-      throw error;
+    targets.push(target);
+    const pass = (k: number): void => {
+      if (k !== next) return;
+      this.#advance(target, this.#full, (x) => x);
+      this.#fullAt = k;
+    };
+    while (this.#nextBlock <= window.last) {
+      const k = this.#nextBlock++;
+      yield { event: "progress", stage: `preparing block ${k}`, done: k, total: job.spec.blocks };
+      pass(k);
+      const block = this.#source.open(k, job.options.activation.learnClip);
+      this.#blocks.push(block);
+      this.#prepare(block, target);
     }
+    pass(window.last + 1);
+    this.#continueLearning(index);
+    yield* this.#speak();
   }
 
   // A continued run has prepared the blocks that overlap with the window before anew, which gives
@@ -183,7 +173,7 @@ class CbqRun {
     const { resume } = this.job;
     const before = this.#windows[index - 1];
     if (resume === null || resume.window !== index || before === undefined) return;
-    restoreTensors(resume, learntParameters(this.#blocks.filter((block) => block.index <= before.last)));
+    restoreTensors(resume, parametersIn(this.#blocks.filter((block) => block.index <= before.last)));
   }
 
   #state(): StateTensor[] {
@@ -191,46 +181,41 @@ class CbqRun {
     return [
       streamState(job, STREAMS[0], this.#full),
       streamState(job, STREAMS[1], this.#quantized),
-      ...savedTensors(learntParameters(this.#blocks)),
+      ...savedTensors(parametersIn(this.#blocks)),
     ];
   }
 
   // Prepares a block and moves `stream`, which stands at its input, to its output.
   #prepare(block: QuantizedBlock, stream: ActivationStore): void {
     const { job } = this;
-    const { cfp, rounding, activation } = job.options;
-    const foldsByDefault = job.scheme.activationBits <= MOST_FOLDED_BITS && job.options.rotation !== "hadamard";
-    if (cfp.activations ?? foldsByDefault) foldBlock(job, block, stream, this.#parts);
-    block.settle(job.dtype);
+    const { rounding, activation } = job.options;
+    if (foldsActivations(job.options, job.scheme)) foldBlock(job, block, stream, this.#parts);
+    block.castWeights(job.dtype);
     calibrateStaticInputs(job, block, stream, activation.learnClip);
     const sites = inputSites(job.spec);
     const siteOf = (role: LinearRole): InputSite | undefined => sites.find((site) => site.linears.includes(role));
-    const moments = new Map<InputSite, SecondMoments>();
-    const collect = (role: LinearRole, x: Tensor): void => {
-      const site = siteOf(role);
-      if (site === undefined || site.linears[0] !== role) return;
-      const sum = moments.get(site) ?? new SecondMoments(x.size(-1), job.device);
-      moments.set(site, sum);
-      sum.add(x);
-    };
-    const observe = rounding.start === "gptq" ? collect : undefined;
-    this.#advance(stream, stream, (x) => block.forwardFull(x, observe));
-    for (const [site, sum] of moments) {
-      if (isFiniteTensor(sum.matrix)) continue;
-      this.#warnings.push(unusableMoments(block.index, site.linears));
-      sum.dispose();
-      moments.delete(site);
+    using moments = new SiteMoments(job.device);
+    this.#advance(stream, stream, (x, part) => {
+      if (rounding.start !== "gptq") return block.forwardFull(x);
+      return moments.during(part, (observe) =>
+        block.forwardFull(x, (role, input) => {
+          if (siteOf(role)?.linears[0] === role) observe(role, input);
+        }),
+      );
+    });
+    for (const { linears } of sites) {
+      const [role] = linears;
+      const sum = role === undefined ? null : moments.of(role);
+      if (role === undefined || sum === null || isFiniteTensor(sum.matrix)) continue;
+      this.#warnings.push(unusableMoments(block.index, linears));
+      moments.drop(role);
     }
     // Per block, so that random starts do not depend on the blocks that this process saw before.
     manualSeed((job.seed + block.index) % Number.MAX_SAFE_INTEGER);
-    try {
-      prepareRoundings(job, block, (role) => {
-        const site = siteOf(role);
-        return (site === undefined ? undefined : moments.get(site)) ?? null;
-      });
-    } finally {
-      for (const sum of moments.values()) sum.dispose();
-    }
+    prepareRoundings(job, block, (role) => {
+      const [first] = siteOf(role)?.linears ?? [];
+      return first === undefined ? null : moments.of(first);
+    });
   }
 
   // Returns whether the window has learnt anything.
@@ -243,7 +228,7 @@ class CbqRun {
       parts: this.#parts,
       seed: job.seed * 65536 + index * 256,
       objective: window.loss,
-      rates,
+      rates: { rounding: rates.rounding, scale: rates.scale, zeroPoint: rates.zeroPoint, input: rates.activation },
       finalRate: schedule.finalRate,
       regulariser: rounding.regulariser,
       meanwhile: (seconds) => {
@@ -287,7 +272,7 @@ class CbqRun {
 
   // Chooses the codes of a block that could not be trained, Linear by Linear, at its own input.
   *#fallBack(block: QuantizedBlock): Generator<RecipeEvent, void> {
-    for (const layer of block.layers.values()) layer.forget();
+    for (const layer of block.layers.values()) layer.dropPath();
     for (const site of inputSites(this.job.spec)) {
       this.job.poll();
       yield* quantizeSite(this.job, block, site, this.#quantized, this.#parts, gptqRule(this.job.options));
@@ -316,14 +301,19 @@ class CbqRun {
   // A new store that holds `from` after it went through blocks in full precision.
   #through(from: ActivationStore, blocks: readonly QuantizedBlock[]): ActivationStore {
     const to = createStore(from.shape, this.#storage, this.job);
-    this.#advance(from, to, (x) => forwardAll(blocks, x, (block, hidden) => block.forwardFull(hidden)));
+    try {
+      this.#advance(from, to, (x) => forwardAll(blocks, x, (block, hidden) => block.forwardFull(hidden)));
+    } catch (error) {
+      to.dispose();
+      throw error;
+    }
     return to;
   }
 
-  #advance(from: ActivationStore, to: ActivationStore, run: (x: Tensor) => Tensor): void {
-    advance(from, to, this.#parts, (x) => {
+  #advance(from: ActivationStore, to: ActivationStore, run: (x: Tensor, part: readonly number[]) => Tensor): void {
+    advance(from, to, this.#parts, (x, part) => {
       this.job.poll();
-      return run(x);
+      return run(x, part);
     });
   }
 }

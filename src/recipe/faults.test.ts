@@ -123,11 +123,15 @@ function expectSound({ weights }: Outcome): void {
 }
 
 describe("memory that runs out", () => {
-  it.each(["cbq", "gptq"] as const)("halves what is there at once and repeats what failed: %s", (recipe) => {
-    const expected = run(model, recipe, options(2));
+  it.each([
+    ["cbq from GPTQ's codes", "cbq", { start: "gptq" }],
+    ["cbq from round to nearest", "cbq", { start: "rtn" }],
+    ["gptq", "gptq", {}],
+  ] as const)("halves what is there at once and repeats what failed: %s", (_name, recipe, rounding) => {
+    const expected = run(model, recipe, { ...options(2), rounding });
     const live = liveHandles();
     limitMemory(2);
-    const constrained = run(model, recipe, options(6));
+    const constrained = run(model, recipe, { ...options(6), rounding });
     expect(constrained.weights).toEqual(expected.weights);
     expect(constrained.warnings).toEqual([
       "device cpu: memory ran out: 3 sequences at once from now on, and what failed is done again",

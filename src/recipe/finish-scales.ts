@@ -1,23 +1,29 @@
 import type { ActivationStore } from "../calibration/activation-store.js";
 import { applyHead, checkpointSource, type HeadWeights, loadHead } from "../model/index.js";
-import { Adam, releaseCachedMemory, type Tensor } from "../tensor/index.js";
+import { parameterGroups } from "../quant/parameter.js";
+import { Adam, freeOnError, releaseCachedMemory } from "../tensor/index.js";
 import { advance } from "../window/advance.js";
 import { cosine } from "../window/cosine.js";
 import { measureEndToEnd, type Network, trainEndToEnd } from "../window/end-to-end.js";
+import { FaultWatch } from "../window/fault-watch.js";
 import type { QuantizedBlock } from "../window/quantized-block.js";
-import { learntNumbers, trainedLayers } from "../window/reconstruct.js";
+import { learntNumbers } from "../window/reconstruct.js";
 import { SequenceParts } from "../window/sequence-parts.js";
 import { BlockSource } from "./block-source.js";
 import { smallerParts } from "./fault-warnings.js";
 import { measuredSequences } from "./measured-sequences.js";
 import { microBatch } from "./micro-batch.js";
 import type { BranchLoss, RecipeEvent, RecipeJob, WarningEvent } from "./recipe-job.js";
-import { learntParameters, restoreTensors, savedTensors } from "./recipe-state.js";
+import { type NamedTensor, parametersIn, restoreTensors, savedTensors } from "./recipe-state.js";
+import type { RecipeState, StateTensor } from "./saved-state.js";
 import { chooseStorage, openStreams, streamShape } from "./streams.js";
 import { trainingEvents } from "./training-events.js";
 
 /** Names of both streams. */
 const STREAMS = ["stream.input", "stream.target"] as const;
+
+/** Name of the optimiser's and the watch's counts in saved state, fp32 `[4]`. */
+const PROGRESS = "finish.progress";
 
 /**
  * The last stage, behind any recipe: codes stay, and the scales of all blocks, with the clips of their inputs, train
@@ -56,6 +62,7 @@ class FinishStage {
   readonly #head: HeadWeights;
   readonly #blocks: QuantizedBlock[] = [];
   readonly #network: Network;
+  readonly #watch = new FaultWatch();
   #adam: Adam | null = null;
   /** Before the first epoch, and now. */
   #losses = [Number.NaN, Number.NaN] as [begun: number, now: number];
@@ -66,15 +73,15 @@ class FinishStage {
   ) {
     const { tokens, spec, checkpoint, device, dtype, options } = job;
     if (tokens === null) throw new TypeError("the last stage needs calibration tokens");
-    this.#source = new BlockSource(job, tokens.context);
     this.#parts = new SequenceParts(microBatch(options, options.endToEnd.batch), (size) => {
       this.warnings.push(smallerParts(device, size));
     });
     const storage = chooseStorage(job, streamShape(job, tokens), STREAMS.length);
     const streams = openStreams({ ...job, resume: null }, tokens, STREAMS, storage);
     [this.#input, this.#target] = streams as [ActivationStore, ActivationStore];
-    const head = loadHead(checkpointSource(checkpoint, { device, dtype }), spec);
+    const head = freeOnError(streams, () => loadHead(checkpointSource(checkpoint, { device, dtype }), spec));
     this.#head = head;
+    this.#source = freeOnError([...streams, head], () => new BlockSource(job, tokens.context));
     this.#network = { blocks: this.#blocks, head: (hidden) => applyHead(spec, head, hidden) };
   }
 
@@ -87,7 +94,8 @@ class FinishStage {
       yield { event: "progress", stage: `opening block ${k} for the last stage`, done: k, total: spec.blocks };
       const full = this.#source.open(k, false);
       try {
-        full.settle(job.dtype);
+        full.castWeights(job.dtype);
+        full.dropExactWeights();
         advance(this.#target, this.#target, this.#parts, (x) => {
           job.poll();
           return full.forwardFull(x);
@@ -98,16 +106,11 @@ class FinishStage {
       this.#blocks.push(this.#source.openFinished(k, results, options.activation.learnClip));
     }
     const { scaleRate, activationRate } = options.endToEnd;
-    this.#adam = new Adam(
-      trainedLayers(this.#blocks).flatMap(({ rounding, activation }) => [
-        { rate: scaleRate, parameters: rounding?.parameters.scale ?? [] },
-        { rate: activationRate, parameters: activation?.parameters ?? [], bounds: activation?.bounds },
-      ]),
-    );
+    this.#adam = new Adam(parameterGroups(parametersIn(this.#blocks), { scale: scaleRate, input: activationRate }));
     const begun = this.#measure();
     if (epochs > 0 && job.resume !== null) {
       restoreTensors(job.resume, this.#learnt(this.#adam));
-      this.#adam.steps = epochs * this.#steps;
+      this.#continueFrom(job.resume, this.#adam);
     }
     this.#losses = [begun, epochs > 0 ? this.#measure() : begun];
     yield* this.warnings.splice(0);
@@ -121,18 +124,22 @@ class FinishStage {
     const [window, windows] = [this.first + epoch, this.first + epochs];
     const place = { window, windows, blocks: [0, job.spec.blocks - 1] } as const;
     yield { event: "window-start", ...place, trainable: learntNumbers(this.#blocks) };
-    const steps = trainEndToEnd(this.#network, adam, this.#input, this.#target, {
-      epoch,
-      batch,
-      parts: this.#parts,
-      seed: job.seed * 65536 + window * 256,
-      schedule: (step) => cosine(step, epochs * this.#steps, job.options.schedule.finalRate),
-    });
-    yield* trainingEvents(job, steps, { window, windows, epochs, fallBack: "the scales stay as they are" }, () =>
-      this.warnings.splice(0),
-    );
     const [begun, before] = this.#losses;
-    const after = this.#measure();
+    let after = before;
+    // Once it was given up, the epochs that are left do nothing.
+    if (!this.#watch.gaveUp) {
+      const steps = trainEndToEnd(this.#network, adam, this.#input, this.#target, {
+        epoch,
+        batch,
+        parts: this.#parts,
+        seed: job.seed * 65536 + window * 256,
+        schedule: (step) => cosine(step, epochs * this.#steps, job.options.schedule.finalRate),
+        watch: this.#watch,
+      });
+      const fallBack = "the scales stay as they were before this epoch";
+      yield* trainingEvents(job, steps, { window, windows, epochs, fallBack }, () => this.warnings.splice(0));
+      after = this.#measure();
+    }
     this.#losses = [begun, after];
     const last = epoch + 1 === epochs;
     if (last && after < begun) this.#deliver();
@@ -140,8 +147,25 @@ class FinishStage {
     const seconds = (performance.now() - started) / 1000;
     const losses = { lossBefore: lossOf(before), lossAfter: lossOf(after) };
     const done = { event: "window-done", ...place, ...losses, layers: [], seconds } as const;
-    job.sink.windowDone(done, last ? [] : savedTensors(this.#learnt(adam)), this.#parts.size);
+    job.sink.windowDone(done, last ? [] : this.#state(adam), this.#parts.size);
     yield done;
+  }
+
+  // Steps that were not finite count for the watch and not for Adam, so neither follows from the number of epochs.
+  #state(adam: Adam): StateTensor[] {
+    const numbers = Float32Array.of(adam.steps, ...this.#watch.state);
+    const bytes = new Uint8Array(numbers.buffer);
+    return [
+      ...savedTensors(this.#learnt(adam)),
+      { name: PROGRESS, dtype: "float32", shape: [numbers.length], pieces: () => [bytes] },
+    ];
+  }
+
+  #continueFrom(state: RecipeState, adam: Adam): void {
+    const bytes = new Uint8Array(state.read(PROGRESS, 0, 16));
+    const [steps = 0, done = 0, skipped = 0, rollbacks = 0] = new Float32Array(bytes.buffer);
+    adam.steps = steps;
+    this.#watch.state = [done, skipped, rollbacks];
   }
 
   dispose(): void {
@@ -161,14 +185,14 @@ class FinishStage {
     return measureEndToEnd(this.#network, this.#input, this.#target, this.#parts, measuredSequences(this.#input));
   }
 
-  #learnt(adam: Adam): (readonly [string, Tensor])[] {
-    const moments = adam.moments.map((tensor, i) => [`finish.moment.${i}`, tensor] as const);
-    return [...learntParameters(this.#blocks), ...moments];
+  #learnt(adam: Adam): NamedTensor[] {
+    const moments = adam.moments.map((tensor, i) => ({ name: `finish.moment.${i}`, tensor }));
+    return [...parametersIn(this.#blocks), ...moments];
   }
 
   #deliver(): void {
     const { sink } = this.job;
-    for (const layer of trainedLayers(this.#blocks)) {
+    for (const layer of this.#blocks.flatMap((block) => block.trained)) {
       layer.harden();
       sink.rescaled(layer.name, layer.codes.scale.toFloat32Array());
       if (layer.activation !== null) sink.activation(layer.name, layer.activation.value());

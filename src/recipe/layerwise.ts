@@ -35,7 +35,7 @@ export function* layerwise(job: RecipeJob, rule: LayerRule): Generator<RecipeEve
       const block = source.open(k, false);
       source.willOpen(k + 1, k + 1);
       try {
-        block.settle(job.dtype);
+        block.castWeights(job.dtype);
         if (stream !== null) calibrateStaticInputs(job, block, stream, false);
         for (const site of inputSites(spec)) {
           job.poll();

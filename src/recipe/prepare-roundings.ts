@@ -4,7 +4,7 @@ import { searchRange } from "../quant/range.js";
 import { adaRound } from "../quant/rounding/ada-round.js";
 import { CodeUnitRounding } from "../quant/rounding/code-unit-rounding.js";
 import { loraRounding } from "../quant/rounding/lora-rounding.js";
-import type { Rounding } from "../quant/rounding/rounding.js";
+import type { WeightPath } from "../quant/rounding/weight-path.js";
 import type { SecondMoments } from "../quant/second-moments.js";
 import { noGrad, scope, type Tensor } from "../tensor/index.js";
 import type { QuantizedBlock } from "../window/quantized-block.js";
@@ -23,26 +23,25 @@ export function prepareRoundings(
 ): void {
   for (const [role, layer] of block.layers) {
     job.poll();
-    const linear = block.weights.linears.get(role);
-    if (linear === undefined) continue;
     noGrad(() =>
       scope(() => {
-        const weight = linear.weight.to("float32");
+        const exact = block.exactWeight(role);
+        const weight = exact.to("float32");
         const base = job.options.cfp.weights ? truncateWeights(weight, job.options.cfp).weight : weight;
-        // The CPU's kernels take fp32; on a device the products' operand is the weight, where nothing truncated it.
-        const stored = base === weight && base.device !== "cpu" ? linear.weight : base;
-        layer.learn(createRounding(job, layer, { weight: base, stored }, momentsOf(role)));
+        // The CPU's kernels take fp32; on a device a weight that fits the products' dtype is kept in it.
+        const stored = base === weight && base.device !== "cpu" ? exact : base;
+        layer.learn(weightPathOf(job, layer, { weight: base, stored }, momentsOf(role)));
       }),
     );
   }
 }
 
-function createRounding(
+function weightPathOf(
   job: RecipeJob,
   layer: QuantizedLayer,
   { weight, stored }: { readonly weight: Tensor; readonly stored: Tensor },
   moments: SecondMoments | null,
-): Rounding {
+): WeightPath {
   const { range, rounding, gptq: options } = job.options;
   const candidates = range.search ? range.candidates : 1;
   if (moments !== null) {

@@ -1,13 +1,14 @@
 import type { ActivationStore } from "../calibration/activation-store.js";
 import type { InputSite, LinearRole } from "../model/index.js";
 import type { Codes } from "../quant/grid.js";
-import { SecondMoments } from "../quant/second-moments.js";
+import type { SecondMoments } from "../quant/second-moments.js";
 import { noGrad, scope, type Tensor, TensorError } from "../tensor/index.js";
 import type { QuantizedBlock } from "../window/quantized-block.js";
 import type { QuantizedLayer } from "../window/quantized-layer.js";
 import type { SequenceParts } from "../window/sequence-parts.js";
 import { type LayerRule, nearestRule } from "./layer-rule.js";
 import type { RecipeJob, WarningEvent } from "./recipe-job.js";
+import { SiteMoments } from "./site-moments.js";
 
 /**
  * Chooses the codes of the Linears that share an input, by a rule, on the stream at the block's input
@@ -25,15 +26,12 @@ export function* quantizeSite(
   const roles = site.linears.filter((role) => block.layers.has(role));
   const [first] = roles;
   if (first === undefined) return;
-  const moments = rule.needsMoments && stream !== null ? collectMoments(job, block, first, stream, parts) : null;
-  try {
-    for (const role of roles) {
-      const layer = block.layers.get(role) as QuantizedLayer;
-      const { weight } = block.weights.linears.get(role) as { weight: Tensor };
-      yield* scope(() => hardenBy(job, rule, weight.to("float32"), layer, moments));
-    }
-  } finally {
-    moments?.dispose();
+  using sums = new SiteMoments(job.device);
+  if (rule.needsMoments && stream !== null) collectMoments(job, block, first, stream, parts, sums);
+  const moments = sums.of(first);
+  for (const role of roles) {
+    const layer = block.layers.get(role) as QuantizedLayer;
+    yield* scope(() => hardenBy(job, rule, block.exactWeight(role).to("float32"), layer, moments));
   }
 }
 
@@ -84,28 +82,18 @@ function collectMoments(
   role: LinearRole,
   stream: ActivationStore,
   parts: SequenceParts,
-): SecondMoments {
-  const width = block.weights.linears.get(role)?.weight.size(1) ?? 0;
-  // All of it again when memory runs out: a part that failed may have been counted already.
-  return parts.attempt(() => {
-    const moments = new SecondMoments(width, job.device);
-    const { sequences } = stream.shape;
-    try {
-      noGrad(() => {
-        for (let first = 0; first < sequences; first += parts.size) {
-          job.poll();
-          const part = Array.from({ length: Math.min(parts.size, sequences - first) }, (_, i) => first + i);
-          scope(() => {
-            block.forwardQuantized(stream.read(part), (seen, x) => {
-              if (seen === role) moments.add(block.layers.get(role)?.activation?.apply(x) ?? x);
-            });
+  sums: SiteMoments,
+): void {
+  noGrad(() =>
+    parts.each(stream.shape.sequences, (part) => {
+      job.poll();
+      scope(() =>
+        sums.during(part, (observe) => {
+          block.forwardQuantized(stream.read(part), (seen, x) => {
+            if (seen === role) observe(role, block.layers.get(role)?.activation?.apply(x) ?? x);
           });
-        }
-      });
-      return moments;
-    } catch (error) {
-      moments.dispose();
-      throw error;
-    }
-  });
+        }),
+      );
+    }),
+  );
 }

@@ -1,11 +1,15 @@
 import type { ActivationStore } from "../calibration/activation-store.js";
+import type { Parameter } from "../quant/parameter.js";
 import { elementSize, noGrad, scope, Tensor } from "../tensor/index.js";
 import type { QuantizedBlock } from "../window/quantized-block.js";
-import { trainedLayers } from "../window/reconstruct.js";
 import type { RecipeJob } from "./recipe-job.js";
 import type { RecipeState, StateTensor } from "./saved-state.js";
 
-type NamedTensor = readonly [name: string, tensor: Tensor];
+/** A tensor under the name by which it is saved: a parameter, among others. */
+export interface NamedTensor {
+  readonly name: string;
+  readonly tensor: Tensor;
+}
 
 /** The activations of a stream, sequence by sequence. */
 export function streamState(job: RecipeJob, name: string, store: ActivationStore): StateTensor {
@@ -35,18 +39,16 @@ export function restoreStream(job: RecipeJob, state: RecipeState, name: string, 
 }
 
 /**
- * What the layers of blocks have learnt so far, by name. All else of a block (its folded weights, its starting
- * grids) follows from the checkpoint and the full-precision stream.
+ * What is trained in these blocks. All else of a block (its folded weights, its starting grids) follows from the
+ * checkpoint and the full-precision stream.
  */
-export function learntParameters(blocks: readonly QuantizedBlock[]): NamedTensor[] {
-  return trainedLayers(blocks).flatMap((layer) =>
-    layer.learnt.map((parameter, i) => [`${layer.name}.learnt.${i}`, parameter] as const),
-  );
+export function parametersIn(blocks: readonly QuantizedBlock[]): Parameter[] {
+  return blocks.flatMap((block) => block.parameters);
 }
 
 /** Tensors for the run to save, as they are when it does so. */
 export function savedTensors(tensors: readonly NamedTensor[]): StateTensor[] {
-  return tensors.map(([name, tensor]) => ({
+  return tensors.map(({ name, tensor }) => ({
     name,
     dtype: tensor.dtype,
     shape: tensor.shape,
@@ -59,7 +61,7 @@ export function savedTensors(tensors: readonly NamedTensor[]): StateTensor[] {
 /** Puts back what was saved of tensors: their owners were prepared anew. */
 export function restoreTensors(state: RecipeState, tensors: readonly NamedTensor[]): void {
   noGrad(() => {
-    for (const [name, tensor] of tensors) {
+    for (const { name, tensor } of tensors) {
       const bytes = state.read(name, 0, tensor.numel * elementSize(tensor.dtype));
       scope(() => tensor.copy_(Tensor.fromBytes(bytes, tensor.shape, tensor.dtype, tensor.device)));
     }

@@ -1,7 +1,7 @@
 import type { ActivationStore } from "../calibration/activation-store.js";
-import type { LinearRole } from "../model/index.js";
+import { type InputSite, inputSites, type LinearRole } from "../model/index.js";
 import { TensorQuantizer } from "../quant/activation.js";
-import { type Device, noGrad, scope, type Tensor } from "../tensor/index.js";
+import { type Device, noGrad, scope, Tensor } from "../tensor/index.js";
 import type { QuantizedBlock } from "../window/quantized-block.js";
 import type { RecipeJob } from "./recipe-job.js";
 
@@ -13,24 +13,34 @@ const CANDIDATES = 40;
  * at 100 % to 20 % of the largest magnitude, whose rounding error is least on the inputs seen.
  */
 class StaticRanges {
-  readonly #errors = new Map<LinearRole, { readonly largest: number; readonly errors: Float64Array }>();
+  readonly #errors = new Map<InputSite, { readonly largest: number; readonly errors: Float64Array }>();
 
-  constructor(private readonly bits: number) {}
+  constructor(
+    private readonly bits: number,
+    private readonly sites: readonly InputSite[],
+  ) {}
 
-  /** Takes the inputs of one Linear; the first call fixes the range that is searched. */
+  /** Takes the inputs of the Linears; the first ones of a site fix the range that is searched for all that share them. */
   observe(role: LinearRole, input: Tensor): void {
+    const site = this.#siteOf(role);
+    if (site?.linears[0] !== role) return;
     noGrad(() =>
       scope(() => {
         const x = input.detach().to("float32");
-        const entry = this.#errors.get(role) ?? {
+        const entry = this.#errors.get(site) ?? {
           largest: Math.max(1e-8, x.abs().amax().item()),
           errors: new Float64Array(CANDIDATES),
         };
-        this.#errors.set(role, entry);
-        for (let i = 0; i < CANDIDATES; i++) {
-          const error = scope(() => this.#rounded(x, this.#step(entry.largest, i)).sub(x).square().sum().item());
-          entry.errors[i] = (entry.errors[i] as number) + error;
-        }
+        this.#errors.set(site, entry);
+        // Read together: a device is waited for once.
+        const errors = Array.from({ length: CANDIDATES }, (_, i) =>
+          scope(() => this.#rounded(x, this.#step(entry.largest, i)).sub(x).square().sum()),
+        );
+        Tensor.stack(errors)
+          .toFloat32Array()
+          .forEach((error, i) => {
+            entry.errors[i] = (entry.errors[i] as number) + error;
+          });
       }),
     );
   }
@@ -38,11 +48,16 @@ class StaticRanges {
   /** Gives every layer of the block its quantizer. */
   apply(block: QuantizedBlock, device: Device, learn: boolean): void {
     for (const [role, layer] of block.layers) {
-      const entry = this.#errors.get(role);
+      const site = this.#siteOf(role);
+      const entry = site === undefined ? undefined : this.#errors.get(site);
       if (entry === undefined) throw new TypeError(`no input of ${layer.name} was observed`);
       const best = entry.errors.indexOf(Math.min(...entry.errors));
       layer.quantizeInput(new TensorQuantizer(this.bits, this.#step(entry.largest, best), device, { learn }));
     }
+  }
+
+  #siteOf(role: LinearRole): InputSite | undefined {
+    return this.sites.find((site) => site.linears.includes(role));
   }
 
   #step(largest: number, candidate: number): number {
@@ -72,7 +87,7 @@ export function calibrateStaticInputs(
 ): void {
   const { scheme, options, device } = job;
   if (scheme.activationBits === 16 || options.activation.granularity !== "tensor") return;
-  const ranges = new StaticRanges(scheme.activationBits);
+  const ranges = new StaticRanges(scheme.activationBits, inputSites(job.spec));
   noGrad(() => {
     for (let i = 0; i < Math.min(CALIBRATION_SEQUENCES, stream.shape.sequences); i++) {
       job.poll();

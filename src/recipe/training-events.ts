@@ -22,19 +22,24 @@ export function* trainingEvents(
 ): Generator<RecipeEvent, boolean> {
   const started = performance.now();
   let tokens = 0;
-  for (;;) {
-    const next = training.next();
-    yield* speak();
-    if (next.done === true) return next.value;
-    job.poll();
-    const report = next.value;
-    if ("fault" in report) {
-      yield trainingWarning(report, window, fallBack);
-      continue;
+  try {
+    for (;;) {
+      const next = training.next();
+      yield* speak();
+      if (next.done === true) return next.value;
+      job.poll();
+      const report = next.value;
+      if ("fault" in report) {
+        yield trainingWarning(report, window, fallBack);
+        continue;
+      }
+      tokens += report.tokens;
+      const { epoch, step, steps, loss } = report;
+      const tokensPerSecond = tokens / ((performance.now() - started) / 1000);
+      yield { event: "step", window, windows, epoch, epochs, step, steps, loss, tokensPerSecond };
     }
-    tokens += report.tokens;
-    const { epoch, step, steps, loss } = report;
-    const tokensPerSecond = tokens / ((performance.now() - started) / 1000);
-    yield { event: "step", window, windows, epoch, epochs, step, steps, loss, tokensPerSecond };
+  } finally {
+    // Where the run is stopped, the training ends here too and frees what it holds.
+    training.return(false);
   }
 }

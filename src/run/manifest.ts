@@ -13,8 +13,11 @@ export const KEPT_STATE_BYTES = 4e9;
 /** And of no more windows than this: the manifest names them, and is written behind each window. */
 export const KEPT_STATES = 100;
 
-/** Raised when a version can't continue what another one saved. 2: codes are packed, their hashes stand beside them. */
-export const MANIFEST_FORMAT = 2;
+/**
+ * Raised when a version can't continue what another one saved. 2: codes are packed, their hashes stand beside them. 3: the
+ * last stage saves how many steps its optimiser took.
+ */
+export const MANIFEST_FORMAT = 3;
 
 /** Whether a file of a work directory is an artefact, by its name. */
 export function isArtefactName(name: string): boolean {

@@ -1,5 +1,7 @@
+import type { TensorReader } from "../checkpoint/tensor-reader.js";
 import { type DecoderSpec, type InputSite, inputSites, linearRoles, linearShape } from "../model/index.js";
 import type { Scheme } from "../quant/scheme.js";
+import { foldsActivations } from "../recipe/cfp/folds-activations.js";
 import { microBatch } from "../recipe/micro-batch.js";
 import type { Device } from "../tensor/index.js";
 import type { LinearPlan } from "./linear-plans.js";
@@ -15,6 +17,7 @@ export interface MemoryInput {
   readonly kernels: boolean;
   /** Whether libtorch has an attention that keeps no scores. */
   readonly fusedAttention: boolean;
+  readonly checkpoint: Pick<TensorReader, "tensors">;
 }
 
 /** A window's blocks and the Linears in them that are quantized. */
@@ -36,8 +39,11 @@ export function windowBytes(input: MemoryInput, { blocks, linears }: WindowPlan,
   const weights = sum(linears, weightsOf);
   const block = weights / Math.max(1, blocks);
   const cbq = options.recipe === "cbq";
-  // In the dtype of the products; on the CPU a rounding keeps what it rounds in fp32, which is the same memory or another.
-  const held = block * (cbq && width < 4 && input.device === "cpu" ? width + 4 : width);
+  const exact = width < 4 && !fitProducts(input, linears) ? 4 : 0;
+  // In the dtype of the products; on the CPU a rounding keeps what it rounds in fp32, which is the exact weight or a copy.
+  const held = block * (width + (cbq && width < 4 && input.device === "cpu" ? 4 : exact));
+  // Before any rounding of its Linears.
+  const opened = block * (width + exact);
   const learnt = cbq ? sum(linears, (linear) => trainedParameters(linear, input)) : 0;
   const batch = microBatchOf(options);
   const atOnce = tokens === 0 ? 0 : batch * options.context;
@@ -49,9 +55,9 @@ export function windowBytes(input: MemoryInput, { blocks, linears }: WindowPlan,
     embeddingBytes(input, tokens),
     // In fp32 first.
     prepared + block * (width < 4 ? 4 + width : 4),
-    prepared + block * width + chosen + atOnce * plainFloats(input) * width,
-    prepared + block * width + chosen + atOnce * observedBytes(input) + momentBytes(input, linears),
-    prepared + block * width + chosen + choiceBytes(input, linears),
+    prepared + opened + chosen + atOnce * plainFloats(input) * width,
+    prepared + opened + chosen + atOnce * observedBytes(input) + momentBytes(input, linears),
+    prepared + opened + chosen + choiceBytes(input, linears),
   ];
   if (cbq) {
     const kept = blocks * keptFloats(input) + 2 * input.spec.intermediateSize;
@@ -66,6 +72,12 @@ export function windowBytes(input: MemoryInput, { blocks, linears }: WindowPlan,
     );
   }
   return Math.max(...phases);
+}
+
+// Whether the products' dtype holds the weights as they are stored, rotated and folded; else they are kept in fp32 as well.
+function fitProducts({ options, scheme, checkpoint }: MemoryInput, linears: readonly LinearPlan[]): boolean {
+  if (options.recipe === "cbq" && foldsActivations(options, scheme)) return false;
+  return linears.every(({ name }) => checkpoint.tensors.get(`${name}.weight`)?.dtype === "BF16");
 }
 
 // The inputs of a step's whole batch and its targets, which stay in place while a window is trained.

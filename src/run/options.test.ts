@@ -217,6 +217,9 @@ describe("an option that nothing would read", () => {
     const paper = identity(resolveOptions(required, { preset: "paper" }));
     expect(paper).toEqual(expect.arrayContaining(["option rounding.rank", "option cfp.exponent", "option seed"]));
     expect(paper).not.toContain("option rounding.start");
+    for (const name of ["streams.storage", "compute.threads", "window.microBatch", "preset", "device", "reencode"]) {
+      expect(paper).not.toContain(`option ${name}`);
+    }
     expect(paper).not.toContain("option endToEnd.epochs");
   });
 });

@@ -38,7 +38,7 @@ const immaterial: readonly string[] = [
   "format",
   ...Object.keys(exportOptionsShape),
   "device",
-  "streams",
+  "streams.storage",
   "compute.threads",
   "window.microBatch",
 ];

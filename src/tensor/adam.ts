@@ -68,6 +68,17 @@ export class Adam {
     this.#steps = count;
   }
 
+  /** Forgets what it has seen of the gradients. */
+  reset(): void {
+    noGrad(() => {
+      for (const { first, second } of this.#entries) {
+        first.zero_();
+        second.zero_();
+      }
+    });
+    this.#steps = 0;
+  }
+
   /** One step along the accumulated gradients, which it clears. `schedule` scales every rate. */
   step(schedule = 1): void {
     const [entry] = this.#entries;

@@ -29,7 +29,7 @@ export { Generator } from "./generator.js";
 export { MemoryLimit } from "./memory-limit.js";
 export type { Shape } from "./owned-tensor.js";
 export { type FileRange, readAhead } from "./read-ahead.js";
-export { keep, scope } from "./scope.js";
+export { freeOnError, keep, scope } from "./scope.js";
 export { call, callInPlace, callTensor, callTensors, type Result, Tensor, type TensorOptions } from "./tensor.js";
 export { isOutOfMemory, TensorError } from "./tensor-error.js";
 export { letThreadsSleep } from "./thread-defaults.js";

@@ -30,6 +30,16 @@ export function keep<T extends OwnedTensor>(tensor: T): T {
   return tensor;
 }
 
+/** What `make` returns; where it throws, `owned` is freed first. */
+export function freeOnError<T>(owned: readonly { dispose(): void }[], make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    for (const each of owned) each.dispose();
+    throw error;
+  }
+}
+
 function collect(value: unknown, kept: Set<OwnedTensor>): void {
   if (value instanceof OwnedTensor) {
     kept.add(value);

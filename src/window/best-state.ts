@@ -1,15 +1,13 @@
+import type { Parameter } from "../quant/parameter.js";
 import { keep, noGrad, scope, type Tensor } from "../tensor/index.js";
-import type { QuantizedLayer } from "./quantized-layer.js";
 
-/** The learnt parameters of layers at their lowest loss, beside them: what a failed training goes back to. */
+/** Trained parameters at their lowest loss, beside them: what a failed training goes back to. */
 export class BestState implements Disposable {
-  readonly #parameters: readonly Tensor[];
   #copies: readonly Tensor[];
   #loss = Number.POSITIVE_INFINITY;
 
   /** Takes the present state as the first. */
-  constructor(layers: readonly QuantizedLayer[]) {
-    this.#parameters = layers.flatMap((layer) => layer.learnt);
+  constructor(private readonly parameters: readonly Parameter[]) {
     this.#copies = this.#copy();
   }
 
@@ -23,7 +21,7 @@ export class BestState implements Disposable {
 
   /** Puts the best state back. */
   restore(): void {
-    noGrad(() => this.#parameters.forEach((parameter, i) => void parameter.copy_(this.#copies[i] as Tensor)));
+    noGrad(() => this.parameters.forEach(({ tensor }, i) => void tensor.copy_(this.#copies[i] as Tensor)));
   }
 
   [Symbol.dispose](): void {
@@ -31,6 +29,6 @@ export class BestState implements Disposable {
   }
 
   #copy(): readonly Tensor[] {
-    return noGrad(() => this.#parameters.map((parameter) => keep(scope(() => parameter.detach().clone()))));
+    return noGrad(() => this.parameters.map(({ tensor }) => keep(scope(() => tensor.detach().clone()))));
   }
 }

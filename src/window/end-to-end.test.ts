@@ -5,6 +5,7 @@ import type { ModelConfig } from "../checkpoint/model-config.js";
 import { type LinearRole, linearRoles, loadBlock, RotaryTable, readSpec } from "../model/index.js";
 import { tinyModel } from "../model/testing/tiny-models.js";
 import { roundToNearest } from "../quant/grid.js";
+import { type Parameter, parameterGroups } from "../quant/parameter.js";
 import { searchRange } from "../quant/range.js";
 import { FixedCodes } from "../quant/rounding/fixed-codes.js";
 import { parseScheme } from "../quant/scheme.js";
@@ -12,10 +13,10 @@ import { Adam, backward, keep, liveHandles, manualSeed, noGrad, scope, Tensor } 
 import { testDevice } from "../tensor/testing/test-device.js";
 import { advance } from "./advance.js";
 import { measureEndToEnd, type Network, trainEndToEnd } from "./end-to-end.js";
+import { FaultWatch } from "./fault-watch.js";
 import { outputDivergence } from "./output-divergence.js";
 import { forwardAll, QuantizedBlock } from "./quantized-block.js";
-import { backwardThroughRoundings, QuantizedLayer } from "./quantized-layer.js";
-import { trainedLayers } from "./reconstruct.js";
+import { backwardThroughPaths, QuantizedLayer } from "./quantized-layer.js";
 import { SequenceParts } from "./sequence-parts.js";
 
 const [SEQUENCES, CONTEXT, BLOCKS, VOCABULARY] = [6, 16, 3, 40];
@@ -79,13 +80,19 @@ afterEach(() => {
   expect(liveHandles()).toBe(live);
 });
 
+function parametersIn({ blocks }: Network): Parameter[] {
+  return blocks.flatMap((block) => block.parameters);
+}
+
+function logScaleOf({ parameters }: QuantizedLayer): Tensor {
+  return (parameters[0] as Parameter).tensor;
+}
+
 /** Trains `epochs` with a fresh optimiser. */
 function train({ network, input, target, parts }: Problem, size: number, epochs: number): void {
-  using adam = new Adam(
-    trainedLayers(network.blocks).map((layer) => ({ rate: 5e-3, parameters: layer.rounding?.parameters.scale ?? [] })),
-  );
+  using adam = new Adam(parameterGroups(parametersIn(network), { scale: 5e-3 }));
   for (let epoch = 0; epoch < epochs; epoch++) {
-    const options = { epoch, batch: 4, parts: parts(size), seed: epoch, schedule: () => 1 };
+    const options = { epoch, batch: 4, parts: parts(size), seed: epoch, schedule: () => 1, watch: new FaultWatch() };
     for (const _ of trainEndToEnd(network, adam, input, target, options));
   }
 }
@@ -99,14 +106,27 @@ describe("training on the network's output", () => {
     expect(measure()).toBeLessThan(0.8 * before);
   });
 
+  it("measures without gradients", () => {
+    using p = problem();
+    const head = (hidden: Tensor): Tensor => {
+      expect(hidden.requiresGrad).toBe(false);
+      return p.network.head(hidden);
+    };
+    expect(measureEndToEnd({ ...p.network, head }, p.input, p.target, p.parts(4), SEQUENCES)).toBe(
+      measureEndToEnd(p.network, p.input, p.target, p.parts(4), SEQUENCES),
+    );
+  });
+
   it("gives the same scales however many sequences are computed at once", () => {
     const scales = [4, 1].map((size) => {
       using p = problem();
       train(p, size, 2);
-      return trainedLayers(p.network.blocks).flatMap((layer) => {
-        const logScale = layer.learnt[0] as Tensor;
-        return scope(() => [...logScale.detach().toFloat32Array()]);
-      });
+      return p.network.blocks
+        .flatMap((block) => block.trained)
+        .flatMap((layer) => {
+          const logScale = logScaleOf(layer);
+          return scope(() => [...logScale.detach().toFloat32Array()]);
+        });
     }) as [number[], number[]];
     const [whole, parts] = scales;
     // Adam divides by the gradient's own size: where that is next to nothing its rounding counts.
@@ -117,17 +137,21 @@ describe("training on the network's output", () => {
   it("leaves the scales alone where the loss is never finite, and says so", () => {
     using p = problem();
     scope(() => p.target.write(0, Tensor.full([1, CONTEXT, p.target.shape.hidden], Number.NaN, { device })));
-    const layers = trainedLayers(p.network.blocks);
-    using adam = new Adam(layers.map((layer) => ({ rate: 5e-3, parameters: layer.rounding?.parameters.scale ?? [] })));
+    const layers = p.network.blocks.flatMap((block) => block.trained);
+    using adam = new Adam(parameterGroups(parametersIn(p.network), { scale: 5e-3 }));
     const faults: string[] = [];
     const options = { epoch: 0, batch: 6, parts: p.parts(6), seed: 0, schedule: () => 1 };
     for (let epoch = 0; epoch < 3; epoch++) {
-      for (const report of trainEndToEnd(p.network, adam, p.input, p.target, { ...options, epoch })) {
+      for (const report of trainEndToEnd(p.network, adam, p.input, p.target, {
+        ...options,
+        epoch,
+        watch: new FaultWatch(),
+      })) {
         faults.push("fault" in report ? report.fault : "done");
       }
     }
     expect(faults).toEqual(["skipped", "skipped", "skipped"]);
-    const single = { ...options, batch: 1, parts: p.parts(1) };
+    const single = { ...options, batch: 1, parts: p.parts(1), watch: new FaultWatch() };
     const reports = [
       ...trainEndToEnd(
         p.network,
@@ -150,16 +174,16 @@ describe("training on the network's output", () => {
       "skipped",
       "rolled back",
     ]);
-    const moved = layers.filter((layer) => scope(() => (layer.learnt[0] as Tensor).detach().abs().amax().item()) > 0);
+    const moved = layers.filter((layer) => scope(() => logScaleOf(layer).detach().abs().amax().item()) > 0);
     expect(moved).toEqual([]);
   });
 
   it("passes the gradient through blocks that are computed twice as through blocks that are kept", () => {
     using p = problem();
-    const layers = trainedLayers(p.network.blocks);
+    const layers = p.network.blocks.flatMap((block) => block.trained);
     const gradients = (): Float32Array[] =>
       layers.map((layer) => {
-        const logScale = layer.learnt[0] as Tensor;
+        const logScale = logScaleOf(layer);
         const values = scope(() => (logScale.grad as Tensor).toFloat32Array().slice());
         logScale.clearGrad();
         return values;
@@ -176,12 +200,12 @@ describe("training on the network's output", () => {
           .sum()
           .div(2 * CONTEXT),
       );
-      backwardThroughRoundings(layers);
+      backwardThroughPaths(layers);
       for (const layer of layers) layer.release();
     });
     const kept = gradients();
     const adam = { step: () => {} } as unknown as Adam;
-    const options = { epoch: 0, batch: 2, parts: p.parts(2), seed: 0, schedule: () => 1 };
+    const options = { epoch: 0, batch: 2, parts: p.parts(2), seed: 0, schedule: () => 1, watch: new FaultWatch() };
     // The first step's gradients stay where nothing moves; its batch is whichever the seed drew.
     const two = { ...p.input, shape: { ...p.input.shape, sequences: 2 }, read: () => p.input.read([0, 1]) };
     const full = { ...p.target, read: () => p.target.read([0, 1]) };

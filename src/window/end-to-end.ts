@@ -3,11 +3,11 @@ import type { Head } from "../model/index.js";
 import { type Adam, backward, keep, noGrad, scope, type Tensor } from "../tensor/index.js";
 import { allFinite } from "./all-finite.js";
 import { BestState } from "./best-state.js";
-import { FaultWatch } from "./fault-watch.js";
-import { outputDivergence } from "./output-divergence.js";
+import type { FaultWatch } from "./fault-watch.js";
+import { divergenceOf, outputDivergence } from "./output-divergence.js";
 import { forwardAll, type QuantizedBlock } from "./quantized-block.js";
-import { backwardThroughRoundings } from "./quantized-layer.js";
-import { type StepReport, type TrainingFault, trainedLayers } from "./reconstruct.js";
+import { backwardThroughPaths } from "./quantized-layer.js";
+import type { StepReport, TrainingFault } from "./reconstruct.js";
 import type { SequenceParts } from "./sequence-parts.js";
 import { shuffledBatches } from "./shuffled-batches.js";
 
@@ -27,6 +27,8 @@ export interface EndToEndEpoch {
   readonly seed: number;
   /** Factor of every rate at the step of this number, counted from 0 over all epochs. */
   readonly schedule: (step: number) => number;
+  /** Judges the steps of all epochs. */
+  readonly watch: FaultWatch;
 }
 
 /**
@@ -34,7 +36,7 @@ export interface EndToEndEpoch {
  * near `target`'s: one pass over the sequences. Blocks keep nothing but their inputs on the way forward and are computed
  * once more on the way back, so memory holds the activations of a single block.
  * Yields a report for every step. A step whose loss or gradient is not finite changes nothing; several put back the
- * state at the epoch's start. Returns whether anything was learnt.
+ * state at the epoch's start, and Adam begins anew. Returns whether training can go on: false once it was given up.
  * Source: E2E-QP in EfficientQAT (arXiv 2407.11062), section 3.3, with the divergence from the full-precision network in
  * place of the text's cross-entropy.
  */
@@ -43,13 +45,12 @@ export function* trainEndToEnd(
   adam: Adam,
   input: ActivationStore,
   target: ActivationStore,
-  { epoch, batch, parts, seed, schedule }: EndToEndEpoch,
+  { epoch, batch, parts, seed, schedule, watch }: EndToEndEpoch,
 ): Generator<StepReport | TrainingFault, boolean> {
   const { sequences, tokens } = input.shape;
-  const layers = trainedLayers(network.blocks);
-  const learnt = layers.flatMap((layer) => layer.learnt);
-  using start = new BestState(layers);
-  const watch = new FaultWatch();
+  const parameters = network.blocks.flatMap((block) => block.parameters);
+  const learnt = parameters.map(({ tensor }) => tensor);
+  using start = new BestState(parameters);
   const batches = [...shuffledBatches(sequences, batch, seed)];
   for (const [i, indices] of batches.entries()) {
     const weight = 1 / (indices.length * tokens);
@@ -72,10 +73,11 @@ export function* trainEndToEnd(
     yield { fault: "skipped", step, steps, rate: watch.rate };
     if (verdict === "skipped") continue;
     start.restore();
+    adam.reset();
     yield { fault: verdict, step, steps, rate: watch.rate };
     if (verdict === "given up") return false;
   }
-  return watch.done > 0;
+  return true;
 }
 
 function haveFiniteGradients(parameters: readonly Tensor[]): boolean {
@@ -101,9 +103,7 @@ export function measureEndToEnd(
     noGrad(() =>
       scope(() => {
         const hidden = forwardAll(network.blocks, input.read(part), quantized);
-        const { value, gradient } = lossOf(network.head, hidden, target.read(part), weight);
-        gradient.dispose();
-        total += value;
+        total += divergenceOf(network.head, hidden, target.read(part), weight);
       }),
     );
   });
@@ -177,7 +177,7 @@ function throughBlock(block: QuantizedBlock, input: Tensor, gradient: Tensor, is
         const leaf = input.detach();
         if (isWanted) leaf.requiresGrad_();
         backward([block.forwardQuantized(leaf)], [gradient]);
-        backwardThroughRoundings([...block.layers.values()]);
+        backwardThroughPaths([...block.layers.values()]);
         return isWanted ? (leaf.grad as Tensor).detach() : leaf;
       }),
     ),

@@ -13,11 +13,26 @@ export class FaultWatch {
   #done = 0;
   #skipped = 0;
   #rollbacks = 0;
-  #rate = 1;
 
   /** What all rates are to be multiplied by. */
   get rate(): number {
-    return this.#rate;
+    return LOWER_RATE ** this.#rollbacks;
+  }
+
+  /** Whether `judge` has given the training up. */
+  get gaveUp(): boolean {
+    return this.#rollbacks > MOST_ROLLBACKS;
+  }
+
+  /** Its numbers, for a training that is continued elsewhere. */
+  get state(): readonly [done: number, skipped: number, rollbacks: number] {
+    return [this.#done, this.#skipped, this.#rollbacks];
+  }
+
+  set state([done, skipped, rollbacks]: readonly [number, number, number]) {
+    this.#done = done;
+    this.#skipped = skipped;
+    this.#rollbacks = rollbacks;
   }
 
   /** Steps that learnt something. */
@@ -33,8 +48,7 @@ export class FaultWatch {
     }
     if (++this.#skipped < MOST_SKIPPED) return "skipped";
     this.#skipped = 0;
-    if (++this.#rollbacks > MOST_ROLLBACKS) return "given up";
-    this.#rate *= LOWER_RATE;
-    return "rolled back";
+    this.#rollbacks++;
+    return this.gaveUp ? "given up" : "rolled back";
   }
 }

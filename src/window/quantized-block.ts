@@ -1,6 +1,7 @@
 import type { BlockWeights, DecoderSpec, ForwardContext, LinearRole } from "../model/index.js";
-import { castBlock, forwardBlock } from "../model/index.js";
-import { type DType, scope, type Tensor } from "../tensor/index.js";
+import { forwardBlock, mapBlock } from "../model/index.js";
+import type { Parameter } from "../quant/parameter.js";
+import { type DType, keep, noGrad, scope, type Tensor } from "../tensor/index.js";
 import type { QuantizedLayer } from "./quantized-layer.js";
 
 /** Called with the input of every Linear while a block runs. */
@@ -9,6 +10,8 @@ export type InputObserver = (role: LinearRole, input: Tensor) => void;
 /** One block of the decoder with its full-precision weights and its quantized Linears. */
 export class QuantizedBlock {
   #weights: BlockWeights;
+  /** By the weight in the products' dtype, which differs from it. */
+  #exact: ReadonlyMap<Tensor, Tensor> = new Map();
 
   constructor(
     readonly index: number,
@@ -20,14 +23,56 @@ export class QuantizedBlock {
     this.#weights = weights;
   }
 
-  /** Full-precision weights, owned; fp32 until `settle`. */
+  /** Full-precision weights, owned; fp32 until `castWeights`. */
   get weights(): BlockWeights {
     return this.#weights;
   }
 
-  /** Turns the weights into the dtype of the products, once nothing is folded into them any more. */
-  settle(dtype: DType): void {
-    this.#weights = castBlock(this.#weights, dtype);
+  /**
+   * The weight `[out, in]` of a Linear as the checkpoint has it, or as folding left it, whatever the products' dtype: what
+   * codes are chosen for. Fp32, or a dtype that holds the same numbers.
+   */
+  exactWeight(role: LinearRole): Tensor {
+    const linear = this.#weights.linears.get(role);
+    if (linear === undefined) throw new TypeError(`block ${this.index} has no Linear "${role}"`);
+    return this.#exact.get(linear.weight) ?? linear.weight;
+  }
+
+  /** Casts the weights to the products' dtype. Those that this changes stay beside them as they were; fp32 brings them back. */
+  castWeights(dtype: DType): void {
+    const before = this.#weights;
+    const exact = new Map<Tensor, Tensor>();
+    const change = (tensor: Tensor): Tensor => {
+      const source = this.#exact.get(tensor) ?? tensor;
+      const cast = keep(source.to(dtype));
+      if (dtype !== "float32" && !isSame(cast, source)) exact.set(cast, keep(source.detach()));
+      return cast;
+    };
+    try {
+      this.#weights = noGrad(() => mapBlock(before, change));
+    } catch (error) {
+      for (const tensor of exact.values()) tensor.dispose();
+      throw error;
+    }
+    this.dropExactWeights();
+    before.dispose();
+    this.#exact = exact;
+  }
+
+  /** Frees what `castWeights` kept, where no codes are to be chosen. */
+  dropExactWeights(): void {
+    for (const tensor of this.#exact.values()) tensor.dispose();
+    this.#exact = new Map();
+  }
+
+  /** Everything that training may change of it. */
+  get parameters(): readonly Parameter[] {
+    return this.trained.flatMap((layer) => layer.parameters);
+  }
+
+  /** Its Linears that are trained. */
+  get trained(): readonly QuantizedLayer[] {
+    return [...this.layers.values()].filter((layer) => layer.path !== null);
   }
 
   /** The block in full precision. */
@@ -54,8 +99,17 @@ export class QuantizedBlock {
 
   dispose(): void {
     for (const layer of this.layers.values()) layer.dispose();
+    this.dropExactWeights();
     this.#weights.dispose();
   }
+}
+
+// Whether a cast to a narrower dtype kept every number.
+function isSame(cast: Tensor, source: Tensor): boolean {
+  return scope(() => {
+    const lost = cast.to("float32").sub_(source);
+    return lost.amax().item() === 0 && lost.amin().item() === 0;
+  });
 }
 
 /** Runs blocks one after the other. What no gradient needs of a block is freed behind it. */

@@ -1,7 +1,8 @@
 import type { LinearWeights } from "../model/index.js";
 import type { ActivationQuantizer } from "../quant/activation.js";
 import { type Codes, dequantize } from "../quant/grid.js";
-import type { Commitment, Rounding } from "../quant/rounding/rounding.js";
+import { type Parameter, parametersOf, type Role } from "../quant/parameter.js";
+import type { RoundingPenalty, WeightPath } from "../quant/rounding/weight-path.js";
 import type { Scheme } from "../quant/scheme.js";
 import {
   backward,
@@ -17,8 +18,8 @@ import {
   toFp8,
 } from "../tensor/index.js";
 
-/** Carries the gradients that the operands of layers collected through their roundings, in one pass. */
-export function backwardThroughRoundings(layers: readonly QuantizedLayer[]): void {
+/** Carries the gradients that the operands of layers collected through their weight paths, in one pass. */
+export function backwardThroughPaths(layers: readonly QuantizedLayer[]): void {
   scope(() => {
     const collected = layers.map((layer) => layer.collected()).filter((pair) => pair !== null);
     if (collected.length === 0) return;
@@ -38,15 +39,18 @@ export type GradientPrecision = "full" | "fp8";
  */
 const GROWTH = 2;
 
+/** Roles of parameters that are as many as the weights, or are multiplied to as many. */
+const PER_WEIGHT: ReadonlySet<Role> = new Set<Role>(["weight", "rounding", "lowRank"]);
+
 /**
- * One Linear while it is quantized: first learnt (`rounding`), then fixed (`codes`).
+ * One Linear while it is quantized: first learnt (`path`), then fixed (`codes`).
  *
  * A training step makes the operand once (`prepare`), lets any number of micro-batches add to its
- * gradient, and carries the sum through the rounding once (`finish`): fake quantization costs the
+ * gradient, and carries the sum through the path once (`collected`): fake quantization costs the
  * same however the batch is cut, and the products run in the compute dtype.
  */
 export class QuantizedLayer {
-  #rounding: Rounding | null = null;
+  #path: WeightPath | null = null;
   #activation: ActivationQuantizer | null = null;
   #soft: Tensor | null = null;
   #operand: Tensor | null = null;
@@ -74,13 +78,24 @@ export class QuantizedLayer {
     this.#activation = quantizer;
   }
 
-  get rounding(): Rounding | null {
-    return this.#rounding;
+  /** How its weight is trained; null before that and afterwards. */
+  get path(): WeightPath | null {
+    return this.#path;
   }
 
-  /** Everything that training changes: of the rounding, then of the input's quantizer. */
-  get learnt(): readonly Tensor[] {
-    return [...Object.values(this.#rounding?.parameters ?? {}).flat(), ...(this.#activation?.parameters ?? [])];
+  /** Everything that training may change: of the weight's path, then of the input's quantizer. */
+  get parameters(): readonly Parameter[] {
+    return parametersOf(this.name, [...(this.#path?.parameters ?? []), ...(this.#activation?.parameters ?? [])]);
+  }
+
+  /**
+   * The parameters whose gradients are finite when all are: that of a scale sums over the gradient of every weight that it
+   * serves, so the large ones need not be read once more.
+   */
+  get telling(): readonly Parameter[] {
+    const { parameters } = this;
+    if (!parameters.some(({ role }) => role === "scale")) return parameters;
+    return parameters.filter(({ role }) => !PER_WEIGHT.has(role));
   }
 
   /** The codes, once chosen. */
@@ -95,16 +110,16 @@ export class QuantizedLayer {
     return this.#codes !== null;
   }
 
-  /** Stops to learn without codes: a rule that looks at the weight alone chooses them. */
-  forget(): void {
+  /** Ends its training without codes: a rule that looks at the weight alone chooses them. */
+  dropPath(): void {
     this.release();
-    this.#rounding?.dispose();
-    this.#rounding = null;
+    this.#path?.dispose();
+    this.#path = null;
   }
 
-  /** Starts to learn: takes the rounding over. */
-  learn(rounding: Rounding): void {
-    this.#rounding = rounding;
+  /** Starts to learn: takes the path over. */
+  learn(path: WeightPath): void {
+    this.#path = path;
   }
 
   /**
@@ -120,11 +135,11 @@ export class QuantizedLayer {
   }
 
   /** Makes the operand of a training step, a leaf that collects its gradient. */
-  prepare(commitment: Commitment | null = null): void {
-    const rounding = this.#rounding;
-    if (rounding === null) return;
+  prepare(penalty: RoundingPenalty | null = null): void {
+    const path = this.#path;
+    if (path === null) return;
     this.release();
-    this.#soft = keep(scope(() => rounding.weight(commitment, this.computeType)));
+    this.#soft = keep(scope(() => path.weight(penalty, this.computeType)));
     this.#operand = keep(this.#soft.detach()).requiresGrad_();
     if (this.gradients === "fp8" && fitsFp8(this.#operand)) this.#prepareFp8(this.#operand);
   }
@@ -148,20 +163,20 @@ export class QuantizedLayer {
 
   /** The hard weights of the current state, for measuring; training can go on afterwards. */
   previewHard(): void {
-    const rounding = this.#rounding;
-    if (rounding === null) return;
+    const path = this.#path;
+    if (path === null) return;
     this.release();
-    this.#operand = keep(noGrad(() => scope(() => dequantize(rounding.harden()).to(this.computeType))));
+    this.#operand = keep(noGrad(() => scope(() => dequantize(path.harden()).to(this.computeType))));
   }
 
-  /** Fixes the codes: those given, or those that the rounding learnt. */
+  /** Fixes the codes: those given, or those that the path learnt. */
   harden(codes?: Codes): void {
-    const rounding = this.#rounding;
-    if (codes === undefined && rounding === null) {
+    const path = this.#path;
+    if (codes === undefined && path === null) {
       throw new TypeError(`${this.name} has nothing to harden`);
     }
     this.release();
-    const fixed = codes ?? (rounding as Rounding).harden();
+    const fixed = codes ?? (path as WeightPath).harden();
     this.#codes = {
       ...fixed,
       codes: keep(fixed.codes),
@@ -169,16 +184,16 @@ export class QuantizedLayer {
       zeroPoint: keep(fixed.zeroPoint),
     };
     this.#operand = keep(noGrad(() => scope(() => dequantize(fixed).to(this.computeType))));
-    rounding?.dispose();
-    this.#rounding = null;
+    path?.dispose();
+    this.#path = null;
   }
 
   dispose(): void {
     this.release();
     this.#magnitude?.dispose();
     this.#magnitude = null;
-    this.#rounding?.dispose();
-    this.#rounding = null;
+    this.#path?.dispose();
+    this.#path = null;
     this.#activation?.dispose();
     if (this.#codes !== null) {
       for (const tensor of [this.#codes.codes, this.#codes.scale, this.#codes.zeroPoint]) tensor.dispose();

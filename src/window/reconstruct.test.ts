@@ -5,6 +5,7 @@ import type { ModelConfig } from "../checkpoint/model-config.js";
 import { linearRoles, loadBlock, RotaryTable, readSpec } from "../model/index.js";
 import { tinyModel } from "../model/testing/tiny-models.js";
 import { TokenQuantizer } from "../quant/activation.js";
+import { tensorsOf } from "../quant/parameter.js";
 import { searchRange } from "../quant/range.js";
 import { CodeUnitRounding } from "../quant/rounding/code-unit-rounding.js";
 import { loraRounding } from "../quant/rounding/lora-rounding.js";
@@ -63,12 +64,12 @@ function train({ rounding, scheme: name, device, dtype, parts: size = 2, onSmall
       if (rounding === "code") layer.learn(new CodeUnitRounding(stored, grid));
       else {
         const learner = loraRounding(stored, grid, 5);
-        const left = learner.parameters.rounding[0] as Tensor;
+        const [left] = tensorsOf(learner.parameters, "rounding") as [Tensor];
         noGrad(() => void left.copy_(random(left.shape, 0.4)));
         layer.learn(learner);
       }
     }
-    block.settle(dtype);
+    block.castWeights(dtype);
     return block;
   });
   const shape = { sequences: SEQUENCES, tokens: CONTEXT, hidden: spec.hiddenSize };
@@ -85,7 +86,7 @@ function train({ rounding, scheme: name, device, dtype, parts: size = 2, onSmall
     parts,
     seed: 1,
     objective: { l2: "token", l2Weight: 1, klWeight: 0 },
-    rates: { rounding: 2e-2, scale: 2e-3, zeroPoint: 5e-3, activation: 1e-2 },
+    rates: { rounding: 2e-2, scale: 2e-3, zeroPoint: 5e-3, input: 1e-2 },
     finalRate: 0.05,
     regulariser: { weight: 0.01, warmup: 0.1, betaStart: 20, betaEnd: 2 },
   });

@@ -6,7 +6,6 @@ import { FaultWatch } from "./fault-watch.js";
 import { Lookahead } from "./lookahead.js";
 import { type ObjectiveOptions, reconstructionError } from "./objective.js";
 import { forwardAll, type QuantizedBlock } from "./quantized-block.js";
-import type { QuantizedLayer } from "./quantized-layer.js";
 import type { ReconstructionOptions } from "./reconstruction-options.js";
 import type { SequenceParts } from "./sequence-parts.js";
 import { shuffledBatches } from "./shuffled-batches.js";
@@ -50,18 +49,18 @@ export function* reconstruct(
   targets: readonly ActivationStore[],
   options: ReconstructionOptions,
 ): Generator<StepReport | TrainingFault, boolean> {
-  const layers = trainedLayers(blocks);
+  const parameters = blocks.flatMap((block) => block.parameters);
   const { sequences, tokens } = input.shape;
   const perEpoch = Math.ceil(sequences / options.batch);
   const steps = perEpoch * options.epochs;
-  if (steps === 0 || layers.length === 0) return true;
-  using best = new BestState(layers);
+  if (steps === 0 || parameters.length === 0) return true;
+  using best = new BestState(parameters);
   const watch = new FaultWatch();
   let at = 0;
   while (at < steps) {
     const start = at;
-    const plans = planSteps(layers, sequences, start, watch.rate, options);
-    using training = new TrainingStep(blocks, layers, input, targets, plans, options);
+    const plans = planSteps(blocks, sequences, start, watch.rate, options);
+    using training = new TrainingStep(blocks, input, targets, plans, options);
     const lookahead = new Lookahead();
     let losses: number[] = [];
     for (let restart = false; at < steps && !restart; ) {
@@ -100,7 +99,7 @@ export function* reconstruct(
 
 /** The steps from `first` on, with all rates multiplied by `rate`. */
 function planSteps(
-  layers: readonly QuantizedLayer[],
+  blocks: readonly QuantizedBlock[],
   sequences: number,
   first: number,
   rate: number,
@@ -114,30 +113,23 @@ function planSteps(
     .map((indices, step) => ({
       indices,
       schedule: rate * cosine(step, steps, options.finalRate),
-      commitment: commitmentAt(layers, step / steps, options),
+      penalty: penaltyAt(blocks, step / steps, options),
     }))
     .slice(first);
 }
 
-/** The Linears of a window that still learn. */
-export function trainedLayers(blocks: readonly QuantizedBlock[]): QuantizedLayer[] {
-  return blocks.flatMap((block) => [...block.layers.values()]).filter((layer) => layer.rounding !== null);
-}
-
-/** Numbers that the Linears of these blocks still learn. */
+/** Numbers that are trained in these blocks. */
 export function learntNumbers(blocks: readonly QuantizedBlock[]): number {
-  return trainedLayers(blocks)
-    .flatMap((layer) => layer.learnt)
-    .reduce((sum, parameter) => sum + parameter.numel, 0);
+  return blocks.flatMap((block) => block.parameters).reduce((sum, { tensor }) => sum + tensor.numel, 0);
 }
 
 // L_com, a mean over the Linears that choose softly.
-function commitmentAt(
-  layers: readonly QuantizedLayer[],
+function penaltyAt(
+  blocks: readonly QuantizedBlock[],
   progress: number,
   { regulariser: { weight, warmup, betaStart, betaEnd } }: ReconstructionOptions,
-): StepPlan["commitment"] {
-  const soft = layers.filter((layer) => layer.rounding?.commits === true).length;
+): StepPlan["penalty"] {
+  const soft = blocks.flatMap((block) => block.trained).filter((layer) => layer.path?.hasPenalty === true).length;
   const beta = betaStart + (betaEnd - betaStart) * Math.max(0, (progress - warmup) / Math.max(1e-9, 1 - warmup));
   return [soft === 0 || progress < warmup ? 0 : weight / soft, beta];
 }

@@ -1,3 +1,4 @@
+import type { Rates } from "../quant/parameter.js";
 import type { ObjectiveOptions } from "./objective.js";
 import type { SequenceParts } from "./sequence-parts.js";
 
@@ -10,12 +11,7 @@ export interface ReconstructionOptions {
   readonly parts: SequenceParts;
   readonly seed: number;
   readonly objective: ObjectiveOptions;
-  readonly rates: {
-    readonly rounding: number;
-    readonly scale: number;
-    readonly zeroPoint: number;
-    readonly activation: number;
-  };
+  readonly rates: Rates;
   /** Share of every rate that is left at the last step of the cosine. */
   readonly finalRate: number;
   readonly regulariser: {

@@ -1,5 +1,5 @@
 import type { ActivationStore } from "../calibration/activation-store.js";
-import type { RoundingParameters } from "../quant/rounding/rounding.js";
+import { parameterGroups } from "../quant/parameter.js";
 import {
   Adam,
   backward,
@@ -8,7 +8,6 @@ import {
   isOutOfMemory,
   keep,
   noGrad,
-  type ParameterGroup,
   scope,
   Tensor,
   useOwnStream,
@@ -16,7 +15,7 @@ import {
 import { allFinite } from "./all-finite.js";
 import { reconstructionError } from "./objective.js";
 import { forwardAll, type QuantizedBlock } from "./quantized-block.js";
-import { backwardThroughRoundings, type QuantizedLayer } from "./quantized-layer.js";
+import { backwardThroughPaths, type QuantizedLayer } from "./quantized-layer.js";
 import type { ReconstructionOptions } from "./reconstruction-options.js";
 
 /** What differs from one step to the next. */
@@ -25,8 +24,8 @@ export interface StepPlan {
   readonly indices: readonly number[];
   /** Factor of every rate. */
   readonly schedule: number;
-  /** The commitment's weight in the loss and its exponent. */
-  readonly commitment: readonly [weight: number, exponent: number];
+  /** The rounding penalty's weight in the loss and its exponent. */
+  readonly penalty: readonly [weight: number, exponent: number];
 }
 
 /** What a step came to. */
@@ -47,6 +46,7 @@ const WARM_UP = 2;
  */
 export class TrainingStep implements Disposable {
   readonly #device: Device;
+  readonly #layers: readonly QuantizedLayer[];
   readonly #learnt: readonly Tensor[];
   readonly #adam: Adam;
   /** Tensors that stay: see the constructor. */
@@ -65,16 +65,17 @@ export class TrainingStep implements Disposable {
 
   constructor(
     private readonly blocks: readonly QuantizedBlock[],
-    private readonly layers: readonly QuantizedLayer[],
     private readonly input: ActivationStore,
     private readonly targets: readonly ActivationStore[],
     private readonly plans: readonly StepPlan[],
     private readonly options: ReconstructionOptions,
   ) {
-    this.#learnt = layers.flatMap((layer) => layer.learnt);
+    const parameters = blocks.flatMap((block) => block.parameters);
+    this.#layers = blocks.flatMap((block) => block.trained);
+    this.#learnt = parameters.map(({ tensor }) => tensor);
     this.#device = this.#learnt[0]?.device ?? "cpu";
     this.#recordable = useOwnStream(this.#device);
-    this.#adam = new Adam(layers.flatMap((layer) => parameterGroups(layer, options.rates)));
+    this.#adam = new Adam(parameterGroups(parameters, options.rates));
     const { batch } = options;
     const place = (store: ActivationStore): Tensor =>
       keep(scope(() => store.read(Array.from({ length: Math.min(batch, store.shape.sequences) }, (_, i) => i))));
@@ -82,7 +83,7 @@ export class TrainingStep implements Disposable {
     this.#targets = targets.map(place);
     const indices = plans.flatMap((plan) => Array.from({ length: batch }, (_, i) => BigInt(plan.indices[i] ?? 0)));
     this.#places = this.#table(BigInt64Array.from(indices), [plans.length, batch]);
-    const paces = plans.flatMap((plan, i) => [...this.#adam.paceAt(i + 1, plan.schedule), ...plan.commitment]);
+    const paces = plans.flatMap((plan, i) => [...this.#adam.paceAt(i + 1, plan.schedule), ...plan.penalty]);
     this.#paces = this.#table(Float32Array.from(paces), [plans.length, 4]);
     this.#pace = keep(Tensor.zeros([4], { device: this.#device }));
     this.#outcomes = keep(Tensor.zeros([plans.length, 2], { device: this.#device }));
@@ -173,7 +174,7 @@ export class TrainingStep implements Disposable {
 
   // Frees all that the next step makes anew.
   #release(): void {
-    for (const layer of this.layers) layer.release();
+    for (const layer of this.#layers) layer.release();
     this.#dropRecording();
   }
 
@@ -188,10 +189,10 @@ export class TrainingStep implements Disposable {
     const { parts, objective } = this.options;
     // What a step that was cut short has left.
     for (const parameter of this.#learnt) parameter.clearGrad();
-    const commitment = this.#pace.narrow(0, 2, 2);
+    const penalty = this.#pace.narrow(0, 2, 2);
     const losses: Tensor[] = [];
     try {
-      for (const layer of this.layers) layer.prepare(commitment);
+      for (const layer of this.#layers) layer.prepare(penalty);
       for (let first = 0; first < sequences; first += parts.size) {
         const count = Math.min(parts.size, sequences - first);
         scope(() => {
@@ -204,47 +205,29 @@ export class TrainingStep implements Disposable {
           losses.push(keep(loss.detach()));
         });
       }
-      backwardThroughRoundings(this.layers);
+      backwardThroughPaths(this.#layers);
       noGrad(() => scope(() => this.#apply(losses)));
     } finally {
       for (const loss of losses) loss.dispose();
-      commitment.dispose();
+      penalty.dispose();
     }
   }
 
   #apply(losses: readonly Tensor[]): void {
     const [only] = losses;
     const loss = losses.length === 1 ? (only as Tensor) : Tensor.stack(losses).sum();
-    const finite = allFinite([loss.reshape([1]), ...this.#telling()]);
+    const finite = allFinite([loss.reshape([1]), ...this.#gradientsToCheck()]);
     this.#outcome.narrow(0, 0, 1).copy_(loss.reshape([1]));
     this.#outcome.narrow(0, 1, 1).copy_(finite);
     this.#adam.stepAt(this.#pace.narrow(0, 0, 2), finite);
   }
 
-  // Gradients that are finite when all are: that of a scale sums over the gradient of every weight it serves, so the
-  // large ones need not be read once more.
-  #telling(): Tensor[] {
-    const tensors = this.layers.flatMap((layer) => [
-      ...(layer.rounding?.parameters.scale ?? []),
-      ...(layer.activation?.parameters ?? []),
-    ]);
-    return tensors.map((tensor) => tensor.grad).filter((gradient) => gradient !== null);
+  #gradientsToCheck(): Tensor[] {
+    const telling = this.#layers.flatMap((layer) => layer.telling);
+    return telling.map(({ tensor }) => tensor.grad).filter((gradient) => gradient !== null);
   }
 
   #table(values: Float32Array<ArrayBuffer> | BigInt64Array<ArrayBuffer>, shape: readonly number[]): Tensor {
     return keep(scope(() => Tensor.from(values, shape).to(this.#device)));
   }
-}
-
-function parameterGroups(layer: QuantizedLayer, rates: ReconstructionOptions["rates"]): ParameterGroup[] {
-  const { rounding, activation } = layer;
-  const kinds: readonly (keyof RoundingParameters)[] = ["rounding", "scale", "zeroPoint"];
-  return [
-    ...kinds.map((kind) => ({
-      rate: rates[kind],
-      parameters: rounding?.parameters[kind] ?? [],
-      bounds: rounding?.bounds[kind],
-    })),
-    { rate: rates.activation, parameters: activation?.parameters ?? [], bounds: activation?.bounds },
-  ];
 }

@@ -1,8 +1,10 @@
-import { type Bounds, type DType, keep, noGrad, scope, Tensor } from "../../tensor/index.js";
+import { type DType, keep, noGrad, scope, Tensor } from "../../tensor/index.js";
 import { type Codes, type Grid, grouped, learntScale, storableScale, ungrouped } from "../grid.js";
+import type { Parameter } from "../parameter.js";
 import { levels } from "../scheme.js";
 import { codeUnitRound } from "./code-unit-round.js";
-import type { Commitment, Rounding, RoundingParameters } from "./rounding.js";
+import { gridParameters } from "./grid-parameters.js";
+import type { RoundingPenalty, WeightPath } from "./weight-path.js";
 
 export interface CodeUnitOptions {
   /** Bound of `V` in code units; 0.5 lets a code move to its neighbour at most. Null trains `W` freely. */
@@ -25,10 +27,9 @@ const START_MARGIN = 0.05;
  * hard from the first step.
  * Source: our specification, section 7; compare Block-AP in EfficientQAT (arXiv 2407.11062).
  */
-export class CodeUnitRounding implements Rounding {
-  readonly commits = false;
-  readonly parameters: RoundingParameters;
-  readonly bounds: { readonly rounding?: Bounds; readonly zeroPoint: Bounds };
+export class CodeUnitRounding implements WeightPath {
+  readonly hasPenalty = false;
+  readonly parameters: readonly Parameter[];
   readonly #weight: Tensor;
   readonly #grid: Grid;
   readonly #v: Tensor;
@@ -45,18 +46,13 @@ export class CodeUnitRounding implements Rounding {
     this.#logScale = keep(Tensor.zeros(grid.scale.shape, { device })).requiresGrad_();
     this.#zeroPoint = keep(grid.zeroPoint.clone());
     if (!grid.symmetric) this.#zeroPoint.requiresGrad_();
-    this.parameters = {
-      rounding: [this.#v],
-      scale: [this.#logScale],
-      zeroPoint: grid.symmetric ? [] : [this.#zeroPoint],
-    };
-    this.bounds = {
-      ...(limit === null ? {} : { rounding: [-limit, limit] }),
-      zeroPoint: [0, levels(grid.bits) - 1],
-    };
+    this.parameters = [
+      { role: "rounding", name: "V", tensor: this.#v, ...(limit === null ? {} : { bounds: [-limit, limit] as const }) },
+      ...gridParameters(grid, this.#logScale, this.#zeroPoint),
+    ];
   }
 
-  weight(_commitment?: Commitment | null, dtype: DType = "float32"): Tensor {
+  weight(_penalty?: RoundingPenalty | null, dtype: DType = "float32"): Tensor {
     const scale = learntScale(this.#grid.scale, this.#logScale);
     const grid = { ...this.#grid, scale, zeroPoint: this.#zeroPoint };
     return ungrouped(codeUnitRound({ weight: this.#weight, V: this.#v, grid }, dtype));

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { backward, liveHandles, manualSeed, noGrad, scope, Tensor } from "../../tensor/index.js";
 import { on } from "../../tensor/testing/test-device.js";
 import { dequantize, roundToNearest } from "../grid.js";
+import { tensorsOf } from "../parameter.js";
 import { searchRange } from "../range.js";
 import { parseScheme } from "../scheme.js";
 import { FixedCodes } from "./fixed-codes.js";
@@ -20,7 +21,7 @@ describe.each(["W2A16g16", "W4A16"])("fixed codes at %s", (scheme) => {
       expect(distance(soft.detach(), dequantize(codes))).toBe(0);
       const gradient = Tensor.randn([6, 32]).to(on.device);
       backward([soft], [gradient]);
-      const [logScale] = rounding.parameters.scale as [Tensor];
+      const [logScale] = tensorsOf(rounding.parameters, "scale") as [Tensor];
       const expected = gradient
         .mul(dequantize(codes))
         .reshape([6, -1, codes.groupSize])

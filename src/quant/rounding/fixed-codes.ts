@@ -1,15 +1,15 @@
 import { type DType, keep, noGrad, scope, Tensor } from "../../tensor/index.js";
 import { type Codes, grouped, learntScale, storableScale, ungrouped } from "../grid.js";
-import type { Commitment, Rounding, RoundingParameters } from "./rounding.js";
+import type { Parameter } from "../parameter.js";
+import type { RoundingPenalty, WeightPath } from "./weight-path.js";
 
 /**
  * Codes that stay, under scales that learn: `w = s (q - z)`, `s = s0 exp(a)`. What the stage after all windows trains.
  * Source: E2E-QP in EfficientQAT (arXiv 2407.11062), section 3.3, with the scale's logarithm in place of the scale.
  */
-export class FixedCodes implements Rounding {
-  readonly commits = false;
-  readonly bounds = {};
-  readonly parameters: RoundingParameters;
+export class FixedCodes implements WeightPath {
+  readonly hasPenalty = false;
+  readonly parameters: readonly Parameter[];
   readonly #codes: Codes;
   readonly #logScale: Tensor;
 
@@ -22,10 +22,10 @@ export class FixedCodes implements Rounding {
       zeroPoint: keep(codes.zeroPoint.clone()),
     };
     this.#logScale = keep(Tensor.zeros(codes.scale.shape, { device: codes.scale.device })).requiresGrad_();
-    this.parameters = { rounding: [], scale: [this.#logScale], zeroPoint: [] };
+    this.parameters = [{ role: "scale", name: "scale", tensor: this.#logScale }];
   }
 
-  weight(_commitment?: Commitment | null, dtype: DType = "float32"): Tensor {
+  weight(_penalty?: RoundingPenalty | null, dtype: DType = "float32"): Tensor {
     const { codes, scale, zeroPoint, groupSize } = this.#codes;
     const steps = noGrad(() => grouped(codes.to("float32"), groupSize).sub(zeroPoint));
     return ungrouped(steps.mul(learntScale(scale, this.#logScale))).to(dtype);

@@ -77,18 +77,18 @@ describe.skipIf(!fused)("fused roundings are the composed ones", () => {
   it.each(
     shapes.flatMap((shape) =>
       [0, 1, 5, 64].flatMap((rank) =>
-        [null, { weight: 0.7, beta: 6.5 }].map((commitment) => ({ ...shape, rank, commitment })),
+        [null, { weight: 0.7, beta: 6.5 }].map((penalty) => ({ ...shape, rank, penalty })),
       ),
     ),
   )(
-    "soft, $rows x $groups x $groupSize, rank $rank, commitment $commitment",
-    ({ rows, groups, groupSize, rank, commitment }) => {
+    "soft, $rows x $groups x $groupSize, rank $rank, penalty $penalty",
+    ({ rows, groups, groupSize, rank, penalty }) => {
       for (const kind of grids.slice(0, 4)) {
         scope(() => {
           manualSeed(rank + rows);
           const grid = gridOf(rows, groups, kind);
           const columns = groups * groupSize;
-          const term = commitment && Tensor.from(Float32Array.of(commitment.weight, commitment.beta), undefined, on);
+          const term = penalty && Tensor.from(Float32Array.of(penalty.weight, penalty.beta), undefined, on);
           const left = rank === 0 ? null : Tensor.randn([rows, rank], on).mul(1 / Math.sqrt(rank));
           const right = Tensor.randn([rank === 0 ? rows : rank, columns], on);
           const startScale = grid.scale.mul(1.1);
@@ -179,7 +179,7 @@ describe.skipIf(!fused)("fused roundings are the composed ones", () => {
     });
   });
 
-  it("keeps a gradient of the commitment where the code is clipped", () => {
+  it("keeps a gradient of the penalty where the code is clipped", () => {
     scope(() => {
       const scale = Tensor.full([1, 1, 1], 0.1, on);
       const V = Tensor.full([1, 4], 0.2, on).requiresGrad_();

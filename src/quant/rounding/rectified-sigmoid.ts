@@ -1,6 +1,6 @@
 import { differentiable, type Tensor } from "../../tensor/index.js";
 import { clampThrough } from "../grid.js";
-import type { Commitment } from "./rounding.js";
+import type { RoundingPenalty } from "./weight-path.js";
 
 const zeta = 1.1;
 const gamma = -0.1;
@@ -24,10 +24,10 @@ export function hInverse(x: Tensor): Tensor {
  * Soft choices as they are; the gradient of `weight * L_com`, `L_com = mean(1 - |2h - 1|^beta)`, joins theirs. It is
  * zero when every `h` is 0 or 1. Its value plays no part in training, so it is never computed.
  */
-export function committed(soft: Tensor, commitment: Commitment): Tensor {
+export function penalised(soft: Tensor, penalty: RoundingPenalty): Tensor {
   return differentiable(
     [soft],
-    () => ({ output: soft.clone(), saved: [soft, commitment] }),
+    () => ({ output: soft.clone(), saved: [soft, penalty] }),
     (gradient, [choice, term]) => {
       const [weight, beta] = [(term as Tensor).narrow(0, 0, 1), (term as Tensor).narrow(0, 1, 1)];
       const side = (choice as Tensor).mul(2).sub(1);

@@ -2,14 +2,15 @@ import { describe, expect, it } from "vitest";
 import { Adam, backward, liveHandles, manualSeed, noGrad, scope, Tensor } from "../../tensor/index.js";
 import { on } from "../../tensor/testing/test-device.js";
 import { type Codes, dequantize, type Grid, grouped, roundThrough, roundToNearest, ungrouped } from "../grid.js";
+import { parameterGroups, tensorsOf } from "../parameter.js";
 import { searchRange } from "../range.js";
 import { levels, parseScheme } from "../scheme.js";
 import { adaRound } from "./ada-round.js";
 import { CodeUnitRounding } from "./code-unit-rounding.js";
 import { loraRounding } from "./lora-rounding.js";
-import { committed, h, hInverse } from "./rectified-sigmoid.js";
-import type { Commitment, Rounding } from "./rounding.js";
+import { h, hInverse, penalised } from "./rectified-sigmoid.js";
 import { SoftRounding } from "./soft-rounding.js";
+import type { RoundingPenalty, WeightPath } from "./weight-path.js";
 
 interface Problem {
   readonly weight: Tensor;
@@ -36,21 +37,16 @@ function outputError({ weight, inputs }: Problem, approximate: Tensor): number {
   return inputs.linear(approximate).sub(full).square().mean().div(full.square().mean()).item();
 }
 
-function train(p: Problem, rounding: Rounding, regulariser: number, steps = 300): number {
-  const { parameters } = rounding;
-  using adam = new Adam([
-    { parameters: parameters.rounding, rate: 3e-2, bounds: rounding.bounds.rounding },
-    // Fast enough for 300 steps to move the scales as far as a whole run does.
-    { parameters: parameters.scale, rate: 3e-3 },
-    { parameters: parameters.zeroPoint, rate: 1e-3, bounds: rounding.bounds.zeroPoint },
-  ]);
+function train(p: Problem, rounding: WeightPath, regulariser: number, steps = 300): number {
+  // Fast enough for 300 steps to move the scales as far as a whole run does.
+  using adam = new Adam(parameterGroups(rounding.parameters, { rounding: 3e-2, scale: 3e-3, zeroPoint: 1e-3 }));
   const target = p.inputs.linear(p.weight);
   for (let step = 0; step < steps; step++) {
     scope(() => {
       const progress = step / steps;
       const term = [progress >= 0.1 ? regulariser : 0, 20 - 18 * Math.max(0, (progress - 0.1) / 0.9)];
-      const commitment = Tensor.from(Float32Array.from(term), undefined, on);
-      const output = p.inputs.linear(rounding.weight(commitment));
+      const penalty = Tensor.from(Float32Array.from(term), undefined, on);
+      const output = p.inputs.linear(rounding.weight(penalty));
       backward(output.sub(target).square().mean().div(target.square().mean()));
       adam.step(0.5 * (1 + Math.cos(Math.PI * progress)));
     });
@@ -68,9 +64,9 @@ describe("the rectified sigmoid", () => {
 });
 
 describe.each([
-  ["LoRA-Rounding", (w: Tensor, g: Grid): Rounding => loraRounding(w, g, 5)],
-  ["AdaRound", (w: Tensor, g: Grid): Rounding => adaRound(w, g)],
-  ["code-unit", (w: Tensor, g: Grid): Rounding => new CodeUnitRounding(w, g)],
+  ["LoRA-Rounding", (w: Tensor, g: Grid): WeightPath => loraRounding(w, g, 5)],
+  ["AdaRound", (w: Tensor, g: Grid): WeightPath => adaRound(w, g)],
+  ["code-unit", (w: Tensor, g: Grid): WeightPath => new CodeUnitRounding(w, g)],
 ])("%s", (name, create) => {
   it("starts at round to nearest, and a soft one at the weight itself", () => {
     const before = liveHandles();
@@ -122,7 +118,7 @@ describe("gradients", () => {
       const direction = randn([4, 16]);
       const loss = (): Tensor => rounding.weight().mul(direction).sum();
       backward(loss());
-      const [v] = rounding.parameters.rounding as [Tensor];
+      const [v] = tensorsOf(rounding.parameters, "rounding") as [Tensor];
       const gradient = v.grad?.toFloat32Array() ?? [];
       noGrad(() => {
         for (const i of [3, 17, 40, 63]) {
@@ -160,9 +156,18 @@ describe("gradients", () => {
         const gradient = (t: Tensor | undefined, at: number): number =>
           t?.grad?.reshape([-1]).select(0, at).item() ?? 0;
         // The scale is trained as a logarithm: dw/da = s dw/ds.
-        expect(gradient(rounding.parameters.scale[0], 0)).toBeCloseTo(0.5 * (expected.scale[i] as number), 5);
-        expect(gradient(rounding.parameters.zeroPoint[0], 0)).toBeCloseTo(expected.zeroPoint[i] as number, 5);
-        expect(gradient(rounding.parameters.rounding[0], i)).toBeCloseTo(expected.rounding[i] as number, 5);
+        expect(gradient(tensorsOf(rounding.parameters, "scale")[0], 0)).toBeCloseTo(
+          0.5 * (expected.scale[i] as number),
+          5,
+        );
+        expect(gradient(tensorsOf(rounding.parameters, "zeroPoint")[0], 0)).toBeCloseTo(
+          expected.zeroPoint[i] as number,
+          5,
+        );
+        expect(gradient(tensorsOf(rounding.parameters, "rounding")[0], i)).toBeCloseTo(
+          expected.rounding[i] as number,
+          5,
+        );
         rounding.dispose();
       });
     });
@@ -200,12 +205,11 @@ describe("the three traps of the specification", () => {
 });
 
 /** The second trap: `floor(W / s)` moves with the learnt scale, as LSQ would have it. */
-class FollowingFloor implements Rounding {
+class FollowingFloor implements WeightPath {
   readonly #v: () => Tensor;
   readonly #logScale: Tensor;
-  readonly commits = true;
-  readonly bounds = {};
-  readonly parameters: Rounding["parameters"];
+  readonly hasPenalty = true;
+  readonly parameters: WeightPath["parameters"];
 
   constructor(
     private readonly w: Tensor,
@@ -219,7 +223,11 @@ class FollowingFloor implements Rounding {
     const A2 = Tensor.zeros([5, w.size(1)], on).requiresGrad_();
     this.#v = () => v0.add(grouped(A1.matmul(A2), grid.groupSize));
     this.#logScale = Tensor.zeros(grid.scale.shape, on).requiresGrad_();
-    this.parameters = { rounding: [A1, A2], scale: [this.#logScale], zeroPoint: [] };
+    this.parameters = [
+      { role: "rounding", name: "A1", tensor: A1 },
+      { role: "rounding", name: "A2", tensor: A2 },
+      { role: "scale", name: "scale", tensor: this.#logScale },
+    ];
   }
 
   get #scale(): Tensor {
@@ -236,9 +244,9 @@ class FollowingFloor implements Rounding {
     return ungrouped(codes.sub(this.grid.zeroPoint).mul(this.#scale));
   }
 
-  weight(commitment: Commitment | null = null): Tensor {
+  weight(penalty: RoundingPenalty | null = null): Tensor {
     const soft = h(this.#v());
-    return this.#value(commitment === null ? soft : committed(soft, commitment));
+    return this.#value(penalty === null ? soft : penalised(soft, penalty));
   }
 
   harden(): Codes {

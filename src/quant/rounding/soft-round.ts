@@ -10,8 +10,8 @@ import {
 import { clampThrough, type Grid, grouped, roundThrough } from "../grid.js";
 import { levels } from "../scheme.js";
 import { kernelResult } from "./kernel-result.js";
-import { committed, h, hInverse } from "./rectified-sigmoid.js";
-import type { Commitment } from "./rounding.js";
+import { h, hInverse, penalised } from "./rectified-sigmoid.js";
+import type { RoundingPenalty } from "./weight-path.js";
 
 /** What is added to `V0`: a matrix `right [out, in]`, or the product of `left [out, r]` and `right [r, in]`. */
 export interface Offset {
@@ -34,12 +34,12 @@ export interface SoftInputs {
 /**
  * `w = s (clip(B + h(V0 + offset) + round(z)) - round(z))`, `[out, groups, groupSize]`; `B = floor(W / s0)` and
  * `V0 = h^-1(frac(W / s0))` follow from `W` and `s0` and take no memory. Differentiable in the offset, `s` and `z`;
- * with `commitment` its gradient joins that of the offset. Computed in fp32, given in `dtype`.
+ * with `penalty` its gradient joins that of the offset. Computed in fp32, given in `dtype`.
  */
-export function softRound(inputs: SoftInputs, commitment: Commitment | null, dtype: DType = "float32"): Tensor {
+export function softRound(inputs: SoftInputs, penalty: RoundingPenalty | null, dtype: DType = "float32"): Tensor {
   return inputs.start === null && hasKernel(fused, inputs.weight) && fitsKernel(inputs.weight)
-    ? fusedSoftRound(inputs, commitment, kernelResult(dtype)).to(dtype)
-    : composedSoftRound(inputs, commitment).to(dtype);
+    ? fusedSoftRound(inputs, penalty, kernelResult(dtype)).to(dtype)
+    : composedSoftRound(inputs, penalty).to(dtype);
 }
 
 /** A GPU's warp sums over whole groups, or over an equal part of one: 4 columns a lane, 32 lanes. */
@@ -52,11 +52,11 @@ function fitsKernel({ device, shape: [, groups = 1, groupSize = 1] }: Tensor): b
 const LARGEST_FUSED_RANK = 8;
 
 /** The same out of libtorch's operators: for devices without the kernel, and what it is tested against. */
-export function composedSoftRound(inputs: SoftInputs, commitment: Commitment | null): Tensor {
+export function composedSoftRound(inputs: SoftInputs, penalty: RoundingPenalty | null): Tensor {
   const { bits, symmetric, scale } = inputs.grid;
   const zeroPoint = symmetric ? inputs.grid.zeroPoint : roundThrough(inputs.grid.zeroPoint);
   const { floor, soft } = softChoice(inputs);
-  const choice = commitment === null ? soft : committed(soft, commitment);
+  const choice = penalty === null ? soft : penalised(soft, penalty);
   const codes = clampThrough(floor.add(choice).add(zeroPoint), 0, levels(bits) - 1);
   return codes.sub(zeroPoint).mul(scale);
 }
@@ -79,7 +79,7 @@ function kernelOffset({ left, right }: Offset): Offset {
 
 function fusedSoftRound(
   { weight, startScale, offset, grid: { bits, scale, zeroPoint } }: SoftInputs,
-  commitment: Commitment | null,
+  penalty: RoundingPenalty | null,
   dtype: DType,
 ): Tensor {
   const { left, right } = kernelOffset(offset);
@@ -93,7 +93,7 @@ function fusedSoftRound(
     (gradient, [w, s0, s, z, d, a1 = null]) => {
       const results = callTensors(`${fused}_backward`, [
         ...[gradient, w, s0, d, a1, s, z, bits],
-        commitment ?? Tensor.zeros([2], { device: gradient.device }),
+        penalty ?? Tensor.zeros([2], { device: gradient.device }),
       ]) as [Tensor, Tensor, Tensor, Tensor];
       const [dRight, dLeft, dScale, dZeroPoint] = results;
       return [...(a1 === null ? [dRight] : [dRight, dLeft]), dScale, dZeroPoint];

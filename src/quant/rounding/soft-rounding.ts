@@ -1,8 +1,10 @@
-import { type Bounds, type DType, keep, noGrad, scope, Tensor } from "../../tensor/index.js";
+import { type DType, keep, noGrad, scope, Tensor } from "../../tensor/index.js";
 import { type Codes, type Grid, grouped, learntScale, storableScale, ungrouped } from "../grid.js";
+import type { Parameter } from "../parameter.js";
 import { levels } from "../scheme.js";
-import type { Commitment, Rounding, RoundingParameters } from "./rounding.js";
+import { gridParameters } from "./grid-parameters.js";
 import { type Offset, type SoftInputs, softChoice, softRound } from "./soft-round.js";
+import type { RoundingPenalty, WeightPath } from "./weight-path.js";
 
 /**
  * Rounding between floor and ceiling: `w = s (clip(B + h(V0 + offset) + z, 0, 2^b - 1) - z)`.
@@ -11,10 +13,9 @@ import { type Offset, type SoftInputs, softChoice, softRound } from "./soft-roun
  * learnt scale only dequantizes. With a zero offset the soft weight equals `W` where nothing clips.
  * Source: CBQ (arXiv 2312.07950) section 3.3, AdaRound (arXiv 2004.10568).
  */
-export class SoftRounding implements Rounding {
-  readonly commits = true;
-  readonly parameters: RoundingParameters;
-  readonly bounds: { readonly zeroPoint: Bounds };
+export class SoftRounding implements WeightPath {
+  readonly hasPenalty = true;
+  readonly parameters: readonly Parameter[];
   readonly #grid: Grid;
   readonly #weight: Tensor;
   readonly #start: Tensor | null;
@@ -36,12 +37,10 @@ export class SoftRounding implements Rounding {
     this.#logScale = keep(Tensor.zeros(grid.scale.shape, { device })).requiresGrad_();
     this.#zeroPoint = keep(grid.zeroPoint.clone());
     if (!grid.symmetric) this.#zeroPoint.requiresGrad_();
-    this.parameters = {
-      rounding: factorsOf(offset),
-      scale: [this.#logScale],
-      zeroPoint: grid.symmetric ? [] : [this.#zeroPoint],
-    };
-    this.bounds = { zeroPoint: [0, levels(grid.bits) - 1] };
+    this.parameters = [
+      ...factorsOf(offset).map((tensor, i) => ({ role: "rounding", name: `V.${i}`, tensor }) as const),
+      ...gridParameters(grid, this.#logScale, this.#zeroPoint),
+    ];
   }
 
   /** `h(V0 + offset)`, `[out, in]`. */
@@ -49,9 +48,9 @@ export class SoftRounding implements Rounding {
     return ungrouped(softChoice(this.#inputs(this.#grid.scale)).soft);
   }
 
-  weight(commitment: Commitment | null = null, dtype: DType = "float32"): Tensor {
+  weight(penalty: RoundingPenalty | null = null, dtype: DType = "float32"): Tensor {
     const scale = learntScale(this.#grid.scale, this.#logScale);
-    return ungrouped(softRound(this.#inputs(scale), commitment, dtype));
+    return ungrouped(softRound(this.#inputs(scale), penalty, dtype));
   }
 
   harden(): Codes {

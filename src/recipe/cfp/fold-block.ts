@@ -12,7 +12,7 @@ import { ExtremesObserver, foldActivations } from "./fold-activations.js";
  */
 export function foldBlock(job: RecipeJob, block: QuantizedBlock, stream: ActivationStore, parts: SequenceParts): void {
   const { spec, checkpoint } = job;
-  block.settle(job.dtype);
+  block.castWeights(job.dtype);
   const observer = new ExtremesObserver(spec);
   const observe = (role: LinearRole, input: Tensor): void => observer.observe(role, input);
   try {
@@ -22,7 +22,7 @@ export function foldBlock(job: RecipeJob, block: QuantizedBlock, stream: Activat
         scope(() => void block.forwardFull(stream.read(part), observe));
       }),
     );
-    block.settle("float32");
+    block.castWeights("float32");
     const name = inBlock(spec.names.norms.attentionNorm, block.index);
     const storedType = floatType(checkpoint.tensors.get(`${name}.weight`)?.dtype ?? "F32") ?? "float32";
     // A Linear that stays in full precision must keep its bytes, so its site is left alone.

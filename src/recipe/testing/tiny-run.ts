@@ -1,0 +1,86 @@
+import { Checkpoint } from "../../checkpoint/checkpoint.js";
+import { readModelConfig } from "../../checkpoint/model-config.js";
+import { temporaryFolder } from "../../checkpoint/testing/temporary-folder.js";
+import { type DecoderSpec, readSpec } from "../../model/index.js";
+import { deeperModel, tinyModel, writeTinyModel } from "../../model/testing/tiny-models.js";
+import type { QuantizedWeight } from "../../quant/quantized-weight.js";
+import { parseScheme } from "../../quant/scheme.js";
+import { manualSeed, scope, Tensor } from "../../tensor/index.js";
+import type { RecipeName, RecipeOptionsInput } from "../options.js";
+import type { RecipeJob } from "../recipe-job.js";
+import { resolveRecipeOptions } from "../resolve-recipe-options.js";
+
+const [CONTEXT, SEQUENCES] = [16, 6];
+
+/** A tiny Llama with random weights, on the disk. */
+export interface TinyNetwork extends Disposable {
+  readonly checkpoint: Checkpoint;
+  readonly spec: DecoderSpec;
+  readonly folder: string;
+}
+
+export async function tinyNetwork(blocks: number): Promise<TinyNetwork> {
+  manualSeed(5);
+  const folder = temporaryFolder();
+  await writeTinyModel(folder.path, deeperModel(tinyModel("llama"), blocks), (name, values, shape) => {
+    if (!name.includes("norm")) scope(() => values.set(Tensor.randn([values.length]).mul(0.25).toFloat32Array()));
+    return shape;
+  });
+  const checkpoint = await Checkpoint.open(folder.path);
+  const spec = readSpec(await readModelConfig(folder.path));
+  const dispose = (): void => {
+    checkpoint.close();
+    folder[Symbol.dispose]();
+  };
+  return { checkpoint, spec, folder: folder.path, [Symbol.dispose]: dispose };
+}
+
+/** What a run handed over, as a last stage reads it back. */
+export interface Delivered {
+  readonly weights: Map<string, QuantizedWeight>;
+  readonly plain: Map<string, Uint8Array>;
+  readonly activations: Map<string, number>;
+}
+
+/** A job whose results stay in memory, beside them. */
+export function tinyJob(
+  { checkpoint, spec, folder }: TinyNetwork,
+  recipe: RecipeName,
+  scheme: string,
+  options: RecipeOptionsInput,
+  more: Partial<RecipeJob> = {},
+): { readonly job: RecipeJob; readonly delivered: Delivered } {
+  const delivered: Delivered = { weights: new Map(), plain: new Map(), activations: new Map() };
+  const ids = Int32Array.from({ length: CONTEXT * SEQUENCES }, (_, i) => (i * i * 7 + i * 3 + 1) % spec.vocabSize);
+  const job: RecipeJob = {
+    checkpoint,
+    spec,
+    recipe,
+    scheme: parseScheme(scheme),
+    options: resolveRecipeOptions(options, { recipe }),
+    seed: 1,
+    tokens: { ids, sequences: SEQUENCES, context: CONTEXT },
+    device: "cpu",
+    dtype: "float32",
+    gradients: "full",
+    storage: "host",
+    scratch: folder,
+    resume: null,
+    poll: () => {},
+    sink: {
+      linear: (name, weight) => void delivered.weights.set(name, weight),
+      plain: (name, bytes) => void delivered.plain.set(name, bytes),
+      rescaled: (name, scales) =>
+        void delivered.weights.set(name, { ...(delivered.weights.get(name) as QuantizedWeight), scales }),
+      activation: (name, value) => void delivered.activations.set(name, value),
+      windowDone: () => {},
+    },
+    results: {
+      readLinear: (name) => delivered.weights.get(name) as QuantizedWeight,
+      readPlain: (name) => delivered.plain.get(name) ?? null,
+      activationOf: (name) => delivered.activations.get(name) ?? null,
+    },
+    ...more,
+  };
+  return { job, delivered };
+}
