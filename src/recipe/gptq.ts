@@ -1,12 +1,22 @@
-import { OptionError } from "../errors.js";
+import { singleBlocks } from "../window/schedule.js";
+import { columns } from "./column-solver.js";
 import { gptqRule } from "./layer-rule.js";
-import { layerwise } from "./layerwise.js";
-import type { RecipeEvent, RecipeJob } from "./recipe-job.js";
+import type { Recipe } from "./recipe.js";
+import { calibrateStaticInputs } from "./static-ranges.js";
 
-/** GPTQ, layer by layer, on the stream of what is already quantized. */
-export function gptq(job: RecipeJob): Generator<RecipeEvent, void> {
-  if (job.tokens === null) {
-    throw new OptionError({ where: "recipe gptq", what: "needs calibration text", next: "give --calibration PATH" });
-  }
-  return layerwise(job, gptqRule(job.options));
-}
+/** GPTQ, layer by layer, on the stream of what is already quantized. Source: Frantar et al. (arXiv 2210.17323). */
+export const gptq: Recipe = {
+  name: "gptq",
+  paper: "arXiv 2210.17323",
+  needsText: true,
+  followedByEndToEnd: false,
+  rotatesByDefault: false,
+  windows: singleBlocks,
+  targets: () => [],
+  cost: () => ({ trains: false, moments: "site", passes: 3 }),
+  prepare(block, stream, { job }) {
+    block.castWeights(job.dtype);
+    if (stream !== null) calibrateStaticInputs(job, block, stream, false);
+  },
+  solve: (window) => columns(window, gptqRule(window.job.options)),
+};

@@ -152,9 +152,6 @@ export interface WarningEvent {
 
 export type RecipeEvent = ProgressEvent | WindowStartEvent | StepEvent | WindowDoneEvent | WarningEvent;
 
-/** A recipe; `run-recipe.ts` looks the name up. */
-export type Recipe = (job: RecipeJob) => Generator<RecipeEvent, void>;
-
 /** What a run of a recipe returns at its end. */
 export interface RecipeReport {
   /** Bytes that the device's memory held at most; null where libtorch can't tell. */

@@ -1,20 +1,10 @@
-import { type Window, windowSchedule } from "../window/schedule.js";
 import type { RecipeName, RecipeOptions } from "./options.js";
 import type { RecipeJob } from "./recipe-job.js";
-
-/** The windows of blocks that a recipe goes through, in order: one block each where nothing is trained together. */
-export function blockWindows(
-  recipe: RecipeName,
-  { window }: Pick<RecipeOptions, "window">,
-  blocks: number,
-): readonly Window[] {
-  if (recipe === "cbq") return windowSchedule(blocks, window.size, window.overlap);
-  return Array.from({ length: blocks }, (_, first) => ({ first, last: first, leaving: 1 }));
-}
+import { recipeOf } from "./recipes.js";
 
 /** Whether a last stage follows them, as far as the options say. */
 export function wantsFinish(recipe: RecipeName, { finish }: Pick<RecipeOptions, "finish">): boolean {
-  return finish === "auto" ? recipe === "cbq" : finish === "scales";
+  return finish === "auto" ? recipeOf(recipe).followedByEndToEnd : finish === "scales";
 }
 
 /** Epochs of the last stage, each a window over all blocks; none without text. */

@@ -13,9 +13,10 @@ import { deeperModel, tinyModel, writeTinyModel } from "../model/testing/tiny-mo
 import { parseScheme } from "../quant/scheme.js";
 import type { RecipeName, RecipeOptionsInput } from "../recipe/options.js";
 import type { RecipeSink } from "../recipe/recipe-job.js";
+import { recipeOf } from "../recipe/recipes.js";
 import { resolveRecipeOptions } from "../recipe/resolve-recipe-options.js";
 import { runRecipe } from "../recipe/run-recipe.js";
-import { blockWindows, finishEpochs } from "../recipe/windows.js";
+import { finishEpochs } from "../recipe/windows.js";
 import { liveHandles, manualSeed, scope, Tensor } from "../tensor/index.js";
 import { Journal, type JournalOptions } from "./journal.js";
 
@@ -85,7 +86,7 @@ const cases: readonly (readonly [string, Case])[] = [
 
 function windowsOf({ recipe, options, text }: Case): number {
   const parsed = resolveRecipeOptions(options, { recipe });
-  return blockWindows(recipe, parsed, BLOCKS).length + finishEpochs(recipe, parsed, text);
+  return recipeOf(recipe).windows(BLOCKS, parsed).length + finishEpochs(recipe, parsed, text);
 }
 
 async function open(

@@ -3,6 +3,7 @@ import { type DecoderSpec, type InputSite, inputSites, linearRoles, linearShape 
 import type { Scheme } from "../quant/scheme.js";
 import { foldsActivations } from "../recipe/cfp/folds-activations.js";
 import { microBatch } from "../recipe/micro-batch.js";
+import { recipeOf } from "../recipe/recipes.js";
 import type { Device } from "../tensor/index.js";
 import type { LinearPlan } from "./linear-plans.js";
 import type { RunOptions } from "./options.js";
@@ -38,19 +39,19 @@ export function windowBytes(input: MemoryInput, { blocks, linears }: WindowPlan,
   const width = bytesOf(options);
   const weights = sum(linears, weightsOf);
   const block = weights / Math.max(1, blocks);
-  const cbq = options.recipe === "cbq";
+  const { trains } = recipeOf(options.recipe).cost(options);
   const exact = width < 4 && !fitProducts(input, linears) ? 4 : 0;
   // In the dtype of the products; on the CPU a rounding keeps what it rounds in fp32, which is the exact weight or a copy.
-  const held = block * (width + (cbq && width < 4 && input.device === "cpu" ? 4 : exact));
+  const held = block * (width + (trains && width < 4 && input.device === "cpu" ? 4 : exact));
   // Before any rounding of its Linears.
   const opened = block * (width + exact);
-  const learnt = cbq ? sum(linears, (linear) => trainedParameters(linear, input)) : 0;
+  const learnt = trains ? sum(linears, (linear) => trainedParameters(linear, input)) : 0;
   const batch = microBatchOf(options);
   const atOnce = tokens === 0 ? 0 : batch * options.context;
   // The last block comes to those that are prepared already.
   const prepared = (blocks - 1) * held + (learnt * 4 * (blocks - 1)) / blocks;
   // Codes in fp32 and the weights that they stand for, of a block's Linears that are done.
-  const chosen = cbq ? 0 : block * (4 + width);
+  const chosen = trains ? 0 : block * (4 + width);
   const phases = [
     embeddingBytes(input, tokens),
     // In fp32 first.
@@ -59,7 +60,7 @@ export function windowBytes(input: MemoryInput, { blocks, linears }: WindowPlan,
     prepared + opened + chosen + atOnce * observedBytes(input) + momentBytes(input, linears),
     prepared + opened + chosen + choiceBytes(input, linears),
   ];
-  if (cbq) {
+  if (trains) {
     const kept = blocks * keptFloats(input) + 2 * input.spec.intermediateSize;
     const fp8 = options.compute.gradients === "fp8" ? weights : 0;
     // Parameters with two moments and their best state, soft weights, and those once more in another dtype and in fp8.
@@ -76,7 +77,7 @@ export function windowBytes(input: MemoryInput, { blocks, linears }: WindowPlan,
 
 // Whether the products' dtype holds the weights as they are stored, rotated and folded; else they are kept in fp32 as well.
 function fitProducts({ options, scheme, checkpoint }: MemoryInput, linears: readonly LinearPlan[]): boolean {
-  if (options.recipe === "cbq" && foldsActivations(options, scheme)) return false;
+  if (recipeOf(options.recipe).cost(options).trains && foldsActivations(options, scheme)) return false;
   return linears.every(({ name }) => checkpoint.tensors.get(`${name}.weight`)?.dtype === "BF16");
 }
 
@@ -176,11 +177,12 @@ function embeddingBytes({ spec, options }: MemoryInput, tokens: number): number 
   return spec.vocabSize * spec.hiddenSize * (bytesOf(options) + 2) + rows * spec.hiddenSize * bytesOf(options);
 }
 
-// Second moments of a block's inputs, all of them where training starts from GPTQ's codes, else of one site.
+// Second moments of a block's inputs: of all of them or of one site at a time.
 function momentBytes({ spec, options }: MemoryInput, linears: readonly LinearPlan[]): number {
-  if (!usesMoments(options) || linears.length === 0) return 0;
+  const { moments } = recipeOf(options.recipe).cost(options);
+  if (moments === "none" || linears.length === 0) return 0;
   const squares = inputSites(spec).map((site) => siteWidth(spec, site) ** 2 * 4);
-  return options.recipe === "cbq" ? sum(squares, (bytes) => bytes) : Math.max(...squares);
+  return moments === "block" ? sum(squares, (bytes) => bytes) : Math.max(...squares);
 }
 
 // Choosing the codes of a block's largest Linear: GPTQ holds five squares while it inverts, then two beside seven
@@ -195,8 +197,8 @@ function choiceBytes(input: MemoryInput, linears: readonly LinearPlan[]): number
   }, 0);
 }
 
-function usesMoments({ recipe, rounding }: RunOptions): boolean {
-  return recipe === "gptq" || (recipe === "cbq" && rounding.start === "gptq");
+function usesMoments(options: RunOptions): boolean {
+  return recipeOf(options.recipe).cost(options).moments !== "none";
 }
 
 function sum<T>(values: readonly T[], of: (value: T) => number): number {

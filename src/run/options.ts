@@ -12,8 +12,9 @@ import {
   recipeNames,
   recipeOptionsShape,
 } from "../recipe/options.js";
+import { recipeOf } from "../recipe/recipes.js";
 import { defaultsBelow } from "../recipe/resolve-recipe-options.js";
-import { blockWindows, wantsFinish } from "../recipe/windows.js";
+import { wantsFinish } from "../recipe/windows.js";
 import { assertRead, readerContext } from "./option-use.js";
 import { parseBytes } from "./parse-bytes.js";
 import { parseOptions, rejectUnknownKeys, type UntypedOptions } from "./parse-options.js";
@@ -150,7 +151,7 @@ export function schemeOf(options: RunOptions): Scheme {
 function checkTogether(options: RunOptions, scheme: Scheme): void {
   if (options.maxMemory !== null) parseBytes(options.maxMemory);
   // Windows that would never move are an error for any network.
-  blockWindows(options.recipe, options, 1);
+  recipeOf(options.recipe).windows(1, options);
   checkMicroBatch(options);
   checkOverrides(options);
   const staticInputs = options.activation.granularity === "tensor" && scheme.activationBits < 16;

@@ -5,7 +5,9 @@ import type { ActivationQuantization } from "../format/export-source.js";
 import { blockTensorNames, type DecoderSpec } from "../model/index.js";
 import { type Scheme, schemeName } from "../quant/scheme.js";
 import type { LayerSchemes } from "../recipe/layer-schemes.js";
-import { blockWindows, finishEpochs } from "../recipe/windows.js";
+import { recipeOf } from "../recipe/recipes.js";
+import { storesOf, streamsOf } from "../recipe/streams.js";
+import { finishEpochs } from "../recipe/windows.js";
 import type { Device } from "../tensor/index.js";
 import type { Window } from "../window/schedule.js";
 import type { PlanEvent, PlannedFile } from "./events.js";
@@ -54,13 +56,14 @@ export function besideTensors({ options, baseBytes }: Pick<PlanInput, "options" 
 export function makePlan(input: PlanInput): PlanEvent {
   const { options, scheme, spec, schemes, checkpoint, device } = input;
   const linears = linearPlans(spec, schemes);
-  const cbq = options.recipe === "cbq";
-  const windows = blockWindows(options.recipe, options, spec.blocks);
+  const recipe = recipeOf(options.recipe);
+  const { trains } = recipe.cost(options);
+  const windows = recipe.windows(spec.blocks, options);
   const finish = finishEpochs(options.recipe, options, needsTokens(options));
   const weights = sum(linears, weightsOf);
   const bits = sum(linears, ({ layout }) => quantizedBits(layout));
   const trained = windows.map(({ first, last }) =>
-    cbq ? sum(inBlocks(linears, first, last), (linear) => trainedParameters(linear, input)) : 0,
+    trains ? sum(inBlocks(linears, first, last), (linear) => trainedParameters(linear, input)) : 0,
   );
   const sequences = needsTokens(options) ? options.samples : 0;
   const calibrationTokens = sequences * options.context;
@@ -68,8 +71,7 @@ export function makePlan(input: PlanInput): PlanEvent {
   const plain = sum([...checkpoint.tensors.values()], (t) => (quantizedNames.has(t.name) ? 0 : t.byteLength));
   const others = sum(input.exports.slice(1), ({ bytes }) => bytes);
   const resultBytes = Math.ceil(plain + bits / 8) + others;
-  const streamBytes =
-    (cbq ? (options.window.secondBranch ? 4 : 3) : 1) * calibrationTokens * spec.hiddenSize * bytesOf(options);
+  const streamBytes = storesOf(recipe, options) * calibrationTokens * spec.hiddenSize * bytesOf(options);
   const largestWindow = windows.reduce((most, { first, last }) => {
     const window = { blocks: last - first + 1, linears: inBlocks(linears, first, last) };
     return Math.max(most, windowBytes(input, window, calibrationTokens));
@@ -79,7 +81,7 @@ export function makePlan(input: PlanInput): PlanEvent {
   const onCpu = device === "cpu";
   const streamHome = options.streams.storage === "auto" ? "device" : options.streams.storage;
   // Gradients are computed in a thread of libtorch's.
-  const workspaces = input.workspaceBytes * (cbq ? 2 : 1);
+  const workspaces = input.workspaceBytes * (trains ? 2 : 1);
   const deviceBytes = working + workspaces + (streamHome === "device" ? streamBytes : 0);
   // A byte a code, five a group: those of one window on the host, all of them in the work directory.
   const codeBytes = (of: readonly LinearPlan[]): number => sum(of, weightsOf) + sum(of, groupsOf) * 5;
@@ -91,7 +93,7 @@ export function makePlan(input: PlanInput): PlanEvent {
   const read = largestTensor(checkpoint) * (options.rotation === "hadamard" ? 2 : 1);
   const left = lastStage > 0 ? largestWindow * LEFT_SHARE : 0;
   // The next block is read while this one trains.
-  const early = cbq ? blockBytes(checkpoint, spec) : 0;
+  const early = trains ? blockBytes(checkpoint, spec) : 0;
   const onHost = onCpu ? Math.max(largestWindow * (1 + KEPT_SHARE), lastStage * (1 + KEPT_SHARE) + left) : read + early;
   const hostBytes =
     besideTensors(input) +
@@ -139,18 +141,19 @@ export function makePlan(input: PlanInput): PlanEvent {
 
 // What the next window starts from: both streams and what overlapping blocks have learnt. Two of them at
 // least exist while one replaces the other.
-function stateBytes({ options, spec }: PlanInput, windows: readonly unknown[], trained: readonly number[]): number {
-  const cbq = options.recipe === "cbq";
+function stateBytes({ options, spec }: PlanInput, windows: readonly Window[], trained: readonly number[]): number {
   const tokens = needsTokens(options) ? options.samples * options.context : 0;
-  const streams = (cbq ? 2 : 1) * tokens * spec.hiddenSize * bytesOf(options);
-  const share = cbq ? options.window.overlap / options.window.size : 0;
+  const streams = streamsOf(recipeOf(options.recipe), options).length * tokens * spec.hiddenSize * bytesOf(options);
+  const [window = { first: 0, last: 0, leaving: 1 }] = windows;
+  const size = window.last - window.first + 1;
+  const share = (size - window.leaving) / size;
   const one = streams + Math.max(0, ...trained) * share * 4;
   return Math.min(one * Math.max(0, windows.length - 1), Math.max(2 * one, KEPT_STATE_BYTES + one));
 }
 
-/** Whether a run looks at text: `rtn` does so where it is given, for static ranges, errors of layers and the last stage. */
+/** Whether a run looks at text: a recipe that can do without does so where it is given, for static ranges, errors of layers and the last stage. */
 export function needsTokens(options: RunOptions): boolean {
-  return options.recipe !== "rtn" || options.calibration.length > 0;
+  return recipeOf(options.recipe).needsText || options.calibration.length > 0;
 }
 
 function inBlocks(linears: readonly LinearPlan[], first: number, last: number): LinearPlan[] {
@@ -166,7 +169,7 @@ function estimateSeconds(
   tokens: number,
 ): number {
   const perToken = (first: number, last: number): number => 2 * sum(inBlocks(linears, first, last), weightsOf);
-  const passes = options.recipe === "cbq" ? 3 * options.window.epochs + 4 : 3;
+  const { passes } = recipeOf(options.recipe).cost(options);
   const work = sum(windows, ({ first, last }) => perToken(first, last) * tokens * passes);
   // Forward, forward again and twice that back; the head likewise, for two networks.
   const whole = 4 * (perToken(0, spec.blocks - 1) + 2 * spec.vocabSize * spec.hiddenSize) * tokens;

@@ -11,8 +11,9 @@ import { packageVersion } from "../package-version.js";
 import type { Scheme } from "../quant/scheme.js";
 import { resolveSchemes } from "../recipe/layer-schemes.js";
 import type { CalibrationTokens, RecipeEvent, RecipeJob, RecipeReport } from "../recipe/recipe-job.js";
+import { recipeOf } from "../recipe/recipes.js";
 import { runRecipe } from "../recipe/run-recipe.js";
-import { blockWindows, finishEpochs, wantsFinish } from "../recipe/windows.js";
+import { finishEpochs, wantsFinish } from "../recipe/windows.js";
 import {
   DeterministicOperators,
   type Device,
@@ -127,7 +128,7 @@ export async function quantizeJob(
     folder: folders.work,
     identity: identityOf(parts, options),
     windows: ({ finish }) => {
-      const blocks = blockWindows(options.recipe, recipeOptions, spec.blocks).length;
+      const blocks = recipeOf(options.recipe).windows(spec.blocks, recipeOptions).length;
       return blocks + finishEpochs(options.recipe, { ...recipeOptions, finish }, needsTokens(options));
     },
     choose: () => ({

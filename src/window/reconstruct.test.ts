@@ -14,9 +14,10 @@ import { addon } from "../tensor/addon.js";
 import { type Device, type DType, keep, liveHandles, manualSeed, noGrad, scope, Tensor } from "../tensor/index.js";
 import { testDevice } from "../tensor/testing/test-device.js";
 import { advance } from "./advance.js";
+import { reconstructionError } from "./objective.js";
 import { QuantizedBlock } from "./quantized-block.js";
 import { QuantizedLayer } from "./quantized-layer.js";
-import { reconstruct } from "./reconstruct.js";
+import { overTargets, reconstruct } from "./reconstruct.js";
 import { SequenceParts } from "./sequence-parts.js";
 
 interface Case {
@@ -85,10 +86,10 @@ function train({ rounding, scheme: name, device, dtype, parts: size = 2, onSmall
     batch: 2,
     parts,
     seed: 1,
-    objective: { l2: "token", l2Weight: 1, klWeight: 0 },
+    loss: overTargets((y, actual) => reconstructionError(y, actual, { l2: "token", l2Weight: 1, klWeight: 0 })),
     rates: { rounding: 2e-2, scale: 2e-3, zeroPoint: 5e-3, input: 1e-2 },
     finalRate: 0.05,
-    regulariser: { weight: 0.01, warmup: 0.1, betaStart: 20, betaEnd: 2 },
+    penalty: { weight: 0.01, warmup: 0.1, betaStart: 20, betaEnd: 2 },
   });
   for (const report of run) losses.push("loss" in report ? report.loss : Number.NaN);
   for (const block of blocks) block.dispose();

@@ -1,12 +1,11 @@
 import type { ActivationStore } from "../calibration/activation-store.js";
-import { noGrad, scope } from "../tensor/index.js";
+import { noGrad, scope, type Tensor } from "../tensor/index.js";
 import { BestState } from "./best-state.js";
 import { cosine } from "./cosine.js";
 import { FaultWatch } from "./fault-watch.js";
 import { Lookahead } from "./lookahead.js";
-import { type ObjectiveOptions, reconstructionError } from "./objective.js";
 import { forwardAll, type QuantizedBlock } from "./quantized-block.js";
-import type { ReconstructionOptions } from "./reconstruction-options.js";
+import type { ReconstructionLoss, ReconstructionOptions } from "./reconstruction-options.js";
 import type { SequenceParts } from "./sequence-parts.js";
 import { shuffledBatches } from "./shuffled-batches.js";
 import { type StepPlan, TrainingStep } from "./training-step.js";
@@ -69,7 +68,7 @@ export function* reconstruct(
       const last = Math.min(at + (training.runsAhead ? lookahead.steps : 1), (epoch + 1) * perEpoch);
       const launched = last - at;
       for (let i = 0; i < launched; i++) options.parts.attempt(() => training.run());
-      if (training.runsAhead) options.meanwhile?.(lookahead.secondsFor(launched));
+      if (training.runsAhead) options.whileDeviceWorks?.(lookahead.secondsFor(launched));
       for (const { loss, finite } of training.outcomes(at - start, last - start)) {
         const step = ++at;
         const verdict = watch.judge(finite);
@@ -118,6 +117,11 @@ function planSteps(
     .slice(first);
 }
 
+/** The sum of an error over all targets. */
+export function overTargets(error: (target: Tensor, actual: Tensor) => Tensor): ReconstructionLoss {
+  return (actual, targets) => targets.map((target) => error(target, actual)).reduce((total, each) => total.add(each));
+}
+
 /** Numbers that are trained in these blocks. */
 export function learntNumbers(blocks: readonly QuantizedBlock[]): number {
   return blocks.flatMap((block) => block.parameters).reduce((sum, { tensor }) => sum + tensor.numel, 0);
@@ -127,7 +131,7 @@ export function learntNumbers(blocks: readonly QuantizedBlock[]): number {
 function penaltyAt(
   blocks: readonly QuantizedBlock[],
   progress: number,
-  { regulariser: { weight, warmup, betaStart, betaEnd } }: ReconstructionOptions,
+  { penalty: { weight, warmup, betaStart, betaEnd } }: ReconstructionOptions,
 ): StepPlan["penalty"] {
   const soft = blocks.flatMap((block) => block.trained).filter((layer) => layer.path?.hasPenalty === true).length;
   const beta = betaStart + (betaEnd - betaStart) * Math.max(0, (progress - warmup) / Math.max(1e-9, 1 - warmup));
@@ -139,7 +143,7 @@ export function measureWindow(
   blocks: readonly QuantizedBlock[],
   input: ActivationStore,
   targets: readonly ActivationStore[],
-  objective: ObjectiveOptions,
+  error: (target: Tensor, actual: Tensor) => Tensor,
   parts: SequenceParts,
   sequences: number,
 ): number[] {
@@ -148,7 +152,7 @@ export function measureWindow(
     parts.each(sequences, (part) =>
       scope(() => {
         const actual = forwardAll(blocks, input.read(part), (block, x) => block.forwardQuantized(x));
-        const errors = targets.map((target) => reconstructionError(target.read(part), actual, objective).item());
+        const errors = targets.map((target) => error(target.read(part), actual).item());
         errors.forEach((error, i) => {
           totals[i] = (totals[i] as number) + (error * part.length) / sequences;
         });

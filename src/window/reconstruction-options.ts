@@ -1,8 +1,11 @@
 import type { Rates } from "../quant/parameter.js";
-import type { ObjectiveOptions } from "./objective.js";
+import type { Tensor } from "../tensor/index.js";
 import type { SequenceParts } from "./sequence-parts.js";
 
-/** How the roundings of a window are trained together. */
+/** The reconstruction loss of a window's output `actual`, `[batch, time, hidden]` as its targets: a scalar. */
+export type ReconstructionLoss = (actual: Tensor, targets: readonly Tensor[]) => Tensor;
+
+/** How the parameters of a window are trained together. */
 export interface ReconstructionOptions {
   readonly epochs: number;
   /** Sequences per step of the optimiser. */
@@ -10,11 +13,12 @@ export interface ReconstructionOptions {
   /** Sequences on the device at once; the result does not depend on it. */
   readonly parts: SequenceParts;
   readonly seed: number;
-  readonly objective: ObjectiveOptions;
+  readonly loss: ReconstructionLoss;
   readonly rates: Rates;
   /** Share of every rate that is left at the last step of the cosine. */
   readonly finalRate: number;
-  readonly regulariser: {
+  /** The rounding penalty L_com: its weight, and how its exponent falls. */
+  readonly penalty: {
     readonly weight: number;
     /** Share of the steps without it. */
     readonly warmup: number;
@@ -22,5 +26,5 @@ export interface ReconstructionOptions {
     readonly betaEnd: number;
   };
   /** Called while the device works on steps that were launched: for about so many seconds. */
-  readonly meanwhile?: (seconds: number) => void;
+  readonly whileDeviceWorks?: (seconds: number) => void;
 }

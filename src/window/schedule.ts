@@ -10,6 +10,11 @@ export interface Window {
   readonly leaving: number;
 }
 
+/** One block after the other. */
+export function singleBlocks(blocks: number): Window[] {
+  return Array.from({ length: blocks }, (_, first) => ({ first, last: first, leaving: 1 }));
+}
+
 /**
  * Windows of `size` blocks that overlap by `overlap`, so that each begins `size - overlap` after the
  * one before; a last window that ends with the last block is added where the stride misses it.

@@ -13,7 +13,6 @@ import {
   useOwnStream,
 } from "../tensor/index.js";
 import { allFinite } from "./all-finite.js";
-import { reconstructionError } from "./objective.js";
 import { forwardAll, type QuantizedBlock } from "./quantized-block.js";
 import { backwardThroughPaths, type QuantizedLayer } from "./quantized-layer.js";
 import type { ReconstructionOptions } from "./reconstruction-options.js";
@@ -186,7 +185,7 @@ export class TrainingStep implements Disposable {
   }
 
   #compute(sequences: number): void {
-    const { parts, objective } = this.options;
+    const { parts, loss } = this.options;
     // What a step that was cut short has left.
     for (const parameter of this.#learnt) parameter.clearGrad();
     const penalty = this.#pace.narrow(0, 2, 2);
@@ -198,17 +197,16 @@ export class TrainingStep implements Disposable {
         scope(() => {
           const of = (whole: Tensor): Tensor => whole.narrow(0, first, count);
           const actual = forwardAll(this.blocks, of(this.#input), (block, x) => block.forwardQuantized(x));
-          const errors = this.#targets.map((target) => reconstructionError(of(target), actual, objective));
-          const sum = errors.reduce((total, error) => total.add(error));
-          const loss = count === sequences ? sum : sum.mul(count / sequences);
-          backward(loss);
-          losses.push(keep(loss.detach()));
+          const sum = loss(actual, this.#targets.map(of));
+          const part = count === sequences ? sum : sum.mul(count / sequences);
+          backward(part);
+          losses.push(keep(part.detach()));
         });
       }
       backwardThroughPaths(this.#layers);
       noGrad(() => scope(() => this.#apply(losses)));
     } finally {
-      for (const loss of losses) loss.dispose();
+      for (const part of losses) part.dispose();
       penalty.dispose();
     }
   }

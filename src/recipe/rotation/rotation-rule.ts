@@ -2,13 +2,14 @@ import { OptionError } from "../../errors.js";
 import type { DecoderSpec } from "../../model/index.js";
 import type { Scheme } from "../../quant/scheme.js";
 import type { RecipeName, RecipeOptions } from "../options.js";
+import { recipeOf } from "../recipes.js";
 
 /** Inputs of so few bits are rotated by default: 7 points on SmolLM2-135M at W4A4 (docs/ablations.md). */
 const MOST_ROTATED_BITS = 4;
 
 /**
- * Whether a model is rotated before it is quantized: as the options say, or where cbq quantizes inputs to 4 bits and the
- * network allows it. LayerNorm does not: it subtracts a mean, which a rotation moves.
+ * Whether a model is rotated before it is quantized: as the options say, or where the recipe wants it for inputs of 4 bits and
+ * the network allows it. LayerNorm does not: it subtracts a mean, which a rotation moves.
  *
  * @throws OptionError when a rotation is asked for that would change what the network computes
  */
@@ -27,5 +28,5 @@ export function wantsRotation(
     });
   }
   if (rotation !== "auto") return rotation === "hadamard";
-  return possible && recipe === "cbq" && scheme.activationBits <= MOST_ROTATED_BITS;
+  return possible && recipeOf(recipe).rotatesByDefault && scheme.activationBits <= MOST_ROTATED_BITS;
 }

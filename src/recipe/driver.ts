@@ -1,0 +1,295 @@
+import { type ActivationStore, createStore, type Storage } from "../calibration/activation-store.js";
+import { OptionError } from "../errors.js";
+import { freeOnError, type Tensor } from "../tensor/index.js";
+import { advance } from "../window/advance.js";
+import { forwardAll, type QuantizedBlock } from "../window/quantized-block.js";
+import { learntNumbers, measureWindow } from "../window/reconstruct.js";
+import type { Window } from "../window/schedule.js";
+import { SequenceParts } from "../window/sequence-parts.js";
+import { BlockSource } from "./block-source.js";
+import { chooseColumns } from "./column-solver.js";
+import { smallerParts } from "./fault-warnings.js";
+import { deliverBlock, measureLayers } from "./finish-block.js";
+import { gptqRule } from "./layer-rule.js";
+import { measuredSequences } from "./measured-sequences.js";
+import { microBatch } from "./micro-batch.js";
+import type { Recipe, WindowWork } from "./recipe.js";
+import type { BranchLoss, LayerError, RecipeEvent, RecipeJob, WarningEvent } from "./recipe-job.js";
+import { parametersIn, restoreTensors, savedTensors, streamState } from "./recipe-state.js";
+import type { StateTensor } from "./saved-state.js";
+import { chooseStorage, openStreams, storesOf, streamShape, streamsOf } from "./streams.js";
+import { finishWindows } from "./windows.js";
+
+/** Stop reading the next block ahead after this fraction of the work that a device has queued. */
+const READING_SHARE = 0.25;
+
+/**
+ * Takes a recipe through a network, window by window: opens the blocks, moves the streams of calibration activations past
+ * them, lets the recipe prepare and solve, hardens, hands over, and saves what the next window starts from.
+ */
+export function* drive(recipe: Recipe, job: RecipeJob): Generator<RecipeEvent, void> {
+  const run = new Run(recipe, job);
+  try {
+    yield* run.run();
+  } finally {
+    run.dispose();
+  }
+}
+
+class Run {
+  readonly #source: BlockSource;
+  readonly #parts: SequenceParts;
+  readonly #warnings: WarningEvent[] = [];
+  readonly #windows: readonly Window[];
+  readonly #names: readonly string[];
+  readonly #storage: Storage;
+  /** The full-precision stream, where a target needs one; a window moves it on to where the next one begins. */
+  readonly #full: ActivationStore | null;
+  /** The block whose input `#full` holds. */
+  #fullAt: number;
+  /** The full-precision stream where the blocks of the last window end: its target, where the next one's begins. */
+  #ahead: ActivationStore | null = null;
+  /** The stream of the quantized network at the input of the window; null without text. */
+  readonly #quantized: ActivationStore | null;
+  /** Blocks of the current window, those that overlap with the one before first. */
+  #blocks: QuantizedBlock[] = [];
+  #nextBlock: number;
+
+  constructor(
+    private readonly recipe: Recipe,
+    private readonly job: RecipeJob,
+  ) {
+    const { tokens, options, device, spec } = job;
+    if (recipe.needsText && tokens === null) {
+      throw new OptionError({
+        where: `recipe ${recipe.name}`,
+        what: "needs calibration text",
+        next: "give --calibration PATH",
+      });
+    }
+    recipe.check?.(options);
+    this.#windows = recipe.windows(spec.blocks, options);
+    this.#nextBlock = this.#windows[job.resume?.window ?? 0]?.first ?? 0;
+    this.#fullAt = this.#nextBlock;
+    this.#parts = new SequenceParts(tokens === null ? 1 : microBatch(options), (size) => {
+      this.#warnings.push(smallerParts(device, size));
+    });
+    this.#names = streamsOf(recipe, options);
+    this.#storage = tokens === null ? "host" : chooseStorage(job, streamShape(job, tokens), storesOf(recipe, options));
+    const streams = tokens === null ? [] : openStreams(job, tokens, this.#names, this.#storage);
+    this.#quantized = streams.at(-1) ?? null;
+    this.#full = (streams.length > 1 ? streams[0] : null) ?? null;
+    this.#source = freeOnError(streams, () => new BlockSource(job, tokens?.context ?? 1));
+  }
+
+  *run(): Generator<RecipeEvent, void> {
+    try {
+      for (const [index, window] of this.#windows.entries()) {
+        if (index >= (this.job.resume?.window ?? 0)) yield* this.#runWindow(window, index);
+      }
+    } catch (error) {
+      yield* this.#announceWarnings();
+      throw error;
+    }
+  }
+
+  dispose(): void {
+    for (const block of this.#blocks) block.dispose();
+    this.#blocks = [];
+    this.#full?.dispose();
+    this.#ahead?.dispose();
+    this.#quantized?.dispose();
+    this.#source.dispose();
+  }
+
+  *#runWindow(window: Window, index: number): Generator<RecipeEvent, void> {
+    const started = performance.now();
+    const { job } = this;
+    const windows = this.#windows.length + finishWindows(job);
+    const place = { window: index, windows, blocks: [window.first, window.last] } as const;
+    const targets: ActivationStore[] = [];
+    try {
+      yield* this.#enterWindow(window, index, targets);
+      yield { event: "window-start", ...place, trainable: learntNumbers(this.#blocks) };
+      this.#source.willOpen(this.#nextBlock, this.#windows[index + 1]?.last ?? -1);
+      const lossBefore = this.#measure(targets);
+      const solved = yield* this.recipe.solve(this.#work(index, windows, targets));
+      const leaving = this.#blocks.slice(0, window.leaving);
+      for (const layer of solved ? leaving.flatMap((block) => block.trained) : []) layer.harden();
+      const lossAfter = solved ? this.#measure(targets) : null;
+      const more = index + 1 < this.#windows.length;
+      const layers = yield* this.#leave(leaving, more);
+      if (more && this.#full !== null) this.#ahead = targets[0] ?? null;
+      const seconds = (performance.now() - started) / 1000;
+      const done = { event: "window-done", ...place, lossBefore, lossAfter, layers, seconds } as const;
+      job.sink.windowDone(done, more ? this.#state() : [], this.#parts.size);
+      yield done;
+    } finally {
+      for (const target of targets) if (target !== this.#ahead) target.dispose();
+    }
+  }
+
+  // Opens the blocks that are new to the window and has them prepared, on the way of the full-precision stream through them
+  // where there is one; adds what the window is held against to `targets`.
+  *#enterWindow(window: Window, index: number, targets: ActivationStore[]): Generator<RecipeEvent, void> {
+    const { job } = this;
+    const next = this.#windows[index + 1]?.first;
+    const full = this.#full;
+    const target = full === null ? null : (this.#ahead ?? this.#through(full, []));
+    this.#ahead = null;
+    if (target !== null) targets.push(target);
+    const pass = (k: number): void => {
+      if (k !== next || full === null || target === null) return;
+      this.#advance(target, full, (x) => x);
+      this.#fullAt = k;
+    };
+    while (this.#nextBlock <= window.last) {
+      const k = this.#nextBlock++;
+      yield { event: "progress", stage: `preparing block ${k}`, done: k, total: job.spec.blocks };
+      pass(k);
+      const block = this.#source.open(
+        k,
+        job.options.activation.learnClip && this.recipe.targets(job.options).length > 0,
+      );
+      this.#blocks.push(block);
+      this.#prepare(block, target);
+    }
+    pass(window.last + 1);
+    this.#continueTraining(index);
+    if (this.#quantized !== null && this.recipe.targets(job.options).includes("fullOfQuantized")) {
+      targets.push(this.#through(this.#quantized, this.#blocks));
+    }
+    yield* this.#announceWarnings();
+  }
+
+  #prepare(block: QuantizedBlock, target: ActivationStore | null): void {
+    const { job } = this;
+    let moved = false;
+    this.recipe.prepare(block, target ?? this.#quantized, {
+      job,
+      parts: this.#parts,
+      warnings: this.#warnings,
+      advance: (stream, run) => {
+        this.#advance(stream, stream, run);
+        moved = true;
+      },
+    });
+    if (!moved && target !== null) this.#advance(target, target, (x) => block.forwardFull(x));
+  }
+
+  // A continued run has prepared the blocks that overlap with the window before anew, which gives
+  // the grids that they started from; here they get back what they had learnt.
+  #continueTraining(index: number): void {
+    const { resume } = this.job;
+    const before = this.#windows[index - 1];
+    if (resume === null || resume.window !== index || before === undefined) return;
+    restoreTensors(resume, parametersIn(this.#blocks.filter((block) => block.index <= before.last)));
+  }
+
+  #work(index: number, windows: number, targets: readonly ActivationStore[]): WindowWork {
+    const { job } = this;
+    return {
+      job,
+      index,
+      windows,
+      targets,
+      parts: this.#parts,
+      warnings: this.#warnings,
+      blocks: this.#blocks,
+      input: this.#quantized,
+      whileDeviceWorks: (seconds) => {
+        const begun = performance.now();
+        this.#source.readOn(seconds * READING_SHARE);
+        job.sink.meanwhile?.(seconds - (performance.now() - begun) / 1000);
+      },
+    };
+  }
+
+  #state(): StateTensor[] {
+    const { job } = this;
+    const streams = [this.#full, this.#quantized].filter((stream) => stream !== null);
+    return [
+      ...streams.map((stream, i) => streamState(job, this.#names[i] as string, stream)),
+      ...savedTensors(parametersIn(this.#blocks)),
+    ];
+  }
+
+  *#announceWarnings(): Generator<RecipeEvent, void> {
+    yield* this.#warnings.splice(0);
+  }
+
+  // Hands over hardened blocks and moves the streams past them; the full-precision one where `#enterWindow` has not: with
+  // overlaps of more than half a window.
+  *#leave(leaving: readonly QuantizedBlock[], more: boolean): Generator<RecipeEvent, LayerError[]> {
+    const { job } = this;
+    const errors: LayerError[] = [];
+    for (const block of leaving) {
+      yield { event: "progress", stage: `finishing block ${block.index}`, done: block.index, total: job.spec.blocks };
+      if ([...block.layers.values()].some((layer) => !layer.isHard)) yield* this.#fallBack(block);
+      if (this.#quantized !== null) errors.push(...measureLayers(block, this.#quantized));
+      deliverBlock(job, block);
+      if (more) {
+        if (this.#full !== null && this.#fullAt === block.index) {
+          this.#advance(this.#full, this.#full, (x) => block.forwardFull(x));
+          this.#fullAt++;
+        }
+        if (this.#quantized !== null) {
+          this.#advance(this.#quantized, this.#quantized, (x) => block.forwardQuantized(x));
+        }
+      }
+      block.dispose();
+    }
+    this.#blocks = this.#blocks.slice(leaving.length);
+    return errors;
+  }
+
+  // Chooses the codes of a block that could not be trained, Linear by Linear, at its own input.
+  *#fallBack(block: QuantizedBlock): Generator<RecipeEvent, void> {
+    const { job } = this;
+    for (const layer of block.layers.values()) layer.dropPath();
+    yield* chooseColumns(
+      { job, parts: this.#parts, warnings: this.#warnings },
+      block,
+      this.#quantized,
+      gptqRule(job.options),
+    );
+  }
+
+  #measure(targets: readonly ActivationStore[]): BranchLoss | null {
+    const { recipe, job } = this;
+    const { error } = recipe;
+    if (error === undefined || this.#quantized === null || targets.length === 0) return null;
+    for (const block of this.#blocks) for (const layer of block.layers.values()) layer.previewHard();
+    const losses = measureWindow(
+      this.#blocks,
+      this.#quantized,
+      targets,
+      (target, actual) => error(target, actual, job.options),
+      this.#parts,
+      measuredSequences(this.#quantized),
+    );
+    const of = (kind: "full" | "fullOfQuantized"): number | null =>
+      losses[recipe.targets(job.options).indexOf(kind)] ?? null;
+    return {
+      total: losses.reduce((sum, loss) => sum + loss, 0),
+      fullPrecision: of("full"),
+      quantized: of("fullOfQuantized"),
+    };
+  }
+
+  // A new store that holds `from` after it went through blocks in full precision.
+  #through(from: ActivationStore, blocks: readonly QuantizedBlock[]): ActivationStore {
+    const to = createStore(from.shape, this.#storage, this.job);
+    return freeOnError([to], () => {
+      this.#advance(from, to, (x) => forwardAll(blocks, x, (block, hidden) => block.forwardFull(hidden)));
+      return to;
+    });
+  }
+
+  #advance(from: ActivationStore, to: ActivationStore, run: (x: Tensor, part: readonly number[]) => Tensor): void {
+    advance(from, to, this.#parts, (x, part) => {
+      this.job.poll();
+      return run(x, part);
+    });
+  }
+}

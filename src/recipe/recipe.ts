@@ -1,0 +1,83 @@
+import type { ActivationStore } from "../calibration/activation-store.js";
+import type { Tensor } from "../tensor/index.js";
+import type { QuantizedBlock } from "../window/quantized-block.js";
+import type { Window } from "../window/schedule.js";
+import type { SequenceParts } from "../window/sequence-parts.js";
+import type { RecipeName, RecipeOptions } from "./options.js";
+import type { RecipeEvent, RecipeJob, WarningEvent } from "./recipe-job.js";
+
+/**
+ * What the output of a window is held against: `full`, the full-precision window on the full-precision stream;
+ * `fullOfQuantized`, the full-precision window on the stream of the quantized network. The quantized window sees the
+ * quantized stream in either case.
+ */
+export type Target = "full" | "fullOfQuantized";
+
+/** All that the driver, the plan and the options know of a method. */
+export interface Recipe {
+  readonly name: RecipeName;
+  /** Where it is published. */
+  readonly paper: string;
+  /** Whether it cannot do without calibration text. */
+  readonly needsText: boolean;
+  /** Whether the scales of all blocks are trained end to end behind it, unless the options say otherwise. */
+  readonly followedByEndToEnd: boolean;
+  /** Whether a model whose inputs get 4 bits is rotated before it, unless the options say otherwise. */
+  readonly rotatesByDefault: boolean;
+  /** The windows of blocks that it goes through, in order. */
+  windows(blocks: number, options: RecipeOptions): readonly Window[];
+  /** What windows are held against; none where nothing is reconstructed. */
+  targets(options: RecipeOptions): readonly Target[];
+  /** The reconstruction error that events report, of the window's output `actual` against one target, a scalar. */
+  error?(target: Tensor, actual: Tensor, options: RecipeOptions): Tensor;
+  /** What plan and memory model need to know. */
+  cost(options: RecipeOptions): Cost;
+  /** @throws OptionError for options that do not go together */
+  check?(options: RecipeOptions): void;
+  /**
+   * What is done to a block when it is opened: transforms, ranges, starting codes.
+   *
+   * @param stream at the block's input: that of full precision where a target needs one. `work.advance` moves it to the
+   * block's output; what does not, the driver moves.
+   */
+  prepare(block: QuantizedBlock, stream: ActivationStore | null, work: BlockWork): void;
+  /** Trains or chooses the codes of a window. Returns whether the trained ones can be taken. */
+  solve(window: WindowWork): Generator<RecipeEvent, boolean>;
+}
+
+/** What a window takes. */
+export interface Cost {
+  /** Whether it is trained: gradients, moments of Adam, a best state. */
+  readonly trains: boolean;
+  /** Second moments of inputs that exist at once: of one site, or of all those of a block. */
+  readonly moments: "none" | "site" | "block";
+  /** How often all tokens pass through its Linears; a backward pass counts twice. */
+  readonly passes: number;
+}
+
+/** What a recipe works with while a block is prepared. */
+export interface BlockWork {
+  readonly job: RecipeJob;
+  readonly parts: SequenceParts;
+  /** What there is to say at the next event. */
+  readonly warnings: WarningEvent[];
+  /** Moves a stream past the block, which computes what `run` says. */
+  advance(stream: ActivationStore, run: (x: Tensor, part: readonly number[]) => Tensor): void;
+}
+
+/** What a recipe works with while a window is solved. */
+export interface WindowWork {
+  readonly job: RecipeJob;
+  readonly parts: SequenceParts;
+  readonly warnings: WarningEvent[];
+  /** Number of the window, counted from 0, and of all windows of the run, those of a last stage included. */
+  readonly index: number;
+  readonly windows: number;
+  readonly blocks: readonly QuantizedBlock[];
+  /** The stream of the quantized network at the window's input; null without text. */
+  readonly input: ActivationStore | null;
+  /** In the order of the recipe's. */
+  readonly targets: readonly ActivationStore[];
+  /** To be called while a device has work for about this many seconds: the next block is read, what is done is written. */
+  whileDeviceWorks(seconds: number): void;
+}
