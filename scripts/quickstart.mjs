@@ -69,7 +69,7 @@ async function main() {
     const out = join(OUT, recipe);
     const given = recipe === "rtn" ? {} : { calibration: [calibration], samples: SAMPLES, context: CONTEXT };
     const settings = recipe === "cbq" ? { ...CBQ, format: FORMATS } : {};
-    const seconds = await run({ model: MODEL, scheme: "W2A16g64", recipe, out, ...given, ...settings });
+    const seconds = await run({ model: MODEL, scheme: "W2A16g64", recipe, out, force: true, ...given, ...settings });
     rows.push(await measure(name, out, test, seconds));
   }
   report(rows);

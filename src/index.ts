@@ -17,6 +17,7 @@ export {
 } from "./errors.js";
 export { EngineError } from "./run/engine-error.js";
 export type {
+  AlreadyThereEvent,
   BranchLoss,
   CalibrateEvent,
   CertifiedEvent,
@@ -35,6 +36,7 @@ export type {
   ProgressEvent,
   QuantizeEvent,
   ReferenceEvent,
+  ReplacedEvent,
   ReportEvent,
   StepEvent,
   TensorLoss,

@@ -136,7 +136,8 @@ describe("crossblock", () => {
       config,
       `{ "model": ${JSON.stringify(bundledModel)}, "scheme": "W4A16", // four bits\n "window": { "size": 3, "overlap": 0 } }`,
     );
-    const args = ["--config", config, "--out", "x", "--dry-run", "--json"];
+    const text = ["--calibration", place.text, "--samples", "2", "--context", "64"];
+    const args = ["--config", config, ...text, "--out", "x", "--dry-run", "--json"];
     const { stdout, stderr } = await crossblock("quantize", ...args, "--set", "window.overlap=1", "endToEnd.epochs=1");
     expect(lines(stdout)[0], stderr).toMatchObject({
       scheme: "W4A16",
@@ -207,7 +208,21 @@ describe("crossblock", () => {
       ["a configuration that is not there", () => quantize("--out", "x", "--config", "none.json"), /none\.json/],
       ["too little text", () => quantize("--out", "x", "--samples", "9999"), /--samples \d+/],
       ["windows beyond the model's context", () => quantize("--out", "x", "--context", "4096"), /--context 1024/],
-      ["a folder that is not ours", () => quantize("--out", place.folder), /--force/],
+      [
+        "a folder that is not ours",
+        () => {
+          const thesis = join(place.folder, "thesis");
+          mkdirSync(thesis, { recursive: true });
+          writeFileSync(join(thesis, "thesis.txt"), "years of work");
+          return quantize("--out", thesis);
+        },
+        /thesis\.txt.*\n.*--force, which moves/,
+      ],
+      [
+        "a folder that holds the text",
+        () => quantize("--out", place.folder),
+        /holds the calibration text.*\n.*new folder/,
+      ],
       [
         "a number that is none",
         () => ["generate", bundledModel, "--prompt", "a", "--temperature", "hot"],

@@ -94,18 +94,59 @@ describe.skipIf(!mayMount)("a disk that is full (skipped where no tmpfs may be m
   });
 
   it("with the result on it: no result appears, and only the export is done again", async ({ skip }) => {
-    const disk = smallDisk("result", "400k") ?? skip("mount failed");
+    const disk = smallDisk("result", "16m") ?? skip("mount failed");
     const [out, work] = [join(disk, "out"), join(place.folder, "work-of-result")];
-    const full = await runCli(quantize("--out", out, "--work", work));
+    const filler = join(disk, "filler");
+    const full = await runCli(quantize("--out", out, "--work", work), ({ event }) => {
+      if (event !== "window-done" || existsSync(filler)) return;
+      const { bavail, bsize } = statfsSync(disk);
+      writeFileSync(filler, new Uint8Array(bavail * bsize - 100_000));
+    });
     expectError(full, /no space left/);
-    expect(readdirSync(disk)).toEqual([]);
+    expect(readdirSync(disk)).toEqual(["filler"]);
 
-    execFileSync("mount", ["-o", "remount,size=16m", disk]);
+    rmSync(filler);
     const after = await runCli(quantize("--out", out, "--work", work));
     expect(after.code, after.stderr).toBe(0);
     expect(after.events.find(({ event }) => event === "continued")).toMatchObject({ window: 9, windows: 9 });
     expect(after.events.some(({ event }) => event === "step")).toBe(false);
     expect(codesOf(out)).toEqual(expected);
+  });
+
+  it("for the result or the work folder: refused before anything is computed, by a dry run too", async ({ skip }) => {
+    const disk = smallDisk("too-small", "400k") ?? skip("mount failed");
+    const small = smallDisk("too-small-for-work", "100k") ?? skip("mount failed");
+    for (const args of [
+      quantize("--out", join(disk, "out"), "--work", join(place.folder, "work-of-too-small")),
+      quantize("--out", join(place.folder, "x"), "--work", join(small, "work"), "--samples", "60"),
+    ]) {
+      for (const dry of [[], ["--dry-run"]]) {
+        const outcome = await runCli([...args, ...dry]);
+        expectError(outcome, /will be written here, and \S+ MB are free[\s\S]*next: free space/);
+        expect(outcome.events.some(({ event }) => event === "window-start")).toBe(false);
+      }
+    }
+    expect([...readdirSync(disk), ...readdirSync(small)]).toEqual([]);
+  });
+
+  it("that is the output folder itself: refused, for it can't be replaced; the place that is offered works", async ({
+    skip,
+  }) => {
+    const disk = smallDisk("mounted", "16m") ?? skip("mount failed");
+    const bound = join(place.folder, "bound");
+    mkdirSync(bound);
+    const other = join(place.folder, "other");
+    mkdirSync(other);
+    execFileSync("mount", ["--bind", other, bound]);
+    mounts.push(bound);
+    for (const out of [disk, bound]) {
+      const { code, events } = await runCli(quantize("--out", out, "--work", join(place.folder, "w"), "--dry-run"));
+      expect(code).toBe(2);
+      expect(events.at(-1)?.["what"]).toMatch(/is a mount point/);
+    }
+    const { events } = await runCli(quantize("--out", disk));
+    const offered = /--out (\S+)$/.exec(String(events.at(-1)?.["next"]))?.[1] ?? "";
+    expect((await runCli(quantize("--out", offered))).code).toBe(0);
   });
 
   it("read-only: an error before anything is computed", async ({ skip }) => {

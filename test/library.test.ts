@@ -174,7 +174,8 @@ describe("quantize", () => {
     const target = join(place.folder, "planned");
     const options = { model: bundledModel, scheme: "W4A4", calibration: [place.text], out: target, dryRun: true };
     const planned = await collect(quantize({ ...options, ...size, endToEnd: { epochs: 1 } }));
-    expect(planned.map(({ event }) => event)).toEqual(["plan", "done"]);
+    const names = planned.map(({ event }) => event).filter((name) => name !== "progress");
+    expect(names).toEqual(["plan", "calibrate", "done"]);
     expect(planned[0]).toMatchObject({
       blocks: 8,
       linears: 56,
@@ -182,7 +183,7 @@ describe("quantize", () => {
       windows: [...[0, 1, 2, 3, 4, 5, 6].map((k) => [k, k + 1]), [0, 7]],
       simulatedActivations: expect.stringContaining("4-bit") as string,
     });
-    expect(planned[1]).toMatchObject({ event: "done", out: null });
+    expect(planned.at(-1)).toMatchObject({ event: "done", out: null });
     expect(existsSync(target)).toBe(false);
   });
 
@@ -200,7 +201,8 @@ describe("quantize", () => {
     await expect(run({ windows: { size: 2 } })).rejects.toThrow(/did you mean "window"/);
     await expect(run({ scheme: "W2A16g48" })).rejects.toBeInstanceOf(OptionError);
     await expect(run({ overrides: [{ pattern: "model.layers.9.*", skip: true }] })).rejects.toThrow(/Next: /);
-    await expect(run({ out: place.folder })).rejects.toThrow(/crossblock did not write it.*Next: .*--force/);
+    await expect(run({ out: place.folder })).rejects.toThrow(/holds the calibration text.*Next: choose a new folder/);
+    await expect(run({ out: bundledModel, force: true })).rejects.toThrow(/is the model that is quantized/);
   });
 });
 

@@ -114,7 +114,7 @@ describe.skipIf(user === null)("permissions (skipped where no user is bound by t
     expect(run(quantize(out)).code).toBe(0);
     const before = readFileSync(join(out, "crossblock.json"), "utf8");
     chmodSync(home, 0o555);
-    expectRefused(quantize(out), /permission denied/i);
+    expectRefused(quantize(out, "--force"), /permission denied/i);
     chmodSync(home, 0o777);
     expect(readFileSync(join(out, "crossblock.json"), "utf8")).toBe(before);
     rmSync(home, { recursive: true });

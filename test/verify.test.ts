@@ -124,8 +124,9 @@ describe("the formats of one result", () => {
       const copy = readFileSync(join(out, "compressed-tensors", file));
       expect(copy.equals(readFileSync(join(result, file))), file).toBe(true);
     }
-    const again = exportResult({ result, format: ["gptq"], out });
-    await expect(again.next()).rejects.toThrow(/exports.gptq: exists already.*--force/);
+    const again: string[] = [];
+    for await (const { event } of exportResult({ result, format: ["gptq"], out })) again.push(event);
+    expect(again.filter((event) => event !== "progress")).toEqual(["already-there", "done"]);
     // Verified by name too, as the next line of the command says.
     expect(await verify({ result, format: ["gptq"], export: [out] })).toEqual({ agrees: true, disagreements: [] });
     expect(readCertificate(result).exports.map(({ path }) => path)).toEqual([

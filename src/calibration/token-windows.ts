@@ -72,6 +72,8 @@ function tooFew(tokens: number, samples: number, context: number): CalibrationEr
     `give at least ${needed - tokens} tokens more of text`,
     ...(fewer > 0 ? [`use --samples ${fewer}`] : []),
     ...(shorter >= 2 ? [`use --context ${shorter}`] : []),
+    // Neither alone is enough.
+    ...(samples > 1 && fewer === 0 && shorter < 2 && tokens >= 2 ? [`use --samples 1 --context ${tokens}`] : []),
   ];
   return new CalibrationError({
     what: `the text has ${tokens} tokens, and ${wanted} ${needed}`,

@@ -8,6 +8,7 @@ import { quote } from "./json.js";
 import { endedEarly, largestRead, ModelFolder, readFully } from "./model-folder.js";
 import type { ReadBuffer } from "./read-buffer.js";
 import { checkHeaderLength, parseSafetensorsHeader } from "./safetensors-header.js";
+import { shellWord } from "./shell-word.js";
 import type { TensorInfo, TensorReader } from "./tensor-reader.js";
 import { maxIndexLength, parseWeightIndex, singleWeightFile, weightIndexFile } from "./weight-index.js";
 
@@ -138,7 +139,7 @@ export class Checkpoint implements TensorReader, Disposable {
     throw new CheckpointError({
       what: `no tensor ${quote(name)} in this checkpoint of ${this.tensors.size} tensors`,
       where: this.folder,
-      next: "check that config.json belongs to these weights (crossblock inspect lists the tensors)",
+      next: `check that config.json belongs to these weights; they hold: crossblock inspect ${shellWord(this.folder)} --tensors`,
     });
   }
 }

@@ -126,22 +126,22 @@ async function* chunksOf(response: Response, url: string): AsyncGenerator<Uint8A
   }
 }
 
-export function networkError(url: string, cause: unknown): EnvironmentError {
+export function networkError(url: string, cause: unknown, before?: string): EnvironmentError {
   const inner = cause instanceof Error && cause.cause instanceof Error ? `: ${cause.cause.message}` : "";
   return new EnvironmentError({
     what: "the download failed",
     where: url,
-    why: cause instanceof Error ? `${cause.message}${inner}` : String(cause),
+    why: `${before === undefined ? "" : `${before}; `}${cause instanceof Error ? `${cause.message}${inner}` : String(cause)}`,
     next: "check the network (HF_ENDPOINT names the hub) and run the same command again, which continues; or give a folder",
     cause,
   });
 }
 
-export function refusedByHub(url: string, status: number): InputError {
+export function refusedByHub(url: string, status: number, before?: string): InputError {
   return new InputError({
     what: `the hub answers ${status}`,
     where: url,
-    why: "there is no such model, or it is private or gated",
+    why: `${before === undefined ? "" : `${before}; `}it has no such model, or that is private or gated`,
     next: "check the name; for a gated model accept its licence on its page and set HF_TOKEN",
   });
 }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { HubApiError, listFiles, modelInfo } from "@huggingface/hub";
 import { CheckpointError, CrossblockError, EnvironmentError } from "../errors.js";
 import { downloadBlob, networkError, type RemoteFile, refusedByHub } from "./download-blob.js";
+import { expandHome } from "./expand-home.js";
 import { fileSystemError } from "./file-system-error.js";
 import { isPlainFileName, ModelFolder } from "./model-folder.js";
 import { maxIndexLength, parseWeightIndex, singleWeightFile, weightIndexFile } from "./weight-index.js";
@@ -55,14 +56,24 @@ const sideFiles: ReadonlySet<string> = new Set([
  * @throws EnvironmentError for network, space and permission
  */
 export async function resolveModel(nameOrFolder: string, options: ResolveModelOptions = {}): Promise<string> {
-  const isHubName = /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/.test(nameOrFolder);
-  if (!isHubName || existsSync(nameOrFolder)) return ModelFolder.open(nameOrFolder).path;
+  if (!isHubName(nameOrFolder)) return ModelFolder.open(nameOrFolder).path;
   return await new HubModel(nameOrFolder, options).download();
 }
 
+/** Whether this is `owner/name` of the hub, and no folder here. */
+export function isHubName(nameOrFolder: string): boolean {
+  return /^[A-Za-z0-9][\w.-]*\/[A-Za-z0-9][\w.-]*$/.test(nameOrFolder) && !existsSync(nameOrFolder);
+}
+
+/** The folder in the cache that holds a model of the hub, all revisions. */
+export function hubStorage(name: string, cacheFolder: string = hubCacheFolder()): string {
+  return join(cacheFolder, `models--${name.replace("/", "--")}`);
+}
+
+// `~` in these variables is the home folder for the Python libraries too.
 function hubCacheFolder(): string {
   const { HF_HUB_CACHE: cache, HF_HOME: home, XDG_CACHE_HOME: xdg } = process.env;
-  return cache || join(home || join(xdg || join(homedir(), ".cache"), "huggingface"), "hub");
+  return expandHome(cache || join(home || join(xdg || join(homedir(), ".cache"), "huggingface"), "hub"));
 }
 
 class HubModel {
@@ -78,7 +89,7 @@ class HubModel {
     this.#options = options;
     this.#revision = options.revision ?? "main";
     this.#hubUrl = (options.hubUrl ?? process.env["HF_ENDPOINT"] ?? "https://huggingface.co").replace(/\/+$/, "");
-    this.#storage = join(options.cacheFolder ?? hubCacheFolder(), `models--${name.replace("/", "--")}`);
+    this.#storage = hubStorage(name, options.cacheFolder);
   }
 
   async download(): Promise<string> {
@@ -130,8 +141,9 @@ class HubModel {
       return { commit: sha, files };
     } catch (error) {
       const where = `${this.#hubUrl}/${this.#name}`;
-      if (error instanceof HubApiError && error.statusCode < 500) throw refusedByHub(where, error.statusCode);
-      throw networkError(where, error);
+      const local = `there is no folder ${this.#name} here, so the hub was asked`;
+      if (error instanceof HubApiError && error.statusCode < 500) throw refusedByHub(where, error.statusCode, local);
+      throw networkError(where, error, local);
     }
   }
 

@@ -3,6 +3,7 @@ import { basename, dirname, join } from "node:path";
 import { CheckpointError } from "../errors.js";
 import { fileSystemError, isNotFound } from "./file-system-error.js";
 import { quote } from "./json.js";
+import { shellWord } from "./shell-word.js";
 
 /** A file of a model folder, open for reading. */
 export interface OpenFile {
@@ -44,14 +45,10 @@ export class ModelFolder {
     } catch (error) {
       if (error instanceof CheckpointError) throw error;
       if (!isNotFound(error)) throw fileSystemError(error, "the model folder can't be read", path);
-      const hubName = /^[\w.-]+\/[\w.-]+$/.test(path);
       throw new CheckpointError({
         what: "no such model folder",
         where: path,
-        ...(hubName && { why: "it looks like a name on the Hugging Face Hub, and no folder of that name exists here" }),
-        next: hubName
-          ? `download it first (huggingface-cli download ${path}) and give the folder, or check the name`
-          : "check the path; a model folder holds config.json, tokenizer.json and model.safetensors",
+        next: "check the path; a model folder holds config.json, tokenizer.json and model.safetensors",
         cause: error,
       });
     }
@@ -159,9 +156,15 @@ export class ModelFolder {
       what: "a symbolic link that leads out of the model folder",
       where,
       why: "only links within the folder, or into the blobs of its own Hugging Face cache, are followed",
-      next: `replace the link by the file: cp --remove-destination "$(readlink -f ${quote(where)})" ${quote(where)}`,
+      next: `replace the link by the file: ${replaceLink(where)}`,
     });
   }
+}
+
+/** A command that puts a copy of the file in place of a link to it, in any POSIX shell. */
+function replaceLink(link: string): string {
+  const [from, copy] = [shellWord(link), shellWord(`${link}.copy`)];
+  return `cp -L ${from} ${copy} && mv ${copy} ${from}`;
 }
 
 export function isPlainFileName(name: string): boolean {

@@ -84,6 +84,11 @@ export async function writeSafetensors(
   }
 }
 
+/** Whether a file of this name is one that `writeSafetensors` writes, whatever the number of shards. */
+export function isWeightFile(name: string): boolean {
+  return name === singleWeightFile || name === weightIndexFile || shardName.test(name);
+}
+
 /** Errors of the operating system are translated; those that a tensor's `bytes` throws pass as they are. */
 function isSystemError(error: unknown): boolean {
   return error instanceof Error && "syscall" in error;

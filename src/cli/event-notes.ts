@@ -1,4 +1,11 @@
-import type { ExportedEvent, RunEvent, TensorLoss, WindowDoneEvent } from "../run/events.js";
+import type {
+  AlreadyThereEvent,
+  ExportedEvent,
+  ReplacedEvent,
+  RunEvent,
+  TensorLoss,
+  WindowDoneEvent,
+} from "../run/events.js";
 import { formatBytes, formatCount, formatSeconds } from "./quantities.js";
 import { blockRange, formatLoss, printable } from "./render-progress.js";
 
@@ -20,6 +27,8 @@ function plainNotes(event: RunEvent): string[] {
       return [windowNote(event)];
     case "warning":
       return [`warning: ${event.where}: ${event.message}; next: ${event.next}`];
+    case "replaced":
+      return replacedNotes(event);
     case "exported":
       return exportNotes(event);
     case "report": {
@@ -35,6 +44,8 @@ function plainNotes(event: RunEvent): string[] {
             ];
       return [...worst, ...slowest];
     }
+    // The command says it in the end.
+    case "already-there":
     case "disagreement":
     case "verified":
     case "certified":
@@ -62,6 +73,21 @@ function exportNotes({ format, path, bytes, notes, losses }: ExportedEvent): str
             `${worst.type}, relative squared error ${worst.relativeError.toPrecision(2)}`,
         ];
   return [`wrote ${format}, ${formatBytes(bytes)}: ${path}`, ...notes.map((note) => `  ${note}`), ...lost];
+}
+
+/** Says that nothing had to be done. */
+export function alreadyThereNote({ path, format, scheme, created }: AlreadyThereEvent): string {
+  const made = created === null ? "" : `, made ${created.slice(0, 16).replace("T", " ")} UTC`;
+  return `${path}: is there already (${[scheme, format].filter((part) => part !== null).join(", ")}${made}); nothing was done`;
+}
+
+function replacedNotes({ path, removed, movedTo, moved }: ReplacedEvent): string[] {
+  const files = (count: number): string => `${formatCount(count)} ${count === 1 ? "file" : "files"}`;
+  const names = moved.slice(0, 5).join(", ") + (moved.length > 5 ? ", ..." : "");
+  return [
+    ...(removed > 0 ? [`replaced ${path}: ${files(removed)} of an earlier result removed`] : []),
+    ...(movedTo === null ? [] : [`moved what else was in ${path} to ${movedTo}: ${names}`]),
+  ];
 }
 
 function windowNote({ window, windows, blocks, lossBefore, lossAfter, layers, seconds }: WindowDoneEvent): string {

@@ -1,40 +1,76 @@
-import { closeSync, statSync } from "node:fs";
+import { closeSync, lstatSync, type Stats, statSync } from "node:fs";
 import { open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { fileSystemError } from "../checkpoint/file-system-error.js";
+import { fileSystemError, isNotFound } from "../checkpoint/file-system-error.js";
 import { largestRead, ModelFolder, readFully } from "../checkpoint/model-folder.js";
+import { shellWord } from "../checkpoint/shell-word.js";
 import { temporaryName } from "../checkpoint/write-file-atomically.js";
+import { CheckpointError } from "../errors.js";
+import { type CopiedFiles, ownFiles } from "./written-files.js";
 
 /** Weights in any format, and their indexes: an export has its own. */
 const weights =
   /\.(?:safetensors|bin|pth?|ckpt|gguf|ggml|onnx|onnx_data\w*|h5|msgpack|ot|npz|tflite)$|\.(?:safetensors|bin)\.index\.json$/i;
 
-/** Written anew by each export, or by the run that made the result. */
-const rewritten: ReadonlySet<string> = new Set([
-  "config.json",
-  "quantize_config.json",
-  "quant_config.json",
-  "crossblock.json",
-  "certificate.json",
-  "certificate.md",
-]);
-
 const pieceBytes = 2 ** 24;
+
+/**
+ * What `copyModelFiles` will copy from a model folder. Every file is opened, so that what can't be copied is found before
+ * anything is computed.
+ *
+ * @throws CheckpointError for a link that leads out of the folder or nowhere, and for a socket, pipe or device;
+ *   EnvironmentError for a file that can't be read
+ */
+export function filesToCopy(from: string): CopiedFiles {
+  const folder = ModelFolder.open(from);
+  const files = new Map<string, number>();
+  for (const name of folder.list()) {
+    if (name.startsWith(".") || weights.test(name) || ownFiles.has(name)) continue;
+    const where = join(from, name);
+    const found = statusOf(where);
+    if (found === null || found.isDirectory()) continue;
+    if (!found.isFile()) {
+      throw new CheckpointError({
+        where,
+        what: "a socket, pipe or device, which can't be copied beside the weights",
+        next: "move it out of the model folder",
+      });
+    }
+    const file = folder.openFile(name);
+    if (file === null) continue;
+    closeSync(file.fd);
+    files.set(name, file.size);
+  }
+  return files;
+}
+
+/** @returns null for a file that is gone by now */
+function statusOf(where: string): Stats | null {
+  try {
+    return statSync(where);
+  } catch (error) {
+    if (!isNotFound(error)) throw fileSystemError(error, "the file can't be copied", where);
+    if (lstatSync(where, { throwIfNoEntry: false }) === undefined) return null;
+    throw new CheckpointError({
+      where,
+      what: "a symbolic link to a file that is not there",
+      next: `restore that file, or remove the link: rm ${shellWord(where)}`,
+    });
+  }
+}
 
 /**
  * Copies byte for byte what makes a model folder usable apart from weights and `config.json`: tokenizer, chat template,
  * generation settings, licence, model card. Hidden files and subfolders (other formats, download caches) stay behind.
  *
  * @returns the names of the copied files
- * @throws CheckpointError for a link that leads out of the source folder; EnvironmentError when writing fails
+ * @throws CheckpointError as `filesToCopy`; EnvironmentError when writing fails
  */
 export async function copyModelFiles(from: string, to: string, signal?: AbortSignal): Promise<readonly string[]> {
   const folder = ModelFolder.open(from);
   const copied: string[] = [];
-  for (const name of folder.list()) {
-    if (name.startsWith(".") || weights.test(name) || rewritten.has(name)) continue;
+  for (const name of filesToCopy(from).keys()) {
     signal?.throwIfAborted();
-    if (statSync(join(from, name), { throwIfNoEntry: false })?.isDirectory() ?? true) continue;
     await copyFile(folder, name, join(to, name), signal);
     copied.push(name);
   }

@@ -42,6 +42,21 @@ const concerns: Readonly<Record<keyof ExportOptions, readonly [format: string, f
   onnxAccuracy: ["onnx", "--onnx-accuracy"],
 };
 
+/** Those of the choices that concern none of these formats. */
+export function unusedOptions(formats: readonly string[]): readonly string[] {
+  return Object.entries(concerns).flatMap(([name, [format]]) => (formats.includes(format) ? [] : [name]));
+}
+
+/** The choices that are not the defaults, as flags of the command line. */
+export function exportFlags(options: ExportOptions): readonly string[] {
+  const defaults = exportOptions.parse({});
+  return Object.entries(concerns).flatMap(([key, [, flag]]) => {
+    const value = options[key as keyof ExportOptions];
+    if (value === defaults[key as keyof ExportOptions]) return [];
+    return value === true ? [flag] : [flag, String(value)];
+  });
+}
+
 /**
  * @param given what the user wrote, without defaults
  * @throws OptionError for a choice that none of the formats to be written would take

@@ -2,6 +2,7 @@ import type { ExportOptions } from "./export-options.js";
 import type { ExportSource } from "./export-source.js";
 import type { InspectedTensor } from "./inspected-tensor.js";
 import type { TensorCheck } from "./tensor-check.js";
+import type { CopiedFiles } from "./written-files.js";
 
 /** What will be written, known before any codes are. */
 export interface PlannedExport {
@@ -32,6 +33,8 @@ export interface OpenedExport extends Disposable {
   readonly tensorCount: number;
   /** Measured as `PlannedExport.bytes`. */
   readonly bytes: number;
+  /** Whether these are the choices that it was written with, as far as they concern its format. */
+  madeWith(options: ExportOptions): boolean;
   /** What `bytes` should be for this result, by the plan. */
   plannedBytes(result: ExportSource): number;
   /** Compares every tensor with the result's. A damaged tensor is a verdict, never an exception. */
@@ -56,6 +59,12 @@ export interface Exporter {
     path: string,
     options: ExportOptions & { readonly signal: AbortSignal },
   ): Promise<readonly TensorLoss[]>;
+  /**
+   * Whether a file below a folder of exports of this format is one that `write` makes.
+   *
+   * @param path relative to `folder`, with `/`
+   */
+  owns(folder: string, path: string, copied: CopiedFiles): Promise<boolean>;
   /** The export in a file or folder, when it is one of this format: its path, else null. */
   find(path: string): Promise<string | null>;
   /** @throws FormatError or CheckpointError naming the tensor when the files contradict themselves */

@@ -8,6 +8,7 @@ import type { ExportSource } from "./export-source.js";
 import type { Exporter, OpenedExport } from "./exporter.js";
 import { inspectSource } from "./inspect-source.js";
 import { schemeLabel } from "./model-label.js";
+import { isModelFolderFile } from "./written-files.js";
 
 /** A format whose exports are model folders of safetensors that keep codes, scales and zero points as they are. */
 export interface FolderFormat {
@@ -34,6 +35,7 @@ export function folderExporter(format: FolderFormat): Exporter {
       await format.write(source, path, { signal });
       return [];
     },
+    owns: isModelFolderFile,
     async find(path) {
       const isFile = async (name: string): Promise<boolean> =>
         (await stat(join(path, name)).catch(() => null))?.isFile() ?? false;
@@ -50,6 +52,7 @@ export function folderExporter(format: FolderFormat): Exporter {
           scheme: schemeLabel(opened),
           tensorCount: opened.linears.size + opened.plain.size,
           bytes,
+          madeWith: () => true,
           plannedBytes: (result) => totalBytes(format.tensors(result)),
           check: (result) => compareSources(opened, result),
           inspect: () => inspectSource(opened),

@@ -7,6 +7,7 @@ import { assertOtherFolder } from "./assert-other-folder.js";
 import { copyModelFiles } from "./copy-model-files.js";
 import { exportedConfig } from "./export-config.js";
 import type { ExportSource } from "./export-source.js";
+import { configFile } from "./written-files.js";
 
 export interface WriteFolderOptions {
   /** Tensor bytes per weight file, as in `writeSafetensors`. */
@@ -41,7 +42,7 @@ export async function writeModelFolder(
   const config = exportedConfig(source, { quantization_config: quantizationConfig });
   const weights = await writeSafetensors(folder, tensors, limits);
   const copied = await copyModelFiles(source.folder, folder, options.signal);
-  const texts = { ...extraFiles, "config.json": config };
+  const texts = { ...extraFiles, [configFile]: config };
   for (const [name, text] of Object.entries(texts)) await writeFileAtomically(join(folder, name), text);
   const files = [...weights.files, ...copied, ...Object.keys(texts)];
   const sizes = await Promise.all(files.map(async (name) => (await stat(join(folder, name))).size));

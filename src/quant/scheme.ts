@@ -48,17 +48,28 @@ export function schemeName(scheme: Scheme): string {
 /**
  * Columns per group for a Linear of `columns` inputs.
  *
- * @throws OptionError when the group does not divide the width; names the nearest group that does.
+ * @param others widths that the same group has to divide
+ * @param advise what to do, given the nearest group that divides all of them
+ * @throws OptionError when the group does not divide the width.
  */
-export function groupColumns(scheme: Scheme, columns: number, layer: string): number {
+export function groupColumns(
+  scheme: Scheme,
+  columns: number,
+  layer: string,
+  others: readonly number[] = [],
+  advise = (group: number): string =>
+    `try --scheme ${schemeName({ ...scheme, groupSize: group })}, or leave g<N> out for one group per output row`,
+): number {
   const { groupSize } = scheme;
   if (groupSize === null) return columns;
   if (columns % groupSize === 0) return groupSize;
-  const divisors = Array.from({ length: columns }, (_, i) => i + 1).filter((d) => d >= 8 && columns % d === 0);
+  const divisors = Array.from({ length: columns }, (_, i) => i + 1).filter(
+    (d) => d >= 8 && [columns, ...others].every((width) => width % d === 0),
+  );
   throw new OptionError({
     where: layer,
     what: `groups of ${groupSize} columns do not divide its ${columns} inputs`,
-    next: `try --scheme ${schemeName({ ...scheme, groupSize: nearest(divisors, groupSize) })}, or leave g<N> out for one group per output row`,
+    next: divisors.length > 0 ? advise(nearest(divisors, groupSize)) : "leave the group out: one per output row",
   });
 }
 

@@ -49,7 +49,7 @@ export const cbq: Recipe = {
     throw new OptionError({
       where: "rounding.start",
       what: `"gptq" does not go with the rounding "${rounding.kind}", which starts at the weight itself`,
-      next: "use --set rounding.kind=code, or leave rounding.start at rtn",
+      next: "use --set rounding.kind=code or --set rounding.start=rtn",
     });
   },
 

@@ -24,7 +24,11 @@ export function resolveSchemes(spec: DecoderSpec, scheme: Scheme, overrides: rea
       });
     }
   }
-  return new Map(linears.map(({ name, role }) => [name, resolve(spec, scheme, overrides, name, role)]));
+  const widths = (pattern: string): readonly number[] => {
+    const named = linears.filter(({ name }) => pattern === "" || matches(pattern, name));
+    return [...new Set(named.map(({ role }) => linearShape(spec, role)[1]))];
+  };
+  return new Map(linears.map(({ name, role }) => [name, resolve(spec, scheme, overrides, name, role, widths)]));
 }
 
 function resolve(
@@ -33,13 +37,21 @@ function resolve(
   overrides: readonly Override[],
   name: string,
   role: LinearRole,
+  widths: (pattern: string) => readonly number[],
 ): Scheme | null {
   const override = overrides.filter(({ pattern }) => matches(pattern, name)).at(-1);
   if (override?.skip === true) return null;
   const { bits = scheme.bits, group } = override ?? {};
   const groupSize = group === undefined ? scheme.groupSize : group === "channel" ? null : group;
   const resolved = { ...scheme, bits, groupSize };
-  groupColumns(resolved, linearShape(spec, role)[1], name);
+  const columns = linearShape(spec, role)[1];
+  // The group of an override is for it to change, and has to fit the Linears that it names.
+  if (override?.group === undefined) groupColumns(resolved, columns, name, widths(""));
+  else {
+    const advise = (nearest: number): string =>
+      `give the override "${override.pattern}" group ${nearest}, or "channel"`;
+    groupColumns(resolved, columns, name, widths(override.pattern), advise);
+  }
   return resolved;
 }
 

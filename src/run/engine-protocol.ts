@@ -10,7 +10,7 @@ import type {
 } from "./events.js";
 import type { ExportResultOptions } from "./export-result-options.js";
 import type { Inspection } from "./inspection.js";
-import type { RunOptions } from "./options.js";
+import type { GivenOptions } from "./options.js";
 import type { VerifyOptions } from "./verify/verify-options.js";
 
 /** Where and in what arithmetic a model is loaded. */
@@ -79,7 +79,7 @@ export interface ChoicesParameters {
 export interface EngineCalls {
   quantize: {
     /** `folders` is null for a dry run. */
-    parameters: { readonly options: RunOptions; readonly folders: RunFolders | null };
+    parameters: { readonly options: GivenOptions; readonly folders: RunFolders | null };
     event: QuantizeEvent;
     result: QuantizeSummary;
   };
@@ -95,12 +95,12 @@ export interface EngineCalls {
     result: Logits;
   };
   perplexity: {
-    parameters: { readonly text: readonly string[]; readonly context: number };
+    parameters: { readonly text: readonly string[]; readonly context: number | null };
     event: WorkEvent;
     result: PerplexityEvent;
   };
   compare: {
-    parameters: { readonly reference: string; readonly text: readonly string[]; readonly context: number };
+    parameters: { readonly reference: string; readonly text: readonly string[]; readonly context: number | null };
     event: WorkEvent;
     result: ReferenceEvent;
   };

@@ -1,5 +1,6 @@
 import { evaluationWindows } from "../calibration/token-windows.js";
 import { perplexity } from "../evaluate/perplexity.js";
+import { defaultContext, requireContextOption } from "./default-context.js";
 import type { PerplexityEvent, WorkEvent } from "./events.js";
 import type { LoadedModel } from "./open-model.js";
 import { openTokenizer, readTokens } from "./read-tokens.js";
@@ -9,10 +10,12 @@ import type { RequestContext } from "./serve-requests.js";
 export async function evaluateJob(
   model: LoadedModel,
   text: readonly string[],
-  context: number,
+  asked: number | null,
   request: RequestContext<WorkEvent>,
 ): Promise<PerplexityEvent> {
   const tokenizer = await openTokenizer(model.folder, model.decoder.spec);
+  const context = asked ?? defaultContext(model.decoder.spec);
+  requireContextOption(context, model.decoder.spec);
   const { ids } = await readTokens(text, tokenizer, request);
   const { value, tokens } = perplexity(model.decoder, evaluationWindows(ids, context), {
     onProgress: (done, total) => {

@@ -1,7 +1,5 @@
 /** What `eval`, `generate` and their functions take where nothing is given. */
 export const evaluationDefaults = {
-  /** Tokens per window of text. */
-  context: 2048,
   /** Between context and choice that have no white space there. */
   delimiter: " ",
   /** Most tokens to generate. */

@@ -110,6 +110,28 @@ export interface ExportedEvent {
   readonly losses: readonly TensorLoss[];
 }
 
+/** What was asked for is there already, complete: nothing was done. */
+export interface AlreadyThereEvent {
+  readonly event: "already-there";
+  readonly format: string;
+  readonly path: string;
+  readonly scheme: string | null;
+  /** When it was made, where that is recorded. */
+  readonly created: string | null;
+}
+
+/** Something lay where a result or an export was put. */
+export interface ReplacedEvent {
+  readonly event: "replaced";
+  readonly path: string;
+  /** Files of an earlier result or export, which are gone. */
+  readonly removed: number;
+  /** Where everything else lies now; null when there was nothing else. */
+  readonly movedTo: string | null;
+  /** What that is, relative to the folder. */
+  readonly moved: readonly string[];
+}
+
 /** What an export will write, before it does. */
 export interface ExportPlanEvent {
   readonly event: "export-plan";
@@ -119,7 +141,15 @@ export interface ExportPlanEvent {
 }
 
 /** What `exportResult` yields; `done` comes last. */
-export type ExportEvent = ExportPlanEvent | ProgressEvent | WarningEvent | ExportingEvent | ExportedEvent | DoneEvent;
+export type ExportEvent =
+  | ExportPlanEvent
+  | ProgressEvent
+  | WarningEvent
+  | AlreadyThereEvent
+  | ExportingEvent
+  | ExportedEvent
+  | ReplacedEvent
+  | DoneEvent;
 
 /** Something in a file is not what the result says. */
 export interface DisagreementEvent {
@@ -180,6 +210,8 @@ export interface DoneEvent {
 /** What `quantize` yields. Plain data: `JSON.stringify` gives the line that `--json` prints. */
 export type QuantizeEvent =
   | PlanEvent
+  | AlreadyThereEvent
+  | ReplacedEvent
   | CalibrateEvent
   | ContinuedEvent
   | ProgressEvent

@@ -3,21 +3,23 @@ import { OptionError } from "../errors.js";
 import { assertUsed, exportOptionsShape } from "../format/export-options.js";
 import { formatNames } from "../format/exporters.js";
 import { parseOptions, rejectUnknownKeys, type UntypedOptions } from "./parse-options.js";
+import { pathOption } from "./path-option.js";
 
 /** Every option of `export`: types, defaults and help come from here, as those of `quantize` do from theirs. */
 export const exportResultSchema = z.strictObject({
-  result: z.string().min(1).describe("folder that quantize wrote, or another one of compressed-tensors"),
+  result: pathOption.describe("folder that quantize wrote, or another one of compressed-tensors"),
   format: z
     .array(z.enum(formatNames))
     .min(1)
     .describe(`formats to write: ${formatNames.join(", ")}`),
-  out: z
-    .string()
-    .min(1)
+  out: pathOption
     .nullable()
     .default(null)
     .describe("folder of the exports, each in a folder of its format's name; null puts them into the result's"),
-  force: z.boolean().default(false).describe("replace exports that exist"),
+  force: z
+    .boolean()
+    .default(false)
+    .describe("replace exports that exist; what else lies in their folders is moved to FOLDER.old-DATE"),
   ...exportOptionsShape,
 });
 

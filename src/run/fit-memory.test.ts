@@ -29,11 +29,10 @@ function fitted(
     scheme: "W2A16g64",
     out: "o",
     calibration: ["t"],
-    context: 512,
     maxMemory,
     window: { batch: 8 },
   };
-  const options = resolveOptions(given, extra);
+  const options = { ...resolveOptions(given, extra), context: 512 };
   const scheme = schemeOf(options);
   const schemes = resolveSchemes(spec, scheme, options.overrides);
   const machine = { device, flops: 1e11, kernels: true, fusedAttention: false, baseBytes: 280e6 };

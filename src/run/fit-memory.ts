@@ -62,11 +62,14 @@ export function fitMemory(input: FitInput): FittedPlan {
       }
     }
   }
-  const needed = leanest === null ? 0 : Math.ceil(neededBytes(leanest) / 1e6);
+  const least = leanest === null ? 0 : neededBytes(leanest);
+  const needed = Math.ceil(least / 1e6);
+  // What the process takes by itself is a little different each time, and the next run has to fit.
+  const enough = Math.ceil((least * 1.05) / 1e7) * 10;
   throw new OptionError({
     where: 'option "maxMemory"',
     what: `the run needs about ${needed} MB at least, and ${options.maxMemory} are allowed`,
-    next: [`give --max-memory ${needed}MB`, ...smallerRuns(options)].join(", or "),
+    next: [`give --max-memory ${enough}MB`, ...smallerRuns(options)].join(", or "),
   });
 }
 

@@ -1,5 +1,6 @@
 import { EngineClient } from "./engine-client.js";
 import type { Inspection } from "./inspection.js";
+import { homePath } from "./path-option.js";
 
 /**
  * Reads what a model folder, a result or an export of it holds, by crossblock's own decoders: tensors, types, sizes,
@@ -10,5 +11,5 @@ import type { Inspection } from "./inspection.js";
  */
 export async function inspect(folder: string, options: { readonly signal?: AbortSignal } = {}): Promise<Inspection> {
   await using engine = EngineClient.forStreaming();
-  return await engine.call("inspect", { folder }, options);
+  return await engine.call("inspect", { folder: homePath(folder, "path") }, options);
 }

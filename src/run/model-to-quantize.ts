@@ -5,7 +5,7 @@ import { type DecoderSpec, readSpec } from "../model/index.js";
 import type { Scheme } from "../quant/scheme.js";
 import { RotatedModel } from "../recipe/rotation/rotated-model.js";
 import { wantsRotation } from "../recipe/rotation/rotation-rule.js";
-import type { RunOptions } from "./options.js";
+import type { GivenOptions } from "./options.js";
 
 /** What a run quantizes: the model of the user, or one that computes the same and is easier to quantize. */
 export interface ModelToQuantize extends Disposable {
@@ -23,7 +23,7 @@ export function modelToQuantize(
   checkpoint: Checkpoint,
   config: ModelConfig,
   scheme: Scheme,
-  options: RunOptions,
+  options: GivenOptions,
 ): ModelToQuantize {
   const spec = readSpec(config);
   if (!wantsRotation(options.recipe, options, scheme, spec)) {

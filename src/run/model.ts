@@ -1,8 +1,10 @@
 import { InputError, OptionError } from "../errors.js";
+import { checkInputs } from "./check-inputs.js";
 import { EngineClient } from "./engine-client.js";
 import type { LoadOptions, Logits, OpenedModel, TextEvent } from "./engine-protocol.js";
 import { evaluationDefaults } from "./evaluation-defaults.js";
 import type { ChoicesEvent, PerplexityEvent, ReferenceEvent, WorkEvent } from "./events.js";
+import { homePath } from "./path-option.js";
 
 export type { LoadOptions, Logits } from "./engine-protocol.js";
 
@@ -10,7 +12,7 @@ export type { LoadOptions, Logits } from "./engine-protocol.js";
 export interface EvaluateOptions {
   /** Files or folders: `.txt` (a document each), `.jsonl` and `.parquet` (field `text` or `messages`). */
   readonly text: string | readonly string[];
-  /** Tokens per window. Defaults to 2048. */
+  /** Tokens per window. Defaults to 2048, or to the longest that the model was made for. */
   readonly context?: number;
   readonly signal?: AbortSignal;
   /** Sees progress and warnings on the way. */
@@ -115,7 +117,7 @@ export class Model implements AsyncDisposable {
    * @throws CheckpointError, ModelError when the two don't have the same tokens
    */
   async compare(options: CompareOptions): Promise<ReferenceEvent> {
-    const parameters = { ...textParameters(options), reference: options.reference };
+    const parameters = { ...textParameters(options), reference: homePath(options.reference, "reference") };
     return this.#engine.call("compare", parameters, options);
   }
 
@@ -126,11 +128,11 @@ export class Model implements AsyncDisposable {
    * @throws CalibrationError naming the line of a question that can't be used
    */
   async choices(options: ChoicesOptions): Promise<ChoicesEvent> {
-    const { choices: file, limit = null, delimiter = evaluationDefaults.delimiter } = options;
+    const { choices, limit = null, delimiter = evaluationDefaults.delimiter } = options;
     if (limit !== null && (!Number.isSafeInteger(limit) || limit < 1)) {
       throw new OptionError({ where: "limit", what: `${limit} is no number of questions`, next: "give 1 or more" });
     }
-    return this.#engine.call("choices", { file, limit, delimiter }, options);
+    return this.#engine.call("choices", { file: homePath(choices, "choices"), limit, delimiter }, options);
   }
 
   /**
@@ -173,7 +175,10 @@ export async function loadModel(
   const engine = new EngineClient();
   try {
     const { device = evaluationDefaults.device, dtype = evaluationDefaults.dtype, signal, onEvent } = options;
-    return new Model(engine, await engine.call("open", { folder, device, dtype }, { signal, onEvent }));
+    return new Model(
+      engine,
+      await engine.call("open", { folder: homePath(folder, "model"), device, dtype }, { signal, onEvent }),
+    );
   } catch (error) {
     await engine[Symbol.asyncDispose]();
     throw error;
@@ -191,6 +196,7 @@ export async function evaluate(
   options: EvaluateOptions & LoadOptions,
 ): Promise<PerplexityEvent> {
   if (model instanceof Model) return await loadedAlready(model, options).perplexity(options);
+  await checkInputs(options);
   await using loaded = await loadModel(model, options);
   return await loaded.perplexity(options);
 }
@@ -206,6 +212,7 @@ export async function compareModels(
   options: CompareOptions & LoadOptions,
 ): Promise<ReferenceEvent> {
   if (model instanceof Model) return await loadedAlready(model, options).compare(options);
+  await checkInputs(options);
   await using loaded = await loadModel(model, options);
   return await loaded.compare(options);
 }
@@ -221,6 +228,7 @@ export async function evaluateChoices(
   options: ChoicesOptions & LoadOptions,
 ): Promise<ChoicesEvent> {
   if (model instanceof Model) return await loadedAlready(model, options).choices(options);
+  await checkInputs(options);
   await using loaded = await loadModel(model, options);
   return await loaded.choices(options);
 }
@@ -236,9 +244,9 @@ function loadedAlready(model: Model, { device, dtype }: LoadOptions): Model {
   });
 }
 
-function textParameters({ text, context = evaluationDefaults.context }: EvaluateOptions): {
-  text: readonly string[];
-  context: number;
+function textParameters({ text, context }: EvaluateOptions): {
+  readonly text: readonly string[];
+  readonly context: number | null;
 } {
-  return { text: typeof text === "string" ? [text] : text, context };
+  return { text: [text].flat().map((path) => homePath(path, "text")), context: context ?? null };
 }

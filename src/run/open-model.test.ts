@@ -8,6 +8,7 @@ import { Checkpoint } from "../checkpoint/checkpoint.js";
 import { readModelConfig } from "../checkpoint/model-config.js";
 import { CheckpointError } from "../errors.js";
 import { writeCompressedTensors } from "../format/compressed-tensors/write.js";
+import { recordFile } from "../format/written-files.js";
 import { checkpointSource, Decoder, linearName, readSpec } from "../model/index.js";
 import { TokenQuantizer } from "../quant/activation.js";
 import type { QuantizedWeight } from "../quant/quantized-weight.js";
@@ -17,7 +18,6 @@ import { noGrad, Tensor } from "../tensor/index.js";
 import { Journal } from "./journal.js";
 import { openModel } from "./open-model.js";
 import { recipeOptionsOf, resolveOptions } from "./options.js";
-import { resultFile } from "./output-folder.js";
 import type { RequestContext } from "./serve-requests.js";
 
 const model = fileURLToPath(new URL("../../models/sotu-llama-7m", import.meta.url));
@@ -104,7 +104,7 @@ describe("openModel", () => {
       const values = Object.fromEntries(names.map((module) => [module, clip]));
       const { bits, granularity } = activations;
       const record = { scheme: name, activations: { bits, granularity, simulated: null, values } };
-      await writeFile(join(out, resultFile), JSON.stringify(record));
+      await writeFile(join(out, recordFile), JSON.stringify(record));
     }
     using opened = await openModel(out, place, context);
     noGrad(() => {
@@ -119,7 +119,7 @@ describe("openModel", () => {
 
   it("refuses a record that crossblock did not write", async () => {
     const out = join(folder, "W8A8");
-    await writeFile(join(out, resultFile), JSON.stringify({ scheme: "W8A8", activations: { bits: 5 } }));
+    await writeFile(join(out, recordFile), JSON.stringify({ scheme: "W8A8", activations: { bits: 5 } }));
     const error: unknown = await openModel(out, place, context).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(CheckpointError);
     expect(String(error)).toMatch(/crossblock\.json: .*activations\.bits.*Next: /);

@@ -12,7 +12,7 @@ import {
 } from "../recipe/option-readers.js";
 import { type RecipeName, recipeNames } from "../recipe/options.js";
 import { presets } from "../recipe/presets.js";
-import type { RunOptions } from "./options.js";
+import type { GivenOptions } from "./options.js";
 
 /** Who reads the options of a run that not every run reads; those of the algorithms have a table of their own. */
 const readers: Readonly<Record<string, readonly OptionReader[]>> = {
@@ -26,7 +26,7 @@ const readers: Readonly<Record<string, readonly OptionReader[]>> = {
 
 /** What decides who reads the options of a run. */
 export function readerContext(
-  options: RunOptions,
+  options: GivenOptions,
   scheme: { readonly activationBits: number; readonly symmetric: boolean },
 ): ReaderContext {
   const { recipe, calibration } = options;
@@ -49,7 +49,7 @@ export function mayBeRead(name: string, context: ReaderContext): boolean {
  *
  * @throws OptionError that names the option, the recipes that read it, and what they need for it
  */
-export function assertRead(given: UntypedOptions, context: ReaderContext, preset: RunOptions["preset"]): void {
+export function assertRead(given: UntypedOptions, context: ReaderContext, preset: GivenOptions["preset"]): void {
   if (!presets[preset].recipes.includes(context.recipe)) {
     throw unread("preset", presets[preset].recipes, `"${preset}" has no values for the recipe ${context.recipe}`);
   }

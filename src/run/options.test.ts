@@ -1,3 +1,5 @@
+import { homedir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { OptionError } from "../errors.js";
 import { optionEntries } from "../recipe/merge-options.js";
@@ -10,7 +12,7 @@ import { nearestName } from "./nearest-name.js";
 import { optionLines } from "./option-tree.js";
 import { mayBeRead, readerContext } from "./option-use.js";
 import {
-  type RunOptions,
+  type GivenOptions,
   recipeOptionsOf,
   resolveOptions,
   runOptionsSchema,
@@ -20,6 +22,7 @@ import {
 import { otherDefaults } from "./other-defaults.js";
 import { withRecipeSection } from "./recipe-sections.js";
 import { identityOf } from "./run-identity.js";
+import { resolveVerifyOptions } from "./verify/verify-options.js";
 
 const required = { model: "m", scheme: "W2A16g64", out: "o", calibration: ["text.txt"] };
 
@@ -36,7 +39,7 @@ function refusal(options: UntypedOptions): OptionError {
 describe("resolveOptions", () => {
   it("fills every default", () => {
     const options = resolveOptions(required);
-    expect(options).toMatchObject({ samples: 128, context: 2048, seed: 0, recipe: "cbq", preset: "default" });
+    expect(options).toMatchObject({ samples: 128, context: null, seed: 0, recipe: "cbq", preset: "default" });
     expect(options.window).toMatchObject({ size: 2, overlap: 1, microBatch: null });
     expect(recipeOptionsOf(options).rounding.kind).toBe("code");
   });
@@ -87,7 +90,46 @@ describe("resolveOptions", () => {
 
   it("asks for no text where nothing reads any", () => {
     expect(resolveOptions(required, { calibration: [], recipe: "rtn" })).toMatchObject({ finish: "auto" });
-    expect(resolveOptions(required, { calibration: [], dryRun: true })).toMatchObject({ recipe: "cbq" });
+    // A dry run refuses what the run refuses.
+    expect(refusal({ calibration: [], dryRun: true }).next).toContain("--calibration PATH");
+  });
+
+  it("offers a way without text that works, whatever asks for it", () => {
+    const ways: readonly UntypedOptions[] = [
+      { recipe: "gptq" },
+      { recipe: "rtn", finish: "scales" },
+      { recipe: "rtn", scheme: "W8A8", activation: { granularity: "tensor" } },
+    ];
+    const flags: Readonly<Record<string, UntypedOptions>> = {
+      "--recipe rtn": { recipe: "rtn" },
+      "--finish none": { finish: "none" },
+      "--set activation.granularity=token": { activation: { granularity: "token" } },
+    };
+    for (const options of ways) {
+      const way = /or use (.*)$/.exec(refusal({ ...options, calibration: [] }).next)?.[1] ?? "";
+      expect(() => resolveOptions(required, options, { calibration: [] }, flags[way] ?? { way })).not.toThrow();
+    }
+  });
+
+  it("takes ~ for the home folder in every path, and refuses that of another user", () => {
+    const paths = { model: "~/m", out: "~/o", work: "~", calibration: ["~/a.txt", "b~/c.txt"] };
+    expect(resolveOptions(required, paths)).toMatchObject({
+      model: join(homedir(), "m"),
+      out: join(homedir(), "o"),
+      work: homedir(),
+      calibration: [join(homedir(), "a.txt"), "b~/c.txt"],
+    });
+    for (const path of [{ out: "~bob/x" }, { calibration: ["a", "~bob"] }]) {
+      expect(refusal(path).message).toMatch(/~bob is the home folder of another user.*Next: write the whole path/);
+    }
+    expect(resolveExportOptions({ result: "~/r", out: "~/o", format: ["gguf"] })).toMatchObject({
+      result: join(homedir(), "r"),
+      out: join(homedir(), "o"),
+    });
+    const verify = { result: "~/r", export: ["~/e"], model: "~/m", project: "~/p" };
+    expect(Object.values(resolveVerifyOptions(verify)).flat()).toEqual(
+      expect.arrayContaining(["r", "e", "m", "p"].map((name) => join(homedir(), name))),
+    );
   });
 
   it("names a missing argument", () => {
@@ -204,7 +246,7 @@ describe("an option that nothing would read", () => {
 
   it("is no part of a run's identity", () => {
     const parts = { model: "m", tokenizer: null, calibration: null, version: "1", engine: "e" };
-    const identity = (options: RunOptions): readonly string[] => Object.keys(identityOf(parts, options));
+    const identity = (options: GivenOptions): readonly string[] => Object.keys(identityOf(parts, options));
     const plain = resolveOptions(required, rtn);
     const names = identity(plain).filter((name) => name.startsWith("option "));
     for (const group of ["window", "rounding", "rates", "cfp", "gptq", "endToEnd", "schedule", "seed", "samples"]) {
@@ -230,7 +272,7 @@ describe("a file that several recipes share", () => {
     samples: 16,
     recipes: { cbq: { window: { epochs: 3 } }, gptq: { gptq: { damping: 0.1 }, samples: 8 } },
   };
-  const resolved = (over: UntypedOptions): RunOptions =>
+  const resolved = (over: UntypedOptions): GivenOptions =>
     resolveOptions({ model: "m", out: "o", calibration: ["t"] }, withRecipeSection(file, over), over);
 
   it("has a section for each, which lies over what they share and under the command line", () => {

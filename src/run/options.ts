@@ -15,14 +15,15 @@ import {
 import { recipeOf } from "../recipe/recipes.js";
 import { defaultsBelow } from "../recipe/resolve-recipe-options.js";
 import { wantsFinish } from "../recipe/windows.js";
+import { DEFAULT_CONTEXT } from "./default-context.js";
 import { assertRead, readerContext } from "./option-use.js";
 import { parseBytes } from "./parse-bytes.js";
 import { parseOptions, rejectUnknownKeys, type UntypedOptions } from "./parse-options.js";
+import { pathOption } from "./path-option.js";
 
 export type { UntypedOptions } from "./parse-options.js";
 
 const seed = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
-const path = z.string().min(1);
 
 const compute = z.strictObject({
   dtype: z
@@ -54,7 +55,7 @@ const streams = z.strictObject({
 
 /** Every option of `quantize`: types, defaults, ranges and help all come from here. */
 export const runOptionsSchema = z.strictObject({
-  model: path.describe(
+  model: pathOption.describe(
     "model folder (config.json, tokenizer.json, safetensors), or owner/name on the Hugging Face Hub",
   ),
   scheme: z
@@ -69,15 +70,23 @@ export const runOptionsSchema = z.strictObject({
     .enum(presetNames)
     .default(defaultPreset)
     .describe("named set of values: what measures best, or the paper's"),
-  calibration: z.array(path).default([]).describe("text files or folders: .txt (a document each), .jsonl, .parquet"),
+  calibration: z
+    .array(pathOption)
+    .default([])
+    .describe("text files or folders: .txt (a document each), .jsonl, .parquet"),
   samples: z.int().min(1).default(128).describe("calibration windows"),
-  context: z.int().min(2).default(2048).describe("tokens per window"),
+  context: z
+    .int()
+    .min(2)
+    .nullable()
+    .default(null)
+    .describe(`tokens per window; null takes ${DEFAULT_CONTEXT}, or the longest that the model was made for`),
   seed: seed.default(0).describe("seed of everything random"),
   deterministic: z
     .boolean()
     .default(false)
     .describe("the same codes whenever the same command runs, on a GPU too, interrupted or not"),
-  out: path.describe("folder of the result"),
+  out: pathOption.describe("folder of the result"),
   format: z
     .array(z.enum(formatNames))
     .min(1)
@@ -94,13 +103,16 @@ export const runOptionsSchema = z.strictObject({
     .nullable()
     .default(null)
     .describe("most memory that the run may take on the device that computes: 6GB, 800MB; null takes what is free"),
-  work: path
+  work: pathOption
     .nullable()
     .default(null)
     .describe("folder that keeps finished windows, so that the same command continues; null is OUT.work"),
   fresh: z.boolean().default(false).describe("discard what an unfinished run left in the work folder"),
-  force: z.boolean().default(false).describe("replace an output folder that crossblock did not write"),
-  dryRun: z.boolean().default(false).describe("plan and stop: nothing is trained or written"),
+  force: z
+    .boolean()
+    .default(false)
+    .describe("replace a finished result; what else lies in the output folder is moved to OUT.old-DATE"),
+  dryRun: z.boolean().default(false).describe("plan, make all checks and stop: nothing is trained or written"),
   ...recipeOptionsShape,
   compute: compute.prefault({}),
   streams: streams.prefault({}),
@@ -109,8 +121,11 @@ export const runOptionsSchema = z.strictObject({
 /** Options of `quantize` as a caller writes them: everything with a default may be left out. */
 export type RunOptionsInput = z.input<typeof runOptionsSchema>;
 
-/** Resolved options, as they are recorded in `crossblock.json`. */
-export type RunOptions = z.output<typeof runOptionsSchema>;
+/** Options with all defaults, as they are recorded in `crossblock.json`; null and "auto" leave a choice to the run. */
+export type GivenOptions = z.output<typeof runOptionsSchema>;
+
+/** The same once the model is known: every sequence has its length. */
+export type RunOptions = GivenOptions & { readonly context: number };
 
 /**
  * Lays the given options over the defaults and checks them; later sources win.
@@ -118,7 +133,7 @@ export type RunOptions = z.output<typeof runOptionsSchema>;
  * @throws OptionError that names the key, and the nearest valid key or value; also for an option that the recipe would
  *   not read
  */
-export function resolveOptions(...sources: readonly UntypedOptions[]): RunOptions {
+export function resolveOptions(...sources: readonly UntypedOptions[]): GivenOptions {
   for (const source of sources) rejectUnknownKeys(runOptionsSchema, source);
   const given = mergeOptions(...sources);
   const recipe = recipeNames.find((name) => name === given["recipe"]) ?? defaultRecipe;
@@ -137,38 +152,41 @@ function withPrimary(formats: readonly FormatName[]): FormatName[] {
 }
 
 /** The part of resolved options that the algorithms see. */
-export function recipeOptionsOf(options: RunOptions): RecipeOptions {
+export function recipeOptionsOf(options: GivenOptions): RecipeOptions {
   const { window, rounding, rates, schedule, range, gptq, rotation, cfp, activation, finish, endToEnd, overrides } =
     options;
   return { window, rounding, rates, schedule, range, gptq, rotation, cfp, activation, finish, endToEnd, overrides };
 }
 
 /** The scheme that resolved options name. */
-export function schemeOf(options: RunOptions): Scheme {
+export function schemeOf(options: GivenOptions): Scheme {
   return parseScheme(options.scheme, { asym: options.asym });
 }
 
-function checkTogether(options: RunOptions, scheme: Scheme): void {
+function checkTogether(options: GivenOptions, scheme: Scheme): void {
   if (options.maxMemory !== null) parseBytes(options.maxMemory);
   // Windows that would never move are an error for any network.
   recipeOf(options.recipe).windows(1, options);
   checkMicroBatch(options);
   checkOverrides(options);
   const staticInputs = options.activation.granularity === "tensor" && scheme.activationBits < 16;
-  const needing =
-    (options.recipe !== "rtn" && `recipe ${options.recipe}`) ||
-    (staticInputs && "activation.granularity=tensor") ||
-    (options.finish === "scales" && "--finish scales");
-  if (needing !== false && options.calibration.length === 0 && !options.dryRun) {
+  const needs: readonly (readonly [boolean, string, string])[] = [
+    [recipeOf(options.recipe).needsText, `recipe ${options.recipe}`, "--recipe rtn"],
+    [staticInputs, "activation.granularity=tensor", "--set activation.granularity=token"],
+    [options.finish === "scales", "--finish scales", "--finish none"],
+  ];
+  const needing = needs.filter(([needed]) => needed);
+  const without = needing.map(([, , way]) => way).join(" ");
+  if (needing.length > 0 && options.calibration.length === 0) {
     throw new OptionError({
       where: 'option "calibration"',
-      what: `${needing} needs text to calibrate on`,
-      next: `give --calibration PATH (.txt, .jsonl, .parquet or a folder of them)${options.recipe === "rtn" ? "" : ", or use --recipe rtn with the options that it reads"}`,
+      what: `${needing[0]?.[1]} needs text to calibrate on`,
+      next: `give --calibration PATH (.txt, .jsonl, .parquet or a folder of them), or use ${without}`,
     });
   }
 }
 
-function checkMicroBatch({ recipe, window, endToEnd, finish }: RunOptions): void {
+function checkMicroBatch({ recipe, window, endToEnd, finish }: GivenOptions): void {
   const steps = [window.batch, ...(wantsFinish(recipe, { finish }) ? [endToEnd.batch] : [])];
   const most = Math.max(...steps);
   if (recipe !== "cbq" || window.microBatch === null || window.microBatch <= most) return;
@@ -179,7 +197,7 @@ function checkMicroBatch({ recipe, window, endToEnd, finish }: RunOptions): void
   });
 }
 
-function checkOverrides({ overrides }: RunOptions): void {
+function checkOverrides({ overrides }: GivenOptions): void {
   for (const [i, { pattern, skip, bits, group }] of overrides.entries()) {
     if (skip !== true || (bits === undefined && group === undefined)) continue;
     throw new OptionError({

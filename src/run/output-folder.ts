@@ -1,14 +1,30 @@
 import { randomUUID } from "node:crypto";
-import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
+import { lstat, mkdir, readdir, realpath, rename, rm, rmdir, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { EnvironmentError, InputError } from "../errors.js";
+import { syncFolder } from "../checkpoint/write-file-atomically.js";
+import { EnvironmentError } from "../errors.js";
+import { type FolderContents, removeFiles, resultContents } from "./result-contents.js";
 
-/** The file that marks a folder as a result of crossblock. */
-export const resultFile = "crossblock.json";
+/** What became of the files that lay where a result was put. */
+export interface Replaced {
+  /** Files of an earlier result, which are gone. */
+  readonly removed: readonly string[];
+  /** Where everything else lies now; null when there was nothing else. */
+  readonly movedTo: string | null;
+  readonly moved: readonly string[];
+}
+
+/** What in a folder may be removed when a result takes its place. */
+export type Sort = (folder: string) => Promise<FolderContents>;
+
+/** For a place where nothing was agreed to be replaced: what has appeared there meanwhile is kept whole. */
+export const keepAll: Sort = async (folder) => ({ own: [], foreign: await readdir(folder) });
 
 /**
- * The folder of a result, which appears complete or not at all: files are written to a hidden
- * sibling, `staging`, and `commit` renames it.
+ * The folder of a result, which appears complete or not at all: files are written to a hidden sibling, `staging`, and
+ * `commit` renames it. What lies there is renamed to `OUT.old-DATE` first, and only then are those of its files
+ * removed that an earlier result consisted of. So at every moment the old folder or the new one is whole; where a process
+ * ends between the two renames, `recover` does the second.
  */
 export class OutputFolder implements AsyncDisposable {
   /** Where to write meanwhile. */
@@ -20,43 +36,13 @@ export class OutputFolder implements AsyncDisposable {
     this.staging = staging;
   }
 
-  /**
-   * Refuses a target that is a file, or a folder with content that crossblock did not write.
-   *
-   * @throws InputError unless `force` is set.
-   */
-  static async check(out: string, options: { readonly force: boolean }): Promise<void> {
-    const target = resolve(out);
-    let entries: string[];
-    try {
-      entries = await readdir(target);
-    } catch (error) {
-      if (codeOf(error) === "ENOENT") return;
-      if (codeOf(error) !== "ENOTDIR") throw unwritable(target, error);
-      throw new InputError({
-        where: target,
-        what: "is a file, or lies below one; the result needs a folder",
-        next: "choose another --out",
-      });
-    }
-    if (entries.length > 0 && !entries.includes(resultFile) && !options.force) {
-      throw new InputError({
-        where: target,
-        what: "the folder exists and crossblock did not write it",
-        why: `it holds ${entries[0] ?? "files"} and no ${resultFile}`,
-        next: "choose another --out, or replace it with --force",
-      });
-    }
-  }
-
-  /** Checks the target and creates the staging folder; what a killed run left behind is removed. */
-  static async create(out: string, options: { readonly force: boolean }): Promise<OutputFolder> {
-    await OutputFolder.check(out, options);
-    const target = resolve(out);
+  /** Creates the staging folder; what a killed run left behind is removed. */
+  static async create(out: string): Promise<OutputFolder> {
+    const target = await followed(out);
     const parent = dirname(target);
     try {
       await mkdir(parent, { recursive: true });
-      await removeAbandoned(target);
+      await recoverTarget(target);
       const staging = join(parent, `${stagingPrefix(target)}${process.pid}-${randomUUID().slice(0, 8)}`);
       await mkdir(staging);
       return new OutputFolder(target, staging);
@@ -65,18 +51,51 @@ export class OutputFolder implements AsyncDisposable {
     }
   }
 
-  /** Puts the staged files in place of whatever was there. */
-  async commit(): Promise<void> {
-    const old = `${this.staging}-old`;
+  /** Finishes or undoes what killed runs left beside `out`. */
+  static async recover(out: string): Promise<void> {
+    const target = await followed(out);
     try {
-      await rename(this.#target, old).catch((error: unknown) => {
-        if (codeOf(error) !== "ENOENT") throw error;
-      });
-      await rename(this.staging, this.#target);
+      await recoverTarget(target);
     } catch (error) {
-      throw unwritable(this.#target, error);
+      if (codeOf(error) !== "ENOENT") throw unwritable(dirname(target), error);
     }
-    await rm(old, { recursive: true, force: true });
+  }
+
+  /**
+   * Puts the staged files in place of whatever is there.
+   *
+   * @param sort says which files of it are removed; the others are kept in `OUT.old-DATE`
+   * @returns null where nothing was there
+   */
+  async commit(sort: Sort = resultContents): Promise<Replaced | null> {
+    const target = this.#target;
+    try {
+      await syncFolder(this.staging);
+      // An empty folder gives way, as nothing does.
+      await rmdir(target).catch(ignored("ENOENT", "ENOTEMPTY", "EEXIST"));
+      if ((await statusOf(target)) === null) {
+        await rename(this.staging, target);
+        await syncFolder(dirname(target));
+        return null;
+      }
+      const contents = await sort(target);
+      const old = await freeName(`${target}.old-${new Date().toISOString().slice(0, 10)}`);
+      // From here on its name says that it is complete.
+      const ready = `${this.staging}${readyMark}`;
+      await rename(this.staging, ready);
+      try {
+        await rename(target, old);
+        await rename(ready, target);
+      } catch (error) {
+        await rename(old, target).catch(() => {});
+        await rm(ready, { recursive: true, force: true });
+        throw error;
+      }
+      await syncFolder(dirname(target));
+      return await cleared(old, contents);
+    } catch (error) {
+      throw unwritable(target, error);
+    }
   }
 
   /** Removes what is staged; nothing to do after `commit`. */
@@ -85,18 +104,61 @@ export class OutputFolder implements AsyncDisposable {
   }
 }
 
+/** Moves a single file out of the way of one that will be written: `FILE.old-DATE`. */
+export async function moveAside(path: string): Promise<string> {
+  const old = await freeName(`${path}.old-${new Date().toISOString().slice(0, 10)}`);
+  await rename(path, old);
+  return old;
+}
+
+/** A path with its links resolved as far as it exists: the folder behind a link is replaced, and the link stays. */
+async function followed(out: string): Promise<string> {
+  return realpath(out).catch(() => resolve(out));
+}
+
+const readyMark = ".ready";
+
 function stagingPrefix(target: string): string {
   return `.${basename(target)}.crossblock-`;
 }
 
-async function removeAbandoned(target: string): Promise<void> {
+async function cleared(old: string, { own, foreign }: FolderContents): Promise<Replaced> {
+  await removeFiles(old, own);
+  const movedTo = (await statusOf(old)) === null ? null : old;
+  return { removed: own, movedTo, moved: foreign };
+}
+
+async function recoverTarget(target: string): Promise<void> {
+  const parent = dirname(target);
   const prefix = stagingPrefix(target);
-  for (const entry of await readdir(dirname(target))) {
+  for (const entry of await readdir(parent)) {
     const owner = entry.startsWith(prefix) ? Number.parseInt(entry.slice(prefix.length), 10) : Number.NaN;
-    if (Number.isInteger(owner) && !isRunning(owner)) {
-      await rm(join(dirname(target), entry), { recursive: true, force: true });
-    }
+    if (!Number.isInteger(owner) || isRunning(owner)) continue;
+    // A complete one without a target ended between two renames. What it replaced lies in OUT.old-DATE, and stays there.
+    if (entry.endsWith(readyMark) && (await statusOf(target)) === null) await rename(join(parent, entry), target);
+    else await rm(join(parent, entry), { recursive: true, force: true });
   }
+}
+
+/** A name that nothing has yet: the given one, or with a number behind it. */
+async function freeName(name: string): Promise<string> {
+  for (let count = 1; ; count++) {
+    const candidate = count === 1 ? name : `${name}-${count}`;
+    if ((await statusOf(candidate)) === null) return candidate;
+  }
+}
+
+async function statusOf(path: string): Promise<object | null> {
+  return lstat(path).catch((error: unknown) => {
+    if (codeOf(error) === "ENOENT") return null;
+    throw error;
+  });
+}
+
+function ignored(...codes: readonly string[]): (error: unknown) => void {
+  return (error) => {
+    if (!codes.includes(codeOf(error) ?? "")) throw error;
+  };
 }
 
 function isRunning(pid: number): boolean {

@@ -66,7 +66,19 @@ function fromIssue(schema: z.ZodType, issue: Issue | undefined, given: UntypedOp
   }
   let value: unknown = given;
   for (const key of path) value = isOptionGroup(value) || Array.isArray(value) ? Reflect.get(value, key) : undefined;
+  if (issue?.code === "custom") {
+    const next: unknown = issue.params?.["next"];
+    const what = `${JSON.stringify(value)} does not fit: ${issue.message}`;
+    return new OptionError({ where: `option "${name}"`, what, next: typeof next === "string" ? next : "change it" });
+  }
   if (value === undefined) {
+    if (path.length > 1) {
+      return new OptionError({
+        where: `option "${name}"`,
+        what: "is required",
+        next: `add ${JSON.stringify(path.at(-1))} to ${path.slice(0, -1).join(".")}`,
+      });
+    }
     const flag = positional.has(name) ? `the ${name.toUpperCase()} argument` : `--${name}`;
     return new OptionError({ where: `option "${name}"`, what: "is required", next: `give ${flag}` });
   }

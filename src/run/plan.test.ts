@@ -19,7 +19,7 @@ async function plan(
 ): Promise<PlanEvent> {
   const given = { model, scheme, out: "o", calibration: ["t"], context: 512, finish: "none" };
   const window = extra["recipe"] === "gptq" ? {} : { batch: 8 };
-  const options = resolveOptions({ ...given, window }, extra);
+  const options = { ...resolveOptions({ ...given, window }, extra), context: 512 };
   const spec = readSpec(await readModelConfig(model));
   const parsed = schemeOf(options);
   const schemes = resolveSchemes(spec, parsed, options.overrides);

@@ -15,7 +15,7 @@ import { finishBytes, finishParameters } from "./finish-memory.js";
 import { type LinearPlan, linearPlans } from "./linear-plans.js";
 import { KEPT_STATE_BYTES } from "./manifest.js";
 import { bytesOf, groupsOf, trainedParameters, weightsOf, windowBytes } from "./memory-model.js";
-import type { RunOptions } from "./options.js";
+import type { GivenOptions, RunOptions } from "./options.js";
 
 /** What the plan is made of. */
 export interface PlanInput {
@@ -152,7 +152,7 @@ function stateBytes({ options, spec }: PlanInput, windows: readonly Window[], tr
 }
 
 /** Whether a run looks at text: a recipe that can do without does so where it is given, for static ranges, errors of layers and the last stage. */
-export function needsTokens(options: RunOptions): boolean {
+export function needsTokens(options: GivenOptions): boolean {
   return recipeOf(options.recipe).needsText || options.calibration.length > 0;
 }
 

@@ -1,16 +1,7 @@
-import { basename, join, resolve } from "node:path";
-import { sampleWindows, windowsFingerprint } from "../calibration/token-windows.js";
-import { Checkpoint } from "../checkpoint/checkpoint.js";
-import { readModelConfig } from "../checkpoint/model-config.js";
+import { join } from "node:path";
 import { writeFileAtomically } from "../checkpoint/write-file-atomically.js";
-import { ModelError } from "../errors.js";
-import type { ActivationQuantization } from "../format/export-source.js";
-import { primaryFormat } from "../format/exporters.js";
-import type { DecoderSpec } from "../model/index.js";
 import { packageVersion } from "../package-version.js";
-import type { Scheme } from "../quant/scheme.js";
-import { resolveSchemes } from "../recipe/layer-schemes.js";
-import type { CalibrationTokens, RecipeEvent, RecipeJob, RecipeReport } from "../recipe/recipe-job.js";
+import type { RecipeEvent, RecipeJob, RecipeReport } from "../recipe/recipe-job.js";
 import { recipeOf } from "../recipe/recipes.js";
 import { runRecipe } from "../recipe/run-recipe.js";
 import { finishEpochs, wantsFinish } from "../recipe/windows.js";
@@ -19,114 +10,51 @@ import {
   type Device,
   deviceMemory,
   engineInfo,
-  hasKernel,
-  hasOperator,
   MemoryLimit,
-  resetPeakMemory,
-  scope,
   setThreads,
-  Tensor,
   useOwnStream,
 } from "../tensor/index.js";
-import type { GradientPrecision } from "../window/quantized-layer.js";
-import { checkWeights } from "./check-weights.js";
-import { computeType } from "./compute-type.js";
-import { cpuCapability } from "./cpu-capability.js";
-import { measureFlops, resolveDevice, spareMemory } from "./device.js";
+import { checkRun } from "./check-run.js";
+import { resolveDevice } from "./device.js";
 import type { EngineCalls } from "./engine-protocol.js";
-import type { CalibrateEvent, QuantizeEvent, ReportEvent, WarningEvent, WindowDoneEvent } from "./events.js";
+import type { QuantizeEvent, ReportEvent, WarningEvent, WindowDoneEvent } from "./events.js";
 import { fingerprintsOf } from "./fingerprints.js";
-import { fitMemory } from "./fit-memory.js";
-import { gradientPrecision } from "./gradient-precision.js";
 import { Journal } from "./journal.js";
-import { linearPlans } from "./linear-plans.js";
-import { modelToQuantize } from "./model-to-quantize.js";
-import { type RunOptions, recipeOptionsOf, schemeOf } from "./options.js";
 import { needsTokens } from "./plan.js";
-import { plannedSource } from "./planned-source.js";
-import { openTokenizer, readTokens } from "./read-tokens.js";
 import { resolveFolder } from "./resolve-folder.js";
-import { type EngineRecord, writeResultRecord } from "./result-file.js";
-import { identityOf } from "./run-identity.js";
+import { placeOf, resolveRun } from "./resolve-run.js";
+import { writeResultRecord } from "./result-file.js";
 import type { RequestContext } from "./serve-requests.js";
-import { readSystemFile } from "./system-file.js";
 import { planFile } from "./work-directory.js";
-import { type PlannedFormat, planExports, writeExport } from "./write-exports.js";
+import { writeExport } from "./write-exports.js";
 
 type Context = RequestContext<QuantizeEvent>;
 
-/** Reads the model, plans, calibrates, quantizes and writes to the staging folder; a dry run ends with the plan. */
+/** Resolves, plans and checks a run; a dry run ends there. Then calibrates, quantizes and writes to the staging folder. */
 export async function quantizeJob(
   { options: given, folders }: EngineCalls["quantize"]["parameters"],
   context: Context,
 ): Promise<EngineCalls["quantize"]["result"]> {
   const device = resolveDevice(given.device);
-  const cpuinfo = await readSystemFile("/proc/cpuinfo");
-  const dtype = computeType(given.compute.dtype, device, { cpuinfo, config: engineInfo().config });
-  const options: RunOptions = { ...given, compute: { ...given.compute, dtype } };
-  const folder = await resolveFolder(options.model, context);
-  const config = await readModelConfig(folder);
-  if (config["quantization_config"] !== undefined) {
-    throw new ModelError({
-      where: `${folder}/config.json`,
-      what: "the model is quantized already",
-      next: "give the folder of the unquantized model",
-    });
-  }
-  const name = basename(folder === options.model ? resolve(folder) : options.model);
-  const scheme = schemeOf(options);
-  const activations = activationsOf(scheme, options);
-  using original = await Checkpoint.open(folder);
-  using model = modelToQuantize(original, config, scheme, options);
-  const { spec, checkpoint } = model;
-  const gradients = gradientPrecision(options, spec, device);
-  const chosen: RunOptions = { ...options, rotation: model.rotation, compute: { ...options.compute, gradients } };
-  const recipeOptions = recipeOptionsOf(chosen);
-  const schemes = resolveSchemes(spec, scheme, recipeOptions.overrides);
-  if (options.compute.threads !== null) setThreads(options.compute.threads);
+  const folder = await resolveFolder(given.model, context);
+  if (given.compute.threads !== null) setThreads(given.compute.threads);
   // Before anything is multiplied: cuBLAS keeps a workspace for every stream that it saw.
   useOwnStream(device);
-  using _operators = options.deterministic ? new DeterministicOperators(device) : null;
-  const flops = measureFlops(device, dtype);
-  resetPeakMemory(device);
-  const planned = planExports(
-    plannedSource(linearPlans(spec, schemes), checkpoint, { name, config: model.config, activations }),
-    options.format,
-    options,
-  );
-  const exports = planned.map(({ format, path, bytes }) => ({
-    format,
-    path: placeOf(options.out, { format, path }),
-    bytes,
-  }));
-  const kernels = scope(() => hasKernel("crossblock::code_unit_round", Tensor.zeros([1], { device })));
-  const fusedAttention = hasOperator("aten::scaled_dot_product_attention");
-  const baseBytes = process.memoryUsage.rss();
-  const known = { options: chosen, scheme, spec, schemes, activations, checkpoint, exports, device, flops };
-  const workspaceBytes = deviceMemory(device)?.used ?? 0;
-  const spareBytes = spareMemory(device, options.deterministic);
-  const fitted = fitMemory({ ...known, kernels, fusedAttention, baseBytes, workspaceBytes, spareBytes });
+  using _operators = given.deterministic ? new DeterministicOperators(device) : null;
+  using run = await resolveRun(given, folder, device);
+  const { options, recipeOptions, name, model, scheme, activations, dtype, gradients, fitted } = run;
+  const { spec, checkpoint } = model;
   const { plan, tensorBytes } = fitted;
-  context.emit(plan);
+  const { calibration, copied, identity } = await checkRun(run, context);
   if (folders === null) return { devicePeakBytes: null };
   using limit = tensorBytes === null ? null : MemoryLimit.set(device, tensorBytes);
 
-  const weightsHash = checkWeights(original, config, context);
-  const calibration = needsTokens(options) ? await calibrate(options, folder, spec, context) : null;
-  if (calibration !== null) context.emit(calibration.event);
   const early: WarningEvent[] = [];
   if (tensorBytes !== null && limit === null) early.push(unlimited(device));
   if (fitted.finish === "none" && wantsFinish(options.recipe, options)) early.push(unfinished(device));
-  const parts = {
-    model: weightsHash,
-    tokenizer: calibration?.tokenizer ?? null,
-    calibration: calibration?.event.hash ?? null,
-    version: packageVersion(),
-    engine: engineName(device),
-  };
   using journal = await Journal.open({
     folder: folders.work,
-    identity: identityOf(parts, options),
+    identity,
     windows: ({ finish }) => {
       const blocks = recipeOf(options.recipe).windows(spec.blocks, recipeOptions).length;
       return blocks + finishEpochs(options.recipe, { ...recipeOptions, finish }, needsTokens(options));
@@ -175,7 +103,7 @@ export async function quantizeJob(
   const summary = summarize(windows);
   context.emit(summary);
   const source = journal.exportSource(checkpoint, { name, config: model.config, activations });
-  for (const each of planned) {
+  for (const each of run.planned) {
     const [target, shown] = [placeOf(folders.staging, each), placeOf(options.out, each)];
     await writeExport(each, source, { target, shown }, options, context);
   }
@@ -189,8 +117,8 @@ export async function quantizeJob(
     recipe: options.recipe,
     preset: options.preset,
     seed: options.seed,
-    options,
-    engine: engineRecord(device, options.compute, gradients),
+    options: given,
+    engine: { torch: engineInfo().torchVersion, device, dtype, gradients, node: process.versions.node },
     calibration: calibration?.event ?? null,
     activations:
       activations === null
@@ -204,6 +132,7 @@ export async function quantizeJob(
     windows,
     worstLayer: summary.worstLayer,
     warnings: [...early, ...journal.warnings],
+    copied: Object.fromEntries(copied),
     fingerprints: await fingerprintsOf(
       source,
       (module) => journal.hashOf(module),
@@ -212,45 +141,6 @@ export async function quantizeJob(
     ),
   });
   return report;
-}
-
-/** The calibration windows and what tells them from others. */
-interface Calibration {
-  readonly windows: CalibrationTokens;
-  /** Hash of the tokenizer. */
-  readonly tokenizer: string;
-  readonly event: CalibrateEvent;
-}
-
-async function calibrate(
-  options: RunOptions,
-  folder: string,
-  spec: DecoderSpec,
-  request: Context,
-): Promise<Calibration> {
-  if (options.context > spec.maxPositions) {
-    throw new ModelError({
-      where: 'option "context"',
-      what: `windows of ${options.context} tokens are longer than the model's ${spec.maxPositions}`,
-      next: `use --context ${spec.maxPositions} or less`,
-    });
-  }
-  const tokenizer = await openTokenizer(folder, spec);
-  const stream = await readTokens(options.calibration, tokenizer, request);
-  const { samples, context, seed } = options;
-  const windows = sampleWindows(stream.ids, { samples, context, seed });
-  return {
-    windows,
-    tokenizer: tokenizer.hash,
-    event: {
-      event: "calibrate",
-      documents: stream.documents,
-      tokens: stream.ids.length,
-      windows: windows.sequences,
-      context,
-      hash: windowsFingerprint(windows, { tokenizer: tokenizer.hash, seed }),
-    },
-  };
 }
 
 function runToEnd(job: RecipeJob, journal: Journal, { emit }: Context): RecipeReport {
@@ -298,26 +188,4 @@ function summarize(windows: readonly WindowDoneEvent[]): ReportEvent {
     slowestWindow:
       slowest === null ? null : { window: slowest.window, blocks: slowest.blocks, seconds: slowest.seconds },
   };
-}
-
-function activationsOf(scheme: Scheme, options: RunOptions): ActivationQuantization | null {
-  if (scheme.activationBits === 16) return null;
-  const { granularity } = options.activation;
-  return { bits: scheme.activationBits, granularity, dynamic: granularity === "token" };
-}
-
-/** The primary format is the result itself; the others lie in folders below it. */
-function placeOf(out: string, { format, path }: Pick<PlannedFormat, "format" | "path">): string {
-  return format === primaryFormat ? out : join(out, path);
-}
-
-function engineRecord(device: Device, { dtype }: RunOptions["compute"], gradients: GradientPrecision): EngineRecord {
-  return { torch: engineInfo().torchVersion, device, dtype, gradients, node: process.versions.node };
-}
-
-// What computes: another build or another kind of device rounds differently.
-function engineName(device: Device): string {
-  const { torchVersion, config, devices } = engineInfo();
-  const name = devices.find((entry) => entry.device === device)?.name ?? `CPU ${cpuCapability(config)}`;
-  return `libtorch ${torchVersion} on ${name}`;
 }

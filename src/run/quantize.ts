@@ -1,8 +1,13 @@
+import { primaryFormat } from "../format/exporters.js";
 import { fixWorkspaces } from "../tensor/index.js";
+import { checkGuarded, checkTarget } from "./check-places.js";
 import { EngineClient } from "./engine-client.js";
-import type { QuantizeEvent } from "./events.js";
+import type { DoneEvent, QuantizeEvent } from "./events.js";
+import { existingResult } from "./existing-result.js";
 import { type RunOptionsInput, resolveOptions } from "./options.js";
-import { OutputFolder } from "./output-folder.js";
+import { keepAll, OutputFolder } from "./output-folder.js";
+import { replacedEvent } from "./replaced-event.js";
+import { resultContents } from "./result-contents.js";
 import { WorkDirectory } from "./work-directory.js";
 
 /** Options of `quantize`: those of the command line by the same names, and a signal that stops it. */
@@ -13,7 +18,8 @@ export type QuantizeOptions = RunOptionsInput & { readonly signal?: AbortSignal 
  *
  * The work runs in a worker thread and waits when events are not consumed. The result appears
  * complete at the end or not at all, also when `signal` is aborted or the loop is left. Finished windows
- * are kept in the work directory, and the same options continue behind them.
+ * are kept in the work directory, and the same options continue behind them. A finished result is never replaced unless
+ * `force` is set: where the same options made it, `already-there` is the first event and nothing is done.
  *
  * @example
  * for await (const event of quantize({ model: "llama", scheme: "W4A16g64", calibration: ["texts"], out: "llama-w4" })) {
@@ -27,22 +33,32 @@ export async function* quantize(options: QuantizeOptions): AsyncGenerator<Quanti
   const { signal, ...given } = options;
   signal?.throwIfAborted();
   const resolved = resolveOptions(given);
-  if (resolved.dryRun) {
-    await OutputFolder.check(resolved.out, resolved);
+  await checkGuarded(resolved);
+  if (!resolved.dryRun) await OutputFolder.recover(resolved.out);
+  const existing = resolved.force ? null : await existingResult(resolved);
+  const done = (devicePeakBytes: number | null): DoneEvent => ({
+    event: "done",
+    out: resolved.dryRun ? null : resolved.out,
+    seconds: (performance.now() - started) / 1000,
+    peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
+    devicePeakBytes,
+  });
+  if (existing !== null) {
+    const { scheme, created } = existing;
+    yield { event: "already-there", format: primaryFormat, path: resolved.out, scheme, created };
+    yield done(null);
+    return;
   }
-  await using folder = resolved.dryRun ? null : await OutputFolder.create(resolved.out, resolved);
+  await checkTarget(resolved.out, resolved);
+  if (resolved.dryRun) await WorkDirectory.check(resolved);
+  await using folder = resolved.dryRun ? null : await OutputFolder.create(resolved.out);
   using work = resolved.dryRun ? null : await WorkDirectory.open(resolved);
   if (resolved.deterministic) fixWorkspaces();
   await using engine = new EngineClient();
   const folders = folder === null || work === null ? null : { staging: folder.staging, work: work.path };
   const summary = yield* engine.stream("quantize", { options: resolved, folders }, { signal });
-  await folder?.commit();
+  const replaced = (await folder?.commit(resolved.force ? resultContents : keepAll)) ?? null;
   work?.remove();
-  yield {
-    event: "done",
-    out: folder === null ? null : resolved.out,
-    seconds: (performance.now() - started) / 1000,
-    peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
-    devicePeakBytes: summary.devicePeakBytes,
-  };
+  if (replaced !== null) yield replacedEvent(resolved.out, replaced);
+  yield done(summary.devicePeakBytes);
 }

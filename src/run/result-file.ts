@@ -2,10 +2,10 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { CheckpointError } from "../errors.js";
+import { type CopiedFiles, recordFile } from "../format/written-files.js";
 import type { GradientPrecision } from "../window/quantized-layer.js";
 import type { LayerError, WindowDoneEvent } from "./events.js";
-import type { RunOptions } from "./options.js";
-import { resultFile } from "./output-folder.js";
+import type { GivenOptions } from "./options.js";
 
 const activations = z.object({
   bits: z.union([z.literal(4), z.literal(8)]),
@@ -55,7 +55,8 @@ export interface ResultRecord {
   readonly recipe: string;
   readonly preset: string;
   readonly seed: number;
-  readonly options: RunOptions;
+  /** As they were given; what "auto" and null came to stands in `engine` and `calibration`. */
+  readonly options: GivenOptions;
   readonly engine: EngineRecord;
   readonly calibration: {
     readonly documents: number;
@@ -69,12 +70,20 @@ export interface ResultRecord {
   readonly windows: readonly Omit<WindowDoneEvent, "event">[];
   readonly worstLayer: LayerError | null;
   readonly warnings: readonly { readonly message: string; readonly where: string; readonly next: string }[];
+  /** Files of the source model's folder that were copied, by name, with their sizes in bytes. */
+  readonly copied: Readonly<Record<string, number>>;
   readonly fingerprints: Fingerprints;
+}
+
+/** The files that a result took over from its source model. Empty where the record, or an early one, names none. */
+export function copiedFilesOf(value: unknown): CopiedFiles {
+  const record = z.object({ copied: z.record(z.string(), z.number()).default({}) }).parse(value);
+  return new Map(Object.entries(record.copied));
 }
 
 /** Writes `crossblock.json` into a folder. */
 export async function writeResultRecord(folder: string, record: ResultRecord): Promise<void> {
-  await writeFile(join(folder, resultFile), `${JSON.stringify(record, null, 2)}\n`);
+  await writeFile(join(folder, recordFile), `${JSON.stringify(record, null, 2)}\n`);
 }
 
 const readable = z.object({
@@ -86,6 +95,16 @@ const readable = z.object({
   fingerprints: fingerprints.optional(),
 });
 
+const made = z.object({ scheme: z.string(), created: z.string(), options: z.record(z.string(), z.unknown()) });
+
+/** What tells whether a command would make this result again. */
+export type MadeRecord = z.output<typeof made>;
+
+/** @throws CheckpointError when it is not what crossblock writes */
+export function parseMadeRecord(value: unknown, folder: string): MadeRecord {
+  return parsedAs(made, value, folder);
+}
+
 /** What another command needs of `crossblock.json`. */
 export type ReadRecord = z.output<typeof readable>;
 
@@ -95,11 +114,15 @@ export type ReadRecord = z.output<typeof readable>;
  * @throws CheckpointError when it is not what crossblock writes.
  */
 export function parseResultRecord(value: unknown, folder: string): ReadRecord {
-  const parsed = readable.safeParse(value);
+  return parsedAs(readable, value, folder);
+}
+
+function parsedAs<T extends z.ZodType>(schema: T, value: unknown, folder: string): z.output<T> {
+  const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   throw new CheckpointError({
-    where: join(folder, resultFile),
+    where: join(folder, recordFile),
     what: "is not what crossblock wrote",
     why: `${issue?.path.join(".") ?? ""}: ${issue?.message ?? "invalid"}`,
     next: "restore it, or quantize the model again",

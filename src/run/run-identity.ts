@@ -1,8 +1,8 @@
 import { InputError } from "../errors.js";
 import { exportOptionsShape } from "../format/export-options.js";
-import { optionEntries } from "../recipe/merge-options.js";
+import { optionEntries, type UntypedOptions } from "../recipe/merge-options.js";
 import { mayBeRead, readerContext } from "./option-use.js";
-import { type RunOptions, schemeOf } from "./options.js";
+import { type GivenOptions, schemeOf } from "./options.js";
 
 /** What decides the codes of a run, by names that people read. */
 export type RunIdentity = Readonly<Record<string, string>>;
@@ -21,6 +21,20 @@ export interface IdentityParts {
   readonly engine: string;
 }
 
+/** Options that change where and how fast a result is made, and nothing of it. */
+export const circumstances: readonly string[] = [
+  "out",
+  "work",
+  "maxMemory",
+  "fresh",
+  "force",
+  "dryRun",
+  "device",
+  "streams.storage",
+  "compute.threads",
+  "window.microBatch",
+];
+
 /**
  * Options that change where and how fast, but no code; and those whose effect another part covers:
  * the model and the text by what they hold rather than by where they lie, the preset by its values.
@@ -29,22 +43,13 @@ const immaterial: readonly string[] = [
   "model",
   "preset",
   "calibration",
-  "out",
-  "work",
-  "maxMemory",
-  "fresh",
-  "force",
-  "dryRun",
   "format",
   ...Object.keys(exportOptionsShape),
-  "device",
-  "streams.storage",
-  "compute.threads",
-  "window.microBatch",
+  ...circumstances,
 ];
 
 /** The parts and every option that can change a code of this run, by dotted name. */
-export function identityOf(parts: IdentityParts, options: RunOptions): RunIdentity {
+export function identityOf(parts: IdentityParts, options: GivenOptions): RunIdentity {
   const { model, tokenizer, calibration, version, engine } = parts;
   const context = readerContext(options, schemeOf(options));
   return {
@@ -54,9 +59,9 @@ export function identityOf(parts: IdentityParts, options: RunOptions): RunIdenti
     ...(tokenizer !== null && { tokenizer }),
     ...(calibration !== null && { "calibration tokens": calibration }),
     ...Object.fromEntries(
-      optionEntries(options)
-        .filter(([name]) => !immaterial.includes(name) && mayBeRead(name, context))
-        .map(([name, value]) => [`option ${name}`, JSON.stringify(value)]),
+      [...optionLeaves(options, immaterial)]
+        .filter(([name]) => mayBeRead(name, context))
+        .map(([name, value]) => [`option ${name}`, value]),
     ),
   };
 }
@@ -76,6 +81,12 @@ export function checkSameRun(saved: RunIdentity, now: RunIdentity, folder: strin
     why: `changed: ${changed.map((name) => `${name} ${shown(saved[name])} -> ${shown(now[name])}`).join("; ")}`,
     next: "run the earlier command again to continue it, give --fresh to discard it, or choose another --work folder",
   });
+}
+
+/** Options by dotted name, their values as JSON; `without` names those that are left out. */
+export function optionLeaves(options: object, without: readonly string[]): ReadonlyMap<string, string> {
+  const left = optionEntries(options as UntypedOptions).filter(([name]) => !without.includes(name));
+  return new Map(left.map(([name, value]) => [name, JSON.stringify(value)]));
 }
 
 function shown(value: string | undefined): string {

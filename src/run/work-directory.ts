@@ -1,10 +1,11 @@
-import { existsSync, readdirSync, rmdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { fileSystemError } from "../checkpoint/file-system-error.js";
 import { InputError } from "../errors.js";
+import { checkWritable } from "./check-writable.js";
 import { isArtefactName, manifestFile } from "./manifest.js";
-import type { RunOptions } from "./options.js";
+import type { GivenOptions } from "./options.js";
 import { lockFile, WorkLock } from "./work-lock.js";
 
 /** What will be done, for people who look into a work directory. */
@@ -24,7 +25,7 @@ export class WorkDirectory implements Disposable {
   }
 
   /** The work directory that options name, or the one beside the result: `OUT.work`. */
-  static pathOf({ work, out }: Pick<RunOptions, "work" | "out">): string {
+  static pathOf({ work, out }: Pick<GivenOptions, "work" | "out">): string {
     return resolve(work ?? `${resolve(out)}.work`);
   }
 
@@ -34,27 +35,29 @@ export class WorkDirectory implements Disposable {
    * @throws InputError for a folder with content of others; EnvironmentError when another process
    *   works in it, or it can't be written
    */
-  static async open(options: Pick<RunOptions, "work" | "out" | "fresh">): Promise<WorkDirectory> {
+  static async open(options: Pick<GivenOptions, "work" | "out" | "fresh">): Promise<WorkDirectory> {
     const path = WorkDirectory.pathOf(options);
-    let names: string[];
     try {
       await makeFolder(path);
-      names = readdirSync(path);
+      assertOurs(path);
     } catch (error) {
-      throw fileSystemError(error, "the work directory can't be made", path);
-    }
-    const foreign = names.find((name) => !isOurs(name));
-    if (foreign !== undefined && !names.includes(manifestFile)) {
-      throw new InputError({
-        where: path,
-        what: "the folder exists and is no work directory of crossblock",
-        why: `it holds ${foreign} and no ${manifestFile}`,
-        next: "choose an empty or a new folder with --work",
-      });
+      throw error instanceof InputError ? error : fileSystemError(error, "the work directory can't be made", path);
     }
     const lock = WorkLock.acquire(path);
     if (options.fresh) removeOurs(path);
     return new WorkDirectory(path, lock);
+  }
+
+  /** What `open` would refuse, without making anything. A lock is not looked at: it may be free by the time of the run. */
+  static async check(options: Pick<GivenOptions, "work" | "out">): Promise<void> {
+    const path = WorkDirectory.pathOf(options);
+    await checkWritable(path, "the work directory can't be made");
+    if (!existsSync(path)) return;
+    try {
+      assertOurs(path);
+    } catch (error) {
+      throw error instanceof InputError ? error : fileSystemError(error, "the work directory can't be read", path);
+    }
   }
 
   /** Removes all of it: the run succeeded, and the result says everything. */
@@ -80,13 +83,44 @@ async function makeFolder(path: string): Promise<void> {
   await mkdir(path, { recursive: true }).catch(async () => mkdir(path));
 }
 
-function isOurs(name: string): boolean {
-  return isArtefactName(name) || [manifestFile, planFile, lockFile].includes(name) || /^\..+\.tmp$/.test(name);
+function assertOurs(path: string): void {
+  const names = readdirSync(path);
+  const foreign = names.find((name) => !isOurs(path, name, names));
+  // Whoever puts a file beside saved windows keeps it; one of our names that is not ours would be overwritten.
+  const begun = names.includes(manifestFile) && isOurs(path, manifestFile, names);
+  if (foreign === undefined || (begun && !(foreign in marks))) return;
+  throw new InputError({
+    where: path,
+    what: "the folder exists and is no work directory of crossblock",
+    why: foreign in marks ? `its ${foreign} is someone else's` : `it holds ${foreign} and no ${manifestFile}`,
+    next: "choose an empty or a new folder with --work",
+  });
+}
+
+/** Files with names that others use as well, and what ours say. */
+const marks: Readonly<Record<string, readonly string[]>> = {
+  [manifestFile]: ["sha256", "body"],
+  [planFile]: ["event", "windows"],
+  [lockFile]: ["token", "pid"],
+};
+
+/** @param names all names in the folder */
+function isOurs(path: string, name: string, names: readonly string[]): boolean {
+  const keys = marks[name];
+  if (keys === undefined) return isArtefactName(name) || /^\..+\.tmp$/.test(name);
+  try {
+    const value: unknown = JSON.parse(readFileSync(join(path, name), "utf8"));
+    return value !== null && typeof value === "object" && keys.every((key) => key in value);
+  } catch {
+    // Damaged. Beside saved windows it is ours.
+    return names.some(isArtefactName);
+  }
 }
 
 function removeOurs(path: string): void {
   // The manifest first: without it nothing else counts, should this be interrupted.
-  for (const name of [manifestFile, ...readdirSync(path).filter((file) => isOurs(file) && file !== lockFile)]) {
-    rmSync(join(path, name), { force: true });
-  }
+  const names = readdirSync(path);
+  const ours = names.filter((name) => name !== lockFile && isOurs(path, name, names));
+  ours.sort((a, b) => Number(b === manifestFile) - Number(a === manifestFile));
+  for (const name of ours) rmSync(join(path, name), { force: true });
 }

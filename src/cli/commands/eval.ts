@@ -1,5 +1,7 @@
 import { Command } from "commander";
 import { OptionError } from "../../errors.js";
+import { checkInputs } from "../../run/check-inputs.js";
+import { DEFAULT_CONTEXT } from "../../run/default-context.js";
 import { evaluationDefaults } from "../../run/evaluation-defaults.js";
 import type { ChoicesEvent, PerplexityEvent, ReferenceEvent } from "../../run/events.js";
 import { loadModel } from "../../run/model.js";
@@ -27,7 +29,7 @@ export function evalCommand(): Command {
     .option("--text <paths...>", "perplexity on text files or folders: .txt (a document each), .jsonl, .parquet")
     .option(
       "--context <n>",
-      `tokens per window of the text (default: ${evaluationDefaults.context})`,
+      `tokens per window of the text (default: ${DEFAULT_CONTEXT}, or the longest that the model was made for)`,
       wholeNumber("--context", 2),
     )
     .option("--reference <model>", "KL divergence from this model on the text too, such as the one that was quantized")
@@ -56,7 +58,8 @@ export function evalCommand(): Command {
 
 async function run(folder: string, flags: Flags, signal: AbortSignal): Promise<number> {
   checkFlags(flags);
-  const { text, context = evaluationDefaults.context, reference, choices, limit, delimiter, device } = flags;
+  const { text, context, reference, choices, limit, delimiter, device } = flags;
+  const length = context === undefined ? {} : { context };
   const json = flags.json === true;
   const view = progressView(process.stderr, { signal });
   const sentences: string[] = [];
@@ -72,6 +75,7 @@ async function run(folder: string, flags: Flags, signal: AbortSignal): Promise<n
     },
   };
   try {
+    await checkInputs({ text, choices, reference });
     await using model = await loadModel(folder, { device, ...work });
     if (choices !== undefined) {
       const questions = {
@@ -83,13 +87,13 @@ async function run(folder: string, flags: Flags, signal: AbortSignal): Promise<n
       tell(result, [choicesSentence(result)]);
     }
     if (text !== undefined && reference !== undefined) {
-      const result = await model.compare({ text, context, reference, ...work });
-      const { perplexity: value, tokens } = result;
+      const result = await model.compare({ text, reference, ...length, ...work });
+      const { perplexity: value, tokens, context } = result;
       const perplexity = { event: "perplexity", value, tokens, context } as const;
       tell(result, []);
       tell(perplexity, [perplexitySentence(perplexity), ...referenceSentences(result)]);
     } else if (text !== undefined) {
-      const result = await model.perplexity({ text, context, ...work });
+      const result = await model.perplexity({ text, ...length, ...work });
       tell(result, [perplexitySentence(result)]);
     }
   } finally {

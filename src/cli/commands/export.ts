@@ -1,15 +1,18 @@
 import { Command } from "commander";
-import type { DoneEvent, ExportedEvent } from "../../run/events.js";
+import { shellWord } from "../../checkpoint/shell-word.js";
+import type { AlreadyThereEvent, DoneEvent, ExportedEvent } from "../../run/events.js";
 import { exportResult } from "../../run/export-result.js";
 import {
   type ExportResultOptionsInput,
   exportResultSchema,
   resolveExportOptions,
 } from "../../run/export-result-options.js";
+import { alreadyThereNote } from "../event-notes.js";
 import { printLine, runCommand } from "../exit.js";
 import { addOptionFlags, givenFlags } from "../option-flags.js";
 import { progressView } from "../progress.js";
 import { formatBytes, formatSeconds } from "../quantities.js";
+import { printable } from "../render-progress.js";
 
 interface Flags {
   readonly json?: boolean;
@@ -29,17 +32,20 @@ export function exportCommand(): Command {
     );
 }
 
-async function run(result: string, flags: Flags, signal: AbortSignal): Promise<number> {
-  const given = { ...givenFlags(flags), result };
+async function run(folder: string, flags: Flags, signal: AbortSignal): Promise<number> {
+  const given = { ...givenFlags(flags), result: folder };
   const options = resolveExportOptions(given);
+  const { result } = options;
   const json = flags.json === true;
   const view = progressView(process.stderr, { signal });
   const exported: ExportedEvent[] = [];
+  const there: AlreadyThereEvent[] = [];
   let done: DoneEvent | null = null;
   try {
     for await (const event of exportResult({ ...(given as unknown as ExportResultOptionsInput), signal })) {
       if (json) printLine(event);
       if (event.event === "exported") exported.push(event);
+      else if (event.event === "already-there") there.push(event);
       else if (event.event === "done") done = event;
       view.show(event);
     }
@@ -47,11 +53,12 @@ async function run(result: string, flags: Flags, signal: AbortSignal): Promise<n
     view.close();
   }
   if (!json && done !== null) {
+    for (const event of there) process.stdout.write(`${printable(alreadyThereNote(event))}\n`);
     for (const { format, path, bytes } of exported) process.stdout.write(`${path}: ${format}, ${formatBytes(bytes)}\n`);
     const { seconds, peakMemoryBytes } = done;
     process.stdout.write(`took ${formatSeconds(seconds)}, at most ${formatBytes(peakMemoryBytes)} of memory\n`);
     process.stdout.write(
-      `next: crossblock verify ${result}${options.out === null ? "" : ` --export ${options.out}`}\n`,
+      `next: crossblock verify ${shellWord(result)}${options.out === null ? "" : ` --export ${shellWord(options.out)}`}\n`,
     );
   }
   return 0;

@@ -1,15 +1,19 @@
 import { Command } from "commander";
+import { shellWord } from "../../checkpoint/shell-word.js";
 import { mergeOptions } from "../../recipe/merge-options.js";
 import { parseAssignments, readConfigFile } from "../../run/config-file.js";
-import type { DoneEvent, ExportedEvent, PlanEvent, QuantizeEvent } from "../../run/events.js";
+import type { AlreadyThereEvent, DoneEvent, ExportedEvent, PlanEvent, QuantizeEvent } from "../../run/events.js";
 import { type RunOptionsInput, resolveOptions, runOptionsSchema } from "../../run/options.js";
+import { homePath } from "../../run/path-option.js";
 import { quantize } from "../../run/quantize.js";
 import { withRecipeSection } from "../../run/recipe-sections.js";
+import { alreadyThereNote } from "../event-notes.js";
 import { printLine, runCommand } from "../exit.js";
 import { addOptionFlags, givenFlags, settingsHelp } from "../option-flags.js";
 import { formatPlan } from "../plan-text.js";
 import { progressView } from "../progress.js";
 import { formatBytes, formatSeconds } from "../quantities.js";
+import { printable } from "../render-progress.js";
 
 interface Flags {
   readonly set?: readonly string[];
@@ -35,14 +39,14 @@ export function quantizeCommand(): Command {
 }
 
 async function run(model: string | undefined, flags: Flags, signal: AbortSignal): Promise<number> {
-  const file = flags.config === undefined ? {} : await readConfigFile(flags.config);
+  const file = flags.config === undefined ? {} : await readConfigFile(homePath(flags.config, "--config"));
   const over = mergeOptions(parseAssignments(flags.set ?? []), givenFlags(flags), { model });
   // As given: what is resolved has values for options that the recipe does not read.
   const given = mergeOptions(withRecipeSection(file, over), over);
   const options = resolveOptions(given);
   const json = flags.json === true;
   const view = progressView(process.stderr, { signal });
-  const seen: { plan?: PlanEvent; exported: ExportedEvent[]; done?: DoneEvent } = { exported: [] };
+  const seen: Seen = { exported: [] };
   try {
     for await (const event of quantize({ ...(given as RunOptionsInput), signal })) {
       if (json) printLine(event);
@@ -53,16 +57,32 @@ async function run(model: string | undefined, flags: Flags, signal: AbortSignal)
     view.close();
     if (signal.aborted && !options.dryRun) process.stderr.write("run the same command again: it continues\n");
   }
+  if (!json && seen.there !== undefined) {
+    process.stdout.write(`${printable(alreadyThereNote(seen.there))}\n${nextLine(seen.there.path)}`);
+  }
   if (!json && seen.plan !== undefined && seen.done !== undefined) {
     process.stdout.write(options.dryRun ? formatPlan(seen.plan) : summary(seen.plan, seen.exported, seen.done));
   }
   return 0;
 }
 
-function remember(event: QuantizeEvent, seen: { plan?: PlanEvent; exported: ExportedEvent[]; done?: DoneEvent }): void {
-  if (event.event === "plan") seen.plan = event;
+/** What the last lines are made of. */
+interface Seen {
+  plan?: PlanEvent;
+  there?: AlreadyThereEvent;
+  exported: ExportedEvent[];
+  done?: DoneEvent;
+}
+
+function remember(event: QuantizeEvent, seen: Seen): void {
+  if (event.event === "already-there") seen.there = event;
+  else if (event.event === "plan") seen.plan = event;
   else if (event.event === "exported") seen.exported.push(event);
   else if (event.event === "done") seen.done = event;
+}
+
+function nextLine(out: string): string {
+  return `next: crossblock eval ${shellWord(out)} --text PATH\n`;
 }
 
 function summary(plan: PlanEvent, exported: readonly ExportedEvent[], done: DoneEvent): string {
@@ -73,7 +93,6 @@ function summary(plan: PlanEvent, exported: readonly ExportedEvent[], done: Done
     `${out}: ${plan.scheme}, ${plan.bitsPerWeight.toFixed(2)} bits per quantized weight, ${formatBytes(bytes)}`,
     `took ${formatSeconds(done.seconds)}, at most ${formatBytes(done.peakMemoryBytes)} of memory${device}`,
     ...(plan.simulatedActivations === null ? [] : [`simulated: ${plan.simulatedActivations}`]),
-    `next: crossblock eval ${out} --text PATH`,
-    "",
+    nextLine(out),
   ].join("\n");
 }

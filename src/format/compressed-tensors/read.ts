@@ -1,13 +1,16 @@
+import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { Checkpoint } from "../../checkpoint/checkpoint.js";
 import { isJsonObject, type JsonObject, parseJsonObject } from "../../checkpoint/json.js";
 import { type ModelConfig, readModelConfig } from "../../checkpoint/model-config.js";
 import { ModelFolder } from "../../checkpoint/model-folder.js";
+import { shellWord } from "../../checkpoint/shell-word.js";
 import type { TensorInfo } from "../../checkpoint/tensor-reader.js";
 import { FormatError } from "../../errors.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import type { ActivationQuantization, ExportSource, QuantizedLayout } from "../export-source.js";
 import { floatsFromBytes } from "../float-bytes.js";
+import { recordFile } from "../written-files.js";
 import { decodeWeight, type StoredTensor } from "./decode.js";
 import {
   GROUP_INDEX,
@@ -48,12 +51,12 @@ export async function openCompressedTensors(folder: string): Promise<CompressedT
     throw new FormatError({
       what: `config.json has no quantization_config of ${QUANT_METHOD}`,
       where: folder,
-      next: "look at what it is: crossblock inspect FOLDER",
+      next: `look at what it is: crossblock inspect ${shellWord(folder)}`,
     });
   }
   const groups = parseSchemeGroups(quantization, `${folder}/config.json`);
-  const recordText = ModelFolder.open(folder).readText("crossblock.json", maxRecordLength);
-  const record = recordText === null ? null : parseJsonObject(recordText, `${folder}/crossblock.json`);
+  const recordText = ModelFolder.open(folder).readText(recordFile, maxRecordLength);
+  const record = recordText === null ? null : parseJsonObject(recordText, join(folder, recordFile));
   const checkpoint = await Checkpoint.open(folder);
   try {
     const modules = await quantizedModules(checkpoint, groups);
@@ -208,7 +211,7 @@ async function readQuantized(
     throw new FormatError({
       what: "no quantized weight of this name",
       where: `${checkpoint.folder}, ${name}`,
-      next: "list the tensors: crossblock inspect FOLDER",
+      next: `list the tensors: crossblock inspect ${shellWord(checkpoint.folder)}`,
     });
   }
   const { layout, storage } = module;

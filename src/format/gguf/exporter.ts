@@ -1,5 +1,6 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { FormatError } from "../../errors.js";
 import type { ExportOptions } from "../export-options.js";
 import type { Exporter, OpenedExport } from "../exporter.js";
@@ -9,7 +10,7 @@ import { checkMetadata } from "./check-metadata.js";
 import { inspectGguf } from "./inspect.js";
 import { ggufNotes } from "./notes.js";
 import type { GgufPlanOptions } from "./plan.js";
-import { recordedOptions, recordedScheme } from "./provenance.js";
+import { recordedOptions, recordedScheme, VERSION } from "./provenance.js";
 import { GgufFile } from "./read.js";
 import { prepareGguf, writeGguf } from "./write.js";
 
@@ -30,6 +31,17 @@ export const ggufExporter: Exporter = {
     return tensors
       .filter(({ fidelity }) => fidelity !== "exact")
       .map(({ name, type, relativeError }) => ({ tensor: name, type, relativeError }));
+  },
+  async owns(folder, path) {
+    if (!path.endsWith(".gguf")) return false;
+    try {
+      const file = GgufFile.open(join(folder, path));
+      const { metadata } = file;
+      file.close();
+      return metadata.has(VERSION);
+    } catch {
+      return false;
+    }
   },
   async find(path) {
     if (path.endsWith(".gguf")) return path;
@@ -56,6 +68,7 @@ export const ggufExporter: Exporter = {
       scheme: recordedScheme(metadata),
       tensorCount: tensors.size,
       bytes: byteLength,
+      madeWith: (given) => isDeepStrictEqual(options, planOptions(given)),
       plannedBytes: (result) => prepareGguf(result, options).bytes,
       async *check(result) {
         yield checkMetadata(metadata, prepareGguf(result, options).metadata);

@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { fileSystemError } from "../../checkpoint/file-system-error.js";
+import { shellWord } from "../../checkpoint/shell-word.js";
 import { FormatError } from "../../errors.js";
 import { dequantize } from "./decode.js";
 import type { TensorEntry } from "./header.js";
@@ -123,7 +124,7 @@ export class GgufFile implements Disposable {
     throw new FormatError({
       what: `no tensor named ${name}`,
       where: this.file,
-      next: "list the tensors with: crossblock inspect FILE",
+      next: `list the tensors with: crossblock inspect ${shellWord(this.file)}`,
     });
   }
 }

@@ -2,6 +2,7 @@ import { Checkpoint } from "../../checkpoint/checkpoint.js";
 import { isJsonObject, type JsonObject, parseJsonObject } from "../../checkpoint/json.js";
 import { type ModelConfig, readModelConfig } from "../../checkpoint/model-config.js";
 import { ModelFolder } from "../../checkpoint/model-folder.js";
+import { shellWord } from "../../checkpoint/shell-word.js";
 import type { TensorInfo } from "../../checkpoint/tensor-reader.js";
 import { FormatError } from "../../errors.js";
 import type { ExportSource, QuantizedLayout } from "../export-source.js";
@@ -75,7 +76,7 @@ function configOf(folder: string, quantization: ModelConfig[string] | undefined)
   throw new FormatError({
     what: "neither config.json nor quantize_config.json describes GPTQ weights",
     where: folder,
-    next: "look at what it is: crossblock inspect FOLDER",
+    next: `look at what it is: crossblock inspect ${shellWord(folder)}`,
   });
 }
 

@@ -4,6 +4,7 @@ import type { ExportSource } from "../export-source.js";
 import { schemeLabel } from "../model-label.js";
 import { type EncodedPart, linearTensors, outputTensors, readSound } from "../output-tensors.js";
 import { type WriteFolderOptions, type WrittenFolder, writeModelFolder } from "../write-model-folder.js";
+import { gptqConfigFile } from "../written-files.js";
 import { encodePart } from "./encode.js";
 import { assertHolds, type CheckpointFormat, partsOf } from "./layout.js";
 import { quantizationConfig } from "./quantization-config.js";
@@ -27,7 +28,7 @@ export async function writeGptq(
   const { checkpointFormat, ...limits } = options;
   const { version, tensors } = gptqTensors(source, checkpointFormat);
   const config = quantizationConfig(source, version);
-  const extraFiles = { "quantize_config.json": `${JSON.stringify(config, null, 2)}\n` };
+  const extraFiles = { [gptqConfigFile]: `${JSON.stringify(config, null, 2)}\n` };
   return writeModelFolder(source, outFolder, tensors, config, { ...limits, extraFiles });
 }
 

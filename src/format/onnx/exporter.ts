@@ -1,8 +1,10 @@
 import { readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { FormatError } from "../../errors.js";
 import type { ExportOptions } from "../export-options.js";
 import type { Exporter, OpenedExport } from "../exporter.js";
+import { configFile, isCopy } from "../written-files.js";
 import { checkOnnx } from "./check.js";
 import { checkConfig } from "./check-config.js";
 import { inspectOnnx } from "./inspect.js";
@@ -14,6 +16,8 @@ import { writeOnnx } from "./write.js";
 
 /** Folder of the files among the exports of a result. */
 const FOLDER = "onnx";
+/** The graph and its data, below the folder of an export. */
+const graphFile = /^onnx\/model(?:_\w+)?\.onnx(?:_data(?:_\d+)?)?$/;
 
 /** A folder for transformers.js and onnxruntime. */
 export const onnxExporter: Exporter = {
@@ -25,6 +29,9 @@ export const onnxExporter: Exporter = {
   async write(source, path, { signal, ...options }) {
     await writeOnnx(source, path, { ...graphOptions(options), signal });
     return [];
+  },
+  async owns(folder, path, copied) {
+    return graphFile.test(path) || path === configFile || isCopy(folder, path, copied);
   },
   async find(path) {
     if (path.endsWith(".onnx")) return path;
@@ -56,6 +63,7 @@ export const onnxExporter: Exporter = {
       scheme: recordedScheme(model),
       tensorCount: stored.length - partCount(linears.values()),
       bytes: stored.reduce((sum, { byteLength }) => sum + byteLength, 0),
+      madeWith: (given) => isDeepStrictEqual(options, graphOptions(given)),
       plannedBytes: (result) => tensorBytes(planOnnx(result, options)),
       async *check(result) {
         yield checkConfig(dirname(dirname(path)), planOnnx(result, options), result);

@@ -1,5 +1,6 @@
-import { readdir } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { shellWord } from "../../checkpoint/shell-word.js";
 import { InputError } from "../../errors.js";
 import { exporters, type FormatName, type FoundExport, formatNames, recogniseExport } from "../../format/exporters.js";
 
@@ -24,7 +25,9 @@ export async function findExports(
         where: path,
         what: "holds no export",
         why: `neither a file nor a folder of ${formatNames.join(", ")}`,
-        next: `write one with: crossblock export ${result} --format gguf --out ${path}`,
+        next: (await isFile(path))
+          ? "name a .gguf or .onnx file, a folder of one format, or the --out of crossblock export"
+          : `write one with: crossblock export ${shellWord(result)} --format gguf --out ${shellWord(path)}`,
       });
     }
     found.push(...named);
@@ -37,7 +40,7 @@ export async function findExports(
     throw new InputError({
       where: `--format ${missing}`,
       what: `${result} has no export of this format`,
-      next: `write it with: crossblock export ${result} --format ${missing}; or name it with --export PATH`,
+      next: `write it with: crossblock export ${shellWord(result)} --format ${missing}; or name it with --export PATH`,
     });
   }
   return unique.filter(({ format }) => formats === null || formats.includes(format));
@@ -54,6 +57,10 @@ async function below(folder: string): Promise<FoundExport[]> {
     }
   }
   return found;
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => null))?.isFile() === true;
 }
 
 async function filesIn(folder: string): Promise<string[]> {

@@ -10,6 +10,7 @@ import {
 } from "../../format/compressed-tensors/read.js";
 import { exporters, type FoundExport, primaryFormat } from "../../format/exporters.js";
 import { schemeLabel } from "../../format/model-label.js";
+import { certificateFile, certificatePageFile } from "../../format/written-files.js";
 import { packageVersion } from "../../package-version.js";
 import type { VerifyEvent } from "../events.js";
 import { pacedProgress } from "../paced-progress.js";
@@ -227,7 +228,7 @@ function tell({ format, path, agrees, disagreements, tensors, runtime }: ExportC
 }
 
 async function writeCertificate(folder: string, certificate: Certificate, { emit }: Context): Promise<void> {
-  const files = [join(folder, "certificate.json"), join(folder, "certificate.md")] as const;
+  const files = [join(folder, certificateFile), join(folder, certificatePageFile)] as const;
   await writeFileAtomically(files[0], `${JSON.stringify(certificate, null, 2)}\n`);
   await writeFileAtomically(files[1], certificatePage(certificate));
   emit({ event: "certified", agrees: certificate.agrees, files });

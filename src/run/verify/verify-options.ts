@@ -2,10 +2,11 @@ import { z } from "zod";
 import { OptionError } from "../../errors.js";
 import { formatNames } from "../../format/exporters.js";
 import { parseOptions, rejectUnknownKeys, type UntypedOptions } from "../parse-options.js";
+import { pathOption } from "../path-option.js";
 
 /** Every option of `verify`: types, defaults and help come from here. */
 export const verifySchema = z.strictObject({
-  result: z.string().min(1).describe("folder that quantize wrote"),
+  result: pathOption.describe("folder that quantize wrote"),
   format: z
     .array(z.enum(formatNames))
     .min(1)
@@ -13,12 +14,10 @@ export const verifySchema = z.strictObject({
     .default(null)
     .describe("check exports of these formats only; null checks all that are found below the result"),
   export: z
-    .array(z.string().min(1))
+    .array(pathOption)
     .default([])
     .describe("exports elsewhere: a .gguf file, a folder of one format, or the --out of crossblock export"),
-  model: z
-    .string()
-    .min(1)
+  model: pathOption
     .nullable()
     .default(null)
     .describe("folder of the source model; null takes the one that was quantized, where it still is"),
@@ -26,9 +25,7 @@ export const verifySchema = z.strictObject({
     .boolean()
     .default(true)
     .describe("check the files only, without logits of llama.cpp and onnxruntime where the project has them"),
-  project: z
-    .string()
-    .min(1)
+  project: pathOption
     .nullable()
     .default(null)
     .describe("folder whose node_modules has the runtimes; null takes the working folder, then crossblock's own"),
