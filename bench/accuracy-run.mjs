@@ -9,18 +9,11 @@ import { checkpointSource, Decoder, linearName, readSpec } from "../dist/model/i
 import { quantizerFrom } from "../dist/quant/activation.js";
 import { fromQuantizedWeight } from "../dist/quant/from-quantized-weight.js";
 import { parseScheme } from "../dist/quant/scheme.js";
-import { recipeOptionsSchema } from "../dist/recipe/options.js";
-import { presets, roundingDefaults } from "../dist/recipe/presets.js";
+import { resolveRecipeOptions } from "../dist/recipe/resolve-recipe-options.js";
 import { RotatedModel } from "../dist/recipe/rotation/rotated-model.js";
 import { wantsRotation } from "../dist/recipe/rotation/rotation-rule.js";
 import { runRecipe } from "../dist/recipe/run-recipe.js";
 import { deviceMemory, engineInfo, keep, liveHandles, scope, setThreads, Tensor } from "../dist/tensor/index.js";
-
-const merge = (a, b) => {
-  if (b === undefined) return a;
-  if (typeof a !== "object" || a === null || Array.isArray(a) || typeof b !== "object" || b === null) return b;
-  return Object.fromEntries([...new Set([...Object.keys(a), ...Object.keys(b)])].map((k) => [k, merge(a[k], b[k])]));
-};
 
 const job = JSON.parse(process.argv[2]);
 const {
@@ -54,8 +47,7 @@ const original = await Checkpoint.open(model);
 const originalSpec = readSpec(await readModelConfig(model));
 const calibration = sampleWindows(await ids("train"), { samples, context, seed });
 const test = evaluationWindows(await ids("test"), evalContext);
-const kind = set.rounding?.kind ?? presets[preset].rounding?.kind ?? "code";
-const options = recipeOptionsSchema.parse(merge(merge(merge({}, presets[preset]), roundingDefaults[kind]), set));
+const options = resolveRecipeOptions(set, { recipe: recipe === "none" ? "cbq" : recipe, preset });
 const resolved = parseScheme(scheme, { asym });
 const rotates = recipe !== "none" && wantsRotation(recipe, options, resolved, originalSpec);
 const checkpoint = rotates ? new RotatedModel(original, originalSpec, seed) : original;

@@ -17,8 +17,7 @@ import { writeSafetensors } from "../dist/checkpoint/write-safetensors.js";
 import { compressedTensors } from "../dist/format/compressed-tensors/write.js";
 import { linearName, linearRoles, readSpec } from "../dist/model/index.js";
 import { parseScheme } from "../dist/quant/scheme.js";
-import { recipeOptionsSchema } from "../dist/recipe/options.js";
-import { roundingDefaults } from "../dist/recipe/presets.js";
+import { resolveRecipeOptions } from "../dist/recipe/resolve-recipe-options.js";
 import { runRecipe } from "../dist/recipe/run-recipe.js";
 import { fingerprintsOf } from "../dist/run/fingerprints.js";
 import { gradientPrecision } from "../dist/run/gradient-precision.js";
@@ -134,10 +133,8 @@ if (!existsSync(join(folder, "config.json"))) await makeModel();
 if (values.make) process.exit(0);
 const checkpoint = await Checkpoint.open(folder);
 const spec = readSpec(await readModelConfig(folder));
-const defaults = roundingDefaults[values.rounding];
-const options = recipeOptionsSchema.parse({
-  ...defaults,
-  rounding: { ...defaults.rounding, kind: values.rounding, start: "rtn" },
+const options = resolveRecipeOptions({
+  rounding: { kind: values.rounding, start: "rtn" },
   window: { epochs: count("epochs"), batch: count("batch") },
 });
 const ids = Int32Array.from(

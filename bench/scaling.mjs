@@ -6,8 +6,7 @@ import { Checkpoint } from "../dist/checkpoint/checkpoint.js";
 import { readModelConfig } from "../dist/checkpoint/model-config.js";
 import { readSpec } from "../dist/model/index.js";
 import { parseScheme } from "../dist/quant/scheme.js";
-import { recipeOptionsSchema } from "../dist/recipe/options.js";
-import { roundingDefaults } from "../dist/recipe/presets.js";
+import { resolveRecipeOptions } from "../dist/recipe/resolve-recipe-options.js";
 import { runRecipe } from "../dist/recipe/run-recipe.js";
 import { engineInfo } from "../dist/tensor/index.js";
 
@@ -22,10 +21,7 @@ const model = "models/sotu-llama-7m";
 const context = 512;
 const checkpoint = await Checkpoint.open(model);
 const config = await readModelConfig(model);
-const options = recipeOptionsSchema.parse({
-  ...roundingDefaults.code,
-  window: { epochs: 2, batch: 4 },
-});
+const options = resolveRecipeOptions({ window: { epochs: 2, batch: 4 } });
 const nothing = { linear: () => {}, plain: () => {}, rescaled: () => {}, activation: () => {}, windowDone: () => {} };
 
 /** Seconds of a run over the first `blocks` blocks on `sequences` random sequences. */

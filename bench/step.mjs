@@ -12,7 +12,7 @@ import { adaRound } from "../dist/quant/rounding/ada-round.js";
 import { CodeUnitRounding } from "../dist/quant/rounding/code-unit-rounding.js";
 import { loraRounding } from "../dist/quant/rounding/lora-rounding.js";
 import { parseScheme } from "../dist/quant/scheme.js";
-import { recipeOptionsSchema } from "../dist/recipe/options.js";
+import { resolveRecipeOptions } from "../dist/recipe/resolve-recipe-options.js";
 import {
   backward,
   DeviceGraph,
@@ -104,7 +104,7 @@ advance(input, target, parts, (x) => blocks.reduce((hidden, block) => block.forw
 
 const wait = () => device !== "cpu" && synchronize(device);
 const median = (times) => times.sort((a, b) => a - b)[times.length >> 1];
-const options = recipeOptionsSchema.parse({});
+const options = resolveRecipeOptions();
 const run = reconstruct(blocks, input, [target], {
   epochs: Math.ceil((steps + warmUp) / BATCHES) + (device === "cpu" ? 0 : 3),
   batch: sequences,

@@ -73,7 +73,12 @@ const ROWS = /** @type {const} */ ([
     "src/recipe/faults.test.ts",
     /rounded to nearest/,
   ],
-  ["device memory runs out", "micro-batch halves, the step repeats, same codes", "src/recipe/faults.test.ts", /halves/],
+  [
+    "device memory runs out",
+    "micro-batch halves, the step repeats, the codes of a run that began with as many",
+    "src/recipe/faults.test.ts",
+    /halves/,
+  ],
   [
     "not one sequence fits",
     "typed error with the next action; what was tried is said",

@@ -20,9 +20,13 @@ const MODEL = join(ROOT, "models", "sotu-llama-7m");
 /** What an estimate may be off by. */
 const BOUND = 0.15;
 
-/** Options of a run on so many windows of text; one epoch, because another one takes time and no memory. */
-const sized = (/** @type {number} */ samples, /** @type {number} */ context, /** @type {string[]} */ ...settings) => [
+/** How much text a run calibrates on. */
+const calibrated = (/** @type {number} */ samples, /** @type {number} */ context) => [
   ...["--samples", `${samples}`, "--context", `${context}`],
+];
+/** One epoch of windows and of the last stage, because another one takes time and no memory. */
+const sized = (/** @type {number} */ samples, /** @type {number} */ context, /** @type {string[]} */ ...settings) => [
+  ...calibrated(samples, context),
   ...["--set", "window.epochs=1", "endToEnd.epochs=1", ...settings],
 ];
 /**
@@ -30,13 +34,16 @@ const sized = (/** @type {number} */ samples, /** @type {number} */ context, /**
  * @type {readonly (readonly [string, readonly string[]])[]}
  */
 const CONFIGURATIONS = [
-  ["gptq, 64 x 512", ["--recipe", "gptq", "--scheme", "W4A16g64", ...sized(64, 512)]],
+  ["gptq, 64 x 512", ["--recipe", "gptq", "--scheme", "W4A16g64", ...calibrated(64, 512)]],
   ["cbq, 32 x 512, batch 8", ["--scheme", "W2A16g64", ...sized(32, 512, "window.batch=8")]],
   [
     "cbq, 32 x 512, batch 8 as 4 x 2, streams on disk",
     ["--scheme", "W2A16g64", ...sized(32, 512, "window.batch=8", "window.microBatch=2", "streams.storage=disk")],
   ],
-  ["cbq, preset paper, W4A4, 16 x 1024", ["--preset", "paper", "--scheme", "W4A4", ...sized(16, 1024)]],
+  [
+    "cbq, preset paper, W4A4, 16 x 1024",
+    ["--preset", "paper", "--scheme", "W4A4", ...calibrated(16, 1024), "--set", "window.epochs=1"],
+  ],
   [
     "cbq, AdaRound, asymmetric, windows of 4, 32 x 256",
     [

@@ -25,7 +25,6 @@ const PROMPT = "Fellow citizens of the Senate and House of Representatives,";
 const SAMPLES = 40;
 const CBQ = {
   window: { epochs: 3, batch: 2 },
-  rounding: { start: /** @type {const} */ ("gptq") },
   finish: /** @type {const} */ ("none"),
 };
 

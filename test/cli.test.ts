@@ -129,10 +129,31 @@ describe("crossblock", () => {
     });
   });
 
+  it("--config may have a section for each recipe, and what the chosen one does not read is refused", async () => {
+    const config = join(place.folder, "shared.jsonc");
+    const sections = '"recipes": { "rtn": { "range": { "candidates": 20 } }, "cbq": { "cfp": { "weights": true } } }';
+    const file = (more: string): void =>
+      writeFileSync(config, `{ "model": ${JSON.stringify(bundledModel)}, "scheme": "W4A16", ${sections}${more} }`);
+    file("");
+    const args = ["quantize", "--config", config, "--out", "x", "--dry-run", "--json"];
+    const shared = await crossblock(...args, "--recipe", "rtn");
+    expect(lines(shared.stdout)[0], shared.stderr).toMatchObject({ event: "plan", recipe: "rtn" });
+    const set = await crossblock(...args, "--recipe", "rtn", "--set", "rates.scale=0.1");
+    expect(set.stderr).toMatch(/"rates\.scale".*rtn.*\n.*it is for cbq\n.*next: .*--recipe cbq/);
+    file(', "cfp": { "weights": true }');
+    const outside = await crossblock(...args, "--recipe", "rtn");
+    expect([outside.code, outside.stderr]).toEqual([2, expect.stringMatching(/"cfp\.weights"/)]);
+  });
+
   it("--help has a line with type and default for every option", async () => {
     const { stdout } = await crossblock("quantize", "--help");
     expect(stdout).toMatch(/--samples <n> +calibration windows \(default: 128\)/);
-    expect(stdout).toMatch(/window\.loss\.l2 +.*\(default: "token"\) <plain\|token>/);
+    expect(stdout).toMatch(/window\.loss\.l2 +.*\(default: "token"; "plain" with --preset paper\) <plain\|token>/);
+    expect(stdout).toMatch(/rounding\.start +.*default: "gptq"; "rtn" with rounding\.kind=lora;.* \[cbq with rounding/);
+    expect(stdout).toMatch(/rates\.rounding +.*default: 0\.005; 0\.1 with rounding\.kind=lora; 0\.03 with/);
+    expect(stdout).toMatch(/cfp\.exponent +.*default: 0\.5; 0\.7 with cfp\.detection=msmodelslim/);
+    expect(stdout).toMatch(/--recipe <name> .*<rtn\|gptq\|cbq>/);
+    expect(stdout).toMatch(/endToEnd\.epochs +.*\[with a last stage\]/);
   });
 
   describe("refuses with exit code 2, and names the next action", () => {

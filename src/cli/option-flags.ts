@@ -1,7 +1,9 @@
 import { type Command, Option } from "commander";
 import type { z } from "zod";
 import { type OptionLine, optionLines } from "../run/option-tree.js";
+import { readersText } from "../run/option-use.js";
 import { runOptionsSchema, type UntypedOptions } from "../run/options.js";
+import { otherDefaults } from "../run/other-defaults.js";
 
 /** Flags whose spelling is a contract; what they mean and default to comes from the schema. */
 const flags: Readonly<Record<string, string>> = {
@@ -39,8 +41,9 @@ export function addOptionFlags(command: Command, schema: z.ZodType): void {
     const flag = flags[line.name];
     // What is an argument of the command is no flag of it.
     if (flag === undefined || command.registeredArguments.some((argument) => argument.name() === line.name)) continue;
-    const option = new Option(flag, describe(line));
-    if (line.type.split("|").includes("number")) option.argParser(numberOrText);
+    const option = new Option(flag, describeFlag(line));
+    if (line.type.startsWith("number")) option.argParser(numberOrText);
+    else if (line.type.endsWith("|null")) option.argParser((text: string) => (text === "null" ? null : text));
     command.addOption(option);
   }
 }
@@ -58,15 +61,34 @@ export function givenFlags(values: Readonly<Record<string, unknown>>): UntypedOp
 export function settingsHelp(): string {
   const lines = optionLines(runOptionsSchema).filter((line) => !(line.name in flags) && line.name !== "model");
   const width = Math.max(...lines.map((line) => line.name.length));
-  const text = lines.map((line) => `  ${line.name.padEnd(width)}  ${describe(line)} <${line.type}>`);
-  return ["", "Settings, for --set name=value and for the file after --config:", ...text, ""].join("\n");
+  const text = lines.map((line) => `  ${line.name.padEnd(width)}  ${describe(line)} <${line.type}>${readBy(line)}`);
+  return [
+    "",
+    "Settings, for --set name=value and for the file after --config; in brackets who reads them, where not every run does:",
+    ...text,
+    "",
+    "A file may hold options of several recipes: what stands under recipes.gptq counts with --recipe gptq only.",
+    "",
+  ].join("\n");
+}
+
+function describeFlag(line: OptionLine): string {
+  const named = /^\w+(\|\w+)+$/.test(line.type) && !/^(true|text|number)\b/.test(line.type);
+  const choices = named ? ` <${line.type}>` : "";
+  return `${describe(line)}${choices}${readBy(line)}`;
 }
 
 function describe({ name, help, defaultValue }: OptionLine): string {
   if (defaultValue === null) return `${help} (required)`;
   // A flag that switches something off describes what then happens; the option itself is on by default.
   const switches = defaultValue === "false" || flags[name]?.startsWith("--no-") === true;
-  return switches && name in flags ? help : `${help} (default: ${defaultValue})`;
+  if (switches && name in flags) return help;
+  return `${help} (${[`default: ${defaultValue}`, ...otherDefaults(name, defaultValue)].join("; ")})`;
+}
+
+function readBy({ name }: OptionLine): string {
+  const readers = readersText(name);
+  return readers === null ? "" : ` [${readers}]`;
 }
 
 // What is no number stays as it is, so that the schema can name it in its error.

@@ -57,12 +57,13 @@ export function exportFlags(options: ExportOptions): readonly string[] {
   });
 }
 
-/** @throws OptionError for a choice that none of the formats to be written would take */
-export function assertUsed(options: ExportOptions, formats: readonly string[]): void {
-  const defaults = exportOptions.parse({});
-  for (const [key, [format, flag]] of Object.entries(concerns)) {
-    const name = key as keyof ExportOptions;
-    if (formats.includes(format) || options[name] === defaults[name]) continue;
+/**
+ * @param given what the user wrote, without defaults
+ * @throws OptionError for a choice that none of the formats to be written would take
+ */
+export function assertUsed(given: Readonly<Record<string, unknown>>, formats: readonly string[]): void {
+  for (const [name, [format, flag]] of Object.entries(concerns)) {
+    if (formats.includes(format) || given[name] === undefined) continue;
     throw new OptionError({
       where: flag,
       what: `concerns ${format}, and only ${formats.join(", ")} will be written`,

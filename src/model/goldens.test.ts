@@ -1,57 +1,47 @@
-import { existsSync, readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { Checkpoint } from "../checkpoint/checkpoint.js";
 import { readModelConfig } from "../checkpoint/model-config.js";
-import { noGrad, scope, Tensor } from "../tensor/index.js";
-import { checkpointSource, Decoder, embed, forwardBlock, RotaryTable, readSpec } from "./index.js";
+import { type DType, noGrad, scope, Tensor } from "../tensor/index.js";
+import { families } from "./families/index.js";
+import { checkpointSource, Decoder, embed, forwardBlock, RotaryTable, readSpec, type TensorSource } from "./index.js";
 
-const goldens = resolve(import.meta.dirname, "../../../shared/goldens");
+const goldens = join(import.meta.dirname, "testing", "goldens");
+/** Where the second piece of a sequence begins that goes through the caches. */
+const SPLIT = 14;
 
-function readGolden(file: string): Map<string, Tensor> {
-  const bytes = readFileSync(file);
-  const length = Number(bytes.readBigUInt64LE(0));
-  const header = JSON.parse(bytes.subarray(8, 8 + length).toString()) as Record<
-    string,
-    { dtype: string; shape: number[]; data_offsets: [number, number] }
-  >;
-  const dtypes: Record<string, "float32" | "int64" | "int32"> = { F32: "float32", I64: "int64", I32: "int32" };
-  return new Map(
-    Object.entries(header)
-      .filter(([name]) => name !== "__metadata__")
-      .map(
-        ([
-          name,
-          {
-            dtype,
-            shape,
-            data_offsets: [from, to],
-          },
-        ]) => [
-          name,
-          Tensor.fromBytes(
-            Uint8Array.from(bytes.subarray(8 + length + from, 8 + length + to)),
-            shape,
-            dtypes[dtype] ?? "float32",
-          ),
-        ],
-      ),
-  );
+const dtypes: Readonly<Record<string, DType>> = { F32: "float32", I32: "int32" };
+
+function readGolden(golden: Checkpoint, name: string): Tensor {
+  const { shape, dtype } = golden.tensors.get(name) ?? { shape: [], dtype: "" };
+  return Tensor.fromBytes(Uint8Array.from(golden.readSync(name)), shape, dtypes[dtype] ?? "float32");
 }
 
-describe.skipIf(!existsSync(goldens))("outputs of transformers (skipped without ../shared/goldens)", () => {
-  it.each(["llama-gqa", "mistral", "qwen2", "qwen3", "opt"])("%s: logits and hidden states to 1e-4", async (family) => {
-    const folder = join(goldens, family);
+function difference(a: Tensor, b: Tensor): number {
+  return scope(() => a.sub(b).abs().amax().item());
+}
+
+it("there is a golden network of every family", () => {
+  expect(readdirSync(goldens).sort()).toEqual([...families.keys()].sort());
+});
+
+describe.each([...families.keys()])("%s, as transformers saved it", (family) => {
+  const folder = join(goldens, family);
+  const placement = { device: "cpu", dtype: "float32" } as const;
+
+  it("has its logits and hidden states to 1e-4, whole and with a cache", async () => {
     using checkpoint = await Checkpoint.open(folder);
+    using golden = await Checkpoint.open(join(folder, "outputs"));
     const spec = readSpec(await readModelConfig(folder));
     scope(() => {
-      const golden = readGolden(join(folder, "golden.safetensors"));
-      const get = (name: string): Tensor => golden.get(name) as Tensor;
-      using decoder = Decoder.load(checkpointSource(checkpoint, { device: "cpu", dtype: "float32" }), spec);
+      const get = (name: string): Tensor => readGolden(golden, name);
+      using decoder = Decoder.load(checkpointSource(checkpoint, placement), spec);
       const ids = get("input_ids").to("int64");
-      const difference = (a: Tensor, b: Tensor): number => a.sub(b).abs().amax().item();
-      expect(difference(decoder.logits(ids), get("logits"))).toBeLessThan(1e-4);
-      const rotary = RotaryTable.create(spec.positions, spec.attention.headDim, 64, "cpu");
+      const logits = get("logits");
+      expect(logits.shape).toEqual([2, 24, spec.vocabSize]);
+      expect(difference(decoder.logits(ids), logits)).toBeLessThan(1e-4);
+      using rotary = RotaryTable.create(spec.positions, spec.attention.headDim, 24, "cpu");
       noGrad(() => {
         let x = embed(spec, decoder.outer, ids);
         decoder.blocks.forEach((block, k) => {
@@ -59,16 +49,42 @@ describe.skipIf(!existsSync(goldens))("outputs of transformers (skipped without 
           x = forwardBlock(spec, block, x, { rotary });
         });
       });
-      rotary?.dispose();
-      // With a cache, token by token, the logits are the same.
       const caches = decoder.caches();
-      const first = decoder.logits(ids.narrow(1, 0, 30), { caches });
-      expect(difference(first, get("logits").narrow(1, 0, 30))).toBeLessThan(1e-4);
-      for (let t = 30; t < 40; t++) {
+      const first = decoder.logits(ids.narrow(1, 0, SPLIT), { caches });
+      expect(difference(first, logits.narrow(1, 0, SPLIT))).toBeLessThan(1e-4);
+      for (let t = SPLIT; t < 24; t++) {
         const next = decoder.logits(ids.narrow(1, t, 1), { caches });
-        expect(difference(next, get("logits").narrow(1, t, 1))).toBeLessThan(1e-4);
+        expect(difference(next, logits.narrow(1, t, 1))).toBeLessThan(1e-4);
       }
       for (const cache of caches) cache.dispose();
+    });
+  });
+
+  it("shows when any of its tensors is another one", async () => {
+    using checkpoint = await Checkpoint.open(folder);
+    const spec = readSpec(await readModelConfig(folder));
+    const source = checkpointSource(checkpoint, placement);
+    const logitsWithout = (changed: string | null): Tensor => {
+      const altered: TensorSource = (name, shape) => {
+        const tensor = source(name, shape);
+        return name === changed ? noGrad(() => tensor.mul_(-1)) : tensor;
+      };
+      using decoder = Decoder.load(altered, spec);
+      const ids = Tensor.from(
+        Int32Array.from({ length: 24 }, (_, i) => (i * 7 + 3) % spec.vocabSize),
+        [1, 24],
+      );
+      return decoder.logits(ids.to("int64"));
+    };
+    scope(() => {
+      const own = logitsWithout(null);
+      for (const name of checkpoint.tensors.keys()) {
+        // The softmax cancels what adds the same to the scores of all keys, as this does without rotary positions.
+        const cancels = name.endsWith("k_proj.bias") && spec.positions.kind === "learned";
+        const moved = difference(logitsWithout(name), own);
+        if (cancels) expect([name, moved]).toEqual([name, expect.closeTo(0, 4)]);
+        else expect([name, moved > 1e-3]).toEqual([name, true]);
+      }
     });
   });
 });

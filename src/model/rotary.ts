@@ -11,7 +11,7 @@ import {
 } from "../tensor/index.js";
 import type { PositionSpec, RotaryScaling } from "./decoder-spec.js";
 
-/** Cosines and sines of the rotary angles, fp32 `[positions, headDim / 2]`. */
+/** Cosines and sines of the rotary angles, `[positions, headDim / 2]`: computed in fp64, held in the dtype of the products. */
 export class RotaryTable implements Disposable {
   private constructor(
     readonly cos: Tensor,

@@ -8,8 +8,9 @@ import type { QuantizedWeight } from "../quant/quantized-weight.js";
 import { parseScheme } from "../quant/scheme.js";
 import { type Addon, addon } from "../tensor/addon.js";
 import { liveHandles, manualSeed, scope, Tensor, TensorError } from "../tensor/index.js";
-import { type RecipeName, type RecipeOptionsInput, recipeOptionsSchema } from "./options.js";
+import type { RecipeName, RecipeOptionsInput } from "./options.js";
 import type { RecipeEvent } from "./recipe-job.js";
+import { resolveRecipeOptions } from "./resolve-recipe-options.js";
 import { runRecipe } from "./run-recipe.js";
 
 const CONTEXT = 16;
@@ -53,7 +54,7 @@ function run(model: Model, recipe: RecipeName, options: RecipeOptionsInput, hear
     spec,
     recipe,
     scheme: parseScheme("W3A16g8"),
-    options: recipeOptionsSchema.parse(options),
+    options: resolveRecipeOptions(options, { recipe }),
     seed: 1,
     tokens: { ids, sequences: SEQUENCES, context: CONTEXT },
     device: "cpu",

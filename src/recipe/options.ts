@@ -3,10 +3,12 @@ import { z } from "zod";
 /** The algorithms that turn weights into codes. */
 export const recipeNames = ["rtn", "gptq", "cbq"] as const;
 export type RecipeName = (typeof recipeNames)[number];
+export const defaultRecipe: RecipeName = "cbq";
 
 /** The named sets of values in `presets.ts`. */
 export const presetNames = ["default", "paper"] as const;
 export type PresetName = (typeof presetNames)[number];
+export const defaultPreset: PresetName = "default";
 
 /** The roundings that reconstruction can train. */
 export const roundingKinds = ["code", "lora", "adaround"] as const;
@@ -18,7 +20,7 @@ const fraction = z.number().min(0).max(1);
 const weight = z.number().min(0);
 
 // The defaults of loss, window and rates rest on docs/ablations.md, "Every lever of a window": perplexities below are
-// those of SmolLM2-135M at W2A16g64 there.
+// those of SmolLM2-135M at W2A16g64 there. Defaults that go with another option's value stand in presets.ts.
 const loss = z.strictObject({
   l2: z
     .enum(["plain", "token"])
@@ -35,12 +37,14 @@ const window = z.strictObject({
   overlap: z.int().min(0).default(1).describe("blocks that a window shares with the one before it"),
   // 5 epochs 42.9, 20 epochs 36.9 (and no better at 3 bits).
   epochs: z.int().min(0).default(10).describe("passes over the calibration windows, per window of blocks"),
-  // 8 sequences 38.2 and 38.7 (two seeds), 4 35.6 and 36.4 in a third more time, 2 36.4 ("Ranges weighted", the same page).
+  // 8 sequences 38.2 and 38.7 (two seeds), 4 35.6 and 36.4 in a third more time, 2 36.4 (the second table there).
   batch: count.default(4).describe("sequences per optimisation step"),
   microBatch: count
     .nullable()
     .default(null)
-    .describe("sequences on the device at once; null chooses what fits; the result does not depend on it"),
+    .describe(
+      "sequences on the device at once; null chooses what fits; other sums may be rounded otherwise, so some codes differ",
+    ),
   secondBranch: z
     .boolean()
     .default(false)
@@ -63,7 +67,7 @@ const rounding = z.strictObject({
     .describe("what is trained: an offset in code units, a low-rank offset, or a full rounding matrix"),
   rank: count.default(5).describe("rank of the low-rank offset (lora)"),
   regulariser: regulariser.prefault({}),
-  start: z.enum(["rtn", "gptq"]).default("rtn").describe("codes that training starts from"),
+  start: z.enum(["rtn", "gptq"]).default("gptq").describe("codes that training starts from"),
 });
 
 // Twice the rate of V 41.0; twice and half that of the scales 38.5 and 42.0 (27.4 both at 3 bits, where 27.0 is the default's).
@@ -109,7 +113,9 @@ const cfp = z.strictObject({
   detection: z
     .enum(["cbq", "msmodelslim"])
     .default("cbq")
-    .describe("how outliers are found: the paper's rule, or Huawei's"),
+    .describe(
+      "how outliers are found: cbq by quartiles of magnitudes (the paper), msmodelslim by quantiles 0.2 and 0.8 of either sign (Huawei's tool)",
+    ),
   exponent: fraction.default(0.5).describe("exponent of an outlier channel's scale"),
   lambda1: positive.default(1.5).describe("interquartile ranges above the third quartile where candidates begin"),
   lambda2: weight.default(1).describe("weight of the variance of what is kept"),
@@ -173,13 +179,17 @@ export const recipeOptionsShape = {
       "last stage, all blocks at once on the model's output: train their scales, or none; auto trains them behind cbq where memory allows it",
     ),
   endToEnd: endToEnd.prefault({}),
-  overrides: z.array(override).default([]).describe("exceptions by module name; the last that matches wins"),
+  overrides: z
+    .array(override)
+    .default([])
+    .describe('exceptions by module name; the last that matches wins: [{"pattern": "*.down_proj", "bits": 8}]'),
 } as const;
 
-export const recipeOptionsSchema = z.strictObject(recipeOptionsShape);
+// `resolveRecipeOptions` fills in what the schema leaves open; parsed alone it would take other defaults than a run.
+type Schema = z.ZodObject<typeof recipeOptionsShape, z.core.$strict>;
 
 /** Resolved options: every value present. */
-export type RecipeOptions = z.output<typeof recipeOptionsSchema>;
+export type RecipeOptions = z.output<Schema>;
 
 /** What a preset or a caller may leave out. */
-export type RecipeOptionsInput = z.input<typeof recipeOptionsSchema>;
+export type RecipeOptionsInput = z.input<Schema>;

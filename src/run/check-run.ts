@@ -41,7 +41,7 @@ export interface CheckedRun {
  */
 export async function checkRun(run: ResolvedRun, context: Context): Promise<CheckedRun> {
   const { options, folder, fitted, model, original, config } = run;
-  recipeOf(options.recipe).check?.(options);
+  recipeOf(options.recipe).check?.(run.recipeOptions);
   const copied = filesToCopy(folder);
   if (needsTokens(options)) await findTextFiles(options.calibration);
   await checkSpace(run, copied);

@@ -2,7 +2,7 @@ import { ModelError } from "../errors.js";
 import type { DecoderSpec } from "../model/index.js";
 
 /** Tokens per window where nothing else is asked for and the model was made for as many. */
-const DEFAULT_CONTEXT = 2048;
+export const DEFAULT_CONTEXT = 2048;
 
 /** Tokens per window where nothing else is asked for: as many as all these models were made for, at most 2048. */
 export function defaultContext(...specs: readonly Pick<DecoderSpec, "maxPositions">[]): number {

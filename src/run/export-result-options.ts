@@ -32,7 +32,7 @@ export type ExportResultOptions = z.output<typeof exportResultSchema>;
 export function resolveExportOptions(given: UntypedOptions): ExportResultOptions {
   rejectUnknownKeys(exportResultSchema, given);
   const options = parseOptions(exportResultSchema, given);
-  assertUsed(options, options.format);
+  assertUsed(given, options.format);
   if (options.out === null && options.format.includes(formatNames[0])) {
     throw new OptionError({
       where: `--format ${formatNames[0]}`,

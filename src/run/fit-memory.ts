@@ -3,7 +3,7 @@ import { wantsFinish } from "../recipe/windows.js";
 import type { PlanEvent } from "./events.js";
 import type { RunOptions } from "./options.js";
 import { parseBytes } from "./parse-bytes.js";
-import { besideTensors, makePlan, type PlanInput } from "./plan.js";
+import { besideTensors, makePlan, needsTokens, type PlanInput } from "./plan.js";
 
 /** What is planned for stays below the budget by what an estimate may be off by. */
 const MARGIN = 1.15;
@@ -69,8 +69,16 @@ export function fitMemory(input: FitInput): FittedPlan {
   throw new OptionError({
     where: 'option "maxMemory"',
     what: `the run needs about ${needed} MB at least, and ${options.maxMemory} are allowed`,
-    next: `give --max-memory ${enough}MB, or take smaller windows (--set window.size=1 window.overlap=0) or a shorter --context`,
+    next: [`give --max-memory ${enough}MB`, ...smallerRuns(options)].join(", or "),
   });
+}
+
+// What else takes less, of what the recipe reads.
+function smallerRuns(options: RunOptions): readonly string[] {
+  return [
+    ...(options.recipe === "cbq" ? ["smaller windows (--set window.size=1 window.overlap=0)"] : []),
+    ...(needsTokens(options) ? ["a shorter --context"] : []),
+  ];
 }
 
 // A single sequence is tried in any case: what is free may be more by then.

@@ -11,9 +11,10 @@ import { weightHash } from "../format/weight-hash.js";
 import { type DecoderSpec, readSpec } from "../model/index.js";
 import { deeperModel, tinyModel, writeTinyModel } from "../model/testing/tiny-models.js";
 import { parseScheme } from "../quant/scheme.js";
-import { type RecipeName, type RecipeOptionsInput, recipeOptionsSchema } from "../recipe/options.js";
+import type { RecipeName, RecipeOptionsInput } from "../recipe/options.js";
 import type { RecipeSink } from "../recipe/recipe-job.js";
 import { recipeOf } from "../recipe/recipes.js";
+import { resolveRecipeOptions } from "../recipe/resolve-recipe-options.js";
 import { runRecipe } from "../recipe/run-recipe.js";
 import { finishEpochs } from "../recipe/windows.js";
 import { liveHandles, manualSeed, scope, Tensor } from "../tensor/index.js";
@@ -84,7 +85,7 @@ const cases: readonly (readonly [string, Case])[] = [
 ];
 
 function windowsOf({ recipe, options, text }: Case): number {
-  const parsed = recipeOptionsSchema.parse(options);
+  const parsed = resolveRecipeOptions(options, { recipe });
   return recipeOf(recipe).windows(BLOCKS, parsed).length + finishEpochs(recipe, parsed, text);
 }
 
@@ -122,7 +123,7 @@ function run(journal: Journal, of: Case, windows = Number.POSITIVE_INFINITY): vo
       if (--left === 0) throw new RangeError("killed");
     },
   };
-  const options = recipeOptionsSchema.parse(of.options);
+  const options = resolveRecipeOptions(of.options, of);
   const job = {
     checkpoint,
     spec,

@@ -2,6 +2,7 @@ import { InputError, OptionError } from "../errors.js";
 import { checkInputs } from "./check-inputs.js";
 import { EngineClient } from "./engine-client.js";
 import type { LoadOptions, Logits, OpenedModel, TextEvent } from "./engine-protocol.js";
+import { evaluationDefaults } from "./evaluation-defaults.js";
 import type { ChoicesEvent, PerplexityEvent, ReferenceEvent, WorkEvent } from "./events.js";
 import { homePath } from "./path-option.js";
 
@@ -45,7 +46,7 @@ export interface GenerateOptions {
   readonly tokens?: number;
   /** 0 (default) takes the most likely token; higher values sample. */
   readonly temperature?: number;
-  /** Seed of the sampling. Defaults to 0. */
+  /** Seed of the sampling, where `temperature` is above 0. Defaults to 0. */
   readonly seed?: number;
   readonly signal?: AbortSignal;
 }
@@ -127,17 +128,29 @@ export class Model implements AsyncDisposable {
    * @throws CalibrationError naming the line of a question that can't be used
    */
   async choices(options: ChoicesOptions): Promise<ChoicesEvent> {
-    const { choices, limit = null, delimiter = " " } = options;
+    const { choices, limit = null, delimiter = evaluationDefaults.delimiter } = options;
     if (limit !== null && (!Number.isSafeInteger(limit) || limit < 1)) {
       throw new OptionError({ where: "limit", what: `${limit} is no number of questions`, next: "give 1 or more" });
     }
     return this.#engine.call("choices", { file: homePath(choices, "choices"), limit, delimiter }, options);
   }
 
-  /** Continues a prompt; yields pieces of text as they appear. */
+  /**
+   * Continues a prompt; yields pieces of text as they appear.
+   *
+   * @throws OptionError for a seed where nothing is sampled
+   */
   async *generate(prompt: string, options: GenerateOptions = {}): AsyncGenerator<string, void> {
-    const { tokens = 64, temperature = 0, seed = 0, signal } = options;
-    const parameters = { prompt, tokens, temperature, seed };
+    const { seed, signal } = options;
+    const { tokens = evaluationDefaults.tokens, temperature = evaluationDefaults.temperature } = options;
+    if (seed !== undefined && temperature === 0) {
+      throw new OptionError({
+        where: "seed",
+        what: "nothing is random at temperature 0, which takes the most likely token",
+        next: "give a temperature above 0 (--temperature 0.8), or leave the seed out",
+      });
+    }
+    const parameters = { prompt, tokens, temperature, seed: seed ?? evaluationDefaults.seed };
     const events = this.#engine.stream("generate", parameters, { signal });
     for await (const event of events as AsyncGenerator<TextEvent>) {
       yield event.text;
@@ -161,7 +174,7 @@ export async function loadModel(
 ): Promise<Model> {
   const engine = new EngineClient();
   try {
-    const { device = "auto", dtype = "float32", signal, onEvent } = options;
+    const { device = evaluationDefaults.device, dtype = evaluationDefaults.dtype, signal, onEvent } = options;
     return new Model(
       engine,
       await engine.call("open", { folder: homePath(folder, "model"), device, dtype }, { signal, onEvent }),
@@ -182,7 +195,7 @@ export async function evaluate(
   model: Model | string,
   options: EvaluateOptions & LoadOptions,
 ): Promise<PerplexityEvent> {
-  if (model instanceof Model) return model.perplexity(options);
+  if (model instanceof Model) return await loadedAlready(model, options).perplexity(options);
   await checkInputs(options);
   await using loaded = await loadModel(model, options);
   return await loaded.perplexity(options);
@@ -198,7 +211,7 @@ export async function compareModels(
   model: Model | string,
   options: CompareOptions & LoadOptions,
 ): Promise<ReferenceEvent> {
-  if (model instanceof Model) return model.compare(options);
+  if (model instanceof Model) return await loadedAlready(model, options).compare(options);
   await checkInputs(options);
   await using loaded = await loadModel(model, options);
   return await loaded.compare(options);
@@ -214,10 +227,21 @@ export async function evaluateChoices(
   model: Model | string,
   options: ChoicesOptions & LoadOptions,
 ): Promise<ChoicesEvent> {
-  if (model instanceof Model) return model.choices(options);
+  if (model instanceof Model) return await loadedAlready(model, options).choices(options);
   await checkInputs(options);
   await using loaded = await loadModel(model, options);
   return await loaded.choices(options);
+}
+
+/** A model that is there already computes where and in what it was loaded. */
+function loadedAlready(model: Model, { device, dtype }: LoadOptions): Model {
+  const given = device !== undefined ? "device" : dtype !== undefined ? "dtype" : null;
+  if (given === null) return model;
+  throw new OptionError({
+    where: `option "${given}"`,
+    what: "the model is loaded already, and stays where and as it is",
+    next: `leave it out, or give ${given} to loadModel`,
+  });
 }
 
 function textParameters({ text, context }: EvaluateOptions): {

@@ -4,7 +4,7 @@ import { z } from "zod";
 export interface OptionLine {
   /** Its name for `--set` and in a configuration file: `window.size`. */
   readonly name: string;
-  /** What it takes: `number`, `true|false`, `plain|token|window`. */
+  /** What it takes: `number`, `true|false`, `plain|token`. */
   readonly type: string;
   readonly help: string;
   /** Its default as JSON; null when it is required. */

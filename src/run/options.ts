@@ -3,18 +3,22 @@ import { OptionError } from "../errors.js";
 import { assertUsed, exportOptionsShape } from "../format/export-options.js";
 import { type FormatName, formatNames, primaryFormat } from "../format/exporters.js";
 import { parseScheme, type Scheme } from "../quant/scheme.js";
+import { mergeOptions } from "../recipe/merge-options.js";
 import {
+  defaultPreset,
+  defaultRecipe,
   presetNames,
   type RecipeOptions,
-  type RecipeOptionsInput,
   recipeNames,
-  recipeOptionsSchema,
   recipeOptionsShape,
-  roundingKinds,
 } from "../recipe/options.js";
-import { presets, roundingDefaults } from "../recipe/presets.js";
+import { recipeOf } from "../recipe/recipes.js";
+import { defaultsBelow } from "../recipe/resolve-recipe-options.js";
+import { wantsFinish } from "../recipe/windows.js";
+import { DEFAULT_CONTEXT } from "./default-context.js";
+import { assertRead, readerContext } from "./option-use.js";
 import { parseBytes } from "./parse-bytes.js";
-import { isRecord, parseOptions, rejectUnknownKeys, type UntypedOptions } from "./parse-options.js";
+import { parseOptions, rejectUnknownKeys, type UntypedOptions } from "./parse-options.js";
 import { pathOption } from "./path-option.js";
 
 export type { UntypedOptions } from "./parse-options.js";
@@ -54,10 +58,18 @@ export const runOptionsSchema = z.strictObject({
   model: pathOption.describe(
     "model folder (config.json, tokenizer.json, safetensors), or owner/name on the Hugging Face Hub",
   ),
-  scheme: z.string().min(1).describe("bits and group size: W2A16g64, W4A4, W8A8"),
+  scheme: z
+    .string()
+    .min(1)
+    .describe(
+      "bits of weights (2, 3, 4, 5, 6, 8) and inputs (4, 8, 16), columns a group: W2A16g64, W4A4 with a group a row",
+    ),
   asym: z.boolean().default(false).describe("a zero point per group, instead of the symmetric full-range grid"),
-  recipe: z.enum(recipeNames).default("cbq").describe("algorithm"),
-  preset: z.enum(presetNames).default("default").describe("named set of values: what measures best, or the paper's"),
+  recipe: z.enum(recipeNames).default(defaultRecipe).describe("algorithm"),
+  preset: z
+    .enum(presetNames)
+    .default(defaultPreset)
+    .describe("named set of values: what measures best, or the paper's"),
   calibration: z
     .array(pathOption)
     .default([])
@@ -68,7 +80,7 @@ export const runOptionsSchema = z.strictObject({
     .min(2)
     .nullable()
     .default(null)
-    .describe("tokens per window; null takes 2048, or the longest that the model was made for"),
+    .describe(`tokens per window; null takes ${DEFAULT_CONTEXT}, or the longest that the model was made for`),
   seed: seed.default(0).describe("seed of everything random"),
   deterministic: z
     .boolean()
@@ -116,19 +128,21 @@ export type GivenOptions = z.output<typeof runOptionsSchema>;
 export type RunOptions = GivenOptions & { readonly context: number };
 
 /**
- * Lays the given options over the rounding's and the preset's values and the schema's defaults,
- * and checks them; later sources win.
+ * Lays the given options over the defaults and checks them; later sources win.
  *
- * @throws OptionError that names the key, and the nearest valid key or value.
+ * @throws OptionError that names the key, and the nearest valid key or value; also for an option that the recipe would
+ *   not read
  */
 export function resolveOptions(...sources: readonly UntypedOptions[]): GivenOptions {
   for (const source of sources) rejectUnknownKeys(runOptionsSchema, source);
-  const given = sources.reduce(merge, {});
-  const presetName = presetNames.find((name) => name === given["preset"]) ?? "default";
-  const preset: RecipeOptionsInput = presets[presetName];
-  const kind = kindOf(given) ?? preset.rounding?.kind ?? "code";
-  const options = parseOptions(runOptionsSchema, merge(merge(roundingDefaults[kind], preset), given), given);
-  checkTogether(options);
+  const given = mergeOptions(...sources);
+  const recipe = recipeNames.find((name) => name === given["recipe"]) ?? defaultRecipe;
+  const preset = presetNames.find((name) => name === given["preset"]) ?? defaultPreset;
+  const options = parseOptions(runOptionsSchema, mergeOptions(defaultsBelow(given, { recipe, preset }), given), given);
+  const scheme = schemeOf(options);
+  assertRead(given, readerContext(options, scheme), preset);
+  assertUsed(given, options.format);
+  checkTogether(options, scheme);
   return { ...options, format: withPrimary(options.format) };
 }
 
@@ -139,8 +153,9 @@ function withPrimary(formats: readonly FormatName[]): FormatName[] {
 
 /** The part of resolved options that the algorithms see. */
 export function recipeOptionsOf(options: GivenOptions): RecipeOptions {
-  const entries = Object.keys(recipeOptionsShape).map((key) => [key, options[key as keyof GivenOptions]]);
-  return recipeOptionsSchema.parse(Object.fromEntries(entries));
+  const { window, rounding, rates, schedule, range, gptq, rotation, cfp, activation, finish, endToEnd, overrides } =
+    options;
+  return { window, rounding, rates, schedule, range, gptq, rotation, cfp, activation, finish, endToEnd, overrides };
 }
 
 /** The scheme that resolved options name. */
@@ -148,36 +163,15 @@ export function schemeOf(options: GivenOptions): Scheme {
   return parseScheme(options.scheme, { asym: options.asym });
 }
 
-function merge(under: UntypedOptions, over: UntypedOptions): UntypedOptions {
-  const result: Record<string, unknown> = { ...under };
-  for (const [key, value] of Object.entries(over)) {
-    if (value === undefined) continue;
-    const below = result[key];
-    result[key] = isRecord(below) && isRecord(value) ? merge(below, value) : value;
-  }
-  return result;
-}
-
-function kindOf(given: UntypedOptions): (typeof roundingKinds)[number] | undefined {
-  const rounding = given["rounding"];
-  return isRecord(rounding) ? roundingKinds.find((kind) => kind === rounding["kind"]) : undefined;
-}
-
-function checkTogether(options: GivenOptions): void {
-  schemeOf(options);
+function checkTogether(options: GivenOptions, scheme: Scheme): void {
   if (options.maxMemory !== null) parseBytes(options.maxMemory);
-  assertUsed(options, options.format);
-  const { size, overlap } = options.window;
-  if (overlap >= size) {
-    throw new OptionError({
-      where: 'option "window.overlap"',
-      what: `${overlap} is not smaller than window.size (${size}): the window would never move`,
-      next: `try --set window.overlap=${size - 1}`,
-    });
-  }
-  const staticInputs = options.activation.granularity === "tensor" && schemeOf(options).activationBits < 16;
+  // Windows that would never move are an error for any network.
+  recipeOf(options.recipe).windows(1, options);
+  checkMicroBatch(options);
+  checkOverrides(options);
+  const staticInputs = options.activation.granularity === "tensor" && scheme.activationBits < 16;
   const needs: readonly (readonly [boolean, string, string])[] = [
-    [options.recipe !== "rtn", `recipe ${options.recipe}`, "--recipe rtn"],
+    [recipeOf(options.recipe).needsText, `recipe ${options.recipe}`, "--recipe rtn"],
     [staticInputs, "activation.granularity=tensor", "--set activation.granularity=token"],
     [options.finish === "scales", "--finish scales", "--finish none"],
   ];
@@ -188,6 +182,28 @@ function checkTogether(options: GivenOptions): void {
       where: 'option "calibration"',
       what: `${needing[0]?.[1]} needs text to calibrate on`,
       next: `give --calibration PATH (.txt, .jsonl, .parquet or a folder of them), or use ${without}`,
+    });
+  }
+}
+
+function checkMicroBatch({ recipe, window, endToEnd, finish }: GivenOptions): void {
+  const steps = [window.batch, ...(wantsFinish(recipe, { finish }) ? [endToEnd.batch] : [])];
+  const most = Math.max(...steps);
+  if (recipe !== "cbq" || window.microBatch === null || window.microBatch <= most) return;
+  throw new OptionError({
+    where: 'option "window.microBatch"',
+    what: `${window.microBatch} sequences at once are more than a step has (${most})`,
+    next: `use --set window.microBatch=${most} or less, or a larger window.batch`,
+  });
+}
+
+function checkOverrides({ overrides }: GivenOptions): void {
+  for (const [i, { pattern, skip, bits, group }] of overrides.entries()) {
+    if (skip !== true || (bits === undefined && group === undefined)) continue;
+    throw new OptionError({
+      where: `option "overrides.${i}"`,
+      what: `"${pattern}" is left in the source precision (skip), and has ${bits === undefined ? "a group" : "bits"} all the same`,
+      next: "leave out skip, or leave out bits and group",
     });
   }
 }

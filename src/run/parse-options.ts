@@ -1,10 +1,10 @@
 import type { z } from "zod";
 import { OptionError } from "../errors.js";
+import { isOptionGroup, type UntypedOptions } from "../recipe/merge-options.js";
 import { nearestName } from "./nearest-name.js";
 import { acceptedValues, optionAt, optionKeys } from "./option-tree.js";
 
-/** Where options come from when they are not typed: a parsed file, `--set`. */
-export type UntypedOptions = Readonly<Record<string, unknown>>;
+export type { UntypedOptions } from "../recipe/merge-options.js";
 
 /** Options that the command line takes as an argument and not as a flag. */
 const positional: ReadonlySet<string> = new Set(["model", "result"]);
@@ -25,10 +25,6 @@ export function parseOptions<T extends z.ZodType>(
   throw fromIssue(schema, parsed.error.issues[0], given);
 }
 
-export function isRecord(value: unknown): value is UntypedOptions {
-  return value !== null && typeof value === "object" && !Array.isArray(value);
-}
-
 /** @throws OptionError for a key that the schema does not have, naming the nearest that it has */
 export function rejectUnknownKeys(schema: z.ZodType, value: UntypedOptions, prefix = ""): void {
   const known = optionKeys(schema, prefix);
@@ -36,7 +32,7 @@ export function rejectUnknownKeys(schema: z.ZodType, value: UntypedOptions, pref
   for (const [key, entry] of Object.entries(value)) {
     const name = prefix === "" ? key : `${prefix}.${key}`;
     if (!known.includes(key)) throw unknownKey(schema, name, key, known, prefix);
-    if (isRecord(entry)) rejectUnknownKeys(schema, entry, name);
+    if (isOptionGroup(entry)) rejectUnknownKeys(schema, entry, name);
   }
 }
 
@@ -69,7 +65,7 @@ function fromIssue(schema: z.ZodType, issue: Issue | undefined, given: UntypedOp
     return unknownKey(schema, [...path, key].join("."), key, ["pattern", "bits", "group", "skip"], name);
   }
   let value: unknown = given;
-  for (const key of path) value = isRecord(value) || Array.isArray(value) ? Reflect.get(value, key) : undefined;
+  for (const key of path) value = isOptionGroup(value) || Array.isArray(value) ? Reflect.get(value, key) : undefined;
   if (issue?.code === "custom") {
     const next: unknown = issue.params?.["next"];
     const what = `${JSON.stringify(value)} does not fit: ${issue.message}`;

@@ -17,8 +17,9 @@ async function plan(
   device: Device = "cpu",
   workspaceBytes = 0,
 ): Promise<PlanEvent> {
-  const given = { model, scheme, out: "o", calibration: ["t"], context: 512, finish: "none", window: { batch: 8 } };
-  const options = { ...resolveOptions(given, extra), context: 512 };
+  const given = { model, scheme, out: "o", calibration: ["t"], context: 512, finish: "none" };
+  const window = extra["recipe"] === "gptq" ? {} : { batch: 8 };
+  const options = { ...resolveOptions({ ...given, window }, extra), context: 512 };
   const spec = readSpec(await readModelConfig(model));
   const parsed = schemeOf(options);
   const schemes = resolveSchemes(spec, parsed, options.overrides);
@@ -74,7 +75,7 @@ describe("makePlan", () => {
     const rows = 8 * (256 + 2 * 128 + 256 + 2 * 768 + 256);
     expect(scales.trainedParameters - none.trainedParameters).toBe(3 * (rows + 56));
     expect(scales.estimate.seconds).toBeGreaterThan(none.estimate.seconds);
-    const wide = { recipe: "gptq", finish: "scales", endToEnd: { batch: 8 } };
+    const wide = { recipe: "gptq", finish: "scales", window: { microBatch: 8 }, endToEnd: { batch: 8 } };
     const stage = (await plan("W4A4", wide)).estimate.deviceBytes;
     expect(stage).toBeGreaterThan((await plan("W4A4", { ...wide, endToEnd: { batch: 2 } })).estimate.deviceBytes);
     // A byte a code, and the divergence of the tokens that fit into 256 MiB of 4,096 logits each.
@@ -104,7 +105,7 @@ describe("makePlan", () => {
   });
 
   it("counts what GPTQ takes on a GPU", async () => {
-    const extra = { recipe: "gptq", samples: 64, window: { batch: 8 }, compute: { dtype: "bfloat16" } };
+    const extra = { recipe: "gptq", samples: 64, window: { microBatch: 8 }, compute: { dtype: "bfloat16" } };
     const { estimate } = await plan("W4A16g64", extra, "cuda:0", 2 ** 25);
     const [hidden, keys, inner, block] = [256, 128, 768, 6291456 / 8];
     // Input, norms, attention's output projected and added; queries as they come and turned, keys and values repeated,

@@ -155,7 +155,7 @@ function stateBytes({ options, spec }: PlanInput, windows: readonly Window[], tr
   return Math.min(one * Math.max(0, windows.length - 1), Math.max(2 * one, KEPT_STATE_BYTES + one));
 }
 
-/** Whether a run looks at text: a recipe that can do without does so for static ranges of inputs. */
+/** Whether a run looks at text: where it is given, for static ranges, errors of layers and the last stage; some recipes must. */
 export function needsTokens(options: GivenOptions): boolean {
   return recipeOf(options.recipe).needsText || options.calibration.length > 0;
 }

@@ -1,6 +1,8 @@
 import { InputError } from "../errors.js";
 import { exportOptionsShape } from "../format/export-options.js";
-import type { RunOptions } from "./options.js";
+import { optionEntries, type UntypedOptions } from "../recipe/merge-options.js";
+import { mayBeRead, readerContext } from "./option-use.js";
+import { type GivenOptions, schemeOf } from "./options.js";
 
 /** What decides the codes of a run, by names that people read. */
 export type RunIdentity = Readonly<Record<string, string>>;
@@ -28,33 +30,39 @@ export const circumstances: readonly string[] = [
   "force",
   "dryRun",
   "device",
-  "streams",
+  "streams.storage",
   "compute.threads",
   "window.microBatch",
 ];
 
 /**
  * Options that change where and how fast, but no code; and those whose effect another part covers:
- * the model and the text by what they hold rather than by where they lie.
+ * the model and the text by what they hold rather than by where they lie, the preset by its values.
  */
 const immaterial: readonly string[] = [
   "model",
+  "preset",
   "calibration",
   "format",
   ...Object.keys(exportOptionsShape),
   ...circumstances,
 ];
 
-/** The parts and every option that can change a code, by dotted name. */
-export function identityOf(parts: IdentityParts, options: RunOptions): RunIdentity {
+/** The parts and every option that can change a code of this run, by dotted name. */
+export function identityOf(parts: IdentityParts, options: GivenOptions): RunIdentity {
   const { model, tokenizer, calibration, version, engine } = parts;
+  const context = readerContext(options, schemeOf(options));
   return {
     crossblock: version,
     engine,
     model,
     ...(tokenizer !== null && { tokenizer }),
     ...(calibration !== null && { "calibration tokens": calibration }),
-    ...Object.fromEntries([...optionLeaves(options, immaterial)].map(([name, value]) => [`option ${name}`, value])),
+    ...Object.fromEntries(
+      [...optionLeaves(options, immaterial)]
+        .filter(([name]) => mayBeRead(name, context))
+        .map(([name, value]) => [`option ${name}`, value]),
+    ),
   };
 }
 
@@ -76,14 +84,9 @@ export function checkSameRun(saved: RunIdentity, now: RunIdentity, folder: strin
 }
 
 /** Options by dotted name, their values as JSON; `without` names those that are left out. */
-export function optionLeaves(options: object, without: readonly string[], prefix = ""): ReadonlyMap<string, string> {
-  const entries = Object.entries(options).flatMap(([key, entry]: [string, unknown]) => {
-    const name = prefix === "" ? key : `${prefix}.${key}`;
-    if (without.includes(name)) return [];
-    const group = entry !== null && typeof entry === "object" && !Array.isArray(entry);
-    return group ? [...optionLeaves(entry, without, name)] : [[name, JSON.stringify(entry)] as const];
-  });
-  return new Map(entries);
+export function optionLeaves(options: object, without: readonly string[]): ReadonlyMap<string, string> {
+  const left = optionEntries(options as UntypedOptions).filter(([name]) => !without.includes(name));
+  return new Map(left.map(([name, value]) => [name, JSON.stringify(value)]));
 }
 
 function shown(value: string | undefined): string {

@@ -22,9 +22,9 @@ export function singleBlocks(blocks: number): Window[] {
 export function windowSchedule(blocks: number, size: number, overlap: number): Window[] {
   if (overlap >= size) {
     throw new OptionError({
-      where: "window.overlap",
-      what: `${overlap} leaves no room to move in windows of ${size} blocks`,
-      next: `use --set window.overlap=${size - 1} or less`,
+      where: 'option "window.overlap"',
+      what: `${overlap} is not smaller than window.size (${size}): the window would never move`,
+      next: `try --set window.overlap=${size - 1}`,
     });
   }
   const width = Math.min(size, blocks);

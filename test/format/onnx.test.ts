@@ -143,6 +143,7 @@ describe("a model folder as ONNX", () => {
     const out = outFolder();
     const written = await writeOnnx(source, out);
     using file = OnnxFile.open(join(out, written.model));
+    expect([...source.plain.keys()].filter((name) => name.includes(".mlp.")).length).toBeGreaterThan(2);
     for (const name of source.plain.keys()) {
       expect(file.tensors.get(name)?.dataType, name).toBe("bfloat16");
       expect(Buffer.compare(file.readBytes(name), await source.readPlain(name)), name).toBe(0);

@@ -1,6 +1,8 @@
 import { Command } from "commander";
 import { OptionError } from "../../errors.js";
 import { checkInputs } from "../../run/check-inputs.js";
+import { DEFAULT_CONTEXT } from "../../run/default-context.js";
+import { evaluationDefaults } from "../../run/evaluation-defaults.js";
 import type { ChoicesEvent, PerplexityEvent, ReferenceEvent } from "../../run/events.js";
 import { loadModel } from "../../run/model.js";
 import { printLine, runCommand } from "../exit.js";
@@ -27,14 +29,18 @@ export function evalCommand(): Command {
     .option("--text <paths...>", "perplexity on text files or folders: .txt (a document each), .jsonl, .parquet")
     .option(
       "--context <n>",
-      "tokens per window of the text (default: 2048, or the longest that the model was made for)",
+      `tokens per window of the text (default: ${DEFAULT_CONTEXT}, or the longest that the model was made for)`,
       wholeNumber("--context", 2),
     )
     .option("--reference <model>", "KL divergence from this model on the text too, such as the one that was quantized")
     .option("--choices <file>", "accuracy on multiple-choice questions, one a line (see below)")
     .option("--limit <n>", "most questions to answer (default: all)", wholeNumber("--limit", 1))
     .option("--delimiter <text>", "between context and choice that have no white space there (default: one space)")
-    .option("--device <device>", "cpu, cuda:0, or auto for the first GPU that libtorch sees, else the CPU", "auto")
+    .option(
+      "--device <device>",
+      "cpu, cuda:0, or auto for the first GPU that libtorch sees, else the CPU",
+      evaluationDefaults.device,
+    )
     .option("--json", "one JSON object a line on standard output")
     .addHelpText(
       "after",

@@ -2,7 +2,11 @@ import { Command } from "commander";
 import { shellWord } from "../../checkpoint/shell-word.js";
 import type { AlreadyThereEvent, DoneEvent, ExportedEvent } from "../../run/events.js";
 import { exportResult } from "../../run/export-result.js";
-import { exportResultSchema, resolveExportOptions } from "../../run/export-result-options.js";
+import {
+  type ExportResultOptionsInput,
+  exportResultSchema,
+  resolveExportOptions,
+} from "../../run/export-result-options.js";
 import { alreadyThereNote } from "../event-notes.js";
 import { printLine, runCommand } from "../exit.js";
 import { addOptionFlags, givenFlags } from "../option-flags.js";
@@ -28,8 +32,9 @@ export function exportCommand(): Command {
     );
 }
 
-async function run(given: string, flags: Flags, signal: AbortSignal): Promise<number> {
-  const options = resolveExportOptions({ ...givenFlags(flags), result: given });
+async function run(folder: string, flags: Flags, signal: AbortSignal): Promise<number> {
+  const given = { ...givenFlags(flags), result: folder };
+  const options = resolveExportOptions(given);
   const { result } = options;
   const json = flags.json === true;
   const view = progressView(process.stderr, { signal });
@@ -37,7 +42,7 @@ async function run(given: string, flags: Flags, signal: AbortSignal): Promise<nu
   const there: AlreadyThereEvent[] = [];
   let done: DoneEvent | null = null;
   try {
-    for await (const event of exportResult({ ...options, signal })) {
+    for await (const event of exportResult({ ...(given as unknown as ExportResultOptionsInput), signal })) {
       if (json) printLine(event);
       if (event.event === "exported") exported.push(event);
       else if (event.event === "already-there") there.push(event);

@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { OptionError } from "../../errors.js";
+import { evaluationDefaults } from "../../run/evaluation-defaults.js";
 import { loadModel } from "../../run/model.js";
 import { runCommand } from "../exit.js";
 import { progressView } from "../progress.js";
@@ -9,7 +10,7 @@ interface Flags {
   readonly prompt: string;
   readonly tokens: number;
   readonly temperature: number;
-  readonly seed: number;
+  readonly seed?: number;
   readonly device: string;
 }
 
@@ -19,10 +20,23 @@ export function generateCommand(): Command {
     .description("continue a prompt with a model folder or a result")
     .argument("<model>", "model folder, or a result of crossblock")
     .requiredOption("--prompt <text>", "text to continue")
-    .option("--tokens <n>", "most tokens to generate", wholeNumber("--tokens", 1), 64)
-    .option("--temperature <t>", "0 takes the most likely token; higher values sample", temperature, 0)
-    .option("--seed <n>", "seed of the sampling", wholeNumber("--seed", 0), 0)
-    .option("--device <device>", "cpu, cuda:0, or auto for the first GPU that libtorch sees, else the CPU", "auto")
+    .option("--tokens <n>", "most tokens to generate", wholeNumber("--tokens", 1), evaluationDefaults.tokens)
+    .option(
+      "--temperature <t>",
+      "0 takes the most likely token; higher values sample",
+      temperature,
+      evaluationDefaults.temperature,
+    )
+    .option(
+      "--seed <n>",
+      `seed of the sampling, with --temperature above 0 (default: ${evaluationDefaults.seed})`,
+      wholeNumber("--seed", 0),
+    )
+    .option(
+      "--device <device>",
+      "cpu, cuda:0, or auto for the first GPU that libtorch sees, else the CPU",
+      evaluationDefaults.device,
+    )
     .action((model: string, flags: Flags) => runCommand({ json: false }, (signal) => run(model, flags, signal)));
 }
 

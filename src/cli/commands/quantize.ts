@@ -1,10 +1,12 @@
 import { Command } from "commander";
 import { shellWord } from "../../checkpoint/shell-word.js";
+import { mergeOptions } from "../../recipe/merge-options.js";
 import { parseAssignments, readConfigFile } from "../../run/config-file.js";
 import type { AlreadyThereEvent, DoneEvent, ExportedEvent, PlanEvent, QuantizeEvent } from "../../run/events.js";
 import { type RunOptionsInput, resolveOptions, runOptionsSchema } from "../../run/options.js";
 import { homePath } from "../../run/path-option.js";
 import { quantize } from "../../run/quantize.js";
+import { withRecipeSection } from "../../run/recipe-sections.js";
 import { alreadyThereNote } from "../event-notes.js";
 import { printLine, runCommand } from "../exit.js";
 import { addOptionFlags, givenFlags, settingsHelp } from "../option-flags.js";
@@ -38,12 +40,15 @@ export function quantizeCommand(): Command {
 
 async function run(model: string | undefined, flags: Flags, signal: AbortSignal): Promise<number> {
   const file = flags.config === undefined ? {} : await readConfigFile(homePath(flags.config, "--config"));
-  const options = resolveOptions(file, parseAssignments(flags.set ?? []), givenFlags(flags), { model });
+  const over = mergeOptions(parseAssignments(flags.set ?? []), givenFlags(flags), { model });
+  // As given: what is resolved has values for options that the recipe does not read.
+  const given = mergeOptions(withRecipeSection(file, over), over);
+  const options = resolveOptions(given);
   const json = flags.json === true;
   const view = progressView(process.stderr, { signal });
   const seen: Seen = { exported: [] };
   try {
-    for await (const event of quantize({ ...(options as RunOptionsInput), signal })) {
+    for await (const event of quantize({ ...(given as RunOptionsInput), signal })) {
       if (json) printLine(event);
       else remember(event, seen);
       view.show(event);

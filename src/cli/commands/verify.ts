@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import type { CertifiedEvent } from "../../run/events.js";
-import { resolveVerifyOptions, verifySchema } from "../../run/verify/verify-options.js";
+import { verifySchema } from "../../run/verify/verify-options.js";
 import { verifyResult } from "../../run/verify/verify-result.js";
 import { printLine, runCommand } from "../exit.js";
 import { addOptionFlags, givenFlags } from "../option-flags.js";
@@ -26,13 +26,13 @@ export function verifyCommand(): Command {
 }
 
 async function run(result: string, flags: Flags, signal: AbortSignal): Promise<number> {
-  const options = resolveVerifyOptions({ ...givenFlags(flags), result });
+  const given = { ...givenFlags(flags), result };
   const json = flags.json === true;
   const view = progressView(process.stderr, { signal });
   const lines: string[] = [];
   let certified: CertifiedEvent | null = null;
   try {
-    for await (const event of verifyResult({ ...options, signal })) {
+    for await (const event of verifyResult({ ...given, signal })) {
       if (json) printLine(event);
       view.show(event);
       if (event.event === "disagreement") lines.push(`${event.path}: ${event.tensor}: ${event.what}`);

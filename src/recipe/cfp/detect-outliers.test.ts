@@ -5,7 +5,7 @@ import { outlierThreshold } from "./detect-outliers.js";
 import { truncateWeights } from "./truncate-weights.js";
 
 // The rule read literally: every split tried, variances computed from scratch.
-function byDefinition(values: number[], lambda1 = 1.5, lambda2 = 1): number | null {
+function byDefinition(values: number[], lambda1 = 1.5, lambda2 = 1, [low, high] = [0.25, 0.75]): number | null {
   const sorted = values.slice().sort((a, b) => a - b);
   const at = (share: number): number => {
     const place = share * (sorted.length - 1);
@@ -15,7 +15,7 @@ function byDefinition(values: number[], lambda1 = 1.5, lambda2 = 1): number | nu
   };
   const median = at(0.5);
   const scaled = sorted.map((value) => value / median);
-  const t = (at(0.75) + lambda1 * (at(0.75) - at(0.25))) / median;
+  const t = (at(high) + lambda1 * (at(high) - at(low))) / median;
   const candidates = scaled.filter((value) => value > t);
   if (candidates.length === 0) return null;
   if (candidates.length === 1) return t * median;
@@ -30,15 +30,20 @@ function byDefinition(values: number[], lambda1 = 1.5, lambda2 = 1): number | nu
   return best.threshold;
 }
 
+/** Magnitudes with a heavy tail, always the same. */
+function heavyTailed(count: number, seed: number): number[] {
+  let state = seed;
+  const random = (): number => {
+    state = (state * 16807) % 2147483647;
+    return state / 2147483647;
+  };
+  return Array.from({ length: count }, () => Math.fround(Math.abs(Math.tan(1.5 * (random() - 0.5)) ** 3)));
+}
+
 describe("coarse-to-fine detection", () => {
   it("equals the definition on heavy-tailed magnitudes, whatever their scale", () => {
-    let seed = 1;
-    const random = (): number => {
-      seed = (seed * 16807) % 2147483647;
-      return seed / 2147483647;
-    };
     for (let round = 0; round < 40; round++) {
-      const values = Array.from({ length: 300 }, () => Math.fround(Math.abs(Math.tan(1.5 * (random() - 0.5)) ** 3)));
+      const values = heavyTailed(300, round + 1);
       for (const scale of [1, 2 ** -12]) {
         const scaled = values.map((value) => value * scale);
         const found = scope(() => outlierThreshold(Tensor.from(Float32Array.from(scaled), undefined, on)));
@@ -74,6 +79,32 @@ describe("coarse-to-fine detection", () => {
       expect(whole.weight.amin().item()).toBe(-9);
       const perRow = truncateWeights(weight, { perRow: true });
       expect(perRow.weight.select(0, 1).toArray()).toEqual(weight.select(0, 1).toArray());
+    });
+  });
+
+  it("truncates each sign by its own threshold and quantiles 0.2 and 0.8 with the rule msmodelslim", () => {
+    const values = heavyTailed(512, 11).map((value, i) => (i % 4 === 0 ? -value / 4 : value));
+    for (const [i, value] of [0.9, 1, 1.5, 1.6].entries()) {
+      values[4 * i] = Math.fround(-value);
+      values[4 * i + 1] = Math.fround(3 * value);
+    }
+    const side = (sign: number): number =>
+      byDefinition(values.filter((value) => value * sign > 0).map(Math.abs), 1.5, 1, [0.2, 0.8]) ?? Number.NaN;
+    const both = byDefinition(values.map(Math.abs)) ?? Number.NaN;
+    scope(() => {
+      const weight = Tensor.from(Float32Array.from(values), [8, 64], on);
+      const extremes = (detection: "cbq" | "msmodelslim"): [number, number] => {
+        const truncated = truncateWeights(weight, { detection }).weight;
+        return [truncated.amin().item(), truncated.amax().item()];
+      };
+      const [low, high] = extremes("msmodelslim");
+      expect(low / -side(-1)).toBeCloseTo(1, 5);
+      expect(high / side(1)).toBeCloseTo(1, 5);
+      expect(extremes("cbq")[1] / both).toBeCloseTo(1, 5);
+      expect(low).toBeGreaterThan(extremes("cbq")[0]);
+      // Per row, each row has its own; a row without negative weights has no bound below.
+      const positive = truncateWeights(weight.abs(), { detection: "msmodelslim", perRow: true }).weight;
+      expect(positive.amin().item()).toBeGreaterThan(0);
     });
   });
 });

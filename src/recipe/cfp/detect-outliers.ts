@@ -1,5 +1,22 @@
 import { noGrad, scope, type Tensor } from "../../tensor/index.js";
 
+/** Whose rule finds outliers. */
+export type Detection = "cbq" | "msmodelslim";
+
+/** How a rule of that name reads values. */
+export interface DetectionRule {
+  /** Lower and upper quantile of the coarse step. */
+  readonly quantiles: readonly [number, number];
+  /** Whether positive and negative values have thresholds of their own, or magnitudes one for both. */
+  readonly sidesApart: boolean;
+}
+
+/** The paper's quartiles of magnitudes; Huawei's msmodelslim takes quantiles 0.2 and 0.8 of minima and maxima apart. */
+export const detectionRules: Readonly<Record<Detection, DetectionRule>> = {
+  cbq: { quantiles: [0.25, 0.75], sidesApart: false },
+  msmodelslim: { quantiles: [0.2, 0.8], sidesApart: true },
+};
+
 export interface DetectionOptions {
   /** Interquartile ranges above the upper quartile where candidates begin. Defaults to 1.5. */
   readonly lambda1?: number;

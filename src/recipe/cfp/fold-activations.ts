@@ -1,6 +1,6 @@
 import { type BlockWeights, type DecoderSpec, type InputSite, inputSites, type LinearRole } from "../../model/index.js";
 import { type DType, keep, noGrad, scope, Tensor } from "../../tensor/index.js";
-import { outlierThreshold } from "./detect-outliers.js";
+import { type Detection, detectionRules, outlierThreshold } from "./detect-outliers.js";
 
 /** Extremes of each input channel over the calibration tokens, fp32 `[channels]`. */
 export interface ChannelExtremes {
@@ -9,8 +9,7 @@ export interface ChannelExtremes {
 }
 
 export interface FoldOptions {
-  /** `cbq`: magnitudes, quartiles. `msmodelslim`: minima and maxima apart, quantiles 0.2 and 0.8. */
-  readonly detection: "cbq" | "msmodelslim";
+  readonly detection: Detection;
   /** `s_c = (m_c / threshold)^exponent`. */
   readonly exponent: number;
   readonly lambda1: number;
@@ -118,8 +117,8 @@ function storable(
 
 function channelScales({ minimum, maximum }: ChannelExtremes, options: FoldOptions): Tensor | null {
   const { detection, lambda1, lambda2 } = options;
-  const sides = detection === "cbq" ? [minimum.neg().maximum(maximum)] : [minimum.neg().clamp(0), maximum.clamp(0)];
-  const quantiles = detection === "cbq" ? ([0.25, 0.75] as const) : ([0.2, 0.8] as const);
+  const { quantiles, sidesApart } = detectionRules[detection];
+  const sides = sidesApart ? [minimum.neg().clamp(0), maximum.clamp(0)] : [minimum.neg().maximum(maximum)];
   const ratios: Tensor[] = [];
   for (const side of sides) {
     const threshold = outlierThreshold(side, { lambda1, lambda2, quantiles });

@@ -4,7 +4,7 @@ import type { Scheme } from "../../quant/scheme.js";
 import type { RecipeName, RecipeOptions } from "../options.js";
 import { recipeOf } from "../recipes.js";
 
-/** Inputs of so few bits are rotated by default: 10 points on SmolLM2-135M at W4A4 (docs/ablations.md). */
+/** Inputs of so few bits are rotated by default: 7 points on SmolLM2-135M at W4A4 (docs/ablations.md). */
 const MOST_ROTATED_BITS = 4;
 
 /**
@@ -24,7 +24,7 @@ export function wantsRotation(
     throw new OptionError({
       where: 'option "rotation"',
       what: `a model of the family "${spec.family}" can't be rotated: its LayerNorms and learned positions see single channels`,
-      next: "use --set rotation=none; --set cfp.activations=true folds outliers instead",
+      next: `use --set rotation=none${recipe === "cbq" ? "; --set cfp.activations=true folds outliers instead" : ""}`,
     });
   }
   if (rotation !== "auto") return rotation === "hadamard";

@@ -6,8 +6,9 @@ import { deeperModel, tinyModel, writeTinyModel } from "../../model/testing/tiny
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import { parseScheme } from "../../quant/scheme.js";
 import { manualSeed, scope, Tensor } from "../../tensor/index.js";
-import { type RecipeName, type RecipeOptionsInput, recipeOptionsSchema } from "../options.js";
+import type { RecipeName, RecipeOptionsInput } from "../options.js";
 import type { RecipeJob } from "../recipe-job.js";
+import { resolveRecipeOptions } from "../resolve-recipe-options.js";
 
 const [CONTEXT, SEQUENCES] = [16, 6];
 
@@ -56,7 +57,7 @@ export function tinyJob(
     spec,
     recipe,
     scheme: parseScheme(scheme),
-    options: recipeOptionsSchema.parse(options),
+    options: resolveRecipeOptions(options, { recipe }),
     seed: 1,
     tokens: { ids, sequences: SEQUENCES, context: CONTEXT },
     device: "cpu",

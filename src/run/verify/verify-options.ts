@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { OptionError } from "../../errors.js";
 import { formatNames } from "../../format/exporters.js";
 import { parseOptions, rejectUnknownKeys, type UntypedOptions } from "../parse-options.js";
 import { pathOption } from "../path-option.js";
@@ -43,5 +44,12 @@ export type VerifyOptions = z.output<typeof verifySchema>;
 /** @throws OptionError that names the option, and the nearest valid name or value */
 export function resolveVerifyOptions(given: UntypedOptions): VerifyOptions {
   rejectUnknownKeys(verifySchema, given);
-  return parseOptions(verifySchema, given);
+  const options = parseOptions(verifySchema, given);
+  const unread = (["device", "project"] as const).find((name) => given[name] !== undefined);
+  if (options.runtimes || unread === undefined) return options;
+  throw new OptionError({
+    where: `option "${unread}"`,
+    what: "only the comparison with runtimes reads it, and runtimes are left out",
+    next: "leave it out, or leave out --no-runtimes",
+  });
 }

@@ -1,0 +1,45 @@
+import { z } from "zod";
+import { mergeOptions, optionValue, type UntypedOptions } from "./merge-options.js";
+import {
+  defaultPreset,
+  defaultRecipe,
+  type PresetName,
+  type RecipeName,
+  type RecipeOptions,
+  type RecipeOptionsInput,
+  recipeOptionsShape,
+} from "./options.js";
+import { dependentDefaults, presets } from "./presets.js";
+
+/** What decides defaults, beside the options themselves. */
+export interface DefaultsContext {
+  /** Defaults to cbq. */
+  readonly recipe?: RecipeName;
+  /** Defaults to `default`. */
+  readonly preset?: PresetName;
+}
+
+/**
+ * The values that lie over the schema's defaults and under what is given: those that come with another option's value,
+ * and the preset's over them.
+ */
+export function defaultsBelow(given: UntypedOptions, context: DefaultsContext = {}): UntypedOptions {
+  const { recipe = defaultRecipe, preset = defaultPreset } = context;
+  const chosen = mergeOptions(presets[preset].options, given);
+  const dependent = dependentDefaults
+    .filter(({ option, value }) => optionValue(chosen, option) === value)
+    .map(({ defaults }) => defaults);
+  // Without optimisation steps there is no batch to bound what is on the device at once.
+  const microBatch = optionValue(given, "window.microBatch");
+  const unbounded = recipe !== "cbq" && typeof microBatch === "number" ? { window: { batch: microBatch } } : {};
+  return mergeOptions(unbounded, ...dependent, presets[preset].options);
+}
+
+/**
+ * The options of a recipe with every value present: the one way from what is given to what a recipe runs with.
+ *
+ * @throws ZodError for a value that the schema does not take; `run/` checks what users write beforehand
+ */
+export function resolveRecipeOptions(given: RecipeOptionsInput = {}, context: DefaultsContext = {}): RecipeOptions {
+  return z.strictObject(recipeOptionsShape).parse(mergeOptions(defaultsBelow(given, context), given));
+}

@@ -1,0 +1,14 @@
+/** What `eval`, `generate` and their functions take where nothing is given. */
+export const evaluationDefaults = {
+  /** Between context and choice that have no white space there. */
+  delimiter: " ",
+  /** Most tokens to generate. */
+  tokens: 64,
+  /** 0 takes the most likely token. */
+  temperature: 0,
+  /** Of the sampling. */
+  seed: 0,
+  device: "auto",
+  /** Arithmetic of the matrix products. */
+  dtype: "float32",
+} as const;
