@@ -6,6 +6,7 @@ import { readModelConfig } from "../checkpoint/model-config.js";
 import { noGrad, scope, Tensor } from "../tensor/index.js";
 import { checkpointSource, Decoder, embed, forwardBlock, RotaryTable, readSpec } from "./index.js";
 
+const families = ["llama-gqa", "mistral", "qwen2", "qwen3", "opt"];
 const goldens = resolve(import.meta.dirname, "../../../shared/goldens");
 
 function readGolden(file: string): Map<string, Tensor> {
@@ -40,7 +41,7 @@ function readGolden(file: string): Map<string, Tensor> {
 }
 
 describe.skipIf(!existsSync(goldens))("outputs of transformers (skipped without ../shared/goldens)", () => {
-  it.each(["llama-gqa", "mistral", "qwen2", "qwen3", "opt"])("%s: logits and hidden states to 1e-4", async (family) => {
+  it.each([...families, "llama_yarn", "llama_dynamic"])("%s: logits and hidden states to 1e-4", async (family) => {
     const folder = join(goldens, family);
     using checkpoint = await Checkpoint.open(folder);
     const spec = readSpec(await readModelConfig(folder));

@@ -5,9 +5,13 @@ export { families } from "./families/index.js";
 export { type ForwardContext, forwardBlock, type LinearApply } from "./forward-block.js";
 export { KeyValueCache } from "./key-value-cache.js";
 export { floatType, loadTensor, type Placement } from "./load-tensor.js";
+export { networkTensors } from "./network-tensors.js";
 export { normalise } from "./normalise.js";
-export { readSpec } from "./read-spec.js";
-export { RotaryTable, rotaryFrequencies } from "./rotary.js";
+export { type ReadModel, readModel } from "./read-model.js";
+export { readSpec, tiesEmbeddings } from "./read-spec.js";
+export { requireTensors } from "./require-tensors.js";
+export { type ConfigContradiction, resolveConfig, type TensorFacts } from "./resolve-config.js";
+export { RotaryTable, rotaryAmplitude, rotaryFrequencies } from "./rotary.js";
 export { requireContext, tokenIds } from "./token-ids.js";
 export {
   type BlockWeights,

@@ -9,6 +9,7 @@ import {
 } from "../format/compressed-tensors/read.js";
 import { exporters } from "../format/exporters.js";
 import { schemeLabel } from "../format/model-label.js";
+import { requireComplete } from "../format/source-spec.js";
 import type { ExportEvent } from "./events.js";
 import type { ExportResultOptions } from "./export-result-options.js";
 import { OutputFolder } from "./output-folder.js";
@@ -21,6 +22,7 @@ export async function exportJob(
   context: RequestContext<ExportEvent>,
 ): Promise<undefined> {
   using result = await openResult(options.result);
+  requireComplete(result);
   const out = options.out ?? options.result;
   const planned = planExports(result, options.format, options);
   const placed = planned.map((plan) => ({ plan, path: join(out, plan.path) }));

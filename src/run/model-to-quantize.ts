@@ -1,7 +1,7 @@
 import type { Checkpoint } from "../checkpoint/checkpoint.js";
 import type { ModelConfig } from "../checkpoint/model-config.js";
 import type { TensorReader } from "../checkpoint/tensor-reader.js";
-import { type DecoderSpec, readSpec } from "../model/index.js";
+import { type ConfigContradiction, type DecoderSpec, readModel } from "../model/index.js";
 import type { Scheme } from "../quant/scheme.js";
 import { RotatedModel } from "../recipe/rotation/rotated-model.js";
 import { wantsRotation } from "../recipe/rotation/rotation-rule.js";
@@ -16,18 +16,23 @@ export interface ModelToQuantize extends Disposable {
   readonly rotation: "none" | "hadamard";
   /** Names of the tensors that are not the user's. */
   readonly changed: readonly string[];
+  readonly contradictions: readonly ConfigContradiction[];
 }
 
-/** @throws ModelError for a model that is not supported; OptionError for a rotation that it can't have */
+/**
+ * @param given `config.json` of the model
+ * @throws ModelError for a model that is not supported; CheckpointError for one that lacks a tensor; OptionError for a
+ *   rotation that it can't have
+ */
 export function modelToQuantize(
   checkpoint: Checkpoint,
-  config: ModelConfig,
+  given: ModelConfig,
   scheme: Scheme,
   options: RunOptions,
 ): ModelToQuantize {
-  const spec = readSpec(config);
+  const { spec, config, contradictions } = readModel(given, checkpoint);
   if (!wantsRotation(options.recipe, options, scheme, spec)) {
-    return { checkpoint, spec, config, rotation: "none", changed: [], [Symbol.dispose]: () => {} };
+    return { checkpoint, spec, config, contradictions, rotation: "none", changed: [], [Symbol.dispose]: () => {} };
   }
   const rotated = new RotatedModel(checkpoint, spec, options.seed);
   return {
@@ -36,6 +41,7 @@ export function modelToQuantize(
     config: { ...config, tie_word_embeddings: false },
     rotation: "hadamard",
     changed: rotated.changed,
+    contradictions,
     [Symbol.dispose]: () => rotated[Symbol.dispose](),
   };
 }

@@ -6,6 +6,7 @@ import {
   isCompressedTensors,
   openCompressedTensors,
 } from "../format/compressed-tensors/read.js";
+import { requireComplete, sourceSpec } from "../format/source-spec.js";
 import {
   type BlockLinear,
   checkpointSource,
@@ -13,12 +14,13 @@ import {
   type DecoderSpec,
   type LinearApply,
   linearName,
-  readSpec,
+  readModel,
   type TensorSource,
 } from "../model/index.js";
 import { type ActivationQuantizer, quantizerFrom } from "../quant/activation.js";
 import type { QuantizedWeight } from "../quant/quantized-weight.js";
 import { type Device, type DType, keep, noGrad, scope, Tensor } from "../tensor/index.js";
+import { contradiction } from "./contradiction.js";
 import type { WorkEvent } from "./events.js";
 import { resolveFolder } from "./resolve-folder.js";
 import { parseResultRecord } from "./result-file.js";
@@ -59,7 +61,7 @@ async function openSource(
   folder: string,
   config: ModelConfig,
   to: Placement,
-  { poll }: RequestContext<WorkEvent>,
+  { poll, emit }: RequestContext<WorkEvent>,
 ): Promise<LoadedModel> {
   if (config["quantization_config"] !== undefined) {
     throw new CheckpointError({
@@ -68,8 +70,9 @@ async function openSource(
       next: "give a compressed-tensors folder, or the unquantized model",
     });
   }
-  const spec = readSpec(config);
   using checkpoint = await Checkpoint.open(folder);
+  const { spec, contradictions } = readModel(config, checkpoint);
+  for (const found of contradictions) emit(contradiction(folder, found));
   const source = checkpointSource(checkpoint, to);
   const decoder = Decoder.load((name, shape) => {
     poll();
@@ -84,7 +87,8 @@ async function openResult(
   context: RequestContext<WorkEvent>,
 ): Promise<LoadedModel> {
   using result = await openCompressedTensors(folder);
-  const spec = readSpec(result.config);
+  requireComplete(result);
+  const spec = sourceSpec(result);
   const weights = await decodeWeights(result, to, context);
   using plain = await Checkpoint.open(folder);
   const other = checkpointSource(plain, to);

@@ -30,6 +30,7 @@ import {
 import type { GradientPrecision } from "../window/quantized-layer.js";
 import { checkWeights } from "./check-weights.js";
 import { computeType } from "./compute-type.js";
+import { contradiction } from "./contradiction.js";
 import { cpuCapability } from "./cpu-capability.js";
 import { measureFlops, resolveDevice, spareMemory } from "./device.js";
 import type { EngineCalls } from "./engine-protocol.js";
@@ -107,13 +108,16 @@ export async function quantizeJob(
   const fitted = fitMemory({ ...known, kernels, fusedAttention, baseBytes, workspaceBytes, spareBytes });
   const { plan, tensorBytes } = fitted;
   context.emit(plan);
-  if (folders === null) return { devicePeakBytes: null };
+  if (folders === null) {
+    for (const found of model.contradictions) context.emit(contradiction(folder, found));
+    return { devicePeakBytes: null };
+  }
   using limit = tensorBytes === null ? null : MemoryLimit.set(device, tensorBytes);
 
   const weightsHash = checkWeights(original, config, context);
   const calibration = needsTokens(options) ? await calibrate(options, folder, spec, context) : null;
   if (calibration !== null) context.emit(calibration.event);
-  const early: WarningEvent[] = [];
+  const early: WarningEvent[] = model.contradictions.map((found) => contradiction(folder, found));
   if (tensorBytes !== null && limit === null) early.push(unlimited(device));
   if (fitted.finish === "none" && wantsFinish(options.recipe, options)) early.push(unfinished(device));
   const parts = {
@@ -203,6 +207,7 @@ export async function quantizeJob(
     windows,
     worstLayer: summary.worstLayer,
     warnings: [...early, ...journal.warnings],
+    network: spec,
     fingerprints: await fingerprintsOf(
       source,
       (module) => journal.hashOf(module),

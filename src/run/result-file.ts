@@ -2,6 +2,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { CheckpointError } from "../errors.js";
+import type { DecoderSpec } from "../model/index.js";
 import type { GradientPrecision } from "../window/quantized-layer.js";
 import type { LayerError, WindowDoneEvent } from "./events.js";
 import type { RunOptions } from "./options.js";
@@ -69,6 +70,8 @@ export interface ResultRecord {
   readonly windows: readonly Omit<WindowDoneEvent, "event">[];
   readonly worstLayer: LayerError | null;
   readonly warnings: readonly { readonly message: string; readonly where: string; readonly next: string }[];
+  /** The network that was quantized, as plain data. */
+  readonly network: DecoderSpec;
   readonly fingerprints: Fingerprints;
 }
 
@@ -83,6 +86,7 @@ const readable = z.object({
   /** Absent in results of early versions, as are the fingerprints. */
   name: z.string().optional(),
   options: z.object({ model: z.string() }).optional(),
+  network: z.record(z.string(), z.unknown()).optional(),
   fingerprints: fingerprints.optional(),
 });
 

@@ -4,8 +4,10 @@ import { FormatError } from "../../errors.js";
 import type { ExportOptions } from "../export-options.js";
 import type { Exporter, OpenedExport } from "../exporter.js";
 import { modelName, schemeLabel } from "../model-label.js";
+import { sourceSpec } from "../source-spec.js";
 import { checkGguf } from "./check.js";
 import { checkMetadata } from "./check-metadata.js";
+import { checkNetwork } from "./check-network.js";
 import { inspectGguf } from "./inspect.js";
 import { ggufNotes } from "./notes.js";
 import type { GgufPlanOptions } from "./plan.js";
@@ -59,6 +61,7 @@ export const ggufExporter: Exporter = {
       plannedBytes: (result) => prepareGguf(result, options).bytes,
       async *check(result) {
         yield checkMetadata(metadata, prepareGguf(result, options).metadata);
+        yield checkNetwork(file, sourceSpec(result));
         yield* checkGguf(file, result, options);
       },
       inspect: () => inspectGguf(file),
