@@ -8,7 +8,10 @@ it.each([
   ["Infinity", Number.POSITIVE_INFINITY],
   [" -Infinity\n", Number.NEGATIVE_INFINITY],
   ['{"a": NaN, "b": [-Infinity, 1]}', { a: Number.NaN, b: [Number.NEGATIVE_INFINITY, 1] }],
-  ['{"NaN": NaN, "a": "NaN_", "b": "say \\"NaN, Infinity\\""}', { NaN: Number.NaN, a: "NaN_", b: 'say "NaN, Infinity"' }],
+  [
+    '{"NaN": NaN, "a": "NaN_", "b": "say \\"NaN, Infinity\\""}',
+    { NaN: Number.NaN, a: "NaN_", b: 'say "NaN, Infinity"' },
+  ],
   ['["NaN", NaN, "NaN_"]', ["NaN", Number.NaN, "NaN_"]],
 ])("reads %s as Python does", (text, value) => {
   expect(parseJson(text)).toEqual(value);
