@@ -1,9 +1,9 @@
-import { clip } from "../checkpoint/json.js";
+import { clip, parseJson } from "../checkpoint/json.js";
 import { CalibrationError } from "../errors.js";
 import { isRecord, type TextRecord } from "./record-text.js";
 
 /**
- * The JSON object of a line.
+ * The JSON object of a line; numbers may be Python's `NaN` and `Infinity`.
  *
  * @param where the file and line, for the error
  * @param next what to do about a line that holds none
@@ -13,7 +13,7 @@ export function parseRecord(line: string, where: string, next: string): TextReco
   let value: unknown;
   let cause: unknown;
   try {
-    value = JSON.parse(line);
+    value = parseJson(line);
   } catch (error) {
     cause = error;
   }

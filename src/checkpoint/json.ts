@@ -1,4 +1,6 @@
 import { CheckpointError } from "../errors.js";
+import { endOfString } from "./end-of-string.js";
+import { outsideStrings } from "./json-words.js";
 
 /** Any value that JSON can hold. */
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | JsonObject;
@@ -16,7 +18,38 @@ export function isJsonObject(value: JsonValue | undefined): value is JsonObject 
 const maxDepth = 64;
 
 /**
- * Parses the text of a JSON file whose top level must be an object.
+ * Parses JSON as Python's `json` does: also the words `NaN`, `Infinity` and `-Infinity`, which it writes for numbers that
+ * JSON does not have.
+ *
+ * @throws SyntaxError for everything else
+ */
+export function parseJson(text: string): JsonValue {
+  try {
+    return JSON.parse(text) as JsonValue;
+  } catch (error) {
+    const standard = withoutWords(text);
+    if (standard === null) throw error;
+    return JSON.parse(standard.text, (_key, value: JsonValue) =>
+      value === standard.mark ? Number.NaN : value,
+    ) as JsonValue;
+  }
+}
+
+// JSON.parse rounds 1e999 to infinity; for NaN a string stands in that the text does not hold.
+function withoutWords(text: string): { readonly text: string; readonly mark: string } | null {
+  let mark = "NaN";
+  while (text.includes(`"${mark}"`)) mark += "_";
+  let found = false;
+  const standard = outsideStrings(text, (word) => {
+    found = true;
+    if (word === "NaN") return `"${mark}"`;
+    return word === "Infinity" ? "1e999" : "-1e999";
+  });
+  return found ? { text: standard, mark } : null;
+}
+
+/**
+ * Parses the text of a JSON file whose top level must be an object, as `parseJson` does.
  * @param where the file, for the error
  * @param duplicates refuse an object that has a key twice (JSON.parse would silently keep the last one)
  * @throws CheckpointError on invalid JSON, deep nesting, duplicate keys or another top-level value
@@ -29,7 +62,7 @@ export function parseJsonObject(text: string, where: string, duplicates: "refuse
   }
   let value: JsonValue;
   try {
-    value = JSON.parse(text) as JsonValue;
+    value = parseJson(text);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : undefined;
     throw new CheckpointError({ what: "invalid JSON", where, ...(why && { why: clip(why) }), next, cause });
@@ -64,17 +97,6 @@ function nestingDepth(text: string): number {
     else if (char === 0x7d || char === 0x5d) depth--;
   }
   return deepest;
-}
-
-/** Index after the closing quote of the string that starts at `start`; the text's length if it never closes. */
-export function endOfString(text: string, start: number): number {
-  for (let i = start + 1; ; i++) {
-    i = text.indexOf('"', i);
-    if (i < 0) return text.length;
-    let backslashes = 0;
-    while (text.charCodeAt(i - 1 - backslashes) === 0x5c) backslashes++;
-    if (backslashes % 2 === 0) return i + 1;
-  }
 }
 
 /** The first key that some object of the valid JSON `text` has twice. */

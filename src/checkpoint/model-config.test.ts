@@ -80,10 +80,7 @@ describe("accessors", () => {
   });
 
   it.each([
-    [
-      () => requireNumber(config, "hidden_size"),
-      /the key hidden_size is missing.*Next: .*hidden_size must be a number/,
-    ],
+    [() => requireNumber(config, "hidden_size"), /the key hidden_size is missing.*Next: set hidden_size to a number/],
     [() => requireNumber(config, "s"), /the key s is "x", not a number/],
     [() => requireCount(config, "n"), /the key n is 1.5, not a positive integer/],
     [() => requireCount(config, "zero"), /the key zero is 0/],

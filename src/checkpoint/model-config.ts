@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { ModelError } from "../errors.js";
 import { foreignFolder } from "./foreign-folder.js";
 import { clip, isJsonObject, type JsonObject, type JsonValue, parseJsonObject } from "./json.js";
+import { jsonText } from "./json-text.js";
 import { ModelFolder } from "./model-folder.js";
 
 export type { JsonValue } from "./json.js";
@@ -35,11 +36,11 @@ export async function readModelConfig(folder: string): Promise<ModelConfig> {
 }
 
 function wrong(key: string, value: JsonValue | undefined, expected: string): ModelError {
-  const shown = value === undefined ? "" : clip(JSON.stringify(value));
+  const shown = value === undefined ? "" : clip(jsonText(value));
   return new ModelError({
     what: value === undefined ? `the key ${key} is missing` : `the key ${key} is ${shown}, not ${expected}`,
     where: "config.json",
-    next: `use the config.json of the model's source; ${key} must be ${expected}`,
+    next: `set ${key} to ${expected} in config.json; compare it with the one of the model's source`,
   });
 }
 
@@ -52,6 +53,13 @@ function get(config: ModelConfig, key: string): JsonValue | undefined {
 export function requireNumber(config: ModelConfig, key: string): number {
   const value = optionalNumber(config, key);
   if (value === undefined) throw wrong(key, undefined, "a number");
+  return value;
+}
+
+/** As `requireNumber`, above zero. */
+export function requirePositive(config: ModelConfig, key: string): number {
+  const value = requireNumber(config, key);
+  if (value <= 0) throw wrong(key, value, "a number above zero");
   return value;
 }
 

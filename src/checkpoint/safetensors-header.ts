@@ -1,6 +1,7 @@
 import { CheckpointError } from "../errors.js";
 import { byteLengthOf, isSafetensorsDType, type SafetensorsDType, safetensorsDTypes } from "./dtype.js";
-import { endOfString, quote } from "./json.js";
+import { endOfString } from "./end-of-string.js";
+import { quote } from "./json.js";
 
 /** One tensor as the header describes it; `begin` and `end` count bytes from the start of the data section. */
 export interface HeaderTensor {

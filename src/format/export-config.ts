@@ -1,5 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
-import { endOfString, type JsonObject, parseJsonObject } from "../checkpoint/json.js";
+import { endOfString } from "../checkpoint/end-of-string.js";
+import { type JsonObject, type JsonValue, parseJsonObject } from "../checkpoint/json.js";
+import { jsonText } from "../checkpoint/json-text.js";
 import { ModelFolder } from "../checkpoint/model-folder.js";
 import type { ExportSource } from "./export-source.js";
 
@@ -8,8 +10,8 @@ const maxConfigLength = 4_000_000;
 
 /**
  * The text of an export's `config.json`: that of the source with the format's `own` members, and without the
- * `quantization_config` of another. Values that did not change keep their own spelling, because `10000.0` and `10000` are two types to the Python
- * readers.
+ * `quantization_config` of another. Values that did not change keep their own spelling, because `10000.0` and `10000` are
+ * two types to the Python readers; `NaN` and `Infinity`, which those write and read, stay words.
  */
 export function exportedConfig(source: ExportSource, own: JsonObject): string {
   const original = ModelFolder.open(source.folder).readText("config.json", maxConfigLength) ?? "{}";
@@ -26,8 +28,8 @@ export function exportedConfig(source: ExportSource, own: JsonObject): string {
   return `{\n${all.map(([key, value]) => `  ${JSON.stringify(key)}: ${value}`).join(",\n")}\n}\n`;
 }
 
-function indented(value: unknown): string {
-  return JSON.stringify(value, null, 2).replaceAll("\n", "\n  ");
+function indented(value: JsonValue): string {
+  return jsonText(value, 2).replaceAll("\n", "\n  ");
 }
 
 /** The members of a valid JSON object with the text of their values; of a key that occurs twice the last, as in JSON.parse. */

@@ -1,6 +1,7 @@
 import type { SafetensorsDType } from "../checkpoint/dtype.js";
 import type { OutputTensor } from "../checkpoint/write-safetensors.js";
 import { FormatError } from "../errors.js";
+import { tiesEmbeddings } from "../model/index.js";
 import type { QuantizedWeight } from "../quant/quantized-weight.js";
 import { assertSound } from "./assert-sound.js";
 import type { ExportSource, QuantizedLayout } from "./export-source.js";
@@ -102,7 +103,7 @@ export function checkSource({ linears, plain, config }: ExportSource): void {
     }
     if (plain.has(`${name}.weight`)) fail("it is quantized and also in floating point", "quantize again");
   }
-  if (linears.has("lm_head") && config["tie_word_embeddings"] === true) {
+  if (linears.has("lm_head") && tiesEmbeddings(config)) {
     throw new FormatError({
       what: "lm_head is quantized though it shares its weight with the embedding",
       where: "lm_head",

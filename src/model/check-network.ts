@@ -5,6 +5,7 @@ import { type DecoderSpec, linearName, linearRoles } from "./decoder-spec.js";
 import { requireStored } from "./load-tensor.js";
 import { isPackedPart } from "./missing-tensor.js";
 import { networkTensors } from "./network-tensors.js";
+import { missingHead } from "./require-tensors.js";
 
 /**
  * Checks by the headers alone that a checkpoint holds the whole network, in floating point, so that a run does not find out
@@ -13,7 +14,11 @@ import { networkTensors } from "./network-tensors.js";
  * @throws CheckpointError naming the first tensor that is missing, has another shape or dtype, or is quantized already
  */
 export function checkNetwork(checkpoint: Pick<TensorReader, "folder" | "tensors">, spec: DecoderSpec): void {
-  for (const [name, shape] of networkTensors(spec)) requireStored(checkpoint, name, shape);
+  const head = `${spec.names.head}.weight`;
+  for (const [name, shape] of networkTensors(spec)) {
+    if (name === head && !checkpoint.tensors.has(name)) throw missingHead(name, checkpoint.folder);
+    requireStored(checkpoint, name, shape);
+  }
   const modules = new Set(
     Array.from({ length: spec.blocks }, (_, block) =>
       linearRoles(spec).map((role) => linearName(spec, block, role)),

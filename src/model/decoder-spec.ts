@@ -19,6 +19,19 @@ export type RotaryScaling =
       readonly lowFrequencyFactor: number;
       readonly highFrequencyFactor: number;
       readonly originalContext: number;
+    }
+  /** YaRN (arXiv 2309.00071), section 3: pairs that turn often stay, slow ones are stretched, those between blended. */
+  | {
+      readonly kind: "yarn";
+      readonly factor: number;
+      /** Factor of cosines and sines. */
+      readonly amplitude: number;
+      /** Turns in the original context from which a pair stays as it is, and up to which it is stretched in full. */
+      readonly fastTurns: number;
+      readonly slowTurns: number;
+      /** The bounds of the blend are rounded outwards to whole pairs. */
+      readonly wholeDimensions: boolean;
+      readonly originalContext: number;
     };
 
 export type PositionSpec =

@@ -11,8 +11,11 @@ export { floatType, loadTensor, type Placement } from "./load-tensor.js";
 export { modelSpec } from "./model-spec.js";
 export { blockTensors, networkTensors, type TensorShapes } from "./network-tensors.js";
 export { normalise } from "./normalise.js";
-export { readSpec } from "./read-spec.js";
-export { RotaryTable, rotaryFrequencies } from "./rotary.js";
+export { type ReadModel, readModel } from "./read-model.js";
+export { readSpec, tiesEmbeddings } from "./read-spec.js";
+export { requireTensors } from "./require-tensors.js";
+export { type ConfigContradiction, resolveConfig, type TensorFacts } from "./resolve-config.js";
+export { RotaryTable, rotaryAmplitude, rotaryFrequencies } from "./rotary.js";
 export { type CountedTensor, type LeftOutTensors, someNames, type TensorCensus, takeCensus } from "./tensor-census.js";
 export { requireContext, tokenIds } from "./token-ids.js";
 export {

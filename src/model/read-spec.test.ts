@@ -68,10 +68,50 @@ describe("rotary positions", () => {
     expect(positionsOf(both)).toEqual({ kind: "rotary", theta: 7, scaling: { kind: "linear", factor: 2 } });
   });
 
-  it.each(["yarn", "dynamic", "longrope"])("refuses %s by name", (type) => {
+  it.each(["longrope", "mrope"])("refuses %s by name", (type) => {
     const error = errorOf({ ...oldStyle, rope_scaling: { rope_type: type, factor: 2 } });
     expect(error.what).toContain(type);
     expect(error.next).toContain("llama3");
+  });
+
+  it("takes rope_parameters where rope_scaling is empty", () => {
+    const both = { ...llama, rope_scaling: {}, rope_parameters: { rope_theta: 5e5, rope_type: "default" } };
+    expect(positionsOf(both)).toEqual({ kind: "rotary", theta: 5e5, scaling: { kind: "none" } });
+  });
+
+  it("takes the base inside rope_parameters before the one beside them", () => {
+    const rope_parameters = { rope_theta: 5e5, rope_type: "default" };
+    expect(positionsOf({ ...llama, rope_theta: 7, rope_parameters })).toMatchObject({ theta: 5e5 });
+  });
+
+  it("does not scale what dynamic scaling leaves alone: contexts up to max_position_embeddings", () => {
+    const dynamic = { ...oldStyle, rope_scaling: { type: "dynamic", factor: 2 } };
+    expect(positionsOf(dynamic)).toEqual(positionsOf(oldStyle));
+  });
+
+  it("takes the original context from beside the parameters, from them, and else the whole one", () => {
+    const scaling = { rope_type: "llama3", factor: 4, low_freq_factor: 1, high_freq_factor: 4 };
+    const original = (config: ModelConfig) => {
+      const positions = positionsOf({ ...oldStyle, max_position_embeddings: 1024, ...config });
+      return positions.kind === "rotary" && positions.scaling.kind === "llama3" && positions.scaling.originalContext;
+    };
+    const within = { ...scaling, original_max_position_embeddings: 512 };
+    expect(original({ rope_scaling: scaling })).toBe(1024);
+    expect(original({ rope_scaling: within })).toBe(512);
+    expect(original({ rope_scaling: within, original_max_position_embeddings: 64 })).toBe(64);
+  });
+
+  it("refuses parameters for each kind of layer, a base that is no finite number, and factors of zero", () => {
+    const nested = { full_attention: { rope_theta: 5e5, rope_type: "default" } };
+    const error = errorOf({ ...llama, rope_parameters: nested });
+    expect(error.what).toContain("full_attention");
+    expect(error.next).toContain("rope_parameters");
+    for (const theta of [Number.NaN, Number.POSITIVE_INFINITY, 0]) {
+      const wrong = errorOf({ ...oldStyle, rope_theta: theta });
+      expect(wrong.what).toContain(String(theta));
+      expect(wrong.next).toContain("rope_theta");
+    }
+    expect(errorOf({ ...oldStyle, rope_scaling: { type: "linear", factor: 0 } }).next).toContain("factor");
   });
 
   it("refuses positions that turn a part of a head, and heads of odd width", () => {
@@ -92,6 +132,18 @@ describe("attention", () => {
     expect(readSpec(opt).attention.kvHeads).toBe(4);
   });
 
+  it("takes what the family's class takes for an absent key, and its rule for a null", () => {
+    const wide = { ...llama, hidden_size: 512, num_attention_heads: 32, head_dim: null, sliding_window: null };
+    const absent = without(wide, "num_key_value_heads");
+    const attention = (model_type: string, config: ModelConfig) => readSpec({ ...config, model_type }).attention;
+    expect(attention("llama", absent).kvHeads).toBe(32);
+    expect(attention("mistral", absent).kvHeads).toBe(8);
+    expect(attention("mistral", { ...absent, num_key_value_heads: null }).kvHeads).toBe(32);
+    expect(attention("qwen2", { ...absent, num_attention_heads: 64, hidden_size: 1024 }).kvHeads).toBe(32);
+    expect(attention("qwen2", absent).headDim).toBe(16);
+    expect(attention("qwen3", without(absent, "head_dim")).headDim).toBe(128);
+  });
+
   it("refuses head counts that do not fit", () => {
     const error = errorOf({ ...llama, num_key_value_heads: 3 });
     expect(error.next).toContain("num_key_value_heads");
@@ -101,12 +153,33 @@ describe("attention", () => {
     const mistral = tinyModel("mistral, window of 4").config as ModelConfig;
     expect(readSpec(mistral).attention.slidingWindow).toBe(4);
     expect(readSpec({ ...mistral, sliding_window: null }).attention.slidingWindow).toBeNull();
+    expect(readSpec(without(mistral, "sliding_window")).attention.slidingWindow).toBe(4096);
   });
 
-  it("ignores Qwen2's window while it is switched off, and refuses it when on", () => {
-    const qwen2 = { ...(tinyModel("qwen2").config as ModelConfig), sliding_window: 4096 };
-    expect(readSpec({ ...qwen2, use_sliding_window: false }).attention.slidingWindow).toBeNull();
-    expect(errorOf({ ...qwen2, use_sliding_window: true }).message).toContain("use_sliding_window");
+  it("has no window in a Llama, whatever its configuration was copied from", () => {
+    expect(readSpec({ ...llama, sliding_window: 256, use_sliding_window: true }).attention.slidingWindow).toBeNull();
+  });
+
+  it.each(["qwen2", "qwen3"])("%s: a window only where it is switched on and reaches every block", (name) => {
+    const qwen = {
+      ...(tinyModel("qwen2").config as ModelConfig),
+      ...{ model_type: name, num_hidden_layers: 3, layer_types: null, head_dim: 8, sliding_window: 16 },
+    };
+    const window = (config: ModelConfig) => readSpec({ ...qwen, ...config }).attention.slidingWindow;
+    const types = (...sliding: boolean[]) => sliding.map((s) => (s ? "sliding_attention" : "full_attention"));
+    expect(window({ use_sliding_window: false })).toBeNull();
+    expect(window({ use_sliding_window: true })).toBeNull();
+    expect(window({ use_sliding_window: true, max_window_layers: 3 })).toBeNull();
+    expect(window({ use_sliding_window: true, max_window_layers: 0 })).toBe(16);
+    expect(window({ use_sliding_window: true, max_window_layers: 0, sliding_window: null })).toBeNull();
+    expect(window({ use_sliding_window: true, layer_types: types(false, false, false) })).toBeNull();
+    expect(window({ use_sliding_window: true, layer_types: types(true, true, true) })).toBe(16);
+    const refused = (config: ModelConfig) => errorOf({ ...qwen, use_sliding_window: true, ...config });
+    expect(refused({ max_window_layers: 2 }).what).toContain("1 of 3 layers");
+    expect(refused({ max_window_layers: 2 }).next).toContain("max_window_layers");
+    expect(refused({ layer_types: types(true, false, true) }).next).toContain("layer_types");
+    expect(refused({ layer_types: types(true) }).what).toContain("no list of 3");
+    expect(refused({ use_sliding_window: false, layer_types: types(true, true, true) }).what).toContain("is off");
   });
 });
 
@@ -149,19 +222,25 @@ describe("refusals", () => {
     for (const family of families.keys()) expect(error.next).toContain(family);
   });
 
+  it.each(["model_type", "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads"])(
+    "names the missing key %s",
+    (key) => {
+      const error = errorOf(without(llama, key));
+      expect(error.what).toContain(key);
+      expect(error.next).toContain(key);
+    },
+  );
+
   it.each([
-    "model_type",
-    "vocab_size",
-    "hidden_size",
-    "intermediate_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "max_position_embeddings",
-    "hidden_act",
-  ])("names the missing key %s", (key) => {
-    const error = errorOf(without(llama, key));
-    expect(error.what).toContain(key);
-    expect(error.next).toContain(key);
+    ["llama", "silu", 2048],
+    ["mistral, window of 4", "silu", 131072],
+    ["qwen2", "silu", 32768],
+    ["opt", "relu", 2048],
+  ])("%s without activation and context has those of its class", (name, activation, context) => {
+    const config = tinyModel(name).config as ModelConfig;
+    const keys = ["hidden_act", "activation_function", "max_position_embeddings"];
+    const spec = readSpec(keys.reduce(without, config));
+    expect([spec.mlp.activation, spec.maxPositions]).toEqual([activation, context]);
   });
 
   it("names an activation it does not know, a property of objects included", () => {

@@ -31,7 +31,9 @@ export class RotaryTable implements Disposable {
     const table = noGrad(() =>
       scope(() => {
         const angles = Tensor.arange(length, { dtype: "float64" }).outer(Tensor.from(frequencies));
-        return { cos: angles.cos().to(dtype).to(device), sin: angles.sin().to(dtype).to(device) };
+        const amplitude = rotaryAmplitude(positions.scaling);
+        const table = (values: Tensor): Tensor => values.mul(amplitude).to(dtype).to(device);
+        return { cos: table(angles.cos()), sin: table(angles.sin()) };
       }),
     );
     return new RotaryTable(keep(table.cos), keep(table.sin));
@@ -68,6 +70,11 @@ function turned(x: Tensor, cos: Tensor, sin: Tensor): Tensor {
   );
 }
 
+/** What cosines and sines are multiplied by. */
+export function rotaryAmplitude(scaling: RotaryScaling): number {
+  return scaling.kind === "yarn" ? scaling.amplitude : 1;
+}
+
 /** Radians per position of each pair of a head, `headDim / 2` values. */
 export function rotaryFrequencies(theta: number, headDim: number, scaling: RotaryScaling): Float64Array {
   return Float64Array.from({ length: headDim / 2 }, (_, i) => {
@@ -79,6 +86,8 @@ export function rotaryFrequencies(theta: number, headDim: number, scaling: Rotar
         return frequency / scaling.factor;
       case "llama3":
         return llama3Frequency(frequency, scaling);
+      case "yarn":
+        return yarnFrequency(frequency, i, theta, headDim, scaling);
     }
   });
 }
@@ -91,4 +100,22 @@ function llama3Frequency(frequency: number, scaling: Extract<RotaryScaling, { ki
   if (wavelength < originalContext / highFrequencyFactor) return frequency;
   const smooth = (originalContext / wavelength - lowFrequencyFactor) / (highFrequencyFactor - lowFrequencyFactor);
   return ((1 - smooth) * frequency) / factor + smooth * frequency;
+}
+
+function yarnFrequency(
+  frequency: number,
+  pair: number,
+  theta: number,
+  headDim: number,
+  scaling: Extract<RotaryScaling, { kind: "yarn" }>,
+): number {
+  const { factor, fastTurns, slowTurns, wholeDimensions, originalContext } = scaling;
+  // The pair that turns so often in the original context.
+  const pairOf = (turns: number): number =>
+    (headDim * Math.log(originalContext / (turns * 2 * Math.PI))) / (2 * Math.log(theta));
+  const [low, high] = [pairOf(fastTurns), pairOf(slowTurns)];
+  const begin = Math.max(0, wholeDimensions ? Math.floor(low) : low);
+  const end = Math.min(headDim - 1, wholeDimensions ? Math.ceil(high) : high);
+  const stretched = Math.min(1, Math.max(0, (pair - begin) / (begin === end ? 0.001 : end - begin)));
+  return (frequency / factor) * stretched + frequency * (1 - stretched);
 }

@@ -10,6 +10,7 @@ import { type Device, engineInfo } from "../tensor/index.js";
 import { type Calibration, calibrate } from "./calibrate.js";
 import { censusWarnings } from "./census-record.js";
 import { checkWeights } from "./check-weights.js";
+import { contradiction } from "./contradiction.js";
 import { cpuCapability } from "./cpu-capability.js";
 import { checkDiskSpace, heldBytes, leastWorkBytes } from "./disk-need.js";
 import type { QuantizeEvent, WarningEvent } from "./events.js";
@@ -45,7 +46,8 @@ export async function checkRun(run: ResolvedRun, context: Context): Promise<Chec
   const copied = filesToCopy(folder);
   if (needsTokens(options)) await findTextFiles(options.calibration);
   await checkSpace(run, copied);
-  const warnings = censusWarnings(model.census, folder, { result: true, rotated: model.rotation !== "none" });
+  const warnings = model.contradictions.map((found) => contradiction(folder, found));
+  warnings.push(...censusWarnings(model.census, folder, { result: true, rotated: model.rotation !== "none" }));
   if (!needsTokens(options) && !ModelFolder.open(folder).has("tokenizer.json")) warnings.push(noTokenizer(folder));
   for (const warning of warnings) context.emit(warning);
   context.emit(fitted.plan);

@@ -12,6 +12,7 @@ import {
 import { filesToCopy } from "../format/copy-model-files.js";
 import { exporters } from "../format/exporters.js";
 import { schemeLabel } from "../format/model-label.js";
+import { requireComplete } from "../format/source-spec.js";
 import type { CopiedFiles } from "../format/written-files.js";
 import { checkWritable } from "./check-writable.js";
 import { checkDiskSpace } from "./disk-need.js";
@@ -37,6 +38,7 @@ interface PlacedExport {
 /** Writes a finished result in other formats; everything is checked before anything is written. */
 export async function exportJob(options: ExportResultOptions, context: Context): Promise<undefined> {
   using result = await openResult(options.result);
+  requireComplete(result);
   const out = options.out ?? options.result;
   const planned = planExports(result, options.format, options);
   const placed = planned.map((plan): PlacedExport => ({ plan, path: join(out, plan.path) }));

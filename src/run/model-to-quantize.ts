@@ -1,7 +1,13 @@
 import type { Checkpoint } from "../checkpoint/checkpoint.js";
 import type { ModelConfig } from "../checkpoint/model-config.js";
 import type { TensorReader } from "../checkpoint/tensor-reader.js";
-import { checkNetwork, type DecoderSpec, modelSpec, type TensorCensus, takeCensus } from "../model/index.js";
+import {
+  type ConfigContradiction,
+  type DecoderSpec,
+  readModel,
+  type TensorCensus,
+  takeCensus,
+} from "../model/index.js";
 import type { Scheme } from "../quant/scheme.js";
 import { RotatedModel } from "../recipe/rotation/rotated-model.js";
 import { wantsRotation } from "../recipe/rotation/rotation-rule.js";
@@ -18,23 +24,25 @@ export interface ModelToQuantize extends Disposable {
   readonly rotation: "none" | "hadamard";
   /** Names of the tensors that are not the user's. */
   readonly changed: readonly string[];
+  readonly contradictions: readonly ConfigContradiction[];
 }
 
 /**
- * @throws ModelError for a model that is not supported; CheckpointError for one that is incomplete; OptionError for a rotation that it
- *   can't have
+ * @param given `config.json` of the model
+ * @throws ModelError for a model that is not supported; CheckpointError for one that lacks a tensor; OptionError for a
+ *   rotation that it can't have
  */
 export function modelToQuantize(
   checkpoint: Checkpoint,
-  config: ModelConfig,
+  given: ModelConfig,
   scheme: Scheme,
   options: GivenOptions,
 ): ModelToQuantize {
-  const spec = modelSpec(config, (name) => checkpoint.tensors.has(name));
-  checkNetwork(checkpoint, spec);
+  const { spec, config, contradictions } = readModel(given, checkpoint);
   const census = takeCensus(spec, config, checkpoint.tensors.values());
   if (!wantsRotation(options.recipe, options, scheme, spec)) {
-    return { checkpoint, spec, census, config, rotation: "none", changed: [], [Symbol.dispose]: () => {} };
+    const rotation = "none" as const;
+    return { checkpoint, spec, census, config, contradictions, rotation, changed: [], [Symbol.dispose]: () => {} };
   }
   const rotated = new RotatedModel(checkpoint, spec, options.seed);
   return {
@@ -44,6 +52,7 @@ export function modelToQuantize(
     config: { ...config, tie_word_embeddings: false },
     rotation: "hadamard",
     changed: rotated.changed,
+    contradictions,
     [Symbol.dispose]: () => rotated[Symbol.dispose](),
   };
 }

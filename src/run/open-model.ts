@@ -7,6 +7,7 @@ import {
   isCompressedTensors,
   openCompressedTensors,
 } from "../format/compressed-tensors/read.js";
+import { requireComplete, sourceSpec } from "../format/source-spec.js";
 import {
   type BlockLinear,
   checkpointSource,
@@ -14,7 +15,7 @@ import {
   type DecoderSpec,
   type LinearApply,
   linearName,
-  modelSpec,
+  readModel,
   type TensorSource,
   takeCensus,
 } from "../model/index.js";
@@ -22,6 +23,7 @@ import { type ActivationQuantizer, quantizerFrom } from "../quant/activation.js"
 import type { QuantizedWeight } from "../quant/quantized-weight.js";
 import { type Device, type DType, keep, noGrad, scope, Tensor } from "../tensor/index.js";
 import { censusWarnings } from "./census-record.js";
+import { contradiction } from "./contradiction.js";
 import type { WorkEvent } from "./events.js";
 import { hasQuantization, quantizationMethod } from "./quantized-source.js";
 import { resolveFolder } from "./resolve-folder.js";
@@ -73,8 +75,9 @@ async function openSource(
     });
   }
   using checkpoint = await Checkpoint.open(folder);
-  const spec = modelSpec(config, (name) => checkpoint.tensors.has(name));
-  const census = takeCensus(spec, config, checkpoint.tensors.values());
+  const { spec, config: resolved, contradictions } = readModel(config, checkpoint);
+  for (const found of contradictions) emit(contradiction(folder, found));
+  const census = takeCensus(spec, resolved, checkpoint.tensors.values());
   for (const warning of censusWarnings(census, folder, { result: false })) emit(warning);
   const source = checkpointSource(checkpoint, to);
   const decoder = Decoder.load((name, shape) => {
@@ -90,7 +93,8 @@ async function openResult(
   context: RequestContext<WorkEvent>,
 ): Promise<LoadedModel> {
   using result = await openCompressedTensors(folder);
-  const spec = modelSpec(result.config, (name) => result.plain.has(name));
+  requireComplete(result);
+  const spec = sourceSpec(result);
   const weights = await decodeWeights(result, to, context);
   using plain = await Checkpoint.open(folder);
   const other = checkpointSource(plain, to);

@@ -134,6 +134,7 @@ export async function quantizeJob(
     census: plan.tensors,
     warnings: [...warnings, ...early, ...journal.warnings],
     copied: Object.fromEntries(copied),
+    network: spec,
     fingerprints: await fingerprintsOf(
       source,
       (module) => journal.hashOf(module),

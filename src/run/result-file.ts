@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { CheckpointError } from "../errors.js";
 import { type CopiedFiles, recordFile } from "../format/written-files.js";
+import type { DecoderSpec } from "../model/index.js";
 import type { GradientPrecision } from "../window/quantized-layer.js";
 import type { CensusRecord } from "./census-record.js";
 import type { LayerError, WindowDoneEvent } from "./events.js";
@@ -75,6 +76,8 @@ export interface ResultRecord {
   readonly warnings: readonly { readonly message: string; readonly where: string; readonly next: string }[];
   /** Files of the source model's folder that were copied, by name, with their sizes in bytes. */
   readonly copied: Readonly<Record<string, number>>;
+  /** The network that was quantized, as plain data. */
+  readonly network: DecoderSpec;
   readonly fingerprints: Fingerprints;
 }
 
@@ -95,6 +98,7 @@ const readable = z.object({
   /** Absent in results of early versions, as are the fingerprints. */
   name: z.string().optional(),
   options: z.object({ model: z.string() }).optional(),
+  network: z.record(z.string(), z.unknown()).optional(),
   fingerprints: fingerprints.optional(),
 });
 

@@ -4,12 +4,15 @@ import { Checkpoint } from "../../checkpoint/checkpoint.js";
 import { isJsonObject, type JsonObject, parseJsonObject } from "../../checkpoint/json.js";
 import { type ModelConfig, readModelConfig } from "../../checkpoint/model-config.js";
 import { ModelFolder } from "../../checkpoint/model-folder.js";
+import { sameTensor } from "../../checkpoint/same-tensor.js";
 import { shellWord } from "../../checkpoint/shell-word.js";
 import type { TensorInfo } from "../../checkpoint/tensor-reader.js";
 import { FormatError } from "../../errors.js";
+import type { TensorFacts } from "../../model/index.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import type { ActivationQuantization, ExportSource, QuantizedLayout } from "../export-source.js";
 import { floatsFromBytes } from "../float-bytes.js";
+import { resolvedConfig } from "../source-spec.js";
 import { recordFile } from "../written-files.js";
 import { decodeWeight, type StoredTensor } from "./decode.js";
 import {
@@ -31,6 +34,8 @@ const maxRecordLength = 64_000_000;
 export interface CompressedTensorsFolder extends ExportSource, Disposable {
   /** `crossblock.json`: how the result came about. Null in folders of other tools. */
   readonly record: JsonObject | null;
+  /** `config.json` as it lies there; `config` is what the network is computed from. */
+  readonly storedConfig: ModelConfig;
 }
 
 /** True when `config.json` says that the weights are in this format. */
@@ -46,7 +51,7 @@ export function isCompressedTensors(config: ModelConfig): boolean {
  * @throws CheckpointError when the folder or its weight files are damaged
  */
 export async function openCompressedTensors(folder: string): Promise<CompressedTensorsFolder> {
-  const { quantization_config: quantization, ...config } = await readModelConfig(folder);
+  const { quantization_config: quantization, ...given } = await readModelConfig(folder);
   if (!isJsonObject(quantization) || quantization["quant_method"] !== QUANT_METHOD) {
     throw new FormatError({
       what: `config.json has no quantization_config of ${QUANT_METHOD}`,
@@ -64,7 +69,8 @@ export async function openCompressedTensors(folder: string): Promise<CompressedT
     const name = record?.["name"];
     return {
       ...(typeof name === "string" && { name }),
-      config,
+      config: resolvedConfig(given, tensorFacts(checkpoint, modules)),
+      storedConfig: given,
       folder,
       linears: new Map([...modules].map(([name, module]) => [name, module.layout])),
       plain: plainTensors(checkpoint, modules),
@@ -79,6 +85,14 @@ export async function openCompressedTensors(folder: string): Promise<CompressedT
     checkpoint.close();
     throw error;
   }
+}
+
+// A head that is quantized is no copy of the embedding.
+function tensorFacts(checkpoint: Checkpoint, modules: ReadonlyMap<string, QuantizedModule>): TensorFacts {
+  return {
+    has: (name) => checkpoint.tensors.has(name) || modules.has(name.replace(/\.weight$/, "")),
+    same: (a, b) => sameTensor(checkpoint, a, b),
+  };
 }
 
 interface QuantizedModule {

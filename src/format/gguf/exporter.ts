@@ -5,8 +5,10 @@ import { FormatError } from "../../errors.js";
 import type { ExportOptions } from "../export-options.js";
 import type { Exporter, OpenedExport } from "../exporter.js";
 import { modelName, schemeLabel } from "../model-label.js";
+import { sourceSpec } from "../source-spec.js";
 import { checkGguf } from "./check.js";
 import { checkMetadata } from "./check-metadata.js";
+import { checkNetwork } from "./check-network.js";
 import { inspectGguf } from "./inspect.js";
 import type { GgufPlanOptions } from "./plan.js";
 import { recordedOptions, recordedScheme, VERSION } from "./provenance.js";
@@ -73,6 +75,7 @@ export const ggufExporter: Exporter = {
       notes: (result) => prepareGguf(result, options).notes,
       async *check(result) {
         yield checkMetadata(metadata, prepareGguf(result, options).metadata);
+        yield checkNetwork(file, sourceSpec(result));
         yield* checkGguf(file, result, options);
       },
       inspect: () => inspectGguf(file),

@@ -1,15 +1,8 @@
-import {
-  type ModelConfig,
-  optionalBoolean,
-  optionalNumber,
-  optionalString,
-  requireNumber,
-  requireString,
-} from "../../checkpoint/model-config.js";
 import { FormatError } from "../../errors.js";
+import type { DecoderSpec } from "../../model/index.js";
 import { type GgufFamily, ggufFamily } from "./tensor-names.js";
 
-/** What GGUF needs to know of a `config.json`. */
+/** What GGUF needs to know of a network. */
 export interface ModelShape {
   readonly family: GgufFamily;
   readonly layers: number;
@@ -24,25 +17,29 @@ export interface ModelShape {
   readonly tied: boolean;
 }
 
-/** Reads a configuration, and refuses what llama.cpp's graph of this family would compute differently. */
-export function modelShape(config: ModelConfig): ModelShape {
-  const family = ggufFamily(requireString(config, "model_type"));
-  const hidden = requireNumber(config, "hidden_size");
-  const heads = requireNumber(config, "num_attention_heads");
-  refuseUnlessDefault(config, "hidden_act", optionalString(config, "hidden_act") ?? "silu", "silu");
-  refuseUnlessDefault(config, "partial_rotary_factor", optionalNumber(config, "partial_rotary_factor") ?? 1, 1);
+/** The shape of a network; refuses what llama.cpp's graph of this family would compute differently. */
+export function modelShape(spec: DecoderSpec): ModelShape {
+  const family = ggufFamily(spec.family);
+  const { attention, mlp } = spec;
+  if (mlp.activation !== "silu") {
+    throw new FormatError({
+      what: `the activation is ${mlp.activation}, and llama.cpp computes this family with silu`,
+      where: "config.json",
+      next: "use --format compressed-tensors or onnx",
+    });
+  }
   return {
     family,
-    layers: requireNumber(config, "num_hidden_layers"),
-    hidden,
-    feedForward: requireNumber(config, "intermediate_size"),
-    heads,
-    keyValueHeads: optionalNumber(config, "num_key_value_heads") ?? heads,
-    headDim: optionalNumber(config, "head_dim") ?? family.defaultHeadDim ?? hidden / heads,
-    vocabulary: requireNumber(config, "vocab_size"),
-    contextLength: contextLength(config, family),
-    normEpsilon: requireNumber(config, "rms_norm_eps"),
-    tied: optionalBoolean(config, "tie_word_embeddings") ?? false,
+    layers: spec.blocks,
+    hidden: spec.hiddenSize,
+    feedForward: spec.intermediateSize,
+    heads: attention.heads,
+    keyValueHeads: attention.kvHeads,
+    headDim: attention.headDim,
+    vocabulary: spec.vocabSize,
+    contextLength: ggufContext(spec),
+    normEpsilon: spec.norm.eps,
+    tied: spec.tied,
   };
 }
 
@@ -50,18 +47,6 @@ export function modelShape(config: ModelConfig): ModelShape {
  * llama.cpp attends to the whole context in these architectures. That equals a sliding window as long as the
  * text is no longer than the window, so the window is the longest context that the file may promise.
  */
-function contextLength(config: ModelConfig, family: GgufFamily): number {
-  const positions = requireNumber(config, "max_position_embeddings");
-  const window = optionalNumber(config, "sliding_window");
-  const used = family.architecture === "llama" || optionalBoolean(config, "use_sliding_window") === true;
-  return window === undefined || !used ? positions : Math.min(positions, window);
-}
-
-function refuseUnlessDefault(config: ModelConfig, key: string, value: unknown, expected: unknown): void {
-  if (value === expected) return;
-  throw new FormatError({
-    what: `${key} is ${JSON.stringify(config[key])}, and llama.cpp computes this family with ${JSON.stringify(expected)}`,
-    where: "config.json",
-    next: "use --format compressed-tensors or onnx",
-  });
+export function ggufContext({ maxPositions, attention }: DecoderSpec): number {
+  return Math.min(maxPositions, attention.slidingWindow ?? maxPositions);
 }

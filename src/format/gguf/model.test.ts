@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { ModelConfig } from "../../checkpoint/model-config.js";
 import { FormatError } from "../../errors.js";
+import { readSpec } from "../../model/index.js";
 import { modelMetadata } from "./metadata.js";
-import { modelShape } from "./model-shape.js";
-import { ropeEncoding } from "./rope-scaling.js";
+import { type ModelShape, modelShape } from "./model-shape.js";
+import { type RopeEncoding, ropeEncoding } from "./rope-scaling.js";
 import { rotaryOrder } from "./rotary-order.js";
 import { GGUF_FAMILIES, ggufFamily, ggufName, requiredTensors } from "./tensor-names.js";
 
@@ -18,6 +19,9 @@ const llama: ModelConfig = {
   max_position_embeddings: 4096,
   rms_norm_eps: 1e-5,
 };
+
+const shapeOf = (config: ModelConfig): ModelShape => modelShape(readSpec(config));
+const ropeOf = (config: ModelConfig): RopeEncoding => ropeEncoding(readSpec(config));
 
 describe("families", () => {
   it("refuses OPT and names the formats that take it", () => {
@@ -61,8 +65,8 @@ describe("families", () => {
 
 describe("configuration", () => {
   it("becomes metadata", () => {
-    const shape = modelShape({ ...llama, rope_theta: 500000 });
-    const rope = ropeEncoding({ ...llama, rope_theta: 500000 }, shape.headDim);
+    const shape = shapeOf({ ...llama, rope_theta: 500000 });
+    const rope = ropeOf({ ...llama, rope_theta: 500000 });
     const facts = { name: "tiny", mainType: "Q2_0", hasQ2: true, notes: [] } as const;
     const metadata = modelMetadata(shape, rope, facts);
     const values = Object.fromEntries(
@@ -91,22 +95,24 @@ describe("configuration", () => {
   });
 
   it("fills in what the family's class would", () => {
-    expect(modelShape({ ...llama, model_type: "qwen3" }).headDim).toBe(128);
+    expect(shapeOf({ ...llama, model_type: "qwen3" }).headDim).toBe(128);
     const { num_key_value_heads: _, ...noGroups } = llama;
-    expect(modelShape(noGroups).keyValueHeads).toBe(4);
+    expect(shapeOf(noGroups).keyValueHeads).toBe(4);
+    const { rms_norm_eps: __, ...noEpsilon } = llama;
+    expect(shapeOf(noEpsilon).normEpsilon).toBe(1e-6);
   });
 
   it("promises no more context than the sliding window, which llama.cpp does not have here", () => {
-    expect(modelShape({ ...llama, model_type: "mistral", sliding_window: 1024 }).contextLength).toBe(1024);
-    expect(modelShape({ ...llama, model_type: "mistral", sliding_window: null }).contextLength).toBe(4096);
-    const qwen = { ...llama, model_type: "qwen2", sliding_window: 1024 };
-    expect(modelShape({ ...qwen, use_sliding_window: false }).contextLength).toBe(4096);
-    expect(modelShape({ ...qwen, use_sliding_window: true }).contextLength).toBe(1024);
+    expect(shapeOf({ ...llama, model_type: "mistral", sliding_window: 1024 }).contextLength).toBe(1024);
+    expect(shapeOf({ ...llama, model_type: "mistral", sliding_window: null }).contextLength).toBe(4096);
+    const qwen = { ...llama, model_type: "qwen2", sliding_window: 1024, max_window_layers: 0 };
+    expect(shapeOf({ ...qwen, use_sliding_window: false }).contextLength).toBe(4096);
+    expect(shapeOf({ ...qwen, use_sliding_window: true }).contextLength).toBe(1024);
   });
 
   it("refuses what llama.cpp would compute differently", () => {
-    expect(() => modelShape({ ...llama, hidden_act: "gelu" })).toThrow(/hidden_act is "gelu".*Next: /);
-    expect(() => modelShape({ ...llama, partial_rotary_factor: 0.5 })).toThrow(/partial_rotary_factor.*Next: /);
+    expect(() => shapeOf({ ...llama, hidden_act: "gelu" })).toThrow(/activation is gelu.*Next: /);
+    expect(() => shapeOf({ ...llama, partial_rotary_factor: 0.5 })).toThrow(/partial_rotary_factor.*Next: /);
   });
 });
 
@@ -114,24 +120,28 @@ describe("rotary scaling", () => {
   const scaled = (parameters: ModelConfig): ModelConfig => ({ ...llama, rope_scaling: parameters });
 
   it("reads both generations of configurations", () => {
-    const old = ropeEncoding({ ...llama, rope_theta: 1e6, rope_scaling: { type: "linear", factor: 4 } }, 16);
+    const old = ropeOf({ ...llama, rope_theta: 1e6, rope_scaling: { type: "linear", factor: 4 } });
     const parameters = { rope_type: "linear", rope_theta: 1e6, factor: 4 };
-    expect(ropeEncoding({ ...llama, rope_parameters: parameters }, 16)).toEqual(old);
+    expect(ropeOf({ ...llama, rope_parameters: parameters })).toEqual(old);
     expect(old).toMatchObject({ base: 1e6, factors: null });
     expect([...old.keys]).toEqual([
       ["rope.scaling.type", { type: "string", value: "linear" }],
       ["rope.scaling.factor", { type: "f32", value: 4 }],
     ]);
-    expect(ropeEncoding(llama, 16)).toEqual({ base: 10000, keys: new Map(), factors: null });
+    expect(ropeOf(llama)).toEqual({ base: 10000, keys: new Map(), factors: null });
   });
 
   it("writes YaRN's own parameters", () => {
     const yarn = { rope_type: "yarn", factor: 4, original_max_position_embeddings: 1024, beta_fast: 16 };
-    const { keys } = ropeEncoding(scaled(yarn), 16);
+    const { keys } = ropeOf(scaled(yarn));
     expect(keys.get("rope.scaling.original_context_length")).toEqual({ type: "u32", value: 1024 });
     expect(keys.get("rope.scaling.yarn_beta_fast")).toEqual({ type: "f32", value: 16 });
-    expect(() => ropeEncoding(scaled({ ...yarn, attention_factor: 2 }), 16)).toThrow(/attention_factor.*Next: /);
-    expect(() => ropeEncoding(scaled({ ...yarn, mscale: 1 }), 16)).toThrow(/mscale.*Next: /);
+    expect(() => ropeOf(scaled({ ...yarn, attention_factor: 2 }))).toThrow(/attention_factor.*Next: /);
+    // transformers takes the one into account only beside the other.
+    expect(ropeOf(scaled({ ...yarn, mscale: 0.7 }))).toEqual(ropeOf(scaled(yarn)));
+    const scaledBoth = { ...yarn, mscale: 0.7, mscale_all_dim: 1 };
+    expect(() => ropeOf(scaled(scaledBoth))).toThrow(/attention_factor of 0.9635.*Next: /);
+    expect(() => ropeOf(scaled({ ...yarn, truncate: false }))).toThrow(/not rounded.*Next: /);
   });
 
   it("keeps short waves, divides long ones, and ramps in between, as Llama 3.1 does", () => {
@@ -142,7 +152,7 @@ describe("rotary scaling", () => {
       high_freq_factor: 4,
       original_max_position_embeddings: 8192,
     };
-    const { factors } = ropeEncoding({ ...scaled(llama3), rope_theta: 500000 }, 128);
+    const { factors } = ropeOf({ ...scaled(llama3), rope_theta: 500000, head_dim: 128 });
     expect(factors?.length).toBe(64);
     expect([factors?.[0], factors?.[28], factors?.[63]]).toEqual([1, 1, 8]);
     const ramp = [...(factors ?? [])].filter((factor) => factor !== 1 && factor !== 8);
@@ -151,6 +161,6 @@ describe("rotary scaling", () => {
   });
 
   it("refuses other kinds", () => {
-    expect(() => ropeEncoding(scaled({ rope_type: "longrope" }), 16)).toThrow(/longrope.*Next: /);
+    expect(() => ropeOf(scaled({ rope_type: "longrope" }))).toThrow(/longrope.*Next: /);
   });
 });

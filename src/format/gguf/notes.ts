@@ -1,11 +1,11 @@
-import { optionalNumber } from "../../checkpoint/model-config.js";
 import type { ExportSource } from "../export-source.js";
 import { omissionNotes } from "../source-census.js";
+import { sourceSpec } from "../source-spec.js";
 import type { GgufPlan } from "./plan.js";
 
 /** What a user should know of a file that is exact as far as it goes: one sentence each. */
 export function ggufNotes({ shape, tensors }: GgufPlan, source: ExportSource): string[] {
-  const { config, activations } = source;
+  const { activations } = source;
   const notes: string[] = [...omissionNotes(source, "GGUF")];
   if (activations !== null) {
     notes.push(
@@ -19,10 +19,10 @@ export function ggufNotes({ shape, tensors }: GgufPlan, source: ExportSource): s
       `${wider.length === 1 ? "1 tensor is" : `${wider.length} tensors are`} exact in ${types}, which spends more bits than their scheme: no smaller type holds them.`,
     );
   }
-  const positions = optionalNumber(config, "max_position_embeddings") ?? shape.contextLength;
-  if (shape.contextLength < positions) {
+  const { maxPositions } = sourceSpec(source);
+  if (shape.contextLength < maxPositions) {
     notes.push(
-      `The context is ${shape.contextLength} instead of ${positions} tokens: llama.cpp has no sliding window for this model.`,
+      `The context is ${shape.contextLength} instead of ${maxPositions} tokens: llama.cpp has no sliding window for this model.`,
     );
   }
   return notes;

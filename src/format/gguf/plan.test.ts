@@ -12,6 +12,8 @@ const config: ModelConfig = {
   intermediate_size: 64,
   num_hidden_layers: 1,
   num_attention_heads: 3,
+  num_key_value_heads: 3,
+  sliding_window: null,
   vocab_size: 10,
   max_position_embeddings: 4096,
   rms_norm_eps: 1e-5,
@@ -114,7 +116,10 @@ describe("the plan of a file", () => {
   });
 
   it("says what the file leaves out", () => {
-    const quiet = sourceOf({ linears: new Map(), config: { ...config, num_hidden_layers: 0 } });
+    const plain = new Map(sourceOf().plain);
+    const width: TensorInfo = { name: "", dtype: "BF16", shape: [48, 64], file: "f", byteLength: 48 * 64 * 2 };
+    plain.set(`${layer}.mlp.down_proj.weight`, { ...width, name: `${layer}.mlp.down_proj.weight` });
+    const quiet = sourceOf({ linears: new Map(), plain });
     expect(ggufNotes(planGguf(quiet), quiet)).toEqual([]);
     const source = sourceOf({
       config: { ...config, sliding_window: 1024 },

@@ -1,14 +1,16 @@
+import { requireString } from "../../checkpoint/model-config.js";
 import { FormatError, OptionError } from "../../errors.js";
 import type { ExportSource, QuantizedLayout } from "../export-source.js";
 import { checkSource } from "../output-tensors.js";
 import { sourceCensus } from "../source-census.js";
+import { sourceSpec } from "../source-spec.js";
 import { exactType, exactTypes } from "./exact-type.js";
 import { byteLengthOf, type FloatType, type QuantizedType, TENSOR_TYPES } from "./layout.js";
 import { type ModelShape, modelShape } from "./model-shape.js";
 import { hasExactSize, reencodedType } from "./reencode.js";
 import { type RopeEncoding, ropeEncoding } from "./rope-scaling.js";
 import { rotaryOrder } from "./rotary-order.js";
-import { type GgufName, ggufName, requiredTensors } from "./tensor-names.js";
+import { type GgufName, ggufFamily, ggufName, requiredTensors } from "./tensor-names.js";
 
 /** Types for the embedding and the output matrix. */
 export const GGUF_FLOAT_CHOICES = ["f32", "f16", "bf16", "q8_0"] as const;
@@ -63,7 +65,10 @@ export interface GgufPlan {
  */
 export function planGguf(source: ExportSource, options: GgufPlanOptions = {}): GgufPlan {
   checkSource(source);
-  const shape = modelShape(source.config);
+  // Before the network is read: of a family that GGUF lacks, this says so.
+  ggufFamily(requireString(source.config, "model_type"));
+  const spec = sourceSpec(source);
+  const shape = modelShape(spec);
   if (shape.tied && options.output !== undefined) {
     throw new OptionError({
       what: "a type for the output matrix, and this model uses its embedding as output",
@@ -71,7 +76,7 @@ export function planGguf(source: ExportSource, options: GgufPlanOptions = {}): G
       next: "set the type of the embedding instead",
     });
   }
-  const rope = ropeEncoding(source.config, shape.headDim);
+  const rope = ropeEncoding(spec);
   const read = sourceCensus(source)?.read ?? null;
   const ranked: { readonly rank: number; readonly tensor: PlannedTensor }[] = [];
   const add = (tensor: string, plan: (named: GgufName) => PlannedTensor): void => {

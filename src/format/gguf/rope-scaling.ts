@@ -1,11 +1,5 @@
-import {
-  type ModelConfig,
-  optionalNumber,
-  optionalObject,
-  optionalString,
-  requireNumber,
-} from "../../checkpoint/model-config.js";
 import { FormatError } from "../../errors.js";
+import type { DecoderSpec, RotaryScaling } from "../../model/index.js";
 import type { GgufValue } from "./layout.js";
 
 /** Rotary embedding as GGUF expresses it. */
@@ -17,33 +11,25 @@ export interface RopeEncoding {
   readonly factors: Float32Array | null;
 }
 
-const DEFAULT_BASE = 10000;
-
-/**
- * Reads `rope_parameters` (transformers 5) or `rope_theta` with `rope_scaling` (transformers 4).
- * Throws a FormatError for kinds of scaling that llama.cpp does not compute for these families.
- */
-export function ropeEncoding(config: ModelConfig, headDim: number): RopeEncoding {
-  const parameters = optionalObject(config, "rope_parameters") ?? optionalObject(config, "rope_scaling") ?? {};
-  const base = optionalNumber(parameters, "rope_theta") ?? optionalNumber(config, "rope_theta") ?? DEFAULT_BASE;
-  const kind = optionalString(parameters, "rope_type") ?? optionalString(parameters, "type") ?? "default";
-  switch (kind) {
-    case "default":
-    // Dynamic scaling begins beyond max_position_embeddings, which is the context that the file promises.
-    case "dynamic":
+/** The rotary positions of a network; throws a FormatError for those that llama.cpp computes in another way. */
+export function ropeEncoding({ family, positions, attention }: DecoderSpec): RopeEncoding {
+  if (positions.kind !== "rotary") {
+    throw new FormatError({
+      what: `llama.cpp has no learned positions for ${family}`,
+      where: "config.json",
+      next: "use --format compressed-tensors or onnx",
+    });
+  }
+  const { theta: base, scaling } = positions;
+  switch (scaling.kind) {
+    case "none":
       return { base, keys: new Map(), factors: null };
     case "linear":
-      return { base, keys: scalingKeys("linear", requireNumber(parameters, "factor")), factors: null };
+      return { base, keys: scalingKeys("linear", scaling.factor), factors: null };
     case "yarn":
-      return { base, keys: yarnKeys(config, parameters), factors: null };
+      return { base, keys: yarnKeys(scaling), factors: null };
     case "llama3":
-      return { base, keys: new Map(), factors: llama3Factors(parameters, base, headDim) };
-    default:
-      throw new FormatError({
-        what: `llama.cpp has no rotary scaling of the kind ${kind} for this family`,
-        where: "config.json, rope_parameters",
-        next: "use --format compressed-tensors or onnx",
-      });
+      return { base, keys: new Map(), factors: llama3Factors(scaling, base, attention.headDim) };
   }
 }
 
@@ -54,43 +40,39 @@ function scalingKeys(type: string, factor: number): Map<string, GgufValue> {
   ]);
 }
 
-function yarnKeys(config: ModelConfig, parameters: ModelConfig): Map<string, GgufValue> {
-  const factor = requireNumber(parameters, "factor");
+function yarnKeys(scaling: Extract<RotaryScaling, { kind: "yarn" }>): Map<string, GgufValue> {
+  const { factor, amplitude, fastTurns, slowTurns, wholeDimensions, originalContext } = scaling;
   const expected = 0.1 * Math.log(factor) + 1;
-  const attention = optionalNumber(parameters, "attention_factor") ?? expected;
-  const own = ["mscale", "mscale_all_dim"].find((key) => parameters[key] !== undefined && parameters[key] !== null);
-  if (own !== undefined || Math.abs(attention - expected) > 1e-6) {
+  const other = !wholeDimensions
+    ? "with bounds that are not rounded (truncate false)"
+    : Math.abs(amplitude - expected) > 1e-6
+      ? `with an attention_factor of ${amplitude.toFixed(4)}, where llama.cpp computes ${expected.toFixed(4)} from the factor`
+      : null;
+  if (other !== null) {
     throw new FormatError({
-      what: `YaRN with its own ${own ?? "attention_factor"}: llama.cpp computes ${expected.toFixed(4)} from the factor`,
+      what: `YaRN ${other}`,
       where: "config.json, rope_parameters",
       next: "use --format compressed-tensors or onnx",
     });
   }
-  const original =
-    optionalNumber(parameters, "original_max_position_embeddings") ?? requireNumber(config, "max_position_embeddings");
   const keys = scalingKeys("yarn", factor);
-  keys.set("rope.scaling.original_context_length", { type: "u32", value: original });
-  for (const [key, ours] of [
-    ["beta_fast", "rope.scaling.yarn_beta_fast"],
-    ["beta_slow", "rope.scaling.yarn_beta_slow"],
-  ] as const) {
-    const value = optionalNumber(parameters, key);
-    if (value !== undefined) keys.set(ours, { type: "f32", value });
-  }
+  keys.set("rope.scaling.original_context_length", { type: "u32", value: originalContext });
+  keys.set("rope.scaling.yarn_beta_fast", { type: "f32", value: fastTurns });
+  keys.set("rope.scaling.yarn_beta_slow", { type: "f32", value: slowTurns });
   return keys;
 }
 
 /** Llama 3.1's frequency-dependent scaling: long waves divided by `factor`, short ones kept, a ramp in between. */
-function llama3Factors(parameters: ModelConfig, base: number, headDim: number): Float32Array {
-  const factor = requireNumber(parameters, "factor");
-  const low = requireNumber(parameters, "low_freq_factor");
-  const high = requireNumber(parameters, "high_freq_factor");
-  const original = requireNumber(parameters, "original_max_position_embeddings");
+function llama3Factors(
+  { factor, lowFrequencyFactor, highFrequencyFactor, originalContext }: Extract<RotaryScaling, { kind: "llama3" }>,
+  base: number,
+  headDim: number,
+): Float32Array {
   return Float32Array.from({ length: headDim / 2 }, (_, i) => {
     const wavelength = 2 * Math.PI * base ** ((2 * i) / headDim);
-    if (wavelength < original / high) return 1;
-    if (wavelength > original / low) return factor;
-    const kept = (original / wavelength - low) / (high - low);
+    if (wavelength < originalContext / highFrequencyFactor) return 1;
+    if (wavelength > originalContext / lowFrequencyFactor) return factor;
+    const kept = (originalContext / wavelength - lowFrequencyFactor) / (highFrequencyFactor - lowFrequencyFactor);
     return 1 / ((1 - kept) / factor + kept);
   });
 }

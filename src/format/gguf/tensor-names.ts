@@ -6,8 +6,6 @@ export interface GgufFamily {
   readonly architecture: "llama" | "qwen2" | "qwen3";
   /** True where llama.cpp rotates neighbouring pairs, so that rows of q and k change places (`rotary-order.ts`). */
   readonly interleavedRotary: boolean;
-  /** `head_dim` when the config leaves it out; null: hidden size / heads. */
-  readonly defaultHeadDim: number | null;
   /** Modules of one layer, `model.layers.N.` and `blk.N.` left out, in the order of the file. */
   readonly layer: Readonly<Record<string, string>>;
 }
@@ -26,13 +24,12 @@ const LAYER = {
 
 /** Families by `model_type`. */
 export const GGUF_FAMILIES: Readonly<Record<string, GgufFamily>> = {
-  llama: { architecture: "llama", interleavedRotary: true, defaultHeadDim: null, layer: LAYER },
-  mistral: { architecture: "llama", interleavedRotary: true, defaultHeadDim: null, layer: LAYER },
-  qwen2: { architecture: "qwen2", interleavedRotary: false, defaultHeadDim: null, layer: LAYER },
+  llama: { architecture: "llama", interleavedRotary: true, layer: LAYER },
+  mistral: { architecture: "llama", interleavedRotary: true, layer: LAYER },
+  qwen2: { architecture: "qwen2", interleavedRotary: false, layer: LAYER },
   qwen3: {
     architecture: "qwen3",
     interleavedRotary: false,
-    defaultHeadDim: 128,
     layer: { ...LAYER, "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm" },
   },
 };

@@ -2,11 +2,10 @@ import { isDeepStrictEqual } from "node:util";
 import { parseJsonObject } from "../../checkpoint/json.js";
 import { ModelFolder } from "../../checkpoint/model-folder.js";
 import { CrossblockError } from "../../errors.js";
-import { exportedConfig } from "../export-config.js";
 import type { ExportSource } from "../export-source.js";
 import type { TensorCheck } from "../tensor-check.js";
 import type { OnnxPlan } from "./plan.js";
-import { onnxConfig } from "./transformers-js-config.js";
+import { onnxConfigText } from "./transformers-js-config.js";
 
 const maxConfigLength = 4_000_000;
 
@@ -17,7 +16,7 @@ export function checkConfig(folder: string, plan: OnnxPlan, source: ExportSource
     const text = ModelFolder.open(folder).readText("config.json", maxConfigLength);
     if (text === null) return { ...facts, status: "missing" };
     const found = parseJsonObject(text, "config.json");
-    const wanted = parseJsonObject(exportedConfig(source, onnxConfig(plan, source.config)), "config.json");
+    const wanted = parseJsonObject(onnxConfigText(plan, source), "config.json");
     const keys = new Set([...Object.keys(wanted), ...Object.keys(found)]);
     const key = [...keys].find((each) => !isDeepStrictEqual(found[each], wanted[each]));
     if (key === undefined) return { ...facts, status: "same" };

@@ -1,7 +1,8 @@
 import { FormatError } from "../../errors.js";
-import { type DecoderSpec, modelSpec } from "../../model/index.js";
+import type { DecoderSpec } from "../../model/index.js";
 import type { ExportSource } from "../export-source.js";
 import { checkSource } from "../output-tensors.js";
+import { sourceSpec } from "../source-spec.js";
 import { buildDecoder } from "./decoder-graph.js";
 import { GraphBuilder } from "./graph-builder.js";
 import { chunkName, GraphWeights, type PlannedTensor } from "./graph-weights.js";
@@ -50,7 +51,7 @@ const DEFAULT_CHUNK_BYTES = 2e9;
 export function planOnnx(source: ExportSource, options: OnnxPlanOptions = {}): OnnxPlan {
   const { precision = "fp32", accuracyLevel = 4, maxChunkBytes = DEFAULT_CHUNK_BYTES } = options;
   checkSource(source);
-  const spec = modelSpec(source.config, (name) => source.plain.has(name));
+  const spec = sourceSpec(source);
   const dtype = dtypeOf(source, precision);
   const modelFile = `model${SUFFIXES[dtype]}.onnx`;
   const dataFile = `${modelFile}_data`;

@@ -1,5 +1,5 @@
 import { FormatError } from "../../errors.js";
-import { type DecoderSpec, rotaryFrequencies } from "../../model/index.js";
+import { type DecoderSpec, rotaryAmplitude, rotaryFrequencies } from "../../model/index.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import type { ExportSource } from "../export-source.js";
 import { toHalfBytes } from "../float-bytes.js";
@@ -62,6 +62,7 @@ function* rotaryPieces(
 ): Generator<Uint8Array, void, undefined> {
   if (positions.kind !== "rotary") throw new TypeError("a rotary table without rotary positions");
   const frequencies = rotaryFrequencies(positions.theta, attention.headDim, positions.scaling);
+  const amplitude = rotaryAmplitude(positions.scaling);
   const turn = part === "cosines" ? Math.cos : Math.sin;
   const rows = shape[0] ?? 0;
   const step = Math.max(1, Math.floor(PIECE_BYTES / (4 * frequencies.length)));
@@ -71,7 +72,7 @@ function* rotaryPieces(
     for (let row = 0; row < count; row++) {
       const start = row * frequencies.length;
       frequencies.forEach((frequency, i) => {
-        values[start + i] = turn((first + row) * frequency);
+        values[start + i] = amplitude * turn((first + row) * frequency);
       });
     }
     yield dataType === "float16" ? toHalfBytes(values) : new Uint8Array(values.buffer);

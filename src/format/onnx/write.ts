@@ -5,15 +5,15 @@ import { syncFolder, temporaryName, writeFileAtomically } from "../../checkpoint
 import { CrossblockError } from "../../errors.js";
 import { assertOtherFolder } from "../assert-other-folder.js";
 import { copyModelFiles } from "../copy-model-files.js";
-import { exportedConfig } from "../export-config.js";
 import type { ExportSource } from "../export-source.js";
 import type { WrittenFolder } from "../write-model-folder.js";
 import { configFile } from "../written-files.js";
 import type { PlannedTensor } from "./graph-weights.js";
 import { onnxNotes } from "./notes.js";
 import { type OnnxPlan, type OnnxPlanOptions, planOnnx } from "./plan.js";
+import { standardizeJson } from "./standardize-json.js";
 import { TensorBytes } from "./tensor-bytes.js";
-import { onnxConfig } from "./transformers-js-config.js";
+import { onnxConfigText } from "./transformers-js-config.js";
 
 export interface WriteOnnxOptions extends OnnxPlanOptions {
   /** Stops between two pieces of about 8 MiB; no weights of this call remain then. */
@@ -44,11 +44,12 @@ export async function writeOnnx(
   const { signal, ...planOptions } = options;
   await assertOtherFolder(source.folder, outFolder);
   const plan = planOnnx(source, planOptions);
-  const config = exportedConfig(source, onnxConfig(plan, source.config));
+  const config = onnxConfigText(plan, source);
   const folder = join(outFolder, "onnx");
   await writeData(plan, source, folder, signal);
   await writeFileAtomically(join(folder, plan.modelFile), plan.graph);
   const copied = await copyModelFiles(source.folder, outFolder, signal);
+  await standardizeJson(outFolder, copied);
   await writeFileAtomically(join(outFolder, configFile), config);
   const model = `onnx/${plan.modelFile}`;
   const files = [...plan.dataFiles.map((name) => `onnx/${name}`), model, ...copied, configFile];

@@ -12,6 +12,7 @@ export const llama: Family = {
     headDim: "head_dim",
     activation: "hidden_act",
   },
+  defaults: { activation: "silu", maxPositions: 2048, kvHeads: null, headDim: null },
   norm: { kind: "rms", eps: { key: "rms_norm_eps", default: 1e-6 } },
   positions: "rotary",
   attention: {

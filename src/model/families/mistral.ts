@@ -5,6 +5,12 @@ import { llama } from "./llama.js";
 export const mistral: Family = {
   ...llama,
   modelType: "mistral",
-  attention: { qkvBias: false, outBias: false, qkNorm: false, slidingWindow: { key: "sliding_window" } },
+  defaults: { activation: "silu", maxPositions: 131072, kvHeads: 8, headDim: null },
+  attention: {
+    qkvBias: false,
+    outBias: false,
+    qkNorm: false,
+    slidingWindow: { key: "sliding_window", default: 4096 },
+  },
   mlp: { kind: "gated", bias: false },
 };

@@ -12,6 +12,7 @@ export const opt: Family = {
     headDim: null,
     activation: "activation_function",
   },
+  defaults: { activation: "relu", maxPositions: 2048, kvHeads: null, headDim: null },
   norm: { kind: "layer", eps: 1e-5 },
   positions: { learnedOffset: 2 },
   attention: {

@@ -11,6 +11,7 @@ import {
 import { exporters, type FoundExport, primaryFormat } from "../../format/exporters.js";
 import { schemeLabel } from "../../format/model-label.js";
 import { sourceCensus } from "../../format/source-census.js";
+import type { TensorCheck } from "../../format/tensor-check.js";
 import { certificateFile, certificatePageFile } from "../../format/written-files.js";
 import { packageVersion } from "../../package-version.js";
 import { type CensusRecord, censusRecord } from "../census-record.js";
@@ -21,6 +22,7 @@ import type { RequestContext } from "../serve-requests.js";
 import type { Certificate, ExportCertificate, RuntimeVerdict } from "./certificate.js";
 import { certificatePage, runtimeSentence } from "./certificate-page.js";
 import { type CheckedExport, type Comparison, checkExport, checkTensors, unreadable } from "./check-export.js";
+import { checkNetwork } from "./check-network.js";
 import { checkResult } from "./check-result.js";
 import { findExports } from "./find-exports.js";
 import { type JudgeInput, judgeRuntime } from "./judge-runtime.js";
@@ -133,11 +135,15 @@ async function verifyItself(
       next: "quantize again with this version to have them",
     });
   }
-  const { tensors, disagreements } = await checkTensors(
-    checkResult(result, fingerprints, source),
-    result.linears.size + result.plain.size,
-    { recorded: fingerprints?.linears ?? null, damaged: new Set(), onTensor: onTensor(itself, context) },
-  );
+  async function* checkFolder(): AsyncGenerator<TensorCheck, void, undefined> {
+    yield checkNetwork(result, record?.network ?? null);
+    yield* checkResult(result, fingerprints, source);
+  }
+  const { tensors, disagreements } = await checkTensors(checkFolder(), 1 + result.linears.size + result.plain.size, {
+    recorded: fingerprints?.linears ?? null,
+    damaged: new Set(),
+    onTensor: onTensor(itself, context),
+  });
   const comparedWith = source !== null ? "source model" : fingerprints !== null ? "recorded hashes" : "nothing";
   using opened = await exporters[itself.format].open(itself.path);
   return {
