@@ -13,6 +13,8 @@ export async function askProcess(entry: URL, request: RuntimeRequest, signal: Ab
     // What the library prints is about itself; the last line matters when the process dies.
     stdio: ["ignore", "ignore", "pipe", "ipc"],
     execArgv: [],
+    // onnxruntime would report its use over the network.
+    env: { ...process.env, ORT_DISABLE_TELEMETRY: "1" },
     signal,
     killSignal: "SIGKILL",
   });
