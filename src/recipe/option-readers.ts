@@ -58,7 +58,6 @@ const soft = setting(
   "rounding.kind=lora",
   ({ rounding }) => rounding.kind !== "code",
 );
-const inCodeUnits = setting("rounding.kind=code", "rounding.kind=code", ({ rounding }) => rounding.kind === "code");
 const searching = setting("range.search=true", "range.search=true", ({ range }) => range.search);
 const squaring = setting(
   "window.loss.l2Weight above 0",
@@ -117,7 +116,7 @@ const readers: ReaderTree<RecipeOptions> = {
     kind: cbq(),
     rank: cbq(lora),
     regulariser: cbq(soft, withTraining),
-    start: cbq(inCodeUnits),
+    start: cbq(),
   },
   rates: {
     rounding: cbq(withTraining),

@@ -5,7 +5,6 @@ import { exporters } from "../format/exporters.js";
 import type { CopiedFiles } from "../format/written-files.js";
 import { someNames } from "../model/index.js";
 import { packageVersion } from "../package-version.js";
-import { recipeOf } from "../recipe/recipes.js";
 import { type Device, engineInfo } from "../tensor/index.js";
 import { type Calibration, calibrate } from "./calibrate.js";
 import { censusWarnings } from "./census-record.js";
@@ -42,7 +41,6 @@ export interface CheckedRun {
  */
 export async function checkRun(run: ResolvedRun, context: Context): Promise<CheckedRun> {
   const { options, folder, fitted, model, original, config } = run;
-  recipeOf(options.recipe).check?.(run.recipeOptions);
   const copied = filesToCopy(folder);
   if (needsTokens(options)) await findTextFiles(options.calibration);
   await checkSpace(run, copied);

@@ -88,6 +88,13 @@ describe("resolveOptions", () => {
     expect(skipped.message).toMatch(/"overrides\.1".*down_proj.*leave out skip/);
   });
 
+  it("refuses codes to start from where the rounding starts at the weight; both ways that it offers work", () => {
+    const lora = { rounding: { kind: "lora", start: "gptq" } };
+    const ways = refusal(lora).next.match(/rounding\.\w+=\w+/g) ?? [];
+    expect(ways).toEqual(["rounding.kind=code", "rounding.start=rtn"]);
+    for (const way of ways) expect(() => resolveOptions(required, lora, parseAssignments([way]))).not.toThrow();
+  });
+
   it("asks for no text where nothing reads any", () => {
     expect(resolveOptions(required, { calibration: [], recipe: "rtn" })).toMatchObject({ finish: "auto" });
     // A dry run refuses what the run refuses.
@@ -169,12 +176,6 @@ describe("an option that nothing would read", () => {
       "rounding.regulariser.weight",
       "--set rounding.kind=lora",
       { rounding: { kind: "adaround" } },
-    ],
-    [
-      { rounding: { kind: "lora", start: "gptq" } },
-      "rounding.start",
-      "rounding.kind=code",
-      { rounding: { kind: "code" } },
     ],
     [{ rates: { zeroPoint: 0.1 } }, "rates.zeroPoint", "--asym", { asym: true }],
     [{ rates: { activation: 0.1 } }, "rates.activation", "a scheme like W4A8", W4A4],
@@ -258,7 +259,7 @@ describe("an option that nothing would read", () => {
     expect(identityOf(parts, other)).toEqual(identityOf(parts, plain));
     const paper = identity(resolveOptions(required, { preset: "paper" }));
     expect(paper).toEqual(expect.arrayContaining(["option rounding.rank", "option cfp.exponent", "option seed"]));
-    expect(paper).not.toContain("option rounding.start");
+    expect(paper).not.toContain("option rates.zeroPoint");
     for (const name of ["streams.storage", "compute.threads", "window.microBatch", "preset", "device", "reencode"]) {
       expect(paper).not.toContain(`option ${name}`);
     }

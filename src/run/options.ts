@@ -167,6 +167,7 @@ function checkTogether(options: GivenOptions, scheme: Scheme): void {
   if (options.maxMemory !== null) parseBytes(options.maxMemory);
   // Windows that would never move are an error for any network.
   recipeOf(options.recipe).windows(1, options);
+  recipeOf(options.recipe).check?.(options);
   checkMicroBatch(options);
   checkOverrides(options);
   const staticInputs = options.activation.granularity === "tensor" && scheme.activationBits < 16;
