@@ -266,7 +266,14 @@ describe("before the plan", () => {
 
   it("a head that a rotated network no longer fits is said to be so", async () => {
     const model = await modelWith("rotated", { "score.weight": [2, 32], "model.causal_mask": [4, 4] });
-    const options = { model, scheme: "W4A4g32", recipe: "rtn", rotation: "hadamard", dryRun: true } as const;
+    const options = {
+      model,
+      scheme: "W4A4g32",
+      recipe: "rtn",
+      rotation: "hadamard",
+      dryRun: true,
+      samples: 2,
+    } as const;
     const events = await eventsOf({ ...options, calibration: [place.text], out: join(place.folder, "none") });
     const messages = warningsOf(events).map(({ message }) => message);
     expect(messages.find((message) => message.includes("score"))).toContain("unfit for the rotated network");

@@ -32,10 +32,6 @@ export async function runCommand(
   };
   process.on("SIGINT", stop);
   process.on("SIGTERM", stop);
-  // A reader that went away, as in `crossblock ... | head`, is no failure of ours.
-  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") process.exit(0);
-  });
   try {
     process.exitCode = await body(controller.signal);
   } catch (error) {

@@ -10,6 +10,11 @@ import { quantizeCommand } from "./commands/quantize.js";
 import { verifyCommand } from "./commands/verify.js";
 import { reportError } from "./exit.js";
 
+// A reader that went away, as in `crossblock ... | head`, is no failure of ours.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(0);
+});
+
 const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
   version: string;
 };

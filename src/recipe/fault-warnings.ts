@@ -8,7 +8,7 @@ export function smallerParts(device: Device, sequences: number): WarningEvent {
     event: "warning",
     message: `memory ran out: ${sequences} sequences at once from now on, and what failed is done again`,
     where: `device ${device}`,
-    next: `give --set window.microBatch=${sequences} next time; the result is the same`,
+    next: `give --set window.microBatch=${sequences} next time; a code in a thousand may differ, as other sums are rounded`,
   };
 }
 
