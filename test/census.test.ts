@@ -168,7 +168,7 @@ describe("a model with tensors that nothing reads", () => {
 
   it("is told by --dry-run, whose other tensors and reasons are the same", async () => {
     const dry = await eventsOf({ model, ...rtn, out: join(place.folder, "none"), dryRun: true });
-    expect(warningsOf(dry)).toHaveLength(5);
+    expect(warningsOf(dry)).toHaveLength(6);
     const tensors = (all: readonly QuantizeEvent[]): unknown => all.find((event) => event.event === "plan")?.tensors;
     expect(tensors(dry)).toEqual(tensors(events));
   });

@@ -164,7 +164,7 @@ describe("Checkpoint", () => {
     using folder = temporaryFolder();
     writeFileSync(join(folder.path, "f"), "");
     expect((await refusal(join(folder.path, "missing"))).message).toMatch(/no such model folder/);
-    expect((await refusal("someone/some-model")).message).toMatch(/Hub.*Next: download it first/);
+    expect((await refusal("someone/some-model")).message).toMatch(/no such model folder.*Next: check the path/);
     expect((await refusal(join(folder.path, "f"))).message).toMatch(/this is a file.*Next: give the folder/);
   });
 

@@ -28,7 +28,7 @@ describe("readModelConfig", () => {
     const none = await refusal(folder.path);
     expect(none).toBeInstanceOf(ModelError);
     expect(none.message).toContain(`${folder.path}: no config.json in this folder`);
-    expect((await refusal("owner/model-name")).message).toMatch(/Hugging Face Hub/);
+    expect((await refusal("owner/model-name")).message).toMatch(/no such model folder/);
     for (const [text, message] of [
       ["{", /invalid JSON/],
       ["[1]", /not a JSON object/],
