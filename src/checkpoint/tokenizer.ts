@@ -33,6 +33,17 @@ interface WordCache {
   clear: () => void;
 }
 
+/** The roles that tokens have in tokenizer_config.json. */
+const tokenRoles = [
+  "bos_token",
+  "eos_token",
+  "unk_token",
+  "sep_token",
+  "pad_token",
+  "cls_token",
+  "mask_token",
+] as const;
+
 /**
  * A model's tokenizer, from `tokenizer.json` and (where present) `tokenizer_config.json`, `config.json`,
  * `generation_config.json` and `chat_template.jinja`.
@@ -51,6 +62,10 @@ export class Tokenizer {
   readonly hash: string;
   /** Jinja template of `chat_template.jinja`, else of `tokenizer_config.json` (the one named "default" of several). */
   readonly chatTemplate: string | null;
+  /** The template named "tool_use", for conversations with tools; null where there is none. */
+  readonly toolTemplate: string | null;
+  /** Texts of the tokens that have a role, `bos_token` and others, as a chat template sees them. */
+  readonly roleTokens: ReadonlyMap<string, string>;
   /** Ids of the special tokens by their text. */
   readonly specialTokens: ReadonlyMap<string, number>;
   readonly #implementation: Library;
@@ -65,9 +80,11 @@ export class Tokenizer {
     for (const [id, token] of implementation.get_added_tokens_decoder())
       if (token.special) special.set(token.content, id);
     this.specialTokens = special;
-    this.chatTemplate = files.chatTemplate;
+    this.chatTemplate = files.templates.get("default") ?? null;
+    this.toolTemplate = files.templates.get("tool_use") ?? null;
     this.startToken = this.#namedToken(files, "bos_token")[0] ?? null;
     this.eosTokens = this.#namedToken(files, "eos_token");
+    this.roleTokens = this.#roleTokens(files.config);
   }
 
   /** @throws CheckpointError when `tokenizer.json` is missing, malformed, or of a kind that can't be followed exactly */
@@ -119,6 +136,25 @@ export class Tokenizer {
     } catch (cause) {
       throw unusable(this.#where, cause);
     }
+  }
+
+  /** As tokenizer_config.json names them; start and end by id, where it doesn't mention them. */
+  #roleTokens(config: JsonObject): ReadonlyMap<string, string> {
+    const tokens = new Map<string, string>();
+    for (const role of tokenRoles) {
+      const named = config[role];
+      const text = isJsonObject(named) ? named["content"] : named;
+      if (typeof text === "string") tokens.set(role, text);
+    }
+    const byId = [
+      ["bos_token", this.startToken],
+      ["eos_token", this.eosTokens[0]],
+    ] as const;
+    for (const [role, id] of byId) {
+      const text = config[role] === undefined && id !== undefined && id !== null ? this.tokenText(id) : null;
+      if (text !== null) tokens.set(role, text);
+    }
+    return tokens;
   }
 
   /** Ids of the token of a role: by its text in tokenizer_config.json, or by the id in the model's configurations. */
@@ -193,7 +229,7 @@ interface TokenizerFiles {
   /** generation_config.json and config.json, whichever exist, in this order. */
   readonly modelConfigs: readonly JsonObject[];
   readonly hash: string;
-  readonly chatTemplate: string | null;
+  readonly templates: ReadonlyMap<string, string>;
   readonly largestId: number;
   /** Path of tokenizer.json, for messages. */
   readonly where: string;
@@ -229,19 +265,22 @@ function readTokenizerFiles(folder: ModelFolder): TokenizerFiles {
     config,
     modelConfigs: [optional("generation_config.json"), optional("config.json")].filter((file) => file !== null),
     hash: createHash("sha256").update(text).digest("hex"),
-    chatTemplate: folder.readText("chat_template.jinja", maxConfigLength) ?? chatTemplateOf(config["chat_template"]),
+    templates: chatTemplates(folder.readText("chat_template.jinja", maxConfigLength), config["chat_template"]),
     largestId: checkIds(tokenizer, where),
     where,
   };
 }
 
-function chatTemplateOf(value: JsonValue | undefined): string | null {
-  if (typeof value === "string") return value;
-  if (!Array.isArray(value)) return null;
-  const named = value.filter(isJsonObject);
-  const chosen = named.find((entry) => entry["name"] === "default") ?? named[0];
-  const template = chosen?.["template"];
-  return typeof template === "string" ? template : null;
+/** The templates by name; a single one is the default. */
+function chatTemplates(file: string | null, value: JsonValue | undefined): ReadonlyMap<string, string> {
+  if (file !== null) return new Map([["default", file]]);
+  if (typeof value === "string") return new Map([["default", value]]);
+  const named = Array.isArray(value) ? value.filter(isJsonObject) : [];
+  return new Map(
+    named.flatMap(({ name, template }) =>
+      typeof name === "string" && typeof template === "string" ? [[name, template] as const] : [],
+    ),
+  );
 }
 
 /** Checks all ids before tables are built from them, and returns the largest. */
