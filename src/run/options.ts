@@ -58,7 +58,10 @@ export const runOptionsSchema = z.strictObject({
   asym: z.boolean().default(false).describe("a zero point per group, instead of the symmetric full-range grid"),
   recipe: z.enum(recipeNames).default("cbq").describe("algorithm"),
   preset: z.enum(presetNames).default("default").describe("named set of values: what measures best, or the paper's"),
-  calibration: z.array(path).default([]).describe("text files or folders: .txt (a document each), .jsonl, .parquet"),
+  calibration: z
+    .array(path)
+    .default([])
+    .describe("text files or folders: .txt (a document each), .jsonl, .json, .parquet"),
   samples: z.int().min(1).default(128).describe("calibration windows"),
   context: z.int().min(2).default(2048).describe("tokens per window"),
   seed: seed.default(0).describe("seed of everything random"),

@@ -235,8 +235,8 @@ async function calibrate(
     });
   }
   const tokenizer = await openTokenizer(folder, spec);
-  const stream = await readTokens(options.calibration, tokenizer, request);
   const { samples, context, seed } = options;
+  const stream = await readTokens(options.calibration, tokenizer, request, samples * context);
   const windows = sampleWindows(stream.ids, { samples, context, seed });
   return {
     windows,

@@ -26,7 +26,7 @@ export function evalCommand(): Command {
   return new Command("eval")
     .description("perplexity, distance from another model, or accuracy on questions, of a model folder or a result")
     .argument("<model>", "model folder, or a result of crossblock")
-    .option("--text <paths...>", "perplexity on text files or folders: .txt (a document each), .jsonl, .parquet")
+    .option("--text <paths...>", "perplexity on text files or folders: .txt (a document each), .jsonl, .json, .parquet")
     .option("--context <n>", `tokens per window of the text (default: ${DEFAULT_CONTEXT})`, wholeNumber("--context", 2))
     .option("--reference <model>", "KL divergence from this model on the text too, such as the one that was quantized")
     .option("--choices <file>", "accuracy on multiple-choice questions, one a line (see below)")
