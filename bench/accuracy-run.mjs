@@ -38,7 +38,7 @@ setThreads(threads);
 const ids = async (split) => {
   if (tokens !== undefined) return new Int32Array(new Uint8Array(readFileSync(`${tokens}/${split}.bin`)).buffer);
   const { Tokenizer } = await import("../dist/checkpoint/tokenizer.js");
-  const { readDocuments } = await import("../dist/calibration/documents.js");
+  const { readDocuments } = await import("../dist/calibration/text/documents.js");
   const { tokenizeDocuments } = await import("../dist/calibration/token-stream.js");
   const tokenizer = await Tokenizer.open(model);
   return (await tokenizeDocuments(readDocuments([job.text[split]], tokenizer), tokenizer, {})).ids;

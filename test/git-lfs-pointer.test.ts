@@ -1,7 +1,7 @@
 import { cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { readDocuments } from "../src/calibration/documents.js";
+import { readDocuments } from "../src/calibration/text/documents.js";
 import { Checkpoint } from "../src/checkpoint/checkpoint.js";
 import { readModelConfig } from "../src/checkpoint/model-config.js";
 import { temporaryFolder } from "../src/checkpoint/testing/temporary-folder.js";

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { Tokenizer } from "../checkpoint/tokenizer.js";
-import { readDocuments } from "./documents.js";
+import { readDocuments } from "./text/documents.js";
 import { tokenizeDocuments } from "./token-stream.js";
 
 const model = "models/sotu-llama-7m";

@@ -1,7 +1,7 @@
 import { encodeDocuments, type TokenCacheOptions } from "../checkpoint/token-cache.js";
 import type { Tokenizer } from "../checkpoint/tokenizer.js";
 import { CalibrationError } from "../errors.js";
-import type { Document } from "./document.js";
+import type { Document } from "./text/document.js";
 
 /** The tokens of many documents, one after the other. */
 export interface TokenStream {

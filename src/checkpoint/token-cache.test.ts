@@ -65,6 +65,20 @@ describe("encodeDocuments", () => {
     }
   });
 
+  it("keeps more documents than a call has room for arguments", async () => {
+    using folder = temporaryFolder();
+    const tokenizer = await tokenizerOf("gpt2");
+    const many = Array.from({ length: 200_000 }, (_, i) => (i % 2 === 0 ? "a" : "b"));
+    const encode = vi.spyOn(tokenizer, "encode").mockReturnValue(Int32Array.of(5));
+    const first = await encodeDocuments(tokenizer, many, { folder: folder.path });
+    expect(readdirSync(folder.path)).toHaveLength(1);
+    encode.mockClear();
+    const again = await encodeDocuments(tokenizer, many, { folder: folder.path });
+    expect(encode).not.toHaveBeenCalled();
+    expect(again).toHaveLength(first.length);
+    expect(again.at(-1)).toEqual(Int32Array.of(5));
+  });
+
   it("works without a cache and where none can be written", async () => {
     using folder = temporaryFolder();
     const tokenizer = await tokenizerOf("gpt2");

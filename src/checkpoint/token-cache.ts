@@ -3,6 +3,7 @@ import { mkdir, open } from "node:fs/promises";
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { setImmediate } from "node:timers/promises";
+import { CrossblockError } from "../errors.js";
 import type { Tokenizer } from "./tokenizer.js";
 import { tokenizerRulesVersion } from "./tokenizer-rules.js";
 import { writeFileAtomically } from "./write-file-atomically.js";
@@ -47,15 +48,26 @@ export async function encodeDocuments(
     await setImmediate();
   }
   if (folder !== null && path !== null) {
-    try {
-      await mkdir(folder, { recursive: true });
-      await writeFileAtomically(path, entryOf(encoded));
-    } catch {
-      // Next time costs as much as this time; nothing is lost.
-    }
+    const entry = entryOf(encoded);
+    if (entry !== null) await keep(folder, path, entry);
   }
   return encoded;
 }
+
+async function keep(folder: string, path: string, entry: Uint8Array): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+    await writeFileAtomically(path, entry);
+  } catch (cause) {
+    // Where the folder can't be written, next time costs as much as this time and nothing is lost. Other errors are ours.
+    const isFromSystem =
+      cause instanceof CrossblockError || (cause instanceof Error && "code" in cause && "syscall" in cause);
+    if (!isFromSystem) throw cause;
+  }
+}
+
+/** Node reads no more into one buffer. */
+const largestEntry = 2 ** 31 - 1;
 
 /*
  * A cache file, little-endian: magic (8 bytes), number of documents (u32), token count of each (u32),
@@ -63,8 +75,12 @@ export async function encodeDocuments(
  */
 const magic = "CBTOKEN1";
 
-function entryOf(documents: readonly Int32Array[]): Uint8Array {
-  const counts = Uint32Array.of(documents.length, ...documents.map((ids) => ids.length));
+/** null for more tokens than a cache file can be read with. */
+function entryOf(documents: readonly Int32Array[]): Uint8Array | null {
+  // Arguments lie on the stack: a call that spreads a count per document has room for about 120,000.
+  const counts = Uint32Array.from([documents.length, ...documents.map((ids) => ids.length)]);
+  const size = documents.reduce((sum, ids) => sum + ids.byteLength, magic.length + counts.byteLength + 32);
+  if (size > largestEntry) return null;
   const parts = [new TextEncoder().encode(magic), bytesOf(counts), ...documents.map(bytesOf)];
   const hash = createHash("sha256");
   for (const part of parts) hash.update(part);

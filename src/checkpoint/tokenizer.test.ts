@@ -81,6 +81,23 @@ describe("Tokenizer", () => {
       "chat_template.jinja": "J",
     });
     expect([byId.startToken, byId.eosTokens, byId.chatTemplate]).toEqual([7, [9, 2], "J"]);
+    // Python's templates see the names of tokenizer_config.json, whatever ends a generated text.
+    expect([...byId.roleTokens]).toEqual([
+      ["eos_token", "</s>"],
+      ...(byId.tokenText(7) === null ? [] : [["bos_token", byId.tokenText(7)]]),
+    ]);
+    const tools = [
+      { name: "tool_use", template: "T" },
+      { name: "default", template: "D" },
+    ];
+    const several = await open({ "tokenizer.json": tokenizer, "tokenizer_config.json": { chat_template: tools } });
+    expect([several.chatTemplate, several.toolTemplate]).toEqual(["D", "T"]);
+    const unnamed = await open({
+      "tokenizer.json": tokenizer,
+      "tokenizer_config.json": { chat_template: tools.slice(0, 1), pad_token: { content: "<|end|>" } },
+    });
+    expect([unnamed.chatTemplate, unnamed.toolTemplate]).toEqual([null, "T"]);
+    expect([...unnamed.roleTokens]).toEqual([["pad_token", "<|end|>"]]);
     const nullStart = { "tokenizer_config.json": { bos_token: null }, "config.json": { bos_token_id: 7 } };
     expect((await open({ "tokenizer.json": tokenizer, ...nullStart })).startToken).toBeNull();
   });

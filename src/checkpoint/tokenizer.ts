@@ -28,6 +28,17 @@ interface Library {
   id_to_token(id: number): string | undefined;
 }
 
+/** The roles that tokens have in tokenizer_config.json. */
+const tokenRoles = [
+  "bos_token",
+  "eos_token",
+  "unk_token",
+  "sep_token",
+  "pad_token",
+  "cls_token",
+  "mask_token",
+] as const;
+
 /**
  * A model's tokenizer, from `tokenizer.json` and (where present) `tokenizer_config.json`, `config.json`,
  * `generation_config.json` and `chat_template.jinja`.
@@ -52,6 +63,10 @@ export class Tokenizer {
   readonly chatTemplate: string | null;
   /** All added tokens, special ones and others. */
   readonly addedTokens: readonly AddedToken[];
+  /** The template named "tool_use", for conversations with tools; null where there is none. */
+  readonly toolTemplate: string | null;
+  /** Texts of the tokens that have a role, `bos_token` and others, as a chat template sees them. */
+  readonly roleTokens: ReadonlyMap<string, string>;
   /** Ids of the special tokens by their text. */
   readonly specialTokens: ReadonlyMap<string, number>;
   readonly #implementation: Library;
@@ -75,12 +90,14 @@ export class Tokenizer {
     this.vocabSize = Math.max(files.largestId, ...added.map(({ id }) => id)) + 1;
     this.addedTokens = added;
     this.specialTokens = new Map(added.filter(({ special }) => special).map(({ content, id }) => [content, id]));
-    this.chatTemplate = files.chatTemplate;
+    this.chatTemplate = files.templates.get("default") ?? null;
+    this.toolTemplate = files.templates.get("tool_use") ?? null;
     this.startToken = this.#namedToken(files, "bos_token")[0] ?? null;
     this.eosTokens = this.#namedToken(files, "eos_token");
     const tokens = { added, largest: files.largestId, startToken: this.startToken };
     this.withoutRow = tokensWithoutRow(tokens, rows, files.where);
     this.idLimit = Math.min(this.vocabSize, rows);
+    this.roleTokens = this.#roleTokens(files.config);
   }
 
   /**
@@ -160,6 +177,25 @@ export class Tokenizer {
     }
   }
 
+  /** As tokenizer_config.json names them; start and end by id, where it doesn't mention them. */
+  #roleTokens(config: JsonObject): ReadonlyMap<string, string> {
+    const tokens = new Map<string, string>();
+    for (const role of tokenRoles) {
+      const named = config[role];
+      const text = isJsonObject(named) ? named["content"] : named;
+      if (typeof text === "string") tokens.set(role, text);
+    }
+    const byId = [
+      ["bos_token", this.startToken],
+      ["eos_token", this.eosTokens[0]],
+    ] as const;
+    for (const [role, id] of byId) {
+      const text = config[role] === undefined && id !== undefined && id !== null ? this.tokenText(id) : null;
+      if (text !== null) tokens.set(role, text);
+    }
+    return tokens;
+  }
+
   /** Ids of the token of a role: by its text in tokenizer_config.json, or by the id in the model's configurations. */
   #namedToken({ config, modelConfigs }: TokenizerFiles, role: "bos_token" | "eos_token"): readonly number[] {
     const ids = modelConfigs.flatMap((file) => {
@@ -197,7 +233,7 @@ interface TokenizerFiles {
   /** generation_config.json and config.json, whichever exist, in this order. */
   readonly modelConfigs: readonly JsonObject[];
   readonly hash: string;
-  readonly chatTemplate: string | null;
+  readonly templates: ReadonlyMap<string, string>;
   /** Of the vocabulary, without added tokens. */
   readonly largestId: number;
   /** Path of tokenizer.json, for messages. */
@@ -234,19 +270,22 @@ function readTokenizerFiles(folder: ModelFolder): TokenizerFiles {
     config,
     modelConfigs: [optional("generation_config.json"), optional("config.json")].filter((file) => file !== null),
     hash: createHash("sha256").update(text).digest("hex"),
-    chatTemplate: folder.readText("chat_template.jinja", maxConfigLength) ?? chatTemplateOf(config["chat_template"]),
+    templates: chatTemplates(folder.readText("chat_template.jinja", maxConfigLength), config["chat_template"]),
     largestId: checkIds(tokenizer, where),
     where,
   };
 }
 
-function chatTemplateOf(value: JsonValue | undefined): string | null {
-  if (typeof value === "string") return value;
-  if (!Array.isArray(value)) return null;
-  const named = value.filter(isJsonObject);
-  const chosen = named.find((entry) => entry["name"] === "default") ?? named[0];
-  const template = chosen?.["template"];
-  return typeof template === "string" ? template : null;
+/** The templates by name; a single one is the default. */
+function chatTemplates(file: string | null, value: JsonValue | undefined): ReadonlyMap<string, string> {
+  if (file !== null) return new Map([["default", file]]);
+  if (typeof value === "string") return new Map([["default", value]]);
+  const named = Array.isArray(value) ? value.filter(isJsonObject) : [];
+  return new Map(
+    named.flatMap(({ name, template }) =>
+      typeof name === "string" && typeof template === "string" ? [[name, template] as const] : [],
+    ),
+  );
 }
 
 /** Checks all ids before tables are built from them, and returns the vocabulary's largest. */

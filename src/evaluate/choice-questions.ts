@@ -1,8 +1,7 @@
-import { parseRecord } from "../calibration/parse-record.js";
-import { readLines } from "../calibration/read-lines.js";
-import { keyList, type TextRecord } from "../calibration/record-text.js";
-import { refuseGitLfsPointer } from "../calibration/text-files.js";
-import { decodeUtf8 } from "../calibration/utf8.js";
+import { keyList, parseRecord, type TextRecord } from "../calibration/text/parse-record.js";
+import { readLines } from "../calibration/text/read-lines.js";
+import { refuseGitLfsPointer } from "../calibration/text/text-files.js";
+import { decodeUtf8 } from "../calibration/text/utf8.js";
 import { clip, quote } from "../checkpoint/json.js";
 import { CalibrationError } from "../errors.js";
 
@@ -54,7 +53,7 @@ export async function readChoiceQuestions(
 
 function questionOf(record: TextRecord, where: string): ChoiceQuestion {
   const fail = (what: string, next = `write ${form}`): never => {
-    throw new CalibrationError({ what, where, why: `the line has ${keyList(record)}`, next });
+    throw new CalibrationError({ what, where, why: `the line has ${keyList(Object.keys(record))}`, next });
   };
   const field = (names: readonly string[]): readonly [name: string, value: unknown] => {
     const present = names.filter((name) => record[name] !== undefined && record[name] !== null);

@@ -38,6 +38,14 @@ describe("questionTexts", () => {
 });
 
 describe("encodeQuestion", () => {
+  it("takes a context of more tokens than a call has room for arguments", () => {
+    const context = new Int32Array(300_000).fill(7);
+    const ids = { context, wholes: [Int32Array.from([...context, 8])] };
+    const encoded = encodeQuestion(question("long", "x"), ids, { startToken: 1, eosTokens: [] });
+    expect(encoded.context).toHaveLength(300_001);
+    expect(encoded.context[0]).toBe(1);
+  });
+
   const withStart = { startToken: 0, eosTokens: [0] };
 
   it("gives the choice the space before it: the tokens are those of the joined text", () => {

@@ -53,7 +53,7 @@ export function encodeQuestion(
   // What precedes a text that begins with nothing: the end of the one before, for models without a start token.
   const prefix = startToken ?? (begin === 0 ? eosTokens[0] : undefined);
   const context =
-    prefix === undefined || hasStart ? encoded.context.slice() : Int32Array.of(prefix, ...encoded.context);
+    prefix === undefined || hasStart ? encoded.context.slice() : Int32Array.from([prefix, ...encoded.context]);
   if (context.length === 0) {
     throw new CalibrationError({
       what: "the context is empty",

@@ -26,8 +26,8 @@ export async function calibrate(
   request: RequestContext<WorkEvent>,
 ): Promise<Calibration> {
   const tokenizer = await openTokenizer(folder, spec, request);
-  const stream = await readTokens(options.calibration, tokenizer, request);
   const { samples, context, seed } = options;
+  const stream = await readTokens(options.calibration, tokenizer, request, samples * context);
   const windows = sampleWindows(stream.ids, { samples, context, seed });
   return {
     windows,

@@ -1,5 +1,5 @@
 import { open } from "node:fs/promises";
-import { findTextFiles, unreadable } from "../calibration/text-files.js";
+import { findTextFiles, unreadable } from "../calibration/text/text-files.js";
 import { isHubName } from "../checkpoint/hub.js";
 import { ModelFolder } from "../checkpoint/model-folder.js";
 import { homePath } from "./path-option.js";

@@ -1,4 +1,4 @@
-import { findTextFiles } from "../calibration/text-files.js";
+import { findTextFiles } from "../calibration/text/text-files.js";
 import { ModelFolder } from "../checkpoint/model-folder.js";
 import { filesToCopy } from "../format/copy-model-files.js";
 import { exporters } from "../format/exporters.js";

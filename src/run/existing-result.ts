@@ -1,6 +1,6 @@
 import { readFile, realpath, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { findTextFiles } from "../calibration/text-files.js";
+import { findTextFiles } from "../calibration/text/text-files.js";
 import { fileSystemError, isNotFound } from "../checkpoint/file-system-error.js";
 import { isHubName } from "../checkpoint/hub.js";
 import { ModelFolder } from "../checkpoint/model-folder.js";

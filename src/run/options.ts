@@ -73,7 +73,7 @@ export const runOptionsSchema = z.strictObject({
   calibration: z
     .array(pathOption)
     .default([])
-    .describe("text files or folders: .txt (a document each), .jsonl, .parquet"),
+    .describe("text files or folders: .txt (a document each), .jsonl, .json, .parquet"),
   samples: z.int().min(1).default(128).describe("calibration windows"),
   context: z
     .int()

@@ -26,7 +26,7 @@ export function evalCommand(): Command {
   return new Command("eval")
     .description("perplexity, distance from another model, or accuracy on questions, of a model folder or a result")
     .argument("<model>", "model folder, or a result of crossblock")
-    .option("--text <paths...>", "perplexity on text files or folders: .txt (a document each), .jsonl, .parquet")
+    .option("--text <paths...>", "perplexity on text files or folders: .txt (a document each), .jsonl, .json, .parquet")
     .option(
       "--context <n>",
       `tokens per window of the text (default: ${DEFAULT_CONTEXT}, or the longest that the model was made for)`,

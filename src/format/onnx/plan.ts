@@ -60,7 +60,7 @@ export function planOnnx(source: ExportSource, options: OnnxPlanOptions = {}): O
   const weights = new GraphWeights(builder, source, compute, dataFile, maxChunkBytes);
   buildDecoder(weights, spec, accuracyLevel);
   refuseUnused(weights.unused(), spec, source);
-  const chunks = 1 + Math.max(...weights.tensors.map(({ chunk }) => chunk));
+  const chunks = 1 + weights.tensors.reduce((last, { chunk }) => Math.max(last, chunk), 0);
   return {
     spec,
     dtype,

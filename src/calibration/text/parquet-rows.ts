@@ -6,25 +6,29 @@ import {
   parquetMetadataAsync,
   parquetReadObjects,
 } from "hyparquet";
-import { CalibrationError } from "../errors.js";
-import type { ChatFormat } from "./chat-format.js";
+import { decompressLz4, decompressLz4Raw, decompressZstd } from "hyparquet-compressors";
+import { CalibrationError } from "../../errors.js";
+import type { ChatFormat } from "../chat/chat-format.js";
+import type { Key, Value } from "../chat/jinja/values.js";
 import type { Document } from "./document.js";
-import { isRecord, textOfRecord } from "./record-text.js";
+import { besideText, textFields, textOfRecord } from "./record-text.js";
+import { rowValue } from "./row-value.js";
 import { unreadable } from "./text-files.js";
 import { decodeUtf8 } from "./utf8.js";
 
 /**
- * The documents of a `.parquet` file: one a row, from its column `text`, else from its column `messages`; rows without
- * a value are skipped. One row group is in memory at a time.
+ * The documents of a `.parquet` file: one a row, from the columns that `textOfRecord` knows. One row group is in memory at
+ * a time.
  *
- * @throws CalibrationError that names the file when it can't be read or has neither column, and the row that has no text.
+ * @returns documents whose text is empty for rows without any
+ * @throws CalibrationError that names the file when it can't be read or has no such column, and the row of another form.
  */
 export async function* readParquetRows(path: string, chat: ChatFormat): AsyncGenerator<Document> {
   const file = await asyncBufferFromFile(path).catch((cause: unknown) => {
     throw unreadable(path, cause);
   });
   const metadata = await decode(path, () => parquetMetadataAsync(file));
-  const column = textColumn(metadata, path);
+  const columns = textColumns(metadata, path);
   let rowStart = 0;
   for (const group of metadata.row_groups) {
     const rowEnd = rowStart + Number(group.num_rows);
@@ -32,7 +36,7 @@ export async function* readParquetRows(path: string, chat: ChatFormat): AsyncGen
       parquetReadObjects({
         file,
         metadata,
-        columns: [column],
+        columns,
         rowStart,
         rowEnd,
         compressors,
@@ -41,9 +45,8 @@ export async function* readParquetRows(path: string, chat: ChatFormat): AsyncGen
     );
     for (const [i, row] of rows.entries()) {
       const source = `${path}, row ${rowStart + i + 1}`;
-      if (isRecord(row) && row[column] !== null && row[column] !== undefined) {
-        yield { text: textOfRecord(row, chat, source), source };
-      }
+      const record = new Map<Key, Value>(columns.map((name) => [name, cellOf(row, name, source)]));
+      yield { text: textOfRecord(record, chat, source) ?? "", source };
     }
     rowStart = rowEnd;
   }
@@ -54,14 +57,31 @@ const compressors: Compressors = {
   GZIP: (input, maxOutputLength) => zlib.gunzipSync(input, { maxOutputLength }),
   BROTLI: (input, maxOutputLength) => zlib.brotliDecompressSync(input, { maxOutputLength }),
   ZSTD: (input, maxOutputLength) => {
-    // Younger than the oldest Node that is supported.
+    // Node's own is faster, and younger than the oldest Node that is supported.
     const decompress: unknown = Reflect.get(zlib, "zstdDecompressSync");
-    if (typeof decompress !== "function") throw new Error("Zstandard takes Node 22.15 or newer");
-    return Reflect.apply(decompress, zlib, [input, { maxOutputLength }]);
+    return typeof decompress === "function"
+      ? Reflect.apply(decompress, zlib, [input, { maxOutputLength }])
+      : decompressZstd(input, new Uint8Array(maxOutputLength));
   },
+  LZ4: decompressLz4,
+  LZ4_RAW: decompressLz4Raw,
 };
 
-function textColumn(metadata: FileMetaData, path: string): "text" | "messages" {
+function cellOf(row: unknown, name: string, source: string): Value {
+  const cell: unknown = typeof row === "object" && row !== null ? Reflect.get(row, name) : undefined;
+  try {
+    return rowValue(cell);
+  } catch (cause) {
+    throw new CalibrationError({
+      what: `the column "${name}" has a value that is neither text, number, list nor struct`,
+      where: source,
+      next: "write the column as strings, or the text to a .jsonl file",
+      cause,
+    });
+  }
+}
+
+function textColumns(metadata: FileMetaData, path: string): string[] {
   // The schema is a tree in depth-first order: the root comes first, and only its children are columns of the table.
   const names: string[] = [];
   let below = 0;
@@ -70,7 +90,8 @@ function textColumn(metadata: FileMetaData, path: string): "text" | "messages" {
     else below -= 1;
     below += children;
   }
-  for (const name of ["text", "messages"] as const) if (names.includes(name)) return name;
+  const found = textFields.filter((name) => names.includes(name));
+  if (found.length > 0) return [...found, ...besideText.filter((name) => names.includes(name))];
   throw new CalibrationError({
     what: 'the table has neither a column "text" nor a column "messages"',
     where: path,

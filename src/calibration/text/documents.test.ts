@@ -2,9 +2,9 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { CalibrationError } from "../errors.js";
-import type { ChatSource } from "./chat-format.js";
-import { type Document, readDocuments } from "./documents.js";
+import { CalibrationError } from "../../errors.js";
+import type { ChatSource } from "../chat/chat-format.js";
+import { type Document, type ReadingWarning, readDocuments } from "./documents.js";
 
 const folder = mkdtempSync(join(tmpdir(), "crossblock-documents-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -67,11 +67,53 @@ describe("readDocuments", () => {
     expect(await texts([join(folder, "tree"), last])).toEqual(["10", "z", "b", "linked", "last"]);
   });
 
+  it("names what can't be read in a folder before it reads anything", async () => {
+    write("partly/a.txt", "fine");
+    symlinkSync(join(folder, "nowhere"), join(folder, "partly", "b.txt"));
+    const seen: string[] = [];
+    const reading = (async () => {
+      for await (const { text } of readDocuments([join(folder, "partly")], null)) seen.push(text);
+    })();
+    await expect(reading).rejects.toThrow(/b\.txt: there is no such file.*check the path/);
+    expect(seen).toEqual([]);
+  });
+
+  it("takes a .json file as a list, or as one record a line, but none from a folder", async () => {
+    const list = write("json/list.json", '[{"text":"a"},{"text":null},{"text":"b","n":NaN}]');
+    expect(await read([list])).toEqual([
+      { text: "a", source: `${list}, record 1` },
+      { text: "b", source: `${list}, record 3` },
+    ]);
+    const lines = write("json/lines.json", '{"text":"a"}\n{"text":"b"}\n');
+    expect(await texts([lines])).toEqual(["a", "b"]);
+    expect((await failure([join(folder, "json")])).what).toContain("no .txt, .jsonl or .parquet");
+    expect(await failure([write("bad.json", '[{"text":"a"},7]')])).toMatchObject({
+      where: expect.stringContaining("bad.json, record 2"),
+      what: "the record is no JSON object",
+    });
+    expect((await failure([write("cut.json", '[{"text":"a"},')])).next).toContain(".jsonl");
+  });
+
+  it("leaves out records without text, and counts them", async () => {
+    const path = write("some.jsonl", '{"text":""}\n{"text":"a"}\n\n{"text":null}\n');
+    const warnings: ReadingWarning[] = [];
+    const options = { wantedBytes: 1, onWarning: (warning: ReadingWarning) => void warnings.push(warning) };
+    const found: string[] = [];
+    for await (const { text } of readDocuments([path], null, options)) found.push(text);
+    expect(found).toEqual(["a"]);
+    expect(warnings).toEqual([
+      expect.objectContaining({ where: path, what: expect.stringMatching(/^2 of 3 records have no text/) }),
+    ]);
+    expect((await failure([write("none.jsonl", '{"text":null}\n')])).why).toContain("all 1 records are null or empty");
+  });
+
   const withTemplate = (chatTemplate: string): ChatSource => ({
     chatTemplate,
-    startToken: 1,
-    eosTokens: [2, 3],
-    tokenText: (id) => ["<unk>", "<s>", "</s>"][id] ?? null,
+    toolTemplate: null,
+    roleTokens: new Map([
+      ["bos_token", "<s>"],
+      ["eos_token", "</s>"],
+    ]),
   });
   const chat = withTemplate(
     "{{ bos_token }}{% for m in messages %}<{{ m.role }}>{{ m.content }}{{ eos_token }}{% endfor %}" +
@@ -89,7 +131,7 @@ describe("readDocuments", () => {
   it("gives the same text on every day, whatever date a template asks for", async () => {
     const path = write("date.jsonl", '{"messages":[{"role":"user","content":"Hi"}]}\n');
     const chatTemplate = "Today: {{ strftime_now('%Y-%m-%d') }}\n{{ messages[0].content }}";
-    expect(await texts([path], withTemplate(chatTemplate))).toEqual(["Today: 26 Jul 2024\nHi"]);
+    expect(await texts([path], withTemplate(chatTemplate))).toEqual(["Today: 2024-07-26\nHi"]);
   });
 
   it("refuses messages where the model has no chat template, or a broken one", async () => {
@@ -118,7 +160,7 @@ describe("readDocuments", () => {
       why: 'the record has the keys "content", "label"',
       next: expect.stringContaining('{"text": "..."}'),
     });
-    for (const line of ['{"text":7}', '{"messages":[]}', '{"messages":[{"content":"x"}]}', "{}"]) {
+    for (const line of ['{"text":7}', '{"messages":"x"}', '{"messages":[{"content":"x"}]}', "{}"]) {
       expect((await failure([write("wrong.jsonl", line)])).why).toContain("the record has");
     }
   });

@@ -1,0 +1,72 @@
+import { CalibrationError } from "../../errors.js";
+import { ChatFormat, type ChatSource } from "../chat/chat-format.js";
+import type { Document } from "./document.js";
+import { readJsonFile } from "./json-file.js";
+import { readJsonLines } from "./json-lines.js";
+import { readParquetRows } from "./parquet-rows.js";
+import { readPlainText } from "./plain-text.js";
+import type { ReadingOptions } from "./reading-options.js";
+import { findTextFiles, type TextFile } from "./text-files.js";
+import { checkCharacters } from "./utf8.js";
+
+export type { Document } from "./document.js";
+export type { ReadingOptions, ReadingWarning } from "./reading-options.js";
+
+/** About a quarter of a million tokens. */
+const defaults: ReadingOptions = { wantedBytes: 1024 * 1024 };
+
+/**
+ * Reads the documents of files and folders, in the order given.
+ *
+ * A `.txt` file is one document, as it is. A `.jsonl` file holds one a line, a `.parquet` file one a row, a `.json` file
+ * a list of them; `textOfRecord` says where their text comes from. Records and texts of white space only are left out,
+ * and a warning counts them. A folder stands for all such files below it, sorted by name. Of files that are too large to
+ * be read whole come parts that are evenly spread over them.
+ *
+ * @param chat the model's tokenizer; null refuses messages
+ * @throws CalibrationError that names the file, and the line, of whatever can't be used; and for a file without text.
+ */
+export async function* readDocuments(
+  paths: readonly string[],
+  chat: ChatSource | null,
+  options: ReadingOptions = defaults,
+): AsyncGenerator<Document> {
+  const format = new ChatFormat(chat);
+  for (const file of await findTextFiles(paths)) {
+    let found = 0;
+    let empty = 0;
+    for await (const document of readers[file.kind](file, format, options)) {
+      if (document.text.trim() === "") {
+        empty++;
+        continue;
+      }
+      checkCharacters(document.text, document.source);
+      found++;
+      yield document;
+    }
+    if (found === 0) {
+      throw new CalibrationError({
+        what: "there is no text in this file",
+        where: file.path,
+        ...(empty > 0 && file.kind !== ".txt" && { why: `the fields of all ${empty} records are null or empty` }),
+        next: "fill or remove it",
+      });
+    }
+    if (empty > 0) {
+      options.onWarning?.({
+        what: `${empty} of ${found + empty} records have no text and are left out: their fields are null or empty`,
+        where: file.path,
+        next: "nothing to do, if that was to be expected",
+      });
+    }
+  }
+}
+
+type Reader = (file: TextFile, chat: ChatFormat, options: ReadingOptions) => AsyncGenerator<Document>;
+
+const readers: Readonly<Record<TextFile["kind"], Reader>> = {
+  ".txt": (file, _chat, options) => readPlainText(file, options),
+  ".jsonl": readJsonLines,
+  ".json": readJsonFile,
+  ".parquet": ({ path }, chat) => readParquetRows(path, chat),
+};
