@@ -19,10 +19,10 @@ import { linearName, linearRoles, readSpec } from "../dist/model/index.js";
 import { parseScheme } from "../dist/quant/scheme.js";
 import { resolveRecipeOptions } from "../dist/recipe/resolve-recipe-options.js";
 import { runRecipe } from "../dist/recipe/run-recipe.js";
-import { fingerprintsOf } from "../dist/run/fingerprints.js";
-import { gradientPrecision } from "../dist/run/gradient-precision.js";
-import { Journal } from "../dist/run/journal.js";
-import { ALWAYS_SAVED, SAVING_SHARE } from "../dist/run/state-pace.js";
+import { fingerprintsOf } from "../dist/run/journal/fingerprints.js";
+import { Journal } from "../dist/run/journal/journal.js";
+import { ALWAYS_SAVED, SAVING_SHARE } from "../dist/run/journal/state-pace.js";
+import { gradientPrecision } from "../dist/run/machine/gradient-precision.js";
 import { deviceMemory, engineInfo, manualSeed, scope, Tensor } from "../dist/tensor/index.js";
 import { configOf } from "./shapes.mjs";
 

@@ -23,31 +23,31 @@ const ROWS = /** @type {const} */ ([
   [
     "stop between any two windows; rtn, gptq, cbq with every rounding, CFP, both branches",
     "same bits as an undisturbed run",
-    "src/run/journal.test.ts",
+    "src/run/journal/journal.test.ts",
     /same bits|any window/,
   ],
   [
     "artefact or manifest damaged, cut or gone",
     "discarded with a warning, its window done again, same codes",
-    "src/run/journal.test.ts",
+    "src/run/journal/journal.test.ts",
     /discarded/,
   ],
   [
     "other options, model or text with the same work directory",
     "refused with what changed and two ways out",
-    "src/run/journal.test.ts",
+    "src/run/journal/journal.test.ts",
     /another run is refused/,
   ],
   [
     "a second process in the same work directory",
     "refused, by process and host",
-    "src/run/work-lock.test.ts",
+    "src/run/journal/work-lock.test.ts",
     /keeps a second|respected/,
   ],
   [
     "lock of a dead process, of a used-again id, of a silent host",
     "taken over",
-    "src/run/work-lock.test.ts",
+    "src/run/journal/work-lock.test.ts",
     /taken over/,
   ],
   ["SIGTERM after a window", "exit 143, the same command continues", "test/signals.test.ts", /keeps what is finished/],
@@ -88,13 +88,13 @@ const ROWS = /** @type {const} */ ([
   [
     "memory runs out in one process, another continues",
     "with as many sequences at once as were left",
-    "src/run/journal.test.ts",
+    "src/run/journal/journal.test.ts",
     /as were left/,
   ],
   [
     "budget of memory too small",
     "refused before work starts, with what is needed",
-    "src/run/fit-memory.test.ts",
+    "src/run/plan/fit-memory.test.ts",
     /too small/,
   ],
   [
@@ -137,7 +137,7 @@ const ROWS = /** @type {const} */ ([
   [
     "hostile artefacts and manifests",
     "what is intact, or a typed error; never a path outside",
-    "src/run/hostile-artefacts.test.ts",
+    "src/run/journal/hostile-artefacts.test.ts",
     /./,
   ],
   [

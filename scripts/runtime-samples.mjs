@@ -3,8 +3,8 @@ import { readdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { Tokenizer } from "../dist/checkpoint/tokenizer.js";
-import { findPackage } from "../dist/run/verify/find-package.js";
-import { openLlamaCpp } from "../dist/run/verify/llama-cpp.js";
+import { findPackage } from "../dist/run/verify/runtime/find-package.js";
+import { openLlamaCpp } from "../dist/run/verify/runtime/llama-cpp.js";
 
 const TOKENS = 32;
 

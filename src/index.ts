@@ -4,6 +4,24 @@
  * `quantize` writes a result, `evaluate`, `compareModels` and `evaluateChoices` measure it, `loadModel` computes with it. All numeric work
  * runs in a worker thread on libtorch; nothing here blocks the event loop.
  */
+
+export { type ExportResultInput, exportResult } from "./api/export-result.js";
+export { inspect } from "./api/inspect.js";
+export {
+  type ChoicesOptions,
+  type CompareOptions,
+  compareModels,
+  type EvaluateOptions,
+  evaluate,
+  evaluateChoices,
+  type GenerateOptions,
+  type LoadOptions,
+  type Logits,
+  loadModel,
+  type Model,
+} from "./api/model.js";
+export { type QuantizeOptions, quantize } from "./api/quantize.js";
+export { type VerifyInput, verifyResult } from "./api/verify-result.js";
 export {
   CalibrationError,
   CheckpointError,
@@ -15,7 +33,7 @@ export {
   ModelError,
   OptionError,
 } from "./errors.js";
-export { EngineError } from "./run/engine-error.js";
+export { EngineError } from "./run/engine/engine-error.js";
 export type {
   AlreadyThereEvent,
   BranchLoss,
@@ -47,24 +65,7 @@ export type {
   WindowDoneEvent,
   WindowStartEvent,
   WorkEvent,
-} from "./run/events.js";
-export { type ExportResultInput, exportResult } from "./run/export-result.js";
-export { inspect } from "./run/inspect.js";
-export type { InspectedTensor, Inspection } from "./run/inspection.js";
-export {
-  type ChoicesOptions,
-  type CompareOptions,
-  compareModels,
-  type EvaluateOptions,
-  evaluate,
-  evaluateChoices,
-  type GenerateOptions,
-  type LoadOptions,
-  type Logits,
-  loadModel,
-  type Model,
-} from "./run/model.js";
-export { type QuantizeOptions, quantize } from "./run/quantize.js";
+} from "./run/events/events.js";
+export type { InspectedTensor, Inspection } from "./run/events/inspection.js";
 export type { Certificate, CertifiedTensor, ExportCertificate, RuntimeVerdict } from "./run/verify/certificate.js";
-export { type VerifyInput, verifyResult } from "./run/verify/verify-result.js";
 export { TensorError } from "./tensor/tensor-error.js";

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { OptionError } from "../src/errors.js";
-import { EngineClient } from "../src/run/engine-client.js";
-import { EngineError } from "../src/run/engine-error.js";
+import { EngineClient } from "../src/run/engine/engine-client.js";
+import { EngineError } from "../src/run/engine/engine-error.js";
 
 const entry = new URL("./fixtures/scripted-worker.mjs", import.meta.url);
 const inspect = (folder: string): { folder: string } => ({ folder });

@@ -11,7 +11,7 @@ import { readChoiceQuestions } from "../src/evaluate/choice-questions.js";
 import { copyModelFiles } from "../src/format/copy-model-files.js";
 import { GgufFile } from "../src/format/gguf/read.js";
 import { OnnxFile } from "../src/format/onnx/read.js";
-import { inspectJob } from "../src/run/inspect-job.js";
+import { inspectJob } from "../src/run/job/inspect-job.js";
 import { bundledModel } from "./fixtures/sample-text.js";
 
 const pointer = (size: number): string =>

@@ -18,7 +18,21 @@ const FOLDERS = [
   "format",
   "evaluate",
   "run",
+  "api",
   "cli",
+];
+const ROOMS = [
+  "options",
+  "machine",
+  "events",
+  "engine",
+  "result",
+  "journal",
+  "source",
+  "plan",
+  "job",
+  "verify",
+  "worker",
 ];
 
 /** A copy of the lint settings, so that a deliberate violation never lies in the repository. */
@@ -51,6 +65,17 @@ describe("the order of the folders", () => {
       const { passes, output } = lint(`src/${earlier}/violation.ts`, `import "../${later}/something.js";\n`);
       expect(passes).toBe(false);
       expect(output).toContain(`src/${earlier} may import its own folder and earlier ones only`);
+    },
+  );
+
+  it.each(ROOMS.slice(0, -1).map((room, index) => [room, ROOMS[index + 1] ?? ""]))(
+    "src/run/%s may not import src/run/%s, nor what comes after run",
+    (earlier, later) => {
+      for (const path of [`../${later}/something.js`, "../../api/something.js"]) {
+        const { passes, output } = lint(`src/run/${earlier}/violation.ts`, `import "${path}";\n`);
+        expect(passes).toBe(false);
+        expect(output).toContain(`src/run/${earlier} may import its own folder and earlier ones only`);
+      }
     },
   );
 

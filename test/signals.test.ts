@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { RunControl } from "../src/run/run-control.js";
+import { RunControl } from "../src/run/engine/run-control.js";
 import { runCli } from "./fixtures/run-cli.js";
 import { startProgram } from "./fixtures/run-program.js";
 import { bundledModel, type Workplace, workplace } from "./fixtures/sample-text.js";
@@ -74,8 +74,8 @@ describe("a command that does not heed its signal", () => {
 describe("a worker that is terminated while it trains", () => {
   it("leaves the process alive", async () => {
     const [{ resolveOptions }, script] = await Promise.all([
-      import("../src/run/options.js"),
-      new URL("../dist/run/worker.js", import.meta.url),
+      import("../src/run/options/options.js"),
+      new URL("../dist/run/worker/worker.js", import.meta.url),
     ]);
     // Milliseconds behind the end of a step: different places in the next one, whichever they are.
     for (const delay of [0, 60, 130]) {

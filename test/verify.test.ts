@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { GgufFile } from "../src/format/gguf/read.js";
 import { OnnxFile } from "../src/format/onnx/read.js";
 import type { Certificate, DisagreementEvent, ExportedEvent, VerifyEvent, VerifyInput } from "../src/index.js";
-import { findPackage } from "../src/run/verify/find-package.js";
+import { findPackage } from "../src/run/verify/runtime/find-package.js";
 import { writeCutModel } from "./fixtures/cut-model.js";
 import { type ProgramOutcome, startProgram } from "./fixtures/run-program.js";
 import { llamaCppProject } from "./format/llama-cpp-package.js";

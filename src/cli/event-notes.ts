@@ -5,7 +5,7 @@ import type {
   RunEvent,
   TensorLoss,
   WindowDoneEvent,
-} from "../run/events.js";
+} from "../run/events/events.js";
 import { formatBytes, formatCount, formatSeconds } from "./quantities.js";
 import { blockRange, formatLoss, printable } from "./render-progress.js";
 

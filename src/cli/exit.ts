@@ -1,5 +1,5 @@
 import { CrossblockError } from "../errors.js";
-import { type Patience, whenPatienceEnds } from "../run/patience.js";
+import { type Patience, whenPatienceEnds } from "../run/engine/patience.js";
 
 /** Exit code of a run that a signal ended, as shells count them. */
 const signalCodes = { SIGINT: 130, SIGTERM: 143 } as const;

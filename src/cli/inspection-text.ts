@@ -1,5 +1,5 @@
-import { leftOutSentence } from "../run/census-record.js";
-import type { InspectedTensor, Inspection } from "../run/inspection.js";
+import { leftOutSentence } from "../run/events/census-record.js";
+import type { InspectedTensor, Inspection } from "../run/events/inspection.js";
 import { formatBytes, formatCount } from "./quantities.js";
 import { printable } from "./render-progress.js";
 

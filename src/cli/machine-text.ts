@@ -1,4 +1,4 @@
-import type { MachineReport } from "../run/machine-report.js";
+import type { MachineReport } from "../run/machine/machine-report.js";
 import { formatBytes } from "./quantities.js";
 
 /** The report of `crossblock doctor` for a reader: facts first, then each problem with its remedy. */

@@ -1,9 +1,9 @@
 import { type Command, Option } from "commander";
 import type { z } from "zod";
-import { type OptionLine, optionLines } from "../run/option-tree.js";
-import { readersText } from "../run/option-use.js";
-import { runOptionsSchema, type UntypedOptions } from "../run/options.js";
-import { otherDefaults } from "../run/other-defaults.js";
+import { type OptionLine, optionLines } from "../run/options/option-tree.js";
+import { readersText } from "../run/options/option-use.js";
+import { runOptionsSchema, type UntypedOptions } from "../run/options/options.js";
+import { otherDefaults } from "../run/options/other-defaults.js";
 
 /** Flags whose spelling is a contract; what they mean and default to comes from the schema. */
 const flags: Readonly<Record<string, string>> = {

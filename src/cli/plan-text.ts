@@ -1,5 +1,5 @@
-import { leftOutSentence } from "../run/census-record.js";
-import type { PlanEvent } from "../run/events.js";
+import { leftOutSentence } from "../run/events/census-record.js";
+import type { PlanEvent } from "../run/events/events.js";
 import { formatBytes, formatCount, formatSeconds } from "./quantities.js";
 import { printable } from "./render-progress.js";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { PlanEvent, QuantizeEvent, StepEvent } from "../run/events.js";
+import type { PlanEvent, QuantizeEvent, StepEvent } from "../run/events/events.js";
 import { ProgressTracker } from "./progress-tracker.js";
 
 const plan: PlanEvent = {

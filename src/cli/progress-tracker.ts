@@ -1,4 +1,4 @@
-import type { RunEvent, WindowStartEvent } from "../run/events.js";
+import type { RunEvent, WindowStartEvent } from "../run/events/events.js";
 import { RemainingTime } from "./remaining-time.js";
 
 /** Where a run is, as one screen shows it. Numbers that people read count from 1. */

@@ -1,4 +1,4 @@
-import type { RunEvent } from "../run/events.js";
+import type { RunEvent } from "../run/events/events.js";
 import { notesOf } from "./event-notes.js";
 import { ProgressTracker } from "./progress-tracker.js";
 import { render, statusLine } from "./render-progress.js";

@@ -8,7 +8,7 @@ import { compareLogits, type LogitsComparison } from "../../src/evaluate/compare
 import { floatsFromBytes } from "../../src/format/float-bytes.js";
 import { writeGguf } from "../../src/format/gguf/write.js";
 import { viewInt32 } from "../../src/format/typed-view.js";
-import { openLlamaCpp } from "../../src/run/verify/llama-cpp.js";
+import { openLlamaCpp } from "../../src/run/verify/runtime/llama-cpp.js";
 import { judgePython, missingPackage } from "./judge.js";
 import { importLlamaCpp } from "./llama-cpp-package.js";
 import { rtnSource } from "./rtn-source.js";

@@ -15,7 +15,7 @@ import type { ExportSource } from "../../src/format/export-source.js";
 import { floatsFromBytes } from "../../src/format/float-bytes.js";
 import { writeGguf } from "../../src/format/gguf/write.js";
 import type { QuantizedWeight } from "../../src/quant/quantized-weight.js";
-import { openLlamaCpp } from "../../src/run/verify/llama-cpp.js";
+import { openLlamaCpp } from "../../src/run/verify/runtime/llama-cpp.js";
 import { judgePython, missingPackage } from "./judge.js";
 import { importLlamaCpp } from "./llama-cpp-package.js";
 import { type RtnScheme, rtnSource } from "./rtn-source.js";

@@ -1,7 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { LLAMA_CPP_PROJECT } from "../../scripts/fetch-llama-cpp.mjs";
-import { findPackage } from "../../src/run/verify/find-package.js";
-import type { LlamaCppPackage } from "../../src/run/verify/llama-cpp.js";
+import { findPackage } from "../../src/run/verify/runtime/find-package.js";
+import type { LlamaCppPackage } from "../../src/run/verify/runtime/llama-cpp.js";
 
 /**
  * The entry file that `CROSSBLOCK_JUDGE_LLAMA_CPP` names, else that of the package where `npm run quickstart` or

@@ -6,7 +6,7 @@ import type { ExportSource } from "../../src/format/export-source.js";
 import { floatsFromBytes } from "../../src/format/float-bytes.js";
 import { type WriteOnnxOptions, writeOnnx } from "../../src/format/onnx/write.js";
 import { goldens, tinyIds, tinyModel, writeTinyModel } from "../../src/model/testing/tiny-models.js";
-import { type OnnxNetwork, type OnnxRuntime, openOnnx } from "../../src/run/verify/onnx-runtime.js";
+import { type OnnxNetwork, type OnnxRuntime, openOnnx } from "../../src/run/verify/runtime/onnx-runtime.js";
 import { importOnnxRuntime, importOnnxRuntimeWeb } from "./onnx-runtime.js";
 import { ourLogits, ourNetwork } from "./our-network.js";
 import { type RtnScheme, roundToNearest, rtnSource } from "./rtn-source.js";

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import type { InferenceSession } from "onnxruntime-node";
-import type { OnnxRuntime } from "../../src/run/verify/onnx-runtime.js";
+import type { OnnxRuntime } from "../../src/run/verify/runtime/onnx-runtime.js";
 
 /** The package, or null where it is not installed. */
 export async function importOnnxRuntime(): Promise<OnnxRuntime | null> {

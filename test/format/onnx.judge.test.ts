@@ -9,7 +9,7 @@ import type { ExportSource } from "../../src/format/export-source.js";
 import { planOnnx } from "../../src/format/onnx/plan.js";
 import { type WriteOnnxOptions, writeOnnx } from "../../src/format/onnx/write.js";
 import type { QuantizedWeight } from "../../src/quant/quantized-weight.js";
-import { openOnnx } from "../../src/run/verify/onnx-runtime.js";
+import { openOnnx } from "../../src/run/verify/runtime/onnx-runtime.js";
 import { writeCutModel } from "../fixtures/cut-model.js";
 import { importOnnxRuntime } from "./onnx-runtime.js";
 import { ourLogits, ourNetwork } from "./our-network.js";

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { inspectMachine } from "../../run/doctor.js";
+import { inspectMachine } from "../../run/machine/doctor.js";
 import { printLine, runCommand } from "../exit.js";
 import { formatMachine } from "../machine-text.js";
 

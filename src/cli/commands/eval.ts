@@ -1,10 +1,10 @@
 import { Command } from "commander";
+import { loadModel } from "../../api/model.js";
 import { OptionError } from "../../errors.js";
-import { checkInputs } from "../../run/check-inputs.js";
-import { DEFAULT_CONTEXT } from "../../run/default-context.js";
-import { evaluationDefaults } from "../../run/evaluation-defaults.js";
-import type { ChoicesEvent, PerplexityEvent, ReferenceEvent } from "../../run/events.js";
-import { loadModel } from "../../run/model.js";
+import type { ChoicesEvent, PerplexityEvent, ReferenceEvent } from "../../run/events/events.js";
+import { DEFAULT_CONTEXT } from "../../run/options/default-context.js";
+import { evaluationDefaults } from "../../run/options/evaluation-defaults.js";
+import { checkInputs } from "../../run/source/check-inputs.js";
 import { printLine, runCommand } from "../exit.js";
 import { progressView } from "../progress.js";
 import { formatCount } from "../quantities.js";

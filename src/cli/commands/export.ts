@@ -1,12 +1,12 @@
 import { Command } from "commander";
+import { exportResult } from "../../api/export-result.js";
 import { shellWord } from "../../checkpoint/shell-word.js";
-import type { AlreadyThereEvent, DoneEvent, ExportedEvent } from "../../run/events.js";
-import { exportResult } from "../../run/export-result.js";
+import type { AlreadyThereEvent, DoneEvent, ExportedEvent } from "../../run/events/events.js";
 import {
   type ExportResultOptionsInput,
   exportResultSchema,
   resolveExportOptions,
-} from "../../run/export-result-options.js";
+} from "../../run/options/export-result-options.js";
 import { alreadyThereNote } from "../event-notes.js";
 import { printLine, runCommand } from "../exit.js";
 import { addOptionFlags, givenFlags } from "../option-flags.js";

@@ -1,7 +1,7 @@
 import { Command } from "commander";
+import { loadModel } from "../../api/model.js";
 import { OptionError } from "../../errors.js";
-import { evaluationDefaults } from "../../run/evaluation-defaults.js";
-import { loadModel } from "../../run/model.js";
+import { evaluationDefaults } from "../../run/options/evaluation-defaults.js";
 import { runCommand } from "../exit.js";
 import { progressView } from "../progress.js";
 import { wholeNumber } from "../whole-number.js";

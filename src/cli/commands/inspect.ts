@@ -1,6 +1,6 @@
 import { Command } from "commander";
-import { inspect } from "../../run/inspect.js";
-import type { Inspection } from "../../run/inspection.js";
+import { inspect } from "../../api/inspect.js";
+import type { Inspection } from "../../run/events/inspection.js";
 import { printLine, runCommand } from "../exit.js";
 import { formatInspection } from "../inspection-text.js";
 

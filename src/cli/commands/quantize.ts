@@ -1,12 +1,12 @@
 import { Command } from "commander";
+import { quantize } from "../../api/quantize.js";
 import { shellWord } from "../../checkpoint/shell-word.js";
 import { mergeOptions } from "../../recipe/merge-options.js";
-import { parseAssignments, readConfigFile } from "../../run/config-file.js";
-import type { AlreadyThereEvent, DoneEvent, ExportedEvent, PlanEvent, QuantizeEvent } from "../../run/events.js";
-import { type RunOptionsInput, resolveOptions, runOptionsSchema } from "../../run/options.js";
-import { homePath } from "../../run/path-option.js";
-import { quantize } from "../../run/quantize.js";
-import { withRecipeSection } from "../../run/recipe-sections.js";
+import type { AlreadyThereEvent, DoneEvent, ExportedEvent, PlanEvent, QuantizeEvent } from "../../run/events/events.js";
+import { parseAssignments, readConfigFile } from "../../run/options/config-file.js";
+import { type RunOptionsInput, resolveOptions, runOptionsSchema } from "../../run/options/options.js";
+import { homePath } from "../../run/options/path-option.js";
+import { withRecipeSection } from "../../run/options/recipe-sections.js";
 import { alreadyThereNote } from "../event-notes.js";
 import { printLine, runCommand } from "../exit.js";
 import { addOptionFlags, givenFlags, settingsHelp } from "../option-flags.js";

@@ -1,7 +1,7 @@
 import { Command } from "commander";
-import type { CertifiedEvent } from "../../run/events.js";
-import { verifySchema } from "../../run/verify/verify-options.js";
-import { verifyResult } from "../../run/verify/verify-result.js";
+import { verifyResult } from "../../api/verify-result.js";
+import type { CertifiedEvent } from "../../run/events/events.js";
+import { verifySchema } from "../../run/options/verify-options.js";
 import { printLine, runCommand } from "../exit.js";
 import { addOptionFlags, givenFlags } from "../option-flags.js";
 import { progressView } from "../progress.js";

@@ -1,6 +1,6 @@
 import type { LogitsComparison } from "../../evaluate/compare-logits.js";
 import { someNames } from "../../model/index.js";
-import type { CensusRecord } from "../census-record.js";
+import type { CensusRecord } from "../events/census-record.js";
 import type { Certificate, ExportCertificate, RuntimeVerdict } from "./certificate.js";
 
 /** The certificate as one page of Markdown. */

@@ -1,6 +1,6 @@
 import type { LogitsComparison } from "../../evaluate/compare-logits.js";
 import type { WeightHash } from "../../format/weight-hash.js";
-import type { CensusRecord } from "../census-record.js";
+import type { CensusRecord } from "../events/census-record.js";
 
 /** The verdict on one tensor, as the certificate keeps it. */
 export interface CertifiedTensor {

@@ -3,7 +3,7 @@ import { CrossblockError } from "../../errors.js";
 import type { ExportSource } from "../../format/export-source.js";
 import type { TensorCheck } from "../../format/tensor-check.js";
 import { bytesHash, type WeightHash, weightHash } from "../../format/weight-hash.js";
-import type { Fingerprints } from "../result-file.js";
+import type { Fingerprints } from "../result/result-file.js";
 
 /**
  * Compares a result on disk with what was recorded of it before it was written, and its untouched tensors byte for byte

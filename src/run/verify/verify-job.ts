@@ -14,20 +14,20 @@ import { sourceCensus } from "../../format/source-census.js";
 import type { TensorCheck } from "../../format/tensor-check.js";
 import { certificateFile, certificatePageFile } from "../../format/written-files.js";
 import { packageVersion } from "../../package-version.js";
-import { type CensusRecord, censusRecord } from "../census-record.js";
-import type { VerifyEvent } from "../events.js";
-import { pacedProgress } from "../paced-progress.js";
-import { parseResultRecord, type ReadRecord } from "../result-file.js";
-import type { RequestContext } from "../serve-requests.js";
+import type { RequestContext } from "../engine/serve-requests.js";
+import { type CensusRecord, censusRecord } from "../events/census-record.js";
+import type { VerifyEvent } from "../events/events.js";
+import { pacedProgress } from "../events/paced-progress.js";
+import type { VerifyOptions } from "../options/verify-options.js";
+import { parseResultRecord, type ReadRecord } from "../result/result-file.js";
 import type { Certificate, ExportCertificate, RuntimeVerdict } from "./certificate.js";
 import { certificatePage, runtimeSentence } from "./certificate-page.js";
 import { type CheckedExport, type Comparison, checkExport, checkTensors, unreadable } from "./check-export.js";
 import { checkNetwork } from "./check-network.js";
 import { checkResult } from "./check-result.js";
 import { findExports } from "./find-exports.js";
-import { type JudgeInput, judgeRuntime } from "./judge-runtime.js";
-import { ownLogits } from "./own-logits.js";
-import type { VerifyOptions } from "./verify-options.js";
+import { type JudgeInput, judgeRuntime } from "./runtime/judge-runtime.js";
+import { ownLogits } from "./runtime/own-logits.js";
 
 type Context = RequestContext<VerifyEvent>;
 /** What the runtimes' logits are held against, and where the runtimes are looked for. */

@@ -1,0 +1,34 @@
+import { EngineClient } from "../run/engine/engine-client.js";
+import type { ExportEvent } from "../run/events/events.js";
+import { type ExportResultOptionsInput, resolveExportOptions } from "../run/options/export-result-options.js";
+
+/** Options of `exportResult`: those of the command line by the same names, and a signal that stops it. */
+export type ExportResultInput = ExportResultOptionsInput & { readonly signal?: AbortSignal | undefined };
+
+/**
+ * Writes a finished result in other formats, from its codes, bit for bit: what `quantize` with the same formats would
+ * have written. Yields what happens on the way. One tensor is in memory at a time; every export appears complete or not
+ * at all, also when `signal` is aborted or the loop is left. libtorch is not needed.
+ *
+ * @example
+ * for await (const event of exportResult({ result: "llama-w4", format: ["gguf", "gptq"] })) {
+ *   if (event.event === "exported") console.log(event.path, event.losses.length === 0 ? "exact" : event.losses);
+ * }
+ * @throws OptionError, CheckpointError for bad input; FormatError for what a format can't hold, before anything is
+ *   written; EnvironmentError when writing fails; the signal's reason when it was aborted.
+ */
+export async function* exportResult(options: ExportResultInput): AsyncGenerator<ExportEvent, void> {
+  const started = performance.now();
+  const { signal, ...given } = options;
+  signal?.throwIfAborted();
+  const resolved = resolveExportOptions(given);
+  await using engine = EngineClient.forStreaming();
+  yield* engine.stream("export", { options: resolved }, { signal });
+  yield {
+    event: "done",
+    out: resolved.out ?? resolved.result,
+    seconds: (performance.now() - started) / 1000,
+    peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
+    devicePeakBytes: null,
+  };
+}

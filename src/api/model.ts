@@ -1,0 +1,252 @@
+import { InputError, OptionError } from "../errors.js";
+import { EngineClient } from "../run/engine/engine-client.js";
+import type { LoadOptions, Logits, OpenedModel, TextEvent } from "../run/engine/engine-protocol.js";
+import type { ChoicesEvent, PerplexityEvent, ReferenceEvent, WorkEvent } from "../run/events/events.js";
+import { evaluationDefaults } from "../run/options/evaluation-defaults.js";
+import { homePath } from "../run/options/path-option.js";
+import { checkInputs } from "../run/source/check-inputs.js";
+
+export type { LoadOptions, Logits } from "../run/engine/engine-protocol.js";
+
+/** Text to evaluate on, and how. */
+export interface EvaluateOptions {
+  /** Files or folders: `.txt` (a document each), `.jsonl` and `.parquet` (field `text` or `messages`). */
+  readonly text: string | readonly string[];
+  /** Tokens per window. Defaults to 2048, or to the longest that the model was made for. */
+  readonly context?: number;
+  readonly signal?: AbortSignal;
+  /** Sees progress and warnings on the way. */
+  readonly onEvent?: (event: WorkEvent) => void;
+}
+
+/** A text to compare two models on. */
+export interface CompareOptions extends EvaluateOptions {
+  /** Model folder, result or name on the hub, as for `loadModel`; it must have the same tokens. */
+  readonly reference: string;
+}
+
+/** Multiple-choice questions, and how to read them. */
+export interface ChoicesOptions {
+  /**
+   * JSONL file, one question a line: `{"context": "...", "choices": ["...", "..."], "answer": 0}`. `question` is another
+   * name of `context`, `label` and `gold` are others of `answer`, which may be a letter: `"A"` for the first choice.
+   */
+  readonly choices: string;
+  /** Most questions to answer, from the first. Defaults to all. */
+  readonly limit?: number;
+  /** Put between context and choice where neither has white space there. Defaults to one space. */
+  readonly delimiter?: string;
+  readonly signal?: AbortSignal;
+  /** Sees progress and warnings on the way. */
+  readonly onEvent?: (event: WorkEvent) => void;
+}
+
+export interface GenerateOptions {
+  /** Most tokens to generate. Defaults to 64. */
+  readonly tokens?: number;
+  /** 0 (default) takes the most likely token; higher values sample. */
+  readonly temperature?: number;
+  /** Seed of the sampling, where `temperature` is above 0. Defaults to 0. */
+  readonly seed?: number;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * A language model that is loaded in a worker thread of its own. It holds memory until it is
+ * disposed: `await using model = await loadModel(folder)`.
+ */
+export class Model implements AsyncDisposable {
+  readonly #engine: EngineClient;
+  readonly #opened: OpenedModel;
+
+  /** Use `loadModel`. */
+  constructor(engine: EngineClient, opened: OpenedModel) {
+    this.#engine = engine;
+    this.#opened = opened;
+  }
+
+  /** Where it computes: `cpu` or `cuda:0`. */
+  get device(): string {
+    return this.#opened.device;
+  }
+
+  get vocabSize(): number {
+    return this.#opened.vocabSize;
+  }
+
+  /** Longest sequence, in tokens, that the model was made for. */
+  get contextLength(): number {
+    return this.#opened.contextLength;
+  }
+
+  /**
+   * Logits of every position of every sequence.
+   *
+   * @param ids token ids, `[batch][time]`; all sequences of one length.
+   * @returns float32 `[batch, time, vocab]`.
+   * @throws InputError for sequences of different lengths, none, or ids outside the vocabulary.
+   */
+  async logits(ids: readonly (readonly number[])[], options: { readonly signal?: AbortSignal } = {}): Promise<Logits> {
+    const [batch, time] = [ids.length, ids[0]?.length ?? 0];
+    const outside = ids.flat().find((id) => !Number.isInteger(id) || id < 0 || id >= this.vocabSize);
+    if (time === 0 || ids.some((row) => row.length !== time) || outside !== undefined) {
+      throw new InputError({
+        where: "logits(ids)",
+        what: outside === undefined ? "sequences are empty or differ in length" : `${outside} is no token id`,
+        why: `ids are integers from 0 to ${this.vocabSize - 1}, [batch][time]`,
+        next: "give sequences of one length; call once per length",
+      });
+    }
+    const parameters = { ids: Int32Array.from(ids.flat()), batch, time };
+    return this.#engine.call("logits", parameters, options);
+  }
+
+  /**
+   * Perplexity on a text: non-overlapping windows, mean cross-entropy of tokens 2..n of each,
+   * exponentiated.
+   */
+  async perplexity(options: EvaluateOptions): Promise<PerplexityEvent> {
+    return this.#engine.call("perplexity", textParameters(options), options);
+  }
+
+  /**
+   * How far the next-token distributions are from those of a reference model, which is loaded beside this one, on the
+   * same device and in the same arithmetic: divergence, agreement, and the perplexity of both. On the positions that
+   * `perplexity` counts.
+   *
+   * @throws CheckpointError, ModelError when the two don't have the same tokens
+   */
+  async compare(options: CompareOptions): Promise<ReferenceEvent> {
+    const parameters = { ...textParameters(options), reference: homePath(options.reference, "reference") };
+    return this.#engine.call("compare", parameters, options);
+  }
+
+  /**
+   * Accuracy on multiple-choice questions, by the log-likelihood of each choice behind its context, as
+   * lm-evaluation-harness computes it.
+   *
+   * @throws CalibrationError naming the line of a question that can't be used
+   */
+  async choices(options: ChoicesOptions): Promise<ChoicesEvent> {
+    const { choices, limit = null, delimiter = evaluationDefaults.delimiter } = options;
+    if (limit !== null && (!Number.isSafeInteger(limit) || limit < 1)) {
+      throw new OptionError({ where: "limit", what: `${limit} is no number of questions`, next: "give 1 or more" });
+    }
+    return this.#engine.call("choices", { file: homePath(choices, "choices"), limit, delimiter }, options);
+  }
+
+  /**
+   * Continues a prompt; yields pieces of text as they appear.
+   *
+   * @throws OptionError for a seed where nothing is sampled
+   */
+  async *generate(prompt: string, options: GenerateOptions = {}): AsyncGenerator<string, void> {
+    const { seed, signal } = options;
+    const { tokens = evaluationDefaults.tokens, temperature = evaluationDefaults.temperature } = options;
+    if (seed !== undefined && temperature === 0) {
+      throw new OptionError({
+        where: "seed",
+        what: "nothing is random at temperature 0, which takes the most likely token",
+        next: "give a temperature above 0 (--temperature 0.8), or leave the seed out",
+      });
+    }
+    const parameters = { prompt, tokens, temperature, seed: seed ?? evaluationDefaults.seed };
+    const events = this.#engine.stream("generate", parameters, { signal });
+    for await (const event of events as AsyncGenerator<TextEvent>) {
+      yield event.text;
+    }
+  }
+
+  /** Frees the model and ends its worker thread. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#engine[Symbol.asyncDispose]();
+  }
+}
+
+/**
+ * Loads a model folder, a model of the Hugging Face Hub by name (`owner/name`), or a result of `quantize`, whose weights are then decoded from the written codes.
+ *
+ * @throws CheckpointError, ModelError for a folder that can't be read; EnvironmentError without libtorch.
+ */
+export async function loadModel(
+  folder: string,
+  options: LoadOptions & { readonly signal?: AbortSignal; readonly onEvent?: (event: WorkEvent) => void } = {},
+): Promise<Model> {
+  const engine = new EngineClient();
+  try {
+    const { device = evaluationDefaults.device, dtype = evaluationDefaults.dtype, signal, onEvent } = options;
+    return new Model(
+      engine,
+      await engine.call("open", { folder: homePath(folder, "model"), device, dtype }, { signal, onEvent }),
+    );
+  } catch (error) {
+    await engine[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+/**
+ * Perplexity of a model, or of the model in a folder, on a text.
+ *
+ * @example
+ * const { value } = await evaluate("llama-w4", { text: "test.jsonl", context: 2048 });
+ */
+export async function evaluate(
+  model: Model | string,
+  options: EvaluateOptions & LoadOptions,
+): Promise<PerplexityEvent> {
+  if (model instanceof Model) return await loadedAlready(model, options).perplexity(options);
+  await checkInputs(options);
+  await using loaded = await loadModel(model, options);
+  return await loaded.perplexity(options);
+}
+
+/**
+ * How far a model, or the model in a folder, is from a reference on a text.
+ *
+ * @example
+ * const { divergence, topAgreement } = await compareModels("llama-w4", { reference: "llama", text: "test.jsonl" });
+ */
+export async function compareModels(
+  model: Model | string,
+  options: CompareOptions & LoadOptions,
+): Promise<ReferenceEvent> {
+  if (model instanceof Model) return await loadedAlready(model, options).compare(options);
+  await checkInputs(options);
+  await using loaded = await loadModel(model, options);
+  return await loaded.compare(options);
+}
+
+/**
+ * Accuracy of a model, or of the model in a folder, on multiple-choice questions.
+ *
+ * @example
+ * const { accuracy, stderr } = await evaluateChoices("llama-w4", { choices: "arc-easy.jsonl" });
+ */
+export async function evaluateChoices(
+  model: Model | string,
+  options: ChoicesOptions & LoadOptions,
+): Promise<ChoicesEvent> {
+  if (model instanceof Model) return await loadedAlready(model, options).choices(options);
+  await checkInputs(options);
+  await using loaded = await loadModel(model, options);
+  return await loaded.choices(options);
+}
+
+/** A model that is there already computes where and in what it was loaded. */
+function loadedAlready(model: Model, { device, dtype }: LoadOptions): Model {
+  const given = device !== undefined ? "device" : dtype !== undefined ? "dtype" : null;
+  if (given === null) return model;
+  throw new OptionError({
+    where: `option "${given}"`,
+    what: "the model is loaded already, and stays where and as it is",
+    next: `leave it out, or give ${given} to loadModel`,
+  });
+}
+
+function textParameters({ text, context }: EvaluateOptions): {
+  readonly text: readonly string[];
+  readonly context: number | null;
+} {
+  return { text: [text].flat().map((path) => homePath(path, "text")), context: context ?? null };
+}

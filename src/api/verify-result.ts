@@ -1,0 +1,36 @@
+import { EngineClient } from "../run/engine/engine-client.js";
+import type { VerifyEvent } from "../run/events/events.js";
+import { resolveVerifyOptions, type VerifyOptionsInput } from "../run/options/verify-options.js";
+
+/** Options of `verifyResult`: those of the command line by the same names, and a signal that stops it. */
+export type VerifyInput = VerifyOptionsInput & { readonly signal?: AbortSignal | undefined };
+
+/**
+ * Proves that the files of a result hold what was optimised: every tensor of every export is decoded and compared with
+ * the result, and the result with the hashes that were recorded before it was written. Where a runtime is installed in
+ * the user's project (`node-llama-cpp`), it computes logits on fixed tokens, to be compared with crossblock's own.
+ * Writes `certificate.json` and `certificate.md` into the result's folder. The event `certified` tells whether
+ * everything agrees; damaged files are events (`disagreement`), never exceptions.
+ *
+ * @example
+ * for await (const event of verifyResult({ result: "llama-w4" })) {
+ *   if (event.event === "disagreement") console.log(event.path, event.tensor, event.what);
+ * }
+ * @throws OptionError, InputError for what is no result or no export; EnvironmentError when the certificate can't be
+ *   written; the signal's reason when it was aborted.
+ */
+export async function* verifyResult(options: VerifyInput): AsyncGenerator<VerifyEvent, void> {
+  const started = performance.now();
+  const { signal, ...given } = options;
+  signal?.throwIfAborted();
+  const resolved = resolveVerifyOptions(given);
+  await using engine = new EngineClient();
+  yield* engine.stream("verify", { options: resolved }, { signal });
+  yield {
+    event: "done",
+    out: resolved.result,
+    seconds: (performance.now() - started) / 1000,
+    peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
+    devicePeakBytes: null,
+  };
+}

@@ -1,0 +1,62 @@
+import { z } from "zod";
+import { type LeftOutTensors, someNames, type TensorCensus } from "../../model/index.js";
+import type { WarningEvent } from "./events.js";
+
+const leftOut = z.object({
+  reason: z.string(),
+  tensors: z.array(z.string()).readonly(),
+  bytes: z.number(),
+  what: z.string(),
+  next: z.string(),
+});
+
+/** What became of every tensor of the source model, as a plan, a result and a certificate tell it. */
+export const censusShape = z.object({
+  /** Linears whose weights are codes in the result. */
+  quantized: z.number(),
+  /** Tensors that the network reads as they are. */
+  computed: z.number(),
+  /** Tensors that nothing computes with, by reason: folders of safetensors keep them, GGUF and ONNX have no place for them. */
+  leftOut: z.array(leftOut).readonly(),
+});
+
+export type CensusRecord = z.output<typeof censusShape>;
+
+/** @param quantized names of the modules that are quantized */
+export function censusRecord({ read, leftOut: groups }: TensorCensus, quantized: Iterable<string>): CensusRecord {
+  const coded = [...quantized].filter((module) => read.has(`${module}.weight`)).length;
+  return {
+    quantized: coded,
+    computed: read.size - coded,
+    leftOut: groups.map(({ reason, tensors, bytes, what, next }) => ({ reason, tensors, bytes, what, next })),
+  };
+}
+
+/** One sentence on tensors that the network does not read. */
+export function leftOutSentence({ tensors, what }: Pick<LeftOutTensors, "tensors" | "what">): string {
+  const count = tensors.length === 1 ? "1 tensor is" : `${tensors.length} tensors are`;
+  return `${count} not read by the network (${someNames(tensors)}): ${what}`;
+}
+
+/** Reasons whose tensors take part in no computation on hidden states, rotated or not. */
+const independent: ReadonlySet<LeftOutTensors["reason"]> = new Set(["tied-head", "rotary-table", "buffer"]);
+
+/**
+ * A warning for each reason why tensors of a model are not read.
+ *
+ * @param where the model's folder
+ * @param result false where nothing is written, as in an evaluation: then only what may be missed is told
+ */
+export function censusWarnings(
+  { leftOut: groups }: Pick<TensorCensus, "leftOut">,
+  where: string,
+  { result, rotated = false }: { readonly result: boolean; readonly rotated?: boolean },
+): WarningEvent[] {
+  return groups
+    .filter(({ matters }) => matters || result)
+    .map((group) => {
+      const kept = rotated && !independent.has(group.reason) ? "unchanged, unfit for the rotated network" : "unchanged";
+      const exported = result ? `; folders keep them ${kept}, GGUF and ONNX leave them out` : "";
+      return { event: "warning", where, message: `${leftOutSentence(group)}${exported}`, next: group.next };
+    });
+}

@@ -1,0 +1,265 @@
+import type { ModelComparison } from "../../evaluate/compare-models.js";
+import type { TensorLoss } from "../../format/exporter.js";
+import type {
+  LayerError,
+  ProgressEvent,
+  StepEvent,
+  WarningEvent,
+  WindowDoneEvent,
+  WindowStartEvent,
+} from "../../recipe/recipe-job.js";
+import type { CensusRecord } from "./census-record.js";
+
+export type { TensorLoss } from "../../format/exporter.js";
+export type {
+  BranchLoss,
+  LayerError,
+  ProgressEvent,
+  RecipeEvent,
+  StepEvent,
+  WarningEvent,
+  WindowDoneEvent,
+  WindowStartEvent,
+} from "../../recipe/recipe-job.js";
+export type { CensusRecord } from "./census-record.js";
+
+/** A file or folder that will be written. */
+export interface PlannedFile {
+  readonly format: string;
+  readonly path: string;
+  /** Exact size: of the whole file for GGUF, of all tensors for folders. */
+  readonly bytes: number;
+}
+
+/** What will be done, before anything is trained. All sizes in bytes, times in seconds. */
+export interface PlanEvent {
+  readonly event: "plan";
+  readonly model: string;
+  readonly scheme: string;
+  readonly symmetric: boolean;
+  readonly recipe: string;
+  readonly preset: string;
+  readonly out: string;
+  /** What will be written, the result itself first. */
+  readonly exports: readonly PlannedFile[];
+  readonly device: string;
+  readonly blocks: number;
+  /** First and last block of every window. */
+  readonly windows: readonly (readonly [number, number])[];
+  /** Linears that will be quantized. */
+  readonly linears: number;
+  /** What becomes of every tensor of the source model, these Linears among them. */
+  readonly tensors: CensusRecord;
+  /** Weights of these Linears. */
+  readonly weights: number;
+  /** Mean bits per quantized weight, scales and zero points included. */
+  readonly bitsPerWeight: number;
+  /** Parameters that are trained, summed over the windows. */
+  readonly trainedParameters: number;
+  /** Calibration tokens that every epoch sees; 0 without calibration. */
+  readonly calibrationTokens: number;
+  readonly estimate: {
+    readonly deviceBytes: number;
+    readonly hostBytes: number;
+    /** The result plus what waits on disk meanwhile. */
+    readonly diskBytes: number;
+    readonly resultBytes: number;
+    readonly seconds: number;
+  };
+  /** Why the activation quantization is a simulation that no runtime executes; null when it is none. */
+  readonly simulatedActivations: string | null;
+}
+
+/** The calibration text was read and cut. */
+export interface CalibrateEvent {
+  readonly event: "calibrate";
+  readonly documents: number;
+  /** Tokens of the whole text. */
+  readonly tokens: number;
+  /** Windows that were chosen. */
+  readonly windows: number;
+  readonly context: number;
+  /** SHA-256 of the chosen token ids. */
+  readonly hash: string;
+}
+
+/** The run goes on where an earlier one of the same command was ended. */
+export interface ContinuedEvent {
+  readonly event: "continued";
+  /** Windows that are done already; the next one has this number, counted from 0. */
+  readonly window: number;
+  readonly windows: number;
+  /** The work directory. */
+  readonly work: string;
+}
+
+/** A format is being written. */
+export interface ExportingEvent {
+  readonly event: "exporting";
+  readonly format: string;
+  /** The file or folder that it will have. */
+  readonly path: string;
+}
+
+/** A format was written, complete. */
+export interface ExportedEvent {
+  readonly event: "exported";
+  readonly format: string;
+  readonly path: string;
+  /** Size of the file, or of all files of the folder. */
+  readonly bytes: number;
+  /** What a user should know of it: whole sentences. */
+  readonly notes: readonly string[];
+  /** Tensors whose values are not exactly the result's; empty when everything is exact. */
+  readonly losses: readonly TensorLoss[];
+}
+
+/** What was asked for is there already, complete: nothing was done. */
+export interface AlreadyThereEvent {
+  readonly event: "already-there";
+  readonly format: string;
+  readonly path: string;
+  readonly scheme: string | null;
+  /** When it was made, where that is recorded. */
+  readonly created: string | null;
+}
+
+/** Something lay where a result or an export was put. */
+export interface ReplacedEvent {
+  readonly event: "replaced";
+  readonly path: string;
+  /** Files of an earlier result or export, which are gone. */
+  readonly removed: number;
+  /** Where everything else lies now; null when there was nothing else. */
+  readonly movedTo: string | null;
+  /** What that is, relative to the folder. */
+  readonly moved: readonly string[];
+}
+
+/** What an export will write, before it does. */
+export interface ExportPlanEvent {
+  readonly event: "export-plan";
+  readonly result: string;
+  readonly scheme: string | null;
+  readonly exports: readonly PlannedFile[];
+}
+
+/** What `exportResult` yields; `done` comes last. */
+export type ExportEvent =
+  | ExportPlanEvent
+  | ProgressEvent
+  | WarningEvent
+  | AlreadyThereEvent
+  | ExportingEvent
+  | ExportedEvent
+  | ReplacedEvent
+  | DoneEvent;
+
+/** Something in a file is not what the result says. */
+export interface DisagreementEvent {
+  readonly event: "disagreement";
+  readonly format: string;
+  readonly path: string;
+  /** The tensor, or what else disagrees: `metadata`, `config.json`, `size`, `logits`, `tokenizer`. */
+  readonly tensor: string;
+  readonly what: string;
+}
+
+/** A file or folder was checked. */
+export interface VerifiedEvent {
+  readonly event: "verified";
+  readonly format: string;
+  readonly path: string;
+  readonly agrees: boolean;
+  readonly tensors: number;
+  /** Those of them with a loss that was asked for. */
+  readonly lossy: number;
+  /** What an independent runtime said, in a sentence. */
+  readonly runtime: string;
+}
+
+/** The certificate was written. */
+export interface CertifiedEvent {
+  readonly event: "certified";
+  readonly agrees: boolean;
+  readonly files: readonly string[];
+}
+
+/** What `verifyResult` yields; `certified` and `done` come last. */
+export type VerifyEvent = ProgressEvent | WarningEvent | DisagreementEvent | VerifiedEvent | CertifiedEvent | DoneEvent;
+
+/** Where quality and time went. */
+export interface ReportEvent {
+  readonly event: "report";
+  readonly worstLayer: LayerError | null;
+  readonly slowestWindow: {
+    readonly window: number;
+    readonly blocks: readonly [number, number];
+    readonly seconds: number;
+  } | null;
+}
+
+/** Always the last event of a run that succeeded. */
+export interface DoneEvent {
+  readonly event: "done";
+  /** Folder of the result; null after a dry run. */
+  readonly out: string | null;
+  readonly seconds: number;
+  /** Most memory that the process held. */
+  readonly peakMemoryBytes: number;
+  /** Most memory that the device held; null where it can't be told, as on the CPU. */
+  readonly devicePeakBytes: number | null;
+}
+
+/** What `quantize` yields. Plain data: `JSON.stringify` gives the line that `--json` prints. */
+export type QuantizeEvent =
+  | PlanEvent
+  | AlreadyThereEvent
+  | ReplacedEvent
+  | CalibrateEvent
+  | ContinuedEvent
+  | ProgressEvent
+  | WindowStartEvent
+  | StepEvent
+  | WindowDoneEvent
+  | WarningEvent
+  | ExportingEvent
+  | ExportedEvent
+  | ReportEvent
+  | DoneEvent;
+
+/** What the other commands tell while they work. */
+export type WorkEvent = ProgressEvent | WarningEvent;
+
+/** Every event of every command. */
+export type RunEvent = QuantizeEvent | ExportEvent | VerifyEvent | WorkEvent;
+
+/** The last line of `eval --json`. */
+export interface PerplexityEvent {
+  readonly event: "perplexity";
+  readonly value: number;
+  /** Tokens that were predicted and counted. */
+  readonly tokens: number;
+  readonly context: number;
+}
+
+/** The last line of `eval --choices --json`. */
+export interface ChoicesEvent {
+  readonly event: "choices";
+  /** Share of questions whose right choice has the largest log-likelihood. */
+  readonly accuracy: number;
+  /** Standard error of `accuracy`; null for a single question. */
+  readonly stderr: number | null;
+  /** The same where each log-likelihood is divided by the bytes of its choice. */
+  readonly accuracyNorm: number;
+  readonly stderrNorm: number | null;
+  readonly questions: number;
+}
+
+/** How far a model is from a reference over a text: the line before the last of `eval --reference --json`. */
+export interface ReferenceEvent extends ModelComparison {
+  readonly event: "reference";
+  /** Folder or name of the reference. */
+  readonly reference: string;
+  readonly context: number;
+}

@@ -1,0 +1,25 @@
+import type { FormatName } from "../../format/exporters.js";
+import type { InspectedTensor } from "../../format/inspected-tensor.js";
+
+import type { CensusRecord } from "./census-record.js";
+
+export type { InspectedTensor } from "../../format/inspected-tensor.js";
+
+/** What a model folder, a result or an export holds. */
+export interface Inspection {
+  /** The folder or file that was read. */
+  readonly path: string;
+  readonly format: "safetensors" | FormatName;
+  readonly family: string;
+  /** Null for a model that is not quantized, or a file that doesn't tell. */
+  readonly scheme: string | null;
+  readonly tensors: readonly InspectedTensor[];
+  /** What becomes of the tensors; null for a network that crossblock does not compute, and for GGUF and ONNX, which hold no other. */
+  readonly census: CensusRecord | null;
+  readonly parameters: number;
+  readonly bytes: number;
+  /** Over all tensors. */
+  readonly bitsPerWeight: number;
+  /** Over the tensors that hold codes; null without any. */
+  readonly quantizedBitsPerWeight: number | null;
+}

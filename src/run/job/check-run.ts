@@ -1,0 +1,116 @@
+import { findTextFiles } from "../../calibration/text/text-files.js";
+import { ModelFolder } from "../../checkpoint/model-folder.js";
+import { filesToCopy } from "../../format/copy-model-files.js";
+import { exporters } from "../../format/exporters.js";
+import type { CopiedFiles } from "../../format/written-files.js";
+import { someNames } from "../../model/index.js";
+import { packageVersion } from "../../package-version.js";
+import { type Device, engineInfo } from "../../tensor/index.js";
+import type { RequestContext } from "../engine/serve-requests.js";
+import { censusWarnings } from "../events/census-record.js";
+import { contradiction } from "../events/contradiction.js";
+import type { QuantizeEvent, WarningEvent } from "../events/events.js";
+import { readManifest } from "../journal/manifest.js";
+import { checkSameRun, identityOf, type RunIdentity } from "../journal/run-identity.js";
+import { WorkDirectory } from "../journal/work-directory.js";
+import { cpuCapability } from "../machine/cpu-capability.js";
+import { checkDiskSpace, heldBytes, leastWorkBytes } from "../plan/disk-need.js";
+import { needsTokens } from "../plan/plan.js";
+import { type Calibration, calibrate } from "../source/calibrate.js";
+import { checkWeights } from "../source/check-weights.js";
+import type { ResolvedRun } from "./resolve-run.js";
+
+type Context = RequestContext<QuantizeEvent>;
+
+/** A run that nothing known stands in the way of. */
+export interface CheckedRun {
+  readonly calibration: Calibration | null;
+  /** What will be copied beside the weights. */
+  readonly copied: CopiedFiles;
+  readonly identity: RunIdentity;
+  /** What was said of the model. */
+  readonly warnings: readonly WarningEvent[];
+}
+
+/**
+ * Everything that could end a run later and can be known now: a dry run makes the same checks, and then ends. Those that take
+ * no time come first, then the text, then all weights.
+ *
+ * @throws CheckpointError for files that can't be copied or weights that are none; CalibrationError for the text;
+ *   EnvironmentError for the disk; InputError for a work folder that holds another run
+ */
+export async function checkRun(run: ResolvedRun, context: Context): Promise<CheckedRun> {
+  const { options, folder, fitted, model, original, config } = run;
+  const copied = filesToCopy(folder);
+  if (needsTokens(options)) await findTextFiles(options.calibration);
+  await checkSpace(run, copied);
+  const warnings = model.contradictions.map((found) => contradiction(folder, found));
+  warnings.push(...censusWarnings(model.census, folder, { result: true, rotated: model.rotation !== "none" }));
+  if (!needsTokens(options) && !ModelFolder.open(folder).has("tokenizer.json")) warnings.push(noTokenizer(folder));
+  for (const warning of warnings) context.emit(warning);
+  context.emit(fitted.plan);
+  const calibration = needsTokens(options) ? await calibrate(options, folder, model.spec, context) : null;
+  if (calibration !== null) context.emit(calibration.event);
+  const weights = checkWeights(original, config, model.census.read, context);
+  if (weights.notFinite.length > 0) {
+    const warning = notFinite(folder, weights.notFinite);
+    warnings.push(warning);
+    context.emit(warning);
+  }
+  const parts = {
+    model: weights.hash,
+    tokenizer: calibration?.tokenizer ?? null,
+    calibration: calibration?.event.hash ?? null,
+    version: packageVersion(),
+    engine: engineName(run.device),
+  };
+  const identity = identityOf(parts, run.asked);
+  await checkSavedRun(run, identity);
+  return { calibration, copied, identity, warnings };
+}
+
+async function checkSpace({ options, planned, fitted, known }: ResolvedRun, copied: CopiedFiles): Promise<void> {
+  const work = WorkDirectory.pathOf(options);
+  const folders = planned.filter(({ format }) => exporters[format].kind === "folder").length;
+  const copies = [...copied.values()].reduce((sum, bytes) => sum + bytes, 0) * folders;
+  const streams = { storage: fitted.storage };
+  const least = leastWorkBytes({ ...known, options: { ...known.options, streams } });
+  await checkDiskSpace([
+    { path: options.out, bytes: fitted.plan.estimate.resultBytes + copies },
+    { path: work, bytes: Math.max(0, least - (options.fresh ? 0 : await heldBytes(work))) },
+  ]);
+}
+
+/** What the journal says of a work folder that an earlier run left. */
+async function checkSavedRun({ options }: ResolvedRun, identity: RunIdentity): Promise<void> {
+  if (options.fresh) return;
+  const work = WorkDirectory.pathOf(options);
+  const saved = await readManifest(work);
+  if (saved !== null && saved !== "damaged") checkSameRun(saved.identity, identity, work);
+}
+
+// What computes: another build or another kind of device rounds differently.
+function engineName(device: Device): string {
+  const { torchVersion, config, devices } = engineInfo();
+  const name = devices.find((entry) => entry.device === device)?.name ?? `CPU ${cpuCapability(config)}`;
+  return `libtorch ${torchVersion} on ${name}`;
+}
+
+function noTokenizer(folder: string): WarningEvent {
+  return {
+    event: "warning",
+    where: folder,
+    message:
+      "there is no tokenizer.json, so that the result has none either, and nothing can be measured or written with it",
+    next: "download the tokenizer files of the model into this folder, and run the same command again",
+  };
+}
+
+function notFinite(folder: string, tensors: readonly string[]): WarningEvent {
+  return {
+    event: "warning",
+    where: folder,
+    message: `NaN or infinite values in ${someNames(tensors)}, which the network does not read`,
+    next: "nothing to do for a mask; a damaged file has to be downloaded again",
+  };
+}

@@ -1,0 +1,141 @@
+import { readFile, realpath, stat } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { findTextFiles } from "../../calibration/text/text-files.js";
+import { fileSystemError, isNotFound } from "../../checkpoint/file-system-error.js";
+import { isHubName } from "../../checkpoint/hub.js";
+import { ModelFolder } from "../../checkpoint/model-folder.js";
+import { shellWord } from "../../checkpoint/shell-word.js";
+import { isWeightFile } from "../../checkpoint/write-safetensors.js";
+import { CrossblockError, InputError } from "../../errors.js";
+import { openCompressedTensors } from "../../format/compressed-tensors/read.js";
+import { exportFlags, unusedOptions } from "../../format/export-options.js";
+import { exporters, primaryFormat } from "../../format/exporters.js";
+import { recordFile } from "../../format/written-files.js";
+import { circumstances, optionLeaves } from "../journal/run-identity.js";
+import { type GivenOptions, runOptionsSchema } from "../options/options.js";
+import { type MadeRecord, parseMadeRecord } from "../result/result-file.js";
+
+const ways = "choose another --out, or give --force to replace it";
+
+/**
+ * The record of a finished result at `out` that the same command made; null where no result is. Options are compared as they
+ * were given, paths by what they lead to.
+ *
+ * @throws InputError when the result there is another one, is not whole, or is older than what it was made from
+ */
+export async function existingResult(options: GivenOptions): Promise<MadeRecord | null> {
+  const { out } = options;
+  const text = await recordText(out);
+  if (text === null) return null;
+  const refuse = (what: string, why: string, next = ways): InputError =>
+    new InputError({ where: out, what, why, next });
+  let record: MadeRecord;
+  try {
+    record = parseMadeRecord(JSON.parse(text), out);
+  } catch (error) {
+    const why = error instanceof CrossblockError ? (error.why ?? error.what) : `${recordFile} is no JSON`;
+    throw refuse(
+      "something is there, and what made it can't be told",
+      why,
+      `${ways}; it is then moved to OUT.old-DATE`,
+    );
+  }
+  const differences = await differencesBetween(record.options, options);
+  if (differences.length > 0) {
+    const why = `differs: ${differences.map(({ name, there, asked }) => `${name} ${there} -> ${asked}`).join("; ")}`;
+    throw refuse("a finished result of other options is there", why, nextFor(differences, record.options, options));
+  }
+  const newer = await newerThan(record.created, options);
+  if (newer !== null) throw refuse("a result of this command is there, and its source has changed since", newer);
+  try {
+    (await openCompressedTensors(out))[Symbol.dispose]();
+    for (const format of options.format.filter((name) => name !== primaryFormat)) {
+      if ((await exporters[format].find(join(out, format))) === null) throw refuse("", `its ${format} export is gone`);
+    }
+  } catch (error) {
+    if (!(error instanceof CrossblockError)) throw error;
+    throw refuse("a result of this command is there, and it is damaged", error.why ?? error.what);
+  }
+  return record;
+}
+
+async function recordText(out: string): Promise<string | null> {
+  try {
+    return await readFile(join(out, recordFile), "utf8");
+  } catch (error) {
+    if (isNotFound(error)) return null;
+    throw fileSystemError(error, "the result there can't be read", join(out, recordFile));
+  }
+}
+
+interface Difference {
+  readonly name: string;
+  /** As JSON; "none" for an option that one side does not have. */
+  readonly there: string;
+  readonly asked: string;
+}
+
+async function differencesBetween(recorded: unknown, asked: GivenOptions): Promise<Difference[]> {
+  const parsed = runOptionsSchema.safeParse(recorded);
+  // What another version wrote is compared as it stands.
+  const there = parsed.success ? parsed.data : recorded !== null && typeof recorded === "object" ? recorded : {};
+  const without = [...circumstances, ...unusedOptions(asked.format)];
+  const [before, now] = [optionLeaves(there, without), optionLeaves(asked, without)];
+  const found: Difference[] = [];
+  for (const name of new Set([...before.keys(), ...now.keys()])) {
+    const [old, wanted] = [before.get(name), now.get(name)];
+    if (old === wanted || (await isSameOption(name, old, wanted))) continue;
+    found.push({ name, there: old ?? "none", asked: wanted ?? "none" });
+  }
+  return found;
+}
+
+/** Whether two values mean the same: paths of one file, and formats that are all there. */
+async function isSameOption(name: string, old: string | undefined, wanted: string | undefined): Promise<boolean> {
+  if (old === undefined || wanted === undefined) return false;
+  const [before, now] = [old, wanted].map((text) => [JSON.parse(text) as unknown].flat().map(String)) as [
+    string[],
+    string[],
+  ];
+  if (name === "format") return now.every((format) => before.includes(format));
+  if ((name !== "model" && name !== "calibration") || before.length !== now.length) return false;
+  const real = (path: string): Promise<string> => realpath(path).catch(() => resolve(path));
+  const paths = await Promise.all([before, now].map((list) => Promise.all(list.map(real))));
+  return JSON.stringify(paths[0]) === JSON.stringify(paths[1]);
+}
+
+function nextFor(differences: readonly Difference[], recorded: unknown, options: GivenOptions): string {
+  const { out, format } = options;
+  const exportOnly = new Set(["format", ...exportNames]);
+  if (!differences.every(({ name }) => exportOnly.has(name))) return ways;
+  const there = (recorded as { format?: readonly string[] }).format ?? [];
+  const missing = format.filter((name) => name !== primaryFormat && !there.includes(name));
+  if (missing.length === 0 || differences.length > 1) return ways;
+  const flags = exportFlags(options).map((word) => ` ${word}`);
+  return `add what is missing: crossblock export ${shellWord(out)} --format ${missing.join(",")}${flags.join("")}; or ${ways}`;
+}
+
+const exportNames = unusedOptions([]);
+
+/** The first file of the model or of the text that was written after a moment; null for none. */
+async function newerThan(created: string, { model, calibration }: GivenOptions): Promise<string | null> {
+  const moment = Date.parse(created);
+  if (Number.isNaN(moment)) return null;
+  const sources: string[] = [];
+  try {
+    if (!isHubName(model)) {
+      const names = ModelFolder.open(model).list();
+      const read = names.filter((name) => isWeightFile(name) || name === "config.json" || name === "tokenizer.json");
+      sources.push(...read.map((name) => join(model, name)));
+    }
+    if (calibration.length > 0) sources.push(...(await findTextFiles(calibration)).map(({ path }) => path));
+  } catch {
+    // A source that is gone has not changed: the result is what there is of it.
+    return null;
+  }
+  for (const path of sources) {
+    const found = await stat(path).catch(() => null);
+    if (found !== null && found.mtimeMs > moment) return `${path} is newer than the result`;
+  }
+  return null;
+}

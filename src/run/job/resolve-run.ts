@@ -1,0 +1,146 @@
+import { basename, join, resolve } from "node:path";
+import { Checkpoint } from "../../checkpoint/checkpoint.js";
+import { type ModelConfig, readModelConfig } from "../../checkpoint/model-config.js";
+import { ModelError } from "../../errors.js";
+import type { ActivationQuantization } from "../../format/export-source.js";
+import { primaryFormat } from "../../format/exporters.js";
+import type { Scheme } from "../../quant/scheme.js";
+import { type LayerSchemes, resolveSchemes } from "../../recipe/layer-schemes.js";
+import type { RecipeOptions } from "../../recipe/options.js";
+import {
+  type Device,
+  type DType,
+  deviceMemory,
+  engineInfo,
+  hasKernel,
+  hasOperator,
+  resetPeakMemory,
+  scope,
+  setThreads,
+  Tensor,
+} from "../../tensor/index.js";
+import type { GradientPrecision } from "../../window/quantized-layer.js";
+import { censusRecord } from "../events/census-record.js";
+import { computeType } from "../machine/compute-type.js";
+import { measureFlops, spareMemory } from "../machine/device.js";
+import { gradientPrecision } from "../machine/gradient-precision.js";
+import { readSystemFile } from "../machine/system-file.js";
+import { defaultContext, requireContextOption } from "../options/default-context.js";
+import { type GivenOptions, type RunOptions, recipeOptionsOf, schemeOf } from "../options/options.js";
+import { type FittedPlan, fitMemory } from "../plan/fit-memory.js";
+import { linearPlans } from "../plan/linear-plans.js";
+import type { PlanInput } from "../plan/plan.js";
+import { plannedSource } from "../plan/planned-source.js";
+import { type ModelToQuantize, modelToQuantize } from "../source/model-to-quantize.js";
+import { hasQuantization, quantizationMethod } from "../source/quantized-source.js";
+import { type PlannedFormat, planExports } from "./write-exports.js";
+
+/** A run whose every choice is made, before any weight or text is read. */
+export interface ResolvedRun extends Disposable {
+  /** With what "auto" and null came to. */
+  readonly options: RunOptions;
+  /** The same with "auto" where a continued run may decide it anew: part of the run's identity. */
+  readonly asked: RunOptions;
+  readonly recipeOptions: RecipeOptions;
+  /** The model's folder, and its name in files and metadata. */
+  readonly folder: string;
+  readonly name: string;
+  /** `config.json`. */
+  readonly config: ModelConfig;
+  readonly original: Checkpoint;
+  readonly model: ModelToQuantize;
+  readonly scheme: Scheme;
+  readonly schemes: LayerSchemes;
+  readonly activations: ActivationQuantization | null;
+  readonly device: Device;
+  readonly dtype: RunOptions["compute"]["dtype"] & DType;
+  readonly gradients: GradientPrecision;
+  readonly planned: readonly PlannedFormat[];
+  readonly fitted: FittedPlan;
+  /** What the plan is made of. */
+  readonly known: PlanInput;
+}
+
+/**
+ * Decides everything that a run leaves open and plans it; reads configuration and headers only.
+ *
+ * @throws ModelError, OptionError, FormatError for what can't be run, planned or written
+ */
+export async function resolveRun(given: GivenOptions, folder: string, device: Device): Promise<ResolvedRun> {
+  const cpuinfo = await readSystemFile("/proc/cpuinfo");
+  const dtype = computeType(given.compute.dtype, device, { cpuinfo, config: engineInfo().config });
+  const config = await readModelConfig(folder);
+  if (hasQuantization(config)) {
+    throw new ModelError({
+      where: join(folder, "config.json"),
+      what: `the model is quantized already${quantizationMethod(config)}`,
+      next: "give the folder of the unquantized model",
+    });
+  }
+  const name = basename(folder === given.model ? resolve(folder) : given.model);
+  const scheme = schemeOf(given);
+  const activations = activationsOf(scheme, given);
+  const original = await Checkpoint.open(folder);
+  let model: ModelToQuantize | null = null;
+  try {
+    model = modelToQuantize(original, config, scheme, given);
+    const { spec, checkpoint, rotation } = model;
+    const context = given.context ?? defaultContext(spec);
+    requireContextOption(context, spec);
+    const asked: RunOptions = { ...given, context, compute: { ...given.compute, dtype } };
+    const gradients = gradientPrecision(asked, spec, device);
+    const options: RunOptions = { ...asked, rotation, compute: { ...asked.compute, gradients } };
+    const recipeOptions = recipeOptionsOf(options);
+    const schemes = resolveSchemes(spec, scheme, recipeOptions.overrides);
+    if (options.compute.threads !== null) setThreads(options.compute.threads);
+    const flops = measureFlops(device, dtype);
+    resetPeakMemory(device);
+    const linears = linearPlans(spec, schemes);
+    const census = censusRecord(
+      model.census,
+      linears.map((linear) => linear.name),
+    );
+    const planned = planExports(
+      plannedSource(linears, checkpoint, { name, config: model.config, activations }),
+      options.format,
+      options,
+    );
+    const exports = planned.map((each) => ({
+      format: each.format,
+      path: placeOf(options.out, each),
+      bytes: each.bytes,
+    }));
+    const known: PlanInput = {
+      ...{ options, scheme, spec, schemes, activations, checkpoint, exports, device, flops, census },
+      kernels: scope(() => hasKernel("crossblock::code_unit_round", Tensor.zeros([1], { device }))),
+      fusedAttention: hasOperator("aten::scaled_dot_product_attention"),
+      baseBytes: process.memoryUsage.rss(),
+      workspaceBytes: deviceMemory(device)?.used ?? 0,
+    };
+    const fitted = fitMemory({ ...known, spareBytes: spareMemory(device, options.deterministic) });
+    const opened = model;
+    return {
+      ...{ options, asked, recipeOptions, folder, name, config, original, model, scheme, schemes, activations },
+      ...{ device, dtype, gradients, planned, fitted, known },
+      [Symbol.dispose]: () => {
+        opened[Symbol.dispose]();
+        original.close();
+      },
+    };
+  } catch (error) {
+    model?.[Symbol.dispose]();
+    original.close();
+    throw error;
+  }
+}
+
+function activationsOf(scheme: Scheme, { activation }: GivenOptions): ActivationQuantization | null {
+  if (scheme.activationBits === 16) return null;
+  const { granularity } = activation;
+  return { bits: scheme.activationBits, granularity, dynamic: granularity === "token" };
+}
+
+/** Where an export of a run lies: the primary format is the result itself; the others are in folders below it. */
+export function placeOf(out: string, { format, path }: Pick<PlannedFormat, "format" | "path">): string {
+  return format === primaryFormat ? out : join(out, path);
+}

@@ -1,0 +1,357 @@
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { fileSystemError } from "../../checkpoint/file-system-error.js";
+import type { TensorReader } from "../../checkpoint/tensor-reader.js";
+import { writeFileAtomicallySync } from "../../checkpoint/write-file-atomically.js";
+import { FormatError } from "../../errors.js";
+import { assertSound, assertSoundScales } from "../../format/assert-sound.js";
+import type { ExportSource } from "../../format/export-source.js";
+import { compareTensorNames } from "../../format/output-tensors.js";
+import { type PackedWeight, packingRows, unpackedWeight } from "../../format/packed-rows.js";
+import { toEnd } from "../../format/to-end.js";
+import { hashingWeight, scalesHash, type WeightHash } from "../../format/weight-hash.js";
+import type { QuantizedWeight } from "../../quant/quantized-weight.js";
+import type { RecipeResults, RecipeSink } from "../../recipe/recipe-job.js";
+import type { RecipeState, StateTensor } from "../../recipe/saved-state.js";
+import type { WarningEvent, WindowDoneEvent } from "../events/events.js";
+import { Artefact, type ArtefactEntry, syncArtefact, writingArtefact } from "./artefact.js";
+import {
+  KEPT_STATE_BYTES,
+  KEPT_STATES,
+  MANIFEST_FORMAT,
+  type Manifest,
+  manifestFile,
+  manifestText,
+} from "./manifest.js";
+import { type RecoverOptions, recoverManifest } from "./recover-manifest.js";
+import { type PackedLinear, SavedWindow, stateTensor, type WindowContent, windowArtefact } from "./saved-window.js";
+import { StatePace } from "./state-pace.js";
+
+/** What the processes of a run chose by themselves, and a continued one follows. */
+export type Chosen = Manifest["chosen"];
+
+/** The work directory is made when it is not there. */
+export interface JournalOptions extends RecoverOptions {
+  /** Asked when the run begins. */
+  readonly choose: () => Chosen;
+  /** Says behind which windows the state is saved. */
+  readonly pace?: Pace;
+}
+
+type Pace = Pick<StatePace, "isDue" | "time">;
+
+/**
+ * Keeps what a run has finished in its work directory, window by window, and shows all of it to the
+ * writers at the end. The manifest is written last: what it does not name never happened.
+ */
+export class Journal implements RecipeSink, RecipeResults, Disposable {
+  /** Windows of the whole run. */
+  readonly windows: number;
+  readonly #options: JournalOptions;
+  readonly #manifest: Manifest;
+  /** Those that were opened: names of thousands of windows are many, and only the writers want them. */
+  readonly #opened: SavedWindow[] = [];
+  /** Linears that were handed over, by this process or before. */
+  readonly #linears = new Set<string>();
+  readonly #state: Artefact | null;
+  readonly #pace: Pace;
+  /** Windows that may not have reached the disk. */
+  #volatile: string[] = [];
+  #pending: WindowContent = emptyWindow();
+  /** A window that was handed over and is not written yet. */
+  #writing: Generator<void, void> | null = null;
+
+  private constructor(options: JournalOptions, manifest: Manifest) {
+    this.#options = options;
+    this.#pace = options.pace ?? new StatePace();
+    this.#manifest = manifest;
+    this.windows = options.windows(manifest.chosen);
+    const next = manifest.windows.length;
+    const state = next === this.windows ? null : (manifest.states[next] ?? null);
+    try {
+      for (const { linears } of this.#windows()) for (const name of linears.keys()) this.#linears.add(name);
+      this.#state = state === null ? null : Artefact.open(join(options.folder, state.file));
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /**
+   * Opens a work directory with what can be continued of it (`recoverManifest`).
+   *
+   * @throws InputError when it belongs to a run of other parameters; EnvironmentError when the
+   *   folder can't be read or made
+   */
+  static async open(options: JournalOptions): Promise<Journal> {
+    const { folder } = options;
+    try {
+      mkdirSync(folder, { recursive: true });
+    } catch (error) {
+      throw fileSystemError(error, "the work directory can't be made", folder);
+    }
+    return new Journal(options, (await recoverManifest(options)) ?? newManifest(options));
+  }
+
+  /** What has to stay as the first process chose it, or came to. */
+  get chosen(): Chosen {
+    return this.#manifest.chosen;
+  }
+
+  /** Where the recipe goes on. */
+  get resume(): RecipeState {
+    return {
+      window: this.#manifest.windows.length,
+      read: (name, begin, end) => {
+        if (this.#state === null) throw new TypeError(`window ${this.#manifest.windows.length} has no saved state`);
+        return this.#state.read(name, begin, end);
+      },
+    };
+  }
+
+  /** Whether there is nothing left to do for the recipe. */
+  get isComplete(): boolean {
+    return this.#manifest.windows.length === this.windows;
+  }
+
+  /** Finished windows, those of earlier processes included. */
+  get windowsDone(): WindowDoneEvent[] {
+    return this.#windows().map(({ done }) => done);
+  }
+
+  /** Warnings of the finished windows. */
+  get warnings(): WarningEvent[] {
+    return this.#windows().flatMap(({ warnings }) => warnings);
+  }
+
+  /** Clip factors or steps of the inputs by module name. */
+  get activations(): ReadonlyMap<string, number> {
+    return new Map(this.#windows().flatMap(({ activations }) => [...activations]));
+  }
+
+  linear(name: string, weight: QuantizedWeight): void {
+    if (this.#pending.linears.has(name) || this.#linears.has(name)) {
+      throw new TypeError(`${name} was handed over twice`);
+    }
+    this.#pending.linears.set(name, weight);
+  }
+
+  plain(name: string, bytes: Uint8Array): void {
+    this.#pending.plain.set(name, bytes);
+  }
+
+  rescaled(name: string, scales: Float32Array): void {
+    const layout = this.#holderOf(name).linears.get(name);
+    const groups = layout === undefined ? 0 : layout.rows * (layout.columns / layout.groupSize);
+    if (scales.length !== groups) throw new TypeError(`${name} has ${groups} scales, and was given ${scales.length}`);
+    assertSoundScales(scales, name);
+    this.#pending.rescaled.set(name, { scales, hash: scalesHash(scales, layout?.rows ?? 0) });
+  }
+
+  activation(name: string, value: number): void {
+    if (!(value > 0 && Number.isFinite(value))) {
+      throw new FormatError({
+        where: name,
+        what: `the range of its input is ${value}`,
+        why: "the calibration activations are not finite here",
+        next: "use --set activation.granularity=token, or leave it out with an override (skip)",
+      });
+    }
+    this.#pending.activations.set(name, value);
+  }
+
+  /** A warning that belongs to the window under way. */
+  warning(event: WarningEvent): void {
+    this.#pending.warnings.push(event);
+  }
+
+  windowDone(done: WindowDoneEvent, state: readonly StateTensor[], microBatch: number): void {
+    this.#finishWriting();
+    const saved = state.length > 0 && !this.#pace.isDue ? null : state;
+    this.#writing = this.#write(done, this.#pending, saved, microBatch);
+    for (const name of this.#pending.linears.keys()) this.#linears.add(name);
+    this.#pending = emptyWindow();
+    // The state is gone once the recipe goes on; without it nothing is lost when the codes come a little later.
+    if (saved !== null) this.#finishWriting();
+  }
+
+  /** Writes on for half of that time: a piece may take longer than the last one. */
+  meanwhile(seconds: number): void {
+    const until = performance.now() + seconds * 500;
+    while (this.#writing !== null && performance.now() < until) {
+      if (this.#writing.next().done === true) this.#writing = null;
+    }
+  }
+
+  /** A finished Linear, under the scales that it has by now. */
+  readLinear(name: string): QuantizedWeight {
+    return unpackedWeight(this.readPacked(name));
+  }
+
+  /** The same as it is kept. */
+  readPacked(name: string): PackedWeight {
+    const weight = this.#holderOf(name).readLinear(name);
+    const scales = this.#windows()
+      .findLast(({ rescaled }) => rescaled.has(name))
+      ?.readScales(name);
+    return scales === undefined ? weight : { ...weight, scales };
+  }
+
+  /** The hashes of a finished Linear, made of what was handed over before it was written. */
+  hashOf(name: string): WeightHash {
+    const { codes, scales } = this.#holderOf(name).hashOf(name);
+    const last = this.#windows().findLast(({ rescaled }) => rescaled.has(name));
+    return { codes, scales: last?.rescaled.get(name) ?? scales };
+  }
+
+  // A continued run folds an overlapping block again, and the later one belongs to its codes.
+  readPlain(name: string): Uint8Array | null {
+    return (
+      this.#windows()
+        .findLast(({ plain }) => plain.has(name))
+        ?.readPlain(name) ?? null
+    );
+  }
+
+  activationOf(name: string): number | null {
+    return (
+      this.#windows()
+        .findLast(({ activations }) => activations.has(name))
+        ?.activations.get(name) ?? null
+    );
+  }
+
+  /** Names of the tensors that are not quantized and yet not those of the source model: CFP folds into them. */
+  get changed(): readonly string[] {
+    return [...new Set(this.#windows().flatMap((window) => [...window.plain]))].sort(compareTensorNames);
+  }
+
+  /**
+   * The finished result: quantized Linears from here, all else from the checkpoint unless it was folded. In the order
+   * of the written files, so that an export of those comes out the same byte for byte.
+   */
+  exportSource(
+    checkpoint: TensorReader,
+    { name, config, activations }: Pick<ExportSource, "config" | "activations"> & { readonly name: string },
+  ): ExportSource {
+    const linears = this.#windows().flatMap((window) => [...window.linears]);
+    const modules = new Set(linears.map(([module]) => module));
+    const plain = [...checkpoint.tensors].filter(([tensor]) => !modules.has(moduleOf(tensor)));
+    return {
+      name,
+      config,
+      folder: checkpoint.folder,
+      linears: new Map(linears.sort(([a], [b]) => compareTensorNames(`${a}.weight`, `${b}.weight`))),
+      plain: new Map(plain.sort(([a], [b]) => compareTensorNames(a, b))),
+      activations,
+      inputScales: activations?.dynamic === false ? this.activations : new Map(),
+      readQuantized: async (name) => this.readLinear(name),
+      readPacked: async (name) => this.readPacked(name),
+      readPlain: async (name) => this.readPlain(name) ?? checkpoint.read(name),
+    };
+  }
+
+  [Symbol.dispose](): void {
+    this.#writing?.return();
+    this.#state?.[Symbol.dispose]();
+  }
+
+  #holderOf(name: string): SavedWindow {
+    const holder = this.#windows().find(({ linears }) => linears.has(name));
+    if (holder === undefined) throw new TypeError(`${name} was not quantized`);
+    return holder;
+  }
+
+  #windows(): readonly SavedWindow[] {
+    this.#finishWriting();
+    for (const { file } of this.#manifest.windows.slice(this.#opened.length)) {
+      this.#opened.push(SavedWindow.open(join(this.#options.folder, file)));
+    }
+    return this.#opened;
+  }
+
+  // Window and state, null for one that is not saved this time, and then the manifest that names them.
+  *#write(
+    done: WindowDoneEvent,
+    content: WindowContent,
+    state: readonly StateTensor[] | null,
+    microBatch: number,
+  ): Generator<void, void> {
+    const { folder } = this.#options;
+    const { windows, states, chosen } = this.#manifest;
+    const next = windows.length + 1;
+    const { tensors, record } = windowArtefact(done, content, yield* packing(content.linears));
+    // Without a state a run goes on from before this window: so it does should the machine not outlast it.
+    const durable = state !== null;
+    const window = yield* writingArtefact(folder, `window-${number(done.window)}`, tensors, record, { durable });
+    if (state === null) {
+      this.#volatile.push(window.file);
+    } else {
+      const write = () => {
+        for (const file of this.#volatile.splice(0)) syncArtefact(folder, file);
+        if (state.length === 0) return null;
+        return toEnd(writingArtefact(folder, `state-${number(next)}`, state.map(stateTensor), { window: next }));
+      };
+      states[next] = state.length === 0 ? write() : this.#pace.time(write);
+    }
+    windows.push(window);
+    // A continued process would run out of memory once more otherwise, and sum in another order until then.
+    chosen.microBatch = microBatch;
+    const dropped = dropOldStates(states, next);
+    writeFileAtomicallySync(join(folder, manifestFile), manifestText(this.#manifest));
+    for (const { file } of dropped) rmSync(join(folder, file), { force: true });
+  }
+
+  #finishWriting(): void {
+    const writing = this.#writing;
+    this.#writing = null;
+    if (writing !== null) toEnd(writing);
+  }
+}
+
+// Checked, hashed and packed, one after the other; of each only the packed form remains.
+function* packing(linears: Map<string, QuantizedWeight>): Generator<void, Map<string, PackedLinear>> {
+  const packed = new Map<string, PackedLinear>();
+  for (const [name, weight] of linears) {
+    assertSound(weight, name);
+    yield;
+    const hash = yield* hashingWeight(weight);
+    const { codes, ...layout } = weight;
+    packed.set(name, { weight: { ...layout, words: yield* packingRows(weight) }, hash });
+    linears.delete(name);
+  }
+  return packed;
+}
+
+function emptyWindow(): WindowContent {
+  return { linears: new Map(), plain: new Map(), rescaled: new Map(), activations: new Map(), warnings: [] };
+}
+
+function newManifest({ identity, choose }: JournalOptions): Manifest {
+  const created = new Date().toISOString();
+  return { format: MANIFEST_FORMAT, created, identity: { ...identity }, chosen: choose(), windows: [], states: {} };
+}
+
+function dropOldStates(states: Manifest["states"], newest: number): ArtefactEntry[] {
+  const dropped: ArtefactEntry[] = [];
+  let [kept, bytes] = [0, 0];
+  for (let window = newest; window >= 0; window--) {
+    const entry = states[window];
+    if (entry === null || entry === undefined) continue;
+    kept++;
+    bytes += entry.bytes;
+    // The last one that was saved stays, however large: a run without any begins anew.
+    if (kept === 1 || (kept <= KEPT_STATES && bytes <= KEPT_STATE_BYTES)) continue;
+    dropped.push(entry);
+    delete states[window];
+  }
+  return dropped;
+}
+
+function number(window: number): string {
+  return `${window}`.padStart(5, "0");
+}
+
+function moduleOf(tensor: string): string {
+  return tensor.endsWith(".weight") ? tensor.slice(0, -".weight".length) : "";
+}

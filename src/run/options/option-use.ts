@@ -1,0 +1,109 @@
+import { OptionError } from "../../errors.js";
+import { optionEntries, type UntypedOptions } from "../../recipe/merge-options.js";
+import {
+  type OptionReader,
+  type ReadCondition,
+  type ReaderContext,
+  reader,
+  readersOf,
+  withRotation,
+  withText,
+  withTraining,
+} from "../../recipe/option-readers.js";
+import { type RecipeName, recipeNames } from "../../recipe/options.js";
+import { presets } from "../../recipe/presets.js";
+import type { GivenOptions } from "./options.js";
+
+/** Who reads the options of a run that not every run reads; those of the algorithms have a table of their own. */
+const readers: Readonly<Record<string, readonly OptionReader[]>> = {
+  samples: [reader(recipeNames, withText)],
+  context: [reader(recipeNames, withText)],
+  // Draws the calibration windows, the order of training and the rotation.
+  seed: [reader(recipeNames, withText), reader(recipeNames, withRotation)],
+  "streams.storage": [reader(recipeNames, withText)],
+  "compute.gradients": [reader(["cbq"], withTraining)],
+};
+
+/** What decides who reads the options of a run. */
+export function readerContext(
+  options: GivenOptions,
+  scheme: { readonly activationBits: number; readonly symmetric: boolean },
+): ReaderContext {
+  const { recipe, calibration } = options;
+  const { activationBits, symmetric } = scheme;
+  return { recipe, options, activationBits, symmetric, hasText: recipe !== "rtn" || calibration.length > 0 };
+}
+
+/** Whether an option can change anything in such a run; true for those that every run reads. */
+export function mayBeRead(name: string, context: ReaderContext): boolean {
+  const found = readersOfOption(name);
+  const fulfilled = (condition: ReadCondition): boolean => (condition.mayHold ?? condition.holds)(context);
+  return (
+    found === null ||
+    found.some(({ recipes, conditions }) => recipes.includes(context.recipe) && conditions.every(fulfilled))
+  );
+}
+
+/**
+ * Refuses options that are given and that nothing would read.
+ *
+ * @throws OptionError that names the option, the recipes that read it, and what they need for it
+ */
+export function assertRead(given: UntypedOptions, context: ReaderContext, preset: GivenOptions["preset"]): void {
+  if (!presets[preset].recipes.includes(context.recipe)) {
+    throw unread("preset", presets[preset].recipes, `"${preset}" has no values for the recipe ${context.recipe}`);
+  }
+  for (const [name] of optionEntries(given)) {
+    const found = readersOfOption(name);
+    if (found === null) continue;
+    const own = found.filter(({ recipes }) => recipes.includes(context.recipe));
+    if (own.length === 0) throw unread(name, recipesOf(found), `the recipe ${context.recipe} does not read it`);
+    const missing = own.map(({ conditions }) => conditions.filter((condition) => !condition.holds(context)));
+    if (missing.some((conditions) => conditions.length === 0)) continue;
+    throw new OptionError({
+      where: `option "${name}"`,
+      what: `the recipe ${context.recipe} reads it only with ${either(missing.map(textOf))}`,
+      next: `leave it out, or ${either(missing.map((conditions) => conditions.map(({ action }) => action).join(" and ")))}`,
+    });
+  }
+}
+
+/** Who reads an option, for help: "cbq with rounding.kind=lora"; null for what every run reads. */
+export function readersText(name: string): string | null {
+  if (name === "preset") return null;
+  const found = readersOfOption(name) ?? [];
+  if (found.every(({ recipes, conditions }) => recipes.length === recipeNames.length && conditions.length === 0)) {
+    return null;
+  }
+  return found
+    .map(({ recipes, conditions }) => {
+      const who = recipes.length === recipeNames.length ? "" : recipes.join(", ");
+      return [who, conditions.length === 0 ? "" : `with ${textOf(conditions)}`].filter((part) => part !== "").join(" ");
+    })
+    .join("; ");
+}
+
+function readersOfOption(name: string): readonly OptionReader[] | null {
+  return readers[name] ?? readersOf(name);
+}
+
+function unread(name: string, others: readonly RecipeName[], what: string): OptionError {
+  return new OptionError({
+    where: `option "${name}"`,
+    what,
+    why: `it is for ${others.join(" and ")}`,
+    next: `leave it out, or use --recipe ${others.join(" or ")}`,
+  });
+}
+
+function recipesOf(found: readonly OptionReader[]): RecipeName[] {
+  return recipeNames.filter((name) => found.some(({ recipes }) => recipes.includes(name)));
+}
+
+function textOf(conditions: readonly ReadCondition[]): string {
+  return conditions.map(({ text }) => text).join(" and ");
+}
+
+function either(ways: readonly string[]): string {
+  return [...new Set(ways)].join(", or ");
+}

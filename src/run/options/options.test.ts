@@ -1,0 +1,332 @@
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { OptionError } from "../../errors.js";
+import { optionEntries } from "../../recipe/merge-options.js";
+import { presets } from "../../recipe/presets.js";
+import { resolveRecipeOptions } from "../../recipe/resolve-recipe-options.js";
+import { windowSchedule } from "../../window/schedule.js";
+import { parseAssignments } from "./config-file.js";
+import { resolveExportOptions } from "./export-result-options.js";
+import { nearestName } from "./nearest-name.js";
+import { optionLines } from "./option-tree.js";
+import { mayBeRead, readerContext } from "./option-use.js";
+import { recipeOptionsOf, resolveOptions, runOptionsSchema, schemeOf, type UntypedOptions } from "./options.js";
+import { otherDefaults } from "./other-defaults.js";
+import { withRecipeSection } from "./recipe-sections.js";
+import { resolveVerifyOptions } from "./verify-options.js";
+
+const required = { model: "m", scheme: "W2A16g64", out: "o", calibration: ["text.txt"] };
+
+function refusal(options: UntypedOptions): OptionError {
+  try {
+    resolveOptions(required, options);
+  } catch (error) {
+    if (error instanceof OptionError) return error;
+    throw error;
+  }
+  throw new Error("the options were accepted");
+}
+
+describe("resolveOptions", () => {
+  it("fills every default", () => {
+    const options = resolveOptions(required);
+    expect(options).toMatchObject({ samples: 128, context: null, seed: 0, recipe: "cbq", preset: "default" });
+    expect(options.window).toMatchObject({ size: 2, overlap: 1, microBatch: null });
+    expect(recipeOptionsOf(options).rounding.kind).toBe("code");
+  });
+
+  it("lays the user over the preset over the defaults", () => {
+    const options = resolveOptions(required, { preset: "paper" }, parseAssignments(["window.epochs=7"]));
+    expect(options.window).toMatchObject({ epochs: 7, batch: 1, secondBranch: true });
+    expect(options.window.loss).toMatchObject({ l2: "plain", klWeight: 1 });
+    expect(options.rounding.kind).toBe("lora");
+  });
+
+  it("gives a rounding the rates that belong to it, whatever the preset", () => {
+    const rates = (kind: string): number => resolveOptions(required, { rounding: { kind } }).rates.rounding;
+    expect(rates("lora")).toBeGreaterThan(rates("code"));
+    const set = resolveOptions(required, { rounding: { kind: "lora" }, rates: { rounding: 0.5 } });
+    expect(set.rates.rounding).toBe(0.5);
+  });
+
+  it.each([
+    [{ sample: 3 }, 'option "sample"', 'did you mean "samples"'],
+    [{ window: { overlapp: 1 } }, 'option "window.overlapp"', 'did you mean "window.overlap"'],
+    [{ epochs: 3 }, 'option "epochs"', "window.epochs"],
+    [{ recipe: "gptg" }, 'option "recipe"', 'did you mean "gptq"'],
+    [{ window: { size: 0 } }, 'option "window.size"', "give"],
+    [{ window: 3 }, 'option "window"', "give"],
+    [{ window: { size: 1 } }, 'option "window.overlap"', "--set window.overlap=0"],
+    [{ overrides: [{ pattern: "x", bit: 3 }] }, 'option "overrides.0.bit"', '"overrides.0.bits"'],
+    [{ device: "gpu" }, 'option "device"', "give"],
+    [{ scheme: "W2A15" }, 'scheme "W2A15"', "W2A16"],
+    [{ calibration: [] }, 'option "calibration"', "--recipe rtn"],
+    [{ calibration: [], recipe: "rtn", finish: "scales" }, 'option "calibration"', "--finish scales needs text"],
+    [JSON.parse('{"__proto__": {"samples": 1}}') as UntypedOptions, 'option "__proto__"', "Next: "],
+  ])("refuses %j", (options, where, next) => {
+    const error = refusal(options as UntypedOptions);
+    expect(error.where).toBe(where);
+    expect(error.message).toContain(next);
+    expect(error.exitCode).toBe(2);
+  });
+
+  it("refuses sequences at once that a step does not have, and bits of what is skipped", () => {
+    expect(refusal({ window: { microBatch: 8 } }).message).toMatch(/more than a step has \(4\).*window\.microBatch=4/);
+    expect(resolveOptions(required, { window: { microBatch: 8, batch: 8 } }).window.microBatch).toBe(8);
+    const gptq = resolveOptions(required, { recipe: "gptq", window: { microBatch: 8 } });
+    expect(gptq.window).toMatchObject({ microBatch: 8, batch: 8 });
+    const skipped = refusal({ overrides: [{ pattern: "*.q_proj" }, { pattern: "*.down_proj", skip: true, bits: 8 }] });
+    expect(skipped.message).toMatch(/"overrides\.1".*down_proj.*leave out skip/);
+  });
+
+  it("refuses codes to start from where the rounding starts at the weight; both ways that it offers work", () => {
+    const lora = { rounding: { kind: "lora", start: "gptq" } };
+    const ways = refusal(lora).next.match(/rounding\.\w+=\w+/g) ?? [];
+    expect(ways).toEqual(["rounding.kind=code", "rounding.start=rtn"]);
+    for (const way of ways) expect(() => resolveOptions(required, lora, parseAssignments([way]))).not.toThrow();
+  });
+
+  it("asks for no text where nothing reads any", () => {
+    expect(resolveOptions(required, { calibration: [], recipe: "rtn" })).toMatchObject({ finish: "auto" });
+    // A dry run refuses what the run refuses.
+    expect(refusal({ calibration: [], dryRun: true }).next).toContain("--calibration PATH");
+  });
+
+  it("offers a way without text that works, whatever asks for it", () => {
+    const ways: readonly UntypedOptions[] = [
+      { recipe: "gptq" },
+      { recipe: "rtn", finish: "scales" },
+      { recipe: "rtn", scheme: "W8A8", activation: { granularity: "tensor" } },
+    ];
+    const flags: Readonly<Record<string, UntypedOptions>> = {
+      "--recipe rtn": { recipe: "rtn" },
+      "--finish none": { finish: "none" },
+      "--set activation.granularity=token": { activation: { granularity: "token" } },
+    };
+    for (const options of ways) {
+      const way = /or use (.*)$/.exec(refusal({ ...options, calibration: [] }).next)?.[1] ?? "";
+      expect(() => resolveOptions(required, options, { calibration: [] }, flags[way] ?? { way })).not.toThrow();
+    }
+  });
+
+  it("takes ~ for the home folder in every path, and refuses that of another user", () => {
+    const paths = { model: "~/m", out: "~/o", work: "~", calibration: ["~/a.txt", "b~/c.txt"] };
+    expect(resolveOptions(required, paths)).toMatchObject({
+      model: join(homedir(), "m"),
+      out: join(homedir(), "o"),
+      work: homedir(),
+      calibration: [join(homedir(), "a.txt"), "b~/c.txt"],
+    });
+    for (const path of [{ out: "~bob/x" }, { calibration: ["a", "~bob"] }]) {
+      expect(refusal(path).message).toMatch(/~bob is the home folder of another user.*Next: write the whole path/);
+    }
+    expect(resolveExportOptions({ result: "~/r", out: "~/o", format: ["gguf"] })).toMatchObject({
+      result: join(homedir(), "r"),
+      out: join(homedir(), "o"),
+    });
+    const verify = { result: "~/r", export: ["~/e"], model: "~/m", project: "~/p" };
+    expect(Object.values(resolveVerifyOptions(verify)).flat()).toEqual(
+      expect.arrayContaining(["r", "e", "m", "p"].map((name) => join(homedir(), name))),
+    );
+  });
+
+  it("names a missing argument", () => {
+    expect(() => resolveOptions({ scheme: "W4A4", out: "o" })).toThrow(/option "model": is required.*MODEL/);
+  });
+});
+
+describe("an option that nothing would read", () => {
+  const rtn = { recipe: "rtn", calibration: [] };
+  const gptq = { recipe: "gptq" };
+  const W4A4 = { scheme: "W4A4" };
+  it.each([
+    ["rtn", { cfp: { weights: true } }, "cfp.weights", "cbq", "--recipe cbq"],
+    ["rtn", { rounding: { kind: "lora" } }, "rounding.kind", "cbq", "--recipe cbq"],
+    ["rtn", { gptq: { damping: 0.1 } }, "gptq.damping", "gptq and cbq", "--recipe gptq or cbq"],
+    ["rtn", { window: { size: 3 } }, "window.size", "cbq", "--recipe cbq"],
+    ["rtn", { preset: "paper" }, "preset", "cbq", "--recipe cbq"],
+    ["gptq", { preset: "paper" }, "preset", "cbq", "--recipe cbq"],
+    ["gptq", { cfp: { activations: null } }, "cfp.activations", "cbq", "--recipe cbq"],
+    ["gptq", { window: { batch: 4 } }, "window.batch", "cbq", "--recipe cbq"],
+    ["gptq", { rates: { scale: 0.1 } }, "rates.scale", "cbq", "--recipe cbq"],
+    ["gptq", { compute: { gradients: "full" } }, "compute.gradients", "cbq", "--recipe cbq"],
+  ])("of another recipe is refused: %s %j", (recipe, options, name, readers, next) => {
+    const error = refusal({ recipe, ...options } as UntypedOptions);
+    expect(error.where).toBe(`option "${name}"`);
+    expect(error.message).toContain(`it is for ${readers}`);
+    expect(error.next).toContain(next);
+    // What the next step says, done.
+    const done = { ...options, recipe: next.split(" ").at(-1) } as UntypedOptions;
+    expect(resolveOptions(required, done)).toMatchObject(options);
+  });
+
+  it.each<[UntypedOptions, string, string, UntypedOptions]>([
+    [{ rounding: { rank: 8 } }, "rounding.rank", "--set rounding.kind=lora", { rounding: { kind: "lora" } }],
+    [
+      { rounding: { regulariser: { weight: 1 } } },
+      "rounding.regulariser.weight",
+      "--set rounding.kind=lora",
+      { rounding: { kind: "adaround" } },
+    ],
+    [{ rates: { zeroPoint: 0.1 } }, "rates.zeroPoint", "--asym", { asym: true }],
+    [{ rates: { activation: 0.1 } }, "rates.activation", "a scheme like W4A8", W4A4],
+    [
+      { ...W4A4, activation: { learnClip: false }, rates: { activation: 0.1 } },
+      "rates.activation",
+      "activation.learnClip=true",
+      { activation: { learnClip: true } },
+    ],
+    [{ window: { epochs: 0 }, rates: { scale: 0.1 } }, "rates.scale", "window.epochs=10", { window: { epochs: 10 } }],
+    [
+      { window: { loss: { l2Weight: 0, l2: "plain" } } },
+      "window.loss.l2",
+      "l2Weight=1",
+      { window: { loss: { l2Weight: 1 } } },
+    ],
+    [{ range: { search: false, candidates: 9 } }, "range.candidates", "range.search=true", { range: { search: true } }],
+    [{ cfp: { detection: "msmodelslim" } }, "cfp.detection", "cfp.weights=true", { cfp: { weights: true } }],
+    [{ cfp: { weights: true, exponent: 0.6 } }, "cfp.exponent", "cfp.activations=true", { cfp: { activations: true } }],
+    [{ ...W4A4, cfp: { exponent: 0.6 } }, "cfp.exponent", "cfp.activations=true", { cfp: { activations: true } }],
+    [{ cfp: { perRow: true } }, "cfp.perRow", "cfp.weights=true", { cfp: { weights: true } }],
+    [{ activation: { granularity: "tensor" } }, "activation.granularity", "a scheme like W4A8", W4A4],
+    [{ finish: "none", endToEnd: { epochs: 2 } }, "endToEnd.epochs", "--finish scales", { finish: "scales" }],
+    [{ ...gptq, endToEnd: { epochs: 2 } }, "endToEnd.epochs", "--finish scales", { finish: "scales" }],
+    [{ ...gptq, schedule: { finalRate: 0.5 } }, "schedule.finalRate", "--finish scales", { finish: "scales" }],
+    [
+      { ...gptq, ...W4A4, activation: { learnClip: false } },
+      "activation.learnClip",
+      "--finish scales",
+      { finish: "scales" },
+    ],
+    [{ endToEnd: { activationRate: 1 } }, "endToEnd.activationRate", "a scheme like W4A8", W4A4],
+    [{ ...rtn, samples: 8 }, "samples", "--calibration PATH", { calibration: ["t"] }],
+    [{ ...rtn, context: 8 }, "context", "--calibration PATH", { calibration: ["t"] }],
+    [{ ...rtn, seed: 1 }, "seed", "rotation=hadamard", { rotation: "hadamard" }],
+    [{ ...rtn, streams: { storage: "disk" } }, "streams.storage", "--calibration PATH", { calibration: ["t"] }],
+    [{ ...rtn, window: { microBatch: 1 } }, "window.microBatch", "--calibration PATH", { calibration: ["t"] }],
+  ])("as others stand is refused, with what it needs: %j", (options, name, next, needed) => {
+    const error = refusal(options);
+    expect(error.where).toBe(`option "${name}"`);
+    expect(error.next).toMatch(/^leave it out, or /);
+    expect(error.next).toContain(next);
+    expect(() => resolveOptions(required, options, needed)).not.toThrow();
+  });
+
+  it("is named itself, whatever its value would mean for others", () => {
+    expect(refusal({ ...rtn, window: { size: 1 } }).where).toBe('option "window.size"');
+    const message = refusal({ window: { size: 1 } }).message;
+    expect(() => windowSchedule(8, 1, 1)).toThrow(message);
+    expect(message).toContain("Next: try --set window.overlap=0");
+  });
+
+  it.each([
+    { onnxPrecision: "fp32" },
+    { onnxAccuracy: "fast" },
+    { reencode: false, format: ["onnx"] },
+    { ggufEmbedding: null },
+  ])("is refused with its default's value too, where it is for a format that is not written: %j", (options) => {
+    expect(refusal(options).next).toMatch(/^add (gguf|onnx) to --format/);
+    const format = [...(options.format ?? []), refusal(options).next.split(" ")[1]];
+    expect(() => resolveOptions(required, options, { format })).not.toThrow();
+    expect(() => resolveExportOptions({ result: "r", format: ["gptq"], ...options })).toThrow(OptionError);
+  });
+
+  it("may come from a preset, which gives what its recipe reads", () => {
+    const options = resolveOptions(required, { preset: "paper", rounding: { kind: "code" }, finish: "auto" });
+    expect(options).toMatchObject({ rounding: { kind: "code", start: "gptq", rank: 5 }, window: { epochs: 3 } });
+  });
+});
+
+describe("a file that several recipes share", () => {
+  const file = {
+    scheme: "W4A16",
+    samples: 16,
+    recipes: { cbq: { window: { epochs: 3 } }, gptq: { gptq: { damping: 0.1 }, samples: 8 } },
+  };
+  const resolved = (over: UntypedOptions): GivenOptions =>
+    resolveOptions({ model: "m", out: "o", calibration: ["t"] }, withRecipeSection(file, over), over);
+
+  it("has a section for each, which lies over what they share and under the command line", () => {
+    expect(resolved({})).toMatchObject({ recipe: "cbq", samples: 16, window: { epochs: 3 } });
+    expect(resolved({ recipe: "gptq" })).toMatchObject({ samples: 8, gptq: { damping: 0.1 } });
+    expect(resolved({ recipe: "gptq", samples: 4 })).toMatchObject({ samples: 4 });
+    expect(withRecipeSection({ ...file, recipe: "gptq" }, {})).toMatchObject({ samples: 8 });
+  });
+
+  it.each<[unknown, RegExp]>([
+    [{ gptg: {} }, /"recipes\.gptg".*did you mean "recipes\.gptq"/],
+    [{ gptq: { dampng: 1 } }, /"recipes\.gptq\.dampng".*Next: /],
+    [{ gptq: { recipe: "rtn" } }, /"recipes\.gptq\.recipe".*Next: /],
+    [["gptq"], /option "recipes".*Next: /],
+    [{ gptq: 3 }, /option "recipes\.gptq".*Next: /],
+  ])("is refused with %j", (recipes, message) => {
+    expect(() => withRecipeSection({ recipes }, {})).toThrow(OptionError);
+    expect(() => withRecipeSection({ recipes }, {})).toThrow(message);
+  });
+});
+
+describe("defaults", () => {
+  it("are the same in the schema, in a run and in what the recipes' tests take", () => {
+    const options = resolveOptions(required);
+    const shown = new Map(optionLines(runOptionsSchema).map(({ name, defaultValue }) => [name, defaultValue]));
+    const run = new Map(optionEntries(recipeOptionsOf(options)));
+    expect(run.size).toBeGreaterThan(40);
+    for (const [name, value] of run) expect([name, shown.get(name)]).toEqual([name, JSON.stringify(value)]);
+    expect(recipeOptionsOf(options)).toEqual(resolveRecipeOptions());
+  });
+
+  it.each<[UntypedOptions, string]>([
+    [{ rounding: { kind: "lora" } }, "rounding.kind=lora"],
+    [{ rounding: { kind: "adaround" } }, "rounding.kind=adaround"],
+    [{ cfp: { weights: true, detection: "msmodelslim" } }, "cfp.detection=msmodelslim"],
+    [{ preset: "paper" }, "--preset paper"],
+  ])("that go with %j are those that help shows", (given, when) => {
+    const plain = new Map(optionEntries(resolveOptions(required)));
+    const set = new Set(optionEntries(given).map(([name]) => name));
+    const reasons = when === "--preset paper" ? [when, "rounding.kind=lora"] : [when];
+    let others = 0;
+    for (const [name, value] of optionEntries(resolveOptions(required, given))) {
+      if (set.has(name)) continue;
+      const own = JSON.stringify(plain.get(name));
+      const shown = otherDefaults(name, own).filter((text) =>
+        reasons.some((reason) => text.endsWith(` with ${reason}`)),
+      );
+      others += shown.length;
+      expect([name, shown[0]?.split(" with ")[0] ?? own]).toEqual([name, JSON.stringify(value)]);
+    }
+    expect(others).toBeGreaterThan(0);
+  });
+
+  it("of a preset are read by its recipe", () => {
+    const options = resolveOptions(required, { preset: "paper" });
+    const context = readerContext(options, schemeOf(options));
+    for (const [name] of optionEntries(presets.paper.options))
+      expect([name, mayBeRead(name, context)]).toEqual([name, true]);
+  });
+});
+
+describe("optionLines", () => {
+  it("has a type, a line of help and a default or a requirement for every option", () => {
+    const lines = optionLines(runOptionsSchema);
+    expect(lines.length).toBeGreaterThan(50);
+    for (const line of lines) {
+      expect(line.help, line.name).not.toBe("");
+      expect(line.type, line.name).not.toBe("");
+    }
+    expect(lines.filter((line) => line.defaultValue === null).map((line) => line.name)).toEqual([
+      "model",
+      "scheme",
+      "out",
+    ]);
+    expect(lines.find((line) => line.name === "window.loss.l2")).toMatchObject({ type: "plain|token" });
+    expect(lines.find((line) => line.name === "window.microBatch")).toMatchObject({ type: "number|null" });
+  });
+});
+
+describe("nearestName", () => {
+  it("counts a swap as one edit and gives up on strangers", () => {
+    expect(nearestName("sede", ["samples", "seed", "scheme"])).toBe("seed");
+    expect(nearestName("xylophone", ["seed", "out"])).toBeNull();
+  });
+});

@@ -1,0 +1,210 @@
+import { z } from "zod";
+import { OptionError } from "../../errors.js";
+import { assertUsed, exportOptionsShape } from "../../format/export-options.js";
+import { type FormatName, formatNames, primaryFormat } from "../../format/exporters.js";
+import { parseScheme, type Scheme } from "../../quant/scheme.js";
+import { mergeOptions } from "../../recipe/merge-options.js";
+import {
+  defaultPreset,
+  defaultRecipe,
+  presetNames,
+  type RecipeOptions,
+  recipeNames,
+  recipeOptionsShape,
+} from "../../recipe/options.js";
+import { recipeOf } from "../../recipe/recipes.js";
+import { defaultsBelow } from "../../recipe/resolve-recipe-options.js";
+import { wantsFinish } from "../../recipe/windows.js";
+import { DEFAULT_CONTEXT } from "./default-context.js";
+import { assertRead, readerContext } from "./option-use.js";
+import { parseBytes } from "./parse-bytes.js";
+import { parseOptions, rejectUnknownKeys, type UntypedOptions } from "./parse-options.js";
+import { pathOption } from "./path-option.js";
+
+export type { UntypedOptions } from "./parse-options.js";
+
+const seed = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
+
+const compute = z.strictObject({
+  dtype: z
+    .enum(["auto", "float32", "bfloat16"])
+    .default("auto")
+    .describe(
+      "arithmetic of the matrix products; auto is bfloat16 on a GPU, and on a CPU with AVX-512 BF16 or AMX; else float32",
+    ),
+  gradients: z
+    .enum(["auto", "full", "fp8"])
+    .default("auto")
+    .describe(
+      "products of the backward pass in windows: full, as the others are, or fp8; auto is fp8 where the GPU can, products are bfloat16 and the model is large (hidden size 4096)",
+    ),
+  threads: z
+    .int()
+    .min(1)
+    .nullable()
+    .default(null)
+    .describe("CPU threads of one operator; null takes all cores, or OMP_NUM_THREADS"),
+});
+
+const streams = z.strictObject({
+  storage: z
+    .enum(["auto", "device", "host", "disk"])
+    .default("auto")
+    .describe("where the calibration activations wait between windows; auto takes the first that has room"),
+});
+
+/** Every option of `quantize`: types, defaults, ranges and help all come from here. */
+export const runOptionsSchema = z.strictObject({
+  model: pathOption.describe(
+    "model folder (config.json, tokenizer.json, safetensors), or owner/name on the Hugging Face Hub",
+  ),
+  scheme: z
+    .string()
+    .min(1)
+    .describe(
+      "bits of weights (2, 3, 4, 5, 6, 8) and inputs (4, 8, 16), columns a group: W2A16g64, W4A4 with a group a row",
+    ),
+  asym: z.boolean().default(false).describe("a zero point per group, instead of the symmetric full-range grid"),
+  recipe: z.enum(recipeNames).default(defaultRecipe).describe("algorithm"),
+  preset: z
+    .enum(presetNames)
+    .default(defaultPreset)
+    .describe("named set of values: what measures best, or the paper's"),
+  calibration: z
+    .array(pathOption)
+    .default([])
+    .describe("text files or folders: .txt (a document each), .jsonl, .json, .parquet"),
+  samples: z.int().min(1).default(128).describe("calibration windows"),
+  context: z
+    .int()
+    .min(2)
+    .nullable()
+    .default(null)
+    .describe(`tokens per window; null takes ${DEFAULT_CONTEXT}, or the longest that the model was made for`),
+  seed: seed.default(0).describe("seed of everything random"),
+  deterministic: z
+    .boolean()
+    .default(false)
+    .describe("the same codes whenever the same command runs, on a GPU too, interrupted or not"),
+  out: pathOption.describe("folder of the result"),
+  format: z
+    .array(z.enum(formatNames))
+    .min(1)
+    .default([primaryFormat])
+    .describe(`formats to write: ${formatNames.join(", ")}; the first is always written, it is the result`),
+  ...exportOptionsShape,
+  device: z
+    .string()
+    .regex(/^(auto|cpu|cuda:\d+)$/, "is no device: cpu, cuda:0, or auto")
+    .default("auto")
+    .describe("cpu, cuda:0, or auto for the first GPU that libtorch sees, else the CPU"),
+  maxMemory: z
+    .string()
+    .nullable()
+    .default(null)
+    .describe("most memory that the run may take on the device that computes: 6GB, 800MB; null takes what is free"),
+  work: pathOption
+    .nullable()
+    .default(null)
+    .describe("folder that keeps finished windows, so that the same command continues; null is OUT.work"),
+  fresh: z.boolean().default(false).describe("discard what an unfinished run left in the work folder"),
+  force: z
+    .boolean()
+    .default(false)
+    .describe("replace a finished result; what else lies in the output folder is moved to OUT.old-DATE"),
+  dryRun: z.boolean().default(false).describe("plan, make all checks and stop: nothing is trained or written"),
+  ...recipeOptionsShape,
+  compute: compute.prefault({}),
+  streams: streams.prefault({}),
+});
+
+/** Options of `quantize` as a caller writes them: everything with a default may be left out. */
+export type RunOptionsInput = z.input<typeof runOptionsSchema>;
+
+/** Options with all defaults, as they are recorded in `crossblock.json`; null and "auto" leave a choice to the run. */
+export type GivenOptions = z.output<typeof runOptionsSchema>;
+
+/** The same once the model is known: every sequence has its length. */
+export type RunOptions = GivenOptions & { readonly context: number };
+
+/**
+ * Lays the given options over the defaults and checks them; later sources win.
+ *
+ * @throws OptionError that names the key, and the nearest valid key or value; also for an option that the recipe would
+ *   not read
+ */
+export function resolveOptions(...sources: readonly UntypedOptions[]): GivenOptions {
+  for (const source of sources) rejectUnknownKeys(runOptionsSchema, source);
+  const given = mergeOptions(...sources);
+  const recipe = recipeNames.find((name) => name === given["recipe"]) ?? defaultRecipe;
+  const preset = presetNames.find((name) => name === given["preset"]) ?? defaultPreset;
+  const options = parseOptions(runOptionsSchema, mergeOptions(defaultsBelow(given, { recipe, preset }), given), given);
+  const scheme = schemeOf(options);
+  assertRead(given, readerContext(options, scheme), preset);
+  assertUsed(given, options.format);
+  checkTogether(options, scheme);
+  return { ...options, format: withPrimary(options.format) };
+}
+
+/** The formats that will be written: each once, the primary one first, whether it was named or not. */
+function withPrimary(formats: readonly FormatName[]): FormatName[] {
+  return [...new Set([primaryFormat, ...formats])];
+}
+
+/** The part of resolved options that the algorithms see. */
+export function recipeOptionsOf(options: GivenOptions): RecipeOptions {
+  const { window, rounding, rates, schedule, range, gptq, rotation, cfp, activation, finish, endToEnd, overrides } =
+    options;
+  return { window, rounding, rates, schedule, range, gptq, rotation, cfp, activation, finish, endToEnd, overrides };
+}
+
+/** The scheme that resolved options name. */
+export function schemeOf(options: GivenOptions): Scheme {
+  return parseScheme(options.scheme, { asym: options.asym });
+}
+
+function checkTogether(options: GivenOptions, scheme: Scheme): void {
+  if (options.maxMemory !== null) parseBytes(options.maxMemory);
+  // Windows that would never move are an error for any network.
+  recipeOf(options.recipe).windows(1, options);
+  recipeOf(options.recipe).check?.(options);
+  checkMicroBatch(options);
+  checkOverrides(options);
+  const staticInputs = options.activation.granularity === "tensor" && scheme.activationBits < 16;
+  const needs: readonly (readonly [boolean, string, string])[] = [
+    [recipeOf(options.recipe).needsText, `recipe ${options.recipe}`, "--recipe rtn"],
+    [staticInputs, "activation.granularity=tensor", "--set activation.granularity=token"],
+    [options.finish === "scales", "--finish scales", "--finish none"],
+  ];
+  const needing = needs.filter(([needed]) => needed);
+  const without = needing.map(([, , way]) => way).join(" ");
+  if (needing.length > 0 && options.calibration.length === 0) {
+    throw new OptionError({
+      where: 'option "calibration"',
+      what: `${needing[0]?.[1]} needs text to calibrate on`,
+      next: `give --calibration PATH (.txt, .jsonl, .parquet or a folder of them), or use ${without}`,
+    });
+  }
+}
+
+function checkMicroBatch({ recipe, window, endToEnd, finish }: GivenOptions): void {
+  const steps = [window.batch, ...(wantsFinish(recipe, { finish }) ? [endToEnd.batch] : [])];
+  const most = Math.max(...steps);
+  if (recipe !== "cbq" || window.microBatch === null || window.microBatch <= most) return;
+  throw new OptionError({
+    where: 'option "window.microBatch"',
+    what: `${window.microBatch} sequences at once are more than a step has (${most})`,
+    next: `use --set window.microBatch=${most} or less, or a larger window.batch`,
+  });
+}
+
+function checkOverrides({ overrides }: GivenOptions): void {
+  for (const [i, { pattern, skip, bits, group }] of overrides.entries()) {
+    if (skip !== true || (bits === undefined && group === undefined)) continue;
+    throw new OptionError({
+      where: `option "overrides.${i}"`,
+      what: `"${pattern}" is left in the source precision (skip), and has ${bits === undefined ? "a group" : "bits"} all the same`,
+      next: "leave out skip, or leave out bits and group",
+    });
+  }
+}

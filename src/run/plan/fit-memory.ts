@@ -1,0 +1,128 @@
+import { OptionError } from "../../errors.js";
+import { wantsFinish } from "../../recipe/windows.js";
+import type { PlanEvent } from "../events/events.js";
+import type { RunOptions } from "../options/options.js";
+import { parseBytes } from "../options/parse-bytes.js";
+import { besideTensors, makePlan, needsTokens, type PlanInput } from "./plan.js";
+
+/** What is planned for stays below the budget by what an estimate may be off by. */
+const MARGIN = 1.15;
+
+/**
+ * Share of what is free that a window may take where there is no budget. The rest is for what an estimate may be off by and
+ * for the streams, which look for room themselves.
+ */
+const WINDOW_SHARE = 0.5;
+
+type Finish = "none" | "scales";
+
+/** A run's plan, and the choices that bring it within its memory. */
+export interface FittedPlan {
+  readonly plan: PlanEvent;
+  /** Sequences on the device at once. */
+  readonly microBatch: number;
+  /** `auto` leaves the streams to what is free once the run has begun. */
+  readonly storage: RunOptions["streams"]["storage"];
+  /** What the last stage trains; none where the options leave it open and there is no room for the codes of all blocks. */
+  readonly finish: Finish;
+  /** What tensors may take on the device that computes; null without a budget. */
+  readonly tensorBytes: number | null;
+}
+
+/** What a plan is fitted to, beside a budget. */
+export interface FitInput extends PlanInput {
+  /** What may be taken on the device that computes where there is no budget. */
+  readonly spareBytes: number;
+}
+
+/**
+ * Plans within the memory that `maxMemory` allows on the device that computes: with fewer sequences at
+ * once, and with streams that wait elsewhere. Without it fewer sequences keep a window within what is spare.
+ * Choices that the options make themselves are kept.
+ *
+ * @throws OptionError when even the leanest plan needs more
+ */
+export function fitMemory(input: FitInput): FittedPlan {
+  const { options } = input;
+  const { microBatch, batch } = options.window;
+  const { storage } = options.streams;
+  if (options.maxMemory === null) return fitSpare(input);
+  const budget = parseBytes(options.maxMemory);
+  const homes = storage === "auto" ? (["device", "host", "disk"] as const) : [storage];
+  let leanest: PlanEvent | null = null;
+  for (const finish of finishes(options)) {
+    for (const size of microBatch === null ? halvings(batch) : [microBatch]) {
+      for (const home of homes) {
+        const plan = planWith(input, { microBatch: size, storage: home, finish });
+        if (neededBytes(plan) <= budget) {
+          const tensorBytes = input.device === "cpu" ? budget - besideTensors(input) : budget;
+          return { plan, microBatch: size, storage: home, finish, tensorBytes };
+        }
+        if (leanest === null || neededBytes(plan) < neededBytes(leanest)) leanest = plan;
+      }
+    }
+  }
+  const least = leanest === null ? 0 : neededBytes(leanest);
+  const needed = Math.ceil(least / 1e6);
+  // What the process takes by itself is a little different each time, and the next run has to fit.
+  const enough = Math.ceil((least * 1.05) / 1e7) * 10;
+  throw new OptionError({
+    where: 'option "maxMemory"',
+    what: `the run needs about ${needed} MB at least, and ${options.maxMemory} are allowed`,
+    next: [`give --max-memory ${enough}MB`, ...smallerRuns(options)].join(", or "),
+  });
+}
+
+// What else takes less, of what the recipe reads.
+function smallerRuns(options: RunOptions): readonly string[] {
+  return [
+    ...(options.recipe === "cbq" ? ["smaller windows (--set window.size=1 window.overlap=0)"] : []),
+    ...(needsTokens(options) ? ["a shorter --context"] : []),
+  ];
+}
+
+// A single sequence is tried in any case: what is free may be more by then.
+function fitSpare(input: FitInput): FittedPlan {
+  const { window, streams } = input.options;
+  const most = input.spareBytes * WINDOW_SHARE;
+  const sizes = window.microBatch === null ? halvings(window.batch) : [window.microBatch];
+  const candidates = finishes(input.options).flatMap((finish) => sizes.map((microBatch) => ({ microBatch, finish })));
+  const fits = (candidate: (typeof candidates)[number]): boolean => {
+    const { device, estimate } = planWith(input, { ...candidate, storage: "disk" });
+    return (device === "cpu" ? estimate.hostBytes - besideTensors(input) : estimate.deviceBytes) <= most;
+  };
+  const { microBatch, finish } = candidates.find(fits) ??
+    candidates.at(-1) ?? { microBatch: 1, finish: "none" as const };
+  const chosen = { microBatch, storage: streams.storage, finish };
+  return { plan: planWith(input, chosen), ...chosen, tensorBytes: null };
+}
+
+/** In the order in which they are wished for. */
+function finishes(options: RunOptions): readonly Finish[] {
+  if (!wantsFinish(options.recipe, options)) return ["none"];
+  return options.finish === "auto" ? ["scales", "none"] : ["scales"];
+}
+
+function planWith(
+  input: PlanInput,
+  { microBatch, storage, finish }: Pick<FittedPlan, "microBatch" | "storage" | "finish">,
+): PlanEvent {
+  const { options } = input;
+  return makePlan({
+    ...input,
+    options: { ...options, finish, window: { ...options.window, microBatch }, streams: { storage } },
+  });
+}
+
+function neededBytes({ device, estimate }: PlanEvent): number {
+  return MARGIN * (device === "cpu" ? estimate.hostBytes : estimate.deviceBytes);
+}
+
+function halvings(batch: number): number[] {
+  const sizes = [batch];
+  for (let size = batch; size > 1; ) {
+    size = Math.ceil(size / 2);
+    sizes.push(size);
+  }
+  return sizes;
+}

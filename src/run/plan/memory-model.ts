@@ -1,0 +1,206 @@
+import type { TensorReader } from "../../checkpoint/tensor-reader.js";
+import { type DecoderSpec, type InputSite, inputSites, linearRoles, linearShape } from "../../model/index.js";
+import type { Scheme } from "../../quant/scheme.js";
+import { foldsActivations } from "../../recipe/cfp/folds-activations.js";
+import { microBatch } from "../../recipe/micro-batch.js";
+import { recipeOf } from "../../recipe/recipes.js";
+import type { Device } from "../../tensor/index.js";
+import type { RunOptions } from "../options/options.js";
+import type { LinearPlan } from "./linear-plans.js";
+
+/** What the memory of a window depends on. */
+export interface MemoryInput {
+  readonly options: RunOptions;
+  readonly scheme: Scheme;
+  readonly spec: DecoderSpec;
+  readonly device: Device;
+  /** Whether the device has our kernels: what is composed of libtorch's operators keeps more. */
+  readonly kernels: boolean;
+  /** Whether libtorch has an attention that keeps no scores. */
+  readonly fusedAttention: boolean;
+  readonly checkpoint: Pick<TensorReader, "tensors">;
+}
+
+/** A window's blocks and the Linears in them that are quantized. */
+export interface WindowPlan {
+  readonly blocks: number;
+  readonly linears: readonly LinearPlan[];
+}
+
+/**
+ * Most bytes that the tensors of a window take on the device at once, the streams aside. The phases follow the code:
+ * embedding, loading, preparing (a block without gradients, GPTQ), training. Counted with libtorch 1.13 on the CPU
+ * to a few percent (`docs/reliability.md`).
+ *
+ * @param tokens calibration tokens; 0 when the recipe reads weights only
+ */
+export function windowBytes(input: MemoryInput, { blocks, linears }: WindowPlan, tokens: number): number {
+  const { options } = input;
+  const width = bytesOf(options);
+  const weights = sum(linears, weightsOf);
+  const block = weights / Math.max(1, blocks);
+  const { trains } = recipeOf(options.recipe).cost(options);
+  const exact = width < 4 && !fitProducts(input, linears) ? 4 : 0;
+  // In the dtype of the products; on the CPU a rounding keeps what it rounds in fp32, which is the exact weight or a copy.
+  const held = block * (width + (trains && width < 4 && input.device === "cpu" ? 4 : exact));
+  // Before any rounding of its Linears.
+  const opened = block * (width + exact);
+  const learnt = trains ? sum(linears, (linear) => trainedParameters(linear, input)) : 0;
+  const batch = microBatchOf(options);
+  const atOnce = tokens === 0 ? 0 : batch * options.context;
+  // The last block comes to those that are prepared already.
+  const prepared = (blocks - 1) * held + (learnt * 4 * (blocks - 1)) / blocks;
+  // Codes in fp32 and the weights that they stand for, of a block's Linears that are done.
+  const chosen = trains ? 0 : block * (4 + width);
+  const phases = [
+    embeddingBytes(input, tokens),
+    // In fp32 first.
+    prepared + block * (width < 4 ? 4 + width : 4),
+    prepared + opened + chosen + atOnce * plainFloats(input) * width,
+    prepared + opened + chosen + atOnce * observedBytes(input) + momentBytes(input, linears),
+    prepared + opened + chosen + choiceBytes(input, linears),
+  ];
+  if (trains) {
+    const kept = blocks * keptFloats(input) + 2 * input.spec.intermediateSize;
+    const fp8 = options.compute.gradients === "fp8" ? weights : 0;
+    // Parameters with two moments and their best state, soft weights, and those once more in another dtype and in fp8.
+    const training = blocks * held + learnt * 16 + weights * (width < 4 ? 4 + width : 4) + fp8 + batchBytes(input);
+    const composed = input.kernels ? 0 : weights * COMPOSED_ROUNDING;
+    phases.push(
+      training + composed + weights * width + batch * options.context * kept * width,
+      // The gradients of the products pass through the roundings, all at once.
+      training + composed + weights * (width < 4 ? 4 + width : 4) + learnt * 4,
+    );
+  }
+  return Math.max(...phases);
+}
+
+// Whether the products' dtype holds the weights as they are stored, rotated and folded; else they are kept in fp32 as well.
+function fitProducts({ options, scheme, checkpoint }: MemoryInput, linears: readonly LinearPlan[]): boolean {
+  if (recipeOf(options.recipe).cost(options).trains && foldsActivations(options, scheme)) return false;
+  return linears.every(({ name }) => checkpoint.tensors.get(`${name}.weight`)?.dtype === "BF16");
+}
+
+// The inputs of a step's whole batch and its targets, which stay in place while a window is trained.
+function batchBytes({ options, spec }: MemoryInput): number {
+  const { batch, secondBranch } = options.window;
+  const vectors = Math.min(batch, options.samples) * options.context * (secondBranch ? 3 : 2);
+  return vectors * spec.hiddenSize * bytesOf(options);
+}
+
+/** What a rounding out of libtorch's operators keeps of every weight for its gradient: six tensors. */
+const COMPOSED_ROUNDING = 24;
+
+/** Parameters that a Linear trains. */
+export function trainedParameters(linear: LinearPlan, { options, scheme }: MemoryInput): number {
+  const { rows, columns } = linear.layout;
+  const { kind, rank } = options.rounding;
+  const rounding = kind === "lora" ? rank * (rows + columns) : rows * columns;
+  const clip = scheme.activationBits < 16 && options.activation.learnClip ? 1 : 0;
+  return rounding + groupsOf(linear) * (scheme.symmetric ? 1 : 2) + clip;
+}
+
+export function weightsOf({ layout }: LinearPlan): number {
+  return layout.rows * layout.columns;
+}
+
+/** Groups of columns over all rows. */
+export function groupsOf(linear: LinearPlan): number {
+  return weightsOf(linear) / linear.layout.groupSize;
+}
+
+/** Bytes of a number as the products take it. */
+export function bytesOf({ compute }: RunOptions): number {
+  return compute.dtype === "bfloat16" ? 2 : 4;
+}
+
+/** Sequences of a step of `batch` on the device at once, as far as the plan knows. */
+export function microBatchOf(options: RunOptions, batch = options.window.batch): number {
+  return Math.min(microBatch(options, batch), options.samples);
+}
+
+// What autograd keeps of a token and a block: the residual stream twice, both norms' outputs, queries, keys, values,
+// the attention's output as it comes and as the next product takes it, and what the MLP's nonlinearity reads and gives.
+export function keptFloats({ spec, scheme, options, device, kernels, fusedAttention }: MemoryInput): number {
+  const { heads, kvHeads, headDim } = spec.attention;
+  const [queries, keys] = [heads * headDim, kvHeads * headDim];
+  const inner = (spec.mlp.kind === "gated" ? 3 : 2) * spec.intermediateSize;
+  const own = 4 * spec.hiddenSize + 3 * queries + 2 * keys + inner;
+  const quantized = scheme.activationBits < 16 ? inputWidths(spec) : 0;
+  // Libtorch's attention wants keys and values of every head, and keeps those.
+  const repeated = 2 * (queries - keys);
+  if (kernels) {
+    const attention = device === "cpu" ? 0 : repeated;
+    return own + attention + quantized * (options.activation.granularity === "token" ? 1 : COMPOSED_INPUT);
+  }
+  // Norms in fp32, the activation of the gate; heads that are repeated, or half of all scores.
+  const wide = (bytesOf(options) < 4 ? 8 : 2) * spec.hiddenSize;
+  const attention = fusedAttention ? repeated : (heads * options.context) / 2;
+  return own + wide + attention + spec.intermediateSize + quantized * COMPOSED_INPUT;
+}
+
+/** Tensors that fake quantization of an input keeps when libtorch's operators make it up. */
+const COMPOSED_INPUT = 4;
+
+// A block without gradients holds all that it computes until it ends, keys and values of every head included.
+function plainFloats({ spec, scheme, device, kernels, fusedAttention }: MemoryInput): number {
+  const { heads, kvHeads, headDim } = spec.attention;
+  const own = 7 * spec.hiddenSize + 4 * heads * headDim + 3 * kvHeads * headDim;
+  const inner = (spec.mlp.kind === "gated" ? 3 : 2) * spec.intermediateSize;
+  const tiled = kernels && device === "cpu";
+  const repeated = tiled || !fusedAttention || heads === kvHeads ? 0 : 2 * heads * headDim;
+  return own + repeated + inner + (scheme.activationBits < 16 ? inputWidths(spec) : 0);
+}
+
+// Bytes of a token where the last Linear's inputs are added to the second moments: its output and the sum behind it are
+// still to come, and products in fp32 want a copy of the inputs.
+function observedBytes(input: MemoryInput): number {
+  const { spec } = input;
+  const width = bytesOf(input.options);
+  const copy = width < 4 ? 4 * Math.max(...inputSites(spec).map((site) => siteWidth(spec, site))) : 0;
+  return (plainFloats(input) - 2 * spec.hiddenSize) * width + copy;
+}
+
+function siteWidth(spec: DecoderSpec, { linears: [first = "q"] }: InputSite): number {
+  return linearShape(spec, first)[1];
+}
+
+// Every Linear quantizes its own input.
+function inputWidths(spec: DecoderSpec): number {
+  return sum(linearRoles(spec), (role) => linearShape(spec, role)[1]);
+}
+
+// Sequences that are embedded at once, with the table and its bytes as stored.
+function embeddingBytes({ spec, options }: MemoryInput, tokens: number): number {
+  if (tokens === 0) return 0;
+  const rows = Math.min(tokens, 16 * options.context);
+  return spec.vocabSize * spec.hiddenSize * (bytesOf(options) + 2) + rows * spec.hiddenSize * bytesOf(options);
+}
+
+// Second moments of a block's inputs: of all of them or of one site at a time.
+function momentBytes({ spec, options }: MemoryInput, linears: readonly LinearPlan[]): number {
+  const { moments } = recipeOf(options.recipe).cost(options);
+  if (moments === "none" || linears.length === 0) return 0;
+  const squares = inputSites(spec).map((site) => siteWidth(spec, site) ** 2 * 4);
+  return moments === "block" ? sum(squares, (bytes) => bytes) : Math.max(...squares);
+}
+
+// Choosing the codes of a block's largest Linear: GPTQ holds five squares while it inverts, then two beside seven
+// copies of the weight; a search of ranges three copies; sorting for outliers takes the places along.
+function choiceBytes(input: MemoryInput, linears: readonly LinearPlan[]): number {
+  const { options } = input;
+  return linears.reduce((most, { layout: { rows, columns } }) => {
+    const [weight, square] = [rows * columns * 4, columns ** 2 * 4];
+    const search = (usesMoments(options) ? 7 : 3) * weight + (options.cfp.weights ? 6 * weight : 0);
+    const inverse = usesMoments(options) ? Math.max(5 * square, 2 * square + search) : search;
+    return Math.max(most, inverse + momentBytes(input, linears));
+  }, 0);
+}
+
+function usesMoments(options: RunOptions): boolean {
+  return recipeOf(options.recipe).cost(options).moments !== "none";
+}
+
+function sum<T>(values: readonly T[], of: (value: T) => number): number {
+  return values.reduce((total, value) => total + of(value), 0);
+}

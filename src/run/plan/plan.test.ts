@@ -1,0 +1,121 @@
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { Checkpoint } from "../../checkpoint/checkpoint.js";
+import { readModelConfig } from "../../checkpoint/model-config.js";
+import { readSpec } from "../../model/index.js";
+import { resolveSchemes } from "../../recipe/layer-schemes.js";
+import type { Device } from "../../tensor/index.js";
+import type { PlanEvent } from "../events/events.js";
+import { resolveOptions, schemeOf, type UntypedOptions } from "../options/options.js";
+import { makePlan } from "./plan.js";
+
+const model = fileURLToPath(new URL("../../../models/sotu-llama-7m", import.meta.url));
+
+async function plan(
+  scheme: string,
+  extra: UntypedOptions = {},
+  device: Device = "cpu",
+  workspaceBytes = 0,
+): Promise<PlanEvent> {
+  const given = { model, scheme, out: "o", calibration: ["t"], context: 512, finish: "none" };
+  const window = extra["recipe"] === "gptq" ? {} : { batch: 8 };
+  const options = { ...resolveOptions({ ...given, window }, extra), context: 512 };
+  const spec = readSpec(await readModelConfig(model));
+  const parsed = schemeOf(options);
+  const schemes = resolveSchemes(spec, parsed, options.overrides);
+  using checkpoint = await Checkpoint.open(model);
+  return makePlan({
+    options,
+    scheme: parsed,
+    spec,
+    schemes,
+    activations: null,
+    checkpoint,
+    exports: [],
+    census: { quantized: 0, computed: 0, leftOut: [] },
+    device,
+    flops: 1e11,
+    kernels: true,
+    fusedAttention: device !== "cpu",
+    baseBytes: 280e6,
+    workspaceBytes,
+  });
+}
+
+describe("makePlan", () => {
+  it("counts weights, bits and bytes of the result", async () => {
+    const { weights, linears, bitsPerWeight, estimate } = await plan("W2A16g64");
+    expect({ weights, linears, bitsPerWeight }).toEqual({ weights: 6291456, linears: 56, bitsPerWeight: 2.25 });
+    // Embedding and norms stay in bf16: 4096 x 256, and 17 norms of 256.
+    expect(estimate.resultBytes).toBe((6291456 * 2.25) / 8 + 2 * (4096 * 256 + 17 * 256));
+    expect((await plan("W2A16g64", { asym: true })).bitsPerWeight).toBe(2 + 18 / 64);
+    expect((await plan("W4A16")).bitsPerWeight).toBeCloseTo(4 + 16 / 307.2, 6);
+  });
+
+  it("counts the trained parameters of overlapping windows", async () => {
+    const block = 6291456 / 8;
+    const full = await plan("W2A16g64");
+    expect(full.windows.length).toBe(7);
+    expect(full.trainedParameters).toBe(7 * 2 * (block + block / 64));
+    const asym = await plan("W2A16g64", { asym: true, window: { size: 1, overlap: 0 } });
+    expect(asym.trainedParameters).toBe(8 * (block + (2 * block) / 64));
+    const lora = await plan("W2A16g64", { rounding: { kind: "lora", rank: 5 } });
+    expect(lora.trainedParameters).toBeLessThan(full.trainedParameters / 10);
+    expect((await plan("W2A16g64", { recipe: "gptq" })).trainedParameters).toBe(0);
+  });
+
+  it("counts a window over all blocks for each epoch of the last stage, and the codes of all of them", async () => {
+    const [none, scales] = [await plan("W4A4"), await plan("W4A4", { finish: "scales", endToEnd: { epochs: 3 } })];
+    expect(scales.windows.slice(none.windows.length)).toEqual([
+      [0, 7],
+      [0, 7],
+      [0, 7],
+    ]);
+    // A scale per row, and a clip per Linear.
+    const rows = 8 * (256 + 2 * 128 + 256 + 2 * 768 + 256);
+    expect(scales.trainedParameters - none.trainedParameters).toBe(3 * (rows + 56));
+    expect(scales.estimate.seconds).toBeGreaterThan(none.estimate.seconds);
+    const wide = { recipe: "gptq", finish: "scales", window: { microBatch: 8 }, endToEnd: { batch: 8 } };
+    const stage = (await plan("W4A4", wide)).estimate.deviceBytes;
+    expect(stage).toBeGreaterThan((await plan("W4A4", { ...wide, endToEnd: { batch: 2 } })).estimate.deviceBytes);
+    // A byte a code, and the divergence of the tokens that fit into 256 MiB of 4,096 logits each.
+    expect(stage).toBeGreaterThan(6291456 + 0.99 * 2 ** 28);
+    expect((await plan("W4A4", { recipe: "gptq", finish: "auto" })).windows.length).toBe(8);
+  });
+
+  it("leaves out what an override skips, and takes its bits", async () => {
+    const down = { pattern: "*.down_proj" };
+    const skipped = await plan("W2A16g64", { overrides: [{ ...down, skip: true }] });
+    expect(skipped.linears).toBe(48);
+    expect(skipped.estimate.resultBytes).toBeGreaterThan((await plan("W2A16g64")).estimate.resultBytes);
+    const mixed = await plan("W2A16g64", { overrides: [{ ...down, bits: 8, group: "channel" }] });
+    expect(mixed.bitsPerWeight).toBeGreaterThan(3.4);
+  });
+
+  it("knows that more sequences, epochs and wider micro-batches cost memory and time", async () => {
+    const base = (await plan("W2A16g64")).estimate;
+    expect((await plan("W2A16g64", { samples: 256 })).estimate.seconds).toBeGreaterThan(base.seconds * 1.5);
+    expect((await plan("W2A16g64", { window: { epochs: 20 } })).estimate.seconds).toBeGreaterThan(base.seconds * 1.5);
+    const narrow = (await plan("W2A16g64", { window: { microBatch: 1 } })).estimate;
+    // What autograd keeps of seven sequences less, in two blocks: 40 hidden vectors a token at least.
+    expect(base.deviceBytes - narrow.deviceBytes).toBeGreaterThan(7 * 512 * 40 * 256 * 4 * 0.8);
+    const onDisk = await plan("W2A16g64", { streams: { storage: "disk" } });
+    expect(onDisk.estimate.diskBytes - base.diskBytes).toBe(3 * 128 * 512 * 256 * 4);
+    expect(onDisk.estimate.hostBytes).toBeLessThan(base.hostBytes);
+  });
+
+  it("counts what GPTQ takes on a GPU", async () => {
+    const extra = { recipe: "gptq", samples: 64, window: { microBatch: 8 }, compute: { dtype: "bfloat16" } };
+    const { estimate } = await plan("W4A16g64", extra, "cuda:0", 2 ** 25);
+    const [hidden, keys, inner, block] = [256, 128, 768, 6291456 / 8];
+    // Input, norms, attention's output projected and added; queries as they come and turned, keys and values repeated,
+    // attention's output twice; keys as they come and turned, values; gate, up and their product.
+    const floats = 5 * hidden + 6 * hidden + 3 * keys + 3 * inner;
+    const tokens = 8 * 512;
+    const stream = 64 * 512 * hidden * 2;
+    // Codes in fp32 and operands of a block that is done beside its weights; the squares of the widest inputs.
+    expect(estimate.deviceBytes).toBe(
+      2 ** 25 + stream + block * (2 + 4 + 2) + tokens * (floats * 2 + inner * 4) + inner ** 2 * 4,
+    );
+  });
+});

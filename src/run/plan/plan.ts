@@ -1,0 +1,197 @@
+import type { TensorReader } from "../../checkpoint/tensor-reader.js";
+import { quantizedBits } from "../../format/bits-per-weight.js";
+import { simulationNote } from "../../format/compressed-tensors/what-loads.js";
+import type { ActivationQuantization } from "../../format/export-source.js";
+import { blockTensors, type DecoderSpec } from "../../model/index.js";
+import { type Scheme, schemeName } from "../../quant/scheme.js";
+import type { LayerSchemes } from "../../recipe/layer-schemes.js";
+import { recipeOf } from "../../recipe/recipes.js";
+import { storesOf, streamsOf } from "../../recipe/streams.js";
+import { finishEpochs } from "../../recipe/windows.js";
+import type { Device } from "../../tensor/index.js";
+import type { Window } from "../../window/schedule.js";
+import type { CensusRecord } from "../events/census-record.js";
+import type { PlanEvent, PlannedFile } from "../events/events.js";
+import { KEPT_STATE_BYTES } from "../journal/manifest.js";
+import type { GivenOptions, RunOptions } from "../options/options.js";
+import { finishBytes, finishParameters } from "./finish-memory.js";
+import { type LinearPlan, linearPlans } from "./linear-plans.js";
+import { bytesOf, groupsOf, trainedParameters, weightsOf, windowBytes } from "./memory-model.js";
+
+/** What the plan is made of. */
+export interface PlanInput {
+  readonly options: RunOptions;
+  readonly scheme: Scheme;
+  readonly spec: DecoderSpec;
+  readonly schemes: LayerSchemes;
+  readonly activations: ActivationQuantization | null;
+  readonly checkpoint: TensorReader;
+  /** What becomes of the source model's tensors. */
+  readonly census: CensusRecord;
+  /** What will be written, the result itself first. */
+  readonly exports: readonly PlannedFile[];
+  readonly device: Device;
+  /** Measured speed of a matrix product, in floating point operations a second. */
+  readonly flops: number;
+  /** Whether the device has our kernels. */
+  readonly kernels: boolean;
+  /** Whether libtorch has an attention that keeps no scores. */
+  readonly fusedAttention: boolean;
+  /** What the process holds before any tensor: Node, libtorch, on a GPU its context. */
+  readonly baseBytes: number;
+  /** What a product has left on a GPU: the workspace of cuBLAS, one for each thread that multiplies. */
+  readonly workspaceBytes: number;
+}
+
+/** What reading and cutting text leaves in JavaScript's heap: measured with 4 MB of it. */
+const TEXT_BYTES = 75e6;
+/** What the host's allocator keeps for use again, as a share of what a window's tensors take at most: measured. */
+const KEPT_SHARE = 0.4;
+/** What the windows leave in the process when the last stage begins, as a share of what their tensors took: measured. */
+const LEFT_SHARE = 0.25;
+
+/** What the process takes beside its tensors. */
+export function besideTensors({ options, baseBytes }: Pick<PlanInput, "options" | "baseBytes">): number {
+  return baseBytes + (needsTokens(options) ? TEXT_BYTES : 0);
+}
+
+/** What will be done and what it will take. Estimates, to be compared with the measured figures of `done`. */
+export function makePlan(input: PlanInput): PlanEvent {
+  const { options, scheme, spec, schemes, checkpoint, device } = input;
+  const linears = linearPlans(spec, schemes);
+  const recipe = recipeOf(options.recipe);
+  const { trains } = recipe.cost(options);
+  const windows = recipe.windows(spec.blocks, options);
+  const finish = finishEpochs(options.recipe, options, needsTokens(options));
+  const weights = sum(linears, weightsOf);
+  const bits = sum(linears, ({ layout }) => quantizedBits(layout));
+  const trained = windows.map(({ first, last }) =>
+    trains ? sum(inBlocks(linears, first, last), (linear) => trainedParameters(linear, input)) : 0,
+  );
+  const sequences = needsTokens(options) ? options.samples : 0;
+  const calibrationTokens = sequences * options.context;
+  const quantizedNames = new Set(linears.map(({ name }) => `${name}.weight`));
+  const plain = sum([...checkpoint.tensors.values()], (t) => (quantizedNames.has(t.name) ? 0 : t.byteLength));
+  const others = sum(input.exports.slice(1), ({ bytes }) => bytes);
+  const resultBytes = Math.ceil(plain + bits / 8) + others;
+  const streamBytes = storesOf(recipe, options) * calibrationTokens * spec.hiddenSize * bytesOf(options);
+  const largestWindow = windows.reduce((most, { first, last }) => {
+    const window = { blocks: last - first + 1, linears: inBlocks(linears, first, last) };
+    return Math.max(most, windowBytes(input, window, calibrationTokens));
+  }, 0);
+  const lastStage = finish > 0 ? finishBytes(input, linears) : 0;
+  const working = Math.max(largestWindow, lastStage);
+  const onCpu = device === "cpu";
+  const streamHome = options.streams.storage === "auto" ? "device" : options.streams.storage;
+  // Gradients are computed in a thread of libtorch's.
+  const workspaces = input.workspaceBytes * (trains ? 2 : 1);
+  const deviceBytes = working + workspaces + (streamHome === "device" ? streamBytes : 0);
+  // A byte a code, five a group: those of one window on the host, all of them in the work directory.
+  const codeBytes = (of: readonly LinearPlan[]): number => sum(of, weightsOf) + sum(of, groupsOf) * 5;
+  const windowCodes = Math.max(
+    0,
+    ...windows.map(({ first, leaving }) => codeBytes(inBlocks(linears, first, first + leaving - 1))),
+  );
+  // A rotated tensor is made beside the one that it is made from.
+  const read = largestTensor(checkpoint) * (options.rotation === "hadamard" ? 2 : 1);
+  const left = lastStage > 0 ? largestWindow * LEFT_SHARE : 0;
+  // The next block is read while this one trains.
+  const early = trains ? blockBytes(checkpoint, spec) : 0;
+  const onHost = onCpu ? Math.max(largestWindow * (1 + KEPT_SHARE), lastStage * (1 + KEPT_SHARE) + left) : read + early;
+  const hostBytes =
+    besideTensors(input) +
+    windowCodes +
+    onHost +
+    (streamHome === "host" || (onCpu && streamHome === "device") ? streamBytes : 0);
+  return {
+    event: "plan",
+    model: options.model,
+    scheme: schemeName(scheme),
+    symmetric: scheme.symmetric,
+    recipe: options.recipe,
+    preset: options.preset,
+    out: options.out,
+    exports: input.exports,
+    device,
+    blocks: spec.blocks,
+    windows: [
+      ...windows.map(({ first, last }) => [first, last] as const),
+      ...Array.from({ length: finish }, () => [0, spec.blocks - 1] as const),
+    ],
+    linears: linears.length,
+    tensors: input.census,
+    weights,
+    bitsPerWeight: weights === 0 ? 0 : bits / weights,
+    trainedParameters: trained.reduce((a, b) => a + b, 0) + finish * finishParameters(input, linears),
+    calibrationTokens,
+    estimate: {
+      deviceBytes: Math.ceil(deviceBytes),
+      hostBytes: Math.ceil(hostBytes),
+      diskBytes: Math.ceil(
+        resultBytes +
+          (streamHome === "disk" ? streamBytes : 0) +
+          codeBytes(linears) +
+          stateBytes(input, windows, trained),
+      ),
+      resultBytes,
+      seconds: estimateSeconds(input, linears, { windows, finish }, calibrationTokens),
+    },
+    simulatedActivations: simulationNote(
+      linears.map(({ layout }) => layout),
+      input.activations,
+    ),
+  };
+}
+
+// What the next window starts from: both streams and what overlapping blocks have learnt. Two of them at
+// least exist while one replaces the other.
+function stateBytes({ options, spec }: PlanInput, windows: readonly Window[], trained: readonly number[]): number {
+  const tokens = needsTokens(options) ? options.samples * options.context : 0;
+  const streams = streamsOf(recipeOf(options.recipe), options).length * tokens * spec.hiddenSize * bytesOf(options);
+  const [window = { first: 0, last: 0, leaving: 1 }] = windows;
+  const size = window.last - window.first + 1;
+  const share = (size - window.leaving) / size;
+  const one = streams + Math.max(0, ...trained) * share * 4;
+  return Math.min(one * Math.max(0, windows.length - 1), Math.max(2 * one, KEPT_STATE_BYTES + one));
+}
+
+/** Whether a run looks at text: where it is given, for static ranges, errors of layers and the last stage; some recipes must. */
+export function needsTokens(options: GivenOptions): boolean {
+  return recipeOf(options.recipe).needsText || options.calibration.length > 0;
+}
+
+function inBlocks(linears: readonly LinearPlan[], first: number, last: number): LinearPlan[] {
+  return linears.filter(({ block }) => block >= first && block <= last);
+}
+
+// Multiplications and additions of the passes through each window, at the measured speed; what is
+// no matrix product (fake quantization, norms, attention, Adam) adds time in proportion.
+function estimateSeconds(
+  { options, spec, flops }: PlanInput,
+  linears: readonly LinearPlan[],
+  { windows, finish }: { readonly windows: readonly Window[]; readonly finish: number },
+  tokens: number,
+): number {
+  const perToken = (first: number, last: number): number => 2 * sum(inBlocks(linears, first, last), weightsOf);
+  const { passes } = recipeOf(options.recipe).cost(options);
+  const work = sum(windows, ({ first, last }) => perToken(first, last) * tokens * passes);
+  // Forward, forward again and twice that back; the head likewise, for two networks.
+  const whole = 4 * (perToken(0, spec.blocks - 1) + 2 * spec.vocabSize * spec.hiddenSize) * tokens;
+  return 3 + ((work + finish * whole) / flops) * OVERHEAD;
+}
+
+/** Time of a training step over that of its matrix products. */
+const OVERHEAD = 2.5;
+
+function largestTensor(checkpoint: TensorReader): number {
+  return [...checkpoint.tensors.values()].reduce((most, { byteLength }) => Math.max(most, byteLength), 0);
+}
+
+// Blocks are of one shape.
+function blockBytes(checkpoint: TensorReader, spec: DecoderSpec): number {
+  return sum([...blockTensors(spec, 0).keys()], (name) => checkpoint.tensors.get(name)?.byteLength ?? 0);
+}
+
+function sum<T>(values: readonly T[], of: (value: T) => number): number {
+  return values.reduce((total, value) => total + of(value), 0);
+}

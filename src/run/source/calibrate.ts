@@ -1,0 +1,44 @@
+import { sampleWindows, windowsFingerprint } from "../../calibration/token-windows.js";
+import type { DecoderSpec } from "../../model/index.js";
+import type { CalibrationTokens } from "../../recipe/recipe-job.js";
+import type { RequestContext } from "../engine/serve-requests.js";
+import type { CalibrateEvent, WorkEvent } from "../events/events.js";
+import type { RunOptions } from "../options/options.js";
+import { openTokenizer, readTokens } from "./read-tokens.js";
+
+/** The calibration windows and what tells them from others. */
+export interface Calibration {
+  readonly windows: CalibrationTokens;
+  /** Hash of the tokenizer. */
+  readonly tokenizer: string;
+  readonly event: CalibrateEvent;
+}
+
+/**
+ * Reads the calibration text and cuts it into windows.
+ *
+ * @throws CalibrationError for text that can't be used, or too little of it
+ */
+export async function calibrate(
+  options: RunOptions,
+  folder: string,
+  spec: DecoderSpec,
+  request: RequestContext<WorkEvent>,
+): Promise<Calibration> {
+  const tokenizer = await openTokenizer(folder, spec, request);
+  const { samples, context, seed } = options;
+  const stream = await readTokens(options.calibration, tokenizer, request, samples * context);
+  const windows = sampleWindows(stream.ids, { samples, context, seed });
+  return {
+    windows,
+    tokenizer: tokenizer.hash,
+    event: {
+      event: "calibrate",
+      documents: stream.documents,
+      tokens: stream.ids.length,
+      windows: windows.sequences,
+      context,
+      hash: windowsFingerprint(windows, { tokenizer: tokenizer.hash, seed }),
+    },
+  };
+}

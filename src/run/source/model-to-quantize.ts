@@ -1,0 +1,58 @@
+import type { Checkpoint } from "../../checkpoint/checkpoint.js";
+import type { ModelConfig } from "../../checkpoint/model-config.js";
+import type { TensorReader } from "../../checkpoint/tensor-reader.js";
+import {
+  type ConfigContradiction,
+  type DecoderSpec,
+  readModel,
+  type TensorCensus,
+  takeCensus,
+} from "../../model/index.js";
+import type { Scheme } from "../../quant/scheme.js";
+import { RotatedModel } from "../../recipe/rotation/rotated-model.js";
+import { wantsRotation } from "../../recipe/rotation/rotation-rule.js";
+import type { GivenOptions } from "../options/options.js";
+
+/** What a run quantizes: the model of the user, or one that computes the same and is easier to quantize. */
+export interface ModelToQuantize extends Disposable {
+  readonly checkpoint: TensorReader;
+  readonly spec: DecoderSpec;
+  /** What becomes of the tensors of the user's model. */
+  readonly census: TensorCensus;
+  /** `config.json` of the result, but for its quantization. */
+  readonly config: ModelConfig;
+  readonly rotation: "none" | "hadamard";
+  /** Names of the tensors that are not the user's. */
+  readonly changed: readonly string[];
+  readonly contradictions: readonly ConfigContradiction[];
+}
+
+/**
+ * @param given `config.json` of the model
+ * @throws ModelError for a model that is not supported; CheckpointError for one that lacks a tensor; OptionError for a
+ *   rotation that it can't have
+ */
+export function modelToQuantize(
+  checkpoint: Checkpoint,
+  given: ModelConfig,
+  scheme: Scheme,
+  options: GivenOptions,
+): ModelToQuantize {
+  const { spec, config, contradictions } = readModel(given, checkpoint);
+  const census = takeCensus(spec, config, checkpoint.tensors.values());
+  if (!wantsRotation(options.recipe, options, scheme, spec)) {
+    const rotation = "none" as const;
+    return { checkpoint, spec, census, config, contradictions, rotation, changed: [], [Symbol.dispose]: () => {} };
+  }
+  const rotated = new RotatedModel(checkpoint, spec, options.seed);
+  return {
+    checkpoint: rotated,
+    spec: rotated.spec,
+    census,
+    config: { ...config, tie_word_embeddings: false },
+    rotation: "hadamard",
+    changed: rotated.changed,
+    contradictions,
+    [Symbol.dispose]: () => rotated[Symbol.dispose](),
+  };
+}

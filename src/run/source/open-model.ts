@@ -1,0 +1,188 @@
+import { join } from "node:path";
+import { Checkpoint } from "../../checkpoint/checkpoint.js";
+import { type ModelConfig, readModelConfig } from "../../checkpoint/model-config.js";
+import { CheckpointError } from "../../errors.js";
+import {
+  type CompressedTensorsFolder,
+  isCompressedTensors,
+  openCompressedTensors,
+} from "../../format/compressed-tensors/read.js";
+import { requireComplete, sourceSpec } from "../../format/source-spec.js";
+import {
+  type BlockLinear,
+  checkpointSource,
+  Decoder,
+  type DecoderSpec,
+  type LinearApply,
+  linearName,
+  readModel,
+  type TensorSource,
+  takeCensus,
+} from "../../model/index.js";
+import { type ActivationQuantizer, quantizerFrom } from "../../quant/activation.js";
+import type { QuantizedWeight } from "../../quant/quantized-weight.js";
+import { type Device, type DType, keep, noGrad, scope, Tensor } from "../../tensor/index.js";
+import type { RequestContext } from "../engine/serve-requests.js";
+import { censusWarnings } from "../events/census-record.js";
+import { contradiction } from "../events/contradiction.js";
+import type { WorkEvent } from "../events/events.js";
+import { parseResultRecord } from "../result/result-file.js";
+import { hasQuantization, quantizationMethod } from "./quantized-source.js";
+import { resolveFolder } from "./resolve-folder.js";
+
+/** A network in memory, ready to compute, and what it needs beside its weights. */
+export interface LoadedModel extends Disposable {
+  readonly folder: string;
+  readonly decoder: Decoder;
+  readonly device: Device;
+}
+
+interface Placement {
+  readonly device: Device;
+  readonly dtype: DType;
+}
+
+export interface OpenModelOptions extends Placement {
+  /** False leaves the inputs of a result's Linears in floating point, as weight-only runtimes do. Defaults to true. */
+  readonly quantizeInputs?: boolean;
+}
+
+/**
+ * Loads a model folder, or a result, whose weights are decoded from the written codes and whose inputs
+ * are quantized as they were when it was optimised.
+ */
+export async function openModel(
+  nameOrFolder: string,
+  to: OpenModelOptions,
+  context: RequestContext<WorkEvent>,
+): Promise<LoadedModel> {
+  const folder = await resolveFolder(nameOrFolder, context);
+  const config = await readModelConfig(folder);
+  return isCompressedTensors(config) ? openResult(folder, to, context) : openSource(folder, config, to, context);
+}
+
+async function openSource(
+  folder: string,
+  config: ModelConfig,
+  to: Placement,
+  { emit, poll }: RequestContext<WorkEvent>,
+): Promise<LoadedModel> {
+  if (hasQuantization(config)) {
+    throw new CheckpointError({
+      where: join(folder, "config.json"),
+      what: `the model is quantized in a format that crossblock does not compute${quantizationMethod(config)}`,
+      next: "give a compressed-tensors folder, or the unquantized model",
+    });
+  }
+  using checkpoint = await Checkpoint.open(folder);
+  const { spec, config: resolved, contradictions } = readModel(config, checkpoint);
+  for (const found of contradictions) emit(contradiction(folder, found));
+  const census = takeCensus(spec, resolved, checkpoint.tensors.values());
+  for (const warning of censusWarnings(census, folder, { result: false })) emit(warning);
+  const source = checkpointSource(checkpoint, to);
+  const decoder = Decoder.load((name, shape) => {
+    poll();
+    return source(name, shape);
+  }, spec);
+  return { folder, decoder, device: to.device, [Symbol.dispose]: () => decoder.dispose() };
+}
+
+async function openResult(
+  folder: string,
+  { quantizeInputs = true, ...to }: OpenModelOptions,
+  context: RequestContext<WorkEvent>,
+): Promise<LoadedModel> {
+  using result = await openCompressedTensors(folder);
+  requireComplete(result);
+  const spec = sourceSpec(result);
+  const weights = await decodeWeights(result, to, context);
+  using plain = await Checkpoint.open(folder);
+  const other = checkpointSource(plain, to);
+  const source: TensorSource = (name, shape) => {
+    context.poll();
+    const weight = weights.get(name);
+    return weight === undefined ? other(name, shape) : expectShape(weight, name, shape);
+  };
+  const quantizers = quantizeInputs ? inputQuantizers(result, to.device) : new Map<string, ActivationQuantizer>();
+  try {
+    const decoder = Decoder.load(source, spec, quantizedInputs(spec, quantizers));
+    const dispose = (): void => {
+      decoder.dispose();
+      for (const quantizer of quantizers.values()) quantizer.dispose();
+    };
+    return { folder, decoder, device: to.device, [Symbol.dispose]: dispose };
+  } catch (error) {
+    for (const weight of weights.values()) weight.dispose();
+    for (const quantizer of quantizers.values()) quantizer.dispose();
+    throw error;
+  }
+}
+
+async function decodeWeights(
+  result: CompressedTensorsFolder,
+  to: Placement,
+  { emit, poll }: RequestContext<WorkEvent>,
+): Promise<Map<string, Tensor>> {
+  const weights = new Map<string, Tensor>();
+  const total = result.linears.size;
+  try {
+    for (const name of result.linears.keys()) {
+      poll();
+      weights.set(`${name}.weight`, decodedTensor(await result.readQuantized(name), to));
+      if (weights.size % 16 === 0) emit({ event: "progress", stage: "decoding weights", done: weights.size, total });
+    }
+    return weights;
+  } catch (error) {
+    for (const weight of weights.values()) weight.dispose();
+    throw error;
+  }
+}
+
+// scale * (code - zeroPoint) in float32, then the compute dtype: what the optimisation computed.
+function decodedTensor(weight: QuantizedWeight, to: Placement): Tensor {
+  const { rows, columns, groupSize } = weight;
+  const groups = columns / groupSize;
+  return keep(
+    noGrad(() =>
+      scope(() => {
+        const onDevice = (array: Uint8Array | Float32Array, shape: readonly number[]): Tensor =>
+          Tensor.from(array, shape).to(to.device).to("float32");
+        const codes = onDevice(weight.codes, [rows, groups, groupSize]);
+        const zeroPoints = onDevice(weight.zeroPoints, [rows, groups, 1]);
+        const scales = onDevice(weight.scales, [rows, groups, 1]);
+        return codes.sub(zeroPoints).mul(scales).reshape([rows, columns]).to(to.dtype).contiguous();
+      }),
+    ),
+  );
+}
+
+function expectShape(tensor: Tensor, name: string, shape: readonly number[]): Tensor {
+  if (tensor.shape.length === shape.length && tensor.shape.every((size, i) => size === shape[i])) return tensor;
+  throw new CheckpointError({
+    where: name,
+    what: `has shape [${tensor.shape.join(", ")}], config.json asks for [${shape.join(", ")}]`,
+    next: "use the config.json that belongs to these weights",
+  });
+}
+
+function inputQuantizers(result: CompressedTensorsFolder, device: Device): Map<string, ActivationQuantizer> {
+  const { activations } = result;
+  if (activations === null) return new Map();
+  const record = result.record === null ? null : parseResultRecord(result.record, result.folder);
+  const values = new Map(Object.entries(record?.activations?.values ?? {}));
+  const quantizer = (name: string): ActivationQuantizer => {
+    const { granularity, bits } = activations;
+    const step = granularity === "tensor" ? result.inputScales.get(name) : undefined;
+    return quantizerFrom(granularity, bits, step ?? values.get(name) ?? 1, device, { learn: false });
+  };
+  return new Map([...result.linears.keys()].map((name) => [name, quantizer(name)]));
+}
+
+function quantizedInputs(spec: DecoderSpec, quantizers: ReadonlyMap<string, ActivationQuantizer>): BlockLinear {
+  if (quantizers.size === 0) return () => undefined;
+  return (block): LinearApply =>
+    (role, input, { weight, bias }) => {
+      const quantizer = quantizers.get(linearName(spec, block, role));
+      return (quantizer?.apply(input) ?? input).linear(weight, bias);
+    };
+}

@@ -1,0 +1,56 @@
+import { join } from "node:path";
+import { readDocuments } from "../../calibration/text/documents.js";
+import { type TokenStream, tokenizeDocuments } from "../../calibration/token-stream.js";
+import { Tokenizer } from "../../checkpoint/tokenizer.js";
+import type { DecoderSpec } from "../../model/index.js";
+import type { RequestContext } from "../engine/serve-requests.js";
+import type { WarningEvent, WorkEvent } from "../events/events.js";
+
+/**
+ * A model's tokenizer, checked against its vocabulary; tokens for which the model has no row are warned of.
+ *
+ * @throws CheckpointError for a tokenizer that belongs to another model
+ */
+export async function openTokenizer(
+  folder: string,
+  spec: DecoderSpec,
+  { emit }: { readonly emit: (event: WarningEvent) => void },
+): Promise<Tokenizer> {
+  const tokenizer = await Tokenizer.open(folder, spec.vocabSize);
+  const { withoutRow } = tokenizer;
+  if (withoutRow.length > 0) {
+    const named = withoutRow.map(({ content, id }) => `${JSON.stringify(content)} (id ${id})`).join(", ");
+    emit({
+      event: "warning",
+      where: join(folder, "tokenizer.json"),
+      message: `the model's ${spec.vocabSize} rows have none for the token${withoutRow.length === 1 ? "" : "s"} ${named}`,
+      next: "nothing to do as long as no text holds one: such a text is refused",
+    });
+  }
+  return tokenizer;
+}
+
+/** Bytes per token that are surely enough, in every language, to get the tokens that are wanted. */
+const bytesPerToken = 8;
+/** About what the WikiText-2 test set has, by which perplexities are usually compared. */
+const leastBytes = 1024 * 1024;
+
+/**
+ * All tokens of the documents in files and folders; from the cache where the same text was read before.
+ *
+ * @param wanted how many tokens are needed: of files that are too large to be read whole, so much is read at least
+ * @throws CalibrationError for text that can't be used.
+ */
+export async function readTokens(
+  paths: readonly string[],
+  tokenizer: Tokenizer,
+  { emit, signal }: RequestContext<WorkEvent>,
+  wanted = 0,
+): Promise<TokenStream> {
+  emit({ event: "progress", stage: "reading text", done: 0, total: 0 });
+  const documents = readDocuments(paths, tokenizer, {
+    wantedBytes: Math.max(leastBytes, wanted * bytesPerToken),
+    onWarning: ({ what, where, next }) => emit({ event: "warning", message: what, where, next }),
+  });
+  return tokenizeDocuments(documents, tokenizer, { signal });
+}

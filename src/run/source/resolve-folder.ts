@@ -1,0 +1,19 @@
+import { resolveModel } from "../../checkpoint/hub.js";
+import type { RequestContext } from "../engine/serve-requests.js";
+import type { WorkEvent } from "../events/events.js";
+
+/** The folder of a model: as given, or downloaded where it is a name of the Hugging Face Hub. */
+export async function resolveFolder(
+  nameOrFolder: string,
+  { emit, signal }: RequestContext<WorkEvent>,
+): Promise<string> {
+  let shown = 0;
+  return resolveModel(nameOrFolder, {
+    signal,
+    onProgress: ({ file, bytes, totalBytes }) => {
+      if (performance.now() - shown < 200 && bytes < totalBytes) return;
+      shown = performance.now();
+      emit({ event: "progress", stage: `downloading ${file}`, done: bytes, total: totalBytes });
+    },
+  });
+}
