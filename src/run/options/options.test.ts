@@ -11,7 +11,14 @@ import { resolveExportOptions } from "./export-result-options.js";
 import { nearestName } from "./nearest-name.js";
 import { optionLines } from "./option-tree.js";
 import { mayBeRead, readerContext } from "./option-use.js";
-import { recipeOptionsOf, resolveOptions, runOptionsSchema, schemeOf, type UntypedOptions } from "./options.js";
+import {
+  type GivenOptions,
+  recipeOptionsOf,
+  resolveOptions,
+  runOptionsSchema,
+  schemeOf,
+  type UntypedOptions,
+} from "./options.js";
 import { otherDefaults } from "./other-defaults.js";
 import { withRecipeSection } from "./recipe-sections.js";
 import { resolveVerifyOptions } from "./verify-options.js";
