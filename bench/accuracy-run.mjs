@@ -9,6 +9,7 @@ import { checkpointSource, Decoder, linearName, readSpec } from "../dist/model/i
 import { quantizerFrom } from "../dist/quant/activation.js";
 import { fromQuantizedWeight } from "../dist/quant/from-quantized-weight.js";
 import { parseScheme } from "../dist/quant/scheme.js";
+import { recipeOf } from "../dist/recipe/recipe-names.js";
 import { resolveRecipeOptions } from "../dist/recipe/resolve-recipe-options.js";
 import { RotatedModel } from "../dist/recipe/rotation/rotated-model.js";
 import { wantsRotation } from "../dist/recipe/rotation/rotation-rule.js";
@@ -49,7 +50,7 @@ const calibration = sampleWindows(await ids("train"), { samples, context, seed }
 const test = evaluationWindows(await ids("test"), evalContext);
 const options = resolveRecipeOptions(set, { recipe: recipe === "none" ? "cbq" : recipe, preset });
 const resolved = parseScheme(scheme, { asym });
-const rotates = recipe !== "none" && wantsRotation(recipe, options, resolved, originalSpec);
+const rotates = recipe !== "none" && wantsRotation(recipeOf(recipe), options, resolved, originalSpec);
 const checkpoint = rotates ? new RotatedModel(original, originalSpec, seed) : original;
 const spec = rotates ? checkpoint.spec : originalSpec;
 options.rotation = rotates ? "hadamard" : "none";
@@ -61,7 +62,7 @@ if (recipe !== "none") {
   const run = runRecipe({
     checkpoint,
     spec,
-    recipe,
+    recipe: recipeOf(recipe),
     scheme: resolved,
     options,
     seed,

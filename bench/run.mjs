@@ -17,6 +17,7 @@ import { writeSafetensors } from "../dist/checkpoint/write-safetensors.js";
 import { compressedTensors } from "../dist/format/compressed-tensors/write.js";
 import { linearName, linearRoles, readSpec } from "../dist/model/index.js";
 import { parseScheme } from "../dist/quant/scheme.js";
+import { recipeOf } from "../dist/recipe/recipe-names.js";
 import { resolveRecipeOptions } from "../dist/recipe/resolve-recipe-options.js";
 import { runRecipe } from "../dist/recipe/run-recipe.js";
 import { fingerprintsOf } from "../dist/run/journal/fingerprints.js";
@@ -168,7 +169,7 @@ const started = performance.now();
 const run = runRecipe({
   checkpoint,
   spec,
-  recipe: "cbq",
+  recipe: recipeOf("cbq"),
   scheme: parseScheme(values.scheme),
   options,
   seed: 0,

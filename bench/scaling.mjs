@@ -6,6 +6,7 @@ import { Checkpoint } from "../dist/checkpoint/checkpoint.js";
 import { readModelConfig } from "../dist/checkpoint/model-config.js";
 import { readSpec } from "../dist/model/index.js";
 import { parseScheme } from "../dist/quant/scheme.js";
+import { recipeOf } from "../dist/recipe/recipe-names.js";
 import { resolveRecipeOptions } from "../dist/recipe/resolve-recipe-options.js";
 import { runRecipe } from "../dist/recipe/run-recipe.js";
 import { engineInfo } from "../dist/tensor/index.js";
@@ -32,7 +33,7 @@ function seconds(blocks, sequences) {
   const run = runRecipe({
     checkpoint,
     spec,
-    recipe: "cbq",
+    recipe: recipeOf("cbq"),
     scheme: parseScheme("W4A16g64"),
     options,
     seed: 0,

@@ -1,3 +1,4 @@
+import { recipeOf } from "../recipe/recipe-names.js";
 import { leftOutSentence } from "../run/events/census-record.js";
 import type { PlanEvent } from "../run/events/events.js";
 import { formatBytes, formatCount, formatSeconds } from "./quantities.js";
@@ -14,7 +15,7 @@ export function formatPlan(plan: PlanEvent): string {
       "scheme",
       `${plan.scheme} ${plan.symmetric ? "symmetric" : "asymmetric"}, ${plan.bitsPerWeight.toFixed(2)} bits per weight`,
     ],
-    ["recipe", plan.recipe === "cbq" ? `cbq, preset ${plan.preset}` : plan.recipe],
+    ["recipe", recipeText(plan)],
     ["quantized", `${formatCount(plan.linears)} Linears, ${formatCount(plan.weights)} weights`],
     ...plan.tensors.leftOut.map((group, i) => [i === 0 ? "left out" : "", printable(leftOutSentence(group))] as const),
     ["windows", `${plan.windows.length} over ${plan.blocks} blocks: ${shown.join(" ")}`],
@@ -32,4 +33,9 @@ export function formatPlan(plan: PlanEvent): string {
   return [...rows.map(([name, value]) => `${(name === "" ? "" : `${name}:`).padEnd(13)}${value}`), ...note, ""].join(
     "\n",
   );
+}
+
+// A recipe that has no choice of presets says nothing of them.
+function recipeText({ recipe, preset }: PlanEvent): string {
+  return Object.keys(recipeOf(recipe).presets).length > 1 ? `${recipe}, preset ${preset}` : recipe;
 }

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { SeededRandom } from "../calibration/seeded-random.js";
 import { liveHandles } from "../tensor/index.js";
-import type { RecipeName, RecipeOptionsInput } from "./options.js";
+import type { RecipeOptionsInput } from "./options.js";
 import type { RecipeEvent } from "./recipe-job.js";
+import type { RecipeName } from "./recipe-names.js";
 import { runRecipe } from "./run-recipe.js";
 import { type TinyNetwork, tinyJob, tinyNetwork } from "./testing/tiny-run.js";
 

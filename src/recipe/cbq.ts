@@ -8,9 +8,17 @@ import { foldBlock } from "./cfp/fold-block.js";
 import { foldsActivations } from "./cfp/folds-activations.js";
 import { unusableMoments } from "./fault-warnings.js";
 import { gradient } from "./gradient-solver.js";
+import { activationOptions } from "./options/activation.js";
+import { cfpOptions } from "./options/cfp.js";
+import { withTraining } from "./options/conditions.js";
+import { gptqOptions } from "./options/gptq.js";
+import { ratesOptions, scheduleOptions } from "./options/rates.js";
+import { when } from "./options/reading.js";
+import { roundingOptions } from "./options/rounding.js";
+import { windowOptions } from "./options/window.js";
 import { prepareRoundings } from "./prepare-roundings.js";
 import { isFiniteTensor } from "./quantize-site.js";
-import type { Recipe } from "./recipe.js";
+import { defineRecipe } from "./recipe.js";
 import { SiteMoments } from "./site-moments.js";
 import { calibrateStaticInputs } from "./static-ranges.js";
 
@@ -21,9 +29,37 @@ import { calibrateStaticInputs } from "./static-ranges.js";
  * LoRA-Rounding, and the scales of all blocks are trained end to end behind it.
  * Source: arXiv 2312.07950.
  */
-export const cbq: Recipe = {
+export const cbq = defineRecipe({
   name: "cbq",
+  title: "CBQ: windows of several blocks, reconstructed together",
   paper: "arXiv 2312.07950",
+  options: {
+    window: windowOptions,
+    rounding: roundingOptions,
+    rates: ratesOptions,
+    schedule: scheduleOptions,
+    gptq: gptqOptions,
+    cfp: cfpOptions,
+    activation: activationOptions,
+  },
+  presets: {
+    default: {},
+    paper: {
+      window: {
+        size: 2,
+        overlap: 1,
+        epochs: 3,
+        batch: 1,
+        secondBranch: true,
+        loss: { l2: "plain", l2Weight: 1, klWeight: 1 },
+      },
+      rounding: { kind: "lora", rank: 5 },
+      rotation: "none",
+      cfp: { weights: true, activations: true },
+      finish: "none",
+    },
+  },
+  training: when(withTraining),
   needsText: true,
   followedByEndToEnd: true,
   rotatesByDefault: true,
@@ -100,4 +136,4 @@ export const cbq: Recipe = {
       finalRate: schedule.finalRate,
     });
   },
-};
+});

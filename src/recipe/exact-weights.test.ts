@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { Tensor } from "../tensor/index.js";
-import type { RecipeName, RecipeOptionsInput } from "./options.js";
+import type { RecipeOptionsInput } from "./options.js";
 import type { RecipeJob } from "./recipe-job.js";
+import type { RecipeName } from "./recipe-names.js";
 import { runRecipe } from "./run-recipe.js";
 import { type Delivered, type TinyNetwork, tinyJob, tinyNetwork } from "./testing/tiny-run.js";
 

@@ -8,8 +8,9 @@ import type { QuantizedWeight } from "../quant/quantized-weight.js";
 import { parseScheme } from "../quant/scheme.js";
 import { type Addon, addon } from "../tensor/addon.js";
 import { liveHandles, manualSeed, scope, Tensor, TensorError } from "../tensor/index.js";
-import type { RecipeName, RecipeOptionsInput } from "./options.js";
+import type { RecipeOptionsInput } from "./options.js";
 import type { RecipeEvent } from "./recipe-job.js";
+import { type RecipeName, recipeOf } from "./recipe-names.js";
 import { resolveRecipeOptions } from "./resolve-recipe-options.js";
 import { runRecipe } from "./run-recipe.js";
 
@@ -52,7 +53,7 @@ function run(model: Model, recipe: RecipeName, options: RecipeOptionsInput, hear
   const running = runRecipe({
     checkpoint,
     spec,
-    recipe,
+    recipe: recipeOf(recipe),
     scheme: parseScheme("W3A16g8"),
     options: resolveRecipeOptions(options, { recipe }),
     seed: 1,

@@ -1,13 +1,18 @@
 import { singleBlocks } from "../window/schedule.js";
 import { columns } from "./column-solver.js";
 import { gptqRule } from "./layer-rule.js";
-import type { Recipe } from "./recipe.js";
+import { gptqOptions } from "./options/gptq.js";
+import { defineRecipe } from "./recipe.js";
 import { calibrateStaticInputs } from "./static-ranges.js";
 
 /** GPTQ, layer by layer, on the stream of what is already quantized. Source: Frantar et al. (arXiv 2210.17323). */
-export const gptq: Recipe = {
+export const gptq = defineRecipe({
   name: "gptq",
+  title: "GPTQ: the columns of a weight one after the other, each making up for those before it",
   paper: "arXiv 2210.17323",
+  options: { gptq: gptqOptions },
+  presets: { default: {} },
+  training: null,
   needsText: true,
   followedByEndToEnd: false,
   rotatesByDefault: false,
@@ -19,4 +24,4 @@ export const gptq: Recipe = {
     if (stream !== null) calibrateStaticInputs(job, block, stream, false);
   },
   solve: (window) => columns(window, gptqRule(window.job.options)),
-};
+});

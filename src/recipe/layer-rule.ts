@@ -4,7 +4,7 @@ import { searchRange } from "../quant/range.js";
 import type { SecondMoments } from "../quant/second-moments.js";
 import { scope, type Tensor } from "../tensor/index.js";
 import type { QuantizedLayer } from "../window/quantized-layer.js";
-import type { RecipeOptions } from "./options.js";
+import type { EngineOptions } from "./engine-options.js";
 
 /** How a layer-by-layer recipe picks the codes of one Linear. */
 export interface LayerRule {
@@ -16,7 +16,7 @@ export interface LayerRule {
 }
 
 /** Round to nearest on a clip-searched range: works whatever the inputs are. */
-export function nearestRule({ range }: RecipeOptions): LayerRule {
+export function nearestRule({ range }: Pick<EngineOptions, "range">): LayerRule {
   const candidates = range.search ? range.candidates : 1;
   return {
     name: "round to nearest",
@@ -27,7 +27,7 @@ export function nearestRule({ range }: RecipeOptions): LayerRule {
 }
 
 /** GPTQ, by the second moments of the inputs. */
-export function gptqRule({ range, gptq: options }: RecipeOptions): LayerRule {
+export function gptqRule({ range, gptq: options }: Pick<EngineOptions, "range" | "gptq">): LayerRule {
   const candidates = range.search ? range.candidates : 1;
   return {
     name: "GPTQ",

@@ -10,14 +10,19 @@ import { noGrad, scope, type Tensor } from "../tensor/index.js";
 import type { QuantizedBlock } from "../window/quantized-block.js";
 import type { QuantizedLayer } from "../window/quantized-layer.js";
 import { truncateWeights } from "./cfp/truncate-weights.js";
+import type { cfpOptions } from "./options/cfp.js";
+import type { roundingOptions } from "./options/rounding.js";
+import type { OptionsOf } from "./recipe.js";
 import type { RecipeJob } from "./recipe-job.js";
+
+type Job = RecipeJob<OptionsOf<{ cfp: typeof cfpOptions; rounding: typeof roundingOptions }>>;
 
 /**
  * Gives every layer of a block its starting grid and its rounding. `momentsOf` gives the second
  * moments of a Linear's inputs when training starts from GPTQ's codes.
  */
 export function prepareRoundings(
-  job: RecipeJob,
+  job: Job,
   block: QuantizedBlock,
   momentsOf: (role: LinearRole) => SecondMoments | null,
 ): void {
@@ -37,7 +42,7 @@ export function prepareRoundings(
 }
 
 function weightPathOf(
-  job: RecipeJob,
+  job: Job,
   layer: QuantizedLayer,
   { weight, stored }: { readonly weight: Tensor; readonly stored: Tensor },
   moments: SecondMoments | null,

@@ -6,22 +6,23 @@ import type { QuantizedWeight } from "../quant/quantized-weight.js";
 import type { Scheme } from "../quant/scheme.js";
 import type { Device } from "../tensor/index.js";
 import type { GradientPrecision } from "../window/quantized-layer.js";
-import type { RecipeName, RecipeOptions } from "./options.js";
+import type { EngineOptions } from "./engine-options.js";
+import type { Recipe } from "./recipe.js";
 import type { RecipeState, StateTensor } from "./saved-state.js";
 
 /** Token ids of the calibration windows. */
 export type CalibrationTokens = TokenWindows;
 
-/** Everything a recipe needs to quantize a network. It reads the checkpoint block by block. */
-export interface RecipeJob {
+/** Everything a recipe needs to quantize a network, with the options `O` that it sees. It reads the checkpoint block by block. */
+export interface RecipeJob<O extends EngineOptions = EngineOptions> {
   readonly checkpoint: TensorReader;
   readonly spec: DecoderSpec;
-  readonly recipe: RecipeName;
+  readonly recipe: Recipe;
   readonly scheme: Scheme;
   /** `rotation` says what was done to `checkpoint` (`RotatedModel`); a recipe does not rotate. */
-  readonly options: RecipeOptions;
+  readonly options: O;
   readonly seed: number;
-  /** Null when no text was given; only `rtn` without calibrated ranges can do with that. */
+  /** Null when no text was given; only a recipe that needs none, without calibrated ranges, can do with that. */
   readonly tokens: CalibrationTokens | null;
   readonly device: Device;
   /** Arithmetic of the matrix products; what is trained stays in float32. */

@@ -1,9 +1,15 @@
+import type { z } from "zod";
 import type { ActivationStore } from "../calibration/activation-store.js";
 import type { Tensor } from "../tensor/index.js";
 import type { QuantizedBlock } from "../window/quantized-block.js";
 import type { Window } from "../window/schedule.js";
 import type { SequenceParts } from "../window/sequence-parts.js";
-import type { RecipeName, RecipeOptions } from "./options.js";
+import type { EngineOptions } from "./engine-options.js";
+import type { UntypedOptions } from "./merge-options.js";
+import type { Fragments, InputOf, ValuesOf } from "./options/fragment.js";
+import type { Reading } from "./options/reading.js";
+import type { SharedOptions, SharedShape } from "./options/shared-options.js";
+import type { PresetName } from "./presets.js";
 import type { RecipeEvent, RecipeJob, WarningEvent } from "./recipe-job.js";
 
 /**
@@ -13,11 +19,22 @@ import type { RecipeEvent, RecipeJob, WarningEvent } from "./recipe-job.js";
  */
 export type Target = "full" | "fullOfQuantized";
 
-/** All that the driver, the plan and the options know of a method. */
-export interface Recipe {
-  readonly name: RecipeName;
+/**
+ * All that the driver, the plan and the options know of a method. Its own code sees the options that it declares, `O`; whoever
+ * takes any recipe sees those that every recipe has. `defineRecipe` makes one.
+ */
+export interface Recipe<O extends EngineOptions = EngineOptions> {
+  readonly name: string;
+  /** What it is, in a line. */
+  readonly title: string;
   /** Where it is published. */
   readonly paper: string;
+  /** What it reads, beside what every recipe does (`engineFragments`): fragments that recipes share, and groups of its own. */
+  readonly options: Fragments;
+  /** Values that lie over the schema's defaults and under whatever the user sets, of what it reads. */
+  readonly presets: Presets;
+  /** When the options have its windows trained; null where they never are. */
+  readonly training: Reading | null;
   /** Whether it cannot do without calibration text. */
   readonly needsText: boolean;
   /** Whether the scales of all blocks are trained end to end behind it, unless the options say otherwise. */
@@ -25,24 +42,50 @@ export interface Recipe {
   /** Whether a model whose inputs get 4 bits is rotated before it, unless the options say otherwise. */
   readonly rotatesByDefault: boolean;
   /** The windows of blocks that it goes through, in order. */
-  windows(blocks: number, options: RecipeOptions): readonly Window[];
+  windows(blocks: number, options: O): readonly Window[];
   /** What windows are held against; none where nothing is reconstructed. */
-  targets(options: RecipeOptions): readonly Target[];
+  targets(options: O): readonly Target[];
   /** The reconstruction error that events report, of the window's output `actual` against one target, a scalar. */
-  error?(target: Tensor, actual: Tensor, options: RecipeOptions): Tensor;
+  error?(target: Tensor, actual: Tensor, options: O): Tensor;
   /** What plan and memory model need to know. */
-  cost(options: RecipeOptions): Cost;
+  cost(options: O): Cost;
   /** @throws OptionError for options that do not go together */
-  check?(options: RecipeOptions): void;
+  check?(options: O): void;
   /**
    * What is done to a block when it is opened: transforms, ranges, starting codes.
    *
    * @param stream at the block's input: that of full precision where a target needs one. `work.advance` moves it to the
    * block's output; what does not, the driver moves.
    */
-  prepare(block: QuantizedBlock, stream: ActivationStore | null, work: BlockWork): void;
+  prepare(block: QuantizedBlock, stream: ActivationStore | null, work: BlockWork<O>): void;
   /** Trains or chooses the codes of a window. Returns whether the trained ones can be taken. */
-  solve(window: WindowWork): Generator<RecipeEvent, boolean>;
+  solve(window: WindowWork<O>): Generator<RecipeEvent, boolean>;
+}
+
+/** Values by the name of a preset; the one that counts unless another is asked for is always there. */
+export type Presets<V = UntypedOptions> = { readonly default: V } & { readonly [Name in PresetName]?: V };
+
+/** What the code of a recipe sees that declares these fragments. */
+export type OptionsOf<D extends Fragments> = EngineOptions & ValuesOf<D>;
+
+/** What its presets may set. */
+type PresetValues<D extends Fragments> = z.input<z.ZodObject<SharedShape>> & Omit<InputOf<D>, keyof SharedOptions>;
+
+/** A recipe of a name, with the options that it declares. */
+export interface DefinedRecipe<N extends string, D extends Fragments> extends Recipe<OptionsOf<D>> {
+  readonly name: N;
+  readonly options: D;
+}
+
+/** Makes a recipe whose code and presets are typed by the options that it declares. */
+export function defineRecipe<const N extends string, D extends Fragments>(
+  recipe: Recipe<OptionsOf<NoInfer<D>>> & {
+    readonly name: N;
+    readonly options: D;
+    readonly presets: Presets<PresetValues<NoInfer<D>>>;
+  },
+): DefinedRecipe<N, D> {
+  return recipe;
 }
 
 /** What a window takes. */
@@ -56,8 +99,8 @@ export interface Cost {
 }
 
 /** What a recipe works with while a block is prepared. */
-export interface BlockWork {
-  readonly job: RecipeJob;
+export interface BlockWork<O extends EngineOptions = EngineOptions> {
+  readonly job: RecipeJob<O>;
   readonly parts: SequenceParts;
   /** What there is to say at the next event. */
   readonly warnings: WarningEvent[];
@@ -66,8 +109,8 @@ export interface BlockWork {
 }
 
 /** What a recipe works with while a window is solved. */
-export interface WindowWork {
-  readonly job: RecipeJob;
+export interface WindowWork<O extends EngineOptions = EngineOptions> {
+  readonly job: RecipeJob<O>;
   readonly parts: SequenceParts;
   readonly warnings: WarningEvent[];
   /** Number of the window, counted from 0, and of all windows of the run, those of a last stage included. */

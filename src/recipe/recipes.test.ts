@@ -13,8 +13,9 @@ import type { QuantizedWeight } from "../quant/quantized-weight.js";
 import { parseScheme } from "../quant/scheme.js";
 import { keep, liveHandles, manualSeed, noGrad, scope, Tensor } from "../tensor/index.js";
 import { ExtremesObserver, foldActivations } from "./cfp/fold-activations.js";
-import type { RecipeName, RecipeOptionsInput } from "./options.js";
+import type { RecipeOptionsInput } from "./options.js";
 import type { RecipeEvent, RecipeJob } from "./recipe-job.js";
+import { type RecipeName, recipeOf } from "./recipe-names.js";
 import { resolveRecipeOptions } from "./resolve-recipe-options.js";
 import { runRecipe } from "./run-recipe.js";
 
@@ -64,7 +65,7 @@ function run(
     ...runRecipe({
       checkpoint,
       spec,
-      recipe,
+      recipe: recipeOf(recipe),
       scheme: parseScheme(scheme),
       options: resolveRecipeOptions(options, { recipe }),
       seed: 1,

@@ -1,12 +1,6 @@
 import { cbq } from "./cbq.js";
 import { gptq } from "./gptq.js";
-import type { RecipeName } from "./options.js";
-import type { Recipe } from "./recipe.js";
 import { rtn } from "./rtn.js";
 
-const recipes: Readonly<Record<RecipeName, Recipe>> = { rtn, gptq, cbq };
-
-/** The method of a name. */
-export function recipeOf(name: RecipeName): Recipe {
-  return recipes[name];
-}
+/** The methods that there are: a recipe is one file, and one line here. Help and messages name them in this order. */
+export const recipes = [rtn, gptq, cbq] as const;

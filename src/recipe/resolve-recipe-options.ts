@@ -1,15 +1,9 @@
 import { z } from "zod";
 import { mergeOptions, optionValue, type UntypedOptions } from "./merge-options.js";
-import {
-  defaultPreset,
-  defaultRecipe,
-  type PresetName,
-  type RecipeName,
-  type RecipeOptions,
-  type RecipeOptionsInput,
-  recipeOptionsShape,
-} from "./options.js";
-import { dependentDefaults, presets } from "./presets.js";
+import { declares } from "./option-readers.js";
+import { type RecipeOptions, type RecipeOptionsInput, recipeOptionsShape } from "./options.js";
+import { defaultPreset, type PresetName } from "./presets.js";
+import { defaultRecipe, type RecipeName, recipeOf } from "./recipe-names.js";
 
 /** What decides defaults, beside the options themselves. */
 export interface DefaultsContext {
@@ -24,15 +18,18 @@ export interface DefaultsContext {
  * and the preset's over them.
  */
 export function defaultsBelow(given: UntypedOptions, context: DefaultsContext = {}): UntypedOptions {
-  const { recipe = defaultRecipe, preset = defaultPreset } = context;
-  const chosen = mergeOptions(presets[preset].options, given);
-  const dependent = dependentDefaults
+  const recipe = recipeOf(context.recipe ?? defaultRecipe);
+  const values = recipe.presets[context.preset ?? defaultPreset] ?? {};
+  const chosen = mergeOptions(values, given);
+  const dependent = Object.values(recipe.options)
+    .flatMap(({ dependentDefaults = [] }) => dependentDefaults)
     .filter(({ option, value }) => optionValue(chosen, option) === value)
     .map(({ defaults }) => defaults);
   // Without optimisation steps there is no batch to bound what is on the device at once.
   const microBatch = optionValue(given, "window.microBatch");
-  const unbounded = recipe !== "cbq" && typeof microBatch === "number" ? { window: { batch: microBatch } } : {};
-  return mergeOptions(unbounded, ...dependent, presets[preset].options);
+  const unbounded =
+    !declares(recipe, "window.batch") && typeof microBatch === "number" ? { window: { batch: microBatch } } : {};
+  return mergeOptions(unbounded, ...dependent, values);
 }
 
 /**

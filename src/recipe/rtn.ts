@@ -1,14 +1,17 @@
 import { columns } from "./column-solver.js";
 import { gptq } from "./gptq.js";
 import { nearestRule } from "./layer-rule.js";
-import type { Recipe } from "./recipe.js";
+import { defineRecipe } from "./recipe.js";
 
 /** Round to nearest on a clip-searched range: the baseline that needs no text. */
-export const rtn: Recipe = {
+export const rtn = defineRecipe({
   ...gptq,
   name: "rtn",
+  title: "round to nearest: the baseline, which needs no text",
   paper: "none: the baseline that every paper compares with",
+  options: {},
+  presets: { default: {} },
   needsText: false,
   cost: () => ({ trains: false, moments: "none", passes: 3 }),
   solve: (window) => columns(window, nearestRule(window.job.options)),
-};
+});

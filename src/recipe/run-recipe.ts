@@ -2,7 +2,6 @@ import { deviceMemory, useOwnStream } from "../tensor/index.js";
 import { drive } from "./driver.js";
 import { finishScales } from "./finish-scales.js";
 import type { RecipeEvent, RecipeJob, RecipeReport } from "./recipe-job.js";
-import { recipeOf } from "./recipes.js";
 import { finishWindows } from "./windows.js";
 
 /**
@@ -11,7 +10,7 @@ import { finishWindows } from "./windows.js";
  */
 export function* runRecipe(job: RecipeJob): Generator<RecipeEvent, RecipeReport> {
   useOwnStream(job.device);
-  const recipe = recipeOf(job.recipe);
+  const { recipe } = job;
   const windows = recipe.windows(job.spec.blocks, job.options).length;
   if ((job.resume?.window ?? 0) < windows) yield* drive(recipe, job);
   if (finishWindows(job) > 0) yield* finishScales(job, windows);

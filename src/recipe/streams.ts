@@ -8,7 +8,7 @@ import {
 } from "../calibration/activation-store.js";
 import { checkpointSource, embed, loadEmbedding, tokenIds } from "../model/index.js";
 import { deviceMemory, noGrad, scope } from "../tensor/index.js";
-import type { RecipeOptions } from "./options.js";
+import type { EngineOptions } from "./engine-options.js";
 import type { Recipe } from "./recipe.js";
 import type { CalibrationTokens, RecipeJob } from "./recipe-job.js";
 import { restoreStream } from "./recipe-state.js";
@@ -20,12 +20,12 @@ const EMBED_BATCH = 16;
 const [FULL, QUANTIZED] = ["stream.full", "stream.quantized"] as const;
 
 /** The streams that a recipe moves through the network; that of full precision comes first where there is one. */
-export function streamsOf(recipe: Recipe, options: RecipeOptions): readonly string[] {
+export function streamsOf(recipe: Recipe, options: EngineOptions): readonly string[] {
   return recipe.targets(options).includes("full") ? [FULL, QUANTIZED] : [QUANTIZED];
 }
 
 /** Stores that exist at once: the streams, and what a window is held against. */
-export function storesOf(recipe: Recipe, options: RecipeOptions): number {
+export function storesOf(recipe: Recipe, options: EngineOptions): number {
   return streamsOf(recipe, options).length + recipe.targets(options).length;
 }
 

@@ -1,16 +1,19 @@
-import type { RecipeName, RecipeOptions } from "./options.js";
+import type { EngineOptions } from "./engine-options.js";
+import type { Recipe } from "./recipe.js";
 import type { RecipeJob } from "./recipe-job.js";
-import { recipeOf } from "./recipes.js";
 
-/** Whether a last stage follows them, as far as the options say. */
-export function wantsFinish(recipe: RecipeName, { finish }: Pick<RecipeOptions, "finish">): boolean {
-  return finish === "auto" ? recipeOf(recipe).followedByEndToEnd : finish === "scales";
+/** Whether a last stage follows the windows, as far as the options say. */
+export function wantsFinish(
+  { followedByEndToEnd }: Pick<Recipe, "followedByEndToEnd">,
+  { finish }: Pick<EngineOptions, "finish">,
+): boolean {
+  return finish === "auto" ? followedByEndToEnd : finish === "scales";
 }
 
 /** Epochs of the last stage, each a window over all blocks; none without text. */
 export function finishEpochs(
-  recipe: RecipeName,
-  options: Pick<RecipeOptions, "finish" | "endToEnd">,
+  recipe: Pick<Recipe, "followedByEndToEnd">,
+  options: Pick<EngineOptions, "finish" | "endToEnd">,
   hasText: boolean,
 ): number {
   return hasText && wantsFinish(recipe, options) ? options.endToEnd.epochs : 0;

@@ -3,6 +3,8 @@ import { floatType, type InputSite, inBlock, type LinearRole, linearName } from 
 import { type DType, noGrad, scope, type Tensor } from "../../tensor/index.js";
 import type { QuantizedBlock } from "../../window/quantized-block.js";
 import type { SequenceParts } from "../../window/sequence-parts.js";
+import type { cfpOptions } from "../options/cfp.js";
+import type { OptionsOf } from "../recipe.js";
 import type { RecipeJob } from "../recipe-job.js";
 import { ExtremesObserver, foldActivations } from "./fold-activations.js";
 
@@ -10,7 +12,12 @@ import { ExtremesObserver, foldActivations } from "./fold-activations.js";
  * CFP on a block that was opened: finds the outliers of its inputs on `stream`, which stands at its input, folds them
  * into its weights, fp32 afterwards, and hands over the norms and biases that changed.
  */
-export function foldBlock(job: RecipeJob, block: QuantizedBlock, stream: ActivationStore, parts: SequenceParts): void {
+export function foldBlock(
+  job: RecipeJob<OptionsOf<{ cfp: typeof cfpOptions }>>,
+  block: QuantizedBlock,
+  stream: ActivationStore,
+  parts: SequenceParts,
+): void {
   const { spec, checkpoint } = job;
   block.castWeights(job.dtype);
   const observer = new ExtremesObserver(spec);

@@ -1,5 +1,5 @@
 import type { Scheme } from "../../quant/scheme.js";
-import type { RecipeOptions } from "../options.js";
+import type { SharedOptions } from "../options/shared-options.js";
 
 /**
  * Inputs of this many bits or fewer have their outliers folded away: 6.5 points on SmolLM2-135M at W4A4
@@ -9,7 +9,7 @@ const MOST_FOLDED_BITS = 4;
 
 /** Whether CFP folds outliers of the activations: as the options say, or by default. */
 export function foldsActivations(
-  { cfp, rotation }: Pick<RecipeOptions, "cfp" | "rotation">,
+  { cfp, rotation }: Pick<SharedOptions, "cfp" | "rotation">,
   { activationBits }: Scheme,
 ): boolean {
   return cfp.activations ?? (activationBits <= MOST_FOLDED_BITS && rotation !== "hadamard");

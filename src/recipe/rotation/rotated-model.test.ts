@@ -8,6 +8,8 @@ import { checkpointSource, Decoder, type DecoderSpec, readSpec, tokenIds } from 
 import { goldens, tinyIds, tinyModel, writeTinyModel } from "../../model/testing/tiny-models.js";
 import { parseScheme } from "../../quant/scheme.js";
 import { liveHandles, scope, Tensor } from "../../tensor/index.js";
+import { cbq } from "../cbq.js";
+import { rtn } from "../rtn.js";
 import { RotatedModel } from "./rotated-model.js";
 import { wantsRotation } from "./rotation-rule.js";
 
@@ -97,11 +99,11 @@ describe("wantsRotation", () => {
     const spec = (name: string): DecoderSpec => readSpec(tinyModel(name).config as never);
     const opt = Object.keys(goldens.models).find((name) => tinyModel(name).config["model_type"] === "opt") as string;
     const [auto, wanted] = [{ rotation: "auto" }, { rotation: "hadamard" }] as const;
-    expect(wantsRotation("cbq", auto, parseScheme("W4A4"), spec("llama"))).toBe(true);
-    expect(wantsRotation("cbq", auto, parseScheme("W4A8"), spec("llama"))).toBe(false);
-    expect(wantsRotation("rtn", auto, parseScheme("W4A4"), spec("llama"))).toBe(false);
-    expect(wantsRotation("cbq", auto, parseScheme("W4A4"), spec(opt))).toBe(false);
-    expect(wantsRotation("rtn", wanted, parseScheme("W4A16"), spec("llama"))).toBe(true);
-    expect(() => wantsRotation("cbq", wanted, parseScheme("W4A4"), spec(opt))).toThrow(OptionError);
+    expect(wantsRotation(cbq, auto, parseScheme("W4A4"), spec("llama"))).toBe(true);
+    expect(wantsRotation(cbq, auto, parseScheme("W4A8"), spec("llama"))).toBe(false);
+    expect(wantsRotation(rtn, auto, parseScheme("W4A4"), spec("llama"))).toBe(false);
+    expect(wantsRotation(cbq, auto, parseScheme("W4A4"), spec(opt))).toBe(false);
+    expect(wantsRotation(rtn, wanted, parseScheme("W4A16"), spec("llama"))).toBe(true);
+    expect(() => wantsRotation(cbq, wanted, parseScheme("W4A4"), spec(opt))).toThrow(OptionError);
   });
 });

@@ -1,8 +1,9 @@
 import { OptionError } from "../../errors.js";
 import type { DecoderSpec } from "../../model/index.js";
 import type { Scheme } from "../../quant/scheme.js";
-import type { RecipeName, RecipeOptions } from "../options.js";
-import { recipeOf } from "../recipes.js";
+import type { EngineOptions } from "../engine-options.js";
+import { declares } from "../option-readers.js";
+import type { Recipe } from "../recipe.js";
 
 /** Inputs of so few bits are rotated by default: 7 points on SmolLM2-135M at W4A4 (docs/ablations.md). */
 const MOST_ROTATED_BITS = 4;
@@ -14,8 +15,8 @@ const MOST_ROTATED_BITS = 4;
  * @throws OptionError when a rotation is asked for that would change what the network computes
  */
 export function wantsRotation(
-  recipe: RecipeName,
-  { rotation }: Pick<RecipeOptions, "rotation">,
+  recipe: Recipe,
+  { rotation }: Pick<EngineOptions, "rotation">,
   scheme: Scheme,
   spec: DecoderSpec,
 ): boolean {
@@ -24,9 +25,9 @@ export function wantsRotation(
     throw new OptionError({
       where: 'option "rotation"',
       what: `a model of the family "${spec.family}" can't be rotated: its LayerNorms and learned positions see single channels`,
-      next: `use --set rotation=none${recipe === "cbq" ? "; --set cfp.activations=true folds outliers instead" : ""}`,
+      next: `use --set rotation=none${declares(recipe, "cfp.activations") ? "; --set cfp.activations=true folds outliers instead" : ""}`,
     });
   }
   if (rotation !== "auto") return rotation === "hadamard";
-  return possible && recipeOf(recipe).rotatesByDefault && scheme.activationBits <= MOST_ROTATED_BITS;
+  return possible && recipe.rotatesByDefault && scheme.activationBits <= MOST_ROTATED_BITS;
 }

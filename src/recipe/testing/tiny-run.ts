@@ -6,8 +6,9 @@ import { deeperModel, tinyModel, writeTinyModel } from "../../model/testing/tiny
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import { parseScheme } from "../../quant/scheme.js";
 import { manualSeed, scope, Tensor } from "../../tensor/index.js";
-import type { RecipeName, RecipeOptionsInput } from "../options.js";
+import type { RecipeOptionsInput } from "../options.js";
 import type { RecipeJob } from "../recipe-job.js";
+import { type RecipeName, recipeOf } from "../recipe-names.js";
 import { resolveRecipeOptions } from "../resolve-recipe-options.js";
 
 const [CONTEXT, SEQUENCES] = [16, 6];
@@ -55,7 +56,7 @@ export function tinyJob(
   const job: RecipeJob = {
     checkpoint,
     spec,
-    recipe,
+    recipe: recipeOf(recipe),
     scheme: parseScheme(scheme),
     options: resolveRecipeOptions(options, { recipe }),
     seed: 1,

@@ -8,6 +8,7 @@ import type {
   WindowDoneEvent,
   WindowStartEvent,
 } from "../../recipe/recipe-job.js";
+import type { RecipeName } from "../../recipe/recipe-names.js";
 import type { CensusRecord } from "./census-record.js";
 
 export type { TensorLoss } from "../../format/exporter.js";
@@ -37,7 +38,7 @@ export interface PlanEvent {
   readonly model: string;
   readonly scheme: string;
   readonly symmetric: boolean;
-  readonly recipe: string;
+  readonly recipe: RecipeName;
   readonly preset: string;
   readonly out: string;
   /** What will be written, the result itself first. */

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { writeFileAtomically } from "../../checkpoint/write-file-atomically.js";
 import { packageVersion } from "../../package-version.js";
 import type { RecipeEvent, RecipeJob, RecipeReport } from "../../recipe/recipe-job.js";
-import { recipeOf } from "../../recipe/recipes.js";
+import { recipeOf } from "../../recipe/recipe-names.js";
 import { runRecipe } from "../../recipe/run-recipe.js";
 import { finishEpochs, wantsFinish } from "../../recipe/windows.js";
 import {
@@ -44,6 +44,7 @@ export async function quantizeJob(
   using run = await resolveRun(given, folder, device);
   const { options, recipeOptions, name, model, scheme, activations, dtype, gradients, fitted } = run;
   const { spec, checkpoint } = model;
+  const recipe = recipeOf(options.recipe);
   const { plan, tensorBytes } = fitted;
   const { calibration, copied, identity, warnings } = await checkRun(run, context);
   if (folders === null) return { devicePeakBytes: null };
@@ -51,13 +52,13 @@ export async function quantizeJob(
 
   const early: WarningEvent[] = [];
   if (tensorBytes !== null && limit === null) early.push(unlimited(device));
-  if (fitted.finish === "none" && wantsFinish(options.recipe, options)) early.push(unfinished(device));
+  if (fitted.finish === "none" && wantsFinish(recipe, options)) early.push(unfinished(device));
   using journal = await Journal.open({
     folder: folders.work,
     identity,
     windows: ({ finish }) => {
-      const blocks = recipeOf(options.recipe).windows(spec.blocks, recipeOptions).length;
-      return blocks + finishEpochs(options.recipe, { ...recipeOptions, finish }, needsTokens(options));
+      const blocks = recipe.windows(spec.blocks, recipeOptions).length;
+      return blocks + finishEpochs(recipe, { ...recipeOptions, finish }, needsTokens(options));
     },
     choose: () => ({
       microBatch: fitted.microBatch,
@@ -77,7 +78,7 @@ export async function quantizeJob(
     {
       checkpoint,
       spec,
-      recipe: options.recipe,
+      recipe,
       scheme,
       options: {
         ...recipeOptions,

@@ -11,9 +11,9 @@ import { weightHash } from "../../format/weight-hash.js";
 import { type DecoderSpec, readSpec } from "../../model/index.js";
 import { deeperModel, tinyModel, writeTinyModel } from "../../model/testing/tiny-models.js";
 import { parseScheme } from "../../quant/scheme.js";
-import type { RecipeName, RecipeOptionsInput } from "../../recipe/options.js";
+import type { RecipeOptionsInput } from "../../recipe/options.js";
 import type { RecipeSink } from "../../recipe/recipe-job.js";
-import { recipeOf } from "../../recipe/recipes.js";
+import { type RecipeName, recipeOf } from "../../recipe/recipe-names.js";
 import { resolveRecipeOptions } from "../../recipe/resolve-recipe-options.js";
 import { runRecipe } from "../../recipe/run-recipe.js";
 import { finishEpochs } from "../../recipe/windows.js";
@@ -86,7 +86,7 @@ const cases: readonly (readonly [string, Case])[] = [
 
 function windowsOf({ recipe, options, text }: Case): number {
   const parsed = resolveRecipeOptions(options, { recipe });
-  return recipeOf(recipe).windows(BLOCKS, parsed).length + finishEpochs(recipe, parsed, text);
+  return recipeOf(recipe).windows(BLOCKS, parsed).length + finishEpochs(recipeOf(recipe), parsed, text);
 }
 
 /** Saves behind every window, also where a busy disk takes longer than a run would wait for. */
@@ -127,7 +127,7 @@ function run(journal: Journal, of: Case, windows = Number.POSITIVE_INFINITY): vo
   const job = {
     checkpoint,
     spec,
-    recipe: of.recipe,
+    recipe: recipeOf(of.recipe),
     scheme: parseScheme(of.scheme),
     options: { ...options, window: { ...options.window, microBatch: journal.chosen.microBatch } },
     seed: 3,

@@ -1,17 +1,9 @@
 import { OptionError } from "../../errors.js";
 import { optionEntries, type UntypedOptions } from "../../recipe/merge-options.js";
-import {
-  type OptionReader,
-  type ReadCondition,
-  type ReaderContext,
-  reader,
-  readersOf,
-  withRotation,
-  withText,
-  withTraining,
-} from "../../recipe/option-readers.js";
-import { type RecipeName, recipeNames } from "../../recipe/options.js";
-import { presets } from "../../recipe/presets.js";
+import { type OptionReader, reader, readersOf } from "../../recipe/option-readers.js";
+import { withRotation, withText } from "../../recipe/options/conditions.js";
+import type { ReadCondition, ReaderContext } from "../../recipe/options/reading.js";
+import { recipeNames, recipeOf } from "../../recipe/recipe-names.js";
 import type { GivenOptions } from "./options.js";
 
 /** Who reads the options of a run that not every run reads; those of the algorithms have a table of their own. */
@@ -21,7 +13,9 @@ const readers: Readonly<Record<string, readonly OptionReader[]>> = {
   // Draws the calibration windows, the order of training and the rotation.
   seed: [reader(recipeNames, withText), reader(recipeNames, withRotation)],
   "streams.storage": [reader(recipeNames, withText)],
-  "compute.gradients": [reader(["cbq"], withTraining)],
+  "compute.gradients": recipeNames.flatMap((name) =>
+    (recipeOf(name).training ?? []).map((conditions) => reader([name], ...conditions)),
+  ),
 };
 
 /** What decides who reads the options of a run. */
@@ -29,9 +23,9 @@ export function readerContext(
   options: GivenOptions,
   scheme: { readonly activationBits: number; readonly symmetric: boolean },
 ): ReaderContext {
-  const { recipe, calibration } = options;
+  const recipe = recipeOf(options.recipe);
   const { activationBits, symmetric } = scheme;
-  return { recipe, options, activationBits, symmetric, hasText: recipe !== "rtn" || calibration.length > 0 };
+  return { recipe, options, activationBits, symmetric, hasText: recipe.needsText || options.calibration.length > 0 };
 }
 
 /** Whether an option can change anything in such a run; true for those that every run reads. */
@@ -40,7 +34,7 @@ export function mayBeRead(name: string, context: ReaderContext): boolean {
   const fulfilled = (condition: ReadCondition): boolean => (condition.mayHold ?? condition.holds)(context);
   return (
     found === null ||
-    found.some(({ recipes, conditions }) => recipes.includes(context.recipe) && conditions.every(fulfilled))
+    found.some(({ recipes, conditions }) => recipes.includes(context.recipe.name) && conditions.every(fulfilled))
   );
 }
 
@@ -50,19 +44,21 @@ export function mayBeRead(name: string, context: ReaderContext): boolean {
  * @throws OptionError that names the option, the recipes that read it, and what they need for it
  */
 export function assertRead(given: UntypedOptions, context: ReaderContext, preset: GivenOptions["preset"]): void {
-  if (!presets[preset].recipes.includes(context.recipe)) {
-    throw unread("preset", presets[preset].recipes, `"${preset}" has no values for the recipe ${context.recipe}`);
+  const { recipe } = context;
+  if (recipe.presets[preset] === undefined) {
+    const having = recipeNames.filter((name) => recipeOf(name).presets[preset] !== undefined);
+    throw unread("preset", having, `"${preset}" has no values for the recipe ${recipe.name}`);
   }
   for (const [name] of optionEntries(given)) {
     const found = readersOfOption(name);
     if (found === null) continue;
-    const own = found.filter(({ recipes }) => recipes.includes(context.recipe));
-    if (own.length === 0) throw unread(name, recipesOf(found), `the recipe ${context.recipe} does not read it`);
+    const own = found.filter(({ recipes }) => recipes.includes(recipe.name));
+    if (own.length === 0) throw unread(name, recipesOf(found), `the recipe ${recipe.name} does not read it`);
     const missing = own.map(({ conditions }) => conditions.filter((condition) => !condition.holds(context)));
     if (missing.some((conditions) => conditions.length === 0)) continue;
     throw new OptionError({
       where: `option "${name}"`,
-      what: `the recipe ${context.recipe} reads it only with ${either(missing.map(textOf))}`,
+      what: `the recipe ${recipe.name} reads it only with ${either(missing.map(textOf))}`,
       next: `leave it out, or ${either(missing.map((conditions) => conditions.map(({ action }) => action).join(" and ")))}`,
     });
   }
@@ -87,7 +83,7 @@ function readersOfOption(name: string): readonly OptionReader[] | null {
   return readers[name] ?? readersOf(name);
 }
 
-function unread(name: string, others: readonly RecipeName[], what: string): OptionError {
+function unread(name: string, others: readonly string[], what: string): OptionError {
   return new OptionError({
     where: `option "${name}"`,
     what,
@@ -96,7 +92,7 @@ function unread(name: string, others: readonly RecipeName[], what: string): Opti
   });
 }
 
-function recipesOf(found: readonly OptionReader[]): RecipeName[] {
+function recipesOf(found: readonly OptionReader[]): string[] {
   return recipeNames.filter((name) => found.some(({ recipes }) => recipes.includes(name)));
 }
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { OptionError } from "../../errors.js";
 import { optionEntries } from "../../recipe/merge-options.js";
-import { presets } from "../../recipe/presets.js";
+import { recipes } from "../../recipe/recipes.js";
 import { resolveRecipeOptions } from "../../recipe/resolve-recipe-options.js";
 import { windowSchedule } from "../../window/schedule.js";
 import { parseAssignments } from "./config-file.js";
@@ -306,10 +306,14 @@ describe("defaults", () => {
   });
 
   it("of a preset are read by its recipe", () => {
-    const options = resolveOptions(required, { preset: "paper" });
-    const context = readerContext(options, schemeOf(options));
-    for (const [name] of optionEntries(presets.paper.options))
-      expect([name, mayBeRead(name, context)]).toEqual([name, true]);
+    for (const { name: recipe, presets } of recipes) {
+      for (const [preset, values] of Object.entries<UntypedOptions>(presets)) {
+        const options = resolveOptions(required, { recipe, preset });
+        const context = readerContext(options, schemeOf(options));
+        for (const [name] of optionEntries(values))
+          expect([recipe, preset, name, mayBeRead(name, context)]).toEqual([recipe, preset, name, true]);
+      }
+    }
   });
 });
 

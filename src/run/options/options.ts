@@ -4,15 +4,10 @@ import { assertUsed, exportOptionsShape } from "../../format/export-options.js";
 import { type FormatName, formatNames, primaryFormat } from "../../format/exporters.js";
 import { parseScheme, type Scheme } from "../../quant/scheme.js";
 import { mergeOptions } from "../../recipe/merge-options.js";
-import {
-  defaultPreset,
-  defaultRecipe,
-  presetNames,
-  type RecipeOptions,
-  recipeNames,
-  recipeOptionsShape,
-} from "../../recipe/options.js";
-import { recipeOf } from "../../recipe/recipes.js";
+import { declares } from "../../recipe/option-readers.js";
+import { type RecipeOptions, recipeOptionsShape } from "../../recipe/options.js";
+import { defaultPreset, presetNames } from "../../recipe/presets.js";
+import { defaultRecipe, recipeNames, recipeOf } from "../../recipe/recipe-names.js";
 import { defaultsBelow } from "../../recipe/resolve-recipe-options.js";
 import { wantsFinish } from "../../recipe/windows.js";
 import { DEFAULT_CONTEXT } from "./default-context.js";
@@ -153,9 +148,8 @@ function withPrimary(formats: readonly FormatName[]): FormatName[] {
 
 /** The part of resolved options that the algorithms see. */
 export function recipeOptionsOf(options: GivenOptions): RecipeOptions {
-  const { window, rounding, rates, schedule, range, gptq, rotation, cfp, activation, finish, endToEnd, overrides } =
-    options;
-  return { window, rounding, rates, schedule, range, gptq, rotation, cfp, activation, finish, endToEnd, overrides };
+  const entries = Object.entries(options).filter(([name]) => Object.hasOwn(recipeOptionsShape, name));
+  return Object.fromEntries(entries) as unknown as RecipeOptions;
 }
 
 /** The scheme that resolved options name. */
@@ -166,13 +160,14 @@ export function schemeOf(options: GivenOptions): Scheme {
 function checkTogether(options: GivenOptions, scheme: Scheme): void {
   if (options.maxMemory !== null) parseBytes(options.maxMemory);
   // Windows that would never move are an error for any network.
-  recipeOf(options.recipe).windows(1, options);
-  recipeOf(options.recipe).check?.(options);
+  const recipe = recipeOf(options.recipe);
+  recipe.windows(1, options);
+  recipe.check?.(options);
   checkMicroBatch(options);
   checkOverrides(options);
   const staticInputs = options.activation.granularity === "tensor" && scheme.activationBits < 16;
   const needs: readonly (readonly [boolean, string, string])[] = [
-    [recipeOf(options.recipe).needsText, `recipe ${options.recipe}`, "--recipe rtn"],
+    [recipe.needsText, `recipe ${recipe.name}`, `--recipe ${recipeNames.find((name) => !recipeOf(name).needsText)}`],
     [staticInputs, "activation.granularity=tensor", "--set activation.granularity=token"],
     [options.finish === "scales", "--finish scales", "--finish none"],
   ];
@@ -187,10 +182,11 @@ function checkTogether(options: GivenOptions, scheme: Scheme): void {
   }
 }
 
-function checkMicroBatch({ recipe, window, endToEnd, finish }: GivenOptions): void {
+function checkMicroBatch({ recipe: name, window, endToEnd, finish }: GivenOptions): void {
+  const recipe = recipeOf(name);
   const steps = [window.batch, ...(wantsFinish(recipe, { finish }) ? [endToEnd.batch] : [])];
   const most = Math.max(...steps);
-  if (recipe !== "cbq" || window.microBatch === null || window.microBatch <= most) return;
+  if (!declares(recipe, "window.batch") || window.microBatch === null || window.microBatch <= most) return;
   throw new OptionError({
     where: 'option "window.microBatch"',
     what: `${window.microBatch} sequences at once are more than a step has (${most})`,

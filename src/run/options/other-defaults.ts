@@ -1,23 +1,38 @@
 import { optionEntries, optionValue, type UntypedOptions } from "../../recipe/merge-options.js";
-import { type PresetName, presetNames } from "../../recipe/options.js";
-import { dependentDefaults, presets } from "../../recipe/presets.js";
+import type { Fragments } from "../../recipe/options/fragment.js";
+import { defaultPreset, presetNames } from "../../recipe/presets.js";
+import { defaultRecipe, type RecipeName, recipeNames, recipeOf } from "../../recipe/recipe-names.js";
 
 /**
- * The defaults of an option that go with another option or with a preset: "0.1 with rounding.kind=lora".
+ * The defaults of an option that go with another option, or with a preset of a recipe: "0.1 with rounding.kind=lora".
  *
  * @param own its default otherwise, as JSON
  */
 export function otherDefaults(name: string, own: string): readonly string[] {
-  const dependent = dependentDefaults.flatMap(({ option, value, defaults }) =>
-    valueIn(defaults, name, `${option}=${value}`),
-  );
-  const preset = presetNames.flatMap((label: PresetName) => valueIn(presets[label].options, name, `--preset ${label}`));
-  return [...dependent, ...preset]
+  const fragments = recipeNames.flatMap((recipe) => Object.values<Fragments[string]>(recipeOf(recipe).options));
+  const rules = new Set(fragments.flatMap(({ dependentDefaults = [] }) => dependentDefaults));
+  const dependent = [...rules].flatMap(({ option, value, defaults }) => valueIn(defaults, name, `${option}=${value}`));
+  return [...dependent, ...recipeNames.flatMap((recipe) => presetValues(recipe, name))]
     .filter(({ value }) => value !== own)
     .map(({ value, when }) => `${value} with ${when}`);
 }
 
-function valueIn(options: UntypedOptions, name: string, when: string): readonly { value: string; when: string }[] {
+interface OtherDefault {
+  readonly value: string;
+  readonly when: string;
+}
+
+function presetValues(recipe: RecipeName, name: string): readonly OtherDefault[] {
+  return presetNames.flatMap((preset) => {
+    const flags = [
+      ...(recipe === defaultRecipe && preset !== defaultPreset ? [] : [`--recipe ${recipe}`]),
+      ...(preset === defaultPreset ? [] : [`--preset ${preset}`]),
+    ];
+    return valueIn(recipeOf(recipe).presets[preset] ?? {}, name, flags.join(" "));
+  });
+}
+
+function valueIn(options: UntypedOptions, name: string, when: string): readonly OtherDefault[] {
   const isThere = optionEntries(options).some(([entry]) => entry === name);
   return isThere ? [{ value: JSON.stringify(optionValue(options, name)), when }] : [];
 }

@@ -1,12 +1,14 @@
 import { z } from "zod";
 import { isOptionGroup, mergeOptions, type UntypedOptions } from "../../recipe/merge-options.js";
-import { defaultRecipe, recipeNames } from "../../recipe/options.js";
+import { defaultRecipe, recipeNames } from "../../recipe/recipe-names.js";
 import { runOptionsSchema } from "./options.js";
 import { parseOptions, rejectUnknownKeys } from "./parse-options.js";
 
 /** What a section holds: options that go with a recipe, which is chosen beside it. */
 const section = runOptionsSchema.omit({ recipe: true }).partial();
-const sections = z.strictObject({ recipes: z.strictObject({ rtn: section, gptq: section, cbq: section }) });
+const sections = z.strictObject({
+  recipes: z.strictObject(Object.fromEntries(recipeNames.map((name) => [name, section]))),
+});
 const groups = z.looseObject({ recipes: z.record(z.string(), z.looseObject({})).default({}) });
 
 /**

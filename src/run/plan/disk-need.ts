@@ -1,7 +1,7 @@
 import { stat, statfs } from "node:fs/promises";
 import { EnvironmentError } from "../../errors.js";
 import { quantizedBits } from "../../format/bits-per-weight.js";
-import { recipeOf } from "../../recipe/recipes.js";
+import { recipeOf } from "../../recipe/recipe-names.js";
 import { storesOf, streamsOf } from "../../recipe/streams.js";
 import { existingAncestor } from "../result/existing-ancestor.js";
 import { folderBytes } from "../result/output-folder.js";

@@ -1,4 +1,6 @@
 import { OptionError } from "../../errors.js";
+import { declares } from "../../recipe/option-readers.js";
+import { recipeOf } from "../../recipe/recipe-names.js";
 import { wantsFinish } from "../../recipe/windows.js";
 import type { PlanEvent } from "../events/events.js";
 import type { RunOptions } from "../options/options.js";
@@ -75,8 +77,11 @@ export function fitMemory(input: FitInput): FittedPlan {
 
 // What else takes less, of what the recipe reads.
 function smallerRuns(options: RunOptions): readonly string[] {
+  const smaller = ["window.size=1", "window.overlap=0"].filter((assignment) =>
+    declares(recipeOf(options.recipe), assignment.split("=")[0] ?? ""),
+  );
   return [
-    ...(options.recipe === "cbq" ? ["smaller windows (--set window.size=1 window.overlap=0)"] : []),
+    ...(smaller.length > 0 ? [`smaller windows (--set ${smaller.join(" ")})`] : []),
     ...(needsTokens(options) ? ["a shorter --context"] : []),
   ];
 }
@@ -99,7 +104,7 @@ function fitSpare(input: FitInput): FittedPlan {
 
 /** In the order in which they are wished for. */
 function finishes(options: RunOptions): readonly Finish[] {
-  if (!wantsFinish(options.recipe, options)) return ["none"];
+  if (!wantsFinish(recipeOf(options.recipe), options)) return ["none"];
   return options.finish === "auto" ? ["scales", "none"] : ["scales"];
 }
 

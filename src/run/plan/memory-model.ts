@@ -3,7 +3,8 @@ import { type DecoderSpec, type InputSite, inputSites, linearRoles, linearShape 
 import type { Scheme } from "../../quant/scheme.js";
 import { foldsActivations } from "../../recipe/cfp/folds-activations.js";
 import { microBatch } from "../../recipe/micro-batch.js";
-import { recipeOf } from "../../recipe/recipes.js";
+import { declares } from "../../recipe/option-readers.js";
+import { recipeOf } from "../../recipe/recipe-names.js";
 import type { Device } from "../../tensor/index.js";
 import type { RunOptions } from "../options/options.js";
 import type { LinearPlan } from "./linear-plans.js";
@@ -77,14 +78,14 @@ export function windowBytes(input: MemoryInput, { blocks, linears }: WindowPlan,
 
 // Whether the products' dtype holds the weights as they are stored, rotated and folded; else they are kept in fp32 as well.
 function fitProducts({ options, scheme, checkpoint }: MemoryInput, linears: readonly LinearPlan[]): boolean {
-  if (recipeOf(options.recipe).cost(options).trains && foldsActivations(options, scheme)) return false;
+  if (declares(recipeOf(options.recipe), "cfp.activations") && foldsActivations(options, scheme)) return false;
   return linears.every(({ name }) => checkpoint.tensors.get(`${name}.weight`)?.dtype === "BF16");
 }
 
 // The inputs of a step's whole batch and its targets, which stay in place while a window is trained.
 function batchBytes({ options, spec }: MemoryInput): number {
-  const { batch, secondBranch } = options.window;
-  const vectors = Math.min(batch, options.samples) * options.context * (secondBranch ? 3 : 2);
+  const stores = 1 + recipeOf(options.recipe).targets(options).length;
+  const vectors = Math.min(options.window.batch, options.samples) * options.context * stores;
   return vectors * spec.hiddenSize * bytesOf(options);
 }
 

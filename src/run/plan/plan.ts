@@ -5,7 +5,7 @@ import type { ActivationQuantization } from "../../format/export-source.js";
 import { blockTensors, type DecoderSpec } from "../../model/index.js";
 import { type Scheme, schemeName } from "../../quant/scheme.js";
 import type { LayerSchemes } from "../../recipe/layer-schemes.js";
-import { recipeOf } from "../../recipe/recipes.js";
+import { recipeOf } from "../../recipe/recipe-names.js";
 import { storesOf, streamsOf } from "../../recipe/streams.js";
 import { finishEpochs } from "../../recipe/windows.js";
 import type { Device } from "../../tensor/index.js";
@@ -62,7 +62,7 @@ export function makePlan(input: PlanInput): PlanEvent {
   const recipe = recipeOf(options.recipe);
   const { trains } = recipe.cost(options);
   const windows = recipe.windows(spec.blocks, options);
-  const finish = finishEpochs(options.recipe, options, needsTokens(options));
+  const finish = finishEpochs(recipe, options, needsTokens(options));
   const weights = sum(linears, weightsOf);
   const bits = sum(linears, ({ layout }) => quantizedBits(layout));
   const trained = windows.map(({ first, last }) =>

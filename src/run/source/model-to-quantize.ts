@@ -9,6 +9,7 @@ import {
   takeCensus,
 } from "../../model/index.js";
 import type { Scheme } from "../../quant/scheme.js";
+import { recipeOf } from "../../recipe/recipe-names.js";
 import { RotatedModel } from "../../recipe/rotation/rotated-model.js";
 import { wantsRotation } from "../../recipe/rotation/rotation-rule.js";
 import type { GivenOptions } from "../options/options.js";
@@ -40,7 +41,7 @@ export function modelToQuantize(
 ): ModelToQuantize {
   const { spec, config, contradictions } = readModel(given, checkpoint);
   const census = takeCensus(spec, config, checkpoint.tensors.values());
-  if (!wantsRotation(options.recipe, options, scheme, spec)) {
+  if (!wantsRotation(recipeOf(options.recipe), options, scheme, spec)) {
     const rotation = "none" as const;
     return { checkpoint, spec, census, config, contradictions, rotation, changed: [], [Symbol.dispose]: () => {} };
   }

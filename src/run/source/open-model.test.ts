@@ -13,6 +13,7 @@ import { checkpointSource, Decoder, linearName, readSpec } from "../../model/ind
 import { TokenQuantizer } from "../../quant/activation.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import { parseScheme } from "../../quant/scheme.js";
+import { rtn } from "../../recipe/rtn.js";
 import { runRecipe } from "../../recipe/run-recipe.js";
 import { noGrad, Tensor } from "../../tensor/index.js";
 import type { RequestContext } from "../engine/serve-requests.js";
@@ -63,7 +64,7 @@ describe("openModel", () => {
       results: null,
     } as const;
     const recipe = {
-      recipe: "rtn",
+      recipe: rtn,
       options: recipeOptionsOf(options),
       gradients: "full",
       storage: "auto",

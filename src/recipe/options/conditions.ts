@@ -1,0 +1,46 @@
+import { wantsFinish } from "../windows.js";
+import { type ReadCondition, setting } from "./reading.js";
+
+export const withText: ReadCondition = {
+  text: "calibration text",
+  action: "give --calibration PATH",
+  holds: ({ hasText }) => hasText,
+};
+
+export const withRotation: ReadCondition = {
+  text: "rotation=hadamard",
+  action: "use --set rotation=hadamard",
+  holds: ({ options }) => options.rotation === "hadamard",
+};
+
+/** Windows learn something. */
+export const withTraining = setting<{ readonly window: { readonly epochs: number } }>(
+  "window.epochs above 0",
+  "window.epochs=10",
+  ({ window }) => window.epochs > 0,
+);
+
+export const asymmetric: ReadCondition = {
+  text: "--asym",
+  action: "give --asym",
+  holds: ({ symmetric }) => !symmetric,
+};
+
+export const quantizedInputs: ReadCondition = {
+  text: "a scheme that quantizes inputs (W4A8, W4A4)",
+  action: "choose a scheme like W4A8",
+  holds: ({ activationBits }) => activationBits < 16,
+};
+
+export const learningClips = setting<{ readonly activation: { readonly learnClip: boolean } }>(
+  "activation.learnClip=true",
+  "activation.learnClip=true",
+  ({ activation }) => activation.learnClip,
+);
+
+/** A last stage trains all blocks end to end. */
+export const withLastStage: ReadCondition = {
+  text: "a last stage",
+  action: "use --finish scales",
+  holds: ({ recipe, options }) => wantsFinish(recipe, options),
+};

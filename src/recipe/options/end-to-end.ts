@@ -1,0 +1,30 @@
+import { z } from "zod";
+import { learningClips, quantizedInputs, withLastStage } from "./conditions.js";
+import { fragment } from "./fragment.js";
+import { count, positive } from "./numbers.js";
+import { always, when } from "./reading.js";
+
+/** What the stage behind the last window may train. */
+export const finishOptions = fragment(z.enum(["auto", "none", "scales"]).default("auto"), always, {
+  help: (recipes) => {
+    const followed = recipes.filter((recipe) => recipe.followedByEndToEnd).map(({ name }) => name);
+    return `last stage, all blocks at once on the model's output: train their scales, or none; auto trains them behind ${followed.join(" and ")} where memory allows it`;
+  },
+});
+
+// Four epochs at 0.001: docs/ablations.md, "The last stage".
+const endToEnd = z.strictObject({
+  epochs: count.default(4).describe("passes over the calibration windows"),
+  // 8 sequences lose to 4 at W2, W3 and W4A4, with two seeds each (docs/ablations.md, "4 sequences a step in the last stage").
+  batch: count.default(4).describe("sequences per optimisation step"),
+  scaleRate: positive.default(1e-3).describe("Adam rate of the scales, relative to the scale"),
+  activationRate: positive.default(5e-3).describe("Adam rate of the activation clips, relative to the clip"),
+});
+
+/** How that stage trains. */
+export const endToEndOptions = fragment(endToEnd.prefault({}), {
+  epochs: when(withLastStage),
+  batch: when(withLastStage),
+  scaleRate: when(withLastStage),
+  activationRate: when(withLastStage, quantizedInputs, learningClips),
+});

@@ -1,0 +1,18 @@
+import { z } from "zod";
+import { fragment } from "./fragment.js";
+import { count } from "./numbers.js";
+import { always, setting, when } from "./reading.js";
+
+const range = z.strictObject({
+  search: z.boolean().default(true).describe("search the clipping that loses least, instead of the full range"),
+  candidates: count.default(60).describe("clipping factors tried per group"),
+});
+
+const searching = setting<z.output<z.ZodObject<{ range: typeof range }>>>(
+  "range.search=true",
+  "range.search=true",
+  (options) => options.range.search,
+);
+
+/** How the ranges of weights are chosen. */
+export const rangeOptions = fragment(range.prefault({}), { search: always, candidates: when(searching) });
