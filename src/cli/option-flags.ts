@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import type { z } from "zod";
+import { recipeNames, recipeOf } from "../recipe/recipe-names.js";
 import { type OptionLine, optionLines } from "../run/options/option-tree.js";
 import { readersText } from "../run/options/option-use.js";
 import { runOptionsSchema, type UntypedOptions } from "../run/options/options.js";
@@ -62,7 +63,11 @@ export function settingsHelp(): string {
   const lines = optionLines(runOptionsSchema).filter((line) => !(line.name in flags) && line.name !== "model");
   const width = Math.max(...lines.map((line) => line.name.length));
   const text = lines.map((line) => `  ${line.name.padEnd(width)}  ${describe(line)} <${line.type}>${readBy(line)}`);
+  const names = Math.max(...recipeNames.map((name) => name.length));
   return [
+    "",
+    "Recipes, for --recipe:",
+    ...recipeNames.map((name) => `  ${name.padEnd(names)}  ${recipeOf(name).title} (${recipeOf(name).paper})`),
     "",
     "Settings, for --set name=value and for the file after --config; in brackets who reads them, where not every run does:",
     ...text,

@@ -15,12 +15,19 @@ export interface OptionReader {
 /** Who reads the option of a dotted name; null for a name that is none of the algorithms'. */
 export function readersOf(name: string): readonly OptionReader[] | null {
   if (!Object.hasOwn(recipeOptionsShape, name.split(".")[0] ?? "")) return null;
-  const all: readonly Recipe[] = recipes;
   // What recipes say themselves comes first.
-  const found = [
-    ...all.flatMap((recipe) => readingIn(recipe.options, name).map((conditions) => ({ recipe, conditions }))),
-    ...all.flatMap((recipe) => readingIn(engineFragments, name).map((conditions) => ({ recipe, conditions }))),
-  ];
+  return readersBy(
+    (recipe) => readingIn(recipe.options, name),
+    () => readingIn(engineFragments, name),
+  );
+}
+
+/** Who reads an option that each recipe reads by one of these; recipes under the same conditions stand together. */
+export function readersBy(...readings: readonly ((recipe: Recipe) => Reading)[]): readonly OptionReader[] {
+  const all: readonly Recipe[] = recipes;
+  const found = readings.flatMap((readingOf) =>
+    all.flatMap((recipe) => readingOf(recipe).map((conditions) => ({ recipe, conditions }))),
+  );
   const groups = new Map<string, { readonly conditions: readonly ReadCondition[]; readonly names: Set<string> }>();
   for (const { recipe, conditions } of found) {
     const enough = found.some((other) => other.recipe === recipe && isLess(other.conditions, conditions));
@@ -34,11 +41,6 @@ export function readersOf(name: string): readonly OptionReader[] | null {
     recipes: all.map((recipe) => recipe.name).filter((each) => names.has(each)),
     conditions,
   }));
-}
-
-/** Recipes that read an option under conditions. */
-export function reader(names: readonly string[], ...conditions: readonly ReadCondition[]): OptionReader {
-  return { recipes: names, conditions };
 }
 
 /** Whether a recipe reads the option of a dotted name under some conditions. */

@@ -27,7 +27,7 @@ export interface Recipe<O extends EngineOptions = EngineOptions> {
   readonly name: string;
   /** What it is, in a line. */
   readonly title: string;
-  /** Where it is published. */
+  /** Where it is published, as help shows it in brackets. */
   readonly paper: string;
   /** What it reads, beside what every recipe does (`engineFragments`): fragments that recipes share, and groups of its own. */
   readonly options: Fragments;

@@ -1,21 +1,19 @@
 import { OptionError } from "../../errors.js";
 import { optionEntries, type UntypedOptions } from "../../recipe/merge-options.js";
-import { type OptionReader, reader, readersOf } from "../../recipe/option-readers.js";
+import { type OptionReader, readersBy, readersOf } from "../../recipe/option-readers.js";
 import { withRotation, withText } from "../../recipe/options/conditions.js";
-import type { ReadCondition, ReaderContext } from "../../recipe/options/reading.js";
+import { type ReadCondition, type ReaderContext, when } from "../../recipe/options/reading.js";
 import { recipeNames, recipeOf } from "../../recipe/recipe-names.js";
 import type { GivenOptions } from "./options.js";
 
 /** Who reads the options of a run that not every run reads; those of the algorithms have a table of their own. */
 const readers: Readonly<Record<string, readonly OptionReader[]>> = {
-  samples: [reader(recipeNames, withText)],
-  context: [reader(recipeNames, withText)],
+  samples: readersBy(() => when(withText)),
+  context: readersBy(() => when(withText)),
   // Draws the calibration windows, the order of training and the rotation.
-  seed: [reader(recipeNames, withText), reader(recipeNames, withRotation)],
-  "streams.storage": [reader(recipeNames, withText)],
-  "compute.gradients": recipeNames.flatMap((name) =>
-    (recipeOf(name).training ?? []).map((conditions) => reader([name], ...conditions)),
-  ),
+  seed: readersBy(() => [[withText], [withRotation]]),
+  "streams.storage": readersBy(() => when(withText)),
+  "compute.gradients": readersBy(({ training }) => training ?? []),
 };
 
 /** What decides who reads the options of a run. */
