@@ -9,8 +9,8 @@ import { checkpointSource, Decoder, linearName, readSpec } from "../dist/model/i
 import { quantizerFrom } from "../dist/quant/activation.js";
 import { fromQuantizedWeight } from "../dist/quant/from-quantized-weight.js";
 import { parseScheme } from "../dist/quant/scheme.js";
+import { resolveRecipeOptions } from "../dist/recipe/options/resolve-recipe-options.js";
 import { recipeOf } from "../dist/recipe/recipe-names.js";
-import { resolveRecipeOptions } from "../dist/recipe/resolve-recipe-options.js";
 import { RotatedModel } from "../dist/recipe/rotation/rotated-model.js";
 import { wantsRotation } from "../dist/recipe/rotation/rotation-rule.js";
 import { runRecipe } from "../dist/recipe/run-recipe.js";

@@ -6,8 +6,8 @@ import { Checkpoint } from "../dist/checkpoint/checkpoint.js";
 import { readModelConfig } from "../dist/checkpoint/model-config.js";
 import { readSpec } from "../dist/model/index.js";
 import { parseScheme } from "../dist/quant/scheme.js";
+import { resolveRecipeOptions } from "../dist/recipe/options/resolve-recipe-options.js";
 import { recipeOf } from "../dist/recipe/recipe-names.js";
-import { resolveRecipeOptions } from "../dist/recipe/resolve-recipe-options.js";
 import { runRecipe } from "../dist/recipe/run-recipe.js";
 import { engineInfo } from "../dist/tensor/index.js";
 

@@ -12,7 +12,7 @@ import { adaRound } from "../dist/quant/rounding/ada-round.js";
 import { CodeUnitRounding } from "../dist/quant/rounding/code-unit-rounding.js";
 import { loraRounding } from "../dist/quant/rounding/lora-rounding.js";
 import { parseScheme } from "../dist/quant/scheme.js";
-import { resolveRecipeOptions } from "../dist/recipe/resolve-recipe-options.js";
+import { resolveRecipeOptions } from "../dist/recipe/options/resolve-recipe-options.js";
 import {
   backward,
   DeviceGraph,

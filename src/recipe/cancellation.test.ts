@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { SeededRandom } from "../calibration/seeded-random.js";
 import { liveHandles } from "../tensor/index.js";
-import type { RecipeOptionsInput } from "./options.js";
+import type { RecipeOptionsInput } from "./options/recipe-options.js";
 import type { RecipeEvent } from "./recipe-job.js";
 import type { RecipeName } from "./recipe-names.js";
 import { runRecipe } from "./run-recipe.js";

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { Tensor } from "../tensor/index.js";
-import type { RecipeOptionsInput } from "./options.js";
+import type { RecipeOptionsInput } from "./options/recipe-options.js";
 import type { RecipeJob } from "./recipe-job.js";
 import type { RecipeName } from "./recipe-names.js";
 import { runRecipe } from "./run-recipe.js";

@@ -8,10 +8,10 @@ import type { QuantizedWeight } from "../quant/quantized-weight.js";
 import { parseScheme } from "../quant/scheme.js";
 import { type Addon, addon } from "../tensor/addon.js";
 import { liveHandles, manualSeed, scope, Tensor, TensorError } from "../tensor/index.js";
-import type { RecipeOptionsInput } from "./options.js";
+import type { RecipeOptionsInput } from "./options/recipe-options.js";
+import { resolveRecipeOptions } from "./options/resolve-recipe-options.js";
 import type { RecipeEvent } from "./recipe-job.js";
 import { type RecipeName, recipeOf } from "./recipe-names.js";
-import { resolveRecipeOptions } from "./resolve-recipe-options.js";
 import { runRecipe } from "./run-recipe.js";
 
 const CONTEXT = 16;

@@ -1,7 +1,7 @@
 import { singleBlocks } from "../window/schedule.js";
 import { columns } from "./column-solver.js";
 import { gptqRule } from "./layer-rule.js";
-import { gptqOptions } from "./options/gptq.js";
+import { gptqOptions } from "./options/shared/gptq.js";
 import { defineRecipe } from "./recipe.js";
 import { calibrateStaticInputs } from "./static-ranges.js";
 

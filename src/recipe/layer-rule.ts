@@ -4,7 +4,7 @@ import { searchRange } from "../quant/range.js";
 import type { SecondMoments } from "../quant/second-moments.js";
 import { scope, type Tensor } from "../tensor/index.js";
 import type { QuantizedLayer } from "../window/quantized-layer.js";
-import type { EngineOptions } from "./engine-options.js";
+import type { EngineOptions } from "./options/engine-options.js";
 
 /** How a layer-by-layer recipe picks the codes of one Linear. */
 export interface LayerRule {

@@ -1,7 +1,7 @@
 import { OptionError } from "../errors.js";
 import { type DecoderSpec, type LinearRole, linearName, linearRoles, linearShape } from "../model/index.js";
 import { groupColumns, type Scheme } from "../quant/scheme.js";
-import type { Override } from "./options/overrides.js";
+import type { Override } from "./options/shared/overrides.js";
 
 /** The scheme of every Linear of the network by module name; null for those left in full precision. */
 export type LayerSchemes = ReadonlyMap<string, Scheme | null>;

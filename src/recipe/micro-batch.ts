@@ -1,4 +1,4 @@
-import type { EngineOptions } from "./engine-options.js";
+import type { EngineOptions } from "./options/engine-options.js";
 
 /**
  * Sequences that are on the device at once to begin with: as many as the job says, else a step's whole `batch`. Where memory

@@ -10,8 +10,8 @@ import { noGrad, scope, type Tensor } from "../tensor/index.js";
 import type { QuantizedBlock } from "../window/quantized-block.js";
 import type { QuantizedLayer } from "../window/quantized-layer.js";
 import { truncateWeights } from "./cfp/truncate-weights.js";
-import type { cfpOptions } from "./options/cfp.js";
-import type { roundingOptions } from "./options/rounding.js";
+import type { cfpOptions } from "./options/shared/cfp.js";
+import type { roundingOptions } from "./options/shared/rounding.js";
 import type { OptionsOf } from "./recipe.js";
 import type { RecipeJob } from "./recipe-job.js";
 

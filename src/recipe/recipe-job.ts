@@ -6,7 +6,7 @@ import type { QuantizedWeight } from "../quant/quantized-weight.js";
 import type { Scheme } from "../quant/scheme.js";
 import type { Device } from "../tensor/index.js";
 import type { GradientPrecision } from "../window/quantized-layer.js";
-import type { EngineOptions } from "./engine-options.js";
+import type { EngineOptions } from "./options/engine-options.js";
 import type { Recipe } from "./recipe.js";
 import type { RecipeState, StateTensor } from "./saved-state.js";
 

@@ -4,12 +4,12 @@ import type { Tensor } from "../tensor/index.js";
 import type { QuantizedBlock } from "../window/quantized-block.js";
 import type { Window } from "../window/schedule.js";
 import type { SequenceParts } from "../window/sequence-parts.js";
-import type { EngineOptions } from "./engine-options.js";
-import type { UntypedOptions } from "./merge-options.js";
+import type { EngineOptions } from "./options/engine-options.js";
 import type { Fragments, InputOf, ValuesOf } from "./options/fragment.js";
+import type { UntypedOptions } from "./options/merge-options.js";
+import type { PresetName } from "./options/presets.js";
 import type { Reading } from "./options/reading.js";
 import type { SharedOptions, SharedShape } from "./options/shared-options.js";
-import type { PresetName } from "./presets.js";
 import type { RecipeEvent, RecipeJob, WarningEvent } from "./recipe-job.js";
 
 /**

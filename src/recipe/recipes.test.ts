@@ -13,10 +13,10 @@ import type { QuantizedWeight } from "../quant/quantized-weight.js";
 import { parseScheme } from "../quant/scheme.js";
 import { keep, liveHandles, manualSeed, noGrad, scope, Tensor } from "../tensor/index.js";
 import { ExtremesObserver, foldActivations } from "./cfp/fold-activations.js";
-import type { RecipeOptionsInput } from "./options.js";
+import type { RecipeOptionsInput } from "./options/recipe-options.js";
+import { resolveRecipeOptions } from "./options/resolve-recipe-options.js";
 import type { RecipeEvent, RecipeJob } from "./recipe-job.js";
 import { type RecipeName, recipeOf } from "./recipe-names.js";
-import { resolveRecipeOptions } from "./resolve-recipe-options.js";
 import { runRecipe } from "./run-recipe.js";
 
 const CONTEXT = 24;

@@ -8,7 +8,7 @@ export const rtn = defineRecipe({
   ...gptq,
   name: "rtn",
   title: "round to nearest: the baseline, which needs no text",
-  paper: "no paper: what every paper compares with",
+  paper: "no paper",
   options: {},
   presets: { default: {} },
   needsText: false,

@@ -8,7 +8,7 @@ import {
 } from "../calibration/activation-store.js";
 import { checkpointSource, embed, loadEmbedding, tokenIds } from "../model/index.js";
 import { deviceMemory, noGrad, scope } from "../tensor/index.js";
-import type { EngineOptions } from "./engine-options.js";
+import type { EngineOptions } from "./options/engine-options.js";
 import type { Recipe } from "./recipe.js";
 import type { CalibrationTokens, RecipeJob } from "./recipe-job.js";
 import { restoreStream } from "./recipe-state.js";

@@ -1,4 +1,4 @@
-import type { EngineOptions } from "./engine-options.js";
+import type { EngineOptions } from "./options/engine-options.js";
 import type { Recipe } from "./recipe.js";
 import type { RecipeJob } from "./recipe-job.js";
 

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { quantize } from "../../api/quantize.js";
 import { shellWord } from "../../checkpoint/shell-word.js";
-import { mergeOptions } from "../../recipe/merge-options.js";
+import { mergeOptions } from "../../recipe/options/merge-options.js";
 import type { AlreadyThereEvent, DoneEvent, ExportedEvent, PlanEvent, QuantizeEvent } from "../../run/events/events.js";
 import { parseAssignments, readConfigFile } from "../../run/options/config-file.js";
 import { type RunOptionsInput, resolveOptions, runOptionsSchema } from "../../run/options/options.js";

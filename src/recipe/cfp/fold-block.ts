@@ -3,7 +3,7 @@ import { floatType, type InputSite, inBlock, type LinearRole, linearName } from 
 import { type DType, noGrad, scope, type Tensor } from "../../tensor/index.js";
 import type { QuantizedBlock } from "../../window/quantized-block.js";
 import type { SequenceParts } from "../../window/sequence-parts.js";
-import type { cfpOptions } from "../options/cfp.js";
+import type { cfpOptions } from "../options/shared/cfp.js";
 import type { OptionsOf } from "../recipe.js";
 import type { RecipeJob } from "../recipe-job.js";
 import { ExtremesObserver, foldActivations } from "./fold-activations.js";

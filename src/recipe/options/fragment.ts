@@ -1,6 +1,6 @@
 import type { z } from "zod";
-import type { UntypedOptions } from "../merge-options.js";
 import type { Recipe } from "../recipe.js";
+import type { UntypedOptions } from "./merge-options.js";
 import type { Reading } from "./reading.js";
 
 /** When options are read: one reading for all of a group, or those of its options; what is left out is not read. */

@@ -1,5 +1,5 @@
-import type { EngineOptions } from "../engine-options.js";
 import type { Recipe } from "../recipe.js";
+import type { EngineOptions } from "./engine-options.js";
 
 /** What decides whether an option is read. */
 export interface ReaderContext {

@@ -1,14 +1,14 @@
 import type { z } from "zod";
-import { activationOptions } from "./activation.js";
-import { cfpOptions } from "./cfp.js";
-import { endToEndOptions, finishOptions } from "./end-to-end.js";
-import { gptqOptions } from "./gptq.js";
-import { overridesOptions } from "./overrides.js";
-import { rangeOptions } from "./range.js";
-import { ratesOptions, scheduleOptions } from "./rates.js";
-import { rotationOptions } from "./rotation.js";
-import { roundingOptions } from "./rounding.js";
-import { windowOptions } from "./window.js";
+import { activationOptions } from "./shared/activation.js";
+import { cfpOptions } from "./shared/cfp.js";
+import { endToEndOptions, finishOptions } from "./shared/end-to-end.js";
+import { gptqOptions } from "./shared/gptq.js";
+import { overridesOptions } from "./shared/overrides.js";
+import { rangeOptions } from "./shared/range.js";
+import { ratesOptions, scheduleOptions } from "./shared/rates.js";
+import { rotationOptions } from "./shared/rotation.js";
+import { roundingOptions } from "./shared/rounding.js";
+import { windowOptions } from "./shared/window.js";
 
 /** Options that recipes share, in the order in which help lists them; a recipe declares which of them it reads. */
 export const sharedFragments = {

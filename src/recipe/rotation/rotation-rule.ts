@@ -1,8 +1,8 @@
 import { OptionError } from "../../errors.js";
 import type { DecoderSpec } from "../../model/index.js";
 import type { Scheme } from "../../quant/scheme.js";
-import type { EngineOptions } from "../engine-options.js";
-import { declares } from "../option-readers.js";
+import type { EngineOptions } from "../options/engine-options.js";
+import { declares } from "../options/option-readers.js";
 import type { Recipe } from "../recipe.js";
 
 /** Inputs of so few bits are rotated by default: 7 points on SmolLM2-135M at W4A4 (docs/ablations.md). */

@@ -6,10 +6,10 @@ import { deeperModel, tinyModel, writeTinyModel } from "../../model/testing/tiny
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import { parseScheme } from "../../quant/scheme.js";
 import { manualSeed, scope, Tensor } from "../../tensor/index.js";
-import type { RecipeOptionsInput } from "../options.js";
+import type { RecipeOptionsInput } from "../options/recipe-options.js";
+import { resolveRecipeOptions } from "../options/resolve-recipe-options.js";
 import type { RecipeJob } from "../recipe-job.js";
 import { type RecipeName, recipeOf } from "../recipe-names.js";
-import { resolveRecipeOptions } from "../resolve-recipe-options.js";
 
 const [CONTEXT, SEQUENCES] = [16, 6];
 

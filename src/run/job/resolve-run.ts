@@ -6,7 +6,7 @@ import type { ActivationQuantization } from "../../format/export-source.js";
 import { primaryFormat } from "../../format/exporters.js";
 import type { Scheme } from "../../quant/scheme.js";
 import { type LayerSchemes, resolveSchemes } from "../../recipe/layer-schemes.js";
-import type { RecipeOptions } from "../../recipe/options.js";
+import type { RecipeOptions } from "../../recipe/options/recipe-options.js";
 import {
   type Device,
   type DType,

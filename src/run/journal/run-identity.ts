@@ -1,6 +1,6 @@
 import { InputError } from "../../errors.js";
 import { exportOptionsShape } from "../../format/export-options.js";
-import { optionEntries, type UntypedOptions } from "../../recipe/merge-options.js";
+import { optionEntries, type UntypedOptions } from "../../recipe/options/merge-options.js";
 import { mayBeRead, readerContext } from "../options/option-use.js";
 import { type GivenOptions, schemeOf } from "../options/options.js";
 

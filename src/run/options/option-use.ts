@@ -1,7 +1,7 @@
 import { OptionError } from "../../errors.js";
-import { optionEntries, type UntypedOptions } from "../../recipe/merge-options.js";
-import { type OptionReader, readersBy, readersOf } from "../../recipe/option-readers.js";
 import { withRotation, withText } from "../../recipe/options/conditions.js";
+import { optionEntries, type UntypedOptions } from "../../recipe/options/merge-options.js";
+import { type OptionReader, readersBy, readersOf } from "../../recipe/options/option-readers.js";
 import { type ReadCondition, type ReaderContext, when } from "../../recipe/options/reading.js";
 import { recipeNames, recipeOf } from "../../recipe/recipe-names.js";
 import type { GivenOptions } from "./options.js";

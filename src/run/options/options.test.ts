@@ -2,9 +2,10 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { OptionError } from "../../errors.js";
-import { optionEntries } from "../../recipe/merge-options.js";
+import { optionEntries } from "../../recipe/options/merge-options.js";
+import { declares } from "../../recipe/options/option-readers.js";
+import { resolveRecipeOptions } from "../../recipe/options/resolve-recipe-options.js";
 import { recipes } from "../../recipe/recipes.js";
-import { resolveRecipeOptions } from "../../recipe/resolve-recipe-options.js";
 import { windowSchedule } from "../../window/schedule.js";
 import { parseAssignments } from "./config-file.js";
 import { resolveExportOptions } from "./export-result-options.js";
@@ -303,6 +304,17 @@ describe("defaults", () => {
       expect([name, shown[0]?.split(" with ")[0] ?? own]).toEqual([name, JSON.stringify(value)]);
     }
     expect(others).toBeGreaterThan(0);
+  });
+
+  it("of GPTQ are read by every recipe that trains, which falls back to its codes", () => {
+    for (const recipe of recipes) {
+      const trains = recipe.training !== null;
+      expect([recipe.name, recipe.cost(resolveRecipeOptions({}, { recipe: recipe.name })).trains]).toEqual([
+        recipe.name,
+        trains,
+      ]);
+      if (trains) expect([recipe.name, declares(recipe, "gptq.damping")]).toEqual([recipe.name, true]);
+    }
   });
 
   it("of a preset are read by its recipe", () => {

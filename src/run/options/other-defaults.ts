@@ -1,6 +1,6 @@
-import { optionEntries, optionValue, type UntypedOptions } from "../../recipe/merge-options.js";
 import type { Fragments } from "../../recipe/options/fragment.js";
-import { defaultPreset, presetNames } from "../../recipe/presets.js";
+import { optionEntries, optionValue, type UntypedOptions } from "../../recipe/options/merge-options.js";
+import { defaultPreset, presetNames } from "../../recipe/options/presets.js";
 import { defaultRecipe, type RecipeName, recipeNames, recipeOf } from "../../recipe/recipe-names.js";
 
 /**

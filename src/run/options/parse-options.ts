@@ -1,10 +1,10 @@
 import type { z } from "zod";
 import { OptionError } from "../../errors.js";
-import { isOptionGroup, type UntypedOptions } from "../../recipe/merge-options.js";
+import { isOptionGroup, type UntypedOptions } from "../../recipe/options/merge-options.js";
 import { nearestName } from "./nearest-name.js";
 import { acceptedValues, optionAt, optionKeys } from "./option-tree.js";
 
-export type { UntypedOptions } from "../../recipe/merge-options.js";
+export type { UntypedOptions } from "../../recipe/options/merge-options.js";
 
 /** Options that the command line takes as an argument and not as a flag. */
 const positional: ReadonlySet<string> = new Set(["model", "result"]);

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { isOptionGroup, mergeOptions, type UntypedOptions } from "../../recipe/merge-options.js";
+import { isOptionGroup, mergeOptions, type UntypedOptions } from "../../recipe/options/merge-options.js";
 import { defaultRecipe, recipeNames } from "../../recipe/recipe-names.js";
 import { runOptionsSchema } from "./options.js";
 import { parseOptions, rejectUnknownKeys } from "./parse-options.js";

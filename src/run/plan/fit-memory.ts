@@ -1,5 +1,5 @@
 import { OptionError } from "../../errors.js";
-import { declares } from "../../recipe/option-readers.js";
+import { declares } from "../../recipe/options/option-readers.js";
 import { recipeOf } from "../../recipe/recipe-names.js";
 import { wantsFinish } from "../../recipe/windows.js";
 import type { PlanEvent } from "../events/events.js";

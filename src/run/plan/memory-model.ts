@@ -3,7 +3,7 @@ import { type DecoderSpec, type InputSite, inputSites, linearRoles, linearShape 
 import type { Scheme } from "../../quant/scheme.js";
 import { foldsActivations } from "../../recipe/cfp/folds-activations.js";
 import { microBatch } from "../../recipe/micro-batch.js";
-import { declares } from "../../recipe/option-readers.js";
+import { declares } from "../../recipe/options/option-readers.js";
 import { recipeOf } from "../../recipe/recipe-names.js";
 import type { Device } from "../../tensor/index.js";
 import type { RunOptions } from "../options/options.js";

@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { fragment } from "./fragment.js";
-import { always } from "./reading.js";
+import { fragment } from "../fragment.js";
+import { always } from "../reading.js";
 
 /** What may be done to the whole model before its first window. */
 export const rotationOptions = fragment(z.enum(["auto", "none", "hadamard"]).default("auto"), always, {

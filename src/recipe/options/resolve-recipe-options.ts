@@ -1,9 +1,9 @@
 import { z } from "zod";
+import { defaultRecipe, type RecipeName, recipeOf } from "../recipe-names.js";
 import { mergeOptions, optionValue, type UntypedOptions } from "./merge-options.js";
 import { declares } from "./option-readers.js";
-import { type RecipeOptions, type RecipeOptionsInput, recipeOptionsShape } from "./options.js";
 import { defaultPreset, type PresetName } from "./presets.js";
-import { defaultRecipe, type RecipeName, recipeOf } from "./recipe-names.js";
+import { type RecipeOptions, type RecipeOptionsInput, recipeOptionsShape } from "./recipe-options.js";
 
 /** What decides defaults, beside the options themselves. */
 export interface DefaultsContext {

@@ -1,8 +1,8 @@
 import type { z } from "zod";
-import type { Fragment, Fragments } from "./options/fragment.js";
-import { type SharedShape, sharedFragments } from "./options/shared-options.js";
-import type { Recipe } from "./recipe.js";
-import { recipes } from "./recipes.js";
+import type { Recipe } from "../recipe.js";
+import { recipes } from "../recipes.js";
+import type { Fragment, Fragments } from "./fragment.js";
+import { type SharedShape, sharedFragments } from "./shared-options.js";
 
 type Declared = (typeof recipes)[number]["options"];
 /** Schemas of what recipes do not share. */

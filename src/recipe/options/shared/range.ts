@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { fragment } from "./fragment.js";
-import { count } from "./numbers.js";
-import { always, setting, when } from "./reading.js";
+import { fragment } from "../fragment.js";
+import { count } from "../numbers.js";
+import { always, setting, when } from "../reading.js";
 
 const range = z.strictObject({
   search: z.boolean().default(true).describe("search the clipping that loses least, instead of the full range"),

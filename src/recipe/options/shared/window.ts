@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { withTraining } from "./conditions.js";
-import { fragment } from "./fragment.js";
-import { count, weight } from "./numbers.js";
-import { always, setting, when } from "./reading.js";
+import { withTraining } from "../conditions.js";
+import { fragment } from "../fragment.js";
+import { count, weight } from "../numbers.js";
+import { always, setting, when } from "../reading.js";
 
 // The defaults of loss, window and rates rest on docs/ablations.md, "Every lever of a window": perplexities below are
 // those of SmolLM2-135M at W2A16g64 there. Defaults that go with another option's value stand beside that option.

@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { asymmetric, learningClips, quantizedInputs, withTraining } from "./conditions.js";
-import { fragment } from "./fragment.js";
-import { fraction, positive } from "./numbers.js";
-import { when } from "./reading.js";
+import { asymmetric, learningClips, quantizedInputs, withTraining } from "../conditions.js";
+import { fragment } from "../fragment.js";
+import { fraction, positive } from "../numbers.js";
+import { when } from "../reading.js";
 
 // Twice the rate of V 41.0; twice and half that of the scales 38.5 and 42.0 (27.4 both at 3 bits, where 27.0 is the default's).
 const rates = z.strictObject({

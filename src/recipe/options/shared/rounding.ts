@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { withTraining } from "./conditions.js";
-import { fragment } from "./fragment.js";
-import { count, fraction, positive, weight } from "./numbers.js";
-import { always, setting, when } from "./reading.js";
+import { withTraining } from "../conditions.js";
+import { fragment } from "../fragment.js";
+import { count, fraction, positive, weight } from "../numbers.js";
+import { always, setting, when } from "../reading.js";
 
 const regulariser = z.strictObject({
   weight: weight.default(0.01).describe("weight of the term that drives soft roundings to 0 or 1 (lora, adaround)"),

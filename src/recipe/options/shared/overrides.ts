@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { fragment } from "./fragment.js";
-import { count } from "./numbers.js";
-import { always } from "./reading.js";
+import { fragment } from "../fragment.js";
+import { count } from "../numbers.js";
+import { always } from "../reading.js";
 
 const override = z.strictObject({
   pattern: z.string().min(1).describe("module name, `*` for any characters: model.layers.*.mlp.down_proj"),

@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { fragment } from "./fragment.js";
-import { count, positive } from "./numbers.js";
-import { always } from "./reading.js";
+import { fragment } from "../fragment.js";
+import { count, positive } from "../numbers.js";
+import { always } from "../reading.js";
 
 const gptq = z.strictObject({
   damping: positive

@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { learningClips, quantizedInputs, withLastStage } from "./conditions.js";
-import { fragment } from "./fragment.js";
-import { count, positive } from "./numbers.js";
-import { always, when } from "./reading.js";
+import { learningClips, quantizedInputs, withLastStage } from "../conditions.js";
+import { fragment } from "../fragment.js";
+import { count, positive } from "../numbers.js";
+import { always, when } from "../reading.js";
 
 /** What the stage behind the last window may train. */
 export const finishOptions = fragment(z.enum(["auto", "none", "scales"]).default("auto"), always, {

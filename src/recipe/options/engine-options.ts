@@ -1,14 +1,14 @@
-import { activationOptions } from "./options/activation.js";
-import { quantizedInputs, withLastStage, withText } from "./options/conditions.js";
-import { endToEndOptions, finishOptions } from "./options/end-to-end.js";
-import { type Fragments, part } from "./options/fragment.js";
-import { overridesOptions } from "./options/overrides.js";
-import { rangeOptions } from "./options/range.js";
-import { scheduleOptions } from "./options/rates.js";
-import { when } from "./options/reading.js";
-import { rotationOptions } from "./options/rotation.js";
-import type { SharedOptions } from "./options/shared-options.js";
-import { windowOptions } from "./options/window.js";
+import { quantizedInputs, withLastStage, withText } from "./conditions.js";
+import { type Fragments, part } from "./fragment.js";
+import { when } from "./reading.js";
+import { activationOptions } from "./shared/activation.js";
+import { endToEndOptions, finishOptions } from "./shared/end-to-end.js";
+import { overridesOptions } from "./shared/overrides.js";
+import { rangeOptions } from "./shared/range.js";
+import { scheduleOptions } from "./shared/rates.js";
+import { rotationOptions } from "./shared/rotation.js";
+import { windowOptions } from "./shared/window.js";
+import type { SharedOptions } from "./shared-options.js";
 
 /** What driver and last stage read of the options of every recipe. */
 export interface EngineOptions

@@ -1,10 +1,10 @@
+import type { Recipe } from "../recipe.js";
+import { recipes } from "../recipes.js";
 import { engineFragments } from "./engine-options.js";
+import type { Fragments } from "./fragment.js";
 import { isOptionGroup } from "./merge-options.js";
-import type { Fragments } from "./options/fragment.js";
-import type { ReadCondition, Reading } from "./options/reading.js";
-import { recipeOptionsShape } from "./options.js";
-import type { Recipe } from "./recipe.js";
-import { recipes } from "./recipes.js";
+import type { ReadCondition, Reading } from "./reading.js";
+import { recipeOptionsShape } from "./recipe-options.js";
 
 /** Recipes that read an option, and all that must hold for them to do so. */
 export interface OptionReader {

@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { fragment } from "./fragment.js";
-import { fraction, positive, weight } from "./numbers.js";
-import { always, type ReadCondition, setting, when } from "./reading.js";
+import { fragment } from "../fragment.js";
+import { fraction, positive, weight } from "../numbers.js";
+import { always, type ReadCondition, setting, when } from "../reading.js";
 
 const cfp = z.strictObject({
   weights: z.boolean().default(false).describe("truncate outliers of the weights before quantization"),

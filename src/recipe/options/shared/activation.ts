@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { quantizedInputs } from "./conditions.js";
-import { fragment } from "./fragment.js";
-import { when } from "./reading.js";
+import { quantizedInputs } from "../conditions.js";
+import { fragment } from "../fragment.js";
+import { when } from "../reading.js";
 
 const activation = z.strictObject({
   granularity: z
