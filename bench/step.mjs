@@ -27,9 +27,10 @@ import {
   useOwnStream,
 } from "../dist/tensor/index.js";
 import { advance } from "../dist/window/advance.js";
+import { reconstructionError } from "../dist/window/objective.js";
 import { QuantizedBlock } from "../dist/window/quantized-block.js";
 import { QuantizedLayer } from "../dist/window/quantized-layer.js";
-import { reconstruct } from "../dist/window/reconstruct.js";
+import { overTargets, reconstruct } from "../dist/window/reconstruct.js";
 import { SequenceParts } from "../dist/window/sequence-parts.js";
 import { configOf } from "./shapes.mjs";
 
@@ -86,7 +87,9 @@ const blocks = Array.from({ length: BLOCKS }, (_, index) => {
     });
     layer.learn(rounding);
   }
-  block.settle(dtype);
+  block.castWeights(dtype);
+  // As with a checkpoint in the products' dtype.
+  block.dropExactWeights();
   return block;
 });
 // Several batches to an epoch, as a run has them.
@@ -110,10 +113,10 @@ const run = reconstruct(blocks, input, [target], {
   batch: sequences,
   parts,
   seed: 0,
-  objective: options.window.loss,
-  rates: options.rates,
+  loss: overTargets((target, actual) => reconstructionError(target, actual, options.window.loss)),
+  rates: { ...options.rates, input: options.rates.activation },
   finalRate: 1,
-  regulariser: options.rounding.regulariser,
+  penalty: options.rounding.regulariser,
 });
 // A device reports several steps at once, after the last of them: each counts as the mean of those it came with.
 const times = [];

@@ -52,11 +52,11 @@ describe("a recipe that is one file and one line", () => {
     [{ toy: { bias: 7 } }, /"toy\.bias".*7 does not fit/],
     [{ toy: { stride: 3 } }, /"toy\.stride".*reads it only with toy\.mode=dither.*--set toy\.mode=dither/],
     [{ recipe: "cbq", toy: { bias: 0 } }, /"toy\.bias".*the recipe cbq does not read it.*it is for toy.*--recipe toy/],
-    [{ recipe: "rtn", preset: "paper" }, /it is for cbq and toy.*--recipe cbq or toy/],
+    [{ recipe: "rtn", preset: "paper" }, /it is for .*cbq and toy.*--recipe .*cbq or toy/],
     [{ cfp: { weights: true } }, /"cfp\.weights".*the recipe toy does not read it.*--recipe cbq/],
     [{ window: { batch: 2 } }, /"window\.batch".*the recipe toy does not read it.*--recipe cbq/],
-    [{ gptq: { damping: 0.1 } }, /"gptq\.damping".*it is for gptq and cbq/],
-    [{ compute: { gradients: "full" } }, /"compute\.gradients".*it is for cbq/],
+    [{ gptq: { damping: 0.1 } }, /"gptq\.damping".*it is for gptq, .*and cbq/],
+    [{ compute: { gradients: "full" } }, /"compute\.gradients".*it is for .*cbq/],
     [{ calibration: [] }, /recipe toy needs text.*--recipe rtn/],
   ])("has others' options, and its own as they don't fit, refused: %j", (options, message) => {
     expect(() => resolved(toy, options)).toThrow(OptionError);
@@ -79,7 +79,7 @@ describe("a recipe that is one file and one line", () => {
       .configureHelp({ helpWidth: 400 })
       .outputHelp();
     const line = (start: string): string => lines.find((each) => each.trim().startsWith(start)) ?? "";
-    expect(line("--recipe")).toContain("<rtn|gptq|cbq|toy>");
+    expect(line("--recipe")).toContain("<rtn|gptq|norm-tweaking|efficient-qat|cbq|toy>");
     expect(line("toy ")).toBe("  toy   truncation towards zero (no paper)");
     expect(line("toy.bias")).toContain("(default: 0; 0.25 with toy.mode=dither; 0.5 with --recipe toy --preset paper)");
     expect(line("toy.bias")).toMatch(/<number> \[toy\]$/);

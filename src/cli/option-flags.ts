@@ -78,7 +78,7 @@ export function settingsHelp(): string {
 }
 
 function describeFlag(line: OptionLine): string {
-  const named = /^\w+(\|\w+)+$/.test(line.type) && !/^(true|text|number)\b/.test(line.type);
+  const named = /^[\w-]+(\|[\w-]+)+$/.test(line.type) && !/^(true|text|number)\b/.test(line.type);
   const choices = named ? ` <${line.type}>` : "";
   return `${describe(line)}${choices}${readBy(line)}`;
 }

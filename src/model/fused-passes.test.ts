@@ -45,6 +45,30 @@ const passes: readonly (readonly [name: string, inputs: () => Tensor[], pass: Pa
   ],
 ];
 
+describe("the gain of an RMS norm", () => {
+  it("has the gradient that the composed norm has, beside inputs of its dtype and of bf16", () => {
+    scope(() => {
+      manualSeed(5);
+      const [x, slope] = [Tensor.randn([3, 7, 45], on), Tensor.randn([3, 7, 45], on)];
+      const gain = Tensor.randn([45], on);
+      const composed = (input: Tensor, weight: Tensor): Tensor =>
+        input.mul(input.square().mean(-1, true).add(1e-5).rsqrt()).mul(weight);
+      const leaf = gain.clone().requiresGrad_();
+      const [expected] = gradientsOf([composed(x, leaf).mul(slope).sum()], [leaf]) as [Tensor];
+      for (const [dtype, bound] of [
+        ["float32", 1e-4],
+        ["bfloat16", 0.2],
+      ] as const) {
+        const weight = gain.clone().requiresGrad_();
+        const output = normalise(x.to(dtype), { weight, bias: null }, { kind: "rms", eps: 1e-5 });
+        const [gradient] = gradientsOf([output.mul(slope.to(dtype)).sum()], [weight]) as [Tensor];
+        expect([output.dtype, gradient.dtype]).toEqual([dtype, "float32"]);
+        expect(gradient.sub(expected).abs().amax().item()).toBeLessThan(bound);
+      }
+    });
+  });
+});
+
 describe("bf16 passes are those of fp32, rounded", () => {
   // What is computed in fp32 and rounded once lies within half a unit of 8 bits; the cosines are rounded beforehand.
   it.each(passes)("%s", (_name, make, pass) => {

@@ -36,6 +36,8 @@ const runs: readonly (readonly [string, RecipeName, string, RecipeOptionsInput])
       finish: "none",
     },
   ],
+  ["efficient-qat and its last stage", "efficient-qat", "W3A16g8", { ...short, blockAp: { epochs: 2 } }],
+  ["norm-tweaking", "norm-tweaking", "W3A16g8", {}],
   ["cbq with LoRA-Rounding", "cbq", "W3A16g8", { ...short, rounding: { kind: "lora" }, finish: "none" }],
 ];
 

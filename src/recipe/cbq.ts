@@ -1,12 +1,11 @@
 import { OptionError } from "../errors.js";
-import { type InputSite, inputSites, type LinearRole } from "../model/index.js";
 import { manualSeed } from "../tensor/index.js";
 import { reconstructionError } from "../window/objective.js";
 import { overTargets } from "../window/reconstruct.js";
 import { windowSchedule } from "../window/schedule.js";
+import { collectBlockMoments } from "./block-moments.js";
 import { foldBlock } from "./cfp/fold-block.js";
 import { foldsActivations } from "./cfp/folds-activations.js";
-import { unusableMoments } from "./fault-warnings.js";
 import { gradient } from "./gradient-solver.js";
 import { withTraining } from "./options/conditions.js";
 import { when } from "./options/reading.js";
@@ -17,9 +16,7 @@ import { ratesOptions, scheduleOptions } from "./options/shared/rates.js";
 import { roundingOptions } from "./options/shared/rounding.js";
 import { windowOptions } from "./options/shared/window.js";
 import { prepareRoundings } from "./prepare-roundings.js";
-import { isFiniteTensor } from "./quantize-site.js";
 import { defineRecipe } from "./recipe.js";
-import { SiteMoments } from "./site-moments.js";
 import { calibrateStaticInputs } from "./static-ranges.js";
 
 /**
@@ -90,38 +87,18 @@ export const cbq = defineRecipe({
   },
 
   prepare(block, stream, work) {
-    const { job, parts, warnings } = work;
+    const { job, parts } = work;
     const { rounding, activation } = job.options;
     if (stream === null) throw new TypeError("cbq needs calibration text");
     // Section 3.1, coarse-to-fine pre-processing (CFP).
     if (foldsActivations(job.options, job.scheme)) foldBlock(job, block, stream, parts);
     block.castWeights(job.dtype);
     calibrateStaticInputs(job, block, stream, activation.learnClip);
-    const sites = inputSites(job.spec);
-    const siteOf = (role: LinearRole): InputSite | undefined => sites.find((site) => site.linears.includes(role));
-    using moments = new SiteMoments(job.device);
-    work.advance(stream, (x, part) => {
-      if (rounding.start !== "gptq") return block.forwardFull(x);
-      return moments.during(part, (observe) =>
-        block.forwardFull(x, (role, input) => {
-          if (siteOf(role)?.linears[0] === role) observe(role, input);
-        }),
-      );
-    });
-    for (const { linears } of sites) {
-      const [role] = linears;
-      const sum = role === undefined ? null : moments.of(role);
-      if (role === undefined || sum === null || isFiniteTensor(sum.matrix)) continue;
-      warnings.push(unusableMoments(block.index, linears));
-      moments.drop(role);
-    }
+    using moments = rounding.start === "gptq" ? collectBlockMoments(block, stream, work) : null;
     // Per block, so that random starts do not depend on the blocks that this process saw before.
     manualSeed((job.seed + block.index) % Number.MAX_SAFE_INTEGER);
     // Section 3.3, LoRA-Rounding, or one of the others.
-    prepareRoundings(job, block, (role) => {
-      const [first] = siteOf(role)?.linears ?? [];
-      return first === undefined ? null : moments.of(first);
-    });
+    prepareRoundings(job, block, (role) => moments?.of(role) ?? null);
   },
 
   // L = L_rec + gamma L_com, with L_rec = sum of E over the branches: section 3.3.

@@ -112,7 +112,9 @@ class Run {
       yield* this.#enterWindow(window, index, targets);
       yield { event: "window-start", ...place, trainable: learntNumbers(this.#blocks) };
       this.#source.willOpen(this.#nextBlock, this.#windows[index + 1]?.last ?? -1);
-      const lossBefore = this.#measure(targets);
+      // Before its codes are chosen there is nothing to measure.
+      const trained = this.#blocks.some((block) => block.trained.length > 0);
+      const lossBefore = trained ? this.#measure(targets) : null;
       const solved = yield* this.recipe.solve(this.#work(index, windows, targets));
       const leaving = this.#blocks.slice(0, window.leaving);
       for (const block of leaving) hardenBlock(job, block, solved);

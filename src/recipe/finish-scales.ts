@@ -6,7 +6,7 @@ import { advance } from "../window/advance.js";
 import { cosine } from "../window/cosine.js";
 import { measureEndToEnd, type Network, trainEndToEnd } from "../window/end-to-end.js";
 import { FaultWatch } from "../window/fault-watch.js";
-import { type OutputObjective, outputDivergence } from "../window/output-objective.js";
+import { nextTokenLoss, type OutputObjective, outputDivergence } from "../window/output-objective.js";
 import type { QuantizedBlock } from "../window/quantized-block.js";
 import { learntNumbers } from "../window/reconstruct.js";
 import { SequenceParts } from "../window/sequence-parts.js";
@@ -81,7 +81,9 @@ class FinishStage {
     const storage = chooseStorage(job, streamShape(job, tokens), STREAMS.length);
     const streams = openStreams({ ...job, resume: null }, tokens, STREAMS, storage);
     [this.#input, this.#target] = streams as [ActivationStore, ActivationStore];
-    this.#objective = outputDivergence(this.#target);
+    const { ids, context } = tokens;
+    this.#objective =
+      options.endToEnd.loss === "divergence" ? outputDivergence(this.#target) : nextTokenLoss(ids, context);
     const head = freeOnError(streams, () => loadHead(checkpointSource(checkpoint, { device, dtype }), spec));
     this.#head = head;
     this.#source = freeOnError([...streams, head], () => new BlockSource(job, tokens.context));

@@ -131,8 +131,10 @@ export function learntNumbers(blocks: readonly QuantizedBlock[]): number {
 function penaltyAt(
   blocks: readonly QuantizedBlock[],
   progress: number,
-  { penalty: { weight, warmup, betaStart, betaEnd } }: ReconstructionOptions,
+  { penalty }: ReconstructionOptions,
 ): StepPlan["penalty"] {
+  if (penalty === undefined) return [0, 1];
+  const { weight, warmup, betaStart, betaEnd } = penalty;
   const soft = blocks.flatMap((block) => block.trained).filter((layer) => layer.path?.hasPenalty === true).length;
   const beta = betaStart + (betaEnd - betaStart) * Math.max(0, (progress - warmup) / Math.max(1e-9, 1 - warmup));
   return [soft === 0 || progress < warmup ? 0 : weight / soft, beta];

@@ -18,7 +18,7 @@ export interface ReconstructionOptions {
   /** Share of every rate that is left at the last step of the cosine. */
   readonly finalRate: number;
   /** The rounding penalty L_com: its weight, and how its exponent falls. */
-  readonly penalty: {
+  readonly penalty?: {
     readonly weight: number;
     /** Share of the steps without it. */
     readonly warmup: number;

@@ -43,18 +43,20 @@ export class TrainedWeight implements WeightPath {
   /**
    * @param weight `[out, in]`, fp32, which it copies
    * @param unit what the rates of `W` and `s` are given in: `absolute` numbers, or the mean `scale` of this Linear
+   * @param trains `scales` leaves `W` as it is: the same but for a rate of 0
    */
-  constructor(weight: Tensor, grid: Grid, unit: "absolute" | "scale") {
+  constructor(weight: Tensor, grid: Grid, unit: "absolute" | "scale", trains: "weights" | "scales" = "weights") {
     const of = (source: Tensor): Tensor => keep(scope(() => source.detach().to("float32").clone()));
     this.#grid = grid;
-    this.#weight = of(grouped(weight, grid.groupSize)).requiresGrad_();
+    this.#weight = of(grouped(weight, grid.groupSize));
+    if (trains === "weights") this.#weight.requiresGrad_();
     this.#scale = of(grid.scale).requiresGrad_();
     this.#zeroPoint = of(grid.zeroPoint);
     if (!grid.symmetric) this.#zeroPoint.requiresGrad_();
     this.#none = hasKernel(fused, weight) ? keep(Tensor.zeros(this.#weight.shape, { device: weight.device })) : null;
     const scale = unit === "scale" ? scope(() => grid.scale.abs().mean().item()) : 1;
     this.parameters = [
-      { role: "weight", name: "W", tensor: this.#weight, unit: scale },
+      ...(trains === "weights" ? [{ role: "weight", name: "W", tensor: this.#weight, unit: scale } as const] : []),
       { role: "scale", name: "scale", tensor: this.#scale, unit: scale },
       ...(grid.symmetric
         ? []

@@ -64,6 +64,16 @@ const cases: readonly (readonly [string, Case])[] = [
   ],
   ["gptq", { recipe: "gptq", scheme: "W3A16g8", options: {}, text: true }],
   ["gptq, then all scales", { recipe: "gptq", scheme: "W3A16g8", options: scales, text: true }],
+  ["norm-tweaking", { recipe: "norm-tweaking", scheme: "W3A16g8", options: {}, text: true }],
+  [
+    "efficient-qat, then all scales on the text",
+    {
+      recipe: "efficient-qat",
+      scheme: "W3A16g8",
+      options: { ...scales, endToEnd: { ...scales.endToEnd, loss: "next-token" }, blockAp: { epochs: 1 } },
+      text: true,
+    },
+  ],
   ["cbq", cbq],
   [
     "cbq with CFP, then all scales and clips",

@@ -4,6 +4,7 @@ import { optionEntries, type UntypedOptions } from "../../recipe/options/merge-o
 import { type OptionReader, readersBy, readersOf } from "../../recipe/options/option-readers.js";
 import { type ReadCondition, type ReaderContext, when } from "../../recipe/options/reading.js";
 import { recipeNames, recipeOf } from "../../recipe/recipe-names.js";
+import { listed } from "./listed.js";
 import type { GivenOptions } from "./options.js";
 
 /** Who reads the options of a run that not every run reads; those of the algorithms have a table of their own. */
@@ -85,8 +86,8 @@ function unread(name: string, others: readonly string[], what: string): OptionEr
   return new OptionError({
     where: `option "${name}"`,
     what,
-    why: `it is for ${others.join(" and ")}`,
-    next: `leave it out, or use --recipe ${others.join(" or ")}`,
+    why: `it is for ${listed(others, "and")}`,
+    next: `leave it out, or use --recipe ${listed(others, "or")}`,
   });
 }
 

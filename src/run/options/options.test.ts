@@ -151,14 +151,14 @@ describe("an option that nothing would read", () => {
   it.each([
     ["rtn", { cfp: { weights: true } }, "cfp.weights", "cbq", "--recipe cbq"],
     ["rtn", { rounding: { kind: "lora" } }, "rounding.kind", "cbq", "--recipe cbq"],
-    ["rtn", { gptq: { damping: 0.1 } }, "gptq.damping", "gptq and cbq", "--recipe gptq or cbq"],
+    ["rtn", { gptq: { damping: 0.1 } }, "gptq.damping", "gptq, norm-tweaking, efficient-qat and cbq", "or cbq"],
     ["rtn", { window: { size: 3 } }, "window.size", "cbq", "--recipe cbq"],
-    ["rtn", { preset: "paper" }, "preset", "cbq", "--recipe cbq"],
-    ["gptq", { preset: "paper" }, "preset", "cbq", "--recipe cbq"],
+    ["rtn", { preset: "paper" }, "preset", "norm-tweaking, efficient-qat and cbq", "or cbq"],
+    ["gptq", { preset: "paper" }, "preset", "norm-tweaking, efficient-qat and cbq", "or cbq"],
     ["gptq", { cfp: { activations: null } }, "cfp.activations", "cbq", "--recipe cbq"],
     ["gptq", { window: { batch: 4 } }, "window.batch", "cbq", "--recipe cbq"],
     ["gptq", { rates: { scale: 0.1 } }, "rates.scale", "cbq", "--recipe cbq"],
-    ["gptq", { compute: { gradients: "full" } }, "compute.gradients", "cbq", "--recipe cbq"],
+    ["gptq", { compute: { gradients: "full" } }, "compute.gradients", "norm-tweaking, efficient-qat and cbq", "or cbq"],
   ])("of another recipe is refused: %s %j", (recipe, options, name, readers, next) => {
     const error = refusal({ recipe, ...options } as UntypedOptions);
     expect(error.where).toBe(`option "${name}"`);
@@ -320,7 +320,7 @@ describe("defaults", () => {
   it("of a preset are read by its recipe", () => {
     for (const { name: recipe, presets } of recipes) {
       for (const [preset, values] of Object.entries<UntypedOptions>(presets)) {
-        const options = resolveOptions(required, { recipe, preset });
+        const options = resolveOptions(required, { recipe, preset, asym: true });
         const context = readerContext(options, schemeOf(options));
         for (const [name] of optionEntries(values))
           expect([recipe, preset, name, mayBeRead(name, context)]).toEqual([recipe, preset, name, true]);

@@ -14,6 +14,12 @@ export const finishOptions = fragment(z.enum(["auto", "none", "scales"]).default
 
 // Four epochs at 0.001: docs/ablations.md, "The last stage".
 const endToEnd = z.strictObject({
+  loss: z
+    .enum(["divergence", "next-token"])
+    .default("divergence")
+    .describe(
+      "what the output is held against: the probabilities of the full-precision network, or the next tokens of the text",
+    ),
   epochs: count.default(4).describe("passes over the calibration windows"),
   // 8 sequences lose to 4 at W2, W3 and W4A4, with two seeds each (docs/ablations.md, "4 sequences a step in the last stage").
   batch: count.default(4).describe("sequences per optimisation step"),
@@ -23,6 +29,7 @@ const endToEnd = z.strictObject({
 
 /** How that stage trains. */
 export const endToEndOptions = fragment(endToEnd.prefault({}), {
+  loss: when(withLastStage),
   epochs: when(withLastStage),
   batch: when(withLastStage),
   scaleRate: when(withLastStage),
