@@ -1,6 +1,6 @@
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { GgufFile } from "../src/format/gguf/read.js";
 import { OnnxFile } from "../src/format/onnx/read.js";
@@ -256,11 +256,22 @@ describe("verify", () => {
     },
   );
 
+  it.skipIf(onnxRuntime === null || findPackage("@huggingface/transformers") === null)(
+    "compares tokens where the result's path is relative too: of two names it looks like one on the hub",
+    async () => {
+      const [cwd, name] = [dirname(result), basename(result)];
+      const { code, stderr } = await startProgram(["verify", name, "--format", "onnx"], { cwd }).ended;
+      expect(code, stderr).toBe(0);
+      const runtime = readCertificate(result).exports[1]?.runtime;
+      expect(runtime).toMatchObject({ texts: { compared: 28, different: 0 } });
+    },
+  );
+
   const project = llamaCppProject();
   it.skipIf(project === null)(
     `lets llama.cpp judge the GGUF file${project === null ? " (skipped: node-llama-cpp is not installed)" : ""}`,
     async () => {
-      const { code, stderr } = await startProgram(["verify", result, "--format", "gguf"], { cwd: project ?? undefined })
+      const { code, stderr } = await startProgram(["verify", result, "--format", "gguf", "--project", project ?? ""])
         .ended;
       expect(code, stderr).toBe(0);
       const runtime = readCertificate(result).exports[1]?.runtime;
