@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -292,6 +292,14 @@ describe("verify", () => {
     return folder;
   };
   const ggufOf = (folder: string): string => join(folder, "gguf", "sotu-llama-7m-W4A16g64-Q4_0.gguf");
+
+  it("is not there already for the command that made it where an export is cut off", async () => {
+    const folder = copied("cut export");
+    truncateSync(ggufOf(folder), 4096);
+    const again = quantize({ model, scheme: "W4A16g64", recipe: "rtn", out: folder, format: ["gguf", "gptq", "onnx"] });
+    await expect(again.next()).rejects.toThrow(/it is damaged/);
+  });
+
   const editGguf = (folder: string, edit: (tensor: Buffer, bytes: Buffer) => void): void => {
     const file = ggufOf(folder);
     using opened = GgufFile.open(file);
