@@ -161,6 +161,9 @@ describe("a finished result", () => {
     utimesSync(weights, new Date(), new Date(Date.now() + 60_000));
     await refused(arguments_(copy), /its source has changed since.*model\.safetensors is newer/);
     utimesSync(weights, mtime, mtime);
+    rmSync(join(copy, "tokenizer.json"));
+    await refused(arguments_(copy), /it is damaged.*its tokenizer\.json is gone/);
+    cpSync(join(out, "tokenizer.json"), join(copy, "tokenizer.json"));
     rmSync(join(copy, "model.safetensors"));
     await refused(arguments_(copy), /it is damaged.*Next: .*--force/);
     writeFileSync(join(copy, "crossblock.json"), "{}");

@@ -1,6 +1,6 @@
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { GgufFile } from "../src/format/gguf/read.js";
 import { OnnxFile } from "../src/format/onnx/read.js";
@@ -256,11 +256,22 @@ describe("verify", () => {
     },
   );
 
+  it.skipIf(onnxRuntime === null || findPackage("@huggingface/transformers") === null)(
+    "compares tokens where the result's path is relative too: of two names it looks like one on the hub",
+    async () => {
+      const [cwd, name] = [dirname(result), basename(result)];
+      const { code, stderr } = await startProgram(["verify", name, "--format", "onnx"], { cwd }).ended;
+      expect(code, stderr).toBe(0);
+      const runtime = readCertificate(result).exports[1]?.runtime;
+      expect(runtime).toMatchObject({ texts: { compared: 28, different: 0 } });
+    },
+  );
+
   const project = llamaCppProject();
   it.skipIf(project === null)(
     `lets llama.cpp judge the GGUF file${project === null ? " (skipped: node-llama-cpp is not installed)" : ""}`,
     async () => {
-      const { code, stderr } = await startProgram(["verify", result, "--format", "gguf"], { cwd: project ?? undefined })
+      const { code, stderr } = await startProgram(["verify", result, "--format", "gguf", "--project", project ?? ""])
         .ended;
       expect(code, stderr).toBe(0);
       const runtime = readCertificate(result).exports[1]?.runtime;
@@ -281,6 +292,14 @@ describe("verify", () => {
     return folder;
   };
   const ggufOf = (folder: string): string => join(folder, "gguf", "sotu-llama-7m-W4A16g64-Q4_0.gguf");
+
+  it("is not there already for the command that made it where an export is cut off", async () => {
+    const folder = copied("cut export");
+    truncateSync(ggufOf(folder), 4096);
+    const again = quantize({ model, scheme: "W4A16g64", recipe: "rtn", out: folder, format: ["gguf", "gptq", "onnx"] });
+    await expect(again.next()).rejects.toThrow(/it is damaged/);
+  });
+
   const editGguf = (folder: string, edit: (tensor: Buffer, bytes: Buffer) => void): void => {
     const file = ggufOf(folder);
     using opened = GgufFile.open(file);

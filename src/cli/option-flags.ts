@@ -27,6 +27,7 @@ const flags: Readonly<Record<string, string>> = {
   export: "--export <paths...>",
   model: "--model <folder>",
   runtimes: "--no-runtimes",
+  project: "--project <folder>",
   device: "--device <device>",
   finish: "--finish <stage>",
   maxMemory: "--max-memory <size>",

@@ -114,6 +114,15 @@ describe("rotary positions", () => {
     expect(errorOf({ ...oldStyle, rope_scaling: { type: "linear", factor: 0 } }).next).toContain("factor");
   });
 
+  it("refuses an epsilon at or below zero, with which a norm gives NaN", () => {
+    for (const eps of [-1, -1e-6, 0]) {
+      const { what, next } = errorOf({ ...llama, rms_norm_eps: eps });
+      expect(what).toBe(`the key rms_norm_eps is ${eps}, not a number above zero`);
+      expect(next).toContain("set rms_norm_eps to a number above zero");
+    }
+    expect(readSpec({ ...llama, rms_norm_eps: null }).norm.eps).toBe(1e-6);
+  });
+
   it("refuses positions that turn a part of a head, and heads of odd width", () => {
     expect(errorOf({ ...llama, partial_rotary_factor: 0.5 }).message).toContain("partial_rotary_factor");
     expect(errorOf({ ...llama, head_dim: 7 }).message).toContain("7");

@@ -5,6 +5,7 @@ import {
   optionalNumber,
   optionalString,
   requireCount,
+  requirePositive,
   requireString,
 } from "../checkpoint/model-config.js";
 import { ModelError } from "../errors.js";
@@ -62,7 +63,7 @@ export function readSpec(config: ModelConfig): DecoderSpec {
     blocks,
     vocabSize: requireCount(config, "vocab_size"),
     maxPositions,
-    norm: { kind: family.norm.kind, eps: numberFact(config, family.norm.eps) },
+    norm: { kind: family.norm.kind, eps: positiveFact(config, family.norm.eps) },
     positions:
       family.positions === "rotary"
         ? readRotary(config, attention.headDim, maxPositions)
@@ -122,6 +123,8 @@ function booleanFact(config: ModelConfig, fact: Fact<boolean>): boolean {
   return typeof fact === "boolean" ? fact : (optionalBoolean(config, fact.key) ?? fact.default);
 }
 
-function numberFact(config: ModelConfig, fact: Fact<number>): number {
-  return typeof fact === "number" ? fact : (optionalNumber(config, fact.key) ?? fact.default);
+// Below zero a norm gives NaN for the inputs that it was meant to save.
+function positiveFact(config: ModelConfig, fact: Fact<number>): number {
+  if (typeof fact === "number") return fact;
+  return optionalNumber(config, fact.key) === undefined ? fact.default : requirePositive(config, fact.key);
 }

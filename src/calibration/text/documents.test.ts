@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -37,6 +39,18 @@ describe("readDocuments", () => {
   it("takes a .txt file as one document, untouched but for a byte order mark", async () => {
     const path = write("plain.txt", "\uFEFF one\r\n\ntwo é \n");
     expect(await read([path])).toEqual([{ text: " one\r\n\ntwo é \n", source: path }]);
+  });
+
+  it("refuses what is no regular file, of which reading would wait for ever", async () => {
+    const socket = join(folder, "socket.txt");
+    const server = createServer().listen(socket);
+    await once(server, "listening");
+    try {
+      await expect(texts([socket])).rejects.toThrow(/socket\.txt: is no regular file.*write the text to a file/);
+    } finally {
+      server.close();
+    }
+    await expect(texts(["/dev/null"])).rejects.toThrow(/no regular file/);
   });
 
   it("takes every line of a .jsonl file and skips the empty ones", async () => {

@@ -26,7 +26,8 @@ export interface TextFile {
  * `.json` left out: folders hold those for many other reasons.
  * Names that start with a dot are left out, and links to folders are not followed, so that a walk always ends.
  *
- * @throws CalibrationError for no path, a path that can't be read, a file of another kind, a folder without text, and a Git LFS pointer.
+ * @throws CalibrationError for no path, a path that can't be read, a file of another kind, what is no regular file, a folder without text,
+ * and a Git LFS pointer.
  */
 export async function findTextFiles(paths: readonly string[]): Promise<TextFile[]> {
   if (paths.length === 0) {
@@ -80,6 +81,14 @@ async function filesAt(path: string): Promise<TextFile[]> {
       what: `no ${kindNames} file in this folder`,
       where: path,
       next: "name a folder that holds text, or the files themselves",
+    });
+  }
+  // Reading a pipe waits for a writer, and text is read more than once.
+  if (!status.isFile()) {
+    throw new CalibrationError({
+      what: "is no regular file",
+      where: path,
+      next: "write the text to a file, and give that",
     });
   }
   const kind = kindOf(path);

@@ -3,7 +3,7 @@ import { homedir, tmpdir } from "node:os";
 import { join, parse } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { resolveOptions, type UntypedOptions } from "../options/options.js";
-import { checkGuarded } from "./check-places.js";
+import { checkGuarded, checkTarget } from "./check-places.js";
 
 describe("places that nothing is written over", () => {
   let folder = "";
@@ -13,6 +13,7 @@ describe("places that nothing is written over", () => {
     writeFileSync(join(folder, "texts", "a.txt"), "text");
     writeFileSync(join(folder, "single.txt"), "text");
     symlinkSync(join(folder, "models"), join(folder, "link"));
+    symlinkSync(join(folder, "models/llama"), join(folder, "deep"));
   });
   afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -46,6 +47,9 @@ describe("places that nothing is written over", () => {
     ["a folder above it", () => ({ out: "..", model: "/m", calibration: ["/t"] }), /holds the working directory/],
     ["the home folder", () => ({ out: homedir() }), /is your home folder|holds the working directory/],
     ["~", () => ({ out: "~" }), /is your home folder|holds the working directory/],
+    ["the model by .. behind a link", (at) => ({ out: `${at}/link/llama/../llama` }), /is the model/],
+    ["the model beside what a link leads to", (at) => ({ out: `${at}/deep/../llama` }), /is the model/],
+    ["the model beside it for work", (at) => ({ work: `${at}/deep/../llama/w` }), /--work.*lies in the model/],
     ["a root", () => ({ out: parse(process.cwd()).root }), /is the root of a file system/],
     ["the model for work", (at) => ({ work: join(at, "models/llama") }), /--work.*is the model/],
     ["the text for work", (at) => ({ work: join(at, "texts/work") }), /--work.*lies in the calibration text/],
@@ -58,6 +62,16 @@ describe("places that nothing is written over", () => {
       expect((error as Error).message).toMatch(/Next: choose a new folder for --(out|work)/);
       expect((error as Error).message).not.toContain("force");
     }
+  });
+
+  it("refuses a link that leads nowhere, at the place and on the way to it, before anything is done", async () => {
+    symlinkSync("nowhere", join(folder, "dead"));
+    for (const out of ["dead", "dead/result", "other/../dead/a/b"].map((path) => join(folder, path))) {
+      for (const force of [false, true]) {
+        await expect(checkTarget(out, { force })).rejects.toThrow(/dead: is a link that leads nowhere/);
+      }
+    }
+    await checkTarget(join(folder, "other/new/deep"), { force: false });
   });
 
   it("takes what lies beside all of them", async () => {

@@ -66,6 +66,7 @@ export async function checkTarget(out: string, { force }: { readonly force: bool
       next: "choose another --out, or give --force, which moves what is there to OUT.old-DATE",
     });
   }
+  await checkWritable(target, "the result's folder can't be written");
   await checkWritable(dirname(target), "the result's folder can't be written");
 }
 

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { readFile, realpath, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { findTextFiles } from "../../calibration/text/text-files.js";
@@ -13,7 +14,7 @@ import { exporters, primaryFormat } from "../../format/exporters.js";
 import { recordFile } from "../../format/written-files.js";
 import { circumstances, optionLeaves } from "../journal/run-identity.js";
 import { type GivenOptions, runOptionsSchema } from "../options/options.js";
-import { type MadeRecord, parseMadeRecord } from "../result/result-file.js";
+import { copiedFilesOf, type MadeRecord, parseMadeRecord } from "../result/result-file.js";
 
 const ways = "choose another --out, or give --force to replace it";
 
@@ -49,8 +50,18 @@ export async function existingResult(options: GivenOptions): Promise<MadeRecord 
   if (newer !== null) throw refuse("a result of this command is there, and its source has changed since", newer);
   try {
     (await openCompressedTensors(out))[Symbol.dispose]();
-    for (const format of options.format.filter((name) => name !== primaryFormat)) {
-      if ((await exporters[format].find(join(out, format))) === null) throw refuse("", `its ${format} export is gone`);
+    const formats = options.format.filter((name) => name !== primaryFormat);
+    const folders = formats.filter((format) => exporters[format].kind === "folder");
+    for (const name of copiedFilesOf(JSON.parse(text)).keys()) {
+      // One of another size was edited by its owner, which is fine; without it no reader opens the folder.
+      for (const folder of [".", ...folders]) {
+        if (!existsSync(join(out, folder, name))) throw refuse("", `its ${join(folder, name)} is gone`);
+      }
+    }
+    for (const format of formats) {
+      const found = await exporters[format].find(join(out, format));
+      if (found === null) throw refuse("", `its ${format} export is gone`);
+      (await exporters[format].open(found))[Symbol.dispose]();
     }
   } catch (error) {
     if (!(error instanceof CrossblockError)) throw error;

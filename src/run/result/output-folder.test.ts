@@ -116,6 +116,16 @@ describe("OutputFolder", () => {
     expect((await readdir(parent)).filter((name) => name.startsWith("real.old-")).length).toBe(1);
   });
 
+  it("moves a file or a link without a target that has the name of the folder", async () => {
+    for (const put of [() => writeFile(out, "a file"), () => symlink("nowhere", out)]) {
+      await put();
+      expect(await replace()).toMatchObject({ removed: [], moved: ["result"] });
+      expect(await readdir(out)).toEqual(["new"]);
+      await rm(out, { recursive: true });
+    }
+    expect((await readdir(parent)).filter((name) => name.startsWith("result.old-")).length).toBe(2);
+  });
+
   it("refuses a parent that is a file", async () => {
     await writeFile(out, "");
     await expect(OutputFolder.create(join(out, "below"))).rejects.toThrow(/Next: /);

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import type { Stats } from "node:fs";
 import { lstat, mkdir, readdir, realpath, rename, rm, rmdir, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { syncFolder } from "../../checkpoint/write-file-atomically.js";
@@ -72,13 +73,15 @@ export class OutputFolder implements AsyncDisposable {
     try {
       await syncFolder(this.staging);
       // An empty folder gives way, as nothing does.
-      await rmdir(target).catch(ignored("ENOENT", "ENOTEMPTY", "EEXIST"));
+      await rmdir(target).catch(ignored("ENOENT", "ENOTEMPTY", "EEXIST", "ENOTDIR"));
       if ((await statusOf(target)) === null) {
         await rename(this.staging, target);
         await syncFolder(dirname(target));
         return null;
       }
-      const contents = await sort(target);
+      // A file or a link without a target is moved as it is.
+      const isFolder = (await statusOf(target))?.isDirectory() === true;
+      const contents = isFolder ? await sort(target) : { own: [], foreign: [basename(target)] };
       const old = await freeName(`${target}.old-${new Date().toISOString().slice(0, 10)}`);
       // From here on its name says that it is complete.
       const ready = `${this.staging}${readyMark}`;
@@ -113,7 +116,7 @@ export async function moveAside(path: string): Promise<string> {
 
 /** A path with its links resolved as far as it exists: the folder behind a link is replaced, and the link stays. */
 async function followed(out: string): Promise<string> {
-  return realpath(out).catch(() => resolve(out));
+  return realpath(resolve(out)).catch(() => resolve(out));
 }
 
 const readyMark = ".ready";
@@ -148,7 +151,7 @@ async function freeName(name: string): Promise<string> {
   }
 }
 
-async function statusOf(path: string): Promise<object | null> {
+async function statusOf(path: string): Promise<Stats | null> {
   return lstat(path).catch((error: unknown) => {
     if (codeOf(error) === "ENOENT") return null;
     throw error;

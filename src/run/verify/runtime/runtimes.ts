@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { decodedSource } from "../../../format/decoded-source.js";
 import type { ExportSource } from "../../../format/export-source.js";
 import type { FormatName } from "../../../format/exporters.js";
@@ -60,7 +60,8 @@ export const runtimes: Readonly<Partial<Record<FormatName, Runtime>>> = {
     tokenizer: {
       packageName: "@huggingface/transformers",
       async cut({ entry }, file, texts, signal) {
-        const folder = dirname(dirname(file));
+        // A relative path of two names would be taken for a name on the hub.
+        const folder = resolve(dirname(dirname(file)));
         if (!existsSync(join(folder, "tokenizer.json"))) return null;
         const request = { entry, file: folder, tokens: [], vocabulary: 0, texts, threads: 1 };
         return askProcess(new URL("./transformers-js-process.js", import.meta.url), request, signal);
