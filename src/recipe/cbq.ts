@@ -16,7 +16,7 @@ import { ratesOptions, scheduleOptions } from "./options/shared/rates.js";
 import { roundingOptions } from "./options/shared/rounding.js";
 import { windowOptions } from "./options/shared/window.js";
 import { prepareRoundings } from "./prepare-roundings.js";
-import { defineRecipe } from "./recipe.js";
+import { defineRecipe, gridParameters } from "./recipe.js";
 import { calibrateStaticInputs } from "./static-ranges.js";
 
 /**
@@ -75,6 +75,12 @@ export const cbq = defineRecipe({
     trains: true,
     moments: rounding.start === "gptq" ? "block" : "none",
     passes: 3 * window.epochs + 4,
+    parameters: (linear) => {
+      const { rows, columns } = linear;
+      const offset = rounding.kind === "lora" ? rounding.rank * (rows + columns) : rows * columns;
+      return offset + gridParameters(linear);
+    },
+    normParameters: 0,
   }),
 
   check({ rounding }) {

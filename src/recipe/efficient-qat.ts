@@ -16,7 +16,7 @@ import { always, setting, when } from "./options/reading.js";
 import { activationOptions } from "./options/shared/activation.js";
 import { gptqOptions } from "./options/shared/gptq.js";
 import { ratesOptions, scheduleOptions } from "./options/shared/rates.js";
-import { defineRecipe } from "./recipe.js";
+import { defineRecipe, gridParameters } from "./recipe.js";
 import { calibrateStaticInputs } from "./static-ranges.js";
 
 const blockAp = z.strictObject({
@@ -123,10 +123,12 @@ export const efficientQat = defineRecipe({
   windows: singleBlocks,
   targets: () => ["full"],
   error: (target, actual, { blockAp }) => reconstructionError(target, actual, lossOf(blockAp)),
-  cost: ({ blockAp }) => ({
+  cost: ({ blockAp }, hiddenSize = 0) => ({
     trains: true,
     moments: blockAp.weightedRange ? "block" : "none",
     passes: 3 * blockAp.epochs + 4,
+    parameters: (linear) => (blockAp.train === "scales" ? 0 : linear.rows * linear.columns) + gridParameters(linear),
+    normParameters: blockAp.norms ? 2 * hiddenSize : 0,
   }),
 
   prepare(block, stream, work) {

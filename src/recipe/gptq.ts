@@ -18,7 +18,7 @@ export const gptq = defineRecipe({
   rotatesByDefault: false,
   windows: singleBlocks,
   targets: () => [],
-  cost: () => ({ trains: false, moments: "site", passes: 3 }),
+  cost: () => ({ trains: false, moments: "site", passes: 3, parameters: () => 0, normParameters: 0 }),
   prepare(block, stream, { job }) {
     block.castWeights(job.dtype);
     if (stream !== null) calibrateStaticInputs(job, block, stream, false);

@@ -67,7 +67,13 @@ export const normTweakingRecipe = defineRecipe({
   prepare: gptq.prepare,
   targets: () => ["fullOfQuantized"],
   error: (target, actual, { normTweaking: { moments } }) => channelMoments(target, actual, moments),
-  cost: ({ normTweaking: { epochs } }) => ({ trains: true, moments: "site", passes: 3 * epochs + 4 }),
+  cost: ({ normTweaking: { epochs } }, hiddenSize = 0) => ({
+    trains: true,
+    moments: "site",
+    passes: 3 * epochs + 4,
+    parameters: () => 0,
+    normParameters: 2 * hiddenSize,
+  }),
 
   *solve(work) {
     const { job, index, blocks } = work;

@@ -47,8 +47,8 @@ export interface Recipe<O extends EngineOptions = EngineOptions> {
   targets(options: O): readonly Target[];
   /** The reconstruction error that events report, of the window's output `actual` against one target, a scalar. */
   error?(target: Tensor, actual: Tensor, options: O): Tensor;
-  /** What plan and memory model need to know. */
-  cost(options: O): Cost;
+  /** What plan and memory model need to know of a network of this hidden size. */
+  cost(options: O, hiddenSize?: number): Cost;
   /** @throws OptionError for options that do not go together */
   check?(options: O): void;
   /**
@@ -96,6 +96,24 @@ export interface Cost {
   readonly moments: "none" | "site" | "block";
   /** How often all tokens pass through its Linears; a backward pass counts twice. */
   readonly passes: number;
+  /** Numbers that are trained of a Linear, its input's clip aside. */
+  parameters(linear: LinearSize): number;
+  /** Numbers that are trained of a block beside its Linears. */
+  readonly normParameters: number;
+}
+
+/** A Linear, as far as its training is counted. */
+export interface LinearSize {
+  readonly rows: number;
+  readonly columns: number;
+  /** Groups of columns over all rows. */
+  readonly groups: number;
+  readonly symmetric: boolean;
+}
+
+/** Scales and zero points of a Linear. */
+export function gridParameters({ groups, symmetric }: LinearSize): number {
+  return groups * (symmetric ? 1 : 2);
 }
 
 /** What a recipe works with while a block is prepared. */

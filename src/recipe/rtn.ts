@@ -12,6 +12,6 @@ export const rtn = defineRecipe({
   options: {},
   presets: { default: {} },
   needsText: false,
-  cost: () => ({ trains: false, moments: "none", passes: 3 }),
+  cost: () => ({ trains: false, moments: "none", passes: 3, parameters: () => 0, normParameters: 0 }),
   solve: (window) => columns(window, nearestRule(window.job.options)),
 });

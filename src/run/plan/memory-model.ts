@@ -95,10 +95,9 @@ const COMPOSED_ROUNDING = 24;
 /** Parameters that a Linear trains. */
 export function trainedParameters(linear: LinearPlan, { options, scheme }: MemoryInput): number {
   const { rows, columns } = linear.layout;
-  const { kind, rank } = options.rounding;
-  const rounding = kind === "lora" ? rank * (rows + columns) : rows * columns;
+  const { parameters } = recipeOf(options.recipe).cost(options);
   const clip = scheme.activationBits < 16 && options.activation.learnClip ? 1 : 0;
-  return rounding + groupsOf(linear) * (scheme.symmetric ? 1 : 2) + clip;
+  return parameters({ rows, columns, groups: groupsOf(linear), symmetric: scheme.symmetric }) + clip;
 }
 
 export function weightsOf({ layout }: LinearPlan): number {

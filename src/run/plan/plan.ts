@@ -60,13 +60,16 @@ export function makePlan(input: PlanInput): PlanEvent {
   const { options, scheme, spec, schemes, checkpoint, device } = input;
   const linears = linearPlans(spec, schemes);
   const recipe = recipeOf(options.recipe);
-  const { trains } = recipe.cost(options);
+  const { trains, normParameters } = recipe.cost(options, spec.hiddenSize);
   const windows = recipe.windows(spec.blocks, options);
   const finish = finishEpochs(recipe, options, needsTokens(options));
   const weights = sum(linears, weightsOf);
   const bits = sum(linears, ({ layout }) => quantizedBits(layout));
   const trained = windows.map(({ first, last }) =>
-    trains ? sum(inBlocks(linears, first, last), (linear) => trainedParameters(linear, input)) : 0,
+    trains
+      ? sum(inBlocks(linears, first, last), (linear) => trainedParameters(linear, input)) +
+        (last - first + 1) * normParameters
+      : 0,
   );
   const sequences = needsTokens(options) ? options.samples : 0;
   const calibrationTokens = sequences * options.context;
