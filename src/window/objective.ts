@@ -10,8 +10,8 @@ export interface ObjectiveOptions {
 
 /**
  * How far the quantized window's output `actual` lies from `target`, both `[batch, time, hidden]`:
- * `E = c2 * L2 + ck * KL`, a scalar. Source: CBQ (arXiv 2312.07950) section 3.2, and our
- * specification for the normalisations.
+ * `E = c2 * L2 + ck * KL`, a scalar. Source: CBQ (arXiv 2312.07950) section 3.2;
+ * the normalisations are ours.
  */
 export function reconstructionError(target: Tensor, actual: Tensor, options: ObjectiveOptions): Tensor {
   const { l2, l2Weight, klWeight } = options;

@@ -25,7 +25,7 @@ const START_MARGIN = 0.05;
  * straight-through round. `V` and `z` are in units of one code and `a` is a logarithm, so one
  * learning rate means the same in every layer. What is trained is what is exported: the round is
  * hard from the first step.
- * Source: our specification, section 7; compare Block-AP in EfficientQAT (arXiv 2407.11062).
+ * Our own form of what Block-AP in EfficientQAT trains (arXiv 2407.11062, section 3.2): an offset in place of the weight.
  */
 export class CodeUnitRounding implements WeightPath {
   readonly hasPenalty = false;

@@ -26,7 +26,7 @@ export class SoftRounding implements WeightPath {
   /**
    * @param weight `[out, in]`, which it keeps a view of; fp32, or bf16 where kernels take it
    * @param offset what is trained in place of `V`, which it takes over: all that tells AdaRound from LoRA-Rounding
-   * @param start replaces `V0` `[out, in]` (the specification's trap: zero there is ruinous)
+   * @param start replaces `V0` `[out, in]` (zero, the paper's literal wording, is ruinous: 243 for 39.9 in perplexity)
    */
   constructor(weight: Tensor, grid: Grid, offset: Offset, start?: Tensor) {
     const { device } = weight;
