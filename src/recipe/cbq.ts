@@ -16,7 +16,7 @@ import { ratesOptions, scheduleOptions } from "./options/shared/rates.js";
 import { roundingOptions } from "./options/shared/rounding.js";
 import { windowOptions } from "./options/shared/window.js";
 import { prepareRoundings } from "./prepare-roundings.js";
-import { defineRecipe, gridParameters } from "./recipe.js";
+import { defineRecipe, gridParameterCount } from "./recipe.js";
 import { calibrateStaticInputs } from "./static-ranges.js";
 
 /**
@@ -78,7 +78,7 @@ export const cbq = defineRecipe({
     parameters: (linear) => {
       const { rows, columns } = linear;
       const offset = rounding.kind === "lora" ? rounding.rank * (rows + columns) : rows * columns;
-      return offset + gridParameters(linear);
+      return offset + gridParameterCount(linear);
     },
     normParameters: 0,
   }),

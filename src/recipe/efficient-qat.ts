@@ -16,7 +16,7 @@ import { always, setting, when } from "./options/reading.js";
 import { activationOptions } from "./options/shared/activation.js";
 import { gptqOptions } from "./options/shared/gptq.js";
 import { ratesOptions, scheduleOptions } from "./options/shared/rates.js";
-import { defineRecipe, gridParameters } from "./recipe.js";
+import { defineRecipe, gridParameterCount } from "./recipe.js";
 import { calibrateStaticInputs } from "./static-ranges.js";
 
 const blockAp = z.strictObject({
@@ -127,7 +127,8 @@ export const efficientQat = defineRecipe({
     trains: true,
     moments: blockAp.weightedRange ? "block" : "none",
     passes: 3 * blockAp.epochs + 4,
-    parameters: (linear) => (blockAp.train === "scales" ? 0 : linear.rows * linear.columns) + gridParameters(linear),
+    parameters: (linear) =>
+      (blockAp.train === "scales" ? 0 : linear.rows * linear.columns) + gridParameterCount(linear),
     normParameters: blockAp.norms ? 2 * hiddenSize : 0,
   }),
 

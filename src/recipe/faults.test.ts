@@ -1,44 +1,14 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { Checkpoint } from "../checkpoint/checkpoint.js";
-import { readModelConfig } from "../checkpoint/model-config.js";
-import { temporaryFolder } from "../checkpoint/testing/temporary-folder.js";
-import { type DecoderSpec, readSpec } from "../model/index.js";
-import { deeperModel, tinyModel, writeTinyModel } from "../model/testing/tiny-models.js";
 import type { QuantizedWeight } from "../quant/quantized-weight.js";
-import { parseScheme } from "../quant/scheme.js";
 import { type Addon, addon } from "../tensor/addon.js";
-import { liveHandles, manualSeed, scope, Tensor, TensorError } from "../tensor/index.js";
+import { liveHandles, TensorError } from "../tensor/index.js";
 import type { RecipeOptionsInput } from "./options/recipe-options.js";
-import { resolveRecipeOptions } from "./options/resolve-recipe-options.js";
 import type { RecipeEvent } from "./recipe-job.js";
-import { type RecipeName, recipeOf } from "./recipe-names.js";
+import type { RecipeName } from "./recipe-names.js";
 import { runRecipe } from "./run-recipe.js";
+import { type TinyNetwork, tinyJob, tinyNetwork, tinyTokens } from "./testing/tiny-run.js";
 
-const CONTEXT = 16;
 const SEQUENCES = 12;
-
-interface Model extends Disposable {
-  readonly checkpoint: Checkpoint;
-  readonly spec: DecoderSpec;
-  readonly folder: string;
-}
-
-async function open(gainOf: (norm: string) => number): Promise<Model> {
-  manualSeed(5);
-  const folder = temporaryFolder();
-  await writeTinyModel(folder.path, deeperModel(tinyModel("llama"), 3), (name, values, shape) => {
-    if (name.includes("norm")) values.fill(gainOf(name));
-    else scope(() => values.set(Tensor.randn([values.length]).mul(0.25).toFloat32Array()));
-    return shape;
-  });
-  const checkpoint = await Checkpoint.open(folder.path);
-  const spec = readSpec(await readModelConfig(folder.path));
-  const dispose = (): void => {
-    checkpoint.close();
-    folder[Symbol.dispose]();
-  };
-  return { checkpoint, spec, folder: folder.path, [Symbol.dispose]: dispose };
-}
 
 interface Outcome {
   readonly weights: ReadonlyMap<string, QuantizedWeight>;
@@ -46,36 +16,18 @@ interface Outcome {
   readonly warnings: readonly string[];
 }
 
-function run(model: Model, recipe: RecipeName, options: RecipeOptionsInput, heard: RecipeEvent[] = []): Outcome {
-  const { checkpoint, spec, folder } = model;
-  const weights = new Map<string, QuantizedWeight>();
-  const ids = Int32Array.from({ length: CONTEXT * SEQUENCES }, (_, i) => (i * i * 7 + i * 3 + 1) % spec.vocabSize);
-  const running = runRecipe({
-    checkpoint,
-    spec,
-    recipe: recipeOf(recipe),
-    scheme: parseScheme("W3A16g8"),
-    options: resolveRecipeOptions(options, { recipe }),
-    seed: 1,
-    tokens: { ids, sequences: SEQUENCES, context: CONTEXT },
-    device: "cpu",
-    dtype: "float32",
-    gradients: "full",
-    storage: "host",
-    scratch: folder,
-    resume: null,
+function run(
+  network: TinyNetwork,
+  recipe: RecipeName,
+  options: RecipeOptionsInput,
+  heard: RecipeEvent[] = [],
+): Outcome {
+  const { job, delivered } = tinyJob(network, recipe, "W3A16g8", options, {
+    tokens: tinyTokens(network.spec, SEQUENCES),
     results: null,
-    poll: () => {},
-    sink: {
-      linear: (name, weight) => void weights.set(name, weight),
-      plain() {},
-      rescaled() {},
-      activation() {},
-      windowDone() {},
-    },
   });
-  for (const event of running) heard.push(event);
-  return { weights, events: heard, warnings: warningsIn(heard) };
+  for (const event of runRecipe(job)) heard.push(event);
+  return { weights: delivered.weights, events: heard, warnings: warningsIn(heard) };
 }
 
 function warningsIn(events: readonly RecipeEvent[]): string[] {
@@ -84,9 +36,9 @@ function warningsIn(events: readonly RecipeEvent[]): string[] {
 
 const native: Addon = addon();
 const original = { ...native };
-let model: Model;
+let model: TinyNetwork;
 beforeAll(async () => {
-  model = await open(() => 1);
+  model = await tinyNetwork(3, () => 1);
 });
 afterAll(() => model[Symbol.dispose]());
 afterEach(() => void Object.assign(native, original));
@@ -198,7 +150,7 @@ describe("a layer whose values overflow", () => {
   it.each(["gptq", "cbq"] as const)("is rounded to nearest, and says so: %s", async (recipe) => {
     const live = liveHandles();
     {
-      using overflowing = await open((norm) => (norm.includes("layers.1.post_attention") ? 1e20 : 1));
+      using overflowing = await tinyNetwork(3, (norm) => (norm.includes("layers.1.post_attention") ? 1e20 : 1));
       const outcome = run(overflowing, recipe, options(6));
       expectSound(outcome);
       expect(outcome.warnings).toContainEqual(

@@ -112,7 +112,7 @@ export interface LinearSize {
 }
 
 /** Scales and zero points of a Linear. */
-export function gridParameters({ groups, symmetric }: LinearSize): number {
+export function gridParameterCount({ groups, symmetric }: LinearSize): number {
   return groups * (symmetric ? 1 : 2);
 }
 

@@ -13,6 +13,12 @@ import { type RecipeName, recipeOf } from "../recipe-names.js";
 
 const [CONTEXT, SEQUENCES] = [16, 6];
 
+/** Ids of sequences of `context` tokens, all of the vocabulary. */
+export function tinyTokens(spec: DecoderSpec, sequences: number, context = CONTEXT): RecipeJob["tokens"] {
+  const ids = Int32Array.from({ length: context * sequences }, (_, i) => (i * i * 7 + i * 3 + 1) % spec.vocabSize);
+  return { ids, sequences, context };
+}
+
 /** A tiny Llama with random weights, on the disk. */
 export interface TinyNetwork extends Disposable {
   readonly checkpoint: Checkpoint;
@@ -20,11 +26,14 @@ export interface TinyNetwork extends Disposable {
   readonly folder: string;
 }
 
-export async function tinyNetwork(blocks: number): Promise<TinyNetwork> {
+/** `gainOf`: every norm's gain; without it, the gains are those that a tiny model is written with. */
+export async function tinyNetwork(blocks: number, gainOf?: (norm: string) => number): Promise<TinyNetwork> {
   manualSeed(5);
   const folder = temporaryFolder();
   await writeTinyModel(folder.path, deeperModel(tinyModel("llama"), blocks), (name, values, shape) => {
-    if (!name.includes("norm")) scope(() => values.set(Tensor.randn([values.length]).mul(0.25).toFloat32Array()));
+    if (name.includes("norm")) {
+      if (gainOf !== undefined) values.fill(gainOf(name));
+    } else scope(() => values.set(Tensor.randn([values.length]).mul(0.25).toFloat32Array()));
     return shape;
   });
   const checkpoint = await Checkpoint.open(folder.path);
@@ -52,7 +61,6 @@ export function tinyJob(
   more: Partial<RecipeJob> = {},
 ): { readonly job: RecipeJob; readonly delivered: Delivered } {
   const delivered: Delivered = { weights: new Map(), plain: new Map(), activations: new Map() };
-  const ids = Int32Array.from({ length: CONTEXT * SEQUENCES }, (_, i) => (i * i * 7 + i * 3 + 1) % spec.vocabSize);
   const job: RecipeJob = {
     checkpoint,
     spec,
@@ -60,7 +68,7 @@ export function tinyJob(
     scheme: parseScheme(scheme),
     options: resolveRecipeOptions(options, { recipe }),
     seed: 1,
-    tokens: { ids, sequences: SEQUENCES, context: CONTEXT },
+    tokens: tinyTokens(spec, SEQUENCES),
     device: "cpu",
     dtype: "float32",
     gradients: "full",
