@@ -10,21 +10,19 @@ import { tinyModel, writeTinyModel } from "../model/testing/tiny-models.js";
 import { tokenIds } from "../model/token-ids.js";
 import { fromQuantizedWeight } from "../quant/from-quantized-weight.js";
 import type { QuantizedWeight } from "../quant/quantized-weight.js";
-import { parseScheme } from "../quant/scheme.js";
 import { keep, liveHandles, manualSeed, noGrad, scope, Tensor } from "../tensor/index.js";
 import { ExtremesObserver, foldActivations } from "./cfp/fold-activations.js";
 import type { RecipeOptionsInput } from "./options/recipe-options.js";
-import { resolveRecipeOptions } from "./options/resolve-recipe-options.js";
 import type { RecipeEvent, RecipeJob } from "./recipe-job.js";
-import { type RecipeName, recipeOf } from "./recipe-names.js";
+import type { RecipeName } from "./recipe-names.js";
 import { runRecipe } from "./run-recipe.js";
+import { tinyJob, tinyTokens } from "./testing/tiny-run.js";
 
 const CONTEXT = 24;
 const SEQUENCES = 12;
 const folder = temporaryFolder();
 let checkpoint: Checkpoint;
 let spec: DecoderSpec;
-let ids: Int32Array;
 
 // A tiny network with random weights, so that rounding it is as hard as rounding a real one.
 beforeAll(async () => {
@@ -37,7 +35,6 @@ beforeAll(async () => {
   });
   checkpoint = await Checkpoint.open(folder.path);
   spec = readSpec(await readModelConfig(folder.path));
-  ids = Int32Array.from({ length: CONTEXT * SEQUENCES }, (_, i) => (i * i * 7 + i * 3 + 1) % spec.vocabSize);
 });
 
 afterAll(() => {
@@ -58,37 +55,15 @@ function run(
   options: RecipeOptionsInput = {},
   extra: Partial<Pick<RecipeJob, "checkpoint" | "tokens" | "storage" | "poll" | "dtype">> = {},
 ): Outcome {
-  const weights = new Map<string, QuantizedWeight>();
-  const plain = new Map<string, Uint8Array>();
-  const activations = new Map<string, number>();
-  const events = [
-    ...runRecipe({
-      checkpoint,
-      spec,
-      recipe: recipeOf(recipe),
-      scheme: parseScheme(scheme),
-      options: resolveRecipeOptions(options, { recipe }),
-      seed: 1,
-      tokens: { ids, sequences: SEQUENCES, context: CONTEXT },
-      device: "cpu",
-      dtype: "float32",
-      gradients: "full",
-      storage: "auto",
-      scratch: folder.path,
-      resume: null,
-      results: null,
-      poll: () => {},
-      sink: {
-        linear: (name, weight) => void weights.set(name, weight),
-        plain: (name, bytes) => void plain.set(name, bytes),
-        rescaled: () => {},
-        activation: (name, value) => void activations.set(name, value),
-        windowDone: () => {},
-      },
-      ...extra,
-    }),
-  ];
-  return { weights, plain, activations, events };
+  const network = { checkpoint, spec, folder: folder.path };
+  const { job, delivered } = tinyJob(network, recipe, scheme, options, {
+    tokens: tinyTokens(spec, SEQUENCES, CONTEXT),
+    storage: "auto",
+    results: null,
+    ...extra,
+  });
+  const events = [...runRecipe(job)];
+  return { ...delivered, events };
 }
 
 /** Mean squared difference of the hidden states after the last block, weights only. */
@@ -100,7 +75,7 @@ function outputError({ weights }: Outcome): number {
     return weight === undefined ? full(name, shape) : keep(fromQuantizedWeight(weight, "cpu"));
   }, spec);
   return scope(() => {
-    const input = tokenIds(spec, ids, [SEQUENCES, CONTEXT], "cpu");
+    const input = tokenIds(spec, tinyTokens(spec, SEQUENCES, CONTEXT).ids, [SEQUENCES, CONTEXT], "cpu");
     const target = original.hidden(input);
     return quantized.hidden(input).sub(target).square().mean().div(target.square().mean()).item();
   });

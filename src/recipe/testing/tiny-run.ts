@@ -14,7 +14,7 @@ import { type RecipeName, recipeOf } from "../recipe-names.js";
 const [CONTEXT, SEQUENCES] = [16, 6];
 
 /** Ids of sequences of `context` tokens, all of the vocabulary. */
-export function tinyTokens(spec: DecoderSpec, sequences: number, context = CONTEXT): RecipeJob["tokens"] {
+export function tinyTokens(spec: DecoderSpec, sequences: number, context = CONTEXT): NonNullable<RecipeJob["tokens"]> {
   const ids = Int32Array.from({ length: context * sequences }, (_, i) => (i * i * 7 + i * 3 + 1) % spec.vocabSize);
   return { ids, sequences, context };
 }
@@ -54,7 +54,7 @@ export interface Delivered {
 
 /** A job whose results stay in memory, beside them. */
 export function tinyJob(
-  { checkpoint, spec, folder }: TinyNetwork,
+  { checkpoint, spec, folder }: Omit<TinyNetwork, keyof Disposable>,
   recipe: RecipeName,
   scheme: string,
   options: RecipeOptionsInput,
