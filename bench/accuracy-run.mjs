@@ -5,15 +5,15 @@ import { evaluationWindows, sampleWindows } from "../dist/calibration/token-wind
 import { Checkpoint } from "../dist/checkpoint/checkpoint.js";
 import { readModelConfig } from "../dist/checkpoint/model-config.js";
 import { perplexity } from "../dist/evaluate/perplexity.js";
-import { checkpointSource, Decoder, linearName, readSpec } from "../dist/model/index.js";
-import { quantizerFrom } from "../dist/quant/activation.js";
+import { checkpointSource, Decoder, linearName, readSpec } from "../dist/network/index.js";
 import { fromQuantizedWeight } from "../dist/quant/from-quantized-weight.js";
+import { quantizerFrom } from "../dist/quant/input/activation.js";
 import { parseScheme } from "../dist/quant/scheme.js";
+import { recipeOf } from "../dist/recipe/job/recipe-names.js";
+import { runRecipe } from "../dist/recipe/job/run-recipe.js";
 import { resolveRecipeOptions } from "../dist/recipe/options/resolve-recipe-options.js";
-import { recipeOf } from "../dist/recipe/recipe-names.js";
 import { RotatedModel } from "../dist/recipe/rotation/rotated-model.js";
 import { wantsRotation } from "../dist/recipe/rotation/rotation-rule.js";
-import { runRecipe } from "../dist/recipe/run-recipe.js";
 import { deviceMemory, engineInfo, keep, liveHandles, scope, setThreads, Tensor } from "../dist/tensor/index.js";
 
 const job = JSON.parse(process.argv[2]);
@@ -38,7 +38,7 @@ setThreads(threads);
 // `tokens` names a folder of int32 token ids, for machines without a tokenizer; `text` names the texts.
 const ids = async (split) => {
   if (tokens !== undefined) return new Int32Array(new Uint8Array(readFileSync(`${tokens}/${split}.bin`)).buffer);
-  const { Tokenizer } = await import("../dist/checkpoint/tokenizer.js");
+  const { Tokenizer } = await import("../dist/checkpoint/tokenizer/tokenizer.js");
   const { readDocuments } = await import("../dist/calibration/text/documents.js");
   const { tokenizeDocuments } = await import("../dist/calibration/token-stream.js");
   const tokenizer = await Tokenizer.open(model);

@@ -6,7 +6,7 @@
 import { execFile } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { parseArgs, promisify } from "node:util";
-import { fetchSotu } from "../scripts/fetch-sotu.mjs";
+import { fetchSotu } from "../scripts/fetch/fetch-sotu.mjs";
 
 const { values } = parseArgs({
   options: {

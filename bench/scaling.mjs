@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import { parseArgs } from "node:util";
 import { Checkpoint } from "../dist/checkpoint/checkpoint.js";
 import { readModelConfig } from "../dist/checkpoint/model-config.js";
-import { readSpec } from "../dist/model/index.js";
+import { readSpec } from "../dist/network/index.js";
 import { parseScheme } from "../dist/quant/scheme.js";
+import { recipeOf } from "../dist/recipe/job/recipe-names.js";
+import { runRecipe } from "../dist/recipe/job/run-recipe.js";
 import { resolveRecipeOptions } from "../dist/recipe/options/resolve-recipe-options.js";
-import { recipeOf } from "../dist/recipe/recipe-names.js";
-import { runRecipe } from "../dist/recipe/run-recipe.js";
 import { engineInfo } from "../dist/tensor/index.js";
 
 const { values } = parseArgs({

@@ -4,15 +4,21 @@
 import { availableParallelism, tmpdir } from "node:os";
 import { parseArgs } from "node:util";
 import { createStore } from "../dist/calibration/activation-store.js";
-import { causalAttention } from "../dist/model/attention.js";
-import { linearRoles, loadBlock, RotaryTable, readSpec } from "../dist/model/index.js";
-import { TokenQuantizer } from "../dist/quant/activation.js";
-import { searchRange } from "../dist/quant/range.js";
-import { adaRound } from "../dist/quant/rounding/ada-round.js";
-import { CodeUnitRounding } from "../dist/quant/rounding/code-unit-rounding.js";
-import { loraRounding } from "../dist/quant/rounding/lora-rounding.js";
+import { causalAttention } from "../dist/network/decoder/block/attention.js";
+import { linearRoles, loadBlock, RotaryTable, readSpec } from "../dist/network/index.js";
+import { searchRange } from "../dist/quant/grid/range.js";
+import { TokenQuantizer } from "../dist/quant/input/activation.js";
 import { parseScheme } from "../dist/quant/scheme.js";
+import { adaRound } from "../dist/quant/weight-path/ada-round.js";
+import { CodeUnitRounding } from "../dist/quant/weight-path/code-unit-rounding.js";
+import { loraRounding } from "../dist/quant/weight-path/lora-rounding.js";
 import { resolveRecipeOptions } from "../dist/recipe/options/resolve-recipe-options.js";
+import { advance } from "../dist/reconstruct/advance.js";
+import { reconstructionError } from "../dist/reconstruct/objective/objective.js";
+import { QuantizedBlock } from "../dist/reconstruct/quantized-block.js";
+import { QuantizedLayer } from "../dist/reconstruct/quantized-layer.js";
+import { overTargets, reconstruct } from "../dist/reconstruct/reconstruct.js";
+import { SequenceParts } from "../dist/reconstruct/sequence-parts.js";
 import {
   backward,
   DeviceGraph,
@@ -26,12 +32,6 @@ import {
   Tensor,
   useOwnStream,
 } from "../dist/tensor/index.js";
-import { advance } from "../dist/window/advance.js";
-import { reconstructionError } from "../dist/window/objective.js";
-import { QuantizedBlock } from "../dist/window/quantized-block.js";
-import { QuantizedLayer } from "../dist/window/quantized-layer.js";
-import { overTargets, reconstruct } from "../dist/window/reconstruct.js";
-import { SequenceParts } from "../dist/window/sequence-parts.js";
 import { configOf } from "./shapes.mjs";
 
 const { values } = parseArgs({

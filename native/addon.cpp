@@ -1,12 +1,12 @@
-// The addon's table of functions; src/tensor/addon.ts mirrors it in types.
+// The addon's table of functions; src/tensor/engine/addon.ts mirrors it in types.
 #include "autograd.h"
 #include "cuda/graph.h"
 #include "dispatch.h"
 #include "engine.h"
 #include "environment.h"
-#include "host_allocator.h"
-#include "read_ahead.h"
-#include "storage.h"
+#include "memory/host_allocator.h"
+#include "memory/read_ahead.h"
+#include "memory/storage.h"
 
 namespace crossblock {
 

@@ -1,6 +1,6 @@
 #include "engine.h"
 
-#include "host_allocator.h"
+#include "memory/host_allocator.h"
 
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>

@@ -43,7 +43,13 @@ function pack() {
     run("npm", ["pack", "--json", "--loglevel=error", "--pack-destination", work], ROOT).replace(/^[^[]*/, ""),
   );
   const paths = packed.files.map((/** @type {{ path: string }} */ file) => file.path);
-  for (const needed of ["dist/cli/main.js", "dist/index.d.ts", "native/build.mjs", "native/addon.cpp", "LICENSE"]) {
+  for (const needed of [
+    "dist/cli/main.js",
+    "dist/index.d.ts",
+    "native/build/build.mjs",
+    "native/addon.cpp",
+    "LICENSE",
+  ]) {
     check(paths.includes(needed), `the tarball lacks ${needed}`);
   }
   const stray = paths.filter(

@@ -5,11 +5,11 @@
 import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
-import { progressView } from "../dist/cli/progress.js";
+import { progressView } from "../dist/cli/progress/progress.js";
 import { formatBytes, formatSeconds } from "../dist/cli/quantities.js";
 import { evaluate, inspect, loadModel, quantize, verifyResult } from "../dist/index.js";
-import { fetchLlamaCpp } from "./fetch-llama-cpp.mjs";
-import { fetchSotu } from "./fetch-sotu.mjs";
+import { fetchLlamaCpp } from "./fetch/fetch-llama-cpp.mjs";
+import { fetchSotu } from "./fetch/fetch-sotu.mjs";
 import { llamaCppSample, transformersJsSample } from "./runtime-samples.mjs";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));

@@ -2,7 +2,7 @@
 import { readdir } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { basename, dirname, join } from "node:path";
-import { Tokenizer } from "../dist/checkpoint/tokenizer.js";
+import { Tokenizer } from "../dist/checkpoint/tokenizer/tokenizer.js";
 import { findPackage } from "../dist/run/verify/runtime/find-package.js";
 import { openLlamaCpp } from "../dist/run/verify/runtime/llama-cpp.js";
 

@@ -55,7 +55,7 @@ function hasSlowBlas() {
   }
 }
 
-/** @param {typeof import("../native/build.mjs")} native @returns {string[]} the apt packages that this machine lacks */
+/** @param {typeof import("../native/build/build.mjs")} native @returns {string[]} the apt packages that this machine lacks */
 function missingPackages(native) {
   const libtorch = native.findLibtorch();
   const [compiler, ...torchAndBlas] = native.APT_PACKAGES;
@@ -66,7 +66,7 @@ function missingPackages(native) {
   ];
 }
 
-/** @param {typeof import("../native/build.mjs")} native @param {string[]} packages */
+/** @param {typeof import("../native/build/build.mjs")} native @param {string[]} packages */
 function installWithApt(native, packages) {
   const command = native.aptCommand(packages);
   const start = performance.now();
@@ -87,7 +87,7 @@ function installWithApt(native, packages) {
   say("apt-get", `installed in ${since(start)}`);
 }
 
-/** @param {typeof import("../native/build.mjs")} native */
+/** @param {typeof import("../native/build/build.mjs")} native */
 function findToolchain(native) {
   const missing = missingPackages(native);
   if (missing.length > 0 && native.usesApt()) {
@@ -166,7 +166,7 @@ async function compileSources() {
   say("build", `dist in ${since(start)}`);
 }
 
-/** @param {typeof import("../native/build.mjs")} native */
+/** @param {typeof import("../native/build/build.mjs")} native */
 function compileAddon(native) {
   const start = performance.now();
   let compiled = false;
@@ -182,7 +182,7 @@ function compileAddon(native) {
 try {
   const start = performance.now();
   checkNode();
-  const native = await import("../native/build.mjs");
+  const native = await import("../native/build/build.mjs");
   findToolchain(native);
   installPackages();
   await compileSources();

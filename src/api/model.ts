@@ -3,7 +3,7 @@ import { EngineClient } from "../run/engine/engine-client.js";
 import type { LoadOptions, Logits, OpenedModel, TextEvent } from "../run/engine/engine-protocol.js";
 import type { ChoicesEvent, PerplexityEvent, ReferenceEvent, WorkEvent } from "../run/events/events.js";
 import { evaluationDefaults } from "../run/options/evaluation-defaults.js";
-import { homePath } from "../run/options/path-option.js";
+import { homePath } from "../run/options/parse/path-option.js";
 import { checkInputs } from "../run/source/check-inputs.js";
 
 export type { LoadOptions, Logits } from "../run/engine/engine-protocol.js";

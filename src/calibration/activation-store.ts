@@ -1,7 +1,7 @@
 import { closeSync, ftruncateSync, openSync, readSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { fileSystemError } from "../checkpoint/file-system-error.js";
-import { temporaryName } from "../checkpoint/write-file-atomically.js";
+import { fileSystemError } from "../checkpoint/file-system/file-system-error.js";
+import { temporaryName } from "../checkpoint/file-system/write-file-atomically.js";
 import { type Device, type DType, elementSize, keep, noGrad, scope, Tensor } from "../tensor/index.js";
 
 /** Where calibration activations are kept. */

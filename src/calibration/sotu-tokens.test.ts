@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { Tokenizer } from "../checkpoint/tokenizer.js";
+import { Tokenizer } from "../checkpoint/tokenizer/tokenizer.js";
 import { readDocuments } from "./text/documents.js";
 import { tokenizeDocuments } from "./token-stream.js";
 

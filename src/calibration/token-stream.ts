@@ -1,5 +1,5 @@
-import { encodeDocuments, type TokenCacheOptions } from "../checkpoint/token-cache.js";
-import type { Tokenizer } from "../checkpoint/tokenizer.js";
+import { encodeDocuments, type TokenCacheOptions } from "../checkpoint/tokenizer/token-cache.js";
+import type { Tokenizer } from "../checkpoint/tokenizer/tokenizer.js";
 import { CalibrationError } from "../errors.js";
 import type { Document } from "./text/document.js";
 

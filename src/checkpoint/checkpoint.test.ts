@@ -205,7 +205,7 @@ describe("Checkpoint", () => {
   });
 
   it("reads every tensor of what Python's safetensors wrote", async () => {
-    const goldens = join(import.meta.dirname, "../model/testing/goldens");
+    const goldens = join(import.meta.dirname, "../network/testing/goldens");
     const families = readdirSync(goldens);
     expect(families.length).toBeGreaterThan(4);
     for (const family of families) {

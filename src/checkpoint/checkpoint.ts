@@ -3,13 +3,13 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { CheckpointError, EnvironmentError } from "../errors.js";
 import { readAhead } from "../tensor/index.js";
-import { fileSystemError } from "./file-system-error.js";
+import { fileSystemError } from "./file-system/file-system-error.js";
+import { shellWord } from "./file-system/shell-word.js";
 import { foreignFolder } from "./foreign-folder.js";
-import { quote } from "./json.js";
+import { quote } from "./json/json.js";
 import { endedEarly, largestRead, ModelFolder, readFully } from "./model-folder.js";
 import type { ReadBuffer } from "./read-buffer.js";
-import { checkHeaderLength, parseSafetensorsHeader } from "./safetensors-header.js";
-import { shellWord } from "./shell-word.js";
+import { checkHeaderLength, parseSafetensorsHeader } from "./safetensors/safetensors-header.js";
 import type { TensorInfo, TensorReader } from "./tensor-reader.js";
 import { maxIndexLength, parseWeightIndex, singleWeightFile, weightIndexFile } from "./weight-index.js";
 

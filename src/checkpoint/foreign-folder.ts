@@ -1,6 +1,6 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import { clip, type JsonObject, parseJsonObject, quote } from "./json.js";
+import { clip, type JsonObject, parseJsonObject, quote } from "./json/json.js";
 import type { ModelFolder } from "./model-folder.js";
 
 /** What a folder is that is no model folder, and what to do with it. */

@@ -4,10 +4,10 @@ import fc from "fast-check";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { Checkpoint } from "./checkpoint.js";
 import { readModelConfig } from "./model-config.js";
+import { writeSafetensors } from "./safetensors/write-safetensors.js";
 import { cases, mutate, mutated, mutation, onlyTypedErrors, repaired, seed } from "./testing/fuzz.js";
 import { temporaryFolder } from "./testing/temporary-folder.js";
-import { Tokenizer } from "./tokenizer.js";
-import { writeSafetensors } from "./write-safetensors.js";
+import { Tokenizer } from "./tokenizer/tokenizer.js";
 
 /** Opens the folder's weights and reads everything; nothing may come from outside and nothing be larger than the files. */
 async function readAll(folder: string, size: number): Promise<void> {

@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import { ModelError } from "../errors.js";
 import { foreignFolder } from "./foreign-folder.js";
-import { clip, isJsonObject, type JsonObject, type JsonValue, parseJsonObject } from "./json.js";
-import { jsonText } from "./json-text.js";
+import { clip, isJsonObject, type JsonObject, type JsonValue, parseJsonObject } from "./json/json.js";
+import { jsonText } from "./json/json-text.js";
 import { ModelFolder } from "./model-folder.js";
 
-export type { JsonValue } from "./json.js";
+export type { JsonValue } from "./json/json.js";
 
 /** A parsed `config.json`, as the model's author wrote it. */
 export type ModelConfig = JsonObject;

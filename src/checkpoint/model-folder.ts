@@ -11,10 +11,10 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { CheckpointError } from "../errors.js";
-import { fileSystemError, isNotFound } from "./file-system-error.js";
+import { fileSystemError, isNotFound } from "./file-system/file-system-error.js";
+import { shellWord } from "./file-system/shell-word.js";
 import { gitLfsDetails, gitLfsPointer } from "./git-lfs-pointer.js";
-import { quote } from "./json.js";
-import { shellWord } from "./shell-word.js";
+import { quote } from "./json/json.js";
 
 /** A file of a model folder, open for reading. */
 export interface OpenFile {

@@ -1,5 +1,5 @@
 import { CheckpointError } from "../errors.js";
-import { isJsonObject, parseJsonObject, quote } from "./json.js";
+import { isJsonObject, parseJsonObject, quote } from "./json/json.js";
 import { isPlainFileName } from "./model-folder.js";
 
 export const singleWeightFile = "model.safetensors";

@@ -6,8 +6,8 @@ import type {
   TensorLoss,
   WindowDoneEvent,
 } from "../run/events/events.js";
+import { blockRange, formatLoss, printable } from "./progress/render-progress.js";
 import { formatBytes, formatCount, formatSeconds } from "./quantities.js";
-import { blockRange, formatLoss, printable } from "./render-progress.js";
 
 /** What stays on the screen and in the log once an event has passed; most events leave nothing. */
 export function notesOf(event: RunEvent): string[] {

@@ -1,7 +1,7 @@
 import { leftOutSentence } from "../run/events/census-record.js";
 import type { InspectedTensor, Inspection } from "../run/events/inspection.js";
+import { printable } from "./progress/render-progress.js";
 import { formatBytes, formatCount } from "./quantities.js";
-import { printable } from "./render-progress.js";
 
 /** What `inspect` shows a reader: a line for each type of tensor, or for each tensor, and the whole in two lines. */
 export function formatInspection(inspection: Inspection, { tensors: all }: { readonly tensors: boolean }): string {

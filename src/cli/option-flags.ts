@@ -1,10 +1,10 @@
 import { type Command, Option } from "commander";
 import type { z } from "zod";
-import { recipeNames, recipeOf } from "../recipe/recipe-names.js";
-import { type OptionLine, optionLines } from "../run/options/option-tree.js";
+import { recipeNames, recipeOf } from "../recipe/job/recipe-names.js";
 import { readersText } from "../run/options/option-use.js";
 import { runOptionsSchema, type UntypedOptions } from "../run/options/options.js";
 import { otherDefaults } from "../run/options/other-defaults.js";
+import { type OptionLine, optionLines } from "../run/options/parse/option-tree.js";
 
 /** Flags whose spelling is a contract; what they mean and default to comes from the schema. */
 const flags: Readonly<Record<string, string>> = {

@@ -1,8 +1,8 @@
-import { recipeOf } from "../recipe/recipe-names.js";
+import { recipeOf } from "../recipe/job/recipe-names.js";
 import { leftOutSentence } from "../run/events/census-record.js";
 import type { PlanEvent } from "../run/events/events.js";
+import { printable } from "./progress/render-progress.js";
 import { formatBytes, formatCount, formatSeconds } from "./quantities.js";
-import { printable } from "./render-progress.js";
 
 /** The plan for a reader, as `--dry-run` prints it. */
 export function formatPlan(plan: PlanEvent): string {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { ModelConfig } from "../checkpoint/model-config.js";
 import { CalibrationError, ModelError } from "../errors.js";
-import { Decoder, type DecoderSpec, readSpec, tokenIds } from "../model/index.js";
-import { tinyModel, tinyWeights } from "../model/testing/tiny-models.js";
+import { Decoder, type DecoderSpec, readSpec, tokenIds } from "../network/index.js";
+import { tinyModel, tinyWeights } from "../network/testing/tiny-models.js";
 import { liveHandles, scope, Tensor } from "../tensor/index.js";
 import { compareLogits } from "./compare-logits.js";
 import { compareModels } from "./compare-models.js";

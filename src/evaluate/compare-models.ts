@@ -1,6 +1,6 @@
 import type { TokenWindows } from "../calibration/token-windows.js";
 import { ModelError } from "../errors.js";
-import { tokenIds } from "../model/token-ids.js";
+import { tokenIds } from "../network/decoder/token-ids.js";
 import { noGrad, scope, Tensor } from "../tensor/index.js";
 import { comparePositions, positionsAtOnce } from "./compare-positions.js";
 import { notFinite } from "./not-finite.js";

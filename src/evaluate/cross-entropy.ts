@@ -1,4 +1,4 @@
-import type { Head } from "../model/index.js";
+import type { Head } from "../network/index.js";
 import { callTensor, noGrad, scope, type Tensor } from "../tensor/index.js";
 
 /** Bytes of the fp32 logits and of their log-softmax that are held at once. */

@@ -1,7 +1,7 @@
 import { SeededRandom } from "../calibration/seeded-random.js";
 import { CalibrationError } from "../errors.js";
-import type { Decoder } from "../model/decoder.js";
-import { tokenIds } from "../model/token-ids.js";
+import type { Decoder } from "../network/decoder/decoder.js";
+import { tokenIds } from "../network/decoder/token-ids.js";
 import { scope } from "../tensor/index.js";
 import { checkSampling, type SamplingOptions, sampleToken } from "./sample-token.js";
 

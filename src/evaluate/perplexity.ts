@@ -1,6 +1,6 @@
 import type { TokenWindows } from "../calibration/token-windows.js";
-import type { DecoderSpec } from "../model/decoder-spec.js";
-import { tokenIds } from "../model/token-ids.js";
+import type { DecoderSpec } from "../network/decoder/spec/decoder-spec.js";
+import { tokenIds } from "../network/decoder/token-ids.js";
 import { type Device, noGrad, scope, type Tensor } from "../tensor/index.js";
 import { sumCrossEntropy } from "./cross-entropy.js";
 import { notFinite } from "./not-finite.js";

@@ -1,10 +1,10 @@
 import { closeSync, lstatSync, type Stats, statSync } from "node:fs";
 import { open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { fileSystemError, isNotFound } from "../checkpoint/file-system-error.js";
+import { fileSystemError, isNotFound } from "../checkpoint/file-system/file-system-error.js";
+import { shellWord } from "../checkpoint/file-system/shell-word.js";
+import { temporaryName } from "../checkpoint/file-system/write-file-atomically.js";
 import { largestRead, ModelFolder, readFully } from "../checkpoint/model-folder.js";
-import { shellWord } from "../checkpoint/shell-word.js";
-import { temporaryName } from "../checkpoint/write-file-atomically.js";
 import { CheckpointError } from "../errors.js";
 import { type CopiedFiles, ownFiles } from "./written-files.js";
 

@@ -1,5 +1,5 @@
 import { compressedTensorsExporter } from "./compressed-tensors/exporter.js";
-import type { Exporter } from "./exporter.js";
+import type { Exporter } from "./contract/exporter.js";
 import { ggufExporter } from "./gguf/exporter.js";
 import { gptqExporter } from "./gptq/exporter.js";
 import { onnxExporter } from "./onnx/exporter.js";

@@ -2,13 +2,13 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Checkpoint } from "../checkpoint/checkpoint.js";
 import { type ModelConfig, optionalString, readModelConfig } from "../checkpoint/model-config.js";
-import type { OutputTensor } from "../checkpoint/write-safetensors.js";
-import { compareSources } from "./compare-sources.js";
-import type { ExportSource } from "./export-source.js";
-import type { Exporter, OpenedExport } from "./exporter.js";
-import { inspectSource } from "./inspect-source.js";
+import type { OutputTensor } from "../checkpoint/safetensors/write-safetensors.js";
+import type { ExportSource } from "./contract/export-source.js";
+import type { Exporter, OpenedExport } from "./contract/exporter.js";
 import { schemeLabel } from "./model-label.js";
-import { sourceCensus } from "./source-census.js";
+import { compareSources } from "./source/compare-sources.js";
+import { inspectSource } from "./source/inspect-source.js";
+import { sourceCensus } from "./source/source-census.js";
 import { isModelFolderFile } from "./written-files.js";
 
 /** A format whose exports are model folders of safetensors that keep codes, scales and zero points as they are. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { QuantizedLayout } from "./export-source.js";
+import type { QuantizedLayout } from "./contract/export-source.js";
 import { modelName, schemeLabel } from "./model-label.js";
 
 const layout = (bits: number, groupSize: number, rows: number, perChannel = false): QuantizedLayout => ({

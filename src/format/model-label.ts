@@ -1,5 +1,5 @@
 import { basename, resolve } from "node:path";
-import type { ExportSource, QuantizedLayout } from "./export-source.js";
+import type { ExportSource, QuantizedLayout } from "./contract/export-source.js";
 
 /** The model's name for file names and metadata: the one it was quantized under, else that of its folder. */
 export function modelName({ name, config, folder }: Pick<ExportSource, "name" | "config" | "folder">): string {

@@ -1,12 +1,12 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { JsonObject } from "../checkpoint/json.js";
-import { writeFileAtomically } from "../checkpoint/write-file-atomically.js";
-import { type OutputTensor, writeSafetensors } from "../checkpoint/write-safetensors.js";
+import { writeFileAtomically } from "../checkpoint/file-system/write-file-atomically.js";
+import type { JsonObject } from "../checkpoint/json/json.js";
+import { type OutputTensor, writeSafetensors } from "../checkpoint/safetensors/write-safetensors.js";
 import { assertOtherFolder } from "./assert-other-folder.js";
+import { exportedConfig } from "./contract/export-config.js";
+import type { ExportSource } from "./contract/export-source.js";
 import { copyModelFiles } from "./copy-model-files.js";
-import { exportedConfig } from "./export-config.js";
-import type { ExportSource } from "./export-source.js";
 import { configFile } from "./written-files.js";
 
 export interface WriteFolderOptions {

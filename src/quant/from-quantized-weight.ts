@@ -1,5 +1,5 @@
 import { type Device, noGrad, scope, Tensor } from "../tensor/index.js";
-import { type Codes, dequantize } from "./grid.js";
+import { type Codes, dequantize } from "./grid/grid.js";
 import type { QuantizedWeight } from "./quantized-weight.js";
 
 /** The weight `[out, in]`, fp32, that stored codes stand for. */

@@ -1,5 +1,5 @@
 import { noGrad } from "../tensor/index.js";
-import type { Codes } from "./grid.js";
+import type { Codes } from "./grid/grid.js";
 import type { QuantizedWeight } from "./quantized-weight.js";
 
 /** Codes on the host, as the writers take them. */

@@ -1,12 +1,12 @@
 import { OptionError } from "../errors.js";
+import { reconstructionError } from "../reconstruct/objective/objective.js";
+import { overTargets } from "../reconstruct/reconstruct.js";
+import { windowSchedule } from "../reconstruct/schedule.js";
 import { manualSeed } from "../tensor/index.js";
-import { reconstructionError } from "../window/objective.js";
-import { overTargets } from "../window/reconstruct.js";
-import { windowSchedule } from "../window/schedule.js";
-import { collectBlockMoments } from "./block-moments.js";
 import { foldBlock } from "./cfp/fold-block.js";
 import { foldsActivations } from "./cfp/folds-activations.js";
-import { gradient } from "./gradient-solver.js";
+import { collectBlockMoments } from "./measure/block-moments.js";
+import { calibrateStaticInputs } from "./measure/static-ranges.js";
 import { withTraining } from "./options/conditions.js";
 import { when } from "./options/reading.js";
 import { activationOptions } from "./options/shared/activation.js";
@@ -15,9 +15,9 @@ import { gptqOptions } from "./options/shared/gptq.js";
 import { ratesOptions, scheduleOptions } from "./options/shared/rates.js";
 import { roundingOptions } from "./options/shared/rounding.js";
 import { windowOptions } from "./options/shared/window.js";
-import { prepareRoundings } from "./prepare-roundings.js";
 import { defineRecipe, gridParameterCount } from "./recipe.js";
-import { calibrateStaticInputs } from "./static-ranges.js";
+import { gradient } from "./solve/gradient-solver.js";
+import { prepareRoundings } from "./solve/prepare-roundings.js";
 
 /**
  * CBQ: windows of blocks that overlap are reconstructed together on two streams of calibration activations, outliers are

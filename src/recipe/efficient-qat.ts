@@ -1,14 +1,14 @@
 import { z } from "zod";
-import { searchRange } from "../quant/range.js";
-import { CodeUnitRounding } from "../quant/rounding/code-unit-rounding.js";
-import { TrainedWeight } from "../quant/rounding/trained-weight.js";
-import type { WeightPath } from "../quant/rounding/weight-path.js";
+import { searchRange } from "../quant/grid/range.js";
+import { CodeUnitRounding } from "../quant/weight-path/code-unit-rounding.js";
+import { TrainedWeight } from "../quant/weight-path/trained-weight.js";
+import type { WeightPath } from "../quant/weight-path/weight-path.js";
+import { reconstructionError } from "../reconstruct/objective/objective.js";
+import { overTargets } from "../reconstruct/reconstruct.js";
+import { singleBlocks } from "../reconstruct/schedule.js";
 import { noGrad, scope } from "../tensor/index.js";
-import { reconstructionError } from "../window/objective.js";
-import { overTargets } from "../window/reconstruct.js";
-import { singleBlocks } from "../window/schedule.js";
-import { collectBlockMoments } from "./block-moments.js";
-import { gradient } from "./gradient-solver.js";
+import { collectBlockMoments } from "./measure/block-moments.js";
+import { calibrateStaticInputs } from "./measure/static-ranges.js";
 import { asymmetric, learningClips, quantizedInputs } from "./options/conditions.js";
 import { fragment, part } from "./options/fragment.js";
 import { count, positive } from "./options/numbers.js";
@@ -17,7 +17,7 @@ import { activationOptions } from "./options/shared/activation.js";
 import { gptqOptions } from "./options/shared/gptq.js";
 import { ratesOptions, scheduleOptions } from "./options/shared/rates.js";
 import { defineRecipe, gridParameterCount } from "./recipe.js";
-import { calibrateStaticInputs } from "./static-ranges.js";
+import { gradient } from "./solve/gradient-solver.js";
 
 const blockAp = z.strictObject({
   train: z

@@ -1,9 +1,9 @@
-import { singleBlocks } from "../window/schedule.js";
-import { columns } from "./column-solver.js";
-import { gptqRule } from "./layer-rule.js";
+import { singleBlocks } from "../reconstruct/schedule.js";
+import { calibrateStaticInputs } from "./measure/static-ranges.js";
 import { gptqOptions } from "./options/shared/gptq.js";
 import { defineRecipe } from "./recipe.js";
-import { calibrateStaticInputs } from "./static-ranges.js";
+import { columns } from "./solve/column-solver.js";
+import { gptqRule } from "./solve/layer-rule.js";
 
 /** GPTQ, layer by layer, on the stream of what is already quantized. Source: Frantar et al. (arXiv 2210.17323). */
 export const gptq = defineRecipe({

@@ -1,15 +1,15 @@
 import { z } from "zod";
-import { channelMoments } from "../window/channel-moments.js";
-import { overTargets } from "../window/reconstruct.js";
-import { columns } from "./column-solver.js";
+import { channelMoments } from "../reconstruct/objective/channel-moments.js";
+import { overTargets } from "../reconstruct/reconstruct.js";
 import { gptq } from "./gptq.js";
-import { gradient } from "./gradient-solver.js";
-import { gptqRule } from "./layer-rule.js";
 import { fragment } from "./options/fragment.js";
 import { count, positive } from "./options/numbers.js";
 import { always, setting, when } from "./options/reading.js";
 import { gptqOptions } from "./options/shared/gptq.js";
 import { defineRecipe } from "./recipe.js";
+import { columns } from "./solve/column-solver.js";
+import { gradient } from "./solve/gradient-solver.js";
+import { gptqRule } from "./solve/layer-rule.js";
 
 const normTweaking = z.strictObject({
   // 5e-4 56.0, 1e-3 55.1, 2e-3 56.2 on SmolLM2-135M at W2A16g64 asym, behind GPTQ's 84.3 (docs/results.md).

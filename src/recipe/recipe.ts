@@ -1,16 +1,16 @@
 import type { z } from "zod";
 import type { ActivationStore } from "../calibration/activation-store.js";
+import type { QuantizedBlock } from "../reconstruct/quantized-block.js";
+import type { Window } from "../reconstruct/schedule.js";
+import type { SequenceParts } from "../reconstruct/sequence-parts.js";
 import type { Tensor } from "../tensor/index.js";
-import type { QuantizedBlock } from "../window/quantized-block.js";
-import type { Window } from "../window/schedule.js";
-import type { SequenceParts } from "../window/sequence-parts.js";
+import type { RecipeEvent, RecipeJob, WarningEvent } from "./job/recipe-job.js";
 import type { EngineOptions } from "./options/engine-options.js";
 import type { Fragments, InputOf, ValuesOf } from "./options/fragment.js";
 import type { UntypedOptions } from "./options/merge-options.js";
 import type { PresetName } from "./options/presets.js";
 import type { Reading } from "./options/reading.js";
 import type { SharedOptions, SharedShape } from "./options/shared-options.js";
-import type { RecipeEvent, RecipeJob, WarningEvent } from "./recipe-job.js";
 
 /**
  * What the output of a window is held against: `full`, the full-precision window on the full-precision stream;

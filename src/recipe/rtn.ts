@@ -1,7 +1,7 @@
-import { columns } from "./column-solver.js";
 import { gptq } from "./gptq.js";
-import { nearestRule } from "./layer-rule.js";
 import { defineRecipe } from "./recipe.js";
+import { columns } from "./solve/column-solver.js";
+import { nearestRule } from "./solve/layer-rule.js";
 
 /** Round to nearest on a clip-searched range: the baseline that needs no text. */
 export const rtn = defineRecipe({

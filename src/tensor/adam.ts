@@ -1,5 +1,5 @@
 import { noGrad } from "./autograd.js";
-import { hasKernel } from "./dispatch.js";
+import { hasKernel } from "./engine/dispatch.js";
 import { keep, scope } from "./scope.js";
 import { callInPlace, Tensor } from "./tensor.js";
 

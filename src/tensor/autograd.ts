@@ -1,4 +1,4 @@
-import { addon, type Handle } from "./addon.js";
+import { addon, type Handle } from "./engine/addon.js";
 import { scope } from "./scope.js";
 import { Tensor } from "./tensor.js";
 import { TensorError } from "./tensor-error.js";

@@ -1,6 +1,6 @@
-import { addon, type RecordedGraph } from "./addon.js";
 import { wrapped } from "./autograd.js";
-import { cudaIndex, type Device } from "./device.js";
+import { addon, type RecordedGraph } from "./engine/addon.js";
+import { cudaIndex, type Device } from "./engine/device.js";
 
 /**
  * Sends the work of this thread on a CUDA device to a stream of its own, which can be recorded; the default one can't.

@@ -1,8 +1,8 @@
 import { differentiable, noGrad } from "./autograd.js";
-import type { Device } from "./device.js";
-import { hasKernel, hasOperator } from "./dispatch.js";
 import { dtypeCode } from "./dtype.js";
-import { engineInfo } from "./engine.js";
+import type { Device } from "./engine/device.js";
+import { hasKernel, hasOperator } from "./engine/dispatch.js";
+import { engineInfo } from "./engine/engine.js";
 import { scope } from "./scope.js";
 import { callTensor, callTensors, type Tensor } from "./tensor.js";
 

@@ -1,8 +1,8 @@
 import { Worker } from "node:worker_threads";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Addon, addon } from "./addon.js";
 import { dtypeCode } from "./dtype.js";
+import { type Addon, addon } from "./engine/addon.js";
 
 const cases = Number(process.env["CROSSBLOCK_FUZZ_CASES"] ?? 500);
 const seed = Number(process.env["CROSSBLOCK_FUZZ_SEED"] ?? Date.now() % 2 ** 31);

@@ -1,11 +1,11 @@
 /** libtorch for TypeScript: tensors, autograd, ownership. Knows no model. */
 export { Adam, type AdamOptions, type Bounds, type ParameterGroup } from "./adam.js";
 export { backward, differentiable, enableGrad, gradientsOf, noGrad } from "./autograd.js";
-export { DeterministicOperators, fixWorkspaces } from "./deterministic.js";
-export type { Device } from "./device.js";
 export { DeviceGraph, useOwnStream } from "./device-graph.js";
-export { hasKernel, hasOperator, type Value } from "./dispatch.js";
 export { type DType, dtypeCode, elementSize, type TypedArray } from "./dtype.js";
+export { DeterministicOperators, fixWorkspaces } from "./engine/deterministic.js";
+export type { Device } from "./engine/device.js";
+export { hasKernel, hasOperator, type Value } from "./engine/dispatch.js";
 export {
   deviceMemory,
   type EngineInfo,
@@ -16,7 +16,11 @@ export {
   resetPeakMemory,
   setThreads,
   synchronize,
-} from "./engine.js";
+} from "./engine/engine.js";
+export { Generator } from "./engine/generator.js";
+export { MemoryLimit } from "./engine/memory-limit.js";
+export { type FileRange, readAhead } from "./engine/read-ahead.js";
+export { letThreadsSleep } from "./engine/thread-defaults.js";
 export {
   type Fp8Matrix,
   fitsFp8,
@@ -25,11 +29,7 @@ export {
   magnitudeOf,
   toFp8,
 } from "./fp8-linear.js";
-export { Generator } from "./generator.js";
-export { MemoryLimit } from "./memory-limit.js";
 export type { Shape } from "./owned-tensor.js";
-export { type FileRange, readAhead } from "./read-ahead.js";
 export { freeOnError, keep, scope } from "./scope.js";
 export { call, callInPlace, callTensor, callTensors, type Result, Tensor, type TensorOptions } from "./tensor.js";
 export { isOutOfMemory, TensorError } from "./tensor-error.js";
-export { letThreadsSleep } from "./thread-defaults.js";

@@ -1,6 +1,6 @@
-import { addon, type Handle } from "./addon.js";
-import type { Device } from "./device.js";
 import { type DType, dtypeOf, elementSize } from "./dtype.js";
+import { addon, type Handle } from "./engine/addon.js";
+import type { Device } from "./engine/device.js";
 
 export type Shape = readonly number[];
 

@@ -1,7 +1,7 @@
-import { addon, type Handle } from "./addon.js";
-import type { Device } from "./device.js";
-import { dispatch, type Keywords, type Value } from "./dispatch.js";
 import { type DType, dtypeCode, dtypeOfArray, elementSize, type TypedArray, viewAs } from "./dtype.js";
+import { addon, type Handle } from "./engine/addon.js";
+import type { Device } from "./engine/device.js";
+import { dispatch, type Keywords, type Value } from "./engine/dispatch.js";
 import { OwnedTensor, type Shape } from "./owned-tensor.js";
 
 export interface TensorOptions {

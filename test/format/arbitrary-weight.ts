@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { roundToHalf } from "../../src/format/half.js";
+import { roundToHalf } from "../../src/format/bits/half.js";
 import type { QuantizedWeight } from "../../src/quant/quantized-weight.js";
 
 export interface WeightLimits {

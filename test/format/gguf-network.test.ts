@@ -3,11 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { ModelConfig } from "../../src/checkpoint/model-config.js";
-import type { ExportSource } from "../../src/format/export-source.js";
-import { checkNetwork } from "../../src/format/gguf/check-network.js";
+import type { ExportSource } from "../../src/format/contract/export-source.js";
+import { checkNetwork } from "../../src/format/gguf/network/check-network.js";
 import { GgufFile } from "../../src/format/gguf/read.js";
 import { writeGguf } from "../../src/format/gguf/write.js";
-import { type DecoderSpec, readSpec } from "../../src/model/index.js";
+import { type DecoderSpec, readSpec } from "../../src/network/index.js";
 import { rtnSource } from "./rtn-source.js";
 
 let scratch = "";

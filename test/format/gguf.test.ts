@@ -2,12 +2,12 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { ExportSource } from "../../src/format/export-source.js";
+import type { ExportSource } from "../../src/format/contract/export-source.js";
+import type { TensorCheck } from "../../src/format/contract/tensor-check.js";
 import { checkGguf } from "../../src/format/gguf/check.js";
 import type { GgufPlanOptions } from "../../src/format/gguf/plan.js";
 import { GgufFile } from "../../src/format/gguf/read.js";
 import { writeGguf } from "../../src/format/gguf/write.js";
-import type { TensorCheck } from "../../src/format/tensor-check.js";
 import type { QuantizedWeight } from "../../src/quant/quantized-weight.js";
 import { type RtnScheme, rtnSource } from "./rtn-source.js";
 

@@ -1,6 +1,6 @@
 import type { ModelConfig } from "../../src/checkpoint/model-config.js";
 import type { TensorInfo } from "../../src/checkpoint/tensor-reader.js";
-import type { ActivationQuantization, ExportSource } from "../../src/format/export-source.js";
+import type { ActivationQuantization, ExportSource } from "../../src/format/contract/export-source.js";
 import type { QuantizedWeight } from "../../src/quant/quantized-weight.js";
 
 export interface MemorySource {

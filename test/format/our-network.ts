@@ -1,6 +1,6 @@
-import type { ExportSource } from "../../src/format/export-source.js";
-import { floatsFromBytes } from "../../src/format/float-bytes.js";
-import { Decoder, readSpec, tokenIds } from "../../src/model/index.js";
+import { floatsFromBytes } from "../../src/format/bits/float-bytes.js";
+import type { ExportSource } from "../../src/format/contract/export-source.js";
+import { Decoder, readSpec, tokenIds } from "../../src/network/index.js";
 import { scope, Tensor } from "../../src/tensor/index.js";
 import { dequantized } from "./rtn-source.js";
 

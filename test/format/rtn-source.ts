@@ -1,8 +1,8 @@
 import { Checkpoint } from "../../src/checkpoint/checkpoint.js";
 import { readModelConfig } from "../../src/checkpoint/model-config.js";
-import type { ActivationQuantization, ExportSource, QuantizedLayout } from "../../src/format/export-source.js";
-import { floatsFromBytes } from "../../src/format/float-bytes.js";
-import { roundToHalf } from "../../src/format/half.js";
+import { floatsFromBytes } from "../../src/format/bits/float-bytes.js";
+import { roundToHalf } from "../../src/format/bits/half.js";
+import type { ActivationQuantization, ExportSource, QuantizedLayout } from "../../src/format/contract/export-source.js";
 import type { QuantizedWeight } from "../../src/quant/quantized-weight.js";
 
 /** How the test rounds one Linear; `group` null means one group per row. */

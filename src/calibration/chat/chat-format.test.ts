@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { CalibrationError } from "../../errors.js";
-import { parseExactJson } from "../text/exact-json.js";
+import { parseExactJson } from "../text/json/exact-json.js";
 import { ChatFormat, type ChatSource } from "./chat-format.js";
 import type { Message } from "./conversation.js";
 import { isDict, isList, type Value } from "./jinja/values.js";

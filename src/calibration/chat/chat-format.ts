@@ -1,4 +1,4 @@
-import { clip } from "../../checkpoint/json.js";
+import { clip } from "../../checkpoint/json/json.js";
 import { CalibrationError } from "../../errors.js";
 import { conversationOf, type Message, partsOf, withJoinedParts } from "./conversation.js";
 import { Template } from "./jinja/render-template.js";

@@ -1,4 +1,4 @@
-import { quote } from "../../checkpoint/json.js";
+import { quote } from "../../checkpoint/json/json.js";
 import { CalibrationError } from "../../errors.js";
 import { ContentParts, type Dict, isDict, isList, type Value } from "./jinja/values.js";
 

@@ -1,13 +1,13 @@
 import { CalibrationError } from "../../errors.js";
 import { ChatFormat, type ChatSource } from "../chat/chat-format.js";
+import { checkCharacters } from "./bytes/utf8.js";
 import type { Document } from "./document.js";
-import { readJsonFile } from "./json-file.js";
-import { readJsonLines } from "./json-lines.js";
+import { readJsonFile } from "./json/json-file.js";
+import { readJsonLines } from "./json/json-lines.js";
 import { readParquetRows } from "./parquet-rows.js";
 import { readPlainText } from "./plain-text.js";
 import type { ReadingOptions } from "./reading-options.js";
 import { findTextFiles, type TextFile } from "./text-files.js";
-import { checkCharacters } from "./utf8.js";
 
 export type { Document } from "./document.js";
 export type { ReadingOptions, ReadingWarning } from "./reading-options.js";

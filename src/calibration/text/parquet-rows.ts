@@ -10,11 +10,11 @@ import { decompressLz4, decompressLz4Raw, decompressZstd } from "hyparquet-compr
 import { CalibrationError } from "../../errors.js";
 import type { ChatFormat } from "../chat/chat-format.js";
 import type { Key, Value } from "../chat/jinja/values.js";
+import { decodeUtf8 } from "./bytes/utf8.js";
 import type { Document } from "./document.js";
 import { besideText, textFields, textOfRecord } from "./record-text.js";
 import { rowValue } from "./row-value.js";
 import { unreadable } from "./text-files.js";
-import { decodeUtf8 } from "./utf8.js";
 
 /**
  * The documents of a `.parquet` file: one a row, from the columns that `textOfRecord` knows. One row group is in memory at

@@ -1,7 +1,7 @@
-import { clip, quote } from "../../checkpoint/json.js";
+import { clip, quote } from "../../checkpoint/json/json.js";
 import { CalibrationError } from "../../errors.js";
 import { type Dict, isDict, type Value } from "../chat/jinja/values.js";
-import { parseExactJson } from "./exact-json.js";
+import { parseExactJson } from "./json/exact-json.js";
 
 /** A line of a `.jsonl` file as a plain object. */
 export type TextRecord = Readonly<Record<string, unknown>>;

@@ -1,9 +1,9 @@
+import { fileSections } from "./bytes/file-sections.js";
+import { readBytes } from "./bytes/read-bytes.js";
+import { decodeUtf8, tooLong } from "./bytes/utf8.js";
 import type { Document } from "./document.js";
-import { fileSections } from "./file-sections.js";
-import { readBytes } from "./read-bytes.js";
 import type { ReadingOptions } from "./reading-options.js";
 import type { TextFile } from "./text-files.js";
-import { decodeUtf8, tooLong } from "./utf8.js";
 
 /** Bytes of a `.txt` file up to which it is one document. A tokenizer takes thirty times as much memory. */
 export const longestPlainText = 64 * 1024 * 1024;

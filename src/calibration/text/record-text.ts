@@ -3,7 +3,7 @@ import type { ChatFormat } from "../chat/chat-format.js";
 import { isMessages, type Message } from "../chat/conversation.js";
 import { type Dict, isDict, isList, typeName, type Value } from "../chat/jinja/values.js";
 import { messagesOfTurns } from "../chat/share-gpt.js";
-import { parseExactJson } from "./exact-json.js";
+import { parseExactJson } from "./json/exact-json.js";
 import { keyList } from "./parse-record.js";
 
 /** The fields that a record's text can come from, in the order in which they are looked at. */

@@ -6,7 +6,7 @@ import { DEFAULT_CONTEXT } from "../../run/options/default-context.js";
 import { evaluationDefaults } from "../../run/options/evaluation-defaults.js";
 import { checkInputs } from "../../run/source/check-inputs.js";
 import { printLine, runCommand } from "../exit.js";
-import { progressView } from "../progress.js";
+import { progressView } from "../progress/progress.js";
 import { formatCount } from "../quantities.js";
 import { wholeNumber } from "../whole-number.js";
 

@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { exportResult } from "../../api/export-result.js";
-import { shellWord } from "../../checkpoint/shell-word.js";
+import { shellWord } from "../../checkpoint/file-system/shell-word.js";
 import type { AlreadyThereEvent, DoneEvent, ExportedEvent } from "../../run/events/events.js";
 import {
   type ExportResultOptionsInput,
@@ -10,9 +10,9 @@ import {
 import { alreadyThereNote } from "../event-notes.js";
 import { printLine, runCommand } from "../exit.js";
 import { addOptionFlags, givenFlags } from "../option-flags.js";
-import { progressView } from "../progress.js";
+import { progressView } from "../progress/progress.js";
+import { printable } from "../progress/render-progress.js";
 import { formatBytes, formatSeconds } from "../quantities.js";
-import { printable } from "../render-progress.js";
 
 interface Flags {
   readonly json?: boolean;

@@ -3,7 +3,7 @@ import { loadModel } from "../../api/model.js";
 import { OptionError } from "../../errors.js";
 import { evaluationDefaults } from "../../run/options/evaluation-defaults.js";
 import { runCommand } from "../exit.js";
-import { progressView } from "../progress.js";
+import { progressView } from "../progress/progress.js";
 import { wholeNumber } from "../whole-number.js";
 
 interface Flags {

@@ -1,19 +1,19 @@
 import { Command } from "commander";
 import { quantize } from "../../api/quantize.js";
-import { shellWord } from "../../checkpoint/shell-word.js";
+import { shellWord } from "../../checkpoint/file-system/shell-word.js";
 import { mergeOptions } from "../../recipe/options/merge-options.js";
 import type { AlreadyThereEvent, DoneEvent, ExportedEvent, PlanEvent, QuantizeEvent } from "../../run/events/events.js";
-import { parseAssignments, readConfigFile } from "../../run/options/config-file.js";
 import { type RunOptionsInput, resolveOptions, runOptionsSchema } from "../../run/options/options.js";
-import { homePath } from "../../run/options/path-option.js";
+import { parseAssignments, readConfigFile } from "../../run/options/parse/config-file.js";
+import { homePath } from "../../run/options/parse/path-option.js";
 import { withRecipeSection } from "../../run/options/recipe-sections.js";
 import { alreadyThereNote } from "../event-notes.js";
 import { printLine, runCommand } from "../exit.js";
 import { addOptionFlags, givenFlags, settingsHelp } from "../option-flags.js";
 import { formatPlan } from "../plan-text.js";
-import { progressView } from "../progress.js";
+import { progressView } from "../progress/progress.js";
+import { printable } from "../progress/render-progress.js";
 import { formatBytes, formatSeconds } from "../quantities.js";
-import { printable } from "../render-progress.js";
 
 interface Flags {
   readonly set?: readonly string[];

@@ -4,8 +4,8 @@ import type { CertifiedEvent } from "../../run/events/events.js";
 import { verifySchema } from "../../run/options/verify-options.js";
 import { printLine, runCommand } from "../exit.js";
 import { addOptionFlags, givenFlags } from "../option-flags.js";
-import { progressView } from "../progress.js";
-import { printable } from "../render-progress.js";
+import { progressView } from "../progress/progress.js";
+import { printable } from "../progress/render-progress.js";
 
 interface Flags {
   readonly json?: boolean;

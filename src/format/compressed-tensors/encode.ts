@@ -1,8 +1,8 @@
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
-import { toHalfBytes } from "../float-bytes.js";
-import { packBits, wordsFor } from "../pack-bits.js";
-import { type PackedWeight, packingRows, unpackedWeight } from "../packed-rows.js";
-import { toEnd } from "../to-end.js";
+import { toHalfBytes } from "../bits/float-bytes.js";
+import { packBits, wordsFor } from "../bits/pack-bits.js";
+import { type PackedWeight, packingRows, unpackedWeight } from "../bits/packed-rows.js";
+import { toEnd } from "../bits/to-end.js";
 import { PACKED, PLAIN_WEIGHT, SCALE, SHAPE, type StorageFormat, type WeightPart, ZERO_POINT } from "./layout.js";
 
 /**

@@ -1,6 +1,6 @@
 import type { SafetensorsDType } from "../../checkpoint/dtype.js";
-import type { ActivationQuantization, QuantizedLayout } from "../export-source.js";
-import { wordsFor } from "../pack-bits.js";
+import { wordsFor } from "../bits/pack-bits.js";
+import type { ActivationQuantization, QuantizedLayout } from "../contract/export-source.js";
 
 /**
  * compressed-tensors (Apache-2.0, vLLM project), as its version 0.20 reads it. A quantized Linear `<name>` of shape

@@ -1,6 +1,6 @@
-import type { JsonObject } from "../../checkpoint/json.js";
-import type { ExportSource, QuantizedLayout } from "../export-source.js";
-import { unquantizedLinears } from "../unquantized-linears.js";
+import type { JsonObject } from "../../checkpoint/json/json.js";
+import type { ExportSource, QuantizedLayout } from "../contract/export-source.js";
+import { unquantizedLinears } from "../source/unquantized-linears.js";
 import { LIBRARY_VERSION, MIXED_FORMAT, QUANT_METHOD, type StorageFormat, storageOf } from "./layout.js";
 import { simulationNote } from "./what-loads.js";
 

@@ -1,18 +1,18 @@
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { Checkpoint } from "../../checkpoint/checkpoint.js";
-import { isJsonObject, type JsonObject, parseJsonObject } from "../../checkpoint/json.js";
+import { shellWord } from "../../checkpoint/file-system/shell-word.js";
+import { isJsonObject, type JsonObject, parseJsonObject } from "../../checkpoint/json/json.js";
 import { type ModelConfig, readModelConfig } from "../../checkpoint/model-config.js";
 import { ModelFolder } from "../../checkpoint/model-folder.js";
 import { sameTensor } from "../../checkpoint/same-tensor.js";
-import { shellWord } from "../../checkpoint/shell-word.js";
 import type { TensorInfo } from "../../checkpoint/tensor-reader.js";
 import { FormatError } from "../../errors.js";
-import type { TensorFacts } from "../../model/index.js";
+import type { TensorFacts } from "../../network/index.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
-import type { ActivationQuantization, ExportSource, QuantizedLayout } from "../export-source.js";
-import { floatsFromBytes } from "../float-bytes.js";
-import { resolvedConfig } from "../source-spec.js";
+import { floatsFromBytes } from "../bits/float-bytes.js";
+import type { ActivationQuantization, ExportSource, QuantizedLayout } from "../contract/export-source.js";
+import { resolvedConfig } from "../source/source-spec.js";
 import { recordFile } from "../written-files.js";
 import { decodeWeight, type StoredTensor } from "./decode.js";
 import {

@@ -1,6 +1,6 @@
-import { isJsonObject, type JsonObject, type JsonValue, quote } from "../../checkpoint/json.js";
+import { isJsonObject, type JsonObject, type JsonValue, quote } from "../../checkpoint/json/json.js";
 import { FormatError } from "../../errors.js";
-import type { ActivationQuantization } from "../export-source.js";
+import type { ActivationQuantization } from "../contract/export-source.js";
 
 /** What one configuration group says of its Linears. */
 export interface GroupScheme {

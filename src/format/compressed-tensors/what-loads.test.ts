@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { QuantizedLayout } from "../export-source.js";
+import type { QuantizedLayout } from "../contract/export-source.js";
 import { simulationNote, whatLoads } from "./what-loads.js";
 
 const layout: QuantizedLayout = { bits: 4, groupSize: 128, perChannel: false, symmetric: true, rows: 64, columns: 256 };

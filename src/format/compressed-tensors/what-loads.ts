@@ -1,4 +1,4 @@
-import type { ActivationQuantization, QuantizedLayout } from "../export-source.js";
+import type { ActivationQuantization, QuantizedLayout } from "../contract/export-source.js";
 import { type StorageFormat, storageOf } from "./layout.js";
 
 type Activations = "none" | "int8 token" | "int8 tensor" | "int4 token" | "int4 tensor";

@@ -1,9 +1,9 @@
-import type { OutputTensor } from "../../checkpoint/write-safetensors.js";
+import type { OutputTensor } from "../../checkpoint/safetensors/write-safetensors.js";
 import { FormatError } from "../../errors.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
-import type { ExportSource, QuantizedLayout } from "../export-source.js";
-import { type EncodedPart, linearTensors, outputTensors, readPacked, readSound } from "../output-tensors.js";
-import type { PackedWeight } from "../packed-rows.js";
+import type { PackedWeight } from "../bits/packed-rows.js";
+import type { ExportSource, QuantizedLayout } from "../contract/export-source.js";
+import { type EncodedPart, linearTensors, outputTensors, readPacked, readSound } from "../contract/output-tensors.js";
 import { type WriteFolderOptions, type WrittenFolder, writeModelFolder } from "../write-model-folder.js";
 import { encodePart } from "./encode.js";
 import { INPUT_SCALE, partsOf, type StorageFormat, storageOf } from "./layout.js";

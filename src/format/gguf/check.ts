@@ -1,16 +1,16 @@
 import type { SafetensorsDType } from "../../checkpoint/dtype.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
-import type { ExportSource } from "../export-source.js";
-import { floatsFromBytes } from "../float-bytes.js";
-import { roundToHalf } from "../half.js";
-import { readSound } from "../output-tensors.js";
-import type { TensorCheck } from "../tensor-check.js";
-import { signedWeightHash, type WeightHash } from "../weight-hash.js";
-import { type DecodedBlocks, decodeBlocks, dequantize, isQuantizedType } from "./decode.js";
-import { type GgufType, type QuantizedType, TENSOR_TYPES } from "./layout.js";
+import { floatsFromBytes } from "../bits/float-bytes.js";
+import { roundToHalf } from "../bits/half.js";
+import { signedWeightHash, type WeightHash } from "../bits/weight-hash.js";
+import type { ExportSource } from "../contract/export-source.js";
+import { readSound } from "../contract/output-tensors.js";
+import type { TensorCheck } from "../contract/tensor-check.js";
+import { type DecodedBlocks, decodeBlocks, dequantize, isQuantizedType } from "./blocks/decode.js";
+import { type GgufType, type QuantizedType, TENSOR_TYPES } from "./file/layout.js";
+import { openRows } from "./file/row-writer.js";
 import { type GgufPlanOptions, type PlannedTensor, planGguf } from "./plan.js";
 import type { GgufFile } from "./read.js";
-import { openRows } from "./row-writer.js";
 
 /**
  * Compares every tensor of a file with the result it was written from, by the decoder and not by the encoder.

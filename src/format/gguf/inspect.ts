@@ -1,7 +1,7 @@
-import { histogramOf, rangeOf } from "../inspect-source.js";
-import type { InspectedTensor } from "../inspected-tensor.js";
-import { compareTensorNames } from "../output-tensors.js";
-import { decodeBlocks, INTEGERS, isQuantizedType } from "./decode.js";
+import type { InspectedTensor } from "../contract/inspected-tensor.js";
+import { compareTensorNames } from "../contract/output-tensors.js";
+import { histogramOf, rangeOf } from "../source/inspect-source.js";
+import { decodeBlocks, INTEGERS, isQuantizedType } from "./blocks/decode.js";
 import type { GgufFile, GgufTensor } from "./read.js";
 
 /** Every tensor of a file in the order of the names; blocks are taken apart one tensor at a time. */

@@ -1,6 +1,6 @@
-import type { ExportSource } from "../export-source.js";
-import { omissionNotes } from "../source-census.js";
-import { sourceSpec } from "../source-spec.js";
+import type { ExportSource } from "../contract/export-source.js";
+import { omissionNotes } from "../source/source-census.js";
+import { sourceSpec } from "../source/source-spec.js";
 import type { GgufPlan } from "./plan.js";
 
 /** What a user should know of a file that is exact as far as it goes: one sentence each. */

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { ModelConfig } from "../../checkpoint/model-config.js";
 import type { TensorInfo } from "../../checkpoint/tensor-reader.js";
-import type { ExportSource, QuantizedLayout } from "../export-source.js";
+import type { ExportSource, QuantizedLayout } from "../contract/export-source.js";
+import { openRows } from "./file/row-writer.js";
 import { ggufNotes } from "./notes.js";
 import { planGguf } from "./plan.js";
-import { openRows } from "./row-writer.js";
 
 const config: ModelConfig = {
   model_type: "mistral",

@@ -1,16 +1,16 @@
 import { requireString } from "../../checkpoint/model-config.js";
 import { FormatError, OptionError } from "../../errors.js";
-import type { ExportSource, QuantizedLayout } from "../export-source.js";
-import { checkSource } from "../output-tensors.js";
-import { sourceCensus } from "../source-census.js";
-import { sourceSpec } from "../source-spec.js";
-import { exactType, exactTypes } from "./exact-type.js";
-import { byteLengthOf, type FloatType, type QuantizedType, TENSOR_TYPES } from "./layout.js";
-import { type ModelShape, modelShape } from "./model-shape.js";
-import { hasExactSize, reencodedType } from "./reencode.js";
-import { type RopeEncoding, ropeEncoding } from "./rope-scaling.js";
-import { rotaryOrder } from "./rotary-order.js";
-import { type GgufName, ggufFamily, ggufName, requiredTensors } from "./tensor-names.js";
+import type { ExportSource, QuantizedLayout } from "../contract/export-source.js";
+import { checkSource } from "../contract/output-tensors.js";
+import { sourceCensus } from "../source/source-census.js";
+import { sourceSpec } from "../source/source-spec.js";
+import { exactType, exactTypes } from "./blocks/exact-type.js";
+import { hasExactSize, reencodedType } from "./blocks/reencode.js";
+import { byteLengthOf, type FloatType, type QuantizedType, TENSOR_TYPES } from "./file/layout.js";
+import { type ModelShape, modelShape } from "./network/model-shape.js";
+import { type RopeEncoding, ropeEncoding } from "./network/rope-scaling.js";
+import { rotaryOrder } from "./network/rotary-order.js";
+import { type GgufName, ggufFamily, ggufName, requiredTensors } from "./network/tensor-names.js";
 
 /** Types for the embedding and the output matrix. */
 export const GGUF_FLOAT_CHOICES = ["f32", "f16", "bf16", "q8_0"] as const;

@@ -1,7 +1,7 @@
 import { packageVersion } from "../../package-version.js";
-import type { ExportSource } from "../export-source.js";
+import type { ExportSource } from "../contract/export-source.js";
 import { schemeLabel } from "../model-label.js";
-import type { GgufValue } from "./layout.js";
+import type { GgufValue } from "./file/layout.js";
 import { GGUF_FLOAT_CHOICES, type GgufFloatChoice, type GgufPlanOptions } from "./plan.js";
 
 /** The version of crossblock that wrote a file. This key and those below are crossblock's own, and readers skip them. */

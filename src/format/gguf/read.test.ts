@@ -4,8 +4,8 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CrossblockError, FormatError } from "../../errors.js";
-import { encodeHeader, type TensorEntry } from "./header.js";
-import type { GgufValue } from "./layout.js";
+import { encodeHeader, type TensorEntry } from "./file/header.js";
+import type { GgufValue } from "./file/layout.js";
 import { GgufFile } from "./read.js";
 
 let scratch = "";

@@ -1,11 +1,11 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
-import { fileSystemError } from "../../checkpoint/file-system-error.js";
+import { fileSystemError } from "../../checkpoint/file-system/file-system-error.js";
+import { shellWord } from "../../checkpoint/file-system/shell-word.js";
 import { gitLfsDetails, gitLfsPointer } from "../../checkpoint/git-lfs-pointer.js";
-import { shellWord } from "../../checkpoint/shell-word.js";
 import { FormatError } from "../../errors.js";
-import { dequantize } from "./decode.js";
-import type { TensorEntry } from "./header.js";
-import { HeaderCursor, MINIMUM_BYTES } from "./header-cursor.js";
+import { dequantize } from "./blocks/decode.js";
+import type { TensorEntry } from "./file/header.js";
+import { HeaderCursor, MINIMUM_BYTES } from "./file/header-cursor.js";
 import {
   alignUp,
   byteLengthOf,
@@ -21,7 +21,7 @@ import {
   type GgufValueType,
   TENSOR_TYPES,
   VALUE_TYPES,
-} from "./layout.js";
+} from "./file/layout.js";
 
 /** Limits against hostile or damaged files; real files stay far below them. */
 export const MAX_KEYS = 2 ** 16;

@@ -1,18 +1,18 @@
 import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
-import { fileSystemError } from "../../checkpoint/file-system-error.js";
-import { syncFolder, temporaryName } from "../../checkpoint/write-file-atomically.js";
+import { fileSystemError } from "../../checkpoint/file-system/file-system-error.js";
+import { syncFolder, temporaryName } from "../../checkpoint/file-system/write-file-atomically.js";
 import { CrossblockError, FormatError } from "../../errors.js";
-import type { ExportSource } from "../export-source.js";
+import type { ExportSource } from "../contract/export-source.js";
 import { modelName } from "../model-label.js";
-import { encodeHeader, type TensorEntry } from "./header.js";
-import { alignUp, type FloatType, type GgufValue, type QuantizedType } from "./layout.js";
-import { modelMetadata } from "./metadata.js";
+import { encodeHeader, type TensorEntry } from "./file/header.js";
+import { alignUp, type FloatType, type GgufValue, type QuantizedType } from "./file/layout.js";
+import { modelMetadata } from "./file/metadata.js";
+import { openRows, putFloats } from "./file/row-writer.js";
 import { ggufNotes } from "./notes.js";
 import { type GgufPlan, type GgufPlanOptions, type PlannedTensor, planGguf } from "./plan.js";
 import { provenance } from "./provenance.js";
-import { openRows, putFloats } from "./row-writer.js";
-import { type GgufTokenizer, ggufTokenizer } from "./tokenizer.js";
+import { type GgufTokenizer, ggufTokenizer } from "./tokenizer/tokenizer.js";
 
 export interface WriteGgufOptions extends GgufPlanOptions {
   /** Stops between two pieces of about 8 MiB; nothing of this call remains then. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { FormatError } from "../../errors.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
-import type { QuantizedLayout } from "../export-source.js";
+import type { QuantizedLayout } from "../contract/export-source.js";
 import { decodeWeight, type StoredTensor } from "./decode.js";
 import { encodePart } from "./encode.js";
 import { assertHolds, type CheckpointFormat, partsOf, type WeightPart } from "./layout.js";

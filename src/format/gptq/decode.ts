@@ -1,10 +1,10 @@
 import type { SafetensorsDType } from "../../checkpoint/dtype.js";
 import { FormatError } from "../../errors.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
-import type { QuantizedLayout } from "../export-source.js";
-import { floatsFromBytes } from "../float-bytes.js";
-import { viewInt32 } from "../typed-view.js";
-import { unpackBits } from "../unpack-bits.js";
+import { floatsFromBytes } from "../bits/float-bytes.js";
+import { viewInt32 } from "../bits/typed-view.js";
+import { unpackBits } from "../bits/unpack-bits.js";
+import type { QuantizedLayout } from "../contract/export-source.js";
 import type { CheckpointFormat } from "./layout.js";
 
 /** One stored tensor with its bytes. */

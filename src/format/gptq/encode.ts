@@ -1,6 +1,6 @@
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
-import { toHalfBytes } from "../float-bytes.js";
-import { packBits, wordsFor } from "../pack-bits.js";
+import { toHalfBytes } from "../bits/float-bytes.js";
+import { packBits, wordsFor } from "../bits/pack-bits.js";
 import { type CheckpointFormat, CODES, GROUP_INDEX, SCALES, type WeightPart, ZERO_POINTS } from "./layout.js";
 
 /**

@@ -1,7 +1,7 @@
 import type { SafetensorsDType } from "../../checkpoint/dtype.js";
 import { FormatError } from "../../errors.js";
-import type { QuantizedLayout } from "../export-source.js";
-import { wordsFor } from "../pack-bits.js";
+import { wordsFor } from "../bits/pack-bits.js";
+import type { QuantizedLayout } from "../contract/export-source.js";
 
 /**
  * GPTQ as AutoGPTQ began it and GPTQModel, vLLM and transformers read it. A quantized Linear `<name>` of shape

@@ -1,7 +1,7 @@
-import type { JsonObject } from "../../checkpoint/json.js";
+import type { JsonObject } from "../../checkpoint/json/json.js";
 import { packageVersion } from "../../package-version.js";
-import type { ExportSource, QuantizedLayout } from "../export-source.js";
-import { unquantizedLinears } from "../unquantized-linears.js";
+import type { ExportSource, QuantizedLayout } from "../contract/export-source.js";
+import { unquantizedLinears } from "../source/unquantized-linears.js";
 import { type CheckpointFormat, QUANT_METHOD } from "./layout.js";
 
 /**

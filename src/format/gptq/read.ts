@@ -1,11 +1,11 @@
 import { Checkpoint } from "../../checkpoint/checkpoint.js";
-import { isJsonObject, type JsonObject, parseJsonObject } from "../../checkpoint/json.js";
+import { shellWord } from "../../checkpoint/file-system/shell-word.js";
+import { isJsonObject, type JsonObject, parseJsonObject } from "../../checkpoint/json/json.js";
 import { type ModelConfig, readModelConfig } from "../../checkpoint/model-config.js";
 import { ModelFolder } from "../../checkpoint/model-folder.js";
-import { shellWord } from "../../checkpoint/shell-word.js";
 import type { TensorInfo } from "../../checkpoint/tensor-reader.js";
 import { FormatError } from "../../errors.js";
-import type { ExportSource, QuantizedLayout } from "../export-source.js";
+import type { ExportSource, QuantizedLayout } from "../contract/export-source.js";
 import { decodeWeight, type StoredTensor } from "./decode.js";
 import { type CheckpointFormat, CODES, GROUP_INDEX, QUANT_METHOD, SCALES, sizeStep, ZERO_POINTS } from "./layout.js";
 import { type GptqSchemes, parseSchemes, schemeFor } from "./schemes.js";

@@ -1,4 +1,4 @@
-import { isJsonObject, type JsonObject, type JsonValue, quote } from "../../checkpoint/json.js";
+import { isJsonObject, type JsonObject, type JsonValue, quote } from "../../checkpoint/json/json.js";
 import { FormatError } from "../../errors.js";
 import { BITS, type CheckpointFormat } from "./layout.js";
 

@@ -1,8 +1,8 @@
-import type { OutputTensor } from "../../checkpoint/write-safetensors.js";
+import type { OutputTensor } from "../../checkpoint/safetensors/write-safetensors.js";
 import { FormatError } from "../../errors.js";
-import type { ExportSource } from "../export-source.js";
+import type { ExportSource } from "../contract/export-source.js";
+import { type EncodedPart, linearTensors, outputTensors, readSound } from "../contract/output-tensors.js";
 import { schemeLabel } from "../model-label.js";
-import { type EncodedPart, linearTensors, outputTensors, readSound } from "../output-tensors.js";
 import { type WriteFolderOptions, type WrittenFolder, writeModelFolder } from "../write-model-folder.js";
 import { gptqConfigFile } from "../written-files.js";
 import { encodePart } from "./encode.js";

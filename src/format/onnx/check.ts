@@ -1,17 +1,17 @@
 import { isDeepStrictEqual } from "node:util";
 import { FormatError } from "../../errors.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
-import type { ExportSource } from "../export-source.js";
-import { readSound } from "../output-tensors.js";
-import type { TensorCheck } from "../tensor-check.js";
-import { signedRows, signedWeightHash, type WeightHash } from "../weight-hash.js";
+import { signedRows, signedWeightHash, type WeightHash } from "../bits/weight-hash.js";
+import type { ExportSource } from "../contract/export-source.js";
+import { readSound } from "../contract/output-tensors.js";
+import type { TensorCheck } from "../contract/tensor-check.js";
 import type { BlockedWeight } from "./decode.js";
-import { decodeMessage } from "./decode-message.js";
-import type { PlannedTensor } from "./graph-weights.js";
+import type { PlannedTensor } from "./graph/graph-weights.js";
+import { TensorBytes } from "./graph/tensor-bytes.js";
+import { decodeMessage } from "./message/decode-message.js";
+import { MODEL, type OnnxModel } from "./message/schema.js";
 import { type OnnxPlanOptions, planOnnx } from "./plan.js";
 import type { OnnxFile } from "./read.js";
-import { MODEL, type OnnxModel } from "./schema.js";
-import { TensorBytes } from "./tensor-bytes.js";
 
 type Verdict = Pick<TensorCheck, "status" | "detail" | "hash">;
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { FormatError } from "../../errors.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
-import type { QuantizedLayout } from "../export-source.js";
+import type { QuantizedLayout } from "../contract/export-source.js";
 import { decodeWeight, dequantize } from "./decode.js";
 import { encodeRows } from "./encode.js";
 import { containerOf } from "./layout.js";

@@ -1,7 +1,7 @@
 import { FormatError } from "../../errors.js";
-import { fromHalfBits } from "../half.js";
-import { viewInt32 } from "../typed-view.js";
-import { unpackBits } from "../unpack-bits.js";
+import { fromHalfBits } from "../bits/half.js";
+import { viewInt32 } from "../bits/typed-view.js";
+import { unpackBits } from "../bits/unpack-bits.js";
 import { rowBytes, type StoredBits } from "./layout.js";
 
 /** What a MatMulNBits node says of its weight. */

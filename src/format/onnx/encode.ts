@@ -1,6 +1,6 @@
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
-import { toHalfBits } from "../half.js";
-import { packBits } from "../pack-bits.js";
+import { toHalfBits } from "../bits/half.js";
+import { packBits } from "../bits/pack-bits.js";
 import { type Container, type QuantizedPart, rowBytes } from "./layout.js";
 
 /**

@@ -1,6 +1,6 @@
-import { histogramOf, rangeOf } from "../inspect-source.js";
-import type { InspectedTensor } from "../inspected-tensor.js";
-import { compareTensorNames } from "../output-tensors.js";
+import type { InspectedTensor } from "../contract/inspected-tensor.js";
+import { compareTensorNames } from "../contract/output-tensors.js";
+import { histogramOf, rangeOf } from "../source/inspect-source.js";
 import type { OnnxFile, OnnxFileTensor, StoredLinear } from "./read.js";
 
 /** Every quantized Linear and every other tensor of a file in the order of the names, one at a time. */

@@ -1,5 +1,5 @@
 import { FormatError } from "../../errors.js";
-import type { QuantizedLayout } from "../export-source.js";
+import type { QuantizedLayout } from "../contract/export-source.js";
 
 /**
  * onnxruntime's operator MatMulNBits (domain com.microsoft, version 1) computes `A W^T` with `W` in blocks of columns.
@@ -12,7 +12,7 @@ import type { QuantizedLayout } from "../export-source.js";
  * | zero_points | uint8 `[out, ceil(blocks * bits / 8)]` | packed like the codes, each row padded to a byte; left out: `2^(bits-1)` |
  *
  * The value is `(code - zero point) * scale`. Source: onnxruntime's ContribOperators.md; which widths and block sizes its
- * CPU kernels take was found by running them (`test/format/onnx-kernels.judge.test.ts`).
+ * CPU kernels take was found by running them (`test/format/judge/onnx-kernels.judge.test.ts`).
  */
 export type StoredBits = 2 | 4 | 8;
 

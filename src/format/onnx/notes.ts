@@ -1,5 +1,5 @@
-import type { ExportSource } from "../export-source.js";
-import { omissionNotes } from "../source-census.js";
+import type { ExportSource } from "../contract/export-source.js";
+import { omissionNotes } from "../source/source-census.js";
 import type { OnnxPlan } from "./plan.js";
 
 /** What a user should know of the files: one sentence each. */

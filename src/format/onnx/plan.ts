@@ -1,11 +1,11 @@
 import { FormatError } from "../../errors.js";
-import type { DecoderSpec } from "../../model/index.js";
-import type { ExportSource } from "../export-source.js";
-import { checkSource } from "../output-tensors.js";
-import { sourceSpec } from "../source-spec.js";
-import { buildDecoder } from "./decoder-graph.js";
-import { GraphBuilder } from "./graph-builder.js";
-import { chunkName, GraphWeights, type PlannedTensor } from "./graph-weights.js";
+import type { DecoderSpec } from "../../network/index.js";
+import type { ExportSource } from "../contract/export-source.js";
+import { checkSource } from "../contract/output-tensors.js";
+import { sourceSpec } from "../source/source-spec.js";
+import { buildDecoder } from "./graph/decoder-graph.js";
+import { GraphBuilder } from "./graph/graph-builder.js";
+import { chunkName, GraphWeights, type PlannedTensor } from "./graph/graph-weights.js";
 import { type OnnxGraphOptions, provenance } from "./provenance.js";
 
 export interface OnnxPlanOptions extends OnnxGraphOptions {

@@ -1,10 +1,10 @@
 import { closeSync, fstatSync, openSync, readFileSync, readSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { fileSystemError } from "../../checkpoint/file-system-error.js";
+import { fileSystemError } from "../../checkpoint/file-system/file-system-error.js";
 import { gitLfsDetails, gitLfsPointerAt } from "../../checkpoint/git-lfs-pointer.js";
 import { FormatError } from "../../errors.js";
 import { type BlockedWeight, decodeWeight, type StoredShape } from "./decode.js";
-import { decodeMessage } from "./decode-message.js";
+import { decodeMessage } from "./message/decode-message.js";
 import {
   DATA_TYPE_BYTES,
   DATA_TYPES,
@@ -13,7 +13,7 @@ import {
   MODEL,
   type OnnxModel,
   type OnnxNode,
-} from "./schema.js";
+} from "./message/schema.js";
 
 /** Beyond this a graph holds its weights itself, and protobuf's readers end at twice as much. */
 const MAX_GRAPH_BYTES = 2 ** 30;

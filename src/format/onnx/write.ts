@@ -1,19 +1,19 @@
 import { type FileHandle, mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { fileSystemError } from "../../checkpoint/file-system-error.js";
-import { syncFolder, temporaryName, writeFileAtomically } from "../../checkpoint/write-file-atomically.js";
+import { fileSystemError } from "../../checkpoint/file-system/file-system-error.js";
+import { syncFolder, temporaryName, writeFileAtomically } from "../../checkpoint/file-system/write-file-atomically.js";
 import { CrossblockError } from "../../errors.js";
 import { assertOtherFolder } from "../assert-other-folder.js";
+import type { ExportSource } from "../contract/export-source.js";
 import { copyModelFiles } from "../copy-model-files.js";
-import type { ExportSource } from "../export-source.js";
 import type { WrittenFolder } from "../write-model-folder.js";
 import { configFile } from "../written-files.js";
-import type { PlannedTensor } from "./graph-weights.js";
+import { standardizeJson } from "./config/standardize-json.js";
+import { onnxConfigText } from "./config/transformers-js-config.js";
+import type { PlannedTensor } from "./graph/graph-weights.js";
+import { TensorBytes } from "./graph/tensor-bytes.js";
 import { onnxNotes } from "./notes.js";
 import { type OnnxPlan, type OnnxPlanOptions, planOnnx } from "./plan.js";
-import { standardizeJson } from "./standardize-json.js";
-import { TensorBytes } from "./tensor-bytes.js";
-import { onnxConfigText } from "./transformers-js-config.js";
 
 export interface WriteOnnxOptions extends OnnxPlanOptions {
   /** Stops between two pieces of about 8 MiB; no weights of this call remain then. */

@@ -1,4 +1,10 @@
-import { type BlockWeights, type DecoderSpec, type InputSite, inputSites, type LinearRole } from "../../model/index.js";
+import {
+  type BlockWeights,
+  type DecoderSpec,
+  type InputSite,
+  inputSites,
+  type LinearRole,
+} from "../../network/index.js";
 import { type DType, keep, noGrad, scope, Tensor } from "../../tensor/index.js";
 import { type Detection, detectionRules, outlierThreshold } from "./detect-outliers.js";
 

@@ -1,11 +1,11 @@
 import type { ActivationStore } from "../../calibration/activation-store.js";
-import { floatType, type InputSite, inBlock, type LinearRole, linearName } from "../../model/index.js";
+import { floatType, type InputSite, inBlock, type LinearRole, linearName } from "../../network/index.js";
+import type { QuantizedBlock } from "../../reconstruct/quantized-block.js";
+import type { SequenceParts } from "../../reconstruct/sequence-parts.js";
 import { type DType, noGrad, scope, type Tensor } from "../../tensor/index.js";
-import type { QuantizedBlock } from "../../window/quantized-block.js";
-import type { SequenceParts } from "../../window/sequence-parts.js";
+import type { RecipeJob } from "../job/recipe-job.js";
 import type { cfpOptions } from "../options/shared/cfp.js";
 import type { OptionsOf } from "../recipe.js";
-import type { RecipeJob } from "../recipe-job.js";
 import { ExtremesObserver, foldActivations } from "./fold-activations.js";
 
 /**

@@ -1,4 +1,4 @@
-import { wantsFinish } from "../windows.js";
+import { wantsFinish } from "../end-to-end/windows.js";
 import { type ReadCondition, setting } from "./reading.js";
 
 export const withText: ReadCondition = {

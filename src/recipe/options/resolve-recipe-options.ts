@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { defaultRecipe, type RecipeName, recipeOf } from "../recipe-names.js";
+import { defaultRecipe, type RecipeName, recipeOf } from "../job/recipe-names.js";
 import { mergeOptions, optionValue, type UntypedOptions } from "./merge-options.js";
 import { declares } from "./option-readers.js";
 import { defaultPreset, type PresetName } from "./presets.js";

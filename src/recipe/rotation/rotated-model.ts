@@ -1,6 +1,6 @@
 import type { ReadBuffer } from "../../checkpoint/read-buffer.js";
 import type { TensorInfo, TensorReader } from "../../checkpoint/tensor-reader.js";
-import { type DecoderSpec, floatType, inBlock, linearName, linearRoles, loadTensor } from "../../model/index.js";
+import { type DecoderSpec, floatType, inBlock, linearName, linearRoles, loadTensor } from "../../network/index.js";
 import { noGrad, scope, Tensor } from "../../tensor/index.js";
 import { Rotation } from "./rotation.js";
 

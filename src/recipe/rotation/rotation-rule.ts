@@ -1,5 +1,5 @@
 import { OptionError } from "../../errors.js";
-import type { DecoderSpec } from "../../model/index.js";
+import type { DecoderSpec } from "../../network/index.js";
 import type { Scheme } from "../../quant/scheme.js";
 import type { EngineOptions } from "../options/engine-options.js";
 import { declares } from "../options/option-readers.js";

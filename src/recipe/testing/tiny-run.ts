@@ -1,15 +1,15 @@
 import { Checkpoint } from "../../checkpoint/checkpoint.js";
 import { readModelConfig } from "../../checkpoint/model-config.js";
 import { temporaryFolder } from "../../checkpoint/testing/temporary-folder.js";
-import { type DecoderSpec, readSpec } from "../../model/index.js";
-import { deeperModel, tinyModel, writeTinyModel } from "../../model/testing/tiny-models.js";
+import { type DecoderSpec, readSpec } from "../../network/index.js";
+import { deeperModel, tinyModel, writeTinyModel } from "../../network/testing/tiny-models.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import { parseScheme } from "../../quant/scheme.js";
 import { manualSeed, scope, Tensor } from "../../tensor/index.js";
+import type { RecipeJob } from "../job/recipe-job.js";
+import { type RecipeName, recipeOf } from "../job/recipe-names.js";
 import type { RecipeOptionsInput } from "../options/recipe-options.js";
 import { resolveRecipeOptions } from "../options/resolve-recipe-options.js";
-import type { RecipeJob } from "../recipe-job.js";
-import { type RecipeName, recipeOf } from "../recipe-names.js";
 
 const [CONTEXT, SEQUENCES] = [16, 6];
 

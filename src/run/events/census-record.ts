@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type LeftOutTensors, someNames, type TensorCensus } from "../../model/index.js";
+import { type LeftOutTensors, someNames, type TensorCensus } from "../../network/index.js";
 import type { WarningEvent } from "./events.js";
 
 const leftOut = z.object({

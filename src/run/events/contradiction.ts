@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { ConfigContradiction } from "../../model/index.js";
+import type { ConfigContradiction } from "../../network/index.js";
 import type { WarningEvent } from "./events.js";
 
 /** A warning that `config.json` of a folder contradicts itself or its tensors, and what counts. */

@@ -1,5 +1,5 @@
 import type { ModelComparison } from "../../evaluate/compare-models.js";
-import type { TensorLoss } from "../../format/exporter.js";
+import type { TensorLoss } from "../../format/contract/exporter.js";
 import type {
   LayerError,
   ProgressEvent,
@@ -7,11 +7,11 @@ import type {
   WarningEvent,
   WindowDoneEvent,
   WindowStartEvent,
-} from "../../recipe/recipe-job.js";
-import type { RecipeName } from "../../recipe/recipe-names.js";
+} from "../../recipe/job/recipe-job.js";
+import type { RecipeName } from "../../recipe/job/recipe-names.js";
 import type { CensusRecord } from "./census-record.js";
 
-export type { TensorLoss } from "../../format/exporter.js";
+export type { TensorLoss } from "../../format/contract/exporter.js";
 export type {
   BranchLoss,
   LayerError,
@@ -21,7 +21,7 @@ export type {
   WarningEvent,
   WindowDoneEvent,
   WindowStartEvent,
-} from "../../recipe/recipe-job.js";
+} from "../../recipe/job/recipe-job.js";
 export type { CensusRecord } from "./census-record.js";
 
 /** A file or folder that will be written. */

@@ -1,9 +1,9 @@
+import type { InspectedTensor } from "../../format/contract/inspected-tensor.js";
 import type { FormatName } from "../../format/exporters.js";
-import type { InspectedTensor } from "../../format/inspected-tensor.js";
 
 import type { CensusRecord } from "./census-record.js";
 
-export type { InspectedTensor } from "../../format/inspected-tensor.js";
+export type { InspectedTensor } from "../../format/contract/inspected-tensor.js";
 
 /** What a model folder, a result or an export holds. */
 export interface Inspection {

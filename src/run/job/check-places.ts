@@ -1,8 +1,8 @@
 import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { fileSystemError, isNotFound } from "../../checkpoint/file-system-error.js";
-import { hubStorage, isHubName } from "../../checkpoint/hub.js";
-import { shellWord } from "../../checkpoint/shell-word.js";
+import { fileSystemError, isNotFound } from "../../checkpoint/file-system/file-system-error.js";
+import { shellWord } from "../../checkpoint/file-system/shell-word.js";
+import { hubStorage, isHubName } from "../../checkpoint/hub/hub.js";
 import { InputError } from "../../errors.js";
 import { recordFile } from "../../format/written-files.js";
 import { WorkDirectory } from "../journal/work-directory.js";

@@ -3,7 +3,7 @@ import { ModelFolder } from "../../checkpoint/model-folder.js";
 import { filesToCopy } from "../../format/copy-model-files.js";
 import { exporters } from "../../format/exporters.js";
 import type { CopiedFiles } from "../../format/written-files.js";
-import { someNames } from "../../model/index.js";
+import { someNames } from "../../network/index.js";
 import { packageVersion } from "../../package-version.js";
 import { type Device, engineInfo } from "../../tensor/index.js";
 import type { RequestContext } from "../engine/serve-requests.js";

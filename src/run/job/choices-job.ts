@@ -1,8 +1,8 @@
-import { encodeDocuments } from "../../checkpoint/token-cache.js";
-import type { Tokenizer } from "../../checkpoint/tokenizer.js";
-import { type ChoiceQuestion, readChoiceQuestions } from "../../evaluate/choice-questions.js";
-import { type EncodedQuestion, encodeQuestion, questionTexts } from "../../evaluate/encode-question.js";
-import { multipleChoice } from "../../evaluate/multiple-choice.js";
+import { encodeDocuments } from "../../checkpoint/tokenizer/token-cache.js";
+import type { Tokenizer } from "../../checkpoint/tokenizer/tokenizer.js";
+import { type ChoiceQuestion, readChoiceQuestions } from "../../evaluate/choices/choice-questions.js";
+import { type EncodedQuestion, encodeQuestion, questionTexts } from "../../evaluate/choices/encode-question.js";
+import { multipleChoice } from "../../evaluate/choices/multiple-choice.js";
 import type { ChoicesParameters } from "../engine/engine-protocol.js";
 import type { RequestContext } from "../engine/serve-requests.js";
 import type { ChoicesEvent, WorkEvent } from "../events/events.js";

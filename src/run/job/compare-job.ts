@@ -1,5 +1,5 @@
 import { evaluationWindows } from "../../calibration/token-windows.js";
-import { requireSameTokens } from "../../checkpoint/same-tokens.js";
+import { requireSameTokens } from "../../checkpoint/tokenizer/same-tokens.js";
 import { compareModels } from "../../evaluate/compare-models.js";
 import type { EngineCalls } from "../engine/engine-protocol.js";
 import type { RequestContext } from "../engine/serve-requests.js";

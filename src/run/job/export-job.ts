@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { lstat, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { fileSystemError } from "../../checkpoint/file-system-error.js";
+import { fileSystemError } from "../../checkpoint/file-system/file-system-error.js";
 import { readModelConfig } from "../../checkpoint/model-config.js";
 import { InputError } from "../../errors.js";
 import {
@@ -12,7 +12,7 @@ import {
 import { filesToCopy } from "../../format/copy-model-files.js";
 import { exporters } from "../../format/exporters.js";
 import { schemeLabel } from "../../format/model-label.js";
-import { requireComplete } from "../../format/source-spec.js";
+import { requireComplete } from "../../format/source/source-spec.js";
 import type { CopiedFiles } from "../../format/written-files.js";
 import type { RequestContext } from "../engine/serve-requests.js";
 import type { ExportEvent } from "../events/events.js";

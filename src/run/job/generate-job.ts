@@ -1,4 +1,4 @@
-import { Tokenizer } from "../../checkpoint/tokenizer.js";
+import { Tokenizer } from "../../checkpoint/tokenizer/tokenizer.js";
 import { generate } from "../../evaluate/generate.js";
 import type { EngineCalls, GenerateParameters, TextEvent } from "../engine/engine-protocol.js";
 import type { RequestContext } from "../engine/serve-requests.js";

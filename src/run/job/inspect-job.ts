@@ -1,8 +1,8 @@
 import { Checkpoint } from "../../checkpoint/checkpoint.js";
 import { optionalString, readModelConfig } from "../../checkpoint/model-config.js";
 import { exporters, type FoundExport, recogniseExport } from "../../format/exporters.js";
-import { inspectedPlain } from "../../format/inspect-source.js";
-import { sourceCensus } from "../../format/source-census.js";
+import { inspectedPlain } from "../../format/source/inspect-source.js";
+import { sourceCensus } from "../../format/source/source-census.js";
 import type { RequestContext } from "../engine/serve-requests.js";
 import { censusRecord } from "../events/census-record.js";
 import type { WorkEvent } from "../events/events.js";

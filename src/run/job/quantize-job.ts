@@ -1,10 +1,10 @@
 import { join } from "node:path";
-import { writeFileAtomically } from "../../checkpoint/write-file-atomically.js";
+import { writeFileAtomically } from "../../checkpoint/file-system/write-file-atomically.js";
 import { packageVersion } from "../../package-version.js";
-import type { RecipeEvent, RecipeJob, RecipeReport } from "../../recipe/recipe-job.js";
-import { recipeOf } from "../../recipe/recipe-names.js";
-import { runRecipe } from "../../recipe/run-recipe.js";
-import { finishEpochs, wantsFinish } from "../../recipe/windows.js";
+import { finishEpochs, wantsFinish } from "../../recipe/end-to-end/windows.js";
+import type { RecipeEvent, RecipeJob, RecipeReport } from "../../recipe/job/recipe-job.js";
+import { recipeOf } from "../../recipe/job/recipe-names.js";
+import { runRecipe } from "../../recipe/job/run-recipe.js";
 import {
   DeterministicOperators,
   type Device,

@@ -2,11 +2,12 @@ import { basename, join, resolve } from "node:path";
 import { Checkpoint } from "../../checkpoint/checkpoint.js";
 import { type ModelConfig, readModelConfig } from "../../checkpoint/model-config.js";
 import { ModelError } from "../../errors.js";
-import type { ActivationQuantization } from "../../format/export-source.js";
+import type { ActivationQuantization } from "../../format/contract/export-source.js";
 import { primaryFormat } from "../../format/exporters.js";
 import type { Scheme } from "../../quant/scheme.js";
-import { type LayerSchemes, resolveSchemes } from "../../recipe/layer-schemes.js";
+import { type LayerSchemes, resolveSchemes } from "../../recipe/job/layer-schemes.js";
 import type { RecipeOptions } from "../../recipe/options/recipe-options.js";
+import type { GradientPrecision } from "../../reconstruct/quantized-layer.js";
 import {
   type Device,
   type DType,
@@ -19,7 +20,6 @@ import {
   setThreads,
   Tensor,
 } from "../../tensor/index.js";
-import type { GradientPrecision } from "../../window/quantized-layer.js";
 import { censusRecord } from "../events/census-record.js";
 import { computeType } from "../machine/compute-type.js";
 import { measureFlops, spareMemory } from "../machine/device.js";

@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
-import type { ExportOptions } from "../../format/export-options.js";
-import type { ExportSource } from "../../format/export-source.js";
-import type { PlannedExport } from "../../format/exporter.js";
+import type { ExportOptions } from "../../format/contract/export-options.js";
+import type { ExportSource } from "../../format/contract/export-source.js";
+import type { PlannedExport } from "../../format/contract/exporter.js";
 import { exporters, type FormatName } from "../../format/exporters.js";
 import type { RequestContext } from "../engine/serve-requests.js";
 import type { ExportedEvent, ExportingEvent, ProgressEvent } from "../events/events.js";

@@ -2,11 +2,15 @@ import { createHash } from "node:crypto";
 import { closeSync, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { byteLengthOf, type SafetensorsDType } from "../../checkpoint/dtype.js";
-import { encodeSafetensorsHeader } from "../../checkpoint/encode-safetensors-header.js";
-import { fileSystemError } from "../../checkpoint/file-system-error.js";
-import { parseJsonObject, quote } from "../../checkpoint/json.js";
-import { checkHeaderLength, type HeaderTensor, parseSafetensorsHeader } from "../../checkpoint/safetensors-header.js";
-import { temporaryName } from "../../checkpoint/write-file-atomically.js";
+import { fileSystemError } from "../../checkpoint/file-system/file-system-error.js";
+import { temporaryName } from "../../checkpoint/file-system/write-file-atomically.js";
+import { parseJsonObject, quote } from "../../checkpoint/json/json.js";
+import { encodeSafetensorsHeader } from "../../checkpoint/safetensors/encode-safetensors-header.js";
+import {
+  checkHeaderLength,
+  type HeaderTensor,
+  parseSafetensorsHeader,
+} from "../../checkpoint/safetensors/safetensors-header.js";
 import { CheckpointError, CrossblockError } from "../../errors.js";
 
 /** A tensor to save. */

@@ -1,5 +1,5 @@
-import type { ExportSource } from "../../format/export-source.js";
-import { bytesHash, type WeightHash } from "../../format/weight-hash.js";
+import { bytesHash, type WeightHash } from "../../format/bits/weight-hash.js";
+import type { ExportSource } from "../../format/contract/export-source.js";
 import type { Fingerprints } from "../result/result-file.js";
 
 /**

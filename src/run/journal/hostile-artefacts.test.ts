@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { cases, mutate, mutated, onlyTypedErrors, repaired, seed } from "../../checkpoint/testing/fuzz.js";
 import { temporaryFolder } from "../../checkpoint/testing/temporary-folder.js";
-import { unpackedWeight } from "../../format/packed-rows.js";
+import { unpackedWeight } from "../../format/bits/packed-rows.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import type { WindowDoneEvent } from "../events/events.js";
 import { Artefact } from "./artefact.js";

@@ -1,18 +1,18 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { fileSystemError } from "../../checkpoint/file-system-error.js";
+import { fileSystemError } from "../../checkpoint/file-system/file-system-error.js";
+import { writeFileAtomicallySync } from "../../checkpoint/file-system/write-file-atomically.js";
 import type { TensorReader } from "../../checkpoint/tensor-reader.js";
-import { writeFileAtomicallySync } from "../../checkpoint/write-file-atomically.js";
 import { FormatError } from "../../errors.js";
-import { assertSound, assertSoundScales } from "../../format/assert-sound.js";
-import type { ExportSource } from "../../format/export-source.js";
-import { compareTensorNames } from "../../format/output-tensors.js";
-import { type PackedWeight, packingRows, unpackedWeight } from "../../format/packed-rows.js";
-import { toEnd } from "../../format/to-end.js";
-import { hashingWeight, scalesHash, type WeightHash } from "../../format/weight-hash.js";
+import { type PackedWeight, packingRows, unpackedWeight } from "../../format/bits/packed-rows.js";
+import { toEnd } from "../../format/bits/to-end.js";
+import { hashingWeight, scalesHash, type WeightHash } from "../../format/bits/weight-hash.js";
+import { assertSound, assertSoundScales } from "../../format/contract/assert-sound.js";
+import type { ExportSource } from "../../format/contract/export-source.js";
+import { compareTensorNames } from "../../format/contract/output-tensors.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
-import type { RecipeResults, RecipeSink } from "../../recipe/recipe-job.js";
-import type { RecipeState, StateTensor } from "../../recipe/saved-state.js";
+import type { RecipeResults, RecipeSink } from "../../recipe/job/recipe-job.js";
+import type { RecipeState, StateTensor } from "../../recipe/state/saved-state.js";
 import type { WarningEvent, WindowDoneEvent } from "../events/events.js";
 import { Artefact, type ArtefactEntry, syncArtefact, writingArtefact } from "./artefact.js";
 import {

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { fileSystemError, isNotFound } from "../../checkpoint/file-system-error.js";
+import { fileSystemError, isNotFound } from "../../checkpoint/file-system/file-system-error.js";
 import { InputError } from "../../errors.js";
 
 /**

@@ -1,5 +1,5 @@
 import { InputError } from "../../errors.js";
-import { exportOptionsShape } from "../../format/export-options.js";
+import { exportOptionsShape } from "../../format/contract/export-options.js";
 import { optionEntries, type UntypedOptions } from "../../recipe/options/merge-options.js";
 import { mayBeRead, readerContext } from "../options/option-use.js";
 import { type GivenOptions, schemeOf } from "../options/options.js";

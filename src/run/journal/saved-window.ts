@@ -1,12 +1,12 @@
 import { z } from "zod";
 import type { SafetensorsDType } from "../../checkpoint/dtype.js";
 import { CheckpointError } from "../../errors.js";
-import type { QuantizedLayout } from "../../format/export-source.js";
-import { wordsFor } from "../../format/pack-bits.js";
-import type { PackedWeight } from "../../format/packed-rows.js";
-import type { WeightHash } from "../../format/weight-hash.js";
+import { wordsFor } from "../../format/bits/pack-bits.js";
+import type { PackedWeight } from "../../format/bits/packed-rows.js";
+import type { WeightHash } from "../../format/bits/weight-hash.js";
+import type { QuantizedLayout } from "../../format/contract/export-source.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
-import type { StateTensor } from "../../recipe/saved-state.js";
+import type { StateTensor } from "../../recipe/state/saved-state.js";
 import type { DType } from "../../tensor/index.js";
 import type { WarningEvent, WindowDoneEvent } from "../events/events.js";
 import { Artefact, type ArtefactTensor } from "./artefact.js";

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { fileSystemError } from "../../checkpoint/file-system-error.js";
+import { fileSystemError } from "../../checkpoint/file-system/file-system-error.js";
 import { InputError } from "../../errors.js";
 import type { GivenOptions } from "../options/options.js";
 import { checkWritable } from "../result/check-writable.js";

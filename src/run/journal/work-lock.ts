@@ -14,8 +14,8 @@ import {
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
-import { fileSystemError, isNotFound } from "../../checkpoint/file-system-error.js";
-import { temporaryName } from "../../checkpoint/write-file-atomically.js";
+import { fileSystemError, isNotFound } from "../../checkpoint/file-system/file-system-error.js";
+import { temporaryName } from "../../checkpoint/file-system/write-file-atomically.js";
 import { EnvironmentError } from "../../errors.js";
 
 const owner = z.object({

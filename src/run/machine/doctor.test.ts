@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { findLibtorch } from "../../../native/build.mjs";
+import { findLibtorch } from "../../../native/build/build.mjs";
 import { blasInUse } from "./blas.js";
 import { cpuFeatures } from "./cpu-features.js";
 import { inspectMachine } from "./doctor.js";

@@ -12,7 +12,7 @@ import {
   type Libtorch,
   libtorchHint,
   usesApt,
-} from "../../../native/build.mjs";
+} from "../../../native/build/build.mjs";
 import { type EngineInfo, engineInfo } from "../../tensor/index.js";
 import { blasInUse } from "./blas.js";
 import { cpuCapability } from "./cpu-capability.js";

@@ -1,7 +1,7 @@
 import { OptionError } from "../../errors.js";
-import type { DecoderSpec } from "../../model/index.js";
+import type { DecoderSpec } from "../../network/index.js";
+import type { GradientPrecision } from "../../reconstruct/quantized-layer.js";
 import { type Device, hasFp8Products } from "../../tensor/index.js";
-import type { GradientPrecision } from "../../window/quantized-layer.js";
 import type { RunOptions } from "../options/options.js";
 
 /** From this hidden size on the products are long enough for fp8 to pay (docs/performance.md). */

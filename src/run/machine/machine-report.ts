@@ -1,4 +1,4 @@
-import type { LibtorchSource } from "../../../native/build.mjs";
+import type { LibtorchSource } from "../../../native/build/build.mjs";
 import type { Blas } from "./blas.js";
 
 /** Something that keeps crossblock from working, or from working well, and how to mend it. */

@@ -1,5 +1,5 @@
 import { ModelError } from "../../errors.js";
-import type { DecoderSpec } from "../../model/index.js";
+import type { DecoderSpec } from "../../network/index.js";
 
 /** Tokens per window where nothing else is asked for and the model was made for as many. */
 export const DEFAULT_CONTEXT = 2048;

@@ -1,9 +1,9 @@
 import { z } from "zod";
 import { OptionError } from "../../errors.js";
-import { assertUsed, exportOptionsShape } from "../../format/export-options.js";
+import { assertUsed, exportOptionsShape } from "../../format/contract/export-options.js";
 import { formatNames } from "../../format/exporters.js";
-import { parseOptions, rejectUnknownKeys, type UntypedOptions } from "./parse-options.js";
-import { pathOption } from "./path-option.js";
+import { parseOptions, rejectUnknownKeys, type UntypedOptions } from "./parse/parse-options.js";
+import { pathOption } from "./parse/path-option.js";
 
 /** Every option of `export`: types, defaults and help come from here, as those of `quantize` do from theirs. */
 export const exportResultSchema = z.strictObject({

@@ -1,11 +1,11 @@
 import { OptionError } from "../../errors.js";
+import { recipeNames, recipeOf } from "../../recipe/job/recipe-names.js";
 import { withRotation, withText } from "../../recipe/options/conditions.js";
 import { optionEntries, type UntypedOptions } from "../../recipe/options/merge-options.js";
 import { type OptionReader, readersBy, readersOf } from "../../recipe/options/option-readers.js";
 import { type ReadCondition, type ReaderContext, when } from "../../recipe/options/reading.js";
-import { recipeNames, recipeOf } from "../../recipe/recipe-names.js";
-import { listed } from "./listed.js";
 import type { GivenOptions } from "./options.js";
+import { listed } from "./parse/listed.js";
 
 /** Who reads the options of a run that not every run reads; those of the algorithms have a table of their own. */
 const readers: Readonly<Record<string, readonly OptionReader[]>> = {

@@ -6,11 +6,8 @@ import { optionEntries } from "../../recipe/options/merge-options.js";
 import { declares } from "../../recipe/options/option-readers.js";
 import { resolveRecipeOptions } from "../../recipe/options/resolve-recipe-options.js";
 import { recipes } from "../../recipe/recipes.js";
-import { windowSchedule } from "../../window/schedule.js";
-import { parseAssignments } from "./config-file.js";
+import { windowSchedule } from "../../reconstruct/schedule.js";
 import { resolveExportOptions } from "./export-result-options.js";
-import { nearestName } from "./nearest-name.js";
-import { optionLines } from "./option-tree.js";
 import { mayBeRead, readerContext } from "./option-use.js";
 import {
   type GivenOptions,
@@ -21,6 +18,9 @@ import {
   type UntypedOptions,
 } from "./options.js";
 import { otherDefaults } from "./other-defaults.js";
+import { parseAssignments } from "./parse/config-file.js";
+import { nearestName } from "./parse/nearest-name.js";
+import { optionLines } from "./parse/option-tree.js";
 import { withRecipeSection } from "./recipe-sections.js";
 import { resolveVerifyOptions } from "./verify-options.js";
 

@@ -1,22 +1,22 @@
 import { z } from "zod";
 import { OptionError } from "../../errors.js";
-import { assertUsed, exportOptionsShape } from "../../format/export-options.js";
+import { assertUsed, exportOptionsShape } from "../../format/contract/export-options.js";
 import { type FormatName, formatNames, primaryFormat } from "../../format/exporters.js";
 import { parseScheme, type Scheme } from "../../quant/scheme.js";
+import { wantsFinish } from "../../recipe/end-to-end/windows.js";
+import { defaultRecipe, recipeNames, recipeOf } from "../../recipe/job/recipe-names.js";
 import { mergeOptions } from "../../recipe/options/merge-options.js";
 import { declares } from "../../recipe/options/option-readers.js";
 import { defaultPreset, presetNames } from "../../recipe/options/presets.js";
 import { type RecipeOptions, recipeOptionsShape } from "../../recipe/options/recipe-options.js";
 import { defaultsBelow } from "../../recipe/options/resolve-recipe-options.js";
-import { defaultRecipe, recipeNames, recipeOf } from "../../recipe/recipe-names.js";
-import { wantsFinish } from "../../recipe/windows.js";
 import { DEFAULT_CONTEXT } from "./default-context.js";
 import { assertRead, readerContext } from "./option-use.js";
-import { parseBytes } from "./parse-bytes.js";
-import { parseOptions, rejectUnknownKeys, type UntypedOptions } from "./parse-options.js";
-import { pathOption } from "./path-option.js";
+import { parseBytes } from "./parse/parse-bytes.js";
+import { parseOptions, rejectUnknownKeys, type UntypedOptions } from "./parse/parse-options.js";
+import { pathOption } from "./parse/path-option.js";
 
-export type { UntypedOptions } from "./parse-options.js";
+export type { UntypedOptions } from "./parse/parse-options.js";
 
 const seed = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 

@@ -1,7 +1,7 @@
+import { defaultRecipe, type RecipeName, recipeNames, recipeOf } from "../../recipe/job/recipe-names.js";
 import type { Fragments } from "../../recipe/options/fragment.js";
 import { optionEntries, optionValue, type UntypedOptions } from "../../recipe/options/merge-options.js";
 import { defaultPreset, presetNames } from "../../recipe/options/presets.js";
-import { defaultRecipe, type RecipeName, recipeNames, recipeOf } from "../../recipe/recipe-names.js";
 
 /**
  * The defaults of an option that go with another option, or with a preset of a recipe: "0.1 with rounding.kind=lora".

@@ -1,8 +1,8 @@
 import { z } from "zod";
+import { defaultRecipe, recipeNames } from "../../recipe/job/recipe-names.js";
 import { isOptionGroup, mergeOptions, type UntypedOptions } from "../../recipe/options/merge-options.js";
-import { defaultRecipe, recipeNames } from "../../recipe/recipe-names.js";
 import { runOptionsSchema } from "./options.js";
-import { parseOptions, rejectUnknownKeys } from "./parse-options.js";
+import { parseOptions, rejectUnknownKeys } from "./parse/parse-options.js";
 
 /** What a section holds: options that go with a recipe, which is chosen beside it. */
 const section = runOptionsSchema.omit({ recipe: true }).partial();

@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { OptionError } from "../../errors.js";
 import { formatNames } from "../../format/exporters.js";
-import { parseOptions, rejectUnknownKeys, type UntypedOptions } from "./parse-options.js";
-import { pathOption } from "./path-option.js";
+import { parseOptions, rejectUnknownKeys, type UntypedOptions } from "./parse/parse-options.js";
+import { pathOption } from "./parse/path-option.js";
 
 /** Every option of `verify`: types, defaults and help come from here. */
 export const verifySchema = z.strictObject({

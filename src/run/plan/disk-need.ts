@@ -1,8 +1,8 @@
 import { stat, statfs } from "node:fs/promises";
 import { EnvironmentError } from "../../errors.js";
-import { quantizedBits } from "../../format/bits-per-weight.js";
-import { recipeOf } from "../../recipe/recipe-names.js";
-import { storesOf, streamsOf } from "../../recipe/streams.js";
+import { quantizedBits } from "../../format/bits/bits-per-weight.js";
+import { recipeOf } from "../../recipe/job/recipe-names.js";
+import { storesOf, streamsOf } from "../../recipe/state/streams.js";
 import { existingAncestor } from "../result/existing-ancestor.js";
 import { folderBytes } from "../result/output-folder.js";
 import { linearPlans } from "./linear-plans.js";

@@ -1,4 +1,4 @@
-import { divergenceBytes } from "../../window/output-objective.js";
+import { divergenceBytes } from "../../reconstruct/objective/output-objective.js";
 import type { LinearPlan } from "./linear-plans.js";
 import { bytesOf, groupsOf, keptFloats, type MemoryInput, microBatchOf, weightsOf } from "./memory-model.js";
 

@@ -3,10 +3,10 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Checkpoint } from "../../checkpoint/checkpoint.js";
 import { readModelConfig } from "../../checkpoint/model-config.js";
 import { OptionError } from "../../errors.js";
-import { type DecoderSpec, readSpec } from "../../model/index.js";
-import { resolveSchemes } from "../../recipe/layer-schemes.js";
+import { type DecoderSpec, readSpec } from "../../network/index.js";
+import { resolveSchemes } from "../../recipe/job/layer-schemes.js";
 import { resolveOptions, schemeOf, type UntypedOptions } from "../options/options.js";
-import { parseBytes } from "../options/parse-bytes.js";
+import { parseBytes } from "../options/parse/parse-bytes.js";
 import { type FittedPlan, fitMemory } from "./fit-memory.js";
 
 const model = fileURLToPath(new URL("../../../models/sotu-llama-7m", import.meta.url));

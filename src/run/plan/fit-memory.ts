@@ -1,10 +1,10 @@
 import { OptionError } from "../../errors.js";
+import { wantsFinish } from "../../recipe/end-to-end/windows.js";
+import { recipeOf } from "../../recipe/job/recipe-names.js";
 import { declares } from "../../recipe/options/option-readers.js";
-import { recipeOf } from "../../recipe/recipe-names.js";
-import { wantsFinish } from "../../recipe/windows.js";
 import type { PlanEvent } from "../events/events.js";
 import type { RunOptions } from "../options/options.js";
-import { parseBytes } from "../options/parse-bytes.js";
+import { parseBytes } from "../options/parse/parse-bytes.js";
 import { besideTensors, makePlan, needsTokens, type PlanInput } from "./plan.js";
 
 /** What is planned for stays below the budget by what an estimate may be off by. */

@@ -1,7 +1,7 @@
-import type { QuantizedLayout } from "../../format/export-source.js";
-import { type DecoderSpec, linearName, linearRoles, linearShape } from "../../model/index.js";
+import type { QuantizedLayout } from "../../format/contract/export-source.js";
+import { type DecoderSpec, linearName, linearRoles, linearShape } from "../../network/index.js";
 import { groupColumns } from "../../quant/scheme.js";
-import type { LayerSchemes } from "../../recipe/layer-schemes.js";
+import type { LayerSchemes } from "../../recipe/job/layer-schemes.js";
 
 /** A Linear that will be quantized, known before any weight is read. */
 export interface LinearPlan {

@@ -1,10 +1,10 @@
 import type { TensorReader } from "../../checkpoint/tensor-reader.js";
-import { type DecoderSpec, type InputSite, inputSites, linearRoles, linearShape } from "../../model/index.js";
+import { type DecoderSpec, type InputSite, inputSites, linearRoles, linearShape } from "../../network/index.js";
 import type { Scheme } from "../../quant/scheme.js";
 import { foldsActivations } from "../../recipe/cfp/folds-activations.js";
-import { microBatch } from "../../recipe/micro-batch.js";
+import { microBatch } from "../../recipe/job/micro-batch.js";
+import { recipeOf } from "../../recipe/job/recipe-names.js";
 import { declares } from "../../recipe/options/option-readers.js";
-import { recipeOf } from "../../recipe/recipe-names.js";
 import type { Device } from "../../tensor/index.js";
 import type { RunOptions } from "../options/options.js";
 import type { LinearPlan } from "./linear-plans.js";

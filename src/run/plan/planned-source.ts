@@ -1,5 +1,5 @@
 import type { TensorReader } from "../../checkpoint/tensor-reader.js";
-import type { ExportSource } from "../../format/export-source.js";
+import type { ExportSource } from "../../format/contract/export-source.js";
 import type { LinearPlan } from "./linear-plans.js";
 
 /** What is known of a result before it exists: every shape and layout, so that each format can be planned, or refused. */

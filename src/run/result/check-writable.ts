@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
 import { access, lstat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { fileSystemError } from "../../checkpoint/file-system-error.js";
+import { fileSystemError } from "../../checkpoint/file-system/file-system-error.js";
 import { InputError } from "../../errors.js";
 import { existingAncestor } from "./existing-ancestor.js";
 

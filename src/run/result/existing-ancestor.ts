@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { isNotFound } from "../../checkpoint/file-system-error.js";
+import { isNotFound } from "../../checkpoint/file-system/file-system-error.js";
 
 /** The path itself or the nearest folder above it that exists: where it would be made, and whose disk it would fill. */
 export async function existingAncestor(path: string): Promise<string> {

@@ -1,8 +1,8 @@
 import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { CrossblockError, InputError } from "../../errors.js";
-import type { ExportOptions } from "../../format/export-options.js";
-import type { ExportSource } from "../../format/export-source.js";
+import type { ExportOptions } from "../../format/contract/export-options.js";
+import type { ExportSource } from "../../format/contract/export-source.js";
 import { exporters, type FormatName } from "../../format/exporters.js";
 import { type CopiedFiles, isCopy } from "../../format/written-files.js";
 

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Stats } from "node:fs";
 import { lstat, mkdir, readdir, realpath, rename, rm, rmdir, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { syncFolder } from "../../checkpoint/write-file-atomically.js";
+import { syncFolder } from "../../checkpoint/file-system/write-file-atomically.js";
 import { EnvironmentError } from "../../errors.js";
 import { type FolderContents, removeFiles, resultContents } from "./result-contents.js";
 

@@ -1,6 +1,6 @@
 import { sampleWindows, windowsFingerprint } from "../../calibration/token-windows.js";
-import type { DecoderSpec } from "../../model/index.js";
-import type { CalibrationTokens } from "../../recipe/recipe-job.js";
+import type { DecoderSpec } from "../../network/index.js";
+import type { CalibrationTokens } from "../../recipe/job/recipe-job.js";
 import type { RequestContext } from "../engine/serve-requests.js";
 import type { CalibrateEvent, WorkEvent } from "../events/events.js";
 import type { RunOptions } from "../options/options.js";

@@ -1,8 +1,8 @@
 import { open } from "node:fs/promises";
 import { findTextFiles, unreadable } from "../../calibration/text/text-files.js";
-import { isHubName } from "../../checkpoint/hub.js";
+import { isHubName } from "../../checkpoint/hub/hub.js";
 import { ModelFolder } from "../../checkpoint/model-folder.js";
-import { homePath } from "../options/path-option.js";
+import { homePath } from "../options/parse/path-option.js";
 
 /** What an evaluation reads beside the model. */
 export interface EvaluationInputs {

@@ -7,9 +7,9 @@ import {
   readModel,
   type TensorCensus,
   takeCensus,
-} from "../../model/index.js";
+} from "../../network/index.js";
 import type { Scheme } from "../../quant/scheme.js";
-import { recipeOf } from "../../recipe/recipe-names.js";
+import { recipeOf } from "../../recipe/job/recipe-names.js";
 import { RotatedModel } from "../../recipe/rotation/rotated-model.js";
 import { wantsRotation } from "../../recipe/rotation/rotation-rule.js";
 import type { GivenOptions } from "../options/options.js";

@@ -7,7 +7,7 @@ import {
   isCompressedTensors,
   openCompressedTensors,
 } from "../../format/compressed-tensors/read.js";
-import { requireComplete, sourceSpec } from "../../format/source-spec.js";
+import { requireComplete, sourceSpec } from "../../format/source/source-spec.js";
 import {
   type BlockLinear,
   checkpointSource,
@@ -18,8 +18,8 @@ import {
   readModel,
   type TensorSource,
   takeCensus,
-} from "../../model/index.js";
-import { type ActivationQuantizer, quantizerFrom } from "../../quant/activation.js";
+} from "../../network/index.js";
+import { type ActivationQuantizer, quantizerFrom } from "../../quant/input/activation.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import { type Device, type DType, keep, noGrad, scope, Tensor } from "../../tensor/index.js";
 import type { RequestContext } from "../engine/serve-requests.js";

@@ -1,4 +1,4 @@
-import { isJsonObject } from "../../checkpoint/json.js";
+import { isJsonObject } from "../../checkpoint/json/json.js";
 import type { ModelConfig } from "../../checkpoint/model-config.js";
 
 /** Whether `config.json` says that the weights are quantized; a null says that they are not. */

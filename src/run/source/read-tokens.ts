@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { readDocuments } from "../../calibration/text/documents.js";
 import { type TokenStream, tokenizeDocuments } from "../../calibration/token-stream.js";
-import { Tokenizer } from "../../checkpoint/tokenizer.js";
-import type { DecoderSpec } from "../../model/index.js";
+import { Tokenizer } from "../../checkpoint/tokenizer/tokenizer.js";
+import type { DecoderSpec } from "../../network/index.js";
 import type { RequestContext } from "../engine/serve-requests.js";
 import type { WarningEvent, WorkEvent } from "../events/events.js";
 

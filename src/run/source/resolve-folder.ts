@@ -1,4 +1,4 @@
-import { resolveModel } from "../../checkpoint/hub.js";
+import { resolveModel } from "../../checkpoint/hub/hub.js";
 import type { RequestContext } from "../engine/serve-requests.js";
 import type { WorkEvent } from "../events/events.js";
 

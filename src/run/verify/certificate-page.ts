@@ -1,5 +1,5 @@
 import type { LogitsComparison } from "../../evaluate/compare-logits.js";
-import { someNames } from "../../model/index.js";
+import { someNames } from "../../network/index.js";
 import type { CensusRecord } from "../events/census-record.js";
 import type { Certificate, ExportCertificate, RuntimeVerdict } from "./certificate.js";
 

@@ -1,5 +1,5 @@
 import type { LogitsComparison } from "../../evaluate/compare-logits.js";
-import type { WeightHash } from "../../format/weight-hash.js";
+import type { WeightHash } from "../../format/bits/weight-hash.js";
 import type { CensusRecord } from "../events/census-record.js";
 
 /** The verdict on one tensor, as the certificate keeps it. */

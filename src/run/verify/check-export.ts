@@ -1,8 +1,8 @@
 import { CrossblockError } from "../../errors.js";
-import type { ExportSource } from "../../format/export-source.js";
-import type { OpenedExport } from "../../format/exporter.js";
+import type { ExportSource } from "../../format/contract/export-source.js";
+import type { OpenedExport } from "../../format/contract/exporter.js";
+import type { TensorCheck } from "../../format/contract/tensor-check.js";
 import { exporters, type FoundExport } from "../../format/exporters.js";
-import type { TensorCheck } from "../../format/tensor-check.js";
 import type { CertifiedTensor, Disagreement, ExportCertificate } from "./certificate.js";
 
 /** What every check of a file or folder yields; the runtime's verdict is added later. */

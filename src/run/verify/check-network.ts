@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from "node:util";
 import { CrossblockError } from "../../errors.js";
 import type { CompressedTensorsFolder } from "../../format/compressed-tensors/read.js";
-import { sourceSpec } from "../../format/source-spec.js";
-import type { TensorCheck } from "../../format/tensor-check.js";
+import type { TensorCheck } from "../../format/contract/tensor-check.js";
+import { sourceSpec } from "../../format/source/source-spec.js";
 
 type Verdict = Pick<TensorCheck, "status" | "detail">;
 

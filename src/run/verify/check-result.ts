@@ -1,8 +1,8 @@
 import type { Checkpoint } from "../../checkpoint/checkpoint.js";
 import { CrossblockError } from "../../errors.js";
-import type { ExportSource } from "../../format/export-source.js";
-import type { TensorCheck } from "../../format/tensor-check.js";
-import { bytesHash, type WeightHash, weightHash } from "../../format/weight-hash.js";
+import { bytesHash, type WeightHash, weightHash } from "../../format/bits/weight-hash.js";
+import type { ExportSource } from "../../format/contract/export-source.js";
+import type { TensorCheck } from "../../format/contract/tensor-check.js";
 import type { Fingerprints } from "../result/result-file.js";
 
 /**

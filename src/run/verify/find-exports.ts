@@ -1,6 +1,6 @@
 import { readdir, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { shellWord } from "../../checkpoint/shell-word.js";
+import { shellWord } from "../../checkpoint/file-system/shell-word.js";
 import { InputError } from "../../errors.js";
 import { exporters, type FormatName, type FoundExport, formatNames, recogniseExport } from "../../format/exporters.js";
 

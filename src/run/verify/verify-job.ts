@@ -1,17 +1,17 @@
 import { join } from "node:path";
 import { Checkpoint } from "../../checkpoint/checkpoint.js";
+import { writeFileAtomically } from "../../checkpoint/file-system/write-file-atomically.js";
 import { readModelConfig } from "../../checkpoint/model-config.js";
-import { writeFileAtomically } from "../../checkpoint/write-file-atomically.js";
 import { CrossblockError, EnvironmentError, InputError } from "../../errors.js";
 import {
   type CompressedTensorsFolder,
   isCompressedTensors,
   openCompressedTensors,
 } from "../../format/compressed-tensors/read.js";
+import type { TensorCheck } from "../../format/contract/tensor-check.js";
 import { exporters, type FoundExport, primaryFormat } from "../../format/exporters.js";
 import { schemeLabel } from "../../format/model-label.js";
-import { sourceCensus } from "../../format/source-census.js";
-import type { TensorCheck } from "../../format/tensor-check.js";
+import { sourceCensus } from "../../format/source/source-census.js";
 import { certificateFile, certificatePageFile } from "../../format/written-files.js";
 import { packageVersion } from "../../package-version.js";
 import type { RequestContext } from "../engine/serve-requests.js";

@@ -1,5 +1,5 @@
 import { InputError } from "../../errors.js";
-import { tokenIds } from "../../model/token-ids.js";
+import { tokenIds } from "../../network/decoder/token-ids.js";
 import { noGrad, scope } from "../../tensor/index.js";
 import type { EngineHandlers } from "../engine/serve-requests.js";
 import { choicesJob } from "../job/choices-job.js";

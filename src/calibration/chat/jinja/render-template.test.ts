@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { parseExactJson } from "../../text/exact-json.js";
+import { parseExactJson } from "../../text/json/exact-json.js";
 import { Template } from "./render-template.js";
 import { TemplateError, UnsupportedConstruct } from "./template-error.js";
 import { isDict, type Value } from "./values.js";

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { CrossblockError } from "../../../errors.js";
 import { compareLogits } from "../../../evaluate/compare-logits.js";
-import type { ExportSource } from "../../../format/export-source.js";
+import type { ExportSource } from "../../../format/contract/export-source.js";
 import type { FoundExport } from "../../../format/exporters.js";
 import type { Disagreement, RuntimeVerdict, TextsVerdict } from "../certificate.js";
 import { compareTokens } from "./compare-tokens.js";

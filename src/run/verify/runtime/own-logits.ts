@@ -1,4 +1,4 @@
-import { tokenIds } from "../../../model/token-ids.js";
+import { tokenIds } from "../../../network/decoder/token-ids.js";
 import { noGrad, scope } from "../../../tensor/index.js";
 import type { RequestContext } from "../../engine/serve-requests.js";
 import type { WorkEvent } from "../../events/events.js";

@@ -1,11 +1,11 @@
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { decodedSource } from "../../../format/decoded-source.js";
-import type { ExportSource } from "../../../format/export-source.js";
+import type { ExportSource } from "../../../format/contract/export-source.js";
 import type { FormatName } from "../../../format/exporters.js";
 import { writeGguf } from "../../../format/gguf/write.js";
 import { writeOnnx } from "../../../format/onnx/write.js";
+import { decodedSource } from "../../../format/source/decoded-source.js";
 import type { FoundPackage } from "./find-package.js";
 import { askProcess } from "./runtime-process.js";
 import type { RuntimeAnswer, RuntimeQuestion } from "./runtime-question.js";

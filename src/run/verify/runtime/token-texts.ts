@@ -1,4 +1,4 @@
-import type { Tokenizer } from "../../../checkpoint/tokenizer.js";
+import type { Tokenizer } from "../../../checkpoint/tokenizer/tokenizer.js";
 import { fixedText } from "./fixed-text.js";
 
 /**

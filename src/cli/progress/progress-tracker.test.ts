@@ -1,0 +1,123 @@
+import { describe, expect, it } from "vitest";
+import type { PlanEvent, QuantizeEvent, StepEvent } from "../../run/events/events.js";
+import { ProgressTracker } from "./progress-tracker.js";
+
+const plan: PlanEvent = {
+  event: "plan",
+  model: "llama",
+  scheme: "W2A16g64",
+  symmetric: true,
+  recipe: "cbq",
+  preset: "default",
+  out: "out",
+  exports: [{ format: "compressed-tensors", path: "out", bytes: 100 }],
+  device: "cpu",
+  blocks: 3,
+  windows: [
+    [0, 1],
+    [1, 2],
+  ],
+  linears: 21,
+  tensors: { quantized: 21, computed: 9, leftOut: [] },
+  weights: 1000,
+  bitsPerWeight: 2.25,
+  trainedParameters: 500,
+  calibrationTokens: 4096,
+  estimate: { deviceBytes: 1, hostBytes: 1, diskBytes: 1, resultBytes: 1, seconds: 100 },
+  simulatedActivations: null,
+};
+const step = (window: number, done: number): StepEvent => ({
+  event: "step",
+  window,
+  windows: 2,
+  epoch: Math.floor((done - 1) / 5),
+  epochs: 2,
+  step: done,
+  steps: 10,
+  loss: 1 / done,
+  tokensPerSecond: 100,
+});
+const windowStart = (window: number): QuantizeEvent => ({
+  event: "window-start",
+  window,
+  windows: 2,
+  blocks: [window, window + 1],
+  trainable: 250,
+});
+const windowDone = (window: number): QuantizeEvent => ({
+  event: "window-done",
+  window,
+  windows: 2,
+  blocks: [window, window + 1],
+  lossBefore: null,
+  lossAfter: null,
+  layers: [],
+  seconds: 10,
+});
+
+describe("ProgressTracker", () => {
+  it("follows a run from the plan to the files", () => {
+    const tracker = new ProgressTracker(1000);
+    const at = (seconds: number, event: QuantizeEvent) => {
+      tracker.apply(event, 1000 + seconds);
+      return tracker.state(1000 + seconds, 7);
+    };
+    expect(at(0, plan)).toMatchObject({ title: "W2A16g64 by cbq on cpu", window: null, remainingSeconds: 100 });
+    expect(at(5, { event: "progress", stage: "reading weights", done: 1, total: 4 })).toMatchObject({
+      stage: { name: "reading weights", done: 1, total: 4 },
+      fraction: 0.25,
+      elapsedSeconds: 5,
+      // The stage's own rate is not the run's: the plan is believed.
+      remainingSeconds: 95,
+      memoryBytes: 7,
+    });
+    expect(at(10, windowStart(0))).toMatchObject({
+      window: { number: 1, count: 2, blocks: [0, 1] },
+      stage: null,
+      fraction: 0,
+      remainingSeconds: 90,
+    });
+    expect(at(12, { event: "progress", stage: "collecting inputs", done: 1, total: 2 })).toMatchObject({
+      stage: { name: "collecting inputs" },
+      fraction: 0,
+    });
+    for (let done = 1; done < 10; done++) at(12 + done * 3, step(0, done));
+    const trained = at(42, step(0, 10));
+    expect(trained).toMatchObject({ stage: null, training: { epoch: 2, epochs: 2, loss: 0.1, tokensPerSecond: 100 } });
+    expect(trained.fraction).toBe(0.5);
+    expect(trained.remainingSeconds).toBeCloseTo(30, 6);
+    expect(at(43, windowDone(0))).toMatchObject({ training: null, fraction: 0.5 });
+    expect(at(44, windowStart(1))).toMatchObject({ window: { number: 2 }, fraction: 0.5 });
+    expect(at(74, windowDone(1))).toMatchObject({ fraction: 1, remainingSeconds: 0 });
+    expect(at(75, { event: "exporting", format: "compressed-tensors", path: "out" })).toMatchObject({
+      window: null,
+      stage: { name: "writing compressed-tensors", done: 0, total: 0 },
+      fraction: null,
+      remainingSeconds: null,
+    });
+    const exported = at(76, {
+      event: "exported",
+      format: "compressed-tensors",
+      path: "out",
+      bytes: 5,
+      notes: [],
+      losses: [],
+    });
+    expect(exported).toMatchObject({ stage: null });
+  });
+
+  it("takes the fraction and the time from the stage where there are no windows", () => {
+    const tracker = new ProgressTracker(0);
+    for (let done = 0; done <= 30; done++) {
+      tracker.apply({ event: "progress", stage: "loading", done, total: 30 }, done / 10);
+    }
+    for (let done = 0; done <= 10; done++) {
+      tracker.apply({ event: "progress", stage: "measuring", done, total: 40 }, 3 + done);
+    }
+    const state = tracker.state(13, 0);
+    expect(state.fraction).toBe(0.25);
+    expect(state.remainingSeconds).toBeCloseTo(30, 6);
+    tracker.apply({ event: "progress", stage: "waiting", done: 0, total: 0 }, 14);
+    expect(tracker.state(14, 0)).toMatchObject({ fraction: null, remainingSeconds: null });
+  });
+});

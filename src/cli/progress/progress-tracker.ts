@@ -1,0 +1,137 @@
+import type { RunEvent, WindowStartEvent } from "../../run/events/events.js";
+import { RemainingTime } from "./remaining-time.js";
+
+/** Where a run is, as one screen shows it. Numbers that people read count from 1. */
+export interface ProgressState {
+  /** What the run does as a whole; null until its plan is known, and for commands without one. */
+  readonly title: string | null;
+  readonly window: {
+    readonly number: number;
+    readonly count: number;
+    readonly blocks: readonly [number, number];
+  } | null;
+  readonly training: {
+    readonly epoch: number;
+    readonly epochs: number;
+    readonly loss: number;
+    readonly tokensPerSecond: number;
+  } | null;
+  /** Work without a loss; `total` is 0 where its amount is not known. */
+  readonly stage: { readonly name: string; readonly done: number; readonly total: number } | null;
+  /** How much of all windows is done, or of the stage where there are no windows; null where it can't be told. */
+  readonly fraction: number | null;
+  readonly elapsedSeconds: number;
+  readonly remainingSeconds: number | null;
+  /** Memory that the process holds. */
+  readonly memoryBytes: number;
+}
+
+/** Follows the events of a run, and says where it is. Times are seconds of one clock that only goes forward. */
+export class ProgressTracker {
+  readonly #started: number;
+  readonly #remaining = new RemainingTime();
+  #title: ProgressState["title"] = null;
+  #window: ProgressState["window"] = null;
+  #training: ProgressState["training"] = null;
+  #stage: ProgressState["stage"] = null;
+  #fraction: number | null = null;
+  /** What the plan expects in all; only used until the work itself tells more. */
+  #expectedSeconds: number | null = null;
+
+  constructor(now: number) {
+    this.#started = now;
+  }
+
+  apply(event: RunEvent, now: number): void {
+    switch (event.event) {
+      case "plan":
+        this.#title = `${event.scheme} by ${event.recipe} on ${event.device}`;
+        this.#expectedSeconds = event.estimate.seconds;
+        break;
+      case "export-plan":
+        this.#title = `${event.scheme ?? "result"} to ${event.exports.map(({ format }) => format).join(", ")}`;
+        break;
+      case "progress":
+        if (this.#window === null && this.#stage?.name !== event.stage) this.#remaining.restart();
+        this.#stage = { name: event.stage, done: event.done, total: event.total };
+        if (this.#window === null) this.#reach(event.total > 0 ? Math.min(1, event.done / event.total) : null, now);
+        break;
+      case "window-start":
+        this.#enter(event);
+        this.#reach(event.window / event.windows, now);
+        break;
+      case "step": {
+        const { epoch, epochs, loss, tokensPerSecond } = event;
+        this.#stage = null;
+        this.#training = { epoch: epoch + 1, epochs, loss, tokensPerSecond };
+        this.#reach((event.window + event.step / event.steps) / event.windows, now);
+        break;
+      }
+      case "window-done":
+        this.#training = null;
+        this.#stage = null;
+        this.#reach((event.window + 1) / event.windows, now);
+        break;
+      case "exporting":
+        this.#leaveWindows();
+        this.#stage = { name: `writing ${event.format}`, done: 0, total: 0 };
+        break;
+      case "exported":
+      case "verified":
+      case "certified":
+      case "done":
+        this.#leaveWindows();
+        this.#stage = null;
+        break;
+      case "calibrate":
+        this.#stage = null;
+        break;
+      case "continued":
+      case "report":
+      case "warning":
+      case "disagreement":
+        break;
+    }
+  }
+
+  state(now: number, memoryBytes: number): ProgressState {
+    const elapsedSeconds = now - this.#started;
+    return {
+      title: this.#title,
+      window: this.#window,
+      training: this.#training,
+      stage: this.#stage,
+      fraction: this.#fraction,
+      elapsedSeconds,
+      remainingSeconds: this.#remainingSeconds(now, elapsedSeconds),
+      memoryBytes,
+    };
+  }
+
+  #enter({ window, windows, blocks }: WindowStartEvent): void {
+    if (this.#window === null) this.#remaining.restart();
+    this.#window = { number: window + 1, count: windows, blocks };
+    this.#training = null;
+    this.#stage = null;
+  }
+
+  #leaveWindows(): void {
+    this.#window = null;
+    this.#training = null;
+    this.#fraction = null;
+    this.#expectedSeconds = null;
+  }
+
+  #reach(fraction: number | null, now: number): void {
+    this.#fraction = fraction;
+    if (fraction !== null) this.#remaining.update(fraction, now);
+  }
+
+  #remainingSeconds(now: number, elapsed: number): number | null {
+    // A stage before the windows says nothing about the whole run, which the plan has an opinion on.
+    const beforeWindows = this.#expectedSeconds !== null && this.#window === null;
+    const measured = this.#fraction === null || beforeWindows ? null : this.#remaining.estimate(now);
+    if (measured !== null || this.#expectedSeconds === null) return measured;
+    return Math.max(0, this.#expectedSeconds - elapsed);
+  }
+}

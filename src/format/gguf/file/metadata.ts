@@ -1,0 +1,57 @@
+import type { ModelShape } from "../network/model-shape.js";
+import type { RopeEncoding } from "../network/rope-scaling.js";
+import { FILE_TYPES, type FloatType, type GgufValue, type QuantizedType } from "./layout.js";
+
+const text = (value: string): GgufValue => ({ type: "string", value });
+const u32 = (value: number): GgufValue => ({ type: "u32", value });
+const f32 = (value: number): GgufValue => ({ type: "f32", value });
+
+/** What the metadata says beyond the model's shape. */
+export interface MetadataFacts {
+  /** The model's name. */
+  readonly name: string;
+  /** Type of most of the weights. */
+  readonly mainType: QuantizedType | FloatType;
+  /** True when any tensor is Q2_0, which older readers do not know. */
+  readonly hasQ2: boolean;
+  /** Sentences on what the file can't express, for whoever has nothing but the file. */
+  readonly notes: readonly string[];
+}
+
+/** All keys except those of the tokenizer, in the order of the file. */
+export function modelMetadata(shape: ModelShape, rope: RopeEncoding, facts: MetadataFacts): Map<string, GgufValue> {
+  const { architecture } = shape.family;
+  const metadata = new Map<string, GgufValue>([
+    ["general.architecture", text(architecture)],
+    ["general.type", text("model")],
+    ["general.name", text(facts.name)],
+    ["general.description", text(description(facts))],
+    ["general.file_type", u32(FILE_TYPES[facts.mainType])],
+    ["general.quantization_version", u32(2)],
+  ]);
+  const own: readonly [string, GgufValue][] = [
+    ["block_count", u32(shape.layers)],
+    ["context_length", u32(shape.contextLength)],
+    ["embedding_length", u32(shape.hidden)],
+    ["feed_forward_length", u32(shape.feedForward)],
+    ["attention.head_count", u32(shape.heads)],
+    ["attention.head_count_kv", u32(shape.keyValueHeads)],
+    ["attention.layer_norm_rms_epsilon", f32(shape.normEpsilon)],
+    ["attention.key_length", u32(shape.headDim)],
+    ["attention.value_length", u32(shape.headDim)],
+    ["vocab_size", u32(shape.vocabulary)],
+    // Without it llama.cpp assumes 10000, silently.
+    ["rope.freq_base", f32(rope.base)],
+    ["rope.dimension_count", u32(shape.headDim)],
+    ...rope.keys,
+  ];
+  for (const [key, value] of own) metadata.set(`${architecture}.${key}`, value);
+  return metadata;
+}
+
+function description({ hasQ2, notes }: MetadataFacts): string {
+  const sentences = ["Written by crossblock."];
+  // A fork gives the type number 42 to blocks of 128 elements and would read garbage.
+  if (hasQ2) sentences.push("Needs upstream llama.cpp build 9916 or later (Q2_0 with blocks of 64).");
+  return [...sentences, ...notes].join(" ");
+}

@@ -1,0 +1,115 @@
+import type { DecoderSpec } from "../../../network/index.js";
+import { rotaryAmplitude, rotaryFrequencies } from "../../../network/index.js";
+import type { TensorCheck } from "../../contract/tensor-check.js";
+import type { GgufValue } from "../file/layout.js";
+import type { GgufFile } from "../read.js";
+import { ggufContext } from "./model-shape.js";
+
+/** Largest relative difference of two frequencies that fp32 arithmetic explains. */
+const TOLERANCE = 1e-5;
+
+/**
+ * Compares the network that llama.cpp builds from a file's keys with the one that was computed: its sizes, the epsilon of its
+ * norms, and the frequency of every rotated pair. It reads the keys as llama.cpp does, with its defaults, and knows nothing
+ * of the writer.
+ */
+export function checkNetwork(file: GgufFile, spec: DecoderSpec): TensorCheck {
+  const facts = { name: "network", source: null };
+  const keys = new NetworkKeys(file.metadata);
+  for (const [what, found, wanted] of [...sizes(keys, file, spec), ...rotations(keys, file, spec)]) {
+    if (found === wanted || Math.abs(found - wanted) <= TOLERANCE * Math.abs(wanted)) continue;
+    return { ...facts, status: "different", detail: `${what} is ${found} instead of ${wanted}` };
+  }
+  return { ...facts, status: "same" };
+}
+
+type Fact = readonly [what: string, found: number, wanted: number];
+
+/** Keys below the name of the architecture. */
+class NetworkKeys {
+  readonly #architecture: string;
+
+  constructor(private readonly metadata: ReadonlyMap<string, GgufValue>) {
+    this.#architecture = String(scalar(metadata.get("general.architecture")) ?? "");
+  }
+
+  number(key: string, absent = Number.NaN): number {
+    const value = scalar(this.metadata.get(`${this.#architecture}.${key}`));
+    return value === undefined ? absent : Number(value);
+  }
+
+  text(key: string): string | null {
+    const value = scalar(this.metadata.get(`${this.#architecture}.${key}`));
+    return value === undefined ? null : String(value);
+  }
+}
+
+function scalar(value: GgufValue | undefined): string | number | bigint | boolean | undefined {
+  return value === undefined || value.type === "array" ? undefined : value.value;
+}
+
+function sizes(keys: NetworkKeys, file: GgufFile, spec: DecoderSpec): Fact[] {
+  const { heads, kvHeads, headDim } = spec.attention;
+  const found = keys.number("attention.head_count");
+  const perHead = keys.number("embedding_length") / found;
+  return [
+    ["the number of blocks", keys.number("block_count"), spec.blocks],
+    ["the context", keys.number("context_length"), ggufContext(spec)],
+    ["the hidden size", keys.number("embedding_length"), spec.hiddenSize],
+    ["the width of the MLP", keys.number("feed_forward_length"), spec.intermediateSize],
+    ["the number of heads", found, heads],
+    ["the number of key-value heads", keys.number("attention.head_count_kv", found), kvHeads],
+    ["the width of a key", keys.number("attention.key_length", perHead), headDim],
+    ["the width of a value", keys.number("attention.value_length", perHead), headDim],
+    ["the epsilon of the norms", keys.number("attention.layer_norm_rms_epsilon"), spec.norm.eps],
+    ["the vocabulary", file.tensors.get("token_embd.weight")?.shape[0] ?? Number.NaN, spec.vocabSize],
+    ["the number of output matrices", file.tensors.has("output.weight") ? 1 : 0, spec.tied ? 0 : 1],
+  ];
+}
+
+function rotations(keys: NetworkKeys, file: GgufFile, { positions, attention }: DecoderSpec): Fact[] {
+  if (positions.kind !== "rotary") return [];
+  const { headDim } = attention;
+  const width = keys.number("rope.dimension_count", headDim);
+  const base = keys.number("rope.freq_base", 10000);
+  const wanted = rotaryFrequencies(positions.theta, headDim, positions.scaling);
+  const { frequencyOf, amplitude } = rotation(keys, width, base);
+  const factors = file.tensors.has("rope_freqs.weight") ? file.dequantize("rope_freqs.weight") : null;
+  const pairs = Array.from(
+    wanted,
+    (frequency, i): Fact => [
+      `the rotary frequency of pair ${i}`,
+      frequencyOf(i) / (factors === null ? 1 : (factors[i] ?? Number.NaN)),
+      frequency,
+    ],
+  );
+  return [
+    ["the width of the rotation", width, headDim],
+    ["the base of the rotation", base, positions.theta],
+    ["the factor of cosines and sines", amplitude, rotaryAmplitude(positions.scaling)],
+    ...pairs,
+  ];
+}
+
+/** As ggml's rope computes it: every pair turns by its interpolated angle, with YaRN fast ones by their own. */
+function rotation(
+  keys: NetworkKeys,
+  width: number,
+  base: number,
+): { readonly frequencyOf: (pair: number) => number; readonly amplitude: number } {
+  const plain = (pair: number): number => base ** ((-2 * pair) / width);
+  const kind = keys.text("rope.scaling.type") ?? "linear";
+  const factor = kind === "none" ? 1 : keys.number("rope.scaling.factor", 1);
+  if (kind !== "yarn") return { frequencyOf: (pair) => plain(pair) / factor, amplitude: 1 };
+  const context = keys.number("rope.scaling.original_context_length", keys.number("context_length"));
+  const pairOf = (turns: number): number => (width * Math.log(context / (turns * 2 * Math.PI))) / (2 * Math.log(base));
+  const low = Math.max(0, Math.floor(pairOf(keys.number("rope.scaling.yarn_beta_fast", 32))));
+  const high = Math.min(width - 1, Math.ceil(pairOf(keys.number("rope.scaling.yarn_beta_slow", 1))));
+  return {
+    frequencyOf(pair) {
+      const own = 1 - Math.min(1, Math.max(0, (pair - low) / Math.max(0.001, high - low)));
+      return (plain(pair) / factor) * (1 - own) + plain(pair) * own;
+    },
+    amplitude: 1 + 0.1 * Math.log(factor),
+  };
+}

@@ -1,0 +1,52 @@
+import { FormatError } from "../../../errors.js";
+import type { DecoderSpec } from "../../../network/index.js";
+import { type GgufFamily, ggufFamily } from "./tensor-names.js";
+
+/** What GGUF needs to know of a network. */
+export interface ModelShape {
+  readonly family: GgufFamily;
+  readonly layers: number;
+  readonly hidden: number;
+  readonly feedForward: number;
+  readonly heads: number;
+  readonly keyValueHeads: number;
+  readonly headDim: number;
+  readonly vocabulary: number;
+  readonly contextLength: number;
+  readonly normEpsilon: number;
+  readonly tied: boolean;
+}
+
+/** The shape of a network; refuses what llama.cpp's graph of this family would compute differently. */
+export function modelShape(spec: DecoderSpec): ModelShape {
+  const family = ggufFamily(spec.family);
+  const { attention, mlp } = spec;
+  if (mlp.activation !== "silu") {
+    throw new FormatError({
+      what: `the activation is ${mlp.activation}, and llama.cpp computes this family with silu`,
+      where: "config.json",
+      next: "use --format compressed-tensors or onnx",
+    });
+  }
+  return {
+    family,
+    layers: spec.blocks,
+    hidden: spec.hiddenSize,
+    feedForward: spec.intermediateSize,
+    heads: attention.heads,
+    keyValueHeads: attention.kvHeads,
+    headDim: attention.headDim,
+    vocabulary: spec.vocabSize,
+    contextLength: ggufContext(spec),
+    normEpsilon: spec.norm.eps,
+    tied: spec.tied,
+  };
+}
+
+/**
+ * llama.cpp attends to the whole context in these architectures. That equals a sliding window as long as the
+ * text is no longer than the window, so the window is the longest context that the file may promise.
+ */
+export function ggufContext({ maxPositions, attention }: DecoderSpec): number {
+  return Math.min(maxPositions, attention.slidingWindow ?? maxPositions);
+}

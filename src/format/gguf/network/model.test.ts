@@ -1,0 +1,166 @@
+import { describe, expect, it } from "vitest";
+import type { ModelConfig } from "../../../checkpoint/model-config.js";
+import { FormatError } from "../../../errors.js";
+import { readSpec } from "../../../network/index.js";
+import { modelMetadata } from "../file/metadata.js";
+import { type ModelShape, modelShape } from "./model-shape.js";
+import { type RopeEncoding, ropeEncoding } from "./rope-scaling.js";
+import { rotaryOrder } from "./rotary-order.js";
+import { GGUF_FAMILIES, ggufFamily, ggufName, requiredTensors } from "./tensor-names.js";
+
+const llama: ModelConfig = {
+  model_type: "llama",
+  hidden_size: 64,
+  intermediate_size: 96,
+  num_hidden_layers: 2,
+  num_attention_heads: 4,
+  num_key_value_heads: 2,
+  vocab_size: 100,
+  max_position_embeddings: 4096,
+  rms_norm_eps: 1e-5,
+};
+
+const shapeOf = (config: ModelConfig): ModelShape => modelShape(readSpec(config));
+const ropeOf = (config: ModelConfig): RopeEncoding => ropeEncoding(readSpec(config));
+
+describe("families", () => {
+  it("refuses OPT and names the formats that take it", () => {
+    expect(() => ggufFamily("opt")).toThrow(
+      /opt.*not an architecture of llama.cpp.*Next: use --format onnx or compressed-tensors/,
+    );
+    expect(() => ggufFamily("phi3")).toThrow(
+      /phi3.*llama, mistral, qwen2, qwen3.*Next: use --format compressed-tensors/,
+    );
+    expect(() => ggufFamily("constructor")).toThrow(FormatError);
+  });
+
+  it("names every tensor of a layer, orders them, and leaves out what llama.cpp does not store", () => {
+    const family = ggufFamily("qwen3");
+    const names = requiredTensors(family, 2, false).map((name) => ggufName(family, name, false));
+    expect(names.map((name) => name?.name)).toEqual([
+      "token_embd.weight",
+      ...[0, 1].flatMap((layer) =>
+        ["attn_norm", "attn_q", "attn_k", "attn_v", "attn_output", "ffn_norm", "ffn_gate", "ffn_up", "ffn_down"]
+          .concat("attn_q_norm", "attn_k_norm")
+          .map((module) => `blk.${layer}.${module}.weight`),
+      ),
+      "output_norm.weight",
+      "output.weight",
+    ]);
+    const ranks = names.map((name) => name?.rank ?? Number.NaN);
+    expect([...ranks].sort((a, b) => a - b)).toEqual(ranks);
+    expect(ggufName(family, "lm_head.weight", true)).toBeNull();
+    expect(ggufName(family, "model.layers.0.self_attn.rotary_emb.inv_freq", true)).toBeNull();
+    expect(ggufName(family, "model.layers.1.self_attn.q_proj.bias", true)?.name).toBe("blk.1.attn_q.bias");
+    expect(() => ggufName(family, "model.layers.0.mlp.experts.0.weight", true)).toThrow(/no place.*Next: /);
+    expect(() => ggufName(GGUF_FAMILIES["llama"] ?? family, "model.layers.0.self_attn.q_norm.weight", true)).toThrow(
+      FormatError,
+    );
+  });
+
+  it("moves the rows of a head from halves to pairs", () => {
+    expect([...rotaryOrder(2, 6)]).toEqual([0, 3, 1, 4, 2, 5, 6, 9, 7, 10, 8, 11]);
+  });
+});
+
+describe("configuration", () => {
+  it("becomes metadata", () => {
+    const shape = shapeOf({ ...llama, rope_theta: 500000 });
+    const rope = ropeOf({ ...llama, rope_theta: 500000 });
+    const facts = { name: "tiny", mainType: "Q2_0", hasQ2: true, notes: [] } as const;
+    const metadata = modelMetadata(shape, rope, facts);
+    const values = Object.fromEntries(
+      [...metadata].map(([key, value]) => [key, "value" in value ? value.value : null]),
+    );
+    expect(values).toEqual({
+      "general.architecture": "llama",
+      "general.type": "model",
+      "general.name": "tiny",
+      "general.description": expect.stringContaining("build 9916"),
+      "general.file_type": 41,
+      "general.quantization_version": 2,
+      "llama.block_count": 2,
+      "llama.context_length": 4096,
+      "llama.embedding_length": 64,
+      "llama.feed_forward_length": 96,
+      "llama.attention.head_count": 4,
+      "llama.attention.head_count_kv": 2,
+      "llama.attention.layer_norm_rms_epsilon": 1e-5,
+      "llama.attention.key_length": 16,
+      "llama.attention.value_length": 16,
+      "llama.vocab_size": 100,
+      "llama.rope.freq_base": 500000,
+      "llama.rope.dimension_count": 16,
+    });
+  });
+
+  it("fills in what the family's class would", () => {
+    expect(shapeOf({ ...llama, model_type: "qwen3" }).headDim).toBe(128);
+    const { num_key_value_heads: _, ...noGroups } = llama;
+    expect(shapeOf(noGroups).keyValueHeads).toBe(4);
+    const { rms_norm_eps: __, ...noEpsilon } = llama;
+    expect(shapeOf(noEpsilon).normEpsilon).toBe(1e-6);
+  });
+
+  it("promises no more context than the sliding window, which llama.cpp does not have here", () => {
+    expect(shapeOf({ ...llama, model_type: "mistral", sliding_window: 1024 }).contextLength).toBe(1024);
+    expect(shapeOf({ ...llama, model_type: "mistral", sliding_window: null }).contextLength).toBe(4096);
+    const qwen = { ...llama, model_type: "qwen2", sliding_window: 1024, max_window_layers: 0 };
+    expect(shapeOf({ ...qwen, use_sliding_window: false }).contextLength).toBe(4096);
+    expect(shapeOf({ ...qwen, use_sliding_window: true }).contextLength).toBe(1024);
+  });
+
+  it("refuses what llama.cpp would compute differently", () => {
+    expect(() => shapeOf({ ...llama, hidden_act: "gelu" })).toThrow(/activation is gelu.*Next: /);
+    expect(() => shapeOf({ ...llama, partial_rotary_factor: 0.5 })).toThrow(/partial_rotary_factor.*Next: /);
+  });
+});
+
+describe("rotary scaling", () => {
+  const scaled = (parameters: ModelConfig): ModelConfig => ({ ...llama, rope_scaling: parameters });
+
+  it("reads both generations of configurations", () => {
+    const old = ropeOf({ ...llama, rope_theta: 1e6, rope_scaling: { type: "linear", factor: 4 } });
+    const parameters = { rope_type: "linear", rope_theta: 1e6, factor: 4 };
+    expect(ropeOf({ ...llama, rope_parameters: parameters })).toEqual(old);
+    expect(old).toMatchObject({ base: 1e6, factors: null });
+    expect([...old.keys]).toEqual([
+      ["rope.scaling.type", { type: "string", value: "linear" }],
+      ["rope.scaling.factor", { type: "f32", value: 4 }],
+    ]);
+    expect(ropeOf(llama)).toEqual({ base: 10000, keys: new Map(), factors: null });
+  });
+
+  it("writes YaRN's own parameters", () => {
+    const yarn = { rope_type: "yarn", factor: 4, original_max_position_embeddings: 1024, beta_fast: 16 };
+    const { keys } = ropeOf(scaled(yarn));
+    expect(keys.get("rope.scaling.original_context_length")).toEqual({ type: "u32", value: 1024 });
+    expect(keys.get("rope.scaling.yarn_beta_fast")).toEqual({ type: "f32", value: 16 });
+    expect(() => ropeOf(scaled({ ...yarn, attention_factor: 2 }))).toThrow(/attention_factor.*Next: /);
+    // transformers takes the one into account only beside the other.
+    expect(ropeOf(scaled({ ...yarn, mscale: 0.7 }))).toEqual(ropeOf(scaled(yarn)));
+    const scaledBoth = { ...yarn, mscale: 0.7, mscale_all_dim: 1 };
+    expect(() => ropeOf(scaled(scaledBoth))).toThrow(/attention_factor of 0.9635.*Next: /);
+    expect(() => ropeOf(scaled({ ...yarn, truncate: false }))).toThrow(/not rounded.*Next: /);
+  });
+
+  it("keeps short waves, divides long ones, and ramps in between, as Llama 3.1 does", () => {
+    const llama3 = {
+      rope_type: "llama3",
+      factor: 8,
+      low_freq_factor: 1,
+      high_freq_factor: 4,
+      original_max_position_embeddings: 8192,
+    };
+    const { factors } = ropeOf({ ...scaled(llama3), rope_theta: 500000, head_dim: 128 });
+    expect(factors?.length).toBe(64);
+    expect([factors?.[0], factors?.[28], factors?.[63]]).toEqual([1, 1, 8]);
+    const ramp = [...(factors ?? [])].filter((factor) => factor !== 1 && factor !== 8);
+    expect(ramp.length).toBe(6);
+    expect(ramp).toEqual([...ramp].sort((a, b) => a - b));
+  });
+
+  it("refuses other kinds", () => {
+    expect(() => ropeOf(scaled({ rope_type: "longrope" }))).toThrow(/longrope.*Next: /);
+  });
+});

@@ -1,0 +1,94 @@
+import { FormatError } from "../../../errors.js";
+
+/** How llama.cpp knows a model family. */
+export interface GgufFamily {
+  /** `general.architecture`, and the prefix of the model's metadata keys. */
+  readonly architecture: "llama" | "qwen2" | "qwen3";
+  /** True where llama.cpp rotates neighbouring pairs, so that rows of q and k change places (`rotary-order.ts`). */
+  readonly interleavedRotary: boolean;
+  /** Modules of one layer, `model.layers.N.` and `blk.N.` left out, in the order of the file. */
+  readonly layer: Readonly<Record<string, string>>;
+}
+
+const LAYER = {
+  input_layernorm: "attn_norm",
+  "self_attn.q_proj": "attn_q",
+  "self_attn.k_proj": "attn_k",
+  "self_attn.v_proj": "attn_v",
+  "self_attn.o_proj": "attn_output",
+  post_attention_layernorm: "ffn_norm",
+  "mlp.gate_proj": "ffn_gate",
+  "mlp.up_proj": "ffn_up",
+  "mlp.down_proj": "ffn_down",
+} as const;
+
+/** Families by `model_type`. */
+export const GGUF_FAMILIES: Readonly<Record<string, GgufFamily>> = {
+  llama: { architecture: "llama", interleavedRotary: true, layer: LAYER },
+  mistral: { architecture: "llama", interleavedRotary: true, layer: LAYER },
+  qwen2: { architecture: "qwen2", interleavedRotary: false, layer: LAYER },
+  qwen3: {
+    architecture: "qwen3",
+    interleavedRotary: false,
+    layer: { ...LAYER, "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm" },
+  },
+};
+
+/** The family of a `model_type`, or a FormatError that names the formats which take it. */
+export function ggufFamily(modelType: string): GgufFamily {
+  const family = Object.hasOwn(GGUF_FAMILIES, modelType) ? GGUF_FAMILIES[modelType] : undefined;
+  if (family !== undefined) return family;
+  throw new FormatError({
+    what: `no GGUF export for the model type ${modelType}`,
+    where: "config.json",
+    why:
+      modelType === "opt"
+        ? "OPT is not an architecture of llama.cpp"
+        : `GGUF is written for ${Object.keys(GGUF_FAMILIES).join(", ")}`,
+    next: modelType === "opt" ? "use --format onnx or compressed-tensors" : "use --format compressed-tensors",
+  });
+}
+
+/** Where a tensor of the checkpoint goes: its GGUF name, and its place in the file's order. */
+export interface GgufName {
+  readonly name: string;
+  readonly rank: number;
+  /** The module of the layer that it belongs to, `self_attn.q_proj`; null outside the layers. */
+  readonly module: string | null;
+}
+
+/**
+ * The GGUF name of a checkpoint tensor; null for tensors that GGUF leaves out (the output matrix of a model
+ * with tied embeddings, and rotary tables that old checkpoints carry). Throws a FormatError for unknown tensors.
+ */
+export function ggufName(family: GgufFamily, tensor: string, tied: boolean): GgufName | null {
+  if (tensor === "model.embed_tokens.weight") return { name: "token_embd.weight", rank: 0, module: null };
+  if (tensor === "model.norm.weight") return { name: "output_norm.weight", rank: Number.MAX_VALUE, module: null };
+  if (tensor === "lm_head.weight") {
+    return tied ? null : { name: "output.weight", rank: Number.POSITIVE_INFINITY, module: null };
+  }
+  if (tensor.endsWith(".rotary_emb.inv_freq")) return null;
+  const match = /^model\.layers\.(\d+)\.(.+)\.(weight|bias)$/.exec(tensor);
+  const [, layer, module, kind] = match ?? [];
+  const modules = Object.keys(family.layer);
+  if (layer === undefined || module === undefined || kind === undefined || !modules.includes(module)) {
+    throw new FormatError({
+      what: `GGUF's architecture ${family.architecture} has no place for this tensor`,
+      where: tensor,
+      next: "use --format compressed-tensors, which keeps every tensor under its own name",
+    });
+  }
+  const rank = 1 + Number(layer) * 100 + modules.indexOf(module) * 2 + (kind === "bias" ? 1 : 0);
+  return { name: `blk.${layer}.${family.layer[module]}.${kind}`, rank, module };
+}
+
+/** Names of the checkpoint tensors that a file of this family can't do without. */
+export function requiredTensors(family: GgufFamily, layers: number, tied: boolean): readonly string[] {
+  const names = ["model.embed_tokens.weight"];
+  for (let n = 0; n < layers; n++) {
+    for (const module of Object.keys(family.layer)) names.push(`model.layers.${n}.${module}.weight`);
+  }
+  names.push("model.norm.weight");
+  if (!tied) names.push("lm_head.weight");
+  return names;
+}

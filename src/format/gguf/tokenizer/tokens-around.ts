@@ -1,0 +1,72 @@
+import { isJsonObject, type JsonObject, type JsonValue } from "../../../checkpoint/json/json.js";
+import type { TokenizerFile } from "./tokenizer-file.js";
+
+/** What a tokenizer puts around a text, as far as llama.cpp can be told: the start token before it, the end token behind it. */
+export interface TokensAround {
+  readonly before: boolean;
+  readonly after: boolean;
+  /** What llama.cpp can't be told: whole sentences. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * Reads the `post_processor`; where there is none, the settings `add_bos_token` and `add_eos_token`.
+ *
+ * @param ids of the special tokens by role: `bos`, `eos`
+ */
+export function tokensAround(
+  file: TokenizerFile,
+  settings: JsonObject,
+  ids: ReadonlyMap<string, number>,
+): TokensAround {
+  const template = findTemplate(file.postProcessor);
+  if (template === null) {
+    return { before: settings["add_bos_token"] === true, after: settings["add_eos_token"] === true, notes: [] };
+  }
+  const idOf = new Map([
+    ...Object.entries(file.vocabulary),
+    ...file.addedTokens.map(({ content, id }) => [content, id] as const),
+  ]);
+  const isRole = (role: string, tokens: readonly string[]): boolean =>
+    tokens.length === 1 && ids.get(role) !== undefined && idOf.get(tokens[0] ?? "") === ids.get(role);
+  const note = (where: string, tokens: readonly string[], role: string): string =>
+    `The tokenizer puts ${tokens.map((token) => JSON.stringify(token)).join(" ")} ${where} a text; llama.cpp can only be told of the ` +
+    `${role} token, and puts nothing there.`;
+  const before = isRole("bos", template.before);
+  const after = isRole("eos", template.after);
+  return {
+    before,
+    after,
+    notes: [
+      ...(template.before.length > 0 && !before ? [note("before", template.before, "start")] : []),
+      ...(template.after.length > 0 && !after ? [note("behind", template.after, "end")] : []),
+    ],
+  };
+}
+
+interface Template {
+  readonly before: readonly string[];
+  readonly after: readonly string[];
+}
+
+function findTemplate(processor: JsonValue): Template | null {
+  if (!isJsonObject(processor)) return null;
+  const { type, single, processors, cls, sep } = processor;
+  if (type === "TemplateProcessing" && Array.isArray(single)) return templateOf(single as readonly JsonValue[]);
+  if (type === "BertProcessing" || type === "RobertaProcessing") {
+    const text = (pair: JsonValue | undefined): string[] => (Array.isArray(pair) ? [String(pair[0])] : []);
+    return { before: text(cls), after: text(sep) };
+  }
+  if (type !== "Sequence" || !Array.isArray(processors)) return null;
+  return (processors as readonly JsonValue[]).map(findTemplate).find((template) => template !== null) ?? null;
+}
+
+function templateOf(parts: readonly JsonValue[]): Template {
+  const special = parts.map((part) => {
+    const token = isJsonObject(part) ? part["SpecialToken"] : undefined;
+    return isJsonObject(token) ? String(token["id"]) : null;
+  });
+  const text = special.indexOf(null);
+  const isToken = (token: string | null): token is string => token !== null;
+  return { before: special.slice(0, text).filter(isToken), after: special.slice(text + 1).filter(isToken) };
+}

@@ -1,0 +1,221 @@
+import {
+  type Activation,
+  type DecoderSpec,
+  hasBias,
+  inBlock,
+  type LinearRole,
+  linearName,
+  linearShape,
+  type NormRole,
+} from "../../../network/index.js";
+import { DATA_TYPES } from "../message/schema.js";
+import { type AttentionInputs, attention, attentionInputs } from "./attention-graph.js";
+import { CONTRIB, type GraphBuilder } from "./graph-builder.js";
+import type { GraphWeights } from "./graph-weights.js";
+
+/**
+ * How exactly MatMulNBits multiplies: 0 in the graph's own floating point, 4 with activations rounded to 8 bits block by
+ * block where the runtime has such a kernel. Level 4 is many times faster for 2 and 8 bits.
+ */
+export type AccuracyLevel = 0 | 4;
+
+/**
+ * The whole decoder as transformers.js loads it. Inputs: `input_ids`, `position_ids` int64 `[batch_size,
+ * sequence_length]`, `attention_mask` int64 `[batch_size, total_sequence_length]`, `num_logits_to_keep` int64 scalar (the
+ * last so many tokens get logits, 0: all), `past_key_values.N.key|value`. Outputs: `logits` fp32 `[batch_size,
+ * num_logits, vocab]`, `present.N.key|value`.
+ */
+export function buildDecoder(weights: GraphWeights, spec: DecoderSpec, accuracyLevel: AccuracyLevel): void {
+  const { builder: g, compute } = weights;
+  const tokens = ["batch_size", "sequence_length"];
+  g.input("input_ids", "int64", tokens);
+  g.input("attention_mask", "int64", ["batch_size", "total_sequence_length"]);
+  g.input("position_ids", "int64", tokens);
+  g.input("num_logits_to_keep", "int64", []);
+  g.output("logits", "float32", ["batch_size", "num_logits", spec.vocabSize]);
+  const shared = attentionInputs(g, spec, compute);
+  const context: Context = { g, spec, weights, accuracyLevel, shared, rotary: rotaryTables(weights, spec) };
+
+  let stream: Stream = { value: embed(context), added: null };
+  for (let block = 0; block < spec.blocks; block++) stream = buildBlock(context, block, stream);
+  const { normed } = normalise(context, "final_norm", spec.names.finalNorm, stream);
+  const head = linear(context, spec.tied ? spec.names.embedding : spec.names.head, lastTokens(g, normed), [
+    spec.vocabSize,
+    spec.hiddenSize,
+  ]);
+  g.node("logits", "Cast", [head], { attributes: { to: DATA_TYPES.float32 } });
+}
+
+interface Context {
+  readonly g: GraphBuilder;
+  readonly spec: DecoderSpec;
+  readonly weights: GraphWeights;
+  readonly accuracyLevel: AccuracyLevel;
+  readonly shared: AttentionInputs;
+  readonly rotary: readonly [cosines: string, sines: string] | null;
+}
+
+/** The residual stream; `added` is what the next norm adds to it first, because one operator does both. */
+interface Stream {
+  readonly value: string;
+  readonly added: string | null;
+}
+
+function rotaryTables(weights: GraphWeights, spec: DecoderSpec): Context["rotary"] {
+  if (spec.positions.kind !== "rotary") return null;
+  const shape = [spec.maxPositions, spec.attention.headDim / 2] as const;
+  return [weights.rotaryTable("cosines", shape), weights.rotaryTable("sines", shape)];
+}
+
+function embed({ g, spec, weights }: Context): string {
+  const { names, vocabSize, hiddenSize, positions, maxPositions } = spec;
+  const look = (path: string, name: string, rows: number, indices: string): string => {
+    const { value, dataType } = weights.stored(`${name}.weight`, [rows, hiddenSize]);
+    const found = g.node(path, "Gather", [value, indices]);
+    if (dataType === weights.compute) return found;
+    return g.node(`${path}/${weights.compute}`, "Cast", [found], { attributes: { to: DATA_TYPES[weights.compute] } });
+  };
+  const tokens = look("embed", names.embedding, vocabSize, "input_ids");
+  if (positions.kind !== "learned") return tokens;
+  const rows = g.node("embed/rows", "Add", ["position_ids", g.integers(positions.offset)]);
+  const places = look("embed/positions", names.positions, positions.offset + maxPositions, rows);
+  return g.node("embed/sum", "Add", [tokens, places]);
+}
+
+function buildBlock(context: Context, block: number, input: Stream): Stream {
+  const { g, spec } = context;
+  const path = `layers.${block}`;
+  const norm = (role: NormRole, stream: Stream): Normed =>
+    normalise(context, `${path}/${role}`, inBlock(spec.names.norms[role], block), stream);
+  const apply = (role: LinearRole, x: string): string => blockLinear(context, block, role, x);
+
+  const before = norm("attentionNorm", input);
+  const turned = (role: "q" | "k"): string => placed(context, block, role, apply(role, before.normed));
+  const mixed = attention(
+    g,
+    spec,
+    block,
+    { q: turned("q"), k: turned("k"), v: apply("v", before.normed) },
+    context.shared,
+    context.weights.compute,
+  );
+  const middle = norm("mlpNorm", { value: before.sum, added: apply("o", mixed) });
+  const gate = spec.mlp.kind === "gated" ? apply("gate", middle.normed) : null;
+  const up = apply("up", middle.normed);
+  const active = activate(g, `${path}/act`, gate ?? up, spec.mlp.activation);
+  const hidden = gate === null ? active : g.node(`${path}/gated`, "Mul", [active, up]);
+  return { value: middle.sum, added: apply("down", hidden) };
+}
+
+/** Queries or keys `[batch, tokens, heads * headDim]` with their head norm and their positions. */
+function placed({ g, spec, weights, rotary }: Context, block: number, role: "q" | "k", x: string): string {
+  const { heads, kvHeads, headDim, qkNorm } = spec.attention;
+  const count = role === "q" ? heads : kvHeads;
+  const path = `layers.${block}/${role}`;
+  let value = x;
+  if (qkNorm) {
+    const module = inBlock(role === "q" ? spec.names.qNorm : spec.names.kNorm, block);
+    const split = g.node(`${path}/split`, "Reshape", [x, g.integers([0, 0, count, headDim])]);
+    const normed = g.node(
+      `${path}/norm`,
+      "SimplifiedLayerNormalization",
+      [split, weights.float(`${module}.weight`, [headDim])],
+      { attributes: { axis: -1, epsilon: { float: spec.norm.eps }, stash_type: 1 } },
+    );
+    value = g.node(`${path}/joined`, "Reshape", [normed, g.integers([0, 0, count * headDim])]);
+  }
+  if (rotary === null) return value;
+  return g.node(`${path}/rotary`, "RotaryEmbedding", [value, "position_ids", ...rotary], {
+    domain: CONTRIB,
+    attributes: { num_heads: count, interleaved: 0 },
+  });
+}
+
+interface Normed {
+  readonly normed: string;
+  /** The stream with everything added. */
+  readonly sum: string;
+}
+
+function normalise({ g, spec, weights }: Context, path: string, module: string, { value, added }: Stream): Normed {
+  const scale = weights.float(`${module}.weight`, [spec.hiddenSize]);
+  const epsilon = { float: spec.norm.eps };
+  if (spec.norm.kind === "layer") {
+    const sum = added === null ? value : g.node(`${path}/sum`, "Add", [value, added]);
+    const shift = weights.float(`${module}.bias`, [spec.hiddenSize]);
+    const attributes = { axis: -1, epsilon, stash_type: 1 };
+    return { sum, normed: g.node(path, "LayerNormalization", [sum, scale, shift], { attributes }) };
+  }
+  if (added === null) {
+    const attributes = { axis: -1, epsilon, stash_type: 1 };
+    return { sum: value, normed: g.node(path, "SimplifiedLayerNormalization", [value, scale], { attributes }) };
+  }
+  const sum = `${path}/sum`;
+  const normed = g.node(path, "SkipSimplifiedLayerNormalization", [value, added, scale], {
+    domain: CONTRIB,
+    outputs: [path, "", "", sum],
+    attributes: { epsilon },
+  });
+  return { sum, normed };
+}
+
+function blockLinear(context: Context, block: number, role: LinearRole, x: string): string {
+  const { g, spec, weights } = context;
+  const module = linearName(spec, block, role);
+  const shape = linearShape(spec, role);
+  const product = linear(context, module, x, shape);
+  if (!hasBias(spec, role)) return product;
+  return g.node(`${module}/bias`, "Add", [product, weights.float(`${module}.bias`, [shape[0]])]);
+}
+
+/** `x W^T` of a Linear `[out, in]`, quantized or plain. */
+function linear(
+  { g, weights, accuracyLevel }: Context,
+  module: string,
+  x: string,
+  shape: readonly [number, number],
+): string {
+  const quantized = weights.quantized(module, shape);
+  if (quantized === null) {
+    const weight = weights.float(`${module}.weight`, shape);
+    const turned = g.node(`${module}/transposed`, "Transpose", [weight], { attributes: { perm: [1, 0] } });
+    return g.node(`${module}/MatMul`, "MatMul", [x, turned]);
+  }
+  const { codes, scales, zeroPoints, container } = quantized;
+  return g.node(
+    `${module}/MatMulNBits`,
+    "MatMulNBits",
+    zeroPoints === null ? [x, codes, scales] : [x, codes, scales, zeroPoints],
+    {
+      domain: CONTRIB,
+      attributes: {
+        K: shape[1],
+        N: shape[0],
+        bits: container.bits,
+        block_size: container.blockSize,
+        accuracy_level: accuracyLevel,
+      },
+    },
+  );
+}
+
+function activate(g: GraphBuilder, path: string, x: string, activation: Activation): string {
+  switch (activation) {
+    case "silu":
+      return g.node(path, "Mul", [x, g.node(`${path}/sigmoid`, "Sigmoid", [x])]);
+    case "relu":
+      return g.node(path, "Relu", [x]);
+    case "gelu":
+      return g.node(path, "Gelu", [x]);
+    case "gelu_tanh":
+      return g.node(path, "Gelu", [x], { attributes: { approximate: "tanh" } });
+  }
+}
+
+/** The last `num_logits_to_keep` tokens; a slice from -0 is all of them. */
+function lastTokens(g: GraphBuilder, x: string): string {
+  const negative = g.node("logits/negative", "Neg", ["num_logits_to_keep"]);
+  const start = g.node("logits/start", "Unsqueeze", [negative, g.integers([0])]);
+  const end = g.integers([Number.MAX_SAFE_INTEGER]);
+  return g.node("logits/tokens", "Slice", [x, start, end, g.integers([1])]);
+}

@@ -1,0 +1,37 @@
+import { quote } from "../../checkpoint/json/json.js";
+import type { TensorReader } from "../../checkpoint/tensor-reader.js";
+import { CheckpointError } from "../../errors.js";
+import { type DecoderSpec, linearName, linearRoles } from "../decoder/spec/decoder-spec.js";
+import { networkTensors } from "../decoder/spec/network-tensors.js";
+import { requireStored } from "../load-tensor.js";
+import { isPackedPart } from "./missing-tensor.js";
+import { missingHead } from "./require-tensors.js";
+
+/**
+ * Checks by the headers alone that a checkpoint holds the whole network, in floating point, so that a run does not find out
+ * in its last block.
+ *
+ * @throws CheckpointError naming the first tensor that is missing, has another shape or dtype, or is quantized already
+ */
+export function checkNetwork(checkpoint: Pick<TensorReader, "folder" | "tensors">, spec: DecoderSpec): void {
+  const head = `${spec.names.head}.weight`;
+  for (const [name, shape] of networkTensors(spec)) {
+    if (name === head && !checkpoint.tensors.has(name)) throw missingHead(name, checkpoint.folder);
+    requireStored(checkpoint, name, shape);
+  }
+  const modules = new Set(
+    Array.from({ length: spec.blocks }, (_, block) =>
+      linearRoles(spec).map((role) => linearName(spec, block, role)),
+    ).flat(),
+  );
+  for (const name of checkpoint.tensors.keys()) {
+    const module = name.slice(0, Math.max(0, name.lastIndexOf(".")));
+    if (!modules.has(module) || !isPackedPart(name, module)) continue;
+    throw new CheckpointError({
+      where: `${checkpoint.folder}, tensor ${quote(name)}`,
+      what: "belongs to a weight that is quantized already",
+      why: "an export would have two tensors of this name",
+      next: "give the folder of the unquantized model",
+    });
+  }
+}

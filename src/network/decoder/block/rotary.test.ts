@@ -1,0 +1,47 @@
+import { expect, it } from "vitest";
+import type { ModelConfig } from "../../../checkpoint/model-config.js";
+import { goldens, tinyModel } from "../../testing/tiny-models.js";
+import { readSpec } from "../spec/read-spec.js";
+import { rotaryAmplitude, rotaryFrequencies } from "./rotary.js";
+
+it.each(goldens.frequencies)("frequencies of transformers for $rope.rope_type", ({ rope, headDim, values }) => {
+  const config = { ...tinyModel("llama").config, rope_parameters: rope } as ModelConfig;
+  const { positions } = readSpec(config);
+  if (positions.kind !== "rotary") throw new Error("not rotary");
+  const frequencies = rotaryFrequencies(positions.theta, headDim, positions.scaling);
+  expect(frequencies).toHaveLength(values.length);
+  values.forEach((value, i) => {
+    expect((frequencies[i] ?? Number.NaN) / value).toBeCloseTo(1, 5);
+  });
+});
+
+// Of LlamaRotaryEmbedding (transformers 5.24) with heads of 16 columns, a context of 1,024 and a base of 500,000: the first
+// four frequencies, and the factor of cosines and sines.
+const yarn = { rope_type: "yarn", factor: 4, original_max_position_embeddings: 256 };
+it.each([
+  ["yarn", yarn, [1, 0.145442, 0.018803, 0.00182317], 1.138629436111989],
+  ["yarn, factor null", { ...yarn, factor: null }, [1, 0.145442, 0.018803, 0.00182317], 1.138629436111989],
+  ["yarn, no original context", { type: "yarn", factor: 4 }, [1, 0.157562, 0.0235038, 0.00319054], 1.138629436111989],
+  [
+    "yarn, everything given",
+    { ...yarn, mscale: 0.7, mscale_all_dim: 1, truncate: false, beta_fast: 16 },
+    [1, 0.15691, 0.0137423, 0.00182317],
+    0.9634746568860826,
+  ],
+  ["linear inside, its base beside", { rope_type: "linear", factor: 4 }, [0.25, 0.0484807, 0.00940151, 0.00182317], 1],
+  [
+    "both names of the kind",
+    { type: "linear", rope_type: "dynamic", factor: 4 },
+    [1, 0.193923, 0.037606, 0.0072927],
+    1,
+  ],
+])("%s: frequencies of transformers", (_name, rope_scaling, first, amplitude) => {
+  const tiny = { ...tinyModel("llama").config, rope_parameters: null, head_dim: 16, max_position_embeddings: 1024 };
+  const { positions } = readSpec({ ...tiny, rope_theta: 5e5, rope_scaling } as ModelConfig);
+  if (positions.kind !== "rotary") throw new Error("not rotary");
+  const frequencies = rotaryFrequencies(positions.theta, 16, positions.scaling);
+  first.forEach((value, i) => {
+    expect((frequencies[i] ?? Number.NaN) / value).toBeCloseTo(1, 4);
+  });
+  expect(rotaryAmplitude(positions.scaling)).toBeCloseTo(amplitude, 9);
+});

@@ -1,0 +1,41 @@
+/** One generic decoder; families are tables. */
+
+export { checkNetwork } from "./census/check-network.js";
+export type { LeftOutReason } from "./census/left-out-rules.js";
+export { requireTensors } from "./census/require-tensors.js";
+export {
+  type CountedTensor,
+  type LeftOutTensors,
+  someNames,
+  type TensorCensus,
+  takeCensus,
+} from "./census/tensor-census.js";
+export { type ForwardContext, forwardBlock, type LinearApply } from "./decoder/block/forward-block.js";
+export { KeyValueCache } from "./decoder/block/key-value-cache.js";
+export { normalise } from "./decoder/block/normalise.js";
+export { RotaryTable, rotaryAmplitude, rotaryFrequencies } from "./decoder/block/rotary.js";
+export { applyHead, type BlockLinear, Decoder, embed, type Head } from "./decoder/decoder.js";
+export { families } from "./decoder/families/index.js";
+export * from "./decoder/spec/decoder-spec.js";
+export { modelSpec } from "./decoder/spec/model-spec.js";
+export { blockTensors, networkTensors, type TensorShapes } from "./decoder/spec/network-tensors.js";
+export { type ReadModel, readModel } from "./decoder/spec/read-model.js";
+export { readSpec, tiesEmbeddings } from "./decoder/spec/read-spec.js";
+export { type ConfigContradiction, resolveConfig, type TensorFacts } from "./decoder/spec/resolve-config.js";
+export { requireContext, tokenIds } from "./decoder/token-ids.js";
+export {
+  type BlockWeights,
+  checkpointSource,
+  type EmbeddingWeights,
+  type HeadWeights,
+  type LinearWeights,
+  loadBlock,
+  loadEmbedding,
+  loadHead,
+  loadOuter,
+  mapBlock,
+  type NormWeights,
+  type OuterWeights,
+  type TensorSource,
+} from "./decoder/weights.js";
+export { floatType, loadTensor, type Placement } from "./load-tensor.js";

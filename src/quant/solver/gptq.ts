@@ -1,0 +1,171 @@
+import { noGrad, scope, Tensor, TensorError } from "../../tensor/index.js";
+import { type Codes, dequantize } from "../grid/grid.js";
+import { searchRange, widened } from "../grid/range.js";
+import { groupColumns, type Scheme } from "../scheme.js";
+import type { SecondMoments } from "../second-moments.js";
+import { roundInTurn } from "./round-in-turn.js";
+
+export interface GptqOptions {
+  /** Damping as a share of the mean diagonal; multiplied by 10 until the Cholesky succeeds. Defaults to 0.01. */
+  readonly damping?: number;
+  /** Columns whose corrections are applied to the rest at once, cut to whole groups. Defaults to 128. */
+  readonly blockSize?: number;
+  /** Weigh the range search with the mean squares of the inputs. Defaults to true. */
+  readonly weightedRange?: boolean;
+  /** Clip ratios tried for each group's range. */
+  readonly candidates?: number;
+  /**
+   * Factors by which the ranges found are widened; each output row keeps the one that loses least of its output.
+   * Defaults to 1 alone.
+   */
+  readonly widths?: readonly number[];
+}
+
+/** What GPTQ found, and the damping that it took. */
+export interface GptqResult {
+  readonly codes: Codes;
+  readonly damping: number;
+}
+
+/**
+ * GPTQ: columns are rounded one after the other, and what each rounding lost is made up for by the
+ * columns that follow, by the inverse of the inputs' second moments. A group's range is searched on
+ * its weights as corrected so far, each column's error weighed with its inputs' mean square. That search knows nothing of
+ * what other columns make up for, so other widths of the range may lose less of the output, and rows are independent.
+ * Source: Frantar et al. (arXiv 2210.17323).
+ *
+ * @param weight fp32 `[out, in]`
+ */
+export function gptq(
+  weight: Tensor,
+  moments: SecondMoments,
+  scheme: Scheme,
+  layer: string,
+  options: GptqOptions = {},
+): GptqResult {
+  return noGrad(() =>
+    scope(() => {
+      const { factor, dead, damping } = inverseFactor(moments, options.damping ?? 0.01);
+      const [first = 1, ...others] = options.widths ?? [1];
+      const attempt = (width: number): Attempt =>
+        scope(() => {
+          const codes = roundColumns(weight, factor, dead, moments, scheme, layer, width, options);
+          return { codes, loss: outputLoss(weight.sub(dequantize(codes)), moments) };
+        });
+      const best = others.reduce((kept, width) => scope(() => better(attempt(width), kept)), attempt(first));
+      return { codes: best.codes, damping };
+    }),
+  );
+}
+
+interface Attempt {
+  readonly codes: Codes;
+  /** Squared error of the output that each row of the weight gives, `[out, 1]`. */
+  readonly loss: Tensor;
+}
+
+function outputLoss(error: Tensor, moments: SecondMoments): Tensor {
+  return error.matmul(moments.matrix).mul(error).sum(1, true);
+}
+
+function better(a: Attempt, b: Attempt): Attempt {
+  const wins = a.loss.lt(b.loss);
+  const groups = wins.unsqueeze(2);
+  return {
+    loss: Tensor.where(wins, a.loss, b.loss),
+    codes: {
+      ...a.codes,
+      codes: Tensor.where(wins, a.codes.codes, b.codes.codes),
+      scale: Tensor.where(groups, a.codes.scale, b.codes.scale),
+      zeroPoint: Tensor.where(groups, a.codes.zeroPoint, b.codes.zeroPoint),
+    },
+  };
+}
+
+// One pass over the columns, on ranges `width` times as wide as those found.
+function roundColumns(
+  weight: Tensor,
+  factor: Tensor,
+  dead: Tensor,
+  moments: SecondMoments,
+  scheme: Scheme,
+  layer: string,
+  width: number,
+  options: GptqOptions,
+): Codes {
+  const [rows, columns] = [weight.size(0), weight.size(1)];
+  const { bits, symmetric } = scheme;
+  const groupSize = groupColumns(scheme, columns, layer);
+  const block = blockColumns(groupSize, columns, options.blockSize ?? 128);
+  const importance = options.weightedRange === false ? null : moments.columnWeights();
+  // A copy, because it is corrected.
+  const state = {
+    weight: weight.mul(dead.neg().add(1)),
+    codes: Tensor.empty([rows, columns], { device: weight.device }),
+    errors: Tensor.empty([rows, columns], { device: weight.device }),
+    factor,
+  };
+  const scales: Tensor[] = [];
+  const zeroPoints: Tensor[] = [];
+  for (let first = 0; first < columns; first += block) {
+    const end = Math.min(columns, first + block);
+    for (let column = first; column < end; ) {
+      if (column % groupSize === 0) {
+        const group = state.weight.narrow(1, column, groupSize);
+        const found = searchRange(group, { ...scheme, groupSize: null }, layer, {
+          ...(importance === null ? {} : { importance: importance.narrow(0, column, groupSize) }),
+          ...(options.candidates === undefined ? {} : { candidates: options.candidates }),
+        });
+        const grid = widened(found, width);
+        scales.push(grid.scale.reshape([rows]));
+        zeroPoints.push(grid.zeroPoint.reshape([rows]));
+      }
+      const [scale, zeroPoint] = [scales.at(-1) as Tensor, zeroPoints.at(-1) as Tensor];
+      const next = Math.min(end, column - (column % groupSize) + groupSize);
+      roundInTurn(state, { bits, scale, zeroPoint, first: column, count: next - column, reach: end });
+      column = next;
+    }
+    if (end < columns) {
+      scope(() => {
+        const rest = factor.narrow(0, first, end - first).narrow(1, end, columns - end);
+        const lost = state.errors.narrow(1, first, end - first);
+        state.weight.narrow(1, end, columns - end).addmm_(lost, rest, 1, -1);
+      });
+    }
+  }
+  return {
+    bits,
+    symmetric,
+    groupSize,
+    scale: Tensor.stack(scales, 1).unsqueeze(2),
+    zeroPoint: Tensor.stack(zeroPoints, 1).unsqueeze(2),
+    codes: state.codes,
+  };
+}
+
+// Whole groups, so that every group begins with all corrections that are owed to it.
+function blockColumns(groupSize: number, columns: number, wanted: number): number {
+  if (groupSize === columns) return Math.min(wanted, columns);
+  return Math.max(1, Math.floor(wanted / groupSize)) * groupSize;
+}
+
+// Upper Cholesky factor of the damped inverse. Inputs that were always zero say nothing: their
+// weights are zeroed and their diagonal set to one.
+function inverseFactor(moments: SecondMoments, start: number): { factor: Tensor; dead: Tensor; damping: number } {
+  const matrix = moments.matrix.div(Math.max(1, moments.tokens));
+  const dead = matrix.diagonal().eq(0).to("float32");
+  matrix.diagonal().add_(dead);
+  const mean = matrix.diagonal().mean().item();
+  for (let damping = start; ; damping *= 10) {
+    try {
+      const factor = scope(() => {
+        const damped = matrix.clone();
+        damped.diagonal().add_(damping * mean);
+        return damped.cholesky().choleskyInverse().cholesky(true);
+      });
+      return { factor, dead, damping };
+    } catch (error) {
+      if (!(error instanceof TensorError) || error.code !== "OPERATOR" || damping > 10) throw error;
+    }
+  }
+}

@@ -1,0 +1,100 @@
+import type { ActivationStore } from "../../calibration/activation-store.js";
+import { type InputSite, inputSites, type LinearRole } from "../../network/index.js";
+import { TensorQuantizer } from "../../quant/input/activation.js";
+import type { QuantizedBlock } from "../../reconstruct/quantized-block.js";
+import { type Device, noGrad, scope, Tensor } from "../../tensor/index.js";
+import type { RecipeJob } from "../job/recipe-job.js";
+
+/** Clip ratios tried for a step. */
+const CANDIDATES = 40;
+
+/**
+ * Finds the step of every Linear's input that is quantized per tensor: the one, of those that clip
+ * at 100 % to 20 % of the largest magnitude, whose rounding error is least on the inputs seen.
+ */
+class StaticRanges {
+  readonly #errors = new Map<InputSite, { readonly largest: number; readonly errors: Float64Array }>();
+
+  constructor(
+    private readonly bits: number,
+    private readonly sites: readonly InputSite[],
+  ) {}
+
+  /** Takes the inputs of the Linears; the first ones of a site fix the range that is searched for all that share them. */
+  observe(role: LinearRole, input: Tensor): void {
+    const site = this.#siteOf(role);
+    if (site?.linears[0] !== role) return;
+    noGrad(() =>
+      scope(() => {
+        const x = input.detach().to("float32");
+        const entry = this.#errors.get(site) ?? {
+          largest: Math.max(1e-8, x.abs().amax().item()),
+          errors: new Float64Array(CANDIDATES),
+        };
+        this.#errors.set(site, entry);
+        // Read together: a device is waited for once.
+        const errors = Array.from({ length: CANDIDATES }, (_, i) =>
+          scope(() => this.#rounded(x, this.#step(entry.largest, i)).sub(x).square().sum()),
+        );
+        Tensor.stack(errors)
+          .toFloat32Array()
+          .forEach((error, i) => {
+            entry.errors[i] = (entry.errors[i] as number) + error;
+          });
+      }),
+    );
+  }
+
+  /** Gives every layer of the block its quantizer. */
+  apply(block: QuantizedBlock, device: Device, learn: boolean): void {
+    for (const [role, layer] of block.layers) {
+      const site = this.#siteOf(role);
+      const entry = site === undefined ? undefined : this.#errors.get(site);
+      if (entry === undefined) throw new TypeError(`no input of ${layer.name} was observed`);
+      const best = entry.errors.indexOf(Math.min(...entry.errors));
+      layer.quantizeInput(new TensorQuantizer(this.bits, this.#step(entry.largest, best), device, { learn }));
+    }
+  }
+
+  #siteOf(role: LinearRole): InputSite | undefined {
+    return this.sites.find((site) => site.linears.includes(role));
+  }
+
+  #step(largest: number, candidate: number): number {
+    const ratio = 1 - (0.8 * candidate) / (CANDIDATES - 1);
+    return (largest * ratio) / (2 ** (this.bits - 1) - 1);
+  }
+
+  #rounded(x: Tensor, step: number): Tensor {
+    const top = 2 ** (this.bits - 1) - 1;
+    return x
+      .div(step)
+      .round_()
+      .clamp_(-top - 1, top)
+      .mul_(step);
+  }
+}
+
+/** Sequences whose inputs fix the static ranges. */
+const CALIBRATION_SEQUENCES = 16;
+
+/** Quantizes a block's inputs per tensor where the job asks for it, from the stream at its input. */
+export function calibrateStaticInputs(
+  job: RecipeJob,
+  block: QuantizedBlock,
+  stream: ActivationStore,
+  learn: boolean,
+): void {
+  const { scheme, options, device } = job;
+  if (scheme.activationBits === 16 || options.activation.granularity !== "tensor") return;
+  const ranges = new StaticRanges(scheme.activationBits, inputSites(job.spec));
+  noGrad(() => {
+    for (let i = 0; i < Math.min(CALIBRATION_SEQUENCES, stream.shape.sequences); i++) {
+      job.poll();
+      scope(() => {
+        block.forwardFull(stream.read([i]), (role, x) => ranges.observe(role, x));
+      });
+    }
+  });
+  ranges.apply(block, device, learn);
+}

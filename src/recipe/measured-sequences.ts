@@ -1,6 +1,0 @@
-import type { ActivationStore } from "../calibration/activation-store.js";
-
-/** The first sequences of a store on which losses and errors are reported: enough to judge by, whatever all of them take. */
-export function measuredSequences({ shape }: ActivationStore): number {
-  return Math.min(8, shape.sequences);
-}

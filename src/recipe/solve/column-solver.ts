@@ -1,0 +1,32 @@
+import type { ActivationStore } from "../../calibration/activation-store.js";
+import { inputSites } from "../../network/index.js";
+import type { QuantizedBlock } from "../../reconstruct/quantized-block.js";
+import type { RecipeEvent } from "../job/recipe-job.js";
+import type { BlockWork, WindowWork } from "../recipe.js";
+import type { LayerRule } from "./layer-rule.js";
+import { quantizeSite } from "./quantize-site.js";
+
+/**
+ * Chooses the codes of a window's Linears one by one, by a rule that looks at a weight and the second moments of its
+ * inputs. Linears that share an input share its moments, and each group of them sees the groups before it quantized.
+ */
+export function* columns({ blocks, input, ...work }: WindowWork, rule: LayerRule): Generator<RecipeEvent, boolean> {
+  for (const block of blocks) yield* chooseColumns(work, block, input, rule);
+  return true;
+}
+
+/** The same for one block, on a stream at its input. */
+export function* chooseColumns(
+  { job, parts, warnings }: Pick<BlockWork, "job" | "parts" | "warnings">,
+  block: QuantizedBlock,
+  input: ActivationStore | null,
+  rule: LayerRule,
+): Generator<RecipeEvent, void> {
+  for (const site of inputSites(job.spec)) {
+    job.poll();
+    const stage = `block ${block.index}: ${site.linears.join(", ")}`;
+    yield { event: "progress", stage, done: block.index, total: job.spec.blocks };
+    yield* quantizeSite(job, block, site, input, parts, rule);
+    yield* warnings.splice(0);
+  }
+}

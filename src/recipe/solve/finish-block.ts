@@ -1,0 +1,58 @@
+import type { ActivationStore } from "../../calibration/activation-store.js";
+import { floatType, type LinearRole } from "../../network/index.js";
+import { toQuantizedWeight } from "../../quant/to-quantized-weight.js";
+import type { QuantizedBlock } from "../../reconstruct/quantized-block.js";
+import { type DType, noGrad, scope, type Tensor } from "../../tensor/index.js";
+import { measuredSequences } from "../job/measured-sequences.js";
+import type { LayerError, RecipeJob } from "../job/recipe-job.js";
+
+/** Hands the codes and activation ranges of a hardened block to the run. */
+export function deliverBlock(job: RecipeJob, block: QuantizedBlock): void {
+  for (const layer of block.layers.values()) {
+    job.sink.linear(layer.name, toQuantizedWeight(layer.codes, layer.scheme.groupSize === null));
+    if (layer.activation !== null) job.sink.activation(layer.name, layer.activation.value());
+  }
+  for (const { name, tensor } of block.norms?.parameters ?? []) {
+    const stored = noGrad(() => scope(() => tensor.detach().to(storedType(job, name)).toArray()));
+    job.sink.plain(name, new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength));
+  }
+}
+
+/** Fixes what training changed of a block, as it is stored: its norms, and the codes of its Linears where they can be taken. */
+export function hardenBlock(job: RecipeJob, block: QuantizedBlock, solved: boolean): void {
+  for (const layer of solved ? block.trained : []) layer.harden();
+  block.norms?.harden((name) => storedType(job, name));
+}
+
+function storedType({ checkpoint }: RecipeJob, name: string): DType {
+  return floatType(checkpoint.tensors.get(name)?.dtype ?? "F32") ?? "float32";
+}
+
+/** Relative squared error of every quantized Linear's output on its own inputs in the quantized stream. */
+export function measureLayers(block: QuantizedBlock, input: ActivationStore): LayerError[] {
+  const sums = new Map<LinearRole, { error: number; full: number }>();
+  const observe = (role: LinearRole, x: Tensor): void => {
+    const layer = block.layers.get(role);
+    const linear = block.weights.linears.get(role);
+    if (layer === undefined || linear === undefined) return;
+    scope(() => {
+      const full = x.linear(linear.weight);
+      const error = layer.apply(x, { weight: linear.weight, bias: null }).sub(full);
+      const sum = sums.get(role) ?? { error: 0, full: 0 };
+      sum.error += error.to("float32").square().sum().item();
+      sum.full += full.to("float32").square().sum().item();
+      sums.set(role, sum);
+    });
+  };
+  noGrad(() => {
+    for (let i = 0; i < measuredSequences(input); i++) {
+      scope(() => {
+        block.forwardQuantized(input.read([i]), observe);
+      });
+    }
+  });
+  return [...sums].map(([role, { error, full }]) => ({
+    name: block.layers.get(role)?.name ?? role,
+    relativeError: error / Math.max(full, 1e-30),
+  }));
+}

@@ -1,0 +1,99 @@
+import type { ActivationStore } from "../../calibration/activation-store.js";
+import type { InputSite, LinearRole } from "../../network/index.js";
+import type { Codes } from "../../quant/grid/grid.js";
+import type { SecondMoments } from "../../quant/second-moments.js";
+import type { QuantizedBlock } from "../../reconstruct/quantized-block.js";
+import type { QuantizedLayer } from "../../reconstruct/quantized-layer.js";
+import type { SequenceParts } from "../../reconstruct/sequence-parts.js";
+import { noGrad, scope, type Tensor, TensorError } from "../../tensor/index.js";
+import type { RecipeJob, WarningEvent } from "../job/recipe-job.js";
+import { SiteMoments } from "../measure/site-moments.js";
+import { type LayerRule, nearestRule } from "./layer-rule.js";
+
+/**
+ * Chooses the codes of the Linears that share an input, by a rule, on the stream at the block's input
+ * as the Linears before them, hard already, leave it. Where the rule finds no finite codes, the weight
+ * is rounded to nearest, and a warning says so.
+ */
+export function* quantizeSite(
+  job: RecipeJob,
+  block: QuantizedBlock,
+  site: InputSite,
+  stream: ActivationStore | null,
+  parts: SequenceParts,
+  rule: LayerRule,
+): Generator<WarningEvent, void> {
+  const roles = site.linears.filter((role) => block.layers.has(role));
+  const [first] = roles;
+  if (first === undefined) return;
+  using sums = new SiteMoments(job.device);
+  if (rule.needsMoments && stream !== null) collectMoments(job, block, first, stream, parts, sums);
+  const moments = sums.of(first);
+  for (const role of roles) {
+    const layer = block.layers.get(role) as QuantizedLayer;
+    yield* scope(() => hardenBy(job, rule, block.exactWeight(role).to("float32"), layer, moments));
+  }
+}
+
+function hardenBy(
+  job: RecipeJob,
+  rule: LayerRule,
+  weight: Tensor,
+  layer: QuantizedLayer,
+  moments: SecondMoments | null,
+): WarningEvent[] {
+  const chosen = moments === null || isFiniteTensor(moments.matrix) ? finiteCodes(rule, weight, layer, moments) : null;
+  layer.harden(chosen ?? nearestRule(job.options).choose(weight, layer, null));
+  if (chosen !== null) return [];
+  return [
+    {
+      event: "warning",
+      message: `${rule.name} finds no finite codes: the weight is rounded to nearest`,
+      where: layer.name,
+      next: "look for values that overflow in this layer, or leave it out with an override (skip)",
+    },
+  ];
+}
+
+function finiteCodes(
+  rule: LayerRule,
+  weight: Tensor,
+  layer: QuantizedLayer,
+  moments: SecondMoments | null,
+): Codes | null {
+  try {
+    const codes = rule.choose(weight, layer, moments);
+    return [codes.codes, codes.scale, codes.zeroPoint].every(isFiniteTensor) ? codes : null;
+  } catch (error) {
+    // A Cholesky factor that no damping makes possible.
+    if (error instanceof TensorError && error.code === "OPERATOR") return null;
+    throw error;
+  }
+}
+
+/** Whether all numbers of a tensor are; NaN passes through both extremes. */
+export function isFiniteTensor(tensor: Tensor): boolean {
+  return scope(() => Number.isFinite(tensor.amax().item()) && Number.isFinite(tensor.amin().item()));
+}
+
+function collectMoments(
+  job: RecipeJob,
+  block: QuantizedBlock,
+  role: LinearRole,
+  stream: ActivationStore,
+  parts: SequenceParts,
+  sums: SiteMoments,
+): void {
+  noGrad(() =>
+    parts.each(stream.shape.sequences, (part) => {
+      job.poll();
+      scope(() =>
+        sums.during(part, (observe) => {
+          block.forwardQuantized(stream.read(part), (seen, x) => {
+            if (seen === role) observe(role, block.layers.get(role)?.activation?.apply(x) ?? x);
+          });
+        }),
+      );
+    }),
+  );
+}

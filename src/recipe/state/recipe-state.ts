@@ -1,0 +1,74 @@
+import type { ActivationStore } from "../../calibration/activation-store.js";
+import type { Parameter } from "../../quant/parameter.js";
+import type { QuantizedBlock } from "../../reconstruct/quantized-block.js";
+import { elementSize, noGrad, scope, Tensor } from "../../tensor/index.js";
+import type { RecipeJob } from "../job/recipe-job.js";
+import type { RecipeState, StateTensor } from "./saved-state.js";
+
+/** A tensor under the name by which it is saved: a parameter, among others. */
+export interface NamedTensor {
+  readonly name: string;
+  readonly tensor: Tensor;
+}
+
+/** The activations of a stream, sequence by sequence. */
+export function streamState(job: RecipeJob, name: string, store: ActivationStore): StateTensor {
+  const { sequences, tokens, hidden } = store.shape;
+  return {
+    name,
+    dtype: job.dtype,
+    shape: [sequences, tokens, hidden],
+    *pieces() {
+      for (let i = 0; i < sequences; i++) {
+        job.poll();
+        yield scope(() => bytesOf(store.read([i]).to(job.dtype)));
+      }
+    },
+  };
+}
+
+/** Fills a stream from what was saved of it. */
+export function restoreStream(job: RecipeJob, state: RecipeState, name: string, store: ActivationStore): void {
+  const { sequences, tokens, hidden } = store.shape;
+  const size = tokens * hidden * elementSize(job.dtype);
+  for (let i = 0; i < sequences; i++) {
+    job.poll();
+    const bytes = state.read(name, i * size, (i + 1) * size);
+    scope(() => store.write(i, Tensor.fromBytes(bytes, [1, tokens, hidden], job.dtype, job.device)));
+  }
+}
+
+/**
+ * What is trained in these blocks. All else of a block (its folded weights, its starting grids) follows from the
+ * checkpoint and the full-precision stream.
+ */
+export function parametersIn(blocks: readonly QuantizedBlock[]): Parameter[] {
+  return blocks.flatMap((block) => block.parameters);
+}
+
+/** Tensors for the run to save, as they are when it does so. */
+export function savedTensors(tensors: readonly NamedTensor[]): StateTensor[] {
+  return tensors.map(({ name, tensor }) => ({
+    name,
+    dtype: tensor.dtype,
+    shape: tensor.shape,
+    *pieces() {
+      yield bytesOf(tensor);
+    },
+  }));
+}
+
+/** Puts back what was saved of tensors: their owners were prepared anew. */
+export function restoreTensors(state: RecipeState, tensors: readonly NamedTensor[]): void {
+  noGrad(() => {
+    for (const { name, tensor } of tensors) {
+      const bytes = state.read(name, 0, tensor.numel * elementSize(tensor.dtype));
+      scope(() => tensor.copy_(Tensor.fromBytes(bytes, tensor.shape, tensor.dtype, tensor.device)));
+    }
+  });
+}
+
+function bytesOf(tensor: Tensor): Uint8Array {
+  const array = noGrad(() => scope(() => tensor.toArray()));
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+}

@@ -1,0 +1,165 @@
+import type { ActivationStore } from "../calibration/activation-store.js";
+import { noGrad, scope, type Tensor } from "../tensor/index.js";
+import { cosine } from "./objective/cosine.js";
+import { forwardAll, type QuantizedBlock } from "./quantized-block.js";
+import type { ReconstructionLoss, ReconstructionOptions } from "./reconstruction-options.js";
+import type { SequenceParts } from "./sequence-parts.js";
+import { BestState } from "./training/best-state.js";
+import { FaultWatch } from "./training/fault-watch.js";
+import { Lookahead } from "./training/lookahead.js";
+import { shuffledBatches } from "./training/shuffled-batches.js";
+import { type StepPlan, TrainingStep } from "./training/training-step.js";
+
+export interface StepReport {
+  readonly epoch: number;
+  readonly step: number;
+  readonly steps: number;
+  /** Reconstruction loss of the step, all branches. */
+  readonly loss: number;
+  readonly tokens: number;
+}
+
+/** What went wrong in training, and what was done about it. */
+export interface TrainingFault {
+  /**
+   * The loss or a gradient was not finite. `skipped`: the step did nothing. `rolled back`: after several
+   * such steps the best state was put back, and training goes on at a lower rate. `given up`: that did
+   * not help either; the best state stays, and the codes should come from elsewhere.
+   */
+  readonly fault: "skipped" | "rolled back" | "given up";
+  /** Counted from 1. */
+  readonly step: number;
+  readonly steps: number;
+  /** What all rates are multiplied by from now on. */
+  readonly rate: number;
+}
+
+/**
+ * Trains the roundings, scales, zero points and activation clips of a window so that its output from
+ * the quantized stream meets the full-precision targets. Both branches of the paper's homologous
+ * loss share one forward pass, because the quantized window sees the quantized stream in both.
+ * Yields a report for every step of the optimiser, so that the caller can stop or report; on a device, which is not
+ * waited for after each, several follow each other. A step whose loss or gradient is not finite changes nothing.
+ * Returns whether anything was learnt: false after `given up`, and when no step succeeded.
+ */
+export function* reconstruct(
+  blocks: readonly QuantizedBlock[],
+  input: ActivationStore,
+  targets: readonly ActivationStore[],
+  options: ReconstructionOptions,
+): Generator<StepReport | TrainingFault, boolean> {
+  const parameters = blocks.flatMap((block) => block.parameters);
+  const { sequences, tokens } = input.shape;
+  const perEpoch = Math.ceil(sequences / options.batch);
+  const steps = perEpoch * options.epochs;
+  if (steps === 0 || parameters.length === 0) return true;
+  using best = new BestState(parameters);
+  const watch = new FaultWatch();
+  let at = 0;
+  while (at < steps) {
+    const start = at;
+    const plans = planSteps(blocks, sequences, start, watch.rate, options);
+    using training = new TrainingStep(blocks, input, targets, plans, options);
+    const lookahead = new Lookahead();
+    let losses: number[] = [];
+    for (let restart = false; at < steps && !restart; ) {
+      // Up to the end of an epoch, whose mean loss decides what the best state is.
+      const epoch = Math.floor(at / perEpoch);
+      const last = Math.min(at + (training.runsAhead ? lookahead.steps : 1), (epoch + 1) * perEpoch);
+      const launched = last - at;
+      for (let i = 0; i < launched; i++) options.parts.attempt(() => training.run());
+      if (training.runsAhead) options.whileDeviceWorks?.(lookahead.secondsFor(launched));
+      for (const { loss, finite } of training.outcomes(at - start, last - start)) {
+        const step = ++at;
+        const verdict = watch.judge(finite);
+        if (verdict === "done") {
+          losses.push(loss);
+          const batch = Math.min(options.batch, sequences - ((step - 1) % perEpoch) * options.batch);
+          yield { epoch, step, steps, loss, tokens: batch * tokens };
+          continue;
+        }
+        yield { fault: "skipped", step, steps, rate: watch.rate };
+        if (verdict === "skipped") continue;
+        best.restore();
+        yield { fault: verdict, step, steps, rate: watch.rate };
+        if (verdict === "given up") return false;
+        restart = true;
+        break;
+      }
+      lookahead.waitedFor(launched);
+      if (at % perEpoch === 0 && losses.length > 0 && !restart) {
+        best.offer(losses.reduce((sum, loss) => sum + loss, 0) / losses.length);
+        losses = [];
+      }
+    }
+  }
+  return watch.done > 0;
+}
+
+/** The steps from `first` on, with all rates multiplied by `rate`. */
+function planSteps(
+  blocks: readonly QuantizedBlock[],
+  sequences: number,
+  first: number,
+  rate: number,
+  options: ReconstructionOptions,
+): StepPlan[] {
+  const batches = Array.from({ length: options.epochs }, (_, epoch) => [
+    ...shuffledBatches(sequences, options.batch, options.seed + epoch),
+  ]).flat();
+  const steps = batches.length;
+  return batches
+    .map((indices, step) => ({
+      indices,
+      schedule: rate * cosine(step, steps, options.finalRate),
+      penalty: penaltyAt(blocks, step / steps, options),
+    }))
+    .slice(first);
+}
+
+/** The sum of an error over all targets. */
+export function overTargets(error: (target: Tensor, actual: Tensor) => Tensor): ReconstructionLoss {
+  return (actual, targets) => targets.map((target) => error(target, actual)).reduce((total, each) => total.add(each));
+}
+
+/** Numbers that are trained in these blocks. */
+export function learntNumbers(blocks: readonly QuantizedBlock[]): number {
+  return blocks.flatMap((block) => block.parameters).reduce((sum, { tensor }) => sum + tensor.numel, 0);
+}
+
+// L_com, a mean over the Linears that choose softly.
+function penaltyAt(
+  blocks: readonly QuantizedBlock[],
+  progress: number,
+  { penalty }: ReconstructionOptions,
+): StepPlan["penalty"] {
+  if (penalty === undefined) return [0, 1];
+  const { weight, warmup, betaStart, betaEnd } = penalty;
+  const soft = blocks.flatMap((block) => block.trained).filter((layer) => layer.path?.hasPenalty === true).length;
+  const beta = betaStart + (betaEnd - betaStart) * Math.max(0, (progress - warmup) / Math.max(1e-9, 1 - warmup));
+  return [soft === 0 || progress < warmup ? 0 : weight / soft, beta];
+}
+
+/** Reconstruction error of the window to each target with the weights it holds, over the first `sequences`. */
+export function measureWindow(
+  blocks: readonly QuantizedBlock[],
+  input: ActivationStore,
+  targets: readonly ActivationStore[],
+  error: (target: Tensor, actual: Tensor) => Tensor,
+  parts: SequenceParts,
+  sequences: number,
+): number[] {
+  const totals = targets.map(() => 0);
+  noGrad(() =>
+    parts.each(sequences, (part) =>
+      scope(() => {
+        const actual = forwardAll(blocks, input.read(part), (block, x) => block.forwardQuantized(x));
+        const errors = targets.map((target) => error(target.read(part), actual).item());
+        errors.forEach((error, i) => {
+          totals[i] = (totals[i] as number) + (error * part.length) / sequences;
+        });
+      }),
+    ),
+  );
+  return totals;
+}

@@ -1,0 +1,46 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Checkpoint } from "../../src/checkpoint/checkpoint.js";
+import { bundledModel, type Workplace, workplace } from "../fixtures/sample-text.js";
+
+// The compiled library, because the worker thread runs compiled JavaScript.
+const library = (await import("../../dist/index.js" as string)) as typeof import("../../src/index.js");
+const { quantize, evaluate, verifyResult } = library;
+
+// At 8 bits rounding costs next to nothing, so what differs would be the rotation's fault.
+describe("a rotated result", () => {
+  let place: Workplace;
+  let out = "";
+  beforeAll(async () => {
+    place = workplace();
+    out = join(place.folder, "rotated");
+    const options = { model: bundledModel, scheme: "W8A16g64", recipe: "rtn", rotation: "hadamard", out } as const;
+    for await (const _event of quantize({ ...options, format: ["gguf", "gptq", "onnx"] })) {
+      // Only the files count.
+    }
+  });
+  afterAll(() => place[Symbol.dispose]());
+
+  it("is the same network in other numbers, with a head of its own", async () => {
+    using source = await Checkpoint.open(bundledModel);
+    using written = await Checkpoint.open(out);
+    const config = JSON.parse(readFileSync(join(out, "config.json"), "utf8")) as Record<string, unknown>;
+    expect(config["tie_word_embeddings"]).toBe(false);
+    expect(written.tensors.get("lm_head.weight")?.shape).toEqual(
+      source.tensors.get("model.embed_tokens.weight")?.shape,
+    );
+    expect(await written.read("model.embed_tokens.weight")).not.toEqual(await source.read("model.embed_tokens.weight"));
+    const [full, rotated] = await Promise.all(
+      [bundledModel, out].map((model) => evaluate(model, { text: place.text, context: 64 })),
+    );
+    expect(Math.abs((rotated?.value ?? Number.NaN) / (full?.value ?? 1) - 1)).toBeLessThan(2e-3);
+  });
+
+  it("has a certificate that agrees in every format", async () => {
+    const certified = [];
+    for await (const event of verifyResult({ result: out, runtimes: false })) certified.push(event);
+    expect(certified.filter(({ event }) => event === "disagreement")).toEqual([]);
+    expect(certified.find(({ event }) => event === "certified")).toMatchObject({ agrees: true });
+  });
+});

@@ -1,0 +1,110 @@
+import { spawnSync } from "node:child_process";
+import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { GgufFile } from "../../src/format/gguf/read.js";
+import type { Certificate, QuantizeEvent } from "../../src/index.js";
+import { bundledModel, type Workplace, workplace } from "../fixtures/sample-text.js";
+import { llamaCppProject } from "../format/judge/llama-cpp-package.js";
+
+// The compiled library, because the worker thread runs compiled JavaScript.
+const library = (await import("../../dist/index.js" as string)) as typeof import("../../src/index.js");
+const { evaluate, quantize } = library;
+const program = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+
+const plain = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
+let place: Workplace;
+
+beforeAll(() => {
+  place = workplace(60);
+});
+
+afterAll(() => place[Symbol.dispose]());
+
+/** The bundled model, whose `tokenizer.json` is changed. */
+function model(name: string, change: (tokenizer: { added_tokens: object[] }) => object): string {
+  const folder = join(place.folder, name);
+  cpSync(bundledModel, folder, { recursive: true });
+  const file = join(folder, "tokenizer.json");
+  writeFileSync(file, JSON.stringify(change(JSON.parse(readFileSync(file, "utf8")) as { added_tokens: object[] })));
+  return folder;
+}
+
+async function quantized(
+  folder: string,
+  recipe: "rtn" | "gptq",
+): Promise<{ out: string; events: readonly QuantizeEvent[] }> {
+  const out = `${folder}-w4`;
+  const events: QuantizeEvent[] = [];
+  const text = recipe === "rtn" ? {} : { samples: 4, context: 64, calibration: [place.text] };
+  const options = { scheme: "W4A16g32", recipe, ...text };
+  for await (const event of quantize({ model: folder, out, format: ["gguf"], ...options })) events.push(event);
+  return { out, events };
+}
+
+function ggufOf(out: string): string {
+  const [name = ""] = readdirSync(join(out, "gguf")).filter((each) => each.endsWith(".gguf"));
+  return join(out, "gguf", name);
+}
+
+describe("a token for which the model has no row", () => {
+  it("is warned of, left out of GGUF, and refused in a text", async () => {
+    const folder = model("pad", (tokenizer) => ({
+      ...tokenizer,
+      added_tokens: [...tokenizer.added_tokens, { ...plain, id: 4096, content: "[PAD]" }],
+    }));
+    const { out, events } = await quantized(folder, "gptq");
+    const warnings = events.flatMap((event) => (event.event === "warning" ? [event.message] : []));
+    expect(warnings).toContainEqual(expect.stringContaining('none for the token "[PAD]" (id 4096)'));
+    const exported = events.flatMap((event) => (event.event === "exported" ? event.notes : []));
+    expect(exported).toContain('The added token "[PAD]" is left out: the embedding has no row for it.');
+    using file = GgufFile.open(ggufOf(out));
+    const tokens = file.metadata.get("tokenizer.ggml.tokens");
+    expect(tokens?.type === "array" && tokens.values.length).toBe(4096);
+    expect(tokens?.type === "array" && tokens.values.includes("[PAD]")).toBe(false);
+    const held = join(place.folder, "held.txt");
+    writeFileSync(held, "The Congress of the United States [PAD] met.");
+    await expect(evaluate(out, { text: held })).rejects.toThrow(
+      /a text holds the token "\[PAD\]" \(id 4096\), for which the model has no row.*Next: take the token out/,
+    );
+  });
+});
+
+describe("verify compares token ids", () => {
+  const project = llamaCppProject();
+  it.skipIf(project === null)(
+    `and shows the text and both lists${project === null ? " (skipped: node-llama-cpp is not installed)" : ""}`,
+    async () => {
+      const folder = model("word", (tokenizer) => ({
+        ...tokenizer,
+        added_tokens: [
+          ...tokenizer.added_tokens,
+          // A word that the vocabulary has: then it needs no row of its own.
+          { ...plain, id: wordId(tokenizer), content: "the", special: false, single_word: true },
+        ],
+      }));
+      const { out, events } = await quantized(folder, "rtn");
+      const note = 'The added token "the" is a whole word in the tokenizer; llama.cpp finds it inside words as well.';
+      expect(events.flatMap((event) => (event.event === "exported" ? event.notes : []))).toContain(note);
+      expect(readFileSync(ggufOf(out)).includes(note)).toBe(true);
+      const run = spawnSync(process.execPath, [program, "verify", out], { cwd: project ?? ".", encoding: "utf8" });
+      expect(run.status, run.stderr).toBe(1);
+      expect(run.stdout).toMatch(
+        /tokenizer: node-llama-cpp \S+ cuts "[^"]*the[^"]*" into \[[\d ]+\] instead of \[[\d ]+\]/,
+      );
+      const { exports } = JSON.parse(readFileSync(join(out, "certificate.json"), "utf8")) as Certificate;
+      const [, gguf] = exports;
+      expect(gguf?.notes).toContain(note);
+      if (gguf === undefined || gguf.runtime.status === "absent") throw new Error(run.stdout);
+      expect(gguf.runtime.texts?.compared).toBeGreaterThan(25);
+      expect(gguf.runtime.texts?.different).toBeGreaterThan(0);
+      expect(existsSync(join(out, "certificate.md"))).toBe(true);
+    },
+  );
+});
+
+function wordId(tokenizer: object): number {
+  const { model } = tokenizer as { readonly model: { readonly vocab: Readonly<Record<string, number>> } };
+  return model.vocab["the"] ?? -1;
+}
