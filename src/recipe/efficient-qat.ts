@@ -7,8 +7,8 @@ import { reconstructionError } from "../reconstruct/objective/objective.js";
 import { overTargets } from "../reconstruct/reconstruct.js";
 import { singleBlocks } from "../reconstruct/schedule.js";
 import { noGrad, scope } from "../tensor/index.js";
-import { collectBlockMoments } from "./measure/block-moments.js";
 import { calibrateStaticInputs } from "./measure/static-ranges.js";
+import { collectUnitMoments } from "./measure/unit-moments.js";
 import { asymmetric, learningClips, quantizedInputs } from "./options/conditions.js";
 import { fragment, part } from "./options/fragment.js";
 import { count, positive } from "./options/numbers.js";
@@ -138,7 +138,7 @@ export const efficientQat = defineRecipe({
     if (stream === null) throw new TypeError("efficient-qat needs calibration text");
     block.castWeights(job.dtype);
     calibrateStaticInputs(job, block, stream, activation.learnClip);
-    using moments = blockAp.weightedRange ? collectBlockMoments(block, stream, work) : null;
+    using moments = blockAp.weightedRange ? collectUnitMoments(block, stream, work) : null;
     for (const [role, layer] of block.layers) {
       job.poll();
       noGrad(() =>

@@ -85,7 +85,7 @@ export const normTweakingRecipe = defineRecipe({
       epochs,
       batch,
       loss: overTargets((target, actual) => channelMoments(target, actual, moments)),
-      rates: { norm: rate * (1 + (growth * index) / job.spec.blocks) },
+      rates: { norm: rate * (1 + (growth * index) / job.network.units.length) },
       finalRate: 1,
     });
   },

@@ -1,8 +1,8 @@
 import { tmpdir } from "node:os";
 import { afterEach, describe, expect, it } from "vitest";
-import { type ActivationStore, createStore } from "../calibration/activation-store.js";
+import { createPortStore, type PortStore, type Ports, portOf } from "../calibration/port-store.js";
 import type { ModelConfig } from "../checkpoint/model-config.js";
-import { type LinearRole, linearRoles, loadBlock, RotaryTable, readSpec } from "../network/index.js";
+import { DecoderNetwork, loadUnit, readSpec } from "../network/index.js";
 import { tinyModel } from "../network/testing/tiny-models.js";
 import { roundToNearest } from "../quant/grid/grid.js";
 import { searchRange } from "../quant/grid/range.js";
@@ -12,10 +12,10 @@ import { FixedCodes } from "../quant/weight-path/fixed-codes.js";
 import { Adam, backward, callTensor, keep, liveHandles, manualSeed, noGrad, scope, Tensor } from "../tensor/index.js";
 import { testDevice } from "../tensor/testing/test-device.js";
 import { advance } from "./advance.js";
-import { measureEndToEnd, type Network, trainEndToEnd } from "./end-to-end.js";
+import { measureEndToEnd, type TrainedNetwork, trainEndToEnd } from "./end-to-end.js";
 import { nextTokenLoss, outputDivergence } from "./objective/output-objective.js";
-import { forwardAll, QuantizedBlock } from "./quantized-block.js";
 import { backwardThroughPaths, QuantizedLayer } from "./quantized-layer.js";
+import { forwardAll, QuantizedUnit } from "./quantized-unit.js";
 import { SequenceParts } from "./sequence-parts.js";
 import { FaultWatch } from "./training/fault-watch.js";
 
@@ -23,54 +23,48 @@ const [SEQUENCES, CONTEXT, BLOCKS, VOCABULARY] = [6, 16, 3, 40];
 const device = testDevice;
 
 interface Problem extends Disposable {
-  readonly network: Network;
-  readonly input: ActivationStore;
-  readonly target: ActivationStore;
+  readonly network: TrainedNetwork;
+  readonly input: PortStore;
+  readonly target: PortStore;
   parts(size: number): SequenceParts;
 }
 
 /** A random network of three blocks, rounded to three bits, and the outputs that it had before. */
 function problem(): Problem {
   const spec = readSpec({ ...(tinyModel("llama").config as ModelConfig), num_hidden_layers: BLOCKS });
-  const rotary = RotaryTable.create(spec.positions, spec.attention.headDim, CONTEXT, device, "float32");
+  const decoder = new DecoderNetwork(spec);
+  const running = decoder.open({ device, dtype: "float32", length: CONTEXT });
   manualSeed(4);
   const random = (shape: readonly number[], factor: number): Tensor =>
     keep(scope(() => (shape.length === 1 ? Tensor.ones(shape) : Tensor.randn(shape).mul(factor)).to(device)));
   const head = random([VOCABULARY, spec.hiddenSize], 0.5);
   const scheme = parseScheme("W3A16g8");
   const parts = (size: number): SequenceParts => new SequenceParts(size, () => {});
-  const shape = { sequences: SEQUENCES, tokens: CONTEXT, hidden: spec.hiddenSize };
-  const store = (): ActivationStore => createStore(shape, "host", { dtype: "float32", device, scratch: tmpdir() });
+  const shape = { sequences: SEQUENCES, tokens: CONTEXT, ports: decoder.ports(CONTEXT) };
+  const store = (): PortStore => createPortStore(shape, "host", { dtype: "float32", device, scratch: tmpdir() });
   const [input, target] = [store(), store()];
   scope(() => {
     const x = Tensor.randn([SEQUENCES, CONTEXT, spec.hiddenSize]).to(device);
-    input.write(0, x);
-    target.write(0, x);
+    input.write(0, { x });
+    target.write(0, { x });
   });
-  const blocks = Array.from({ length: BLOCKS }, (_, index) => {
-    const layers = new Map<LinearRole, QuantizedLayer>(
-      linearRoles(spec).map((role) => [role, new QuantizedLayer(`${index}.${role}`, scheme, "float32")]),
+  const blocks = decoder.units.map((unit) => {
+    const layers = new Map(
+      unit.layers.map(({ name, module }) => [name, new QuantizedLayer(module, scheme, "float32")] as const),
     );
-    const block = new QuantizedBlock(
-      index,
-      spec,
-      loadBlock((_, size) => random(size, 0.2), spec, index),
-      layers,
-      {
-        rotary,
-      },
-    );
+    const weights = loadUnit((_, size) => random(size, 0.2), unit);
+    const block = new QuantizedUnit(unit, running, weights, layers);
     advance(target, target, parts(SEQUENCES), (hidden) => block.forwardFull(hidden));
-    for (const [role, layer] of layers) {
-      const weight = block.weights.linears.get(role)?.weight as Tensor;
+    for (const [name, layer] of layers) {
+      const weight = block.weights.layers.get(name)?.weight as Tensor;
       scope(() => layer.learn(new FixedCodes(roundToNearest(weight, searchRange(weight, scheme, layer.name)))));
     }
     return block;
   });
-  const network = { blocks, head: (hidden: Tensor) => hidden.linear(head) };
+  const network = { blocks, end: { port: "x", head: (states: Tensor) => states.linear(head) } };
   const dispose = (): void => {
     for (const owned of [...blocks, input, target, head]) owned.dispose();
-    rotary?.dispose();
+    running[Symbol.dispose]();
   };
   return { network, input, target, parts, [Symbol.dispose]: dispose };
 }
@@ -80,7 +74,7 @@ afterEach(() => {
   expect(liveHandles()).toBe(live);
 });
 
-function parametersIn({ blocks }: Network): Parameter[] {
+function parametersIn({ blocks }: TrainedNetwork): Parameter[] {
   return blocks.flatMap((block) => block.parameters);
 }
 
@@ -93,7 +87,7 @@ function train({ network, input, target, parts }: Problem, size: number, epochs:
   using adam = new Adam(parameterGroups(parametersIn(network), { scale: 5e-3 }));
   for (let epoch = 0; epoch < epochs; epoch++) {
     const options = { epoch, batch: 4, parts: parts(size), seed: epoch, schedule: () => 1, watch: new FaultWatch() };
-    for (const _ of trainEndToEnd(network, adam, input, outputDivergence(target), options));
+    for (const _ of trainEndToEnd(network, adam, input, outputDivergence(target, network.end), options));
   }
 }
 
@@ -101,7 +95,7 @@ describe("training on the network's output", () => {
   it("lowers the divergence from the full-precision network, with scales alone", () => {
     using p = problem();
     const measure = (): number =>
-      measureEndToEnd(p.network, p.input, outputDivergence(p.target), p.parts(4), SEQUENCES);
+      measureEndToEnd(p.network, p.input, outputDivergence(p.target, p.network.end), p.parts(4), SEQUENCES);
     const before = measure();
     train(p, 4, 12);
     expect(measure()).toBeLessThan(0.8 * before);
@@ -111,11 +105,17 @@ describe("training on the network's output", () => {
     using p = problem();
     const head = (hidden: Tensor): Tensor => {
       expect(hidden.requiresGrad).toBe(false);
-      return p.network.head(hidden);
+      return p.network.end.head(hidden);
     };
-    expect(measureEndToEnd({ ...p.network, head }, p.input, outputDivergence(p.target), p.parts(4), SEQUENCES)).toBe(
-      measureEndToEnd(p.network, p.input, outputDivergence(p.target), p.parts(4), SEQUENCES),
-    );
+    expect(
+      measureEndToEnd(
+        { ...p.network, end: { port: "x", head } },
+        p.input,
+        outputDivergence(p.target, p.network.end),
+        p.parts(4),
+        SEQUENCES,
+      ),
+    ).toBe(measureEndToEnd(p.network, p.input, outputDivergence(p.target, p.network.end), p.parts(4), SEQUENCES));
   });
 
   it("gives the same scales however many sequences are computed at once", () => {
@@ -137,13 +137,16 @@ describe("training on the network's output", () => {
 
   it("leaves the scales alone where the loss is never finite, and says so", () => {
     using p = problem();
-    scope(() => p.target.write(0, Tensor.full([1, CONTEXT, p.target.shape.hidden], Number.NaN, { device })));
+    scope(() => {
+      const shape = p.target.shape.ports["x"] as readonly number[];
+      p.target.write(0, { x: Tensor.full([1, ...shape], Number.NaN, { device }) });
+    });
     const layers = p.network.blocks.flatMap((block) => block.trained);
     using adam = new Adam(parameterGroups(parametersIn(p.network), { scale: 5e-3 }));
     const faults: string[] = [];
     const options = { epoch: 0, batch: 6, parts: p.parts(6), seed: 0, schedule: () => 1 };
     for (let epoch = 0; epoch < 3; epoch++) {
-      for (const report of trainEndToEnd(p.network, adam, p.input, outputDivergence(p.target), {
+      for (const report of trainEndToEnd(p.network, adam, p.input, outputDivergence(p.target, p.network.end), {
         ...options,
         epoch,
         watch: new FaultWatch(),
@@ -158,7 +161,7 @@ describe("training on the network's output", () => {
         p.network,
         adam,
         { ...p.input, read: () => p.input.read([1]) },
-        outputDivergence({ ...p.target, read: () => p.target.read([0]) }),
+        outputDivergence({ ...p.target, read: () => p.target.read([0]) }, p.network.end),
         single,
       ),
     ];
@@ -188,9 +191,9 @@ describe("training on the network's output", () => {
       });
     scope(() => {
       for (const layer of layers) layer.prepare();
-      const hidden = forwardAll(p.network.blocks, p.input.read([0, 1]), (block, x) => block.forwardQuantized(x));
-      const expected = p.network.head(p.target.read([0, 1])).logSoftmax(-1);
-      const actual = p.network.head(hidden).logSoftmax(-1);
+      const output = forwardAll(p.network.blocks, p.input.read([0, 1]), (block, x) => block.forwardQuantized(x));
+      const expected = p.network.end.head(portOf(p.target.read([0, 1]), "x")).logSoftmax(-1);
+      const actual = p.network.end.head(portOf(output, "x")).logSoftmax(-1);
       backward(
         expected
           .exp()
@@ -207,7 +210,7 @@ describe("training on the network's output", () => {
     // The first step's gradients stay where nothing moves; its batch is whichever the seed drew.
     const two = { ...p.input, shape: { ...p.input.shape, sequences: 2 }, read: () => p.input.read([0, 1]) };
     const full = { ...p.target, read: () => p.target.read([0, 1]) };
-    for (const _ of trainEndToEnd(p.network, adam, two, outputDivergence(full), options));
+    for (const _ of trainEndToEnd(p.network, adam, two, outputDivergence(full, p.network.end), options));
     gradients().forEach((gradient, i) => {
       const expected = kept[i] as Float32Array;
       const size = Math.max(...expected.map(Math.abs));
@@ -225,9 +228,10 @@ describe("training on the network's output", () => {
         Tensor,
         Tensor,
       ];
-      const read = (): Tensor => target.clone();
-      const store = { shape: { sequences: 2, tokens: 3, hidden: 8 }, read, write: () => {}, dispose: () => {} };
-      const divergence = outputDivergence(store);
+      const shape = { sequences: 2, tokens: 3, ports: { x: [3, 8] } };
+      const read = (): Ports => ({ x: target.clone() });
+      const store = { shape, stores: new Map(), read, write: () => {}, dispose: () => {} };
+      const divergence = outputDivergence(store, { port: "x" });
       const value = (x: Tensor): number => divergence.measure((rows) => rows.linear(head), x, [0, 1], 0.5);
       const { loss, gradient } = divergence.descend((rows) => rows.linear(head), hidden, [0, 1], 0.5);
       const direction = Tensor.randn([2, 3, 8]).to(device);

@@ -3,7 +3,7 @@ import { quote } from "../../checkpoint/json/json.js";
 import type { ModelConfig } from "../../checkpoint/model-config.js";
 import { families } from "../decoder/families/index.js";
 import type { DecoderSpec } from "../decoder/spec/decoder-spec.js";
-import type { TensorShapes } from "../decoder/spec/network-tensors.js";
+import type { TensorShapes } from "../unit-weights.js";
 import { biasAdvice } from "./bias-advice.js";
 
 /** Why a network does not read a tensor of its checkpoint. */

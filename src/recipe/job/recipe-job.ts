@@ -1,7 +1,7 @@
 import type { Storage } from "../../calibration/activation-store.js";
 import type { TokenWindows } from "../../calibration/token-windows.js";
 import type { TensorReader } from "../../checkpoint/tensor-reader.js";
-import type { DecoderSpec } from "../../network/index.js";
+import type { Network } from "../../network/index.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import type { Scheme } from "../../quant/scheme.js";
 import type { GradientPrecision } from "../../reconstruct/quantized-layer.js";
@@ -13,10 +13,10 @@ import type { RecipeState, StateTensor } from "../state/saved-state.js";
 /** Token ids of the calibration windows. */
 export type CalibrationTokens = TokenWindows;
 
-/** Everything a recipe needs to quantize a network, with the options `O` that it sees. It reads the checkpoint block by block. */
+/** Everything a recipe needs to quantize a network, with the options `O` that it sees. It reads the checkpoint unit by unit. */
 export interface RecipeJob<O extends EngineOptions = EngineOptions> {
   readonly checkpoint: TensorReader;
-  readonly spec: DecoderSpec;
+  readonly network: Network;
   readonly recipe: Recipe;
   readonly scheme: Scheme;
   /** `rotation` says what was done to `checkpoint` (`RotatedModel`); a recipe does not rotate. */

@@ -11,7 +11,7 @@ import type { RecipeEvent, RecipeJob, RecipeReport } from "./recipe-job.js";
 export function* runRecipe(job: RecipeJob): Generator<RecipeEvent, RecipeReport> {
   useOwnStream(job.device);
   const { recipe } = job;
-  const windows = recipe.windows(job.spec.blocks, job.options).length;
+  const windows = recipe.windows(job.network.units.length, job.options).length;
   if ((job.resume?.window ?? 0) < windows) yield* drive(recipe, job);
   if (finishWindows(job) > 0) yield* finishScales(job, windows);
   return { devicePeakBytes: deviceMemory(job.device)?.peak ?? null };

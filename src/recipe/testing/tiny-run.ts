@@ -1,7 +1,7 @@
 import { Checkpoint } from "../../checkpoint/checkpoint.js";
 import { readModelConfig } from "../../checkpoint/model-config.js";
 import { temporaryFolder } from "../../checkpoint/testing/temporary-folder.js";
-import { type DecoderSpec, readSpec } from "../../network/index.js";
+import { DecoderNetwork, type DecoderSpec, readSpec } from "../../network/index.js";
 import { deeperModel, tinyModel, writeTinyModel } from "../../network/testing/tiny-models.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import { parseScheme } from "../../quant/scheme.js";
@@ -63,7 +63,7 @@ export function tinyJob(
   const delivered: Delivered = { weights: new Map(), plain: new Map(), activations: new Map() };
   const job: RecipeJob = {
     checkpoint,
-    spec,
+    network: new DecoderNetwork(spec),
     recipe: recipeOf(recipe),
     scheme: parseScheme(scheme),
     options: resolveRecipeOptions(options, { recipe }),

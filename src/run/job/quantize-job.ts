@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { writeFileAtomically } from "../../checkpoint/file-system/write-file-atomically.js";
+import { DecoderNetwork } from "../../network/index.js";
 import { packageVersion } from "../../package-version.js";
 import { finishEpochs, wantsFinish } from "../../recipe/end-to-end/windows.js";
 import type { RecipeEvent, RecipeJob, RecipeReport } from "../../recipe/job/recipe-job.js";
@@ -77,7 +78,7 @@ export async function quantizeJob(
   const report = runToEnd(
     {
       checkpoint,
-      spec,
+      network: new DecoderNetwork(spec),
       recipe,
       scheme,
       options: {

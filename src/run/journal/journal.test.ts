@@ -8,7 +8,7 @@ import { temporaryFolder } from "../../checkpoint/testing/temporary-folder.js";
 import { InputError } from "../../errors.js";
 import { weightHash } from "../../format/bits/weight-hash.js";
 import { compressedTensors } from "../../format/compressed-tensors/write.js";
-import { type DecoderSpec, readSpec } from "../../network/index.js";
+import { DecoderNetwork, type DecoderSpec, readSpec } from "../../network/index.js";
 import { deeperModel, tinyModel, writeTinyModel } from "../../network/testing/tiny-models.js";
 import { parseScheme } from "../../quant/scheme.js";
 import { finishEpochs } from "../../recipe/end-to-end/windows.js";
@@ -136,7 +136,7 @@ function run(journal: Journal, of: Case, windows = Number.POSITIVE_INFINITY): vo
   const options = resolveRecipeOptions(of.options, of);
   const job = {
     checkpoint,
-    spec,
+    network: new DecoderNetwork(spec),
     recipe: recipeOf(of.recipe),
     scheme: parseScheme(of.scheme),
     options: { ...options, window: { ...options.window, microBatch: journal.chosen.microBatch } },

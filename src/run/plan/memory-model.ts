@@ -1,7 +1,7 @@
 import type { TensorReader } from "../../checkpoint/tensor-reader.js";
 import { type DecoderSpec, type InputSite, inputSites, linearRoles, linearShape } from "../../network/index.js";
 import type { Scheme } from "../../quant/scheme.js";
-import { foldsActivations } from "../../recipe/cfp/folds-activations.js";
+import { foldsActivations } from "../../recipe/job/folds-activations.js";
 import { microBatch } from "../../recipe/job/micro-batch.js";
 import { recipeOf } from "../../recipe/job/recipe-names.js";
 import { declares } from "../../recipe/options/option-readers.js";

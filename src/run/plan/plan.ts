@@ -2,7 +2,7 @@ import type { TensorReader } from "../../checkpoint/tensor-reader.js";
 import { quantizedBits } from "../../format/bits/bits-per-weight.js";
 import { simulationNote } from "../../format/compressed-tensors/what-loads.js";
 import type { ActivationQuantization } from "../../format/contract/export-source.js";
-import { blockTensors, type DecoderSpec } from "../../network/index.js";
+import { type DecoderSpec, decoderUnits, unitTensors } from "../../network/index.js";
 import { type Scheme, schemeName } from "../../quant/scheme.js";
 import { finishEpochs } from "../../recipe/end-to-end/windows.js";
 import type { LayerSchemes } from "../../recipe/job/layer-schemes.js";
@@ -58,7 +58,7 @@ export function besideTensors({ options, baseBytes }: Pick<PlanInput, "options" 
 /** What will be done and what it will take. Estimates, to be compared with the measured figures of `done`. */
 export function makePlan(input: PlanInput): PlanEvent {
   const { options, scheme, spec, schemes, checkpoint, device } = input;
-  const linears = linearPlans(spec, schemes);
+  const linears = linearPlans(decoderUnits(spec), schemes);
   const recipe = recipeOf(options.recipe);
   const { trains, normParameters } = recipe.cost(options, spec.hiddenSize);
   const windows = recipe.windows(spec.blocks, options);
@@ -99,7 +99,7 @@ export function makePlan(input: PlanInput): PlanEvent {
   const read = largestTensor(checkpoint) * (options.rotation === "hadamard" ? 2 : 1);
   const left = lastStage > 0 ? largestWindow * LEFT_SHARE : 0;
   // The next block is read while this one trains.
-  const early = trains ? blockBytes(checkpoint, spec) : 0;
+  const early = trains ? largestUnit(checkpoint, spec) : 0;
   const onHost = onCpu ? Math.max(largestWindow * (1 + KEPT_SHARE), lastStage * (1 + KEPT_SHARE) + left) : read + early;
   const hostBytes =
     besideTensors(input) +
@@ -190,9 +190,9 @@ function largestTensor(checkpoint: TensorReader): number {
   return [...checkpoint.tensors.values()].reduce((most, { byteLength }) => Math.max(most, byteLength), 0);
 }
 
-// Blocks are of one shape.
-function blockBytes(checkpoint: TensorReader, spec: DecoderSpec): number {
-  return sum([...blockTensors(spec, 0).keys()], (name) => checkpoint.tensors.get(name)?.byteLength ?? 0);
+function largestUnit(checkpoint: TensorReader, spec: DecoderSpec): number {
+  const bytes = (name: string): number => checkpoint.tensors.get(name)?.byteLength ?? 0;
+  return Math.max(0, ...decoderUnits(spec).map((unit) => sum([...unitTensors(unit).keys()], bytes)));
 }
 
 function sum<T>(values: readonly T[], of: (value: T) => number): number {

@@ -1,32 +1,43 @@
-import type { BlockWeights, DecoderSpec, ForwardContext, LinearRole } from "../network/index.js";
-import { forwardBlock, mapBlock } from "../network/index.js";
+import {
+  linearOf,
+  mapUnit,
+  type OpenNetwork,
+  type OwnedUnitWeights,
+  type Ports,
+  type UnitPlan,
+  type UnitWeights,
+} from "../network/index.js";
 import type { Parameter } from "../quant/parameter.js";
 import { type DType, keep, noGrad, scope, type Tensor } from "../tensor/index.js";
 import type { QuantizedLayer } from "./quantized-layer.js";
 import { TrainedNorms } from "./trained-norms.js";
 
-/** Called with the input of every Linear while a block runs. */
-export type InputObserver = (role: LinearRole, input: Tensor) => void;
+/** Called with the input of every Linear while a unit runs. */
+export type InputObserver = (layer: string, input: Tensor) => void;
 
-/** One block of the decoder with its full-precision weights and its quantized Linears. */
-export class QuantizedBlock {
-  #weights: BlockWeights;
+/** One unit of a network with its full-precision weights and its quantized Linears. */
+export class QuantizedUnit {
+  #weights: OwnedUnitWeights;
   /** By the weight in the products' dtype, which differs from it. */
   #exact: ReadonlyMap<Tensor, Tensor> = new Map();
   #norms: TrainedNorms | null = null;
 
   constructor(
-    readonly index: number,
-    private readonly spec: DecoderSpec,
-    weights: BlockWeights,
-    readonly layers: ReadonlyMap<LinearRole, QuantizedLayer>,
-    private readonly context: ForwardContext,
+    readonly plan: UnitPlan,
+    private readonly network: OpenNetwork,
+    weights: OwnedUnitWeights,
+    readonly layers: ReadonlyMap<string, QuantizedLayer>,
   ) {
     this.#weights = weights;
   }
 
+  /** Its place in the network. */
+  get index(): number {
+    return this.plan.index;
+  }
+
   /** Full-precision weights, owned; fp32 until `castWeights`. */
-  get weights(): BlockWeights {
+  get weights(): UnitWeights {
     return this.#weights;
   }
 
@@ -34,10 +45,9 @@ export class QuantizedBlock {
    * The weight `[out, in]` of a Linear as the checkpoint has it, or as folding left it, whatever the products' dtype: what
    * codes are chosen for. Fp32, or a dtype that holds the same numbers.
    */
-  exactWeight(role: LinearRole): Tensor {
-    const linear = this.#weights.linears.get(role);
-    if (linear === undefined) throw new TypeError(`block ${this.index} has no Linear "${role}"`);
-    return this.#exact.get(linear.weight) ?? linear.weight;
+  exactWeight(layer: string): Tensor {
+    const { weight } = linearOf(this.#weights, layer);
+    return this.#exact.get(weight) ?? weight;
   }
 
   /** Casts the weights to the products' dtype. Those that this changes stay beside them as they were; fp32 brings them back. */
@@ -51,7 +61,7 @@ export class QuantizedBlock {
       return cast;
     };
     try {
-      this.#weights = noGrad(() => mapBlock(before, change));
+      this.#weights = noGrad(() => mapUnit(before, change));
     } catch (error) {
       for (const tensor of exact.values()) tensor.dispose();
       throw error;
@@ -77,14 +87,14 @@ export class QuantizedBlock {
     return [...this.trained.flatMap((layer) => layer.telling), ...(this.#norms?.parameters ?? [])];
   }
 
-  /** Its norms as the quantized block has them, where those are trained. */
+  /** Its norms as the quantized unit has them, where those are trained. */
   get norms(): TrainedNorms | null {
     return this.#norms;
   }
 
-  /** Starts to train the gains and shifts of its norms; the full-precision block keeps its own. */
+  /** Starts to train the gains and shifts of its norms; the full-precision unit keeps its own. */
   trainNorms(): void {
-    this.#norms ??= new TrainedNorms(this.spec, this.index, this.#weights);
+    this.#norms ??= new TrainedNorms(this.plan, this.#weights);
   }
 
   /** Its Linears that are trained. */
@@ -92,25 +102,18 @@ export class QuantizedBlock {
     return [...this.layers.values()].filter((layer) => layer.path !== null);
   }
 
-  /** The block in full precision. */
-  forwardFull(x: Tensor, observe?: InputObserver): Tensor {
-    return forwardBlock(this.spec, this.#weights, x, {
-      ...this.context,
-      linear: (role, input, { weight, bias }) => {
-        observe?.(role, input);
-        return input.linear(weight, bias);
-      },
-    });
+  /** The unit in full precision. */
+  forwardFull(x: Ports, observe?: InputObserver): Ports {
+    return this.network.run(this.plan, this.#weights, x, observe === undefined ? {} : { observe });
   }
 
-  /** The block with quantized weights and inputs; Linears without a layer stay in full precision. */
-  forwardQuantized(x: Tensor, observe?: InputObserver): Tensor {
-    return forwardBlock(this.spec, this.#norms?.replaced(this.#weights) ?? this.#weights, x, {
-      ...this.context,
-      linear: (role, input, linear) => {
-        observe?.(role, input);
-        return this.layers.get(role)?.apply(input, linear) ?? input.linear(linear.weight, linear.bias);
-      },
+  /** The unit with quantized weights and inputs; Linears without a layer stay in full precision. */
+  forwardQuantized(x: Ports, observe?: InputObserver): Ports {
+    const weights = this.#norms?.replaced(this.#weights) ?? this.#weights;
+    return this.network.run(this.plan, weights, x, {
+      ...(observe !== undefined && { observe }),
+      product: (name, input, linear) =>
+        this.layers.get(name)?.apply(input, linear) ?? input.linear(linear.weight, linear.bias),
     });
   }
 
@@ -130,11 +133,18 @@ function isSame(cast: Tensor, source: Tensor): boolean {
   });
 }
 
-/** Runs blocks one after the other. What no gradient needs of a block is freed behind it. */
+/** Runs units one after the other. What no gradient needs of a unit is freed behind it. */
 export function forwardAll(
-  blocks: readonly QuantizedBlock[],
-  x: Tensor,
-  run: (block: QuantizedBlock, x: Tensor) => Tensor,
-): Tensor {
-  return scope(() => blocks.reduce((hidden, block) => scope(() => run(block, hidden)), x));
+  units: readonly QuantizedUnit[],
+  x: Ports,
+  run: (unit: QuantizedUnit, x: Ports) => Ports,
+): Ports {
+  return scope(() => units.reduce((ports, unit) => scope(() => run(unit, ports)), x));
+}
+
+/** What a window's units, quantized, write of the ports that they are given: what is held against its targets. */
+export function windowOutput(units: readonly QuantizedUnit[], x: Ports): Ports {
+  const written = new Set(units.flatMap(({ plan }) => plan.writes));
+  const output = forwardAll(units, x, (unit, ports) => unit.forwardQuantized(ports));
+  return Object.fromEntries(Object.entries(output).filter(([name]) => written.has(name)));
 }

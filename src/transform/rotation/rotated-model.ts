@@ -1,6 +1,6 @@
 import type { ReadBuffer } from "../../checkpoint/read-buffer.js";
 import type { TensorInfo, TensorReader } from "../../checkpoint/tensor-reader.js";
-import { type DecoderSpec, floatType, inBlock, linearName, linearRoles, loadTensor } from "../../network/index.js";
+import { type DecoderSpec, decoderUnits, floatType, loadTensor, normOf, siteOf } from "../../network/index.js";
 import { noGrad, scope, Tensor } from "../../tensor/index.js";
 import { Rotation } from "./rotation.js";
 
@@ -100,7 +100,7 @@ export class RotatedModel implements TensorReader, Disposable {
   }
 
   #changesOf(spec: DecoderSpec): Map<string, Change> {
-    const { names, attention } = spec;
+    const { names } = spec;
     const changes = new Map<string, Change>();
     const set = (name: string, apply: Change["apply"], more: Partial<Change> = {}): void => {
       const change = { from: name, dim: 0, unit: 1, apply, ...more } as const;
@@ -112,27 +112,29 @@ export class RotatedModel implements TensorReader, Disposable {
     const head = `${spec.tied ? names.embedding : names.head}.weight`;
     set(`${names.head}.weight`, gained(names.finalNorm), { from: head });
     set(`${names.finalNorm}.weight`, ones);
-    for (let k = 0; k < spec.blocks; k++) {
-      const attentionNorm = inBlock(names.norms.attentionNorm, k);
-      const mlpNorm = inBlock(names.norms.mlpNorm, k);
-      for (const role of linearRoles(spec)) {
-        const name = linearName(spec, k, role);
-        const [weight, bias] = [`${name}.weight`, `${name}.bias`];
-        if (role === "o" || role === "down") {
-          const back = (piece: Tensor): Tensor => this.#hidden.columns(piece);
-          if (role === "down") set(weight, back, { dim: 1 });
-          else set(weight, (piece) => back(this.#head.headsOfRows(piece)), { dim: 1, unit: attention.headDim });
-          set(bias, (piece) => this.#hidden.rows(piece.unsqueeze(0)).squeeze(0), { unit: spec.hiddenSize });
-        } else if (role === "v") {
-          const rotate = gained(attentionNorm);
-          set(weight, (piece) => this.#head.headsOfColumns(rotate(piece)), { unit: attention.headDim });
-          set(bias, (piece) => this.#head.headsOfRows(piece.unsqueeze(0)).squeeze(0), { unit: attention.headDim });
-        } else {
-          set(weight, gained(role === "q" || role === "k" ? attentionNorm : mlpNorm));
-        }
+    for (const unit of decoderUnits(spec)) {
+      for (const { producer } of unit.sites) {
+        if (producer.kind === "norm") set(`${normOf(unit, producer.name).module}.weight`, ones);
       }
-      set(`${attentionNorm}.weight`, ones);
-      set(`${mlpNorm}.weight`, ones);
+      for (const layer of unit.layers) {
+        const reads = siteOf(unit, layer.name);
+        const makes = unit.sites.find(({ producer }) => producer.kind === "layer" && producer.name === layer.name);
+        const [readsHeads, makesHeads] = [reads.passes.kind === "heads", makes?.passes.kind === "heads"];
+        const steps: Change["apply"][] = [];
+        if (reads.producer.kind === "norm") steps.push(gained(normOf(unit, reads.producer.name).module));
+        if (readsHeads) steps.push((piece) => this.#head.headsOfRows(piece));
+        if (makesHeads) steps.push((piece) => this.#head.headsOfColumns(piece));
+        if (layer.addsTo !== null) steps.push((piece) => this.#hidden.columns(piece));
+        set(`${layer.module}.weight`, (piece) => steps.reduce((turned, step) => step(turned), piece), {
+          dim: layer.addsTo === null ? 0 : 1,
+          unit: readsHeads || makesHeads ? spec.attention.headDim : 1,
+        });
+        const bias = `${layer.module}.bias`;
+        const turnBias = (turn: Change["apply"], unit: number): void =>
+          set(bias, (piece) => turn(piece.unsqueeze(0)).squeeze(0), { unit });
+        if (layer.addsTo !== null) turnBias((piece) => this.#hidden.rows(piece), spec.hiddenSize);
+        else if (makesHeads) turnBias((piece) => this.#head.headsOfRows(piece), spec.attention.headDim);
+      }
     }
     return changes;
   }

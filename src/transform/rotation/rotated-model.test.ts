@@ -3,15 +3,10 @@ import { Checkpoint } from "../../checkpoint/checkpoint.js";
 import { readModelConfig } from "../../checkpoint/model-config.js";
 import type { TensorReader } from "../../checkpoint/tensor-reader.js";
 import { temporaryFolder } from "../../checkpoint/testing/temporary-folder.js";
-import { OptionError } from "../../errors.js";
 import { checkpointSource, Decoder, type DecoderSpec, readSpec, tokenIds } from "../../network/index.js";
 import { goldens, tinyIds, tinyModel, writeTinyModel } from "../../network/testing/tiny-models.js";
-import { parseScheme } from "../../quant/scheme.js";
 import { liveHandles, scope, Tensor } from "../../tensor/index.js";
-import { cbq } from "../cbq.js";
-import { rtn } from "../rtn.js";
 import { RotatedModel } from "./rotated-model.js";
-import { wantsRotation } from "./rotation-rule.js";
 
 // In fp64, so that only what is stored differs.
 function logits(reader: TensorReader, spec: DecoderSpec, ids: Int32Array, shape: readonly [number, number]): Tensor {
@@ -91,19 +86,5 @@ describe("RotatedModel", () => {
       expect(row.abs().amin().item()).toBeGreaterThan(even * 0.9);
       expect(row.abs().amax().item()).toBeLessThan(even * 1.1);
     });
-  });
-});
-
-describe("wantsRotation", () => {
-  it("is cbq's default for inputs of 4 bits, where the network allows it", () => {
-    const spec = (name: string): DecoderSpec => readSpec(tinyModel(name).config as never);
-    const opt = Object.keys(goldens.models).find((name) => tinyModel(name).config["model_type"] === "opt") as string;
-    const [auto, wanted] = [{ rotation: "auto" }, { rotation: "hadamard" }] as const;
-    expect(wantsRotation(cbq, auto, parseScheme("W4A4"), spec("llama"))).toBe(true);
-    expect(wantsRotation(cbq, auto, parseScheme("W4A8"), spec("llama"))).toBe(false);
-    expect(wantsRotation(rtn, auto, parseScheme("W4A4"), spec("llama"))).toBe(false);
-    expect(wantsRotation(cbq, auto, parseScheme("W4A4"), spec(opt))).toBe(false);
-    expect(wantsRotation(rtn, wanted, parseScheme("W4A16"), spec("llama"))).toBe(true);
-    expect(() => wantsRotation(cbq, wanted, parseScheme("W4A4"), spec(opt))).toThrow(OptionError);
   });
 });
