@@ -5,16 +5,16 @@ import { evaluationWindows, sampleWindows } from "../dist/calibration/token-wind
 import { Checkpoint } from "../dist/checkpoint/checkpoint.js";
 import { readModelConfig } from "../dist/checkpoint/model-config.js";
 import { perplexity } from "../dist/evaluate/perplexity.js";
-import { checkpointSource, Decoder, linearName, readSpec } from "../dist/network/index.js";
+import { checkpointSource, Decoder, DecoderNetwork, linearName, readSpec } from "../dist/network/index.js";
 import { fromQuantizedWeight } from "../dist/quant/from-quantized-weight.js";
 import { quantizerFrom } from "../dist/quant/input/activation.js";
 import { parseScheme } from "../dist/quant/scheme.js";
 import { recipeOf } from "../dist/recipe/job/recipe-names.js";
+import { wantsRotation } from "../dist/recipe/job/rotation-rule.js";
 import { runRecipe } from "../dist/recipe/job/run-recipe.js";
 import { resolveRecipeOptions } from "../dist/recipe/options/resolve-recipe-options.js";
-import { RotatedModel } from "../dist/recipe/rotation/rotated-model.js";
-import { wantsRotation } from "../dist/recipe/rotation/rotation-rule.js";
 import { deviceMemory, engineInfo, keep, liveHandles, scope, setThreads, Tensor } from "../dist/tensor/index.js";
+import { RotatedModel } from "../dist/transform/rotation/rotated-model.js";
 
 const job = JSON.parse(process.argv[2]);
 const {
@@ -61,7 +61,7 @@ const started = performance.now();
 if (recipe !== "none") {
   const run = runRecipe({
     checkpoint,
-    spec,
+    network: new DecoderNetwork(spec),
     recipe: recipeOf(recipe),
     scheme: resolved,
     options,

@@ -15,7 +15,7 @@ import { Checkpoint } from "../dist/checkpoint/checkpoint.js";
 import { readModelConfig } from "../dist/checkpoint/model-config.js";
 import { writeSafetensors } from "../dist/checkpoint/safetensors/write-safetensors.js";
 import { compressedTensors } from "../dist/format/compressed-tensors/write.js";
-import { linearName, linearRoles, readSpec } from "../dist/network/index.js";
+import { DecoderNetwork, linearName, linearRoles, readSpec } from "../dist/network/index.js";
 import { parseScheme } from "../dist/quant/scheme.js";
 import { recipeOf } from "../dist/recipe/job/recipe-names.js";
 import { runRecipe } from "../dist/recipe/job/run-recipe.js";
@@ -168,7 +168,7 @@ const journal = await Journal.open({
 const started = performance.now();
 const run = runRecipe({
   checkpoint,
-  spec,
+  network: new DecoderNetwork(spec),
   recipe: recipeOf("cbq"),
   scheme: parseScheme(values.scheme),
   options,
