@@ -14,13 +14,19 @@ export type Passage =
    */
   | { readonly kind: "heads"; readonly groups: number; readonly times: number; readonly width: number };
 
+/** A norm, or a Linear whose rows are the channels. */
+export interface Producer {
+  readonly kind: "norm" | "layer";
+  readonly name: string;
+}
+
 /**
  * An input that Linears share, and what makes it. Whatever scales or mixes channels (CFP, a rotation, AffineQuant, Z-Fold)
  * does so at the producer and undoes it in the consumers: it folds along the site.
  */
 export interface Site {
-  /** The norm, or the Linear whose rows are the channels. */
-  readonly producer: { readonly kind: "norm" | "layer"; readonly name: string };
+  /** Null where it comes from outside the unit, or from several places. */
+  readonly producer: Producer | null;
   /** Linears whose columns are the channels. */
   readonly consumers: readonly string[];
   readonly passes: Passage;
@@ -42,5 +48,5 @@ export function firstConsumer({ consumers }: Site): string {
 
 /** The Linears that change when something folds along a site. */
 export function foldedLayers({ producer, consumers }: Site): readonly string[] {
-  return producer.kind === "layer" ? [producer.name, ...consumers] : consumers;
+  return producer?.kind === "layer" ? [producer.name, ...consumers] : consumers;
 }

@@ -1,8 +1,9 @@
 import { tmpdir } from "node:os";
 import { afterEach, describe, expect, it } from "vitest";
-import { createPortStore, type PortStore, type Ports, portOf } from "../calibration/port-store.js";
+import { createPortStore, type PortStore, portOf } from "../calibration/port-store.js";
 import type { ModelConfig } from "../checkpoint/model-config.js";
 import { DecoderNetwork, loadUnit, readSpec } from "../network/index.js";
+import { skipIds, skipNetwork } from "../network/testing/skip-network.js";
 import { tinyModel } from "../network/testing/tiny-models.js";
 import { roundToNearest } from "../quant/grid/grid.js";
 import { searchRange } from "../quant/grid/range.js";
@@ -220,60 +221,66 @@ describe("training on the network's output", () => {
     });
   });
 
-  it("measures the divergence as the logits have it, and its gradient by differences", () => {
-    scope(() => {
-      manualSeed(2);
-      const head = Tensor.randn([VOCABULARY, 8]).to(device);
-      const [hidden, target] = [Tensor.randn([2, 3, 8]), Tensor.randn([2, 3, 8])].map((x) => x.to(device)) as [
-        Tensor,
-        Tensor,
-      ];
-      const shape = { sequences: 2, tokens: 3, ports: { x: [3, 8] } };
-      const read = (): Ports => ({ x: target.clone() });
-      const store = { shape, stores: new Map(), read, write: () => {}, dispose: () => {} };
-      const divergence = outputDivergence(store, { port: "x" });
-      const value = (x: Tensor): number => divergence.measure((rows) => rows.linear(head), x, [0, 1], 0.5);
-      const { loss, gradient } = divergence.descend((rows) => rows.linear(head), hidden, [0, 1], 0.5);
-      const direction = Tensor.randn([2, 3, 8]).to(device);
-      const slope = gradient.mul(direction).sum().item();
-      const step = 1e-2;
-      const difference = (value(hidden.add(direction.mul(step))) - value(hidden.sub(direction.mul(step)))) / (2 * step);
-      expect(Math.abs(slope - difference) / Math.abs(difference)).toBeLessThan(1e-2);
-      expect(loss.item()).toBeGreaterThan(0);
-      expect(noGrad(() => value(target))).toBeLessThan(1e-5);
-      expect(loss.item()).toBeCloseTo(value(hidden), 5);
-      loss.dispose();
-      gradient.dispose();
+  it("passes gradients along every port: what one unit writes and a later one reads, or several", () => {
+    manualSeed(11);
+    const source = (_name: string, shape: readonly number[]): Tensor =>
+      keep(scope(() => (shape.length === 1 ? Tensor.ones(shape) : Tensor.randn(shape).mul(0.4)).to(device)));
+    const scheme = parseScheme("W3A16g8");
+    using running = skipNetwork.open({ device, dtype: "float32", length: CONTEXT });
+    const blocks = skipNetwork.units.map((unit) => {
+      const layers = new Map(
+        unit.layers.map(({ name, module }) => [name, new QuantizedLayer(module, scheme, "float32")] as const),
+      );
+      const block = new QuantizedUnit(unit, running, loadUnit(source, unit), layers);
+      for (const [name, layer] of layers) {
+        const weight = block.weights.layers.get(name)?.weight as Tensor;
+        scope(() => layer.learn(new FixedCodes(roundToNearest(weight, searchRange(weight, scheme, layer.name)))));
+      }
+      return block;
     });
-  });
-
-  it("measures the next tokens of a text as libtorch's cross-entropy does, with its gradient", () => {
+    const start = skipNetwork.begin(source);
+    const end = skipNetwork.end(source);
+    const ids = skipIds(2, CONTEXT);
+    const shape = { sequences: 2, tokens: CONTEXT, ports: skipNetwork.ports(CONTEXT) };
+    const store = createPortStore(shape, "host", { dtype: "float32", device, scratch: tmpdir() });
+    scope(() => store.write(0, start.run(ids, [2, CONTEXT])));
+    const layers = blocks.flatMap((block) => block.trained);
+    const gradients = (): number[] =>
+      layers.flatMap((layer) => {
+        const logScale = logScaleOf(layer);
+        const values = scope(() => [...(logScale.grad as Tensor).toFloat32Array()]);
+        logScale.clearGrad();
+        return values;
+      });
+    const labels = BigInt64Array.from({ length: 2 * (CONTEXT - 1) }, (_, i) =>
+      BigInt(ids[i + 1 + Math.floor(i / (CONTEXT - 1))] as number),
+    );
     scope(() => {
-      manualSeed(6);
-      const head = Tensor.randn([VOCABULARY, 8]).to(device);
-      const hidden = Tensor.randn([2, 5, 8]).to(device);
-      const ids = Int32Array.from({ length: 3 * 5 }, (_, i) => (i * 7 + 3) % VOCABULARY);
-      // Sequences 2 and 0; their last tokens have no successor.
-      const part = [2, 0];
-      const labels = part.flatMap((at) => [...ids.subarray(at * 5 + 1, at * 5 + 5)]);
-      const leaf = hidden.clone().requiresGrad_();
-      const logits = leaf.narrow(1, 0, 4).reshape([8, 8]).linear(head);
-      const target = Tensor.from(BigInt64Array.from(labels, BigInt)).to(device);
-      const expected = callTensor("aten::cross_entropy_loss", [logits, target, null, 2]).mul(0.25);
-      backward(expected);
-      const objective = nextTokenLoss(ids, 5);
-      const { loss, gradient } = objective.descend((rows) => rows.linear(head), hidden, part, 0.25);
-      expect(loss.item()).toBeCloseTo(expected.item(), 4);
-      expect(objective.measure((rows) => rows.linear(head), hidden, part, 0.25)).toBeCloseTo(expected.item(), 4);
-      expect(
-        gradient
-          .sub(leaf.grad as Tensor)
-          .abs()
-          .amax()
-          .item(),
-      ).toBeLessThan(1e-5);
-      loss.dispose();
-      gradient.dispose();
+      for (const layer of layers) layer.prepare();
+      const output = forwardAll(blocks, store.read([0, 1]), (block, x) => block.forwardQuantized(x));
+      const states = portOf(output, "x").narrow(1, 0, CONTEXT - 1);
+      const logits = end.head(states.reshape([2 * (CONTEXT - 1), states.size(2)]));
+      const loss = callTensor("aten::cross_entropy_loss", [logits, Tensor.from(labels).to(device), null, 2]);
+      backward(loss.div(2 * CONTEXT));
+      backwardThroughPaths(layers);
+      for (const layer of layers) layer.release();
     });
+    const kept = gradients();
+    const adam = { step: () => {} } as unknown as Adam;
+    const options = {
+      epoch: 0,
+      batch: 2,
+      parts: new SequenceParts(2, () => {}),
+      seed: 0,
+      schedule: () => 1,
+      watch: new FaultWatch(),
+    };
+    for (const _ of trainEndToEnd({ blocks, end }, adam, store, nextTokenLoss(ids, CONTEXT), options));
+    const size = Math.max(...kept.map(Math.abs));
+    expect(size).toBeGreaterThan(0);
+    gradients().forEach((gradient, i) => {
+      expect(Math.abs(gradient - (kept[i] as number)) / size).toBeLessThan(1e-4);
+    });
+    for (const owned of [...blocks, store, start, end]) owned.dispose();
   });
 });

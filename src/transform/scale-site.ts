@@ -11,7 +11,9 @@ import { type DType, Tensor } from "../tensor/index.js";
  */
 export function scaleSite(weights: UnitWeights, site: Site, scales: Tensor, storedType: DType): void {
   const { producer, consumers, passes } = site;
-  if (passes.kind === "none") throw new TypeError(`no factor passes from ${producer.name} to ${consumers.join(", ")}`);
+  if (producer === null || passes.kind === "none") {
+    throw new TypeError(`nothing folds into the input of ${consumers.join(", ")}`);
+  }
   const exact =
     producer.kind === "norm"
       ? divideNorm(weights, producer.name, scales, storedType)

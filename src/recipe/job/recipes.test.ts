@@ -9,6 +9,7 @@ import { tokenIds } from "../../network/decoder/token-ids.js";
 import {
   checkpointSource,
   Decoder,
+  DecoderNetwork,
   type DecoderSpec,
   decoderUnits,
   loadUnit,
@@ -64,7 +65,7 @@ function run(
   options: RecipeOptionsInput = {},
   extra: Partial<Pick<RecipeJob, "checkpoint" | "tokens" | "storage" | "poll" | "dtype">> = {},
 ): Outcome {
-  const network = { checkpoint, spec, folder: folder.path };
+  const network = { checkpoint, spec, network: new DecoderNetwork(spec), folder: folder.path };
   const { job, delivered } = tinyJob(network, recipe, scheme, options, {
     tokens: tinyTokens(spec, SEQUENCES, CONTEXT),
     storage: "auto",

@@ -56,12 +56,12 @@ function deliverFolded(job: RecipeJob, { plan, weights }: QuantizedUnit, { produ
     job.sink.plain(name, new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength));
   };
   noGrad(() => {
-    if (producer.kind === "norm") {
+    if (producer?.kind === "norm") {
       const { module } = normOf(plan, producer.name);
       const { weight, bias } = normWeights(weights, producer.name);
       store(`${module}.weight`, weight);
       store(`${module}.bias`, bias);
-    } else {
+    } else if (producer !== null) {
       store(`${layerOf(plan, producer.name).module}.bias`, linearOf(weights, producer.name).bias);
     }
   });

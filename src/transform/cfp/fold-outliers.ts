@@ -76,8 +76,8 @@ export function foldOutliers(
 }
 
 function foldSite(weights: UnitWeights, site: Site, extreme: ChannelExtremes, options: FoldOptions): boolean {
-  const { passes } = site;
-  if (passes.kind === "none") return false;
+  const { producer, passes } = site;
+  if (producer === null || passes.kind === "none") return false;
   const scales = channelScales(
     {
       minimum: asProduced(passes, extreme.minimum, (byHead) => byHead.amin(1)),

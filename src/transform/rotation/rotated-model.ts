@@ -114,14 +114,14 @@ export class RotatedModel implements TensorReader, Disposable {
     set(`${names.finalNorm}.weight`, ones);
     for (const unit of decoderUnits(spec)) {
       for (const { producer } of unit.sites) {
-        if (producer.kind === "norm") set(`${normOf(unit, producer.name).module}.weight`, ones);
+        if (producer?.kind === "norm") set(`${normOf(unit, producer.name).module}.weight`, ones);
       }
       for (const layer of unit.layers) {
         const reads = siteOf(unit, layer.name);
-        const makes = unit.sites.find(({ producer }) => producer.kind === "layer" && producer.name === layer.name);
+        const makes = unit.sites.find(({ producer }) => producer?.kind === "layer" && producer.name === layer.name);
         const [readsHeads, makesHeads] = [reads.passes.kind === "heads", makes?.passes.kind === "heads"];
         const steps: Change["apply"][] = [];
-        if (reads.producer.kind === "norm") steps.push(gained(normOf(unit, reads.producer.name).module));
+        if (reads.producer?.kind === "norm") steps.push(gained(normOf(unit, reads.producer.name).module));
         if (readsHeads) steps.push((piece) => this.#head.headsOfRows(piece));
         if (makesHeads) steps.push((piece) => this.#head.headsOfColumns(piece));
         if (layer.addsTo !== null) steps.push((piece) => this.#hidden.columns(piece));
