@@ -10,7 +10,7 @@ import { searchRange } from "../quant/grid/range.js";
 import { type Parameter, parameterGroups } from "../quant/parameter.js";
 import { parseScheme } from "../quant/scheme.js";
 import { FixedCodes } from "../quant/weight-path/fixed-codes.js";
-import { Adam, backward, callTensor, keep, liveHandles, manualSeed, noGrad, scope, Tensor } from "../tensor/index.js";
+import { Adam, backward, callTensor, keep, liveHandles, manualSeed, scope, Tensor } from "../tensor/index.js";
 import { testDevice } from "../tensor/testing/test-device.js";
 import { advance } from "./advance.js";
 import { measureEndToEnd, type TrainedNetwork, trainEndToEnd } from "./end-to-end.js";
