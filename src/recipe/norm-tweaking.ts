@@ -12,7 +12,7 @@ import { gradient } from "./solve/gradient-solver.js";
 import { gptqRule } from "./solve/layer-rule.js";
 
 const normTweaking = z.strictObject({
-  // 5e-4 56.0, 1e-3 55.1, 2e-3 56.2 on SmolLM2-135M at W2A16g64 asym, behind GPTQ's 84.3 (docs/results.md).
+  // 5e-4 56.0, 1e-3 55.1, 2e-3 56.2 on SmolLM2-135M at W2A16g64 asym, behind GPTQ's 84.3 (docs/measurements/ablations.md).
   rate: positive.default(1e-3).describe("Adam rate of the norms at the first block"),
   growth: z
     .number()

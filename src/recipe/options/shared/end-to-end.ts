@@ -12,7 +12,7 @@ export const finishOptions = fragment(z.enum(["auto", "none", "scales"]).default
   },
 });
 
-// Four epochs at 0.001: docs/ablations.md, "The last stage".
+// Four epochs at 0.001: docs/measurements/ablations.md, "End to end".
 const endToEnd = z.strictObject({
   loss: z
     .enum(["divergence", "next-token"])
@@ -21,7 +21,7 @@ const endToEnd = z.strictObject({
       "what the output is held against: the probabilities of the full-precision network, or the next tokens of the text",
     ),
   epochs: count.default(4).describe("passes over the calibration windows"),
-  // 8 sequences lose to 4 at W2, W3 and W4A4, with two seeds each (docs/ablations.md, "4 sequences a step in the last stage").
+  // 8 sequences lose to 4 at W2, W3 and W4A4, with two seeds each (docs/measurements/ablations.md, "Every lever of a window").
   batch: count.default(4).describe("sequences per optimisation step"),
   scaleRate: positive.default(1e-3).describe("Adam rate of the scales, relative to the scale"),
   activationRate: positive.default(5e-3).describe("Adam rate of the activation clips, relative to the clip"),

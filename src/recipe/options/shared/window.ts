@@ -4,7 +4,7 @@ import { fragment } from "../fragment.js";
 import { count, weight } from "../numbers.js";
 import { always, setting, when } from "../reading.js";
 
-// The defaults of loss, window and rates rest on docs/ablations.md, "Every lever of a window": perplexities below are
+// The defaults of loss, window and rates rest on docs/measurements/ablations.md, "Every lever of a window": perplexities below are
 // those of SmolLM2-135M at W2A16g64 there. Defaults that go with another option's value stand beside that option.
 const loss = z.strictObject({
   l2: z
