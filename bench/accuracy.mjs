@@ -32,7 +32,7 @@ const methods = {
   "LoRA r=5": { recipe: "cbq", kind: "lora" },
   AdaRound: { recipe: "cbq", kind: "adaround" },
   "code-unit": { recipe: "cbq", kind: "code" },
-  // Code-unit rounding, and all scales on the model's output behind it.
+  // Code-unit rounding, and all scales on the model's output after it.
   default: { recipe: "cbq", kind: "code", finish: true },
 };
 const protocols = {

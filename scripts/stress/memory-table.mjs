@@ -24,7 +24,7 @@ const BOUND = 0.15;
 const calibrated = (/** @type {number} */ samples, /** @type {number} */ context) => [
   ...["--samples", `${samples}`, "--context", `${context}`],
 ];
-/** One epoch of windows and of the last stage, because another one takes time and no memory. */
+/** One epoch of windows and one end to end, because another one takes time and no memory. */
 const sized = (/** @type {number} */ samples, /** @type {number} */ context, /** @type {string[]} */ ...settings) => [
   ...calibrated(samples, context),
   ...["--set", "window.epochs=1", "endToEnd.epochs=1", ...settings],

@@ -147,7 +147,7 @@ function descend(
   }
 }
 
-// The input of every block, and the last one's output behind them.
+// The input of every block, and the last one's output after them.
 function forward(blocks: readonly QuantizedBlock[], read: () => Tensor): Tensor[] {
   const hidden = [keep(noGrad(() => scope(read)))];
   try {
