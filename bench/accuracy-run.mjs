@@ -1,7 +1,7 @@
 // One cell of the accuracy tables: quantizes in this process and prints the perplexity as a line of JSON.
 import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { evaluationWindows, sampleWindows } from "../dist/calibration/token-windows.js";
+import { evaluationSequences, sampleSequences } from "../dist/calibration/token-sequences.js";
 import { Checkpoint } from "../dist/checkpoint/checkpoint.js";
 import { readModelConfig } from "../dist/checkpoint/model-config.js";
 import { perplexity } from "../dist/evaluate/perplexity.js";
@@ -46,8 +46,8 @@ const ids = async (split) => {
 };
 const original = await Checkpoint.open(model);
 const originalSpec = readSpec(await readModelConfig(model));
-const calibration = sampleWindows(await ids("train"), { samples, context, seed });
-const test = evaluationWindows(await ids("test"), evalContext);
+const calibration = sampleSequences(await ids("train"), { samples, context, seed });
+const test = evaluationSequences(await ids("test"), evalContext);
 const options = resolveRecipeOptions(set, { recipe: recipe === "none" ? "cbq" : recipe, preset });
 const resolved = parseScheme(scheme, { asym });
 const rotates = recipe !== "none" && wantsRotation(recipeOf(recipe), options, resolved, originalSpec);

@@ -229,7 +229,7 @@ gpu.stop();
 run.return(undefined);
 const beforeWindows = performance.now() - started - windows.reduce((sum, { seconds }) => sum + seconds * 1000, 0);
 
-/** What a run does for each block behind its windows: copies the Linears of block 0, takes their fingerprints from the record. */
+/** What a run does for each block after its windows: copies the Linears of block 0, takes their fingerprints from the record. */
 async function exportBlock() {
   const tensors = new Map();
   const source = journal.exportSource(

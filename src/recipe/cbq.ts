@@ -23,7 +23,7 @@ import { prepareRoundings } from "./solve/prepare-roundings.js";
  * CBQ: windows of blocks that overlap are reconstructed together on two streams of calibration activations, outliers are
  * dealt with first, roundings are learnt. Which rounding, which loss and which schedule are options; the paper's are the
  * preset `paper`. By default the rounding is in code units and starts from GPTQ's codes, where the paper has
- * LoRA-Rounding, and the scales of all blocks are trained end to end behind it.
+ * LoRA-Rounding, and the scales of all blocks are trained end to end after it.
  * Source: arXiv 2312.07950.
  */
 export const cbq = defineRecipe({

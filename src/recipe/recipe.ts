@@ -37,7 +37,7 @@ export interface Recipe<O extends EngineOptions = EngineOptions> {
   readonly training: Reading | null;
   /** Whether it cannot do without calibration text. */
   readonly needsText: boolean;
-  /** Whether the scales of all blocks are trained end to end behind it, unless the options say otherwise. */
+  /** Whether the scales of all blocks are trained end to end after it, unless the options say otherwise. */
   readonly followedByEndToEnd: boolean;
   /** Whether a model whose inputs get 4 bits is rotated before it, unless the options say otherwise. */
   readonly rotatesByDefault: boolean;
@@ -131,7 +131,7 @@ export interface WindowWork<O extends EngineOptions = EngineOptions> {
   readonly job: RecipeJob<O>;
   readonly parts: SequenceParts;
   readonly warnings: WarningEvent[];
-  /** Number of the window, counted from 0, and of all windows of the run, those of a last stage included. */
+  /** Number of the window, counted from 0, and of all windows of the run, end-to-end epochs included. */
   readonly index: number;
   readonly windows: number;
   readonly blocks: readonly QuantizedUnit[];

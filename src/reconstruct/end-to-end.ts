@@ -155,7 +155,7 @@ function free(ports: Ports, kept: Ports = {}): void {
   for (const tensor of Object.values(ports)) if (!alive.has(tensor)) tensor.dispose();
 }
 
-// The input of every unit, and the last one's output behind them.
+// The input of every unit, and the last one's output after them.
 function forward(blocks: readonly QuantizedUnit[], read: () => Ports): Ports[] {
   const ports = [
     mapPorts(

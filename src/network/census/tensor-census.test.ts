@@ -105,7 +105,7 @@ describe("tensors that the network does not read", () => {
     );
   });
 
-  it("blocks behind the last: of a wrong count, or heads that predict further tokens", () => {
+  it("blocks after the last: of a wrong count, or heads that predict further tokens", () => {
     const { num_hidden_layers: count } = llama.config;
     const beyond = Object.keys(llama.tensors)
       .filter((name) => name.startsWith(`${layer}.`))

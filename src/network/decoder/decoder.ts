@@ -92,7 +92,7 @@ export class Decoder {
    * follow it. Keys and values of one block are held at a time.
    *
    * @param contexts token ids `[contexts, time]` (int64)
-   * @param branches token ids `[rows, length]` (int64) behind the contexts; shorter ones padded at their end
+   * @param branches token ids `[rows, length]` (int64) after the contexts; shorter ones padded at their end
    * @param parents the context of every row, `[rows]` (int64)
    * @throws CalibrationError when both together are longer than the model was made for
    */

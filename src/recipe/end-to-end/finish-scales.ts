@@ -27,7 +27,7 @@ const STREAMS = ["stream.input", "stream.target"] as const;
 const PROGRESS = "finish.progress";
 
 /**
- * The last stage, behind any recipe: codes stay, and the scales of all blocks, with the clips of their inputs, train
+ * End-to-end training, after any recipe: codes stay, and the scales of all blocks, with the clips of their inputs, train
  * together so that the network's output comes near the full-precision one. What every window lost by itself adds up over
  * the blocks; here all of them see the sum. Each epoch is a window of its own, so that a killed run loses no more.
  * Scales are handed over only where they lower the divergence.
@@ -74,7 +74,7 @@ class FinishStage {
     private readonly first: number,
   ) {
     const { tokens, network, checkpoint, device, dtype, options } = job;
-    if (tokens === null) throw new TypeError("the last stage needs calibration tokens");
+    if (tokens === null) throw new TypeError("end-to-end training needs calibration tokens");
     this.#parts = new SequenceParts(microBatch(options, options.endToEnd.batch), (size) => {
       this.warnings.push(smallerParts(device, size));
     });
@@ -94,9 +94,14 @@ class FinishStage {
   *prepare(epochs: number): Generator<RecipeEvent, void> {
     const { job } = this;
     const { results, network, options } = job;
-    if (results === null) throw new TypeError("the last stage needs what the windows came to");
+    if (results === null) throw new TypeError("end-to-end training needs what the windows came to");
     for (let k = 0; k < network.units.length; k++) {
-      yield { event: "progress", stage: `opening block ${k} for the last stage`, done: k, total: network.units.length };
+      yield {
+        event: "progress",
+        stage: `opening block ${k} for end-to-end training`,
+        done: k,
+        total: network.units.length,
+      };
       const full = this.#source.open(k, false);
       try {
         full.castWeights(job.dtype);
@@ -212,7 +217,7 @@ function lossOf(total: number): BranchLoss {
 function unchanged(before: number, after: number): WarningEvent {
   return {
     event: "warning",
-    message: `the last stage did not lower the divergence (${before.toPrecision(4)}, then ${after.toPrecision(4)}): the scales stay`,
+    message: `end-to-end training did not lower the divergence (${before.toPrecision(4)}, then ${after.toPrecision(4)}): the scales stay`,
     where: "all blocks",
     next: "nothing to do; a lower rate may help (--set endToEnd.scaleRate=0.0005), or --finish none saves the time",
   };

@@ -3,7 +3,7 @@ import type { SharedOptions } from "../options/shared-options.js";
 
 /**
  * Inputs of this many bits or fewer have their outliers folded away: 6.5 points on SmolLM2-135M at W4A4
- * (docs/ablations.md). A rotation leaves none to fold.
+ * (docs/measurements/ablations.md). A rotation leaves none to fold.
  */
 const MOST_FOLDED_BITS = 4;
 

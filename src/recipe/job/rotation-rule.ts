@@ -5,7 +5,7 @@ import type { EngineOptions } from "../options/engine-options.js";
 import { declares } from "../options/option-readers.js";
 import type { Recipe } from "../recipe.js";
 
-/** Inputs of so few bits are rotated by default: 7 points on SmolLM2-135M at W4A4 (docs/ablations.md). */
+/** Inputs of so few bits are rotated by default: 7 points on SmolLM2-135M at W4A4 (docs/measurements/ablations.md). */
 const MOST_ROTATED_BITS = 4;
 
 /**

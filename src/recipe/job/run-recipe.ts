@@ -5,7 +5,7 @@ import { finishWindows } from "../end-to-end/windows.js";
 import type { RecipeEvent, RecipeJob, RecipeReport } from "./recipe-job.js";
 
 /**
- * Runs the recipe that the job names, and the last stage behind it. Synchronous between two events; `job.poll` may throw to
+ * Runs the recipe that the job names, and end-to-end training after it. Synchronous between two events; `job.poll` may throw to
  * stop it.
  */
 export function* runRecipe(job: RecipeJob): Generator<RecipeEvent, RecipeReport> {

@@ -46,7 +46,7 @@ export async function tinyNetwork(blocks: number, gainOf?: (norm: string) => num
   return { checkpoint, spec, network: new DecoderNetwork(spec), folder: folder.path, [Symbol.dispose]: dispose };
 }
 
-/** What a run handed over, as a last stage reads it back. */
+/** What a run handed over, as end-to-end training reads it back. */
 export interface Delivered {
   readonly weights: Map<string, QuantizedWeight>;
   readonly plain: Map<string, Uint8Array>;

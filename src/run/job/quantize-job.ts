@@ -87,7 +87,7 @@ export async function quantizeJob(
         finish: journal.chosen.finish,
       },
       seed: options.seed,
-      tokens: calibration?.windows ?? null,
+      tokens: calibration?.tokens ?? null,
       device,
       dtype,
       gradients,
@@ -171,7 +171,7 @@ function unfinished(device: Device): WarningEvent {
   return {
     event: "warning",
     where: `device ${device}`,
-    message: "the last stage is left out: there is no room for the codes of all blocks at once",
+    message: "end-to-end training is left out: there is no room for the codes of all blocks at once",
     next: "nothing to do; a larger device or --max-memory brings it back, and --finish none asks for none",
   };
 }

@@ -99,7 +99,7 @@ function windowsOf({ recipe, options, text }: Case): number {
   return recipeOf(recipe).windows(BLOCKS, parsed).length + finishEpochs(recipeOf(recipe), parsed, text);
 }
 
-/** Saves behind every window, also where a busy disk takes longer than a run would wait for. */
+/** Saves after every window, also where a busy disk takes longer than a run would wait for. */
 const always = { isDue: true, time: <T>(save: () => T): T => save() };
 
 async function open(
@@ -246,7 +246,7 @@ describe("a run that was killed and continued", () => {
     expect(await result(journal)).toEqual(expected);
   });
 
-  it("goes on behind the last state that was saved, and does later windows again", async () => {
+  it("goes on after the last state that was saved, and does later windows again", async () => {
     const expected = await whole(cbq);
     using folder = temporaryFolder();
     let asked = 0;

@@ -17,7 +17,7 @@ export interface DiskNeed {
 }
 
 /**
- * The least that a run keeps in its work folder: the packed codes of all windows, the streams behind two of them, and what
+ * The least that a run keeps in its work folder: the packed codes of all windows, the streams after two of them, and what
  * waits there by choice. The plan's estimate is higher where there is room for more.
  */
 export function leastWorkBytes({ options, spec, schemes }: PlanInput): number {

@@ -64,7 +64,7 @@ describe("makePlan", () => {
     expect((await plan("W2A16g64", { recipe: "gptq" })).trainedParameters).toBe(0);
   });
 
-  it("counts a window over all blocks for each epoch of the last stage, and the codes of all of them", async () => {
+  it("counts a window over all blocks for each end-to-end epoch, and the codes of all of them", async () => {
     const [none, scales] = [await plan("W4A4"), await plan("W4A4", { finish: "scales", endToEnd: { epochs: 3 } })];
     expect(scales.windows.slice(none.windows.length)).toEqual([
       [0, 7],

@@ -42,7 +42,7 @@ function resumedFrom({ window, state }: Saved): RecipeState {
   return { window, read: (name, begin, end) => (state.get(name) as Uint8Array).subarray(begin, end) };
 }
 
-/** Round to nearest and a last stage; stops once `windows` are done. */
+/** Round to nearest and end-to-end training; stops once `windows` are done. */
 function run(windows: number, from?: { readonly saved: Saved; readonly delivered: Delivered }): Outcome {
   const options = { finish: "scales", endToEnd: { epochs: EPOCHS, batch: 2 } } as const;
   let saved: Saved = { window: 0, state: new Map() };
@@ -79,7 +79,7 @@ function scalesOf({ delivered }: Outcome): (readonly [string, Float32Array])[] {
   return [...delivered.weights].map(([name, { scales }]) => [name, scales] as const);
 }
 
-describe("the last stage", () => {
+describe("end-to-end training", () => {
   it("continues with the optimiser's own count of steps where some were not finite", () => {
     poisonSteps((step) => step === 1);
     const whole = run(BLOCKS + EPOCHS);
