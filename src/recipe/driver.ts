@@ -12,7 +12,7 @@ import { smallerParts } from "./job/fault-warnings.js";
 import { measuredSequences } from "./job/measured-sequences.js";
 import { microBatch } from "./job/micro-batch.js";
 import type { BranchLoss, LayerError, RecipeEvent, RecipeJob, WarningEvent } from "./job/recipe-job.js";
-import type { Recipe, WindowWork } from "./recipe.js";
+import type { Recipe, Target, WindowWork } from "./recipe.js";
 import { chooseColumns } from "./solve/column-solver.js";
 import { deliverBlock, hardenBlock, measureLayers } from "./solve/finish-block.js";
 import { gptqRule } from "./solve/layer-rule.js";
@@ -42,6 +42,8 @@ class Run {
   readonly #parts: SequenceParts;
   readonly #warnings: WarningEvent[] = [];
   readonly #windows: readonly Window[];
+  /** What windows are held against. */
+  readonly #targets: readonly Target[];
   readonly #names: readonly string[];
   readonly #storage: Storage;
   /** The full-precision stream, where a target needs one; a window moves it on to where the next one begins. */
@@ -75,6 +77,7 @@ class Run {
     this.#parts = new SequenceParts(tokens === null ? 1 : microBatch(options), (size) => {
       this.#warnings.push(smallerParts(device, size));
     });
+    this.#targets = recipe.targets(options);
     this.#names = streamsOf(recipe, options);
     this.#storage = tokens === null ? "host" : chooseStorage(job, streamShape(job, tokens), storesOf(recipe, options));
     const streams = tokens === null ? [] : openStreams(job, tokens, this.#names, this.#storage);
@@ -150,16 +153,13 @@ class Run {
       const k = this.#nextBlock++;
       yield { event: "progress", stage: `preparing block ${k}`, done: k, total: job.network.units.length };
       pass(k);
-      const block = this.#source.open(
-        k,
-        job.options.activation.learnClip && this.recipe.targets(job.options).length > 0,
-      );
+      const block = this.#source.open(k, job.options.activation.learnClip && this.#targets.length > 0);
       this.#blocks.push(block);
       this.#prepare(block, target);
     }
     pass(window.last + 1);
     this.#continueTraining(index);
-    if (this.#quantized !== null && this.recipe.targets(job.options).includes("fullOfQuantized")) {
+    if (this.#quantized !== null && this.#targets.includes("fullOfQuantized")) {
       targets.push(this.#through(this.#quantized, this.#blocks));
     }
     yield* this.#announceWarnings();
@@ -276,8 +276,7 @@ class Run {
       this.#parts,
       measuredSequences(this.#quantized),
     );
-    const of = (kind: "full" | "fullOfQuantized"): number | null =>
-      losses[recipe.targets(job.options).indexOf(kind)] ?? null;
+    const of = (kind: "full" | "fullOfQuantized"): number | null => losses[this.#targets.indexOf(kind)] ?? null;
     return {
       total: losses.reduce((sum, loss) => sum + loss, 0),
       fullPrecision: of("full"),
