@@ -1,6 +1,5 @@
 import type { Storage } from "../calibration/activation-store.js";
 import { createPortStore, type PortStore, type Ports } from "../calibration/port-store.js";
-import { OptionError } from "../errors.js";
 import { advance } from "../reconstruct/advance.js";
 import { forwardAll, type QuantizedUnit } from "../reconstruct/quantized-unit.js";
 import { learntNumbers, measureWindow } from "../reconstruct/reconstruct.js";
@@ -63,14 +62,6 @@ class Run {
     private readonly job: RecipeJob,
   ) {
     const { tokens, options, device, network } = job;
-    if (recipe.needsText && tokens === null) {
-      throw new OptionError({
-        where: `recipe ${recipe.name}`,
-        what: "needs calibration text",
-        next: "give --calibration PATH",
-      });
-    }
-    recipe.check?.(options);
     this.#windows = recipe.windows(network.units.length, options);
     this.#nextBlock = this.#windows[job.resume?.window ?? 0]?.first ?? 0;
     this.#fullAt = this.#nextBlock;

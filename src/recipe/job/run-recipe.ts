@@ -1,3 +1,4 @@
+import { OptionError } from "../../errors.js";
 import { deviceMemory, useOwnStream } from "../../tensor/index.js";
 import { drive } from "../driver.js";
 import { finishScales } from "../end-to-end/finish-scales.js";
@@ -7,11 +8,21 @@ import type { RecipeEvent, RecipeJob, RecipeReport } from "./recipe-job.js";
 /**
  * Runs the recipe that the job names, and end-to-end training after it. Synchronous between two events; `job.poll` may throw to
  * stop it.
+ *
+ * @throws OptionError for a recipe without the text that it needs, or options that do not go together
  */
 export function* runRecipe(job: RecipeJob): Generator<RecipeEvent, RecipeReport> {
+  const { recipe, tokens, options } = job;
+  if (recipe.needsText && tokens === null) {
+    throw new OptionError({
+      where: `recipe ${recipe.name}`,
+      what: "needs calibration text",
+      next: "give --calibration PATH",
+    });
+  }
+  recipe.check?.(options);
   useOwnStream(job.device);
-  const { recipe } = job;
-  const windows = recipe.windows(job.network.units.length, job.options).length;
+  const windows = recipe.windows(job.network.units.length, options).length;
   if ((job.resume?.window ?? 0) < windows) yield* drive(recipe, job);
   if (finishWindows(job) > 0) yield* finishScales(job, windows);
   return { devicePeakBytes: deviceMemory(job.device)?.peak ?? null };
