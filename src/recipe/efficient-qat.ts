@@ -66,6 +66,7 @@ export const efficientQat = defineRecipe({
   error: (target, actual, { blockAp }) => reconstructionError(target, actual, lossOf(blockAp)),
   cost: ({ blockAp }, hiddenSize = 0) => ({
     trains: true,
+    batch: blockAp.batch,
     moments: blockAp.weightedRange ? "block" : "none",
     passes: 3 * blockAp.epochs + 4,
     parameters: (linear) =>

@@ -1,5 +1,6 @@
 import { OptionError } from "../../errors.js";
 import { wantsFinish } from "../../recipe/end-to-end/windows.js";
+import { mostAtOnce } from "../../recipe/job/micro-batch.js";
 import { recipeOf } from "../../recipe/job/recipe-names.js";
 import { declares } from "../../recipe/options/option-readers.js";
 import type { PlanEvent } from "../events/events.js";
@@ -46,14 +47,14 @@ export interface FitInput extends PlanInput {
  */
 export function fitMemory(input: FitInput): FittedPlan {
   const { options } = input;
-  const { microBatch, batch } = options.window;
+  const { microBatch } = options.window;
   const { storage } = options.streams;
   if (options.maxMemory === null) return fitSpare(input);
   const budget = parseBytes(options.maxMemory);
   const homes = storage === "auto" ? (["device", "host", "disk"] as const) : [storage];
   let leanest: PlanEvent | null = null;
   for (const finish of finishes(options)) {
-    for (const size of microBatch === null ? halvings(batch) : [microBatch]) {
+    for (const size of microBatch === null ? halvings(mostOf(options)) : [microBatch]) {
       for (const home of homes) {
         const plan = planWith(input, { microBatch: size, storage: home, finish });
         if (neededBytes(plan) <= budget) {
@@ -90,7 +91,7 @@ function smallerRuns(options: RunOptions): readonly string[] {
 function fitSpare(input: FitInput): FittedPlan {
   const { window, streams } = input.options;
   const most = input.spareBytes * WINDOW_SHARE;
-  const sizes = window.microBatch === null ? halvings(window.batch) : [window.microBatch];
+  const sizes = window.microBatch === null ? halvings(mostOf(input.options)) : [window.microBatch];
   const candidates = finishes(input.options).flatMap((finish) => sizes.map((microBatch) => ({ microBatch, finish })));
   const fits = (candidate: (typeof candidates)[number]): boolean => {
     const { device, estimate } = planWith(input, { ...candidate, storage: "disk" });
@@ -121,6 +122,10 @@ function planWith(
 
 function neededBytes({ device, estimate }: PlanEvent): number {
   return MARGIN * (device === "cpu" ? estimate.hostBytes : estimate.deviceBytes);
+}
+
+function mostOf(options: RunOptions): number {
+  return mostAtOnce(recipeOf(options.recipe), options);
 }
 
 function halvings(batch: number): number[] {
