@@ -26,7 +26,12 @@ describe("sequences at once", () => {
     const sizes = [1, 4, 6].map((batch) => {
       let size = 0;
       const { job } = tinyJob(network, "norm-tweaking", "W4A16g8", { normTweaking: { batch } });
-      const sink: RecipeJob["sink"] = { ...job.sink, windowDone: (_done, _state, atOnce) => void (size = atOnce) };
+      const sink: RecipeJob["sink"] = {
+        ...job.sink,
+        windowDone: (_done, _state, atOnce) => {
+          size = atOnce;
+        },
+      };
       for (const _ of runRecipe({ ...job, sink }));
       return size;
     });
