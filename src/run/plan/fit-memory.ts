@@ -4,9 +4,11 @@ import { mostAtOnce } from "../../recipe/job/micro-batch.js";
 import { recipeOf } from "../../recipe/job/recipe-names.js";
 import { declares } from "../../recipe/options/option-readers.js";
 import type { PlanEvent } from "../events/events.js";
+import { isSelfGenerated } from "../options/calibration-option.js";
 import type { RunOptions } from "../options/options.js";
 import { parseBytes } from "../options/parse/parse-bytes.js";
-import { besideTensors, makePlan, needsTokens, type PlanInput } from "./plan.js";
+import { besideTensors, KEPT_SHARE, makePlan, needsTokens, type PlanInput } from "./plan.js";
+import { samplingBatch, samplingBytes } from "./sampling-memory.js";
 
 /** What is planned for stays below the budget by what an estimate may be off by. */
 const MARGIN = 1.15;
@@ -28,6 +30,8 @@ export interface FittedPlan {
   readonly storage: RunOptions["streams"]["storage"];
   /** What the last stage trains; none where the options leave it open and there is no room for the codes of all blocks. */
   readonly finish: Finish;
+  /** Sequences that grow at once where the model makes its text up; 0 where it does not. */
+  readonly sampling: number;
   /** What tensors may take on the device that computes; null without a budget. */
   readonly tensorBytes: number | null;
 }
@@ -45,7 +49,8 @@ export interface FitInput extends PlanInput {
  *
  * @throws OptionError when even the leanest plan needs more
  */
-export function fitMemory(input: FitInput): FittedPlan {
+export function fitMemory(asked: FitInput): FittedPlan {
+  const input = withSamplingBatch(asked);
   const { options } = input;
   const { microBatch } = options.window;
   const { storage } = options.streams;
@@ -59,7 +64,7 @@ export function fitMemory(input: FitInput): FittedPlan {
         const plan = planWith(input, { microBatch: size, storage: home, finish });
         if (neededBytes(plan) <= budget) {
           const tensorBytes = input.device === "cpu" ? budget - besideTensors(input) : budget;
-          return { plan, microBatch: size, storage: home, finish, tensorBytes };
+          return { plan, microBatch: size, storage: home, finish, sampling: samplingBatch(options), tensorBytes };
         }
         if (leanest === null || neededBytes(plan) < neededBytes(leanest)) leanest = plan;
       }
@@ -84,6 +89,7 @@ function smallerRuns(options: RunOptions): readonly string[] {
   return [
     ...(smaller.length > 0 ? [`smaller windows (--set ${smaller.join(" ")})`] : []),
     ...(needsTokens(options) ? ["a shorter --context"] : []),
+    ...(isSelfGenerated(options) ? ["--calibration PATH with text, for which the network is never held whole"] : []),
   ];
 }
 
@@ -100,7 +106,21 @@ function fitSpare(input: FitInput): FittedPlan {
   const { microBatch, finish } = candidates.find(fits) ??
     candidates.at(-1) ?? { microBatch: 1, finish: "none" as const };
   const chosen = { microBatch, storage: streams.storage, finish };
-  return { plan: planWith(input, chosen), ...chosen, tensorBytes: null };
+  return { plan: planWith(input, chosen), ...chosen, sampling: samplingBatch(input.options), tensorBytes: null };
+}
+
+// As many sequences at once as fit while the model makes its text up, where the options leave it open.
+function withSamplingBatch(input: FitInput): FitInput {
+  const { options, device, spareBytes } = input;
+  if (!isSelfGenerated(options) || options.selfGenerated.batch !== null) return input;
+  const budget = options.maxMemory === null ? spareBytes * WINDOW_SHARE : parseBytes(options.maxMemory) / MARGIN;
+  const most = budget - (device === "cpu" && options.maxMemory !== null ? besideTensors(input) : 0);
+  const withBatch = (batch: number): FitInput => ({
+    ...input,
+    options: { ...options, selfGenerated: { ...options.selfGenerated, batch } },
+  });
+  const sizes = halvings(samplingBatch(options));
+  return withBatch(sizes.find((batch) => samplingBytes(withBatch(batch)) * (1 + KEPT_SHARE) <= most) ?? 1);
 }
 
 /** In the order in which they are wished for. */
