@@ -36,7 +36,7 @@ export interface CheckedRun {
 
 /**
  * Everything that could end a run later and can be known now: a dry run makes the same checks, and then ends. Those that take
- * no time come first, then the text, then all weights.
+ * no time come first, then text that is read, then all weights; what the model makes up itself comes last, and not in a dry run.
  *
  * @throws CheckpointError for files that can't be copied or weights that are none; CalibrationError for the text;
  *   EnvironmentError for the disk; InputError for a work folder that holds another run
