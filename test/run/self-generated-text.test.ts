@@ -137,7 +137,13 @@ describe("text that the model makes up", () => {
     cpSync(model, bare, { recursive: true, filter: (path) => !basename(path).startsWith("tokenizer") });
     const { events } = await run("ids", { model: bare, samples: 1, context: 256 });
     expect(events.find((event) => event.event === "calibrate")).toMatchObject({ windows: 1, context: 256 });
-    expect(events.some((event) => event.event === "warning" && /no tokenizer\.json/.test(event.message))).toBe(true);
+    const warnings = events.flatMap((event) => (event.event === "warning" ? [event.message] : []));
+    expect(warnings).toEqual([
+      expect.stringMatching(/no tokenizer\.json/),
+      expect.stringMatching(/can't be told what script a token is of/),
+    ]);
+    const any = await run("any", { model: bare, samples: 1, context: 256, selfGenerated: { scripts: [] } });
+    expect(any.events.filter((event) => event.event === "warning").length).toBe(1);
   });
 
   it("is refused where no token is of the script, and a path of that name is a path", async () => {

@@ -7,8 +7,8 @@ import type { PlanEvent } from "../events/events.js";
 import { isSelfGenerated } from "../options/calibration-option.js";
 import type { RunOptions } from "../options/options.js";
 import { parseBytes } from "../options/parse/parse-bytes.js";
-import { besideTensors, KEPT_SHARE, makePlan, needsTokens, type PlanInput } from "./plan.js";
-import { samplingBatch, samplingBytes } from "./sampling-memory.js";
+import { besideTensors, makePlan, needsTokens, type PlanInput } from "./plan.js";
+import { samplingBatch } from "./sampling-memory.js";
 
 /** What is planned for stays below the budget by what an estimate may be off by. */
 const MARGIN = 1.15;
@@ -99,28 +99,38 @@ function fitSpare(input: FitInput): FittedPlan {
   const most = input.spareBytes * WINDOW_SHARE;
   const sizes = window.microBatch === null ? halvings(mostOf(input.options)) : [window.microBatch];
   const candidates = finishes(input.options).flatMap((finish) => sizes.map((microBatch) => ({ microBatch, finish })));
-  const fits = (candidate: (typeof candidates)[number]): boolean => {
-    const { device, estimate } = planWith(input, { ...candidate, storage: "disk" });
-    return (device === "cpu" ? estimate.hostBytes - besideTensors(input) : estimate.deviceBytes) <= most;
-  };
+  // Text that the model makes up takes what it takes: fewer sequences in a window would not change that.
+  const windows = samplingAt(input, 0);
+  const fits = (candidate: (typeof candidates)[number]): boolean =>
+    spareNeeded(input, planWith(windows, { ...candidate, storage: "disk" })) <= most;
   const { microBatch, finish } = candidates.find(fits) ??
     candidates.at(-1) ?? { microBatch: 1, finish: "none" as const };
   const chosen = { microBatch, storage: streams.storage, finish };
   return { plan: planWith(input, chosen), ...chosen, sampling: samplingBatch(input.options), tensorBytes: null };
 }
 
-// As many sequences at once as fit while the model makes its text up, where the options leave it open.
+// As many sequences at once as fit while the model makes its text up, where the options leave it open: judged beside the
+// leanest windows, so that what is left to choose is theirs.
 function withSamplingBatch(input: FitInput): FitInput {
-  const { options, device, spareBytes } = input;
+  const { options } = input;
   if (!isSelfGenerated(options) || options.selfGenerated.batch !== null) return input;
-  const budget = options.maxMemory === null ? spareBytes * WINDOW_SHARE : parseBytes(options.maxMemory) / MARGIN;
-  const most = budget - (device === "cpu" && options.maxMemory !== null ? besideTensors(input) : 0);
-  const withBatch = (batch: number): FitInput => ({
-    ...input,
-    options: { ...options, selfGenerated: { ...options.selfGenerated, batch } },
-  });
-  const sizes = halvings(samplingBatch(options));
-  return withBatch(sizes.find((batch) => samplingBytes(withBatch(batch)) * (1 + KEPT_SHARE) <= most) ?? 1);
+  const storage = options.streams.storage === "auto" ? "disk" : options.streams.storage;
+  const budget = options.maxMemory === null ? null : parseBytes(options.maxMemory);
+  const fits = (batch: number): boolean => {
+    const plan = planWith(samplingAt(input, batch), { microBatch: 1, storage, finish: "none" });
+    return budget === null ? spareNeeded(input, plan) <= input.spareBytes * WINDOW_SHARE : neededBytes(plan) <= budget;
+  };
+  return samplingAt(input, halvings(samplingBatch(options)).find(fits) ?? 1);
+}
+
+/** @param batch 0 leaves the making of text out of what is counted */
+function samplingAt<I extends PlanInput>(input: I, batch: number): I {
+  const { options } = input;
+  return { ...input, options: { ...options, selfGenerated: { ...options.selfGenerated, batch } } };
+}
+
+function spareNeeded(input: PlanInput, { device, estimate }: PlanEvent): number {
+  return device === "cpu" ? estimate.hostBytes - besideTensors(input) : estimate.deviceBytes;
 }
 
 /** In the order in which they are wished for. */

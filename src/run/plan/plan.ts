@@ -47,7 +47,7 @@ export interface PlanInput {
 /** What reading and cutting text leaves in JavaScript's heap: measured with 4 MB of it. */
 const TEXT_BYTES = 75e6;
 /** What the host's allocator keeps for use again, as a share of what a window's tensors take at most: measured. */
-export const KEPT_SHARE = 0.4;
+const KEPT_SHARE = 0.4;
 /** What the windows leave in the process when the last stage begins, as a share of what their tensors took: measured. */
 const LEFT_SHARE = 0.25;
 

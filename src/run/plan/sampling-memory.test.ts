@@ -50,13 +50,19 @@ describe("what a model takes that makes its text up", () => {
       });
     };
     expect(fitted({}).sampling).toBe(40);
-    const tight = fitted({ maxMemory: "100MB" });
+    const tight = fitted({ maxMemory: "60MB" });
     expect(tight.sampling).toBeLessThan(40);
     expect(tight.sampling).toBeGreaterThan(1);
     expect(tight.plan.selfGenerated?.atOnce).toBe(tight.sampling);
-    expect(tight.plan.estimate.deviceBytes).toBeLessThan(100e6);
+    expect(tight.plan.estimate.deviceBytes).toBeLessThan(60e6);
     expect(fitted({}, 1e6).sampling).toBe(1);
     expect(fitted({ selfGenerated: { batch: 7 } }, 1e6).sampling).toBe(7);
+    // A network that takes more than is spare leaves the windows what they would have.
+    const cbq = { recipe: "cbq", scheme: "W8A16", window: { size: 1, overlap: 0 } };
+    const small = { ...cbq, selfGenerated: { batch: 40 } };
+    const spare = 2.2 * fitted({ ...cbq, calibration: ["text.txt"] }).plan.estimate.deviceBytes;
+    const read = fitted({ ...cbq, calibration: ["text.txt"] }, spare);
+    expect(fitted(small, spare)).toMatchObject({ microBatch: read.microBatch, finish: read.finish });
     expect(() => fitted({ maxMemory: "30MB" })).toThrow(/Next: give --max-memory \d+MB.*--calibration PATH/);
   });
 });

@@ -58,6 +58,7 @@ export async function selfGeneratedText(
   const { samples, context, seed } = options;
   const { spec } = readModel(config, checkpoint);
   const tokenizer = await tokenizerOf(checkpoint.folder, spec, request);
+  if (tokenizer === null && options.selfGenerated.scripts.length > 0) request.emit(anyScript(checkpoint.folder));
   const generation = generationOf(options, tokenizer, spec);
   const key = keyOf(text, tokenizer);
   const shape = { sequences: samples, context, vocabulary: spec.vocabSize };
@@ -143,6 +144,16 @@ function generate(
   releaseCachedMemory();
   for (const warning of warnings) emit(warning);
   return { ids, sequences: samples, context };
+}
+
+function anyScript(folder: string): WarningEvent {
+  return {
+    event: "warning",
+    where: folder,
+    message:
+      "without tokenizer.json it can't be told what script a token is of: text that the model makes up begins with any",
+    next: "download the tokenizer files of the model into this folder, or use --set selfGenerated.scripts=[]",
+  };
 }
 
 function smaller(device: Device, size: number): WarningEvent {
