@@ -17,7 +17,12 @@ export function notesOf(event: RunEvent): string[] {
 function plainNotes(event: RunEvent): string[] {
   switch (event.event) {
     case "calibrate": {
-      const { documents, tokens, windows, context } = event;
+      const { source: kind, documents, tokens, windows, context } = event;
+      if (kind === "self-generated") {
+        return [
+          `calibration: ${formatCount(windows)} sequences of ${formatCount(context)} tokens that the model made up`,
+        ];
+      }
       const source = `${formatCount(tokens)} tokens of ${formatCount(documents)} documents`;
       return [`calibration: ${source}, ${formatCount(windows)} sequences of ${formatCount(context)} chosen`];
     }

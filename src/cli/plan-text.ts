@@ -20,7 +20,7 @@ export function formatPlan(plan: PlanEvent): string {
     ...plan.tensors.leftOut.map((group, i) => [i === 0 ? "left out" : "", printable(leftOutSentence(group))] as const),
     ["windows", `${plan.windows.length} over ${plan.blocks} blocks: ${shown.join(" ")}`],
     ["trained", `${formatCount(plan.trainedParameters)} parameters`],
-    ["calibration", `${formatCount(plan.calibrationTokens)} tokens`],
+    ["calibration", calibrationText(plan)],
     ["device", `${plan.device}, about ${formatBytes(estimate.deviceBytes)}`],
     ["host", `about ${formatBytes(estimate.hostBytes)}`],
     ["disk", `about ${formatBytes(estimate.diskBytes)}, of which the result ${formatBytes(estimate.resultBytes)}`],
@@ -33,6 +33,13 @@ export function formatPlan(plan: PlanEvent): string {
   return [...rows.map(([name, value]) => `${(name === "" ? "" : `${name}:`).padEnd(13)}${value}`), ...note, ""].join(
     "\n",
   );
+}
+
+function calibrationText({ calibrationTokens, selfGenerated }: PlanEvent): string {
+  const tokens = `${formatCount(calibrationTokens)} tokens`;
+  if (selfGenerated === null) return tokens;
+  const { atOnce, seconds } = selfGenerated;
+  return `${tokens} that the model makes up, ${formatCount(atOnce)} sequences at once, about ${formatSeconds(seconds)}`;
 }
 
 // A recipe that has no choice of presets says nothing of them.

@@ -9,7 +9,7 @@ import { freeOnError } from "../tensor/index.js";
 import { finishWindows } from "./end-to-end/windows.js";
 import { smallerParts } from "./job/fault-warnings.js";
 import { measuredSequences } from "./job/measured-sequences.js";
-import { microBatch } from "./job/micro-batch.js";
+import { microBatch, mostAtOnce } from "./job/micro-batch.js";
 import type { BranchLoss, LayerError, RecipeEvent, RecipeJob, WarningEvent } from "./job/recipe-job.js";
 import type { Recipe, Target, WindowWork } from "./recipe.js";
 import { chooseColumns } from "./solve/column-solver.js";
@@ -65,7 +65,7 @@ class Run {
     this.#windows = recipe.windows(network.units.length, options);
     this.#nextBlock = this.#windows[job.resume?.window ?? 0]?.first ?? 0;
     this.#fullAt = this.#nextBlock;
-    this.#parts = new SequenceParts(tokens === null ? 1 : microBatch(options), (size) => {
+    this.#parts = new SequenceParts(tokens === null ? 1 : microBatch(options, mostAtOnce(recipe, options)), (size) => {
       this.#warnings.push(smallerParts(device, size));
     });
     this.#targets = recipe.targets(options);

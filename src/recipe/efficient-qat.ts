@@ -1,4 +1,3 @@
-import { z } from "zod";
 import { searchRange } from "../quant/grid/range.js";
 import { CodeUnitRounding } from "../quant/weight-path/code-unit-rounding.js";
 import { TrainedWeight } from "../quant/weight-path/trained-weight.js";
@@ -9,61 +8,15 @@ import { singleBlocks } from "../reconstruct/schedule.js";
 import { noGrad, scope } from "../tensor/index.js";
 import { calibrateStaticInputs } from "./measure/static-ranges.js";
 import { collectUnitMoments } from "./measure/unit-moments.js";
-import { asymmetric, learningClips, quantizedInputs } from "./options/conditions.js";
-import { fragment, part } from "./options/fragment.js";
-import { count, positive } from "./options/numbers.js";
-import { always, setting, when } from "./options/reading.js";
+import { type BlockAp, blockApOptions, trainingBlocks } from "./options/block-ap.js";
+import { learningClips, quantizedInputs } from "./options/conditions.js";
+import { part } from "./options/fragment.js";
+import { when } from "./options/reading.js";
 import { activationOptions } from "./options/shared/activation.js";
 import { gptqOptions } from "./options/shared/gptq.js";
 import { ratesOptions, scheduleOptions } from "./options/shared/rates.js";
 import { defineRecipe, gridParameterCount } from "./recipe.js";
 import { gradient } from "./solve/gradient-solver.js";
-
-const blockAp = z.strictObject({
-  train: z
-    .enum(["weights", "rounding", "scales"])
-    .default("weights")
-    .describe("what is trained beside scales and zero points: the weights, how they are rounded, or nothing"),
-  weightedRange: z
-    .boolean()
-    .default(true)
-    // 31.2 without it, 28.5 with it, at a rate of 5e-3.
-    .describe("weigh the search of starting ranges with the mean squares of the inputs"),
-  norms: z.boolean().default(true).describe("train the gains of the norms too, as the released code does"),
-  epochs: z.int().min(0).default(4).describe("passes over the calibration sequences, per block"),
-  // 4 sequences 32.5, 2 28.5, at a rate of 5e-3.
-  batch: count.default(2).describe("sequences per optimisation step"),
-  unit: z
-    .enum(["scale", "absolute"])
-    .default("scale")
-    .describe("what the rates of weights and scales are in: the mean scale of each Linear, or absolute numbers"),
-  // 2e-3 35.8, 5e-3 28.5, 1e-2 26.7, 2e-2 27.0 on SmolLM2-135M at W2A16g64 asym (docs/measurements/ablations.md).
-  weightRate: positive.default(1e-2).describe("Adam rate of the weights, or of how they are rounded"),
-  scaleRate: positive.default(2e-3).describe("Adam rate of the scales"),
-  zeroPointRate: positive.default(5e-3).describe("Adam rate of the zero points, in code units"),
-  normRate: positive.default(1e-3).describe("Adam rate of the norms' gains"),
-  loss: z
-    .enum(["plain", "token"])
-    .default("token")
-    .describe("squared error: plain (the paper), or divided by each token's own magnitude"),
-});
-type BlockAp = z.output<typeof blockAp>;
-
-const training = setting<{ readonly blockAp: BlockAp }>(
-  "blockAp.epochs above 0",
-  "blockAp.epochs=4",
-  (o) => o.blockAp.epochs > 0,
-);
-const trainingNorms = setting<{ readonly blockAp: BlockAp }>(
-  "blockAp.norms=true",
-  "blockAp.norms=true",
-  (o) => o.blockAp.norms,
-);
-const trainingWeights = setting<{ readonly blockAp: BlockAp }>(
-  "blockAp.train=weights or rounding",
-  "blockAp.train=weights",
-  (o) => o.blockAp.train !== "scales",
-);
 
 /**
  * EfficientQAT. Block-AP: each block in turn, every Linear behind a uniform quantizer, is trained as a whole on the
@@ -77,29 +30,17 @@ export const efficientQat = defineRecipe({
   title: "EfficientQAT: each block trained as a whole, then all scales end to end",
   paper: "arXiv 2407.11062",
   options: {
-    blockAp: fragment(blockAp.prefault({}), {
-      train: always,
-      weightedRange: always,
-      norms: when(training),
-      epochs: always,
-      batch: when(training),
-      unit: when(training),
-      weightRate: when(training, trainingWeights),
-      scaleRate: when(training),
-      zeroPointRate: when(training, asymmetric),
-      normRate: when(training, trainingNorms),
-      loss: always,
-    }),
+    blockAp: blockApOptions,
     activation: activationOptions,
-    rates: part(ratesOptions, { activation: when(quantizedInputs, learningClips, training) }),
-    schedule: part(scheduleOptions, { finalRate: when(training) }),
+    rates: part(ratesOptions, { activation: when(quantizedInputs, learningClips, trainingBlocks) }),
+    schedule: part(scheduleOptions, { finalRate: when(trainingBlocks) }),
     // Where training never becomes finite.
     gptq: gptqOptions,
   },
   presets: {
     default: {},
     // Its 4,096 sequences of 2,048 tokens are --samples and --context. With 131 k tokens these rates are far too small:
-    // 5,095 on SmolLM2-135M. Left out: a warm-up of 3 % and gradients clipped at 0.3 end to end.
+    // 5,095 on SmolLM2-135M. End to end, scales are relative here (s0 exp(a)), and so is the gradient that is clipped.
     paper: {
       range: { search: false },
       blockAp: {
@@ -112,10 +53,10 @@ export const efficientQat = defineRecipe({
         epochs: 2,
         loss: "plain",
       },
-      endToEnd: { loss: "next-token", epochs: 1 },
+      endToEnd: { loss: "next-token", epochs: 1, warmup: 0.03, clip: 0.3 },
     },
   },
-  training: when(training),
+  training: when(trainingBlocks),
   needsText: true,
   followedByEndToEnd: true,
   rotatesByDefault: false,
@@ -125,6 +66,7 @@ export const efficientQat = defineRecipe({
   error: (target, actual, { blockAp }) => reconstructionError(target, actual, lossOf(blockAp)),
   cost: ({ blockAp }, hiddenSize = 0) => ({
     trains: true,
+    batch: blockAp.batch,
     moments: blockAp.weightedRange ? "block" : "none",
     passes: 3 * blockAp.epochs + 4,
     parameters: (linear) =>

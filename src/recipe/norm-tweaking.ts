@@ -67,8 +67,9 @@ export const normTweakingRecipe = defineRecipe({
   prepare: gptq.prepare,
   targets: () => ["fullOfQuantized"],
   error: (target, actual, { normTweaking: { moments } }) => channelMoments(target, actual, moments),
-  cost: ({ normTweaking: { epochs } }, hiddenSize = 0) => ({
+  cost: ({ normTweaking: { epochs, batch } }, hiddenSize = 0) => ({
     trains: true,
+    batch,
     moments: "site",
     passes: 3 * epochs + 4,
     parameters: () => 0,

@@ -92,6 +92,8 @@ export function defineRecipe<const N extends string, D extends Fragments>(
 export interface Cost {
   /** Whether it is trained: gradients, moments of Adam, a best state. */
   readonly trains: boolean;
+  /** Sequences of a step of its training; `window.batch` where it is left out. */
+  readonly batch?: number;
   /** Second moments of inputs that exist at once: of one site, or of all those of a block. */
   readonly moments: "none" | "site" | "block";
   /** How often all tokens pass through its Linears; a backward pass counts twice. */

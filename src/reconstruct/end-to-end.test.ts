@@ -221,6 +221,28 @@ describe("training on the network's output", () => {
     });
   });
 
+  it("clips the gradient of all that is trained together, before the optimiser sees it", () => {
+    using p = problem();
+    const learnt = parametersIn(p.network).map(({ tensor }) => tensor);
+    const lengthWith = (clip: number | null): number => {
+      let length = Number.NaN;
+      const step = (): void => {
+        length = Math.hypot(...learnt.map((each) => scope(() => (each.grad as Tensor).square().sum().item()) ** 0.5));
+        for (const each of learnt) each.clearGrad();
+      };
+      const adam = { step } as unknown as Adam;
+      const options = { epoch: 0, batch: 6, parts: p.parts(6), seed: 0, schedule: () => 1, watch: new FaultWatch() };
+      for (const _ of trainEndToEnd(p.network, adam, p.input, outputDivergence(p.target, p.network.end), {
+        ...options,
+        clip,
+      }));
+      return length;
+    };
+    const whole = lengthWith(null);
+    expect(lengthWith(whole / 3)).toBeCloseTo(whole / 3, 6);
+    expect(lengthWith(whole * 3)).toBe(whole);
+  });
+
   it("passes gradients along every port: what one unit writes and a later one reads, or several", () => {
     manualSeed(11);
     const source = (_name: string, shape: readonly number[]): Tensor =>

@@ -8,6 +8,7 @@ import type { StepReport, TrainingFault } from "./reconstruct.js";
 import type { SequenceParts } from "./sequence-parts.js";
 import { allFinite } from "./training/all-finite.js";
 import { BestState } from "./training/best-state.js";
+import { clipGradients } from "./training/clip-gradients.js";
 import type { FaultWatch } from "./training/fault-watch.js";
 import { shuffledBatches } from "./training/shuffled-batches.js";
 
@@ -27,6 +28,8 @@ export interface EndToEndEpoch {
   readonly seed: number;
   /** Factor of every rate at the step of this number, counted from 0 over all epochs. */
   readonly schedule: (step: number) => number;
+  /** Longest gradient of a step, over all that is trained; null takes it as it is. */
+  readonly clip?: number | null;
   /** Judges the steps of all epochs. */
   readonly watch: FaultWatch;
 }
@@ -44,7 +47,7 @@ export function* trainEndToEnd(
   adam: Adam,
   input: PortStore,
   objective: OutputObjective,
-  { epoch, batch, parts, seed, schedule, watch }: EndToEndEpoch,
+  { epoch, batch, parts, seed, schedule, clip = null, watch }: EndToEndEpoch,
 ): Generator<StepReport | TrainingFault, boolean> {
   const { sequences, tokens } = input.shape;
   const parameters = network.blocks.flatMap((block) => block.parameters);
@@ -64,6 +67,7 @@ export function* trainEndToEnd(
     const [step, steps] = [i + 1, batches.length];
     const verdict = watch.judge(Number.isFinite(loss) && haveFiniteGradients(learnt));
     if (verdict === "done") {
+      if (clip !== null) clipGradients(learnt, clip);
       adam.step(watch.rate * schedule(epoch * batches.length + i));
       yield { epoch, step, steps, loss, tokens: indices.length * tokens };
       continue;

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { backward, liveHandles, manualSeed, scope, Tensor } from "../../tensor/index.js";
+import { Adam, backward, liveHandles, manualSeed, scope, Tensor } from "../../tensor/index.js";
 import { testDevice } from "../../tensor/testing/test-device.js";
 import { dequantize, type Grid, roundToNearest } from "../grid/grid.js";
 import { searchRange } from "../grid/range.js";
-import { tensorsOf } from "../parameter.js";
+import { parameterGroups, tensorsOf } from "../parameter.js";
 import { parseScheme } from "../scheme.js";
 import { TrainedWeight } from "./trained-weight.js";
 
@@ -49,6 +49,31 @@ describe("a weight that is trained through its quantization", () => {
         // What is on the grid already stays there: codes can be packed twice.
         const again = roundToNearest(dequantize(codes), codes);
         expect(again.codes.sub(codes.codes).abs().amax().item()).toBe(0);
+        path.dispose();
+      }
+    });
+  });
+
+  it("packs no zero point that its codes can't hold, however far training drove it", () => {
+    scope(() => {
+      const weight = Tensor.from(Float32Array.of(0.62, 1.4, -0.9), [1, 3], on);
+      const one = (value: number): Tensor => Tensor.full([1, 1, 1], value, on);
+      const grid: Grid = { bits: 2, symmetric: false, groupSize: 3, scale: one(0.5), zeroPoint: one(1) };
+      for (const [direction, end] of [
+        [1, 0],
+        [-1, 3],
+      ] as const) {
+        const path = new TrainedWeight(weight, grid, "absolute");
+        using adam = new Adam(parameterGroups(path.parameters, { zeroPoint: 2 }));
+        const [zeroPoint] = tensorsOf(path.parameters, "zeroPoint") as [Tensor];
+        for (let step = 0; step < 5; step++) {
+          backward(zeroPoint.mul(direction).sum());
+          adam.step();
+        }
+        const codes = path.harden();
+        expect(codes.zeroPoint.item()).toBe(end);
+        expect(codes.codes.amin().item()).toBeGreaterThanOrEqual(0);
+        expect(codes.codes.amax().item()).toBeLessThanOrEqual(3);
         path.dispose();
       }
     });

@@ -3,6 +3,7 @@ import { type Addon, addon } from "../../tensor/engine/addon.js";
 import { liveHandles } from "../../tensor/index.js";
 import type { RecipeEvent } from "../job/recipe-job.js";
 import { runRecipe } from "../job/run-recipe.js";
+import type { RecipeOptionsInput } from "../options/recipe-options.js";
 import type { RecipeState, StateTensor } from "../state/saved-state.js";
 import { type Delivered, type TinyNetwork, tinyJob, tinyNetwork } from "../testing/tiny-run.js";
 
@@ -43,8 +44,12 @@ function resumedFrom({ window, state }: Saved): RecipeState {
 }
 
 /** Round to nearest and end-to-end training; stops once `windows` are done. */
-function run(windows: number, from?: { readonly saved: Saved; readonly delivered: Delivered }): Outcome {
-  const options = { finish: "scales", endToEnd: { epochs: EPOCHS, batch: 2 } } as const;
+function run(
+  windows: number,
+  from?: { readonly saved: Saved; readonly delivered: Delivered },
+  more: RecipeOptionsInput["endToEnd"] = {},
+): Outcome {
+  const options: RecipeOptionsInput = { finish: "scales", endToEnd: { epochs: EPOCHS, batch: 2, ...more } };
   let saved: Saved = { window: 0, state: new Map() };
   const { job, delivered } = tinyJob(network, "rtn", "W3A16g8", options, {
     ...(from === undefined ? {} : { resume: resumedFrom(from.saved) }),
@@ -117,5 +122,16 @@ describe("end-to-end training", () => {
       expect(steps.length).toBe(1);
     }
     expect(scalesOf(continued)).toEqual(scalesOf(whole));
+  });
+
+  it("continues to the same scales with a warm-up over its epochs and gradients that are clipped", () => {
+    // Half of the nine steps: the killed run ends in the warm-up.
+    const more = { warmup: 0.5, clip: 1e-3 };
+    const whole = run(BLOCKS + EPOCHS, undefined, more);
+    const continued = run(BLOCKS + EPOCHS, run(BLOCKS + 1, undefined, more), more);
+    expect(scalesOf(continued)).toEqual(scalesOf(whole));
+    for (const other of [{}, { warmup: 0.5 }, { clip: 1e-3 }]) {
+      expect(scalesOf(run(BLOCKS + EPOCHS, undefined, other))).not.toEqual(scalesOf(whole));
+    }
   });
 });

@@ -129,7 +129,7 @@ class FinishStage {
   *train(epoch: number): Generator<RecipeEvent, void> {
     const started = performance.now();
     const { job } = this;
-    const { epochs, batch } = job.options.endToEnd;
+    const { epochs, batch, warmup, clip } = job.options.endToEnd;
     const adam = this.#adam as Adam;
     const [window, windows] = [this.first + epoch, this.first + epochs];
     const place = { window, windows, blocks: [0, job.network.units.length - 1] } as const;
@@ -143,7 +143,8 @@ class FinishStage {
         batch,
         parts: this.#parts,
         seed: job.seed * 65536 + window * 256,
-        schedule: (step) => cosine(step, epochs * this.#steps, job.options.schedule.finalRate),
+        schedule: (step) => cosine(step, epochs * this.#steps, job.options.schedule.finalRate, warmup),
+        clip,
         watch: this.#watch,
       });
       const fallBack = "the scales stay as they were before this epoch";

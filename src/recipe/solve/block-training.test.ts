@@ -83,6 +83,27 @@ describe("Norm Tweaking", () => {
     expect([plain.size, weights.size]).toEqual([0, 0]);
   });
 
+  it("has no loss and moves no norm where the codes hold every weight exactly", async () => {
+    // Four bits: -8 to 7 steps of 1/32, and -8 in every group of eight.
+    using exact = await tinyNetwork(2, undefined, (values) => {
+      values.forEach((_, i) => {
+        values[i] = (i % 8 === 0 ? -8 : ((i * 5 + (i >> 3)) % 16) - 8) / 32;
+      });
+    });
+    // One sequence at once, in passes as in steps: sums are rounded alike. Adam would follow the least difference.
+    const options = { normTweaking: { rate: 0.1 }, window: { microBatch: 1 } };
+    const { job, delivered } = tinyJob(exact, "norm-tweaking", "W4A16g8", options);
+    const windows = [...runRecipe(job)].filter((event) => event.event === "window-done");
+    expect(windows.map(({ lossBefore, lossAfter }) => [lossBefore, lossAfter?.total])).toEqual([
+      [null, 0],
+      [null, 0],
+    ]);
+    expect(delivered.plain.size).toBeGreaterThan(0);
+    for (const [name, bytes] of delivered.plain) {
+      expect([name, Buffer.compare(bytes, exact.checkpoint.readRangeSync(name, 0, bytes.length))]).toEqual([name, 0]);
+    }
+  });
+
   it("raises its rate from block to block where it is asked to", () => {
     const norms = (growth: number): Uint8Array | undefined =>
       run("norm-tweaking", "W2A16g8", { normTweaking: { growth } }).plain.get("model.layers.1.input_layernorm.weight");

@@ -27,14 +27,22 @@ export interface TinyNetwork extends Disposable {
   readonly folder: string;
 }
 
-/** `gainOf`: every norm's gain; without it, the gains are those that a tiny model is written with. */
-export async function tinyNetwork(blocks: number, gainOf?: (norm: string) => number): Promise<TinyNetwork> {
+/**
+ * `gainOf`: every norm's gain; without it, the gains are those that a tiny model is written with.
+ * `fill`: gives every other tensor its values; without it they are random.
+ */
+export async function tinyNetwork(
+  blocks: number,
+  gainOf?: (norm: string) => number,
+  fill: (values: Float32Array) => void = (values) =>
+    scope(() => values.set(Tensor.randn([values.length]).mul(0.25).toFloat32Array())),
+): Promise<TinyNetwork> {
   manualSeed(5);
   const folder = temporaryFolder();
   await writeTinyModel(folder.path, deeperModel(tinyModel("llama"), blocks), (name, values, shape) => {
     if (name.includes("norm")) {
       if (gainOf !== undefined) values.fill(gainOf(name));
-    } else scope(() => values.set(Tensor.randn([values.length]).mul(0.25).toFloat32Array()));
+    } else fill(values);
     return shape;
   });
   const checkpoint = await Checkpoint.open(folder.path);

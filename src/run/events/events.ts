@@ -59,6 +59,8 @@ export interface PlanEvent {
   readonly trainedParameters: number;
   /** Calibration tokens that every epoch sees; 0 without calibration. */
   readonly calibrationTokens: number;
+  /** How the model makes these tokens up itself: sequences at once, and about how long; null where text is read, or none is. */
+  readonly selfGenerated: { readonly atOnce: number; readonly seconds: number } | null;
   readonly estimate: {
     readonly deviceBytes: number;
     readonly hostBytes: number;
@@ -71,9 +73,10 @@ export interface PlanEvent {
   readonly simulatedActivations: string | null;
 }
 
-/** The calibration text was read and cut. */
+/** The calibration text was read and cut, or made up by the model: then its sequences are documents and windows alike. */
 export interface CalibrateEvent {
   readonly event: "calibrate";
+  readonly source: "files" | "self-generated";
   readonly documents: number;
   /** Tokens of the whole text. */
   readonly tokens: number;

@@ -6,6 +6,7 @@ import { hubStorage, isHubName } from "../../checkpoint/hub/hub.js";
 import { InputError } from "../../errors.js";
 import { recordFile } from "../../format/written-files.js";
 import { WorkDirectory } from "../journal/work-directory.js";
+import { textPaths } from "../options/calibration-option.js";
 import type { GivenOptions } from "../options/options.js";
 import { checkWritable } from "../result/check-writable.js";
 import { assertOwnPlace, commonGuards, type Guarded } from "../result/guarded-folders.js";
@@ -17,12 +18,12 @@ import { assertOwnPlace, commonGuards, type Guarded } from "../result/guarded-fo
  * @throws InputError
  */
 export async function checkGuarded(options: GivenOptions): Promise<void> {
-  const { out, model, calibration } = options;
+  const { out, model } = options;
   const work = WorkDirectory.pathOf(options);
   const read: readonly Guarded[] = [
     { path: isHubName(model) ? hubStorage(model) : model, name: "the model that is quantized", below: true },
     ...(await Promise.all(
-      calibration.map(async (path) => ({ path, name: "the calibration text", below: await isFolder(path) })),
+      textPaths(options).map(async (path) => ({ path, name: "the calibration text", below: await isFolder(path) })),
     )),
     ...commonGuards(),
   ];

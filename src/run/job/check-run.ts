@@ -14,10 +14,12 @@ import { readManifest } from "../journal/manifest.js";
 import { checkSameRun, identityOf, type RunIdentity } from "../journal/run-identity.js";
 import { WorkDirectory } from "../journal/work-directory.js";
 import { cpuCapability } from "../machine/cpu-capability.js";
+import { isSelfGenerated, textPaths } from "../options/calibration-option.js";
 import { checkDiskSpace, heldBytes, leastWorkBytes } from "../plan/disk-need.js";
 import { needsTokens } from "../plan/plan.js";
 import { type Calibration, calibrate } from "../source/calibrate.js";
 import { checkWeights } from "../source/check-weights.js";
+import { selfGeneratedText } from "../source/self-generated-text.js";
 import type { ResolvedRun } from "./resolve-run.js";
 
 type Context = RequestContext<QuantizeEvent>;
@@ -34,7 +36,7 @@ export interface CheckedRun {
 
 /**
  * Everything that could end a run later and can be known now: a dry run makes the same checks, and then ends. Those that take
- * no time come first, then the text, then all weights.
+ * no time come first, then text that is read, then all weights; what the model makes up itself comes last, and not in a dry run.
  *
  * @throws CheckpointError for files that can't be copied or weights that are none; CalibrationError for the text;
  *   EnvironmentError for the disk; InputError for a work folder that holds another run
@@ -42,21 +44,26 @@ export interface CheckedRun {
 export async function checkRun(run: ResolvedRun, context: Context): Promise<CheckedRun> {
   const { options, folder, fitted, model, original, config } = run;
   const copied = filesToCopy(folder);
-  if (needsTokens(options)) await findTextFiles(options.calibration);
+  const generates = isSelfGenerated(options);
+  const readsText = needsTokens(options) && !generates;
+  if (readsText) await findTextFiles(textPaths(options));
   await checkSpace(run, copied);
   const warnings = model.contradictions.map((found) => contradiction(folder, found));
   warnings.push(...censusWarnings(model.census, folder, { result: true, rotated: model.rotation !== "none" }));
-  if (!needsTokens(options) && !ModelFolder.open(folder).has("tokenizer.json")) warnings.push(noTokenizer(folder));
+  if (!readsText && !ModelFolder.open(folder).has("tokenizer.json")) warnings.push(noTokenizer(folder));
   for (const warning of warnings) context.emit(warning);
   context.emit(fitted.plan);
-  const calibration = needsTokens(options) ? await calibrate(options, folder, model.spec, context) : null;
-  if (calibration !== null) context.emit(calibration.event);
+  const text = readsText ? await calibrate(options, folder, model.spec, context) : null;
+  if (text !== null) context.emit(text.event);
   const weights = checkWeights(original, config, model.census.read, context);
   if (weights.notFinite.length > 0) {
     const warning = notFinite(folder, weights.notFinite);
     warnings.push(warning);
     context.emit(warning);
   }
+  const made = generates ? await makeUpText(run, weights.hash, context) : null;
+  if (made !== null) context.emit(made.event);
+  const calibration = text ?? made;
   const parts = {
     model: weights.hash,
     tokenizer: calibration?.tokenizer ?? null,
@@ -65,8 +72,23 @@ export async function checkRun(run: ResolvedRun, context: Context): Promise<Chec
     engine: engineName(run.device),
   };
   const identity = identityOf(parts, run.asked);
-  await checkSavedRun(run, identity);
+  await checkSavedRun(run, identity, generates && calibration === null ? madeKeys : []);
   return { calibration, copied, identity, warnings };
+}
+
+async function makeUpText(run: ResolvedRun, weights: string, context: Context): Promise<Calibration | null> {
+  const { options, original, config, device, dtype, fitted } = run;
+  const work = WorkDirectory.pathOf(options);
+  const { sampling, tensorBytes } = fitted;
+  return selfGeneratedText(
+    {
+      ...{ options, config, device, dtype, weights, work, tensorBytes },
+      checkpoint: original,
+      engine: engineName(device),
+      atOnce: sampling,
+    },
+    context,
+  );
 }
 
 async function checkSpace({ options, planned, fitted, known }: ResolvedRun, copied: CopiedFiles): Promise<void> {
@@ -81,12 +103,21 @@ async function checkSpace({ options, planned, fitted, known }: ResolvedRun, copi
   ]);
 }
 
-/** What the journal says of a work folder that an earlier run left. */
-async function checkSavedRun({ options }: ResolvedRun, identity: RunIdentity): Promise<void> {
+/** What an identity lacks before the model has made its text up, which a dry run leaves. */
+const madeKeys: readonly string[] = ["calibration tokens", "tokenizer"];
+
+/** What the journal says of a work folder that an earlier run left; `without` names what is not known yet. */
+async function checkSavedRun(
+  { options }: ResolvedRun,
+  identity: RunIdentity,
+  without: readonly string[],
+): Promise<void> {
   if (options.fresh) return;
   const work = WorkDirectory.pathOf(options);
   const saved = await readManifest(work);
-  if (saved !== null && saved !== "damaged") checkSameRun(saved.identity, identity, work);
+  if (saved === null || saved === "damaged") return;
+  const known = Object.entries(saved.identity).filter(([name]) => !without.includes(name));
+  checkSameRun(Object.fromEntries(known), identity, work);
 }
 
 // What computes: another build or another kind of device rounds differently.

@@ -13,6 +13,7 @@ import { exportFlags, unusedOptions } from "../../format/contract/export-options
 import { exporters, primaryFormat } from "../../format/exporters.js";
 import { recordFile } from "../../format/written-files.js";
 import { circumstances, optionLeaves } from "../journal/run-identity.js";
+import { textPaths } from "../options/calibration-option.js";
 import { type GivenOptions, runOptionsSchema } from "../options/options.js";
 import { copiedFilesOf, type MadeRecord, parseMadeRecord } from "../result/result-file.js";
 
@@ -129,7 +130,9 @@ function nextFor(differences: readonly Difference[], recorded: unknown, options:
 const exportNames = unusedOptions([]);
 
 /** The first file of the model or of the text that was written after a moment; null for none. */
-async function newerThan(created: string, { model, calibration }: GivenOptions): Promise<string | null> {
+async function newerThan(created: string, options: GivenOptions): Promise<string | null> {
+  const { model } = options;
+  const texts = textPaths(options);
   const moment = Date.parse(created);
   if (Number.isNaN(moment)) return null;
   const sources: string[] = [];
@@ -139,7 +142,7 @@ async function newerThan(created: string, { model, calibration }: GivenOptions):
       const read = names.filter((name) => isWeightFile(name) || name === "config.json" || name === "tokenizer.json");
       sources.push(...read.map((name) => join(model, name)));
     }
-    if (calibration.length > 0) sources.push(...(await findTextFiles(calibration)).map(({ path }) => path));
+    if (texts.length > 0) sources.push(...(await findTextFiles(texts)).map(({ path }) => path));
   } catch {
     // A source that is gone has not changed: the result is what there is of it.
     return null;

@@ -31,6 +31,7 @@ export const circumstances: readonly string[] = [
   "dryRun",
   "device",
   "streams.storage",
+  "selfGenerated.batch",
   "compute.threads",
   "window.microBatch",
 ];

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { isSequenceFile } from "../../calibration/self-generated/stored-sequences.js";
 import { fileSystemError } from "../../checkpoint/file-system/file-system-error.js";
 import { InputError } from "../../errors.js";
 import type { GivenOptions } from "../options/options.js";
@@ -107,7 +108,7 @@ const marks: Readonly<Record<string, readonly string[]>> = {
 /** @param names all names in the folder */
 function isOurs(path: string, name: string, names: readonly string[]): boolean {
   const keys = marks[name];
-  if (keys === undefined) return isArtefactName(name) || /^\..+\.tmp$/.test(name);
+  if (keys === undefined) return isArtefactName(name) || isSequenceFile(name) || /^\..+\.tmp$/.test(name);
   try {
     const value: unknown = JSON.parse(readFileSync(join(path, name), "utf8"));
     return value !== null && typeof value === "object" && keys.every((key) => key in value);

@@ -4,6 +4,7 @@ import { withRotation, withText } from "../../recipe/options/conditions.js";
 import { optionEntries, type UntypedOptions } from "../../recipe/options/merge-options.js";
 import { type OptionReader, readersBy, readersOf } from "../../recipe/options/option-readers.js";
 import { type ReadCondition, type ReaderContext, when } from "../../recipe/options/reading.js";
+import { withSelfGenerated } from "./calibration-option.js";
 import type { GivenOptions } from "./options.js";
 import { listed } from "./parse/listed.js";
 
@@ -11,6 +12,12 @@ import { listed } from "./parse/listed.js";
 const readers: Readonly<Record<string, readonly OptionReader[]>> = {
   samples: readersBy(() => when(withText)),
   context: readersBy(() => when(withText)),
+  ...Object.fromEntries(
+    ["temperature", "greedy", "scripts", "batch"].map((name) => [
+      `selfGenerated.${name}`,
+      readersBy(() => when(withSelfGenerated)),
+    ]),
+  ),
   // Draws the calibration sequences, the order of training and the rotation.
   seed: readersBy(() => [[withText], [withRotation]]),
   "streams.storage": readersBy(() => when(withText)),

@@ -10,6 +10,7 @@ import { declares } from "../../recipe/options/option-readers.js";
 import { defaultPreset, presetNames } from "../../recipe/options/presets.js";
 import { type RecipeOptions, recipeOptionsShape } from "../../recipe/options/recipe-options.js";
 import { defaultsBelow } from "../../recipe/options/resolve-recipe-options.js";
+import { calibrationOption, checkCalibration, generationOptions, selfGenerated } from "./calibration-option.js";
 import { DEFAULT_CONTEXT } from "./default-context.js";
 import { assertRead, readerContext } from "./option-use.js";
 import { parseBytes } from "./parse/parse-bytes.js";
@@ -65,10 +66,7 @@ export const runOptionsSchema = z.strictObject({
     .enum(presetNames)
     .default(defaultPreset)
     .describe("named set of values: what measures best, or the paper's"),
-  calibration: z
-    .array(pathOption)
-    .default([])
-    .describe("text files or folders: .txt (a document each), .jsonl, .json, .parquet"),
+  calibration: calibrationOption,
   samples: z.int().min(1).default(128).describe("calibration sequences"),
   context: z
     .int()
@@ -76,6 +74,7 @@ export const runOptionsSchema = z.strictObject({
     .nullable()
     .default(null)
     .describe(`tokens per sequence; null takes ${DEFAULT_CONTEXT}, or the longest that the model was made for`),
+  selfGenerated: generationOptions,
   seed: seed.default(0).describe("seed of everything random"),
   deterministic: z
     .boolean()
@@ -163,6 +162,7 @@ function checkTogether(options: GivenOptions, scheme: Scheme): void {
   const recipe = recipeOf(options.recipe);
   recipe.windows(1, options);
   recipe.check?.(options);
+  checkCalibration(options);
   checkMicroBatch(options);
   checkOverrides(options);
   const staticInputs = options.activation.granularity === "tensor" && scheme.activationBits < 16;
@@ -177,7 +177,7 @@ function checkTogether(options: GivenOptions, scheme: Scheme): void {
     throw new OptionError({
       where: 'option "calibration"',
       what: `${needing[0]?.[1]} needs text to calibrate on`,
-      next: `give --calibration PATH (.txt, .jsonl, .parquet or a folder of them), or use ${without}`,
+      next: `give --calibration PATH (.txt, .jsonl, .parquet or a folder of them) or --calibration ${selfGenerated}, or use ${without}`,
     });
   }
 }

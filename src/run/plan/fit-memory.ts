@@ -1,11 +1,14 @@
 import { OptionError } from "../../errors.js";
 import { wantsFinish } from "../../recipe/end-to-end/windows.js";
+import { mostAtOnce } from "../../recipe/job/micro-batch.js";
 import { recipeOf } from "../../recipe/job/recipe-names.js";
 import { declares } from "../../recipe/options/option-readers.js";
 import type { PlanEvent } from "../events/events.js";
+import { isSelfGenerated } from "../options/calibration-option.js";
 import type { RunOptions } from "../options/options.js";
 import { parseBytes } from "../options/parse/parse-bytes.js";
 import { besideTensors, makePlan, needsTokens, type PlanInput } from "./plan.js";
+import { samplingBatch } from "./sampling-memory.js";
 
 /** What is planned for stays below the budget by what an estimate may be off by. */
 const MARGIN = 1.15;
@@ -27,6 +30,8 @@ export interface FittedPlan {
   readonly storage: RunOptions["streams"]["storage"];
   /** What is trained end to end; none where the options leave it open and there is no room for the codes of all blocks. */
   readonly finish: Finish;
+  /** Sequences that grow at once where the model makes its text up; 0 where it does not. */
+  readonly sampling: number;
   /** What tensors may take on the device that computes; null without a budget. */
   readonly tensorBytes: number | null;
 }
@@ -44,21 +49,22 @@ export interface FitInput extends PlanInput {
  *
  * @throws OptionError when even the leanest plan needs more
  */
-export function fitMemory(input: FitInput): FittedPlan {
+export function fitMemory(asked: FitInput): FittedPlan {
+  const input = withSamplingBatch(asked);
   const { options } = input;
-  const { microBatch, batch } = options.window;
+  const { microBatch } = options.window;
   const { storage } = options.streams;
   if (options.maxMemory === null) return fitSpare(input);
   const budget = parseBytes(options.maxMemory);
   const homes = storage === "auto" ? (["device", "host", "disk"] as const) : [storage];
   let leanest: PlanEvent | null = null;
   for (const finish of finishes(options)) {
-    for (const size of microBatch === null ? halvings(batch) : [microBatch]) {
+    for (const size of microBatch === null ? halvings(mostOf(options)) : [microBatch]) {
       for (const home of homes) {
         const plan = planWith(input, { microBatch: size, storage: home, finish });
         if (neededBytes(plan) <= budget) {
           const tensorBytes = input.device === "cpu" ? budget - besideTensors(input) : budget;
-          return { plan, microBatch: size, storage: home, finish, tensorBytes };
+          return { plan, microBatch: size, storage: home, finish, sampling: samplingBatch(options), tensorBytes };
         }
         if (leanest === null || neededBytes(plan) < neededBytes(leanest)) leanest = plan;
       }
@@ -83,6 +89,7 @@ function smallerRuns(options: RunOptions): readonly string[] {
   return [
     ...(smaller.length > 0 ? [`smaller windows (--set ${smaller.join(" ")})`] : []),
     ...(needsTokens(options) ? ["a shorter --context"] : []),
+    ...(isSelfGenerated(options) ? ["--calibration PATH with text, for which the network is never held whole"] : []),
   ];
 }
 
@@ -90,16 +97,40 @@ function smallerRuns(options: RunOptions): readonly string[] {
 function fitSpare(input: FitInput): FittedPlan {
   const { window, streams } = input.options;
   const most = input.spareBytes * WINDOW_SHARE;
-  const sizes = window.microBatch === null ? halvings(window.batch) : [window.microBatch];
+  const sizes = window.microBatch === null ? halvings(mostOf(input.options)) : [window.microBatch];
   const candidates = finishes(input.options).flatMap((finish) => sizes.map((microBatch) => ({ microBatch, finish })));
-  const fits = (candidate: (typeof candidates)[number]): boolean => {
-    const { device, estimate } = planWith(input, { ...candidate, storage: "disk" });
-    return (device === "cpu" ? estimate.hostBytes - besideTensors(input) : estimate.deviceBytes) <= most;
-  };
+  // Text that the model makes up takes what it takes: fewer sequences in a window would not change that.
+  const windows = samplingAt(input, 0);
+  const fits = (candidate: (typeof candidates)[number]): boolean =>
+    spareNeeded(input, planWith(windows, { ...candidate, storage: "disk" })) <= most;
   const { microBatch, finish } = candidates.find(fits) ??
     candidates.at(-1) ?? { microBatch: 1, finish: "none" as const };
   const chosen = { microBatch, storage: streams.storage, finish };
-  return { plan: planWith(input, chosen), ...chosen, tensorBytes: null };
+  return { plan: planWith(input, chosen), ...chosen, sampling: samplingBatch(input.options), tensorBytes: null };
+}
+
+// As many sequences at once as fit while the model makes its text up, where the options leave it open: judged beside the
+// leanest windows, so that what is left to choose is theirs.
+function withSamplingBatch(input: FitInput): FitInput {
+  const { options } = input;
+  if (!isSelfGenerated(options) || options.selfGenerated.batch !== null) return input;
+  const storage = options.streams.storage === "auto" ? "disk" : options.streams.storage;
+  const budget = options.maxMemory === null ? null : parseBytes(options.maxMemory);
+  const fits = (batch: number): boolean => {
+    const plan = planWith(samplingAt(input, batch), { microBatch: 1, storage, finish: "none" });
+    return budget === null ? spareNeeded(input, plan) <= input.spareBytes * WINDOW_SHARE : neededBytes(plan) <= budget;
+  };
+  return samplingAt(input, halvings(samplingBatch(options)).find(fits) ?? 1);
+}
+
+/** @param batch 0 leaves the making of text out of what is counted */
+function samplingAt<I extends PlanInput>(input: I, batch: number): I {
+  const { options } = input;
+  return { ...input, options: { ...options, selfGenerated: { ...options.selfGenerated, batch } } };
+}
+
+function spareNeeded(input: PlanInput, { device, estimate }: PlanEvent): number {
+  return device === "cpu" ? estimate.hostBytes - besideTensors(input) : estimate.deviceBytes;
 }
 
 /** In the order in which they are wished for. */
@@ -121,6 +152,10 @@ function planWith(
 
 function neededBytes({ device, estimate }: PlanEvent): number {
   return MARGIN * (device === "cpu" ? estimate.hostBytes : estimate.deviceBytes);
+}
+
+function mostOf(options: RunOptions): number {
+  return mostAtOnce(recipeOf(options.recipe), options);
 }
 
 function halvings(batch: number): number[] {

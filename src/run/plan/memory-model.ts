@@ -2,7 +2,7 @@ import type { TensorReader } from "../../checkpoint/tensor-reader.js";
 import { type DecoderSpec, type InputSite, inputSites, linearRoles, linearShape } from "../../network/index.js";
 import type { Scheme } from "../../quant/scheme.js";
 import { foldsActivations } from "../../recipe/job/folds-activations.js";
-import { microBatch } from "../../recipe/job/micro-batch.js";
+import { microBatch, mostAtOnce, stepBatch } from "../../recipe/job/micro-batch.js";
 import { recipeOf } from "../../recipe/job/recipe-names.js";
 import { declares } from "../../recipe/options/option-readers.js";
 import type { Device } from "../../tensor/index.js";
@@ -47,7 +47,7 @@ export function windowBytes(input: MemoryInput, { blocks, linears }: WindowPlan,
   // Before any rounding of its Linears.
   const opened = block * (width + exact);
   const learnt = trains ? sum(linears, (linear) => trainedParameters(linear, input)) : 0;
-  const batch = microBatchOf(options);
+  const batch = passSequences(options);
   const atOnce = tokens === 0 ? 0 : batch * options.context;
   // The last block comes to those that are prepared already.
   const prepared = (blocks - 1) * held + (learnt * 4 * (blocks - 1)) / blocks;
@@ -64,11 +64,12 @@ export function windowBytes(input: MemoryInput, { blocks, linears }: WindowPlan,
   if (trains) {
     const kept = blocks * keptFloats(input) + 2 * input.spec.intermediateSize;
     const fp8 = options.compute.gradients === "fp8" ? weights : 0;
+    const inStep = Math.min(batch, stepBatch(recipeOf(options.recipe), options)) * options.context;
     // Parameters with two moments and their best state, soft weights, and those once more in another dtype and in fp8.
     const training = blocks * held + learnt * 16 + weights * (width < 4 ? 4 + width : 4) + fp8 + batchBytes(input);
     const composed = input.kernels ? 0 : weights * COMPOSED_ROUNDING;
     phases.push(
-      training + composed + weights * width + batch * options.context * kept * width,
+      training + composed + weights * width + inStep * kept * width,
       // The gradients of the products pass through the roundings, all at once.
       training + composed + weights * (width < 4 ? 4 + width : 4) + learnt * 4,
     );
@@ -84,8 +85,9 @@ function fitProducts({ options, scheme, checkpoint }: MemoryInput, linears: read
 
 // The inputs of a step's whole batch and its targets, which stay in place while a window is trained.
 function batchBytes({ options, spec }: MemoryInput): number {
-  const stores = 1 + recipeOf(options.recipe).targets(options).length;
-  const vectors = Math.min(options.window.batch, options.samples) * options.context * stores;
+  const recipe = recipeOf(options.recipe);
+  const stores = 1 + recipe.targets(options).length;
+  const vectors = Math.min(stepBatch(recipe, options), options.samples) * options.context * stores;
   return vectors * spec.hiddenSize * bytesOf(options);
 }
 
@@ -115,8 +117,13 @@ export function bytesOf({ compute }: RunOptions): number {
 }
 
 /** Sequences of a step of `batch` on the device at once, as far as the plan knows. */
-export function microBatchOf(options: RunOptions, batch = options.window.batch): number {
+export function microBatchOf(options: RunOptions, batch: number): number {
   return Math.min(microBatch(options, batch), options.samples);
+}
+
+// Of a window's passes without gradients.
+function passSequences(options: RunOptions): number {
+  return microBatchOf(options, mostAtOnce(recipeOf(options.recipe), options));
 }
 
 // What autograd keeps of a token and a block: the residual stream twice, both norms' outputs, queries, keys, values,

@@ -18,7 +18,7 @@ async function plan(
   workspaceBytes = 0,
 ): Promise<PlanEvent> {
   const given = { model, scheme, out: "o", calibration: ["t"], context: 512, finish: "none" };
-  const window = extra["recipe"] === "gptq" ? {} : { batch: 8 };
+  const window = (extra["recipe"] ?? "cbq") === "cbq" ? { batch: 8 } : {};
   const options = { ...resolveOptions({ ...given, window }, extra), context: 512 };
   const spec = readSpec(await readModelConfig(model));
   const parsed = schemeOf(options);
@@ -102,6 +102,24 @@ describe("makePlan", () => {
     const onDisk = await plan("W2A16g64", { streams: { storage: "disk" } });
     expect(onDisk.estimate.diskBytes - base.diskBytes).toBe(3 * 128 * 512 * 256 * 4);
     expect(onDisk.estimate.hostBytes).toBeLessThan(base.hostBytes);
+  });
+
+  it("counts a training step by the batch of the recipe, and passes without gradients by theirs", async () => {
+    const bytes = async (microBatch: number | null, blockAp: UntypedOptions): Promise<number> =>
+      (await plan("W4A16g64", { recipe: "efficient-qat", blockAp, window: { microBatch } })).estimate.deviceBytes;
+    const [hidden, keys, inner, context] = [256, 128, 768, 512];
+    // Inputs of a step and what they are held against.
+    const [one, two] = [await bytes(1, { batch: 1 }), await bytes(1, { batch: 2 })];
+    expect(two - one).toBe(2 * context * hidden * 4);
+    // What autograd keeps of a sequence more, beside those: residual stream and norms, queries, keys and values, gate, up
+    // and their product; and two of the MLP's width on the way back.
+    const kept = 4 * hidden + 3 * hidden + 2 * keys + 3 * inner + 2 * inner;
+    const [eight, sixteen] = [await bytes(null, { batch: 8 }), await bytes(null, { batch: 16 })];
+    expect(sixteen - eight).toBe(8 * context * (kept + 2 * hidden) * 4);
+    // 64 sequences pass a block without gradients, and a step has 2.
+    const passed = 7 * hidden + 4 * hidden + 3 * keys + 3 * inner;
+    const [half, whole] = [await bytes(32, { batch: 2 }), await bytes(64, { batch: 2 })];
+    expect(whole - half).toBe(32 * context * passed * 4);
   });
 
   it("counts what GPTQ takes on a GPU", async () => {

@@ -17,6 +17,7 @@ import type { GivenOptions, RunOptions } from "../options/options.js";
 import { finishBytes, finishParameters } from "./finish-memory.js";
 import { type LinearPlan, linearPlans } from "./linear-plans.js";
 import { bytesOf, groupsOf, trainedParameters, weightsOf, windowBytes } from "./memory-model.js";
+import { samplingBatch, samplingBytes, samplingOperations } from "./sampling-memory.js";
 
 /** What the plan is made of. */
 export interface PlanInput {
@@ -83,7 +84,8 @@ export function makePlan(input: PlanInput): PlanEvent {
     return Math.max(most, windowBytes(input, window, calibrationTokens));
   }, 0);
   const endToEnd = finish > 0 ? finishBytes(input, linears) : 0;
-  const working = Math.max(largestWindow, endToEnd);
+  const sampling = samplingBytes(input);
+  const working = Math.max(largestWindow, endToEnd, sampling);
   const onCpu = device === "cpu";
   const streamHome = options.streams.storage === "auto" ? "device" : options.streams.storage;
   // Gradients are computed in a thread of libtorch's.
@@ -100,7 +102,9 @@ export function makePlan(input: PlanInput): PlanEvent {
   const left = endToEnd > 0 ? largestWindow * LEFT_SHARE : 0;
   // The next block is read while this one trains.
   const early = trains ? largestUnit(checkpoint, spec) : 0;
-  const onHost = onCpu ? Math.max(largestWindow * (1 + KEPT_SHARE), endToEnd * (1 + KEPT_SHARE) + left) : read + early;
+  const onHost = onCpu
+    ? Math.max(Math.max(largestWindow, sampling) * (1 + KEPT_SHARE), endToEnd * (1 + KEPT_SHARE) + left)
+    : read + early;
   const hostBytes =
     besideTensors(input) +
     windowCodes +
@@ -127,6 +131,7 @@ export function makePlan(input: PlanInput): PlanEvent {
     bitsPerWeight: weights === 0 ? 0 : bits / weights,
     trainedParameters: trained.reduce((a, b) => a + b, 0) + finish * finishParameters(input, linears),
     calibrationTokens,
+    selfGenerated: sampling > 0 ? { atOnce: samplingBatch(options), seconds: samplingSeconds(input) } : null,
     estimate: {
       deviceBytes: Math.ceil(deviceBytes),
       hostBytes: Math.ceil(hostBytes),
@@ -170,18 +175,28 @@ function inBlocks(linears: readonly LinearPlan[], first: number, last: number): 
 // Multiplications and additions of the passes through each window, at the measured speed; what is
 // no matrix product (fake quantization, norms, attention, Adam) adds time in proportion.
 function estimateSeconds(
-  { options, spec, flops }: PlanInput,
+  input: PlanInput,
   linears: readonly LinearPlan[],
   { windows, finish }: { readonly windows: readonly Window[]; readonly finish: number },
   tokens: number,
 ): number {
+  const { options, spec, flops } = input;
   const perToken = (first: number, last: number): number => 2 * sum(inBlocks(linears, first, last), weightsOf);
   const { passes } = recipeOf(options.recipe).cost(options);
   const work = sum(windows, ({ first, last }) => perToken(first, last) * tokens * passes);
   // Forward, forward again and twice that back; the head likewise, for two networks.
   const whole = 4 * (perToken(0, spec.blocks - 1) + 2 * spec.vocabSize * spec.hiddenSize) * tokens;
-  return 3 + ((work + finish * whole) / flops) * OVERHEAD;
+  return 3 + samplingSeconds(input) + ((work + finish * whole) / flops) * OVERHEAD;
 }
+
+// Products of few rows are bound by reading the weights.
+function samplingSeconds(input: PlanInput): number {
+  const operations = samplingOperations(input);
+  return operations === 0 ? 0 : (operations / input.flops) * SAMPLING_OVERHEAD;
+}
+
+/** Time of a token that is drawn over that of its matrix products at full speed. */
+const SAMPLING_OVERHEAD = 6;
 
 /** Time of a training step over that of its matrix products. */
 const OVERHEAD = 2.5;

@@ -61,6 +61,7 @@ export interface ResultRecord {
   readonly options: GivenOptions;
   readonly engine: EngineRecord;
   readonly calibration: {
+    readonly source: "files" | "self-generated";
     readonly documents: number;
     readonly tokens: number;
     readonly windows: number;

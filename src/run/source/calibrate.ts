@@ -9,8 +9,8 @@ import { openTokenizer, readTokens } from "./read-tokens.js";
 /** The calibration sequences and what tells them from others. */
 export interface Calibration {
   readonly tokens: CalibrationTokens;
-  /** Hash of the tokenizer. */
-  readonly tokenizer: string;
+  /** Hash of the tokenizer; null for a model without one, which can make text up all the same. */
+  readonly tokenizer: string | null;
   readonly event: CalibrateEvent;
 }
 
@@ -34,6 +34,7 @@ export async function calibrate(
     tokenizer: tokenizer.hash,
     event: {
       event: "calibrate",
+      source: "files",
       documents: stream.documents,
       tokens: stream.ids.length,
       windows: chosen.sequences,

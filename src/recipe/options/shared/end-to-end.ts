@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { learningClips, quantizedInputs, withEndToEnd } from "../conditions.js";
 import { fragment } from "../fragment.js";
-import { count, positive } from "../numbers.js";
+import { count, fraction, positive } from "../numbers.js";
 import { always, when } from "../reading.js";
 
 /** What may be trained end to end after the last window. */
@@ -25,6 +25,11 @@ const endToEnd = z.strictObject({
   batch: count.default(4).describe("sequences per optimisation step"),
   scaleRate: positive.default(1e-3).describe("Adam rate of the scales, relative to the scale"),
   activationRate: positive.default(5e-3).describe("Adam rate of the activation clips, relative to the clip"),
+  warmup: fraction.default(0).describe("fraction of the steps over which every rate rises to its full value"),
+  clip: positive
+    .nullable()
+    .default(null)
+    .describe("longest gradient of a step, over everything that is trained; null takes it as it is"),
 });
 
 /** How they are trained. */
@@ -34,4 +39,6 @@ export const endToEndOptions = fragment(endToEnd.prefault({}), {
   batch: when(withEndToEnd),
   scaleRate: when(withEndToEnd),
   activationRate: when(withEndToEnd, quantizedInputs, learningClips),
+  warmup: when(withEndToEnd),
+  clip: when(withEndToEnd),
 });

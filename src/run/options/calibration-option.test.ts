@@ -1,0 +1,49 @@
+import { describe, expect, it } from "vitest";
+import { OptionError } from "../../errors.js";
+import { resolveOptions, type UntypedOptions } from "./options.js";
+
+const required = { model: "m", scheme: "W2A16g64", out: "o", calibration: ["text.txt"] };
+
+function refusal(options: UntypedOptions): OptionError {
+  try {
+    resolveOptions(required, options);
+  } catch (error) {
+    if (error instanceof OptionError) return error;
+    throw error;
+  }
+  throw new Error("the options were accepted");
+}
+
+describe("calibration text that the model makes up", () => {
+  const given = { calibration: ["self-generated"] };
+
+  it("has defaults, and options that are read with it only", () => {
+    const options = resolveOptions(required, given);
+    expect(options.selfGenerated).toEqual({ temperature: 1, greedy: 4, scripts: ["Latin"], batch: null });
+    expect(resolveOptions(required, given, { selfGenerated: { scripts: [] } }).selfGenerated.scripts).toEqual([]);
+    const unread = refusal({ selfGenerated: { temperature: 0.5 } });
+    expect(unread.message).toMatch(
+      /reads it only with --calibration self-generated.*give --calibration self-generated/,
+    );
+    expect(resolveOptions(required, { calibration: ["a/../self-generated"] }).calibration).toEqual([
+      "./self-generated",
+    ]);
+    expect(resolveOptions(required, { calibration: ["./self-generated"] }).calibration).toEqual(["./self-generated"]);
+  });
+
+  it.each<[UntypedOptions, RegExp]>([
+    [
+      { calibration: ["self-generated", "text.txt"] },
+      /does not go with other text.*--calibration self-generated alone/,
+    ],
+    [{ selfGenerated: { temperature: 0 } }, /"selfGenerated\.temperature".*0 does not fit/],
+    [{ selfGenerated: { temperature: Number.NaN } }, /"selfGenerated\.temperature"/],
+    [{ selfGenerated: { greedy: -1 } }, /"selfGenerated\.greedy".*-1 does not fit/],
+    [{ selfGenerated: { greedy: 1.5 } }, /"selfGenerated\.greedy"/],
+    [{ selfGenerated: { batch: 0 } }, /"selfGenerated\.batch".*0 does not fit/],
+    [{ selfGenerated: { scripts: ["English"] } }, /"selfGenerated\.scripts\.0".*no script of Unicode/],
+    [{ selfGenerated: { temprature: 1 } }, /did you mean "selfGenerated\.temperature"/],
+  ])("is refused where it makes no sense: %j", (options, message) => {
+    expect(refusal({ ...given, ...options }).message).toMatch(message);
+  });
+});

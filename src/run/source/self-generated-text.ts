@@ -1,0 +1,172 @@
+import { join } from "node:path";
+import { firstTokens } from "../../calibration/self-generated/first-tokens.js";
+import { generateSequences, type SequenceGeneration } from "../../calibration/self-generated/generate-sequences.js";
+import {
+  type SequenceKey,
+  storedSequences,
+  storeSequences,
+} from "../../calibration/self-generated/stored-sequences.js";
+import { sequencesFingerprint, type TokenSequences } from "../../calibration/token-sequences.js";
+import type { Checkpoint } from "../../checkpoint/checkpoint.js";
+import type { ModelConfig } from "../../checkpoint/model-config.js";
+import { ModelFolder } from "../../checkpoint/model-folder.js";
+import { tokenCacheFolder } from "../../checkpoint/tokenizer/token-cache.js";
+import type { Tokenizer } from "../../checkpoint/tokenizer/tokenizer.js";
+import { CrossblockError } from "../../errors.js";
+import { DecoderSampler } from "../../evaluate/decoder-sampler.js";
+import { checkpointSource, Decoder, type DecoderSpec, readModel } from "../../network/index.js";
+import { SequenceParts } from "../../reconstruct/sequence-parts.js";
+import { type Device, MemoryLimit, releaseCachedMemory } from "../../tensor/index.js";
+import type { RequestContext } from "../engine/serve-requests.js";
+import type { WarningEvent, WorkEvent } from "../events/events.js";
+import { pacedProgress } from "../events/paced-progress.js";
+import type { RunOptions } from "../options/options.js";
+import type { Calibration } from "./calibrate.js";
+import { openTokenizer } from "./read-tokens.js";
+
+/** What text that a model makes up depends on, and where it waits. */
+export interface TextToGenerate {
+  readonly options: RunOptions;
+  /** The model of the user, not rotated, and its `config.json`. */
+  readonly checkpoint: Checkpoint;
+  readonly config: ModelConfig;
+  readonly device: Device;
+  readonly dtype: "float32" | "bfloat16";
+  /** Hash of the weights. */
+  readonly weights: string;
+  /** What computes. */
+  readonly engine: string;
+  /** Sequences at once. */
+  readonly atOnce: number;
+  /** What tensors may take on the device; null without a budget. */
+  readonly tensorBytes: number | null;
+  /** The work folder, which keeps the sequences for a run that is continued. */
+  readonly work: string;
+}
+
+/**
+ * Has the model make up its calibration text. The same model, options and machine give the same sequences, which are kept
+ * in the work folder and in the user's cache and not made twice. A dry run makes none: null, unless they are there.
+ *
+ * @throws CalibrationError where no token fits the scripts; ModelError where the model's probabilities are no numbers
+ */
+export async function selfGeneratedText(
+  text: TextToGenerate,
+  request: RequestContext<WorkEvent>,
+): Promise<Calibration | null> {
+  const { options, checkpoint, config, work } = text;
+  const { samples, context, seed } = options;
+  const { spec } = readModel(config, checkpoint);
+  const tokenizer = await tokenizerOf(checkpoint.folder, spec, request);
+  if (tokenizer === null && options.selfGenerated.scripts.length > 0) request.emit(anyScript(checkpoint.folder));
+  const generation = generationOf(options, tokenizer, spec);
+  const key = keyOf(text, tokenizer);
+  const shape = { sequences: samples, context, vocabulary: spec.vocabSize };
+  const cache = join(tokenCacheFolder(), "generated");
+  const kept = (await storedSequences(work, key, shape)) ?? (await storedSequences(cache, key, shape));
+  if (kept === null && options.dryRun) return null;
+  const sequences = kept ?? generate(text, spec, generation, tokenizer?.idLimit ?? spec.vocabSize, request);
+  // One that is continued must find them, whatever becomes of the cache.
+  if (!options.dryRun) await storeSequences(work, key, sequences);
+  if (kept === null) await storeSequences(cache, key, sequences).catch(ignoreSystem);
+  const hash = sequencesFingerprint(sequences, { tokenizer: tokenizer?.hash ?? "none", seed });
+  const [documents, tokens] = [samples, samples * context];
+  return {
+    tokens: sequences,
+    tokenizer: tokenizer?.hash ?? null,
+    event: { event: "calibrate", source: "self-generated", documents, tokens, windows: samples, context, hash },
+  };
+}
+
+async function tokenizerOf(
+  folder: string,
+  spec: DecoderSpec,
+  request: RequestContext<WorkEvent>,
+): Promise<Tokenizer | null> {
+  return ModelFolder.open(folder).has("tokenizer.json") ? openTokenizer(folder, spec, request) : null;
+}
+
+function generationOf(options: RunOptions, tokenizer: Tokenizer | null, spec: DecoderSpec): SequenceGeneration {
+  const { context, seed, selfGenerated } = options;
+  const { temperature, greedy, scripts } = selfGenerated;
+  return {
+    context,
+    seed,
+    temperature,
+    greedy,
+    // Without a tokenizer nobody knows what is written in what.
+    firstTokens:
+      tokenizer === null ? Int32Array.from({ length: spec.vocabSize }, (_, id) => id) : firstTokens(tokenizer, scripts),
+    startToken: tokenizer?.startToken ?? null,
+    endTokens: new Set(tokenizer?.eosTokens ?? []),
+  };
+}
+
+/** Raised when the same key would give other sequences. */
+const RULES = 1;
+
+function keyOf({ options, dtype, weights, engine }: TextToGenerate, tokenizer: Tokenizer | null): SequenceKey {
+  const { samples, context, seed, selfGenerated } = options;
+  const { temperature, greedy, scripts } = selfGenerated;
+  const decided = { samples, context, seed, temperature, greedy, scripts };
+  return { rules: RULES, weights, tokenizer: tokenizer?.hash ?? null, dtype, engine, ...decided };
+}
+
+function generate(
+  { options, checkpoint, device, dtype, atOnce, tensorBytes }: TextToGenerate,
+  spec: DecoderSpec,
+  generation: SequenceGeneration,
+  limit: number,
+  { emit, poll }: RequestContext<WorkEvent>,
+): TokenSequences {
+  const { samples, context } = options;
+  using _limit = tensorBytes === null ? null : MemoryLimit.set(device, tensorBytes);
+  const source = checkpointSource(checkpoint, { device, dtype });
+  const ids = new Int32Array(samples * context);
+  const tell = pacedProgress(emit, "making up calibration text");
+  const warnings: WarningEvent[] = [];
+  {
+    using decoder = Decoder.load((name, shape) => {
+      poll();
+      return source(name, shape);
+    }, spec);
+    const sampler = new DecoderSampler(decoder, limit);
+    const parts = new SequenceParts(atOnce, (size) => void warnings.push(smaller(device, size)));
+    parts.each(samples, (part) => {
+      const first = part[0] ?? 0;
+      const written = generateSequences(sampler, part, generation, (done) => {
+        poll();
+        tell(first * context + done * part.length, samples * context);
+      });
+      ids.set(written, first * context);
+    });
+  }
+  releaseCachedMemory();
+  for (const warning of warnings) emit(warning);
+  return { ids, sequences: samples, context };
+}
+
+function anyScript(folder: string): WarningEvent {
+  return {
+    event: "warning",
+    where: folder,
+    message:
+      "without tokenizer.json it can't be told what script a token is of: text that the model makes up begins with any",
+    next: "download the tokenizer files of the model into this folder, or use --set selfGenerated.scripts=[]",
+  };
+}
+
+function smaller(device: Device, size: number): WarningEvent {
+  return {
+    event: "warning",
+    where: `device ${device}`,
+    message: `memory ran out: ${size} sequences of text are made up at once from now on`,
+    next: `give --set selfGenerated.batch=${size} next time, or a larger --max-memory if there is one`,
+  };
+}
+
+// A cache that can't be written costs the time to make the text up again, and nothing else.
+function ignoreSystem(error: unknown): void {
+  const fromSystem = error instanceof CrossblockError || (error instanceof Error && "syscall" in error);
+  if (!fromSystem) throw error;
+}
