@@ -22,7 +22,7 @@ const blockAp = z.strictObject({
     .enum(["scale", "absolute"])
     .default("scale")
     .describe("what the rates of weights and scales are in: the mean scale of each Linear, or absolute numbers"),
-  // 2e-3 35.8, 5e-3 28.5, 1e-2 26.7, 2e-2 27.0 on SmolLM2-135M at W2A16g64 asym (docs/results.md).
+  // 2e-3 35.8, 5e-3 28.5, 1e-2 26.7, 2e-2 27.0 on SmolLM2-135M at W2A16g64 asym (docs/measurements/ablations.md).
   weightRate: positive.default(1e-2).describe("Adam rate of the weights, or of how they are rounded"),
   scaleRate: positive.default(2e-3).describe("Adam rate of the scales"),
   zeroPointRate: positive.default(5e-3).describe("Adam rate of the zero points, in code units"),
