@@ -1,20 +1,20 @@
 // One cell of the accuracy tables: quantizes in this process and prints the perplexity as a line of JSON.
 import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { evaluationWindows, sampleWindows } from "../dist/calibration/token-windows.js";
+import { evaluationSequences, sampleSequences } from "../dist/calibration/token-sequences.js";
 import { Checkpoint } from "../dist/checkpoint/checkpoint.js";
 import { readModelConfig } from "../dist/checkpoint/model-config.js";
 import { perplexity } from "../dist/evaluate/perplexity.js";
-import { checkpointSource, Decoder, linearName, readSpec } from "../dist/network/index.js";
+import { checkpointSource, Decoder, DecoderNetwork, linearName, readSpec } from "../dist/network/index.js";
 import { fromQuantizedWeight } from "../dist/quant/from-quantized-weight.js";
 import { quantizerFrom } from "../dist/quant/input/activation.js";
 import { parseScheme } from "../dist/quant/scheme.js";
 import { recipeOf } from "../dist/recipe/job/recipe-names.js";
+import { wantsRotation } from "../dist/recipe/job/rotation-rule.js";
 import { runRecipe } from "../dist/recipe/job/run-recipe.js";
 import { resolveRecipeOptions } from "../dist/recipe/options/resolve-recipe-options.js";
-import { RotatedModel } from "../dist/recipe/rotation/rotated-model.js";
-import { wantsRotation } from "../dist/recipe/rotation/rotation-rule.js";
 import { deviceMemory, engineInfo, keep, liveHandles, scope, setThreads, Tensor } from "../dist/tensor/index.js";
+import { RotatedModel } from "../dist/transform/rotation/rotated-model.js";
 
 const job = JSON.parse(process.argv[2]);
 const {
@@ -46,8 +46,8 @@ const ids = async (split) => {
 };
 const original = await Checkpoint.open(model);
 const originalSpec = readSpec(await readModelConfig(model));
-const calibration = sampleWindows(await ids("train"), { samples, context, seed });
-const test = evaluationWindows(await ids("test"), evalContext);
+const calibration = sampleSequences(await ids("train"), { samples, context, seed });
+const test = evaluationSequences(await ids("test"), evalContext);
 const options = resolveRecipeOptions(set, { recipe: recipe === "none" ? "cbq" : recipe, preset });
 const resolved = parseScheme(scheme, { asym });
 const rotates = recipe !== "none" && wantsRotation(recipeOf(recipe), options, resolved, originalSpec);
@@ -61,7 +61,7 @@ const started = performance.now();
 if (recipe !== "none") {
   const run = runRecipe({
     checkpoint,
-    spec,
+    network: new DecoderNetwork(spec),
     recipe: recipeOf(recipe),
     scheme: resolved,
     options,

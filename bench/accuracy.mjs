@@ -1,4 +1,4 @@
-// The accuracy tables of docs/results.md: every cell is a process of its own, several at once where asked for.
+// The accuracy tables of docs/measurements/accuracy.md: every cell is a process of its own, several at once where asked for.
 // usage: npm run bench:accuracy -- [--model sotu|smollm2] [--folder DIR] [--text DIR | --tokens DIR] [--device cuda:0]
 //   [--jobs 8] [--only W2A16g64] [--methods GPTQ,code-unit] [--seeds 0,1,2] [--epochs N] [--dtype bfloat16] [--set JSON]
 // --folder: the model, where it is not the bundled one; --text: train.jsonl and test.jsonl; --tokens: train.bin and test.bin
@@ -32,7 +32,7 @@ const methods = {
   "LoRA r=5": { recipe: "cbq", kind: "lora" },
   AdaRound: { recipe: "cbq", kind: "adaround" },
   "code-unit": { recipe: "cbq", kind: "code" },
-  // Code-unit rounding, and all scales on the model's output behind it.
+  // Code-unit rounding, and all scales on the model's output after it.
   default: { recipe: "cbq", kind: "code", finish: true },
 };
 const protocols = {

@@ -1,4 +1,4 @@
-"""Draws docs/perplexity-over-time.svg from the table of seconds in docs/results.md. Needs matplotlib."""
+"""Draws docs/measurements/perplexity-over-time.svg from the tables of seconds in docs/measurements/accuracy.md. Needs matplotlib."""
 import matplotlib.pyplot as plt
 
 import figures
@@ -6,7 +6,7 @@ import figures
 FULL_PRECISION = 18.456
 
 methods = {}
-for method, seconds, perplexity in figures.table("results.md", "| method | seconds")[1]:
+for method, seconds, perplexity in figures.rows("accuracy.md", "| method | seconds"):
     methods.setdefault(method, []).append((float(seconds), float(perplexity)))
 
 figure, axes = plt.subplots(figsize=(6.5, 3.4))

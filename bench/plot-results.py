@@ -1,11 +1,11 @@
-"""Draws docs/perplexity.svg from the first table of docs/results.md. Needs matplotlib."""
+"""Draws docs/measurements/perplexity.svg from the table of roundings in docs/measurements/ablations.md. Needs matplotlib."""
 import re
 
 import matplotlib.pyplot as plt
 
 import figures
 
-header, table = figures.table("results.md", "| | RTN")
+header, table = figures.table("ablations.md", "| | RTN")
 methods = header[1:]
 rows = [
     (name, [float(v) if (v := re.sub(r"[^0-9.]", "", cell)) else None for cell in cells]) for name, *cells in table

@@ -1,9 +1,9 @@
-"""Draws docs/scaling.svg from the table of scaling in docs/performance.md. Needs matplotlib."""
+"""Draws docs/measurements/scaling.svg from the table of scaling in docs/measurements/speed.md. Needs matplotlib."""
 import matplotlib.pyplot as plt
 
 import figures
 
-table = figures.table("performance.md", "| blocks | windows | tokens")[1]
+table = figures.table("speed.md", "| blocks | windows | tokens")[1]
 rows = [
     (int(windows), int(tokens.replace(",", "")), float(seconds)) for _, windows, tokens, seconds in table
 ]

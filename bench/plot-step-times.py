@@ -1,11 +1,11 @@
-"""Draws docs/step-time.svg from the first table of docs/performance.md. Needs matplotlib."""
+"""Draws docs/measurements/step-time.svg from the first table of docs/measurements/speed.md. Needs matplotlib."""
 import re
 
 import matplotlib.pyplot as plt
 
 import figures
 
-header, table = figures.table("performance.md", "| shape")
+header, table = figures.table("speed.md", "| shape")
 rows = [dict(zip(header, cells)) for cells in table]
 
 

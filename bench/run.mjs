@@ -15,7 +15,7 @@ import { Checkpoint } from "../dist/checkpoint/checkpoint.js";
 import { readModelConfig } from "../dist/checkpoint/model-config.js";
 import { writeSafetensors } from "../dist/checkpoint/safetensors/write-safetensors.js";
 import { compressedTensors } from "../dist/format/compressed-tensors/write.js";
-import { linearName, linearRoles, readSpec } from "../dist/network/index.js";
+import { DecoderNetwork, linearName, linearRoles, readSpec } from "../dist/network/index.js";
 import { parseScheme } from "../dist/quant/scheme.js";
 import { recipeOf } from "../dist/recipe/job/recipe-names.js";
 import { runRecipe } from "../dist/recipe/job/run-recipe.js";
@@ -168,7 +168,7 @@ const journal = await Journal.open({
 const started = performance.now();
 const run = runRecipe({
   checkpoint,
-  spec,
+  network: new DecoderNetwork(spec),
   recipe: recipeOf("cbq"),
   scheme: parseScheme(values.scheme),
   options,
@@ -229,7 +229,7 @@ gpu.stop();
 run.return(undefined);
 const beforeWindows = performance.now() - started - windows.reduce((sum, { seconds }) => sum + seconds * 1000, 0);
 
-/** What a run does for each block behind its windows: copies the Linears of block 0, takes their fingerprints from the record. */
+/** What a run does for each block after its windows: copies the Linears of block 0, takes their fingerprints from the record. */
 async function exportBlock() {
   const tensors = new Map();
   const source = journal.finished.exportSource(

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { parseArgs } from "node:util";
 import { Checkpoint } from "../dist/checkpoint/checkpoint.js";
 import { readModelConfig } from "../dist/checkpoint/model-config.js";
-import { readSpec } from "../dist/network/index.js";
+import { DecoderNetwork, readSpec } from "../dist/network/index.js";
 import { parseScheme } from "../dist/quant/scheme.js";
 import { recipeOf } from "../dist/recipe/job/recipe-names.js";
 import { runRecipe } from "../dist/recipe/job/run-recipe.js";
@@ -32,7 +32,7 @@ function seconds(blocks, sequences) {
   const started = performance.now();
   const run = runRecipe({
     checkpoint,
-    spec,
+    network: new DecoderNetwork(spec),
     recipe: recipeOf("cbq"),
     scheme: parseScheme("W4A16g64"),
     options,

@@ -3,9 +3,9 @@
 // [--rounding code|lora|adaround] [--tokens 2048] [--context 512] [--device cpu] [--dtype float32] [--gradients full|fp8] [--steps 20] [--json]
 import { availableParallelism, tmpdir } from "node:os";
 import { parseArgs } from "node:util";
-import { createStore } from "../dist/calibration/activation-store.js";
+import { createPortStore } from "../dist/calibration/port-store.js";
 import { causalAttention } from "../dist/network/decoder/block/attention.js";
-import { linearRoles, loadBlock, RotaryTable, readSpec } from "../dist/network/index.js";
+import { DecoderNetwork, loadUnit, readSpec } from "../dist/network/index.js";
 import { searchRange } from "../dist/quant/grid/range.js";
 import { TokenQuantizer } from "../dist/quant/input/activation.js";
 import { parseScheme } from "../dist/quant/scheme.js";
@@ -15,8 +15,8 @@ import { loraRounding } from "../dist/quant/weight-path/lora-rounding.js";
 import { resolveRecipeOptions } from "../dist/recipe/options/resolve-recipe-options.js";
 import { advance } from "../dist/reconstruct/advance.js";
 import { reconstructionError } from "../dist/reconstruct/objective/objective.js";
-import { QuantizedBlock } from "../dist/reconstruct/quantized-block.js";
 import { QuantizedLayer } from "../dist/reconstruct/quantized-layer.js";
+import { QuantizedUnit } from "../dist/reconstruct/quantized-unit.js";
 import { overTargets, reconstruct } from "../dist/reconstruct/reconstruct.js";
 import { SequenceParts } from "../dist/reconstruct/sequence-parts.js";
 import {
@@ -66,20 +66,21 @@ const roundings = {
   lora: (weight, grid) => loraRounding(weight, grid, 5),
   adaround: (weight, grid) => adaRound(weight, grid),
 };
-const rotary = RotaryTable.create(spec.positions, spec.attention.headDim, context, device, dtype);
+const network = new DecoderNetwork(spec);
+const running = network.open({ device, dtype, length: context });
 const random = (_name, size) =>
   keep(scope(() => (size.length === 1 ? Tensor.ones(size, { device }) : Tensor.randn(size, { device }).mul(0.02))));
-const blocks = Array.from({ length: BLOCKS }, (_, index) => {
+const blocks = network.units.map((unit) => {
   const layers = new Map(
-    linearRoles(spec).map((role) => {
-      const layer = new QuantizedLayer(`${index}.${role}`, scheme, dtype, values.gradients);
+    unit.layers.map(({ name, module }) => {
+      const layer = new QuantizedLayer(module, scheme, dtype, values.gradients);
       if (scheme.activationBits < 16) layer.quantizeInput(new TokenQuantizer(scheme.activationBits, device, {}));
-      return [role, layer];
+      return [name, layer];
     }),
   );
-  const block = new QuantizedBlock(index, spec, loadBlock(random, spec, index), layers, { rotary });
-  for (const [role, layer] of layers) {
-    const { weight } = block.weights.linears.get(role);
+  const block = new QuantizedUnit(unit, running, loadUnit(random, unit), layers);
+  for (const [name, layer] of layers) {
+    const { weight } = block.weights.layers.get(name);
     const rounding = scope(() => {
       const grid = searchRange(weight, scheme, layer.name, { candidates: 4 });
       // As the recipe keeps it: a device's kernels read the operand's dtype.
@@ -94,13 +95,13 @@ const blocks = Array.from({ length: BLOCKS }, (_, index) => {
 });
 // Several batches to an epoch, as a run has them.
 const BATCHES = device === "cpu" ? 1 : 16;
-const storeShape = { sequences: sequences * BATCHES, tokens: context, hidden: shape.hidden_size };
+const storeShape = { sequences: sequences * BATCHES, tokens: context, ports: network.ports(context) };
 const place = { dtype, device, scratch: tmpdir() };
-const input = createStore(storeShape, "device", place);
-const target = createStore(storeShape, "device", place);
+const input = createPortStore(storeShape, "device", place);
+const target = createPortStore(storeShape, "device", place);
 for (let i = 0; i < BATCHES; i++) {
   const some = () => Tensor.randn([sequences, context, shape.hidden_size], { device }).to(dtype);
-  noGrad(() => scope(() => input.write(i * sequences, some())));
+  noGrad(() => scope(() => input.write(i * sequences, { x: some() })));
 }
 const parts = new SequenceParts(sequences, () => {});
 advance(input, target, parts, (x) => blocks.reduce((hidden, block) => block.forwardFull(hidden), x));

@@ -54,7 +54,7 @@ function pack() {
   }
   const stray = paths.filter(
     (/** @type {string} */ path) =>
-      !/^(dist|native)\/|^[A-Z]+(\.md)?$|^package\.json$/.test(path) || /\.test\./.test(path),
+      !/^(dist|native)\/|^docs\/.+\.md$|^[A-Z]+(\.md)?$|^package\.json$/.test(path) || /\.test\./.test(path),
   );
   check(stray.length === 0, `the tarball holds what it should not: ${stray.join(", ")}`);
   say(

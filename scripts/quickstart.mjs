@@ -19,7 +19,7 @@ const CONTEXT = 512;
 const PROMPT = "Fellow citizens of the Senate and House of Representatives,";
 
 /**
- * A budget for two cores. `docs/results.md` has what the full one gives; on so little text the last stage gains no more
+ * A budget for two cores. `docs/measurements/accuracy.md` has what the full one gives; on so little text end-to-end training gains no more
  * than the windows' third epoch does in the same time.
  */
 const SAMPLES = 40;

@@ -13,8 +13,8 @@ import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs, promisify } from "node:util";
 import { readDocuments } from "../../dist/calibration/text/documents.js";
+import { evaluationSequences } from "../../dist/calibration/token-sequences.js";
 import { tokenizeDocuments } from "../../dist/calibration/token-stream.js";
-import { evaluationWindows } from "../../dist/calibration/token-windows.js";
 import { Tokenizer } from "../../dist/checkpoint/tokenizer/tokenizer.js";
 import { evaluate, loadModel } from "../../dist/index.js";
 import { findPackage } from "../../dist/run/verify/runtime/find-package.js";
@@ -67,7 +67,7 @@ function perplexityOf(losses) {
 async function tokenWindows(model, vocabulary) {
   const tokenizer = await Tokenizer.open(model, vocabulary);
   const { ids } = await tokenizeDocuments(readDocuments([text], tokenizer), tokenizer, {});
-  const { sequences } = evaluationWindows(ids, context);
+  const { sequences } = evaluationSequences(ids, context);
   return Array.from({ length: sequences }, (_, i) => [...ids.subarray(i * context, (i + 1) * context)]);
 }
 

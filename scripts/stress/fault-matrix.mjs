@@ -1,5 +1,5 @@
 /**
- * Runs the tests of every fault and writes what was observed into the table of docs/reliability.md:
+ * Runs the tests of every fault and writes what was observed into the table of docs/measurements/reliability.md:
  * `npm run fault-matrix`, or of some files, `npm run fault-matrix -- FILE...`, which leaves the other rows as they are.
  * A fault whose test did not run or failed is written as such.
  */
@@ -10,7 +10,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-const DOCUMENT = join(ROOT, "docs", "reliability.md");
+const DOCUMENT = join(ROOT, "docs", "measurements", "reliability.md");
 
 /** Fault, what is expected, the file of its tests, and a pattern of their names. */
 const ROWS = /** @type {const} */ ([
@@ -192,7 +192,7 @@ const lines = ROWS.map(([fault, expected, file, pattern]) => {
 });
 const machine = `${cpus()[0]?.model ?? "unknown processor"}, ${cpus().length} cores, Node ${process.versions.node}`;
 const table = [
-  `Written by \`npm run fault-matrix\` on ${new Date().toISOString().slice(0, 10)}: ${machine}.`,
+  `Measured on ${machine}, ${new Date().toISOString().slice(0, 10)}, by \`npm run fault-matrix\`.`,
   "",
   "| fault | expected | observed |",
   "|---|---|---|",

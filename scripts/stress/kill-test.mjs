@@ -51,7 +51,7 @@ export async function killAndContinue({ kills, seed, arguments: given, report = 
       outcomes.push(outcome);
       const verdict = equal ? "same codes" : `DIFFERENT ${outcome.errors}`;
       const off = equal || outcome.difference === null ? "" : differenceText(outcome.difference);
-      const behind = `continued behind window ${outcome.continuedBehind}`;
+      const behind = `continued after window ${outcome.continuedBehind}`;
       report(`${i + 1}: killed after ${outcome.lastEvent}, ${behind}, ${verdict}${off}`);
       rmSync(out, { recursive: true, force: true });
     }
@@ -63,7 +63,7 @@ export async function killAndContinue({ kills, seed, arguments: given, report = 
 
 /**
  * @param {readonly string[]} given @param {string} out
- * @param {{ event: number, milliseconds: number } | null} kill behind how many events, and how long after
+ * @param {{ event: number, milliseconds: number } | null} kill after how many events, and how long after
  */
 async function run(given, out, kill) {
   const started = performance.now();

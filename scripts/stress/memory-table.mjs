@@ -1,5 +1,5 @@
 /**
- * Compares what the plan says a run will take with what it took, and writes the table into docs/reliability.md:
+ * Compares what the plan says a run will take with what it took, and writes the table into docs/measurements/memory.md:
  * `npm run memory-table [-- --device cuda:0] [--text PATH] [NAME...]`. Every run has a process of its own; rows that were not asked for
  * stay as they are. On the CPU the most memory of the process is compared, on a GPU the most that libtorch had allocated
  * there (2.9 or newer tells).
@@ -14,7 +14,7 @@ import { engineInfo } from "../../dist/tensor/index.js";
 import { fetchSotu } from "../fetch/fetch-sotu.mjs";
 
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
-const DOCUMENT = join(ROOT, "docs", "reliability.md");
+const DOCUMENT = join(ROOT, "docs", "measurements", "memory.md");
 const ENTRY = join(ROOT, "dist", "cli", "main.js");
 const MODEL = join(ROOT, "models", "sotu-llama-7m");
 /** What an estimate may be off by. */
@@ -24,7 +24,7 @@ const BOUND = 0.15;
 const calibrated = (/** @type {number} */ samples, /** @type {number} */ context) => [
   ...["--samples", `${samples}`, "--context", `${context}`],
 ];
-/** One epoch of windows and of the last stage, because another one takes time and no memory. */
+/** One epoch of windows and one end to end, because another one takes time and no memory. */
 const sized = (/** @type {number} */ samples, /** @type {number} */ context, /** @type {string[]} */ ...settings) => [
   ...calibrated(samples, context),
   ...["--set", "window.epochs=1", "endToEnd.epochs=1", ...settings],
@@ -134,7 +134,7 @@ const machine = `${gpu === undefined ? "" : `${gpu}, `}${cpus()[0]?.model ?? "un
 const head = onCpu
   ? ["| run | planned | measured | off | of it before any tensor |", "|---|---|---|---|---|"]
   : ["| run | planned | measured | off |", "|---|---|---|---|"];
-const written = `Written by \`npm run memory-table${onCpu ? "" : ` -- --device ${device}`}\` on ${new Date().toISOString().slice(0, 10)}: ${machine}.`;
+const written = `Measured on ${machine}, ${new Date().toISOString().slice(0, 10)}, by \`npm run memory-table${onCpu ? "" : ` -- --device ${device}`}\`.`;
 writeFileSync(
   DOCUMENT,
   former.replace(marked, (_all, begin, _rows, end) => `${begin}${[written, "", ...head, ...rows].join("\n")}\n${end}`),

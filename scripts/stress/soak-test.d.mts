@@ -5,7 +5,7 @@ export interface SoakOutcome {
   readonly means: readonly number[];
   /** Files that the process had open at the end; 0 where it can't be told. */
   readonly descriptors: number;
-  /** What memory grew by behind the warm-up, as a share. */
+  /** What memory grew by after the warm-up, as a share. */
   readonly growth: number;
 }
 

@@ -1,6 +1,6 @@
 /**
  * Quantizes a tiny Llama of thousands of windows in one process and watches its memory: `npm run test:soak [-- WINDOWS]`,
- * 2,000 windows unless told otherwise. Fails when what the process holds grows by 2 % or more behind the warm-up.
+ * 2,000 windows unless told otherwise. Fails when what the process holds grows by 2 % or more after the warm-up.
  */
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

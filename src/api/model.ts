@@ -12,7 +12,7 @@ export type { LoadOptions, Logits } from "../run/engine/engine-protocol.js";
 export interface EvaluateOptions {
   /** Files or folders: `.txt` (a document each), `.jsonl` and `.parquet` (field `text` or `messages`). */
   readonly text: string | readonly string[];
-  /** Tokens per window. Defaults to 2048, or to the longest that the model was made for. */
+  /** Tokens per sequence. Defaults to 2048, or to the longest that the model was made for. */
   readonly context?: number;
   readonly signal?: AbortSignal;
   /** Sees progress and warnings on the way. */
@@ -102,7 +102,7 @@ export class Model implements AsyncDisposable {
   }
 
   /**
-   * Perplexity on a text: non-overlapping windows, mean cross-entropy of tokens 2..n of each,
+   * Perplexity on a text: sequences that do not overlap, mean cross-entropy of tokens 2..n of each,
    * exponentiated.
    */
   async perplexity(options: EvaluateOptions): Promise<PerplexityEvent> {
@@ -122,7 +122,7 @@ export class Model implements AsyncDisposable {
   }
 
   /**
-   * Accuracy on multiple-choice questions, by the log-likelihood of each choice behind its context, as
+   * Accuracy on multiple-choice questions, by the log-likelihood of each choice after its context, as
    * lm-evaluation-harness computes it.
    *
    * @throws CalibrationError naming the line of a question that can't be used

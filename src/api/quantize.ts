@@ -18,7 +18,7 @@ export type QuantizeOptions = RunOptionsInput & { readonly signal?: AbortSignal 
  *
  * The work runs in a worker thread and waits when events are not consumed. The result appears
  * complete at the end or not at all, also when `signal` is aborted or the loop is left. Finished windows
- * are kept in the work directory, and the same options continue behind them. A finished result is never replaced unless
+ * are kept in the work directory, and the same options continue after them. A finished result is never replaced unless
  * `force` is set: where the same options made it, `already-there` is the first event and nothing is done.
  *
  * @example

@@ -9,26 +9,31 @@ export type Storage = "device" | "host" | "disk";
 
 export interface StoreShape {
   readonly sequences: number;
-  readonly tokens: number;
-  readonly hidden: number;
+  /** Of one sequence: `[tokens, hidden]` between the blocks of a decoder. */
+  readonly shape: readonly number[];
 }
 
-/** The activations of all calibration sequences at one place of the network: `[sequences, tokens, hidden]`. */
+/** What all calibration sequences are at one place of the network: `[sequences, ...shape]`. */
 export interface ActivationStore {
   readonly shape: StoreShape;
   /**
-   * The sequences at `indices`, `[indices.length, tokens, hidden]` on the compute device. `places` are the same indices,
+   * The sequences at `indices`, `[indices.length, ...shape]` on the compute device. `places` are the same indices,
    * int64 on that device: with them a store that lies there is read without waiting for it.
    */
   read(indices: readonly number[], places?: Tensor): Tensor;
-  /** Overwrites the sequences from `first` on with `values [n, tokens, hidden]`. */
+  /** Overwrites the sequences from `first` on with `values [n, ...shape]`. */
   write(first: number, values: Tensor): void;
   dispose(): void;
 }
 
 /** Bytes that a store takes. */
-export function storeBytes({ sequences, tokens, hidden }: StoreShape, dtype: DType): number {
-  return sequences * tokens * hidden * elementSize(dtype);
+export function storeBytes({ sequences, shape }: StoreShape, dtype: DType): number {
+  return sequences * numbersIn(shape) * elementSize(dtype);
+}
+
+/** Numbers in a tensor of this shape. */
+export function numbersIn(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
 }
 
 /** What a store needs to know of the work that it serves. */
@@ -58,7 +63,7 @@ class MemoryStore implements ActivationStore {
     home: Device,
     private readonly device: Device,
   ) {
-    this.#values = keep(Tensor.zeros([shape.sequences, shape.tokens, shape.hidden], { dtype, device: home }));
+    this.#values = keep(Tensor.zeros([shape.sequences, ...shape.shape], { dtype, device: home }));
   }
 
   read(indices: readonly number[], places?: Tensor): Tensor {
@@ -99,7 +104,7 @@ class DiskStore implements ActivationStore {
     private readonly placement: StorePlacement,
   ) {
     const { dtype, scratch } = placement;
-    this.#sequenceBytes = shape.tokens * shape.hidden * elementSize(dtype);
+    this.#sequenceBytes = numbersIn(shape.shape) * elementSize(dtype);
     this.#path = temporaryName(join(scratch, "activations.bin"));
     this.#file = this.#system("can't be made", () => openSync(this.#path, "wx+"));
     try {
@@ -121,8 +126,7 @@ class DiskStore implements ActivationStore {
       );
     });
     const { dtype, device } = this.placement;
-    const { tokens, hidden } = this.shape;
-    return Tensor.fromBytes(bytes, [indices.length, tokens, hidden], dtype, device);
+    return Tensor.fromBytes(bytes, [indices.length, ...this.shape.shape], dtype, device);
   }
 
   write(first: number, values: Tensor): void {

@@ -1,5 +1,5 @@
 /**
- * Random numbers of our own, so that a seed chooses the same windows on every machine and in every version of Node:
+ * Random numbers of our own, so that a seed chooses the same sequences on every machine and in every version of Node:
  * xoshiro128** (Blackman and Vigna, "Scrambled linear pseudorandom number generators", 2021), whose state is filled
  * from the seed with splitmix32.
  */

@@ -34,7 +34,7 @@ describe("notesOf", () => {
   it("keeps what was calibrated on, what was written, and the report", () => {
     expect(
       notesOf({ event: "calibrate", documents: 294, tokens: 2_273_079, windows: 256, context: 512, hash: "0" }),
-    ).toEqual(["calibration: 2,273,079 tokens of 294 documents, 256 windows of 512 chosen"]);
+    ).toEqual(["calibration: 2,273,079 tokens of 294 documents, 256 sequences of 512 chosen"]);
     const written = { event: "exported", format: "gguf", path: "out/a.gguf", bytes: 4.5e6 } as const;
     expect(notesOf({ ...written, notes: [], losses: [] })).toEqual(["wrote gguf, 4.5 MB: out/a.gguf"]);
     const losses = [

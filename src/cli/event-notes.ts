@@ -19,10 +19,10 @@ function plainNotes(event: RunEvent): string[] {
     case "calibrate": {
       const { documents, tokens, windows, context } = event;
       const source = `${formatCount(tokens)} tokens of ${formatCount(documents)} documents`;
-      return [`calibration: ${source}, ${formatCount(windows)} windows of ${formatCount(context)} chosen`];
+      return [`calibration: ${source}, ${formatCount(windows)} sequences of ${formatCount(context)} chosen`];
     }
     case "continued":
-      return [`continuing behind window ${event.window} of ${event.windows}, saved in ${event.work}`];
+      return [`continuing after window ${event.window} of ${event.windows}, saved in ${event.work}`];
     case "window-done":
       return [windowNote(event)];
     case "warning":

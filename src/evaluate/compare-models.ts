@@ -1,15 +1,15 @@
-import type { TokenWindows } from "../calibration/token-windows.js";
+import type { TokenSequences } from "../calibration/token-sequences.js";
 import { ModelError } from "../errors.js";
 import { tokenIds } from "../network/decoder/token-ids.js";
 import { noGrad, scope, Tensor } from "../tensor/index.js";
 import { comparePositions, positionsAtOnce } from "./compare-positions.js";
 import { notFinite } from "./not-finite.js";
 import type { ScoredModel } from "./perplexity.js";
-import { type WindowBatchOptions, windowBatches } from "./window-batches.js";
+import { type SequenceBatchOptions, sequenceBatches } from "./sequence-batches.js";
 
 /** How far a model's next-token distributions are from a reference's, over a text. */
 export interface ModelComparison {
-  /** Positions that were compared: all but the first token of every window is predicted. */
+  /** Positions that were compared: all but the first token of every sequence is predicted. */
   readonly tokens: number;
   readonly perplexity: number;
   readonly referencePerplexity: number;
@@ -32,17 +32,17 @@ export interface ModelComparison {
 }
 
 /**
- * Compares two models on the windows of a text, on the positions that perplexity counts. Logits exist for so many
+ * Compares two models on the sequences of a text, on the positions that perplexity counts. Logits exist for this many
  * positions at a time that they stay within 256 MiB; of each position a few numbers remain.
  *
- * @throws CalibrationError for windows of one token, ids outside the vocabulary, or windows longer than either context
+ * @throws CalibrationError for sequences of one token, ids outside the vocabulary, or sequences longer than either context
  * @throws ModelError for vocabularies of different sizes, and when logits are not finite
  */
 export function compareModels(
   model: ScoredModel,
   reference: ScoredModel,
-  windows: TokenWindows,
-  options: WindowBatchOptions = {},
+  text: TokenSequences,
+  options: SequenceBatchOptions = {},
 ): ModelComparison {
   const { vocabSize } = model.spec;
   if (reference.spec.vocabSize !== vocabSize) {
@@ -52,13 +52,13 @@ export function compareModels(
       next: "give the model that was quantized, or another of the same vocabulary, as the reference",
     });
   }
-  const { sequences, context } = windows;
+  const { sequences, context } = text;
   const tokens = sequences * (context - 1);
   const divergences = new Float64Array(tokens);
   const sums = { logProbability: 0, referenceLogProbability: 0, same: 0, difference: 0, squaredDifference: 0 };
   let at = 0;
-  for (const { ids, count, start } of windowBatches(windows, options)) {
-    const where = `text windows ${start} to ${start + count - 1}`;
+  for (const { ids, count, start } of sequenceBatches(text, options)) {
+    const where = `text sequences ${start} to ${start + count - 1}`;
     compareBatch(model, reference, ids, [count, context], (position) => {
       const [own = Number.NaN, theirs = Number.NaN, divergence = Number.NaN, same = 0] = position;
       if (!Number.isFinite(own)) throw notFinite("the model's logits", where);

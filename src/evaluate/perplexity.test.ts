@@ -35,7 +35,7 @@ describe("perplexity", () => {
     expect(result.tokens).toBe(21);
   });
 
-  it("is the mean over tokens 2..n of every window on its own, however they are batched", () => {
+  it("is the mean over tokens 2..n of every sequence on its own, however they are batched", () => {
     using decoder = tinyDecoder();
     const [sequences, context] = [5, 12];
     const ids = idsOf(sequences * context);

@@ -1,10 +1,10 @@
-import type { TokenWindows } from "../calibration/token-windows.js";
+import type { TokenSequences } from "../calibration/token-sequences.js";
 import type { DecoderSpec } from "../network/decoder/spec/decoder-spec.js";
 import { tokenIds } from "../network/decoder/token-ids.js";
 import { type Device, noGrad, scope, type Tensor } from "../tensor/index.js";
 import { sumCrossEntropy } from "./cross-entropy.js";
 import { notFinite } from "./not-finite.js";
-import { type WindowBatchOptions, windowBatches } from "./window-batches.js";
+import { type SequenceBatchOptions, sequenceBatches } from "./sequence-batches.js";
 
 /** What perplexity needs of a model; a `Decoder` is one. */
 export interface ScoredModel {
@@ -21,28 +21,28 @@ export interface Perplexity {
   readonly value: number;
   /** Mean cross-entropy in nats. */
   readonly loss: number;
-  /** Tokens that were predicted: all but the first of every window. */
+  /** Tokens that were predicted: all but the first of every sequence. */
   readonly tokens: number;
 }
 
 /**
- * Perplexity: the exponential of the mean cross-entropy of tokens 2..n of every window, each window on its own.
+ * Perplexity: the exponential of the mean cross-entropy of tokens 2..n of every sequence, each sequence on its own.
  *
- * @throws CalibrationError for windows of one token, ids outside the vocabulary, or windows longer than the model's context
+ * @throws CalibrationError for sequences of one token, ids outside the vocabulary, or sequences longer than the model's context
  * @throws ModelError when the logits are not finite
  */
-export function perplexity(model: ScoredModel, windows: TokenWindows, options: WindowBatchOptions = {}): Perplexity {
-  const { sequences, context } = windows;
+export function perplexity(model: ScoredModel, text: TokenSequences, options: SequenceBatchOptions = {}): Perplexity {
+  const { sequences, context } = text;
   let total = 0;
-  for (const { ids, count, start } of windowBatches(windows, options)) {
-    total += sumOfWindows(model, ids, [count, context]);
-    if (!Number.isFinite(total)) throw notFinite("the logits", `text windows ${start} to ${start + count - 1}`);
+  for (const { ids, count, start } of sequenceBatches(text, options)) {
+    total += sumOfSequences(model, ids, [count, context]);
+    if (!Number.isFinite(total)) throw notFinite("the logits", `text sequences ${start} to ${start + count - 1}`);
   }
   const tokens = sequences * (context - 1);
   return { value: Math.exp(total / tokens), loss: total / tokens, tokens };
 }
 
-function sumOfWindows(model: ScoredModel, ids: Int32Array, [count, context]: readonly [number, number]): number {
+function sumOfSequences(model: ScoredModel, ids: Int32Array, [count, context]: readonly [number, number]): number {
   return noGrad(() =>
     scope(() => {
       const input = tokenIds(model.spec, ids, [count, context], model.device);

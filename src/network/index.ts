@@ -10,32 +10,52 @@ export {
   type TensorCensus,
   takeCensus,
 } from "./census/tensor-census.js";
-export { type ForwardContext, forwardBlock, type LinearApply } from "./decoder/block/forward-block.js";
+export { type ForwardContext, forwardBlock } from "./decoder/block/forward-block.js";
 export { KeyValueCache } from "./decoder/block/key-value-cache.js";
 export { normalise } from "./decoder/block/normalise.js";
 export { RotaryTable, rotaryAmplitude, rotaryFrequencies } from "./decoder/block/rotary.js";
 export { applyHead, type BlockLinear, Decoder, embed, type Head } from "./decoder/decoder.js";
+export { DecoderNetwork } from "./decoder/decoder-network.js";
+export { decoderUnits } from "./decoder/decoder-units.js";
 export { families } from "./decoder/families/index.js";
 export * from "./decoder/spec/decoder-spec.js";
 export { modelSpec } from "./decoder/spec/model-spec.js";
-export { blockTensors, networkTensors, type TensorShapes } from "./decoder/spec/network-tensors.js";
+export { networkTensors } from "./decoder/spec/network-tensors.js";
 export { type ReadModel, readModel } from "./decoder/spec/read-model.js";
 export { readSpec, tiesEmbeddings } from "./decoder/spec/read-spec.js";
 export { type ConfigContradiction, resolveConfig, type TensorFacts } from "./decoder/spec/resolve-config.js";
 export { requireContext, tokenIds } from "./decoder/token-ids.js";
 export {
-  type BlockWeights,
-  checkpointSource,
   type EmbeddingWeights,
   type HeadWeights,
-  type LinearWeights,
-  loadBlock,
   loadEmbedding,
   loadHead,
   loadOuter,
-  mapBlock,
-  type NormWeights,
   type OuterWeights,
-  type TensorSource,
 } from "./decoder/weights.js";
 export { floatType, loadTensor, type Placement } from "./load-tensor.js";
+export type { Network, NetworkEnd, OpenNetwork } from "./network.js";
+export { checkpointSource, type TensorSource } from "./owned-weights.js";
+export { firstConsumer, foldedLayers, type Passage, type Site, siteOf } from "./site.js";
+export {
+  type Hooks,
+  type LayerPlan,
+  layerOf,
+  type NormPlan,
+  normOf,
+  type Ports,
+  type RunUnit,
+  type UnitPlan,
+} from "./unit.js";
+export {
+  type LinearWeights,
+  linearOf,
+  loadUnit,
+  mapUnit,
+  type NormWeights,
+  normWeights,
+  type OwnedUnitWeights,
+  type TensorShapes,
+  type UnitWeights,
+  unitTensors,
+} from "./unit-weights.js";

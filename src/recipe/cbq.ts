@@ -3,10 +3,9 @@ import { reconstructionError } from "../reconstruct/objective/objective.js";
 import { overTargets } from "../reconstruct/reconstruct.js";
 import { windowSchedule } from "../reconstruct/schedule.js";
 import { manualSeed } from "../tensor/index.js";
-import { foldBlock } from "./cfp/fold-block.js";
-import { foldsActivations } from "./cfp/folds-activations.js";
-import { collectBlockMoments } from "./measure/block-moments.js";
+import { foldsActivations } from "./job/folds-activations.js";
 import { calibrateStaticInputs } from "./measure/static-ranges.js";
+import { collectUnitMoments } from "./measure/unit-moments.js";
 import { withTraining } from "./options/conditions.js";
 import { when } from "./options/reading.js";
 import { activationOptions } from "./options/shared/activation.js";
@@ -16,6 +15,7 @@ import { ratesOptions, scheduleOptions } from "./options/shared/rates.js";
 import { roundingOptions } from "./options/shared/rounding.js";
 import { windowOptions } from "./options/shared/window.js";
 import { defineRecipe, gridParameterCount } from "./recipe.js";
+import { foldUnit } from "./solve/fold-unit.js";
 import { gradient } from "./solve/gradient-solver.js";
 import { prepareRoundings } from "./solve/prepare-roundings.js";
 
@@ -23,7 +23,7 @@ import { prepareRoundings } from "./solve/prepare-roundings.js";
  * CBQ: windows of blocks that overlap are reconstructed together on two streams of calibration activations, outliers are
  * dealt with first, roundings are learnt. Which rounding, which loss and which schedule are options; the paper's are the
  * preset `paper`. By default the rounding is in code units and starts from GPTQ's codes, where the paper has
- * LoRA-Rounding, and the scales of all blocks are trained end to end behind it.
+ * LoRA-Rounding, and the scales of all blocks are trained end to end after it.
  * Source: arXiv 2312.07950.
  */
 export const cbq = defineRecipe({
@@ -97,10 +97,10 @@ export const cbq = defineRecipe({
     const { rounding, activation } = job.options;
     if (stream === null) throw new TypeError("cbq needs calibration text");
     // Section 3.1, coarse-to-fine pre-processing (CFP).
-    if (foldsActivations(job.options, job.scheme)) foldBlock(job, block, stream, parts);
+    if (foldsActivations(job.options, job.scheme)) foldUnit(job, block, stream, parts);
     block.castWeights(job.dtype);
     calibrateStaticInputs(job, block, stream, activation.learnClip);
-    using moments = rounding.start === "gptq" ? collectBlockMoments(block, stream, work) : null;
+    using moments = rounding.start === "gptq" ? collectUnitMoments(block, stream, work) : null;
     // Per block, so that random starts do not depend on the blocks that this process saw before.
     manualSeed((job.seed + block.index) % Number.MAX_SAFE_INTEGER);
     // Section 3.3, LoRA-Rounding, or one of the others.

@@ -1,24 +1,25 @@
-import { type ActivationStore, createStore, type Storage } from "../calibration/activation-store.js";
+import type { Storage } from "../calibration/activation-store.js";
+import { createPortStore, type PortStore, type Ports } from "../calibration/port-store.js";
 import { OptionError } from "../errors.js";
 import { advance } from "../reconstruct/advance.js";
-import { forwardAll, type QuantizedBlock } from "../reconstruct/quantized-block.js";
+import { forwardAll, type QuantizedUnit } from "../reconstruct/quantized-unit.js";
 import { learntNumbers, measureWindow } from "../reconstruct/reconstruct.js";
 import type { Window } from "../reconstruct/schedule.js";
 import { SequenceParts } from "../reconstruct/sequence-parts.js";
-import { freeOnError, type Tensor } from "../tensor/index.js";
+import { freeOnError } from "../tensor/index.js";
 import { finishWindows } from "./end-to-end/windows.js";
 import { smallerParts } from "./job/fault-warnings.js";
 import { measuredSequences } from "./job/measured-sequences.js";
 import { microBatch } from "./job/micro-batch.js";
 import type { BranchLoss, LayerError, RecipeEvent, RecipeJob, WarningEvent } from "./job/recipe-job.js";
-import type { Recipe, WindowWork } from "./recipe.js";
+import type { Recipe, Target, WindowWork } from "./recipe.js";
 import { chooseColumns } from "./solve/column-solver.js";
 import { deliverBlock, hardenBlock, measureLayers } from "./solve/finish-block.js";
 import { gptqRule } from "./solve/layer-rule.js";
-import { BlockSource } from "./state/block-source.js";
 import { parametersIn, restoreTensors, savedTensors, streamState } from "./state/recipe-state.js";
 import type { StateTensor } from "./state/saved-state.js";
 import { chooseStorage, openStreams, storesOf, streamShape, streamsOf } from "./state/streams.js";
+import { UnitSource } from "./state/unit-source.js";
 
 /** Stop reading the next block ahead after this fraction of the work that a device has queued. */
 const READING_SHARE = 0.25;
@@ -37,29 +38,31 @@ export function* drive(recipe: Recipe, job: RecipeJob): Generator<RecipeEvent, v
 }
 
 class Run {
-  readonly #source: BlockSource;
+  readonly #source: UnitSource;
   readonly #parts: SequenceParts;
   readonly #warnings: WarningEvent[] = [];
   readonly #windows: readonly Window[];
+  /** What windows are held against. */
+  readonly #targets: readonly Target[];
   readonly #names: readonly string[];
   readonly #storage: Storage;
   /** The full-precision stream, where a target needs one; a window moves it on to where the next one begins. */
-  readonly #full: ActivationStore | null;
+  readonly #full: PortStore | null;
   /** The block whose input `#full` holds. */
   #fullAt: number;
   /** The full-precision stream where the blocks of the last window end: its target, where the next one's begins. */
-  #ahead: ActivationStore | null = null;
+  #ahead: PortStore | null = null;
   /** The stream of the quantized network at the input of the window; null without text. */
-  readonly #quantized: ActivationStore | null;
+  readonly #quantized: PortStore | null;
   /** Blocks of the current window, those that overlap with the one before first. */
-  #blocks: QuantizedBlock[] = [];
+  #blocks: QuantizedUnit[] = [];
   #nextBlock: number;
 
   constructor(
     private readonly recipe: Recipe,
     private readonly job: RecipeJob,
   ) {
-    const { tokens, options, device, spec } = job;
+    const { tokens, options, device, network } = job;
     if (recipe.needsText && tokens === null) {
       throw new OptionError({
         where: `recipe ${recipe.name}`,
@@ -68,18 +71,19 @@ class Run {
       });
     }
     recipe.check?.(options);
-    this.#windows = recipe.windows(spec.blocks, options);
+    this.#windows = recipe.windows(network.units.length, options);
     this.#nextBlock = this.#windows[job.resume?.window ?? 0]?.first ?? 0;
     this.#fullAt = this.#nextBlock;
     this.#parts = new SequenceParts(tokens === null ? 1 : microBatch(options), (size) => {
       this.#warnings.push(smallerParts(device, size));
     });
+    this.#targets = recipe.targets(options);
     this.#names = streamsOf(recipe, options);
     this.#storage = tokens === null ? "host" : chooseStorage(job, streamShape(job, tokens), storesOf(recipe, options));
     const streams = tokens === null ? [] : openStreams(job, tokens, this.#names, this.#storage);
     this.#quantized = streams.at(-1) ?? null;
     this.#full = (streams.length > 1 ? streams[0] : null) ?? null;
-    this.#source = freeOnError(streams, () => new BlockSource(job, tokens?.context ?? 1));
+    this.#source = freeOnError(streams, () => new UnitSource(job, tokens?.context ?? 1));
   }
 
   *run(): Generator<RecipeEvent, void> {
@@ -107,7 +111,7 @@ class Run {
     const { job } = this;
     const windows = this.#windows.length + finishWindows(job);
     const place = { window: index, windows, blocks: [window.first, window.last] } as const;
-    const targets: ActivationStore[] = [];
+    const targets: PortStore[] = [];
     try {
       yield* this.#enterWindow(window, index, targets);
       yield { event: "window-start", ...place, trainable: learntNumbers(this.#blocks) };
@@ -133,7 +137,7 @@ class Run {
 
   // Opens the blocks that are new to the window and has them prepared, on the way of the full-precision stream through them
   // where there is one; adds what the window is held against to `targets`.
-  *#enterWindow(window: Window, index: number, targets: ActivationStore[]): Generator<RecipeEvent, void> {
+  *#enterWindow(window: Window, index: number, targets: PortStore[]): Generator<RecipeEvent, void> {
     const { job } = this;
     const next = this.#windows[index + 1]?.first;
     const full = this.#full;
@@ -147,24 +151,21 @@ class Run {
     };
     while (this.#nextBlock <= window.last) {
       const k = this.#nextBlock++;
-      yield { event: "progress", stage: `preparing block ${k}`, done: k, total: job.spec.blocks };
+      yield { event: "progress", stage: `preparing block ${k}`, done: k, total: job.network.units.length };
       pass(k);
-      const block = this.#source.open(
-        k,
-        job.options.activation.learnClip && this.recipe.targets(job.options).length > 0,
-      );
+      const block = this.#source.open(k, job.options.activation.learnClip && this.#targets.length > 0);
       this.#blocks.push(block);
       this.#prepare(block, target);
     }
     pass(window.last + 1);
     this.#continueTraining(index);
-    if (this.#quantized !== null && this.recipe.targets(job.options).includes("fullOfQuantized")) {
+    if (this.#quantized !== null && this.#targets.includes("fullOfQuantized")) {
       targets.push(this.#through(this.#quantized, this.#blocks));
     }
     yield* this.#announceWarnings();
   }
 
-  #prepare(block: QuantizedBlock, target: ActivationStore | null): void {
+  #prepare(block: QuantizedUnit, target: PortStore | null): void {
     const { job } = this;
     let moved = false;
     this.recipe.prepare(block, target ?? this.#quantized, {
@@ -188,7 +189,7 @@ class Run {
     restoreTensors(resume, parametersIn(this.#blocks.filter((block) => block.index <= before.last)));
   }
 
-  #work(index: number, windows: number, targets: readonly ActivationStore[]): WindowWork {
+  #work(index: number, windows: number, targets: readonly PortStore[]): WindowWork {
     const { job } = this;
     return {
       job,
@@ -211,7 +212,7 @@ class Run {
     const { job } = this;
     const streams = [this.#full, this.#quantized].filter((stream) => stream !== null);
     return [
-      ...streams.map((stream, i) => streamState(job, this.#names[i] as string, stream)),
+      ...streams.flatMap((stream, i) => streamState(job, this.#names[i] as string, stream)),
       ...savedTensors(parametersIn(this.#blocks)),
     ];
   }
@@ -222,11 +223,16 @@ class Run {
 
   // Hands over hardened blocks and moves the streams past them; the full-precision one where `#enterWindow` has not: with
   // overlaps of more than half a window.
-  *#leave(leaving: readonly QuantizedBlock[], more: boolean): Generator<RecipeEvent, LayerError[]> {
+  *#leave(leaving: readonly QuantizedUnit[], more: boolean): Generator<RecipeEvent, LayerError[]> {
     const { job } = this;
     const errors: LayerError[] = [];
     for (const block of leaving) {
-      yield { event: "progress", stage: `finishing block ${block.index}`, done: block.index, total: job.spec.blocks };
+      yield {
+        event: "progress",
+        stage: `finishing block ${block.index}`,
+        done: block.index,
+        total: job.network.units.length,
+      };
       if ([...block.layers.values()].some((layer) => !layer.isHard)) yield* this.#fallBack(block);
       if (this.#quantized !== null) errors.push(...measureLayers(block, this.#quantized));
       deliverBlock(job, block);
@@ -246,7 +252,7 @@ class Run {
   }
 
   // Chooses the codes of a block that could not be trained, Linear by Linear, at its own input.
-  *#fallBack(block: QuantizedBlock): Generator<RecipeEvent, void> {
+  *#fallBack(block: QuantizedUnit): Generator<RecipeEvent, void> {
     const { job } = this;
     for (const layer of block.layers.values()) layer.dropPath();
     yield* chooseColumns(
@@ -257,7 +263,7 @@ class Run {
     );
   }
 
-  #measure(targets: readonly ActivationStore[]): BranchLoss | null {
+  #measure(targets: readonly PortStore[]): BranchLoss | null {
     const { recipe, job } = this;
     const { error } = recipe;
     if (error === undefined || this.#quantized === null || targets.length === 0) return null;
@@ -270,8 +276,7 @@ class Run {
       this.#parts,
       measuredSequences(this.#quantized),
     );
-    const of = (kind: "full" | "fullOfQuantized"): number | null =>
-      losses[recipe.targets(job.options).indexOf(kind)] ?? null;
+    const of = (kind: "full" | "fullOfQuantized"): number | null => losses[this.#targets.indexOf(kind)] ?? null;
     return {
       total: losses.reduce((sum, loss) => sum + loss, 0),
       fullPrecision: of("full"),
@@ -280,15 +285,15 @@ class Run {
   }
 
   // A new store that holds `from` after it went through blocks in full precision.
-  #through(from: ActivationStore, blocks: readonly QuantizedBlock[]): ActivationStore {
-    const to = createStore(from.shape, this.#storage, this.job);
+  #through(from: PortStore, blocks: readonly QuantizedUnit[]): PortStore {
+    const to = createPortStore(from.shape, this.#storage, this.job);
     return freeOnError([to], () => {
-      this.#advance(from, to, (x) => forwardAll(blocks, x, (block, hidden) => block.forwardFull(hidden)));
+      this.#advance(from, to, (x) => forwardAll(blocks, x, (unit, ports) => unit.forwardFull(ports)));
       return to;
     });
   }
 
-  #advance(from: ActivationStore, to: ActivationStore, run: (x: Tensor, part: readonly number[]) => Tensor): void {
+  #advance(from: PortStore, to: PortStore, run: (x: Ports, part: readonly number[]) => Ports): void {
     advance(from, to, this.#parts, (x, part) => {
       this.job.poll();
       return run(x, part);

@@ -7,8 +7,8 @@ import { reconstructionError } from "../reconstruct/objective/objective.js";
 import { overTargets } from "../reconstruct/reconstruct.js";
 import { singleBlocks } from "../reconstruct/schedule.js";
 import { noGrad, scope } from "../tensor/index.js";
-import { collectBlockMoments } from "./measure/block-moments.js";
 import { calibrateStaticInputs } from "./measure/static-ranges.js";
+import { collectUnitMoments } from "./measure/unit-moments.js";
 import { asymmetric, learningClips, quantizedInputs } from "./options/conditions.js";
 import { fragment, part } from "./options/fragment.js";
 import { count, positive } from "./options/numbers.js";
@@ -30,14 +30,14 @@ const blockAp = z.strictObject({
     // 31.2 without it, 28.5 with it, at a rate of 5e-3.
     .describe("weigh the search of starting ranges with the mean squares of the inputs"),
   norms: z.boolean().default(true).describe("train the gains of the norms too, as the released code does"),
-  epochs: z.int().min(0).default(4).describe("passes over the calibration windows, per block"),
+  epochs: z.int().min(0).default(4).describe("passes over the calibration sequences, per block"),
   // 4 sequences 32.5, 2 28.5, at a rate of 5e-3.
   batch: count.default(2).describe("sequences per optimisation step"),
   unit: z
     .enum(["scale", "absolute"])
     .default("scale")
     .describe("what the rates of weights and scales are in: the mean scale of each Linear, or absolute numbers"),
-  // 2e-3 35.8, 5e-3 28.5, 1e-2 26.7, 2e-2 27.0 on SmolLM2-135M at W2A16g64 asym (docs/results.md).
+  // 2e-3 35.8, 5e-3 28.5, 1e-2 26.7, 2e-2 27.0 on SmolLM2-135M at W2A16g64 asym (docs/measurements/ablations.md).
   weightRate: positive.default(1e-2).describe("Adam rate of the weights, or of how they are rounded"),
   scaleRate: positive.default(2e-3).describe("Adam rate of the scales"),
   zeroPointRate: positive.default(5e-3).describe("Adam rate of the zero points, in code units"),
@@ -67,7 +67,7 @@ const trainingWeights = setting<{ readonly blockAp: BlockAp }>(
 
 /**
  * EfficientQAT. Block-AP: each block in turn, every Linear behind a uniform quantizer, is trained as a whole on the
- * squared error of its output, weights, scales and zero points together. E2E-QP, the last stage: the codes stay, the
+ * squared error of its output, weights, scales and zero points together. E2E-QP, end to end: the codes stay, the
  * scales of all blocks learn end to end.
  * Source: arXiv 2407.11062, sections 3.2 and 3.3. Released code clamps zero points in the forward pass and packs them
  * unclamped; here they are clamped before they are packed.
@@ -99,7 +99,7 @@ export const efficientQat = defineRecipe({
   presets: {
     default: {},
     // Its 4,096 sequences of 2,048 tokens are --samples and --context. With 131 k tokens these rates are far too small:
-    // 5,095 on SmolLM2-135M. Left out: a warm-up of 3 % and gradients clipped at 0.3 in the last stage.
+    // 5,095 on SmolLM2-135M. Left out: a warm-up of 3 % and gradients clipped at 0.3 end to end.
     paper: {
       range: { search: false },
       blockAp: {
@@ -138,7 +138,7 @@ export const efficientQat = defineRecipe({
     if (stream === null) throw new TypeError("efficient-qat needs calibration text");
     block.castWeights(job.dtype);
     calibrateStaticInputs(job, block, stream, activation.learnClip);
-    using moments = blockAp.weightedRange ? collectBlockMoments(block, stream, work) : null;
+    using moments = blockAp.weightedRange ? collectUnitMoments(block, stream, work) : null;
     for (const [role, layer] of block.layers) {
       job.poll();
       noGrad(() =>

@@ -12,7 +12,7 @@ import { gradient } from "./solve/gradient-solver.js";
 import { gptqRule } from "./solve/layer-rule.js";
 
 const normTweaking = z.strictObject({
-  // 5e-4 56.0, 1e-3 55.1, 2e-3 56.2 on SmolLM2-135M at W2A16g64 asym, behind GPTQ's 84.3 (docs/results.md).
+  // 5e-4 56.0, 1e-3 55.1, 2e-3 56.2 on SmolLM2-135M at W2A16g64 asym, after GPTQ's 84.3 (docs/measurements/ablations.md).
   rate: positive.default(1e-3).describe("Adam rate of the norms at the first block"),
   growth: z
     .number()
@@ -20,7 +20,7 @@ const normTweaking = z.strictObject({
     .default(0)
     .describe("how much the rate grows to the last block: rate (1 + growth i / blocks)"),
   // More passes overfit: ten give 65.8 where one gives 57.8 (squares).
-  epochs: z.int().min(0).default(1).describe("passes over the calibration windows, per block"),
+  epochs: z.int().min(0).default(1).describe("passes over the calibration sequences, per block"),
   batch: count.default(1).describe("sequences per optimisation step; the moments are those of a step"),
   moments: z
     .enum(["mean", "squares"])
@@ -38,7 +38,7 @@ const training = setting<{ readonly normTweaking: z.output<typeof normTweaking> 
 );
 
 /**
- * Norm Tweaking: behind GPTQ, block by block, the gains and shifts of the norms learn to give the channels of a block's
+ * Norm Tweaking: after GPTQ, block by block, the gains and shifts of the norms learn to give the channels of a block's
  * output the means and variances that the full-precision block has on the same quantized input. A target from the
  * full-precision stream is another method.
  * Source: arXiv 2309.02784, algorithm 1 and equations 2 and 3.
@@ -85,7 +85,7 @@ export const normTweakingRecipe = defineRecipe({
       epochs,
       batch,
       loss: overTargets((target, actual) => channelMoments(target, actual, moments)),
-      rates: { norm: rate * (1 + (growth * index) / job.spec.blocks) },
+      rates: { norm: rate * (1 + (growth * index) / job.network.units.length) },
       finalRate: 1,
     });
   },

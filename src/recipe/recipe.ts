@@ -1,6 +1,6 @@
 import type { z } from "zod";
-import type { ActivationStore } from "../calibration/activation-store.js";
-import type { QuantizedBlock } from "../reconstruct/quantized-block.js";
+import type { PortStore, Ports } from "../calibration/port-store.js";
+import type { QuantizedUnit } from "../reconstruct/quantized-unit.js";
 import type { Window } from "../reconstruct/schedule.js";
 import type { SequenceParts } from "../reconstruct/sequence-parts.js";
 import type { Tensor } from "../tensor/index.js";
@@ -37,7 +37,7 @@ export interface Recipe<O extends EngineOptions = EngineOptions> {
   readonly training: Reading | null;
   /** Whether it cannot do without calibration text. */
   readonly needsText: boolean;
-  /** Whether the scales of all blocks are trained end to end behind it, unless the options say otherwise. */
+  /** Whether the scales of all blocks are trained end to end after it, unless the options say otherwise. */
   readonly followedByEndToEnd: boolean;
   /** Whether a model whose inputs get 4 bits is rotated before it, unless the options say otherwise. */
   readonly rotatesByDefault: boolean;
@@ -57,7 +57,7 @@ export interface Recipe<O extends EngineOptions = EngineOptions> {
    * @param stream at the block's input: that of full precision where a target needs one. `work.advance` moves it to the
    * block's output; what does not, the driver moves.
    */
-  prepare(block: QuantizedBlock, stream: ActivationStore | null, work: BlockWork<O>): void;
+  prepare(block: QuantizedUnit, stream: PortStore | null, work: UnitWork<O>): void;
   /** Trains or chooses the codes of a window. Returns whether the trained ones can be taken. */
   solve(window: WindowWork<O>): Generator<RecipeEvent, boolean>;
 }
@@ -117,13 +117,13 @@ export function gridParameterCount({ groups, symmetric }: LinearSize): number {
 }
 
 /** What a recipe works with while a block is prepared. */
-export interface BlockWork<O extends EngineOptions = EngineOptions> {
+export interface UnitWork<O extends EngineOptions = EngineOptions> {
   readonly job: RecipeJob<O>;
   readonly parts: SequenceParts;
   /** What there is to say at the next event. */
   readonly warnings: WarningEvent[];
   /** Moves a stream past the block, which computes what `run` says. */
-  advance(stream: ActivationStore, run: (x: Tensor, part: readonly number[]) => Tensor): void;
+  advance(stream: PortStore, run: (x: Ports, part: readonly number[]) => Ports): void;
 }
 
 /** What a recipe works with while a window is solved. */
@@ -131,14 +131,14 @@ export interface WindowWork<O extends EngineOptions = EngineOptions> {
   readonly job: RecipeJob<O>;
   readonly parts: SequenceParts;
   readonly warnings: WarningEvent[];
-  /** Number of the window, counted from 0, and of all windows of the run, those of a last stage included. */
+  /** Number of the window, counted from 0, and of all windows of the run, end-to-end epochs included. */
   readonly index: number;
   readonly windows: number;
-  readonly blocks: readonly QuantizedBlock[];
+  readonly blocks: readonly QuantizedUnit[];
   /** The stream of the quantized network at the window's input; null without text. */
-  readonly input: ActivationStore | null;
+  readonly input: PortStore | null;
   /** In the order of the recipe's. */
-  readonly targets: readonly ActivationStore[];
+  readonly targets: readonly PortStore[];
   /** To be called while a device has work for about this many seconds: the next block is read, what is done is written. */
   whileDeviceWorks(seconds: number): void;
 }

@@ -1,5 +1,5 @@
-import type { ActivationStore } from "../calibration/activation-store.js";
-import { noGrad, scope, type Tensor } from "../tensor/index.js";
+import type { PortStore, Ports } from "../calibration/port-store.js";
+import { noGrad, scope } from "../tensor/index.js";
 import type { SequenceParts } from "./sequence-parts.js";
 
 /**
@@ -7,10 +7,10 @@ import type { SequenceParts } from "./sequence-parts.js";
  * results in `to`, which may be `from`.
  */
 export function advance(
-  from: ActivationStore,
-  to: ActivationStore,
+  from: PortStore,
+  to: PortStore,
   parts: SequenceParts,
-  run: (x: Tensor, part: readonly number[]) => Tensor,
+  run: (x: Ports, part: readonly number[]) => Ports,
 ): void {
   noGrad(() =>
     parts.each(from.shape.sequences, (part) => scope(() => to.write(part[0] as number, run(from.read(part), part)))),

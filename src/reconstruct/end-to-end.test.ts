@@ -1,21 +1,22 @@
 import { tmpdir } from "node:os";
 import { afterEach, describe, expect, it } from "vitest";
-import { type ActivationStore, createStore } from "../calibration/activation-store.js";
+import { createPortStore, type PortStore, portOf } from "../calibration/port-store.js";
 import type { ModelConfig } from "../checkpoint/model-config.js";
-import { type LinearRole, linearRoles, loadBlock, RotaryTable, readSpec } from "../network/index.js";
+import { DecoderNetwork, loadUnit, readSpec } from "../network/index.js";
+import { skipIds, skipNetwork } from "../network/testing/skip-network.js";
 import { tinyModel } from "../network/testing/tiny-models.js";
 import { roundToNearest } from "../quant/grid/grid.js";
 import { searchRange } from "../quant/grid/range.js";
 import { type Parameter, parameterGroups } from "../quant/parameter.js";
 import { parseScheme } from "../quant/scheme.js";
 import { FixedCodes } from "../quant/weight-path/fixed-codes.js";
-import { Adam, backward, callTensor, keep, liveHandles, manualSeed, noGrad, scope, Tensor } from "../tensor/index.js";
+import { Adam, backward, callTensor, keep, liveHandles, manualSeed, scope, Tensor } from "../tensor/index.js";
 import { testDevice } from "../tensor/testing/test-device.js";
 import { advance } from "./advance.js";
-import { measureEndToEnd, type Network, trainEndToEnd } from "./end-to-end.js";
+import { measureEndToEnd, type TrainedNetwork, trainEndToEnd } from "./end-to-end.js";
 import { nextTokenLoss, outputDivergence } from "./objective/output-objective.js";
-import { forwardAll, QuantizedBlock } from "./quantized-block.js";
 import { backwardThroughPaths, QuantizedLayer } from "./quantized-layer.js";
+import { forwardAll, QuantizedUnit } from "./quantized-unit.js";
 import { SequenceParts } from "./sequence-parts.js";
 import { FaultWatch } from "./training/fault-watch.js";
 
@@ -23,54 +24,48 @@ const [SEQUENCES, CONTEXT, BLOCKS, VOCABULARY] = [6, 16, 3, 40];
 const device = testDevice;
 
 interface Problem extends Disposable {
-  readonly network: Network;
-  readonly input: ActivationStore;
-  readonly target: ActivationStore;
+  readonly network: TrainedNetwork;
+  readonly input: PortStore;
+  readonly target: PortStore;
   parts(size: number): SequenceParts;
 }
 
 /** A random network of three blocks, rounded to three bits, and the outputs that it had before. */
 function problem(): Problem {
   const spec = readSpec({ ...(tinyModel("llama").config as ModelConfig), num_hidden_layers: BLOCKS });
-  const rotary = RotaryTable.create(spec.positions, spec.attention.headDim, CONTEXT, device, "float32");
+  const decoder = new DecoderNetwork(spec);
+  const running = decoder.open({ device, dtype: "float32", length: CONTEXT });
   manualSeed(4);
   const random = (shape: readonly number[], factor: number): Tensor =>
     keep(scope(() => (shape.length === 1 ? Tensor.ones(shape) : Tensor.randn(shape).mul(factor)).to(device)));
   const head = random([VOCABULARY, spec.hiddenSize], 0.5);
   const scheme = parseScheme("W3A16g8");
   const parts = (size: number): SequenceParts => new SequenceParts(size, () => {});
-  const shape = { sequences: SEQUENCES, tokens: CONTEXT, hidden: spec.hiddenSize };
-  const store = (): ActivationStore => createStore(shape, "host", { dtype: "float32", device, scratch: tmpdir() });
+  const shape = { sequences: SEQUENCES, tokens: CONTEXT, ports: decoder.ports(CONTEXT) };
+  const store = (): PortStore => createPortStore(shape, "host", { dtype: "float32", device, scratch: tmpdir() });
   const [input, target] = [store(), store()];
   scope(() => {
     const x = Tensor.randn([SEQUENCES, CONTEXT, spec.hiddenSize]).to(device);
-    input.write(0, x);
-    target.write(0, x);
+    input.write(0, { x });
+    target.write(0, { x });
   });
-  const blocks = Array.from({ length: BLOCKS }, (_, index) => {
-    const layers = new Map<LinearRole, QuantizedLayer>(
-      linearRoles(spec).map((role) => [role, new QuantizedLayer(`${index}.${role}`, scheme, "float32")]),
+  const blocks = decoder.units.map((unit) => {
+    const layers = new Map(
+      unit.layers.map(({ name, module }) => [name, new QuantizedLayer(module, scheme, "float32")] as const),
     );
-    const block = new QuantizedBlock(
-      index,
-      spec,
-      loadBlock((_, size) => random(size, 0.2), spec, index),
-      layers,
-      {
-        rotary,
-      },
-    );
+    const weights = loadUnit((_, size) => random(size, 0.2), unit);
+    const block = new QuantizedUnit(unit, running, weights, layers);
     advance(target, target, parts(SEQUENCES), (hidden) => block.forwardFull(hidden));
-    for (const [role, layer] of layers) {
-      const weight = block.weights.linears.get(role)?.weight as Tensor;
+    for (const [name, layer] of layers) {
+      const weight = block.weights.layers.get(name)?.weight as Tensor;
       scope(() => layer.learn(new FixedCodes(roundToNearest(weight, searchRange(weight, scheme, layer.name)))));
     }
     return block;
   });
-  const network = { blocks, head: (hidden: Tensor) => hidden.linear(head) };
+  const network = { blocks, end: { port: "x", head: (states: Tensor) => states.linear(head) } };
   const dispose = (): void => {
     for (const owned of [...blocks, input, target, head]) owned.dispose();
-    rotary?.dispose();
+    running[Symbol.dispose]();
   };
   return { network, input, target, parts, [Symbol.dispose]: dispose };
 }
@@ -80,7 +75,7 @@ afterEach(() => {
   expect(liveHandles()).toBe(live);
 });
 
-function parametersIn({ blocks }: Network): Parameter[] {
+function parametersIn({ blocks }: TrainedNetwork): Parameter[] {
   return blocks.flatMap((block) => block.parameters);
 }
 
@@ -93,7 +88,7 @@ function train({ network, input, target, parts }: Problem, size: number, epochs:
   using adam = new Adam(parameterGroups(parametersIn(network), { scale: 5e-3 }));
   for (let epoch = 0; epoch < epochs; epoch++) {
     const options = { epoch, batch: 4, parts: parts(size), seed: epoch, schedule: () => 1, watch: new FaultWatch() };
-    for (const _ of trainEndToEnd(network, adam, input, outputDivergence(target), options));
+    for (const _ of trainEndToEnd(network, adam, input, outputDivergence(target, network.end), options));
   }
 }
 
@@ -101,7 +96,7 @@ describe("training on the network's output", () => {
   it("lowers the divergence from the full-precision network, with scales alone", () => {
     using p = problem();
     const measure = (): number =>
-      measureEndToEnd(p.network, p.input, outputDivergence(p.target), p.parts(4), SEQUENCES);
+      measureEndToEnd(p.network, p.input, outputDivergence(p.target, p.network.end), p.parts(4), SEQUENCES);
     const before = measure();
     train(p, 4, 12);
     expect(measure()).toBeLessThan(0.8 * before);
@@ -111,11 +106,17 @@ describe("training on the network's output", () => {
     using p = problem();
     const head = (hidden: Tensor): Tensor => {
       expect(hidden.requiresGrad).toBe(false);
-      return p.network.head(hidden);
+      return p.network.end.head(hidden);
     };
-    expect(measureEndToEnd({ ...p.network, head }, p.input, outputDivergence(p.target), p.parts(4), SEQUENCES)).toBe(
-      measureEndToEnd(p.network, p.input, outputDivergence(p.target), p.parts(4), SEQUENCES),
-    );
+    expect(
+      measureEndToEnd(
+        { ...p.network, end: { port: "x", head } },
+        p.input,
+        outputDivergence(p.target, p.network.end),
+        p.parts(4),
+        SEQUENCES,
+      ),
+    ).toBe(measureEndToEnd(p.network, p.input, outputDivergence(p.target, p.network.end), p.parts(4), SEQUENCES));
   });
 
   it("gives the same scales however many sequences are computed at once", () => {
@@ -137,13 +138,16 @@ describe("training on the network's output", () => {
 
   it("leaves the scales alone where the loss is never finite, and says so", () => {
     using p = problem();
-    scope(() => p.target.write(0, Tensor.full([1, CONTEXT, p.target.shape.hidden], Number.NaN, { device })));
+    scope(() => {
+      const shape = p.target.shape.ports["x"] as readonly number[];
+      p.target.write(0, { x: Tensor.full([1, ...shape], Number.NaN, { device }) });
+    });
     const layers = p.network.blocks.flatMap((block) => block.trained);
     using adam = new Adam(parameterGroups(parametersIn(p.network), { scale: 5e-3 }));
     const faults: string[] = [];
     const options = { epoch: 0, batch: 6, parts: p.parts(6), seed: 0, schedule: () => 1 };
     for (let epoch = 0; epoch < 3; epoch++) {
-      for (const report of trainEndToEnd(p.network, adam, p.input, outputDivergence(p.target), {
+      for (const report of trainEndToEnd(p.network, adam, p.input, outputDivergence(p.target, p.network.end), {
         ...options,
         epoch,
         watch: new FaultWatch(),
@@ -158,7 +162,7 @@ describe("training on the network's output", () => {
         p.network,
         adam,
         { ...p.input, read: () => p.input.read([1]) },
-        outputDivergence({ ...p.target, read: () => p.target.read([0]) }),
+        outputDivergence({ ...p.target, read: () => p.target.read([0]) }, p.network.end),
         single,
       ),
     ];
@@ -188,9 +192,9 @@ describe("training on the network's output", () => {
       });
     scope(() => {
       for (const layer of layers) layer.prepare();
-      const hidden = forwardAll(p.network.blocks, p.input.read([0, 1]), (block, x) => block.forwardQuantized(x));
-      const expected = p.network.head(p.target.read([0, 1])).logSoftmax(-1);
-      const actual = p.network.head(hidden).logSoftmax(-1);
+      const output = forwardAll(p.network.blocks, p.input.read([0, 1]), (block, x) => block.forwardQuantized(x));
+      const expected = p.network.end.head(portOf(p.target.read([0, 1]), "x")).logSoftmax(-1);
+      const actual = p.network.end.head(portOf(output, "x")).logSoftmax(-1);
       backward(
         expected
           .exp()
@@ -207,7 +211,7 @@ describe("training on the network's output", () => {
     // The first step's gradients stay where nothing moves; its batch is whichever the seed drew.
     const two = { ...p.input, shape: { ...p.input.shape, sequences: 2 }, read: () => p.input.read([0, 1]) };
     const full = { ...p.target, read: () => p.target.read([0, 1]) };
-    for (const _ of trainEndToEnd(p.network, adam, two, outputDivergence(full), options));
+    for (const _ of trainEndToEnd(p.network, adam, two, outputDivergence(full, p.network.end), options));
     gradients().forEach((gradient, i) => {
       const expected = kept[i] as Float32Array;
       const size = Math.max(...expected.map(Math.abs));
@@ -217,59 +221,66 @@ describe("training on the network's output", () => {
     });
   });
 
-  it("measures the divergence as the logits have it, and its gradient by differences", () => {
-    scope(() => {
-      manualSeed(2);
-      const head = Tensor.randn([VOCABULARY, 8]).to(device);
-      const [hidden, target] = [Tensor.randn([2, 3, 8]), Tensor.randn([2, 3, 8])].map((x) => x.to(device)) as [
-        Tensor,
-        Tensor,
-      ];
-      const read = (): Tensor => target.clone();
-      const store = { shape: { sequences: 2, tokens: 3, hidden: 8 }, read, write: () => {}, dispose: () => {} };
-      const divergence = outputDivergence(store);
-      const value = (x: Tensor): number => divergence.measure((rows) => rows.linear(head), x, [0, 1], 0.5);
-      const { loss, gradient } = divergence.descend((rows) => rows.linear(head), hidden, [0, 1], 0.5);
-      const direction = Tensor.randn([2, 3, 8]).to(device);
-      const slope = gradient.mul(direction).sum().item();
-      const step = 1e-2;
-      const difference = (value(hidden.add(direction.mul(step))) - value(hidden.sub(direction.mul(step)))) / (2 * step);
-      expect(Math.abs(slope - difference) / Math.abs(difference)).toBeLessThan(1e-2);
-      expect(loss.item()).toBeGreaterThan(0);
-      expect(noGrad(() => value(target))).toBeLessThan(1e-5);
-      expect(loss.item()).toBeCloseTo(value(hidden), 5);
-      loss.dispose();
-      gradient.dispose();
+  it("passes gradients along every port: what one unit writes and a later one reads, or several", () => {
+    manualSeed(11);
+    const source = (_name: string, shape: readonly number[]): Tensor =>
+      keep(scope(() => (shape.length === 1 ? Tensor.ones(shape) : Tensor.randn(shape).mul(0.4)).to(device)));
+    const scheme = parseScheme("W3A16g8");
+    using running = skipNetwork.open({ device, dtype: "float32", length: CONTEXT });
+    const blocks = skipNetwork.units.map((unit) => {
+      const layers = new Map(
+        unit.layers.map(({ name, module }) => [name, new QuantizedLayer(module, scheme, "float32")] as const),
+      );
+      const block = new QuantizedUnit(unit, running, loadUnit(source, unit), layers);
+      for (const [name, layer] of layers) {
+        const weight = block.weights.layers.get(name)?.weight as Tensor;
+        scope(() => layer.learn(new FixedCodes(roundToNearest(weight, searchRange(weight, scheme, layer.name)))));
+      }
+      return block;
     });
-  });
-
-  it("measures the next tokens of a text as libtorch's cross-entropy does, with its gradient", () => {
+    const start = skipNetwork.begin(source);
+    const end = skipNetwork.end(source);
+    const ids = skipIds(2, CONTEXT);
+    const shape = { sequences: 2, tokens: CONTEXT, ports: skipNetwork.ports(CONTEXT) };
+    const store = createPortStore(shape, "host", { dtype: "float32", device, scratch: tmpdir() });
+    scope(() => store.write(0, start.run(ids, [2, CONTEXT])));
+    const layers = blocks.flatMap((block) => block.trained);
+    const gradients = (): number[] =>
+      layers.flatMap((layer) => {
+        const logScale = logScaleOf(layer);
+        const values = scope(() => [...(logScale.grad as Tensor).toFloat32Array()]);
+        logScale.clearGrad();
+        return values;
+      });
+    const labels = BigInt64Array.from({ length: 2 * (CONTEXT - 1) }, (_, i) =>
+      BigInt(ids[i + 1 + Math.floor(i / (CONTEXT - 1))] as number),
+    );
     scope(() => {
-      manualSeed(6);
-      const head = Tensor.randn([VOCABULARY, 8]).to(device);
-      const hidden = Tensor.randn([2, 5, 8]).to(device);
-      const ids = Int32Array.from({ length: 3 * 5 }, (_, i) => (i * 7 + 3) % VOCABULARY);
-      // Sequences 2 and 0; their last tokens have no successor.
-      const part = [2, 0];
-      const labels = part.flatMap((at) => [...ids.subarray(at * 5 + 1, at * 5 + 5)]);
-      const leaf = hidden.clone().requiresGrad_();
-      const logits = leaf.narrow(1, 0, 4).reshape([8, 8]).linear(head);
-      const target = Tensor.from(BigInt64Array.from(labels, BigInt)).to(device);
-      const expected = callTensor("aten::cross_entropy_loss", [logits, target, null, 2]).mul(0.25);
-      backward(expected);
-      const objective = nextTokenLoss(ids, 5);
-      const { loss, gradient } = objective.descend((rows) => rows.linear(head), hidden, part, 0.25);
-      expect(loss.item()).toBeCloseTo(expected.item(), 4);
-      expect(objective.measure((rows) => rows.linear(head), hidden, part, 0.25)).toBeCloseTo(expected.item(), 4);
-      expect(
-        gradient
-          .sub(leaf.grad as Tensor)
-          .abs()
-          .amax()
-          .item(),
-      ).toBeLessThan(1e-5);
-      loss.dispose();
-      gradient.dispose();
+      for (const layer of layers) layer.prepare();
+      const output = forwardAll(blocks, store.read([0, 1]), (block, x) => block.forwardQuantized(x));
+      const states = portOf(output, "x").narrow(1, 0, CONTEXT - 1);
+      const logits = end.head(states.reshape([2 * (CONTEXT - 1), states.size(2)]));
+      const loss = callTensor("aten::cross_entropy_loss", [logits, Tensor.from(labels).to(device), null, 2]);
+      backward(loss.div(2 * CONTEXT));
+      backwardThroughPaths(layers);
+      for (const layer of layers) layer.release();
     });
+    const kept = gradients();
+    const adam = { step: () => {} } as unknown as Adam;
+    const options = {
+      epoch: 0,
+      batch: 2,
+      parts: new SequenceParts(2, () => {}),
+      seed: 0,
+      schedule: () => 1,
+      watch: new FaultWatch(),
+    };
+    for (const _ of trainEndToEnd({ blocks, end }, adam, store, nextTokenLoss(ids, CONTEXT), options));
+    const size = Math.max(...kept.map(Math.abs));
+    expect(size).toBeGreaterThan(0);
+    gradients().forEach((gradient, i) => {
+      expect(Math.abs(gradient - (kept[i] as number)) / size).toBeLessThan(1e-4);
+    });
+    for (const owned of [...blocks, store, start, end]) owned.dispose();
   });
 });

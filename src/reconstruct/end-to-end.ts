@@ -1,9 +1,9 @@
-import type { ActivationStore } from "../calibration/activation-store.js";
-import type { Head } from "../network/index.js";
+import { mapPorts, type PortStore, type Ports, portOf } from "../calibration/port-store.js";
+import type { NetworkEnd } from "../network/index.js";
 import { type Adam, backward, keep, noGrad, scope, type Tensor } from "../tensor/index.js";
 import type { OutputObjective } from "./objective/output-objective.js";
-import { forwardAll, type QuantizedBlock } from "./quantized-block.js";
 import { backwardThroughPaths } from "./quantized-layer.js";
+import { forwardAll, type QuantizedUnit } from "./quantized-unit.js";
 import type { StepReport, TrainingFault } from "./reconstruct.js";
 import type { SequenceParts } from "./sequence-parts.js";
 import { allFinite } from "./training/all-finite.js";
@@ -11,10 +11,10 @@ import { BestState } from "./training/best-state.js";
 import type { FaultWatch } from "./training/fault-watch.js";
 import { shuffledBatches } from "./training/shuffled-batches.js";
 
-/** A network whose blocks all learn at once. */
-export interface Network {
-  readonly blocks: readonly QuantizedBlock[];
-  readonly head: Head;
+/** A network whose units all learn at once. */
+export interface TrainedNetwork {
+  readonly blocks: readonly QuantizedUnit[];
+  readonly end: Pick<NetworkEnd, "port" | "head">;
 }
 
 export interface EndToEndEpoch {
@@ -40,9 +40,9 @@ export interface EndToEndEpoch {
  * Source: E2E-QP in EfficientQAT (arXiv 2407.11062), section 3.3.
  */
 export function* trainEndToEnd(
-  network: Network,
+  network: TrainedNetwork,
   adam: Adam,
-  input: ActivationStore,
+  input: PortStore,
   objective: OutputObjective,
   { epoch, batch, parts, seed, schedule, watch }: EndToEndEpoch,
 ): Generator<StepReport | TrainingFault, boolean> {
@@ -90,8 +90,8 @@ function haveFiniteGradients(parameters: readonly Tensor[]): boolean {
 
 /** The loss of the network's output per token, with the weights that it has now. */
 export function measureEndToEnd(
-  network: Network,
-  input: ActivationStore,
+  network: TrainedNetwork,
+  input: PortStore,
   objective: OutputObjective,
   parts: SequenceParts,
   sequences: number,
@@ -101,8 +101,8 @@ export function measureEndToEnd(
   parts.each(sequences, (part) => {
     noGrad(() =>
       scope(() => {
-        const hidden = forwardAll(network.blocks, input.read(part), quantized);
-        total += objective.measure(network.head, hidden, part, weight);
+        const output = forwardAll(network.blocks, input.read(part), quantized);
+        total += objective.measure(network.end.head, portOf(output, network.end.port), part, weight);
       }),
     );
   });
@@ -111,77 +111,118 @@ export function measureEndToEnd(
 
 // Adds the gradients of some sequences to those of the parameters, and gives their loss.
 function descend(
-  { blocks, head }: Network,
-  input: ActivationStore,
+  { blocks, end }: TrainedNetwork,
+  input: PortStore,
   objective: OutputObjective,
   part: readonly number[],
   weight: number,
 ): number {
   const inputs = forward(blocks, () => input.read(part));
-  let gradient: Tensor | null = null;
+  let gradients: Ports = {};
   try {
-    const hidden = inputs.pop() as Tensor;
+    const output = inputs.pop() as Ports;
     let loss: number;
     try {
-      const output = objective.descend(head, hidden, part, weight);
-      gradient = output.gradient;
-      loss = output.loss.item();
-      output.loss.dispose();
+      const descent = objective.descend(end.head, portOf(output, end.port), part, weight);
+      gradients = { [end.port]: descent.gradient };
+      loss = descent.loss.item();
+      descent.loss.dispose();
     } finally {
-      hidden.dispose();
+      free(output, inputs.at(-1));
     }
     for (const block of [...blocks].reverse()) {
-      const before = inputs.pop() as Tensor;
-      const after: Tensor = gradient;
+      const before = inputs.pop() as Ports;
+      const after = gradients;
       try {
-        gradient = throughBlock(block, before, after, inputs.length > 0);
+        gradients = throughUnit(block, before, after, inputs.length > 0);
       } finally {
-        before.dispose();
-        after.dispose();
+        free(before, inputs.at(-1));
+        free(after, gradients);
       }
     }
     return loss;
   } finally {
-    gradient?.dispose();
-    for (const tensor of inputs) tensor.dispose();
+    free(gradients);
+    inputs.forEach((ports, i) => {
+      free(ports, inputs[i - 1]);
+    });
   }
 }
 
-// The input of every block, and the last one's output behind them.
-function forward(blocks: readonly QuantizedBlock[], read: () => Tensor): Tensor[] {
-  const hidden = [keep(noGrad(() => scope(read)))];
+// Frees tensors that are not among those of `kept`: ports that a unit does not write pass it as they are.
+function free(ports: Ports, kept: Ports = {}): void {
+  const alive = new Set(Object.values(kept));
+  for (const tensor of Object.values(ports)) if (!alive.has(tensor)) tensor.dispose();
+}
+
+// The input of every unit, and the last one's output after them.
+function forward(blocks: readonly QuantizedUnit[], read: () => Ports): Ports[] {
+  const ports = [
+    mapPorts(
+      noGrad(() => scope(read)),
+      keep,
+    ),
+  ];
   try {
     for (const block of blocks) {
-      const x = hidden[hidden.length - 1] as Tensor;
-      hidden.push(keep(noGrad(() => scope(() => quantized(block, x)))));
+      const x = ports[ports.length - 1] as Ports;
+      ports.push(
+        mapPorts(
+          noGrad(() => scope(() => quantized(block, x))),
+          keep,
+        ),
+      );
     }
-    return hidden;
+    return ports;
   } catch (error) {
-    for (const tensor of hidden) tensor.dispose();
+    ports.forEach((each, i) => {
+      free(each, ports[i - 1]);
+    });
     throw error;
   }
 }
 
-// From the gradient of a block's output to that of its input, and to those of its parameters on the way.
-function throughBlock(block: QuantizedBlock, input: Tensor, gradient: Tensor, isWanted: boolean): Tensor {
-  return withOperands(block, () =>
-    keep(
+// From the gradients of a unit's output to those of its input, and to those of its parameters on the way. Ports without a
+// gradient are those that nothing reads behind it.
+function throughUnit(unit: QuantizedUnit, input: Ports, gradients: Ports, isWanted: boolean): Ports {
+  return withOperands(unit, () =>
+    mapPorts(
       scope(() => {
-        const leaf = input.detach();
-        if (isWanted) leaf.requiresGrad_();
-        backward([block.forwardQuantized(leaf)], [gradient]);
-        backwardThroughPaths([...block.layers.values()]);
-        return isWanted ? (leaf.grad as Tensor).detach() : leaf;
+        const leaves = mapPorts(input, (tensor) => {
+          const leaf = tensor.detach();
+          return isWanted ? leaf.requiresGrad_() : leaf;
+        });
+        const output = unit.forwardQuantized(leaves);
+        const written = Object.entries(gradients).filter(([name]) => unit.plan.writes.includes(name));
+        backward(
+          written.map(([name]) => portOf(output, name)),
+          written.map(([, gradient]) => gradient),
+        );
+        backwardThroughPaths([...unit.layers.values()]);
+        if (!isWanted) return {};
+        const passed = Object.fromEntries(
+          Object.entries(gradients).filter(([name]) => !unit.plan.writes.includes(name)),
+        );
+        const read = Object.entries(leaves).flatMap(([name, leaf]) => {
+          const gradient = leaf.grad;
+          return gradient === null ? [] : [[name, gradient.detach()] as const];
+        });
+        const sums = read.map(([name, gradient]) => {
+          const beside = passed[name];
+          return [name, beside === undefined ? gradient : gradient.add(beside)] as const;
+        });
+        return { ...passed, ...Object.fromEntries(sums) };
       }),
+      keep,
     ),
   );
 }
 
-function quantized(block: QuantizedBlock, x: Tensor): Tensor {
+function quantized(block: QuantizedUnit, x: Ports): Ports {
   return withOperands(block, () => block.forwardQuantized(x));
 }
 
-function withOperands<T>(block: QuantizedBlock, work: () => T): T {
+function withOperands<T>(block: QuantizedUnit, work: () => T): T {
   const layers = [...block.layers.values()];
   try {
     for (const layer of layers) layer.prepare();

@@ -1,8 +1,8 @@
 import { tmpdir } from "node:os";
 import { afterEach, describe, expect, it } from "vitest";
-import { createStore } from "../calibration/activation-store.js";
+import { createPortStore } from "../calibration/port-store.js";
 import type { ModelConfig } from "../checkpoint/model-config.js";
-import { linearRoles, loadBlock, RotaryTable, readSpec } from "../network/index.js";
+import { DecoderNetwork, loadUnit, readSpec } from "../network/index.js";
 import { tinyModel } from "../network/testing/tiny-models.js";
 import { searchRange } from "../quant/grid/range.js";
 import { TokenQuantizer } from "../quant/input/activation.js";
@@ -15,8 +15,8 @@ import { type Device, type DType, keep, liveHandles, manualSeed, noGrad, scope, 
 import { testDevice } from "../tensor/testing/test-device.js";
 import { advance } from "./advance.js";
 import { reconstructionError } from "./objective/objective.js";
-import { QuantizedBlock } from "./quantized-block.js";
 import { QuantizedLayer } from "./quantized-layer.js";
+import { QuantizedUnit } from "./quantized-unit.js";
 import { overTargets, reconstruct } from "./reconstruct.js";
 import { SequenceParts } from "./sequence-parts.js";
 
@@ -38,28 +38,29 @@ const CONTEXT = 24;
 function train({ rounding, scheme: name, device, dtype, parts: size = 2, onSmaller = () => {} }: Case): number[] {
   const scheme = parseScheme(name);
   const spec = readSpec({ ...(tinyModel("llama").config as ModelConfig), num_hidden_layers: 2 });
-  const rotary = RotaryTable.create(spec.positions, spec.attention.headDim, CONTEXT, device, dtype);
+  const network = new DecoderNetwork(spec);
+  using running = network.open({ device, dtype, length: CONTEXT });
   // Drawn on the CPU with a seed of its own, so that every device gets the same.
   let seed = 3;
   const random = (shape: readonly number[], factor: number): Tensor => {
     manualSeed(seed++);
     return Tensor.randn(shape).mul(factor);
   };
-  const blocks = [0, 1].map((index) => {
+  const blocks = network.units.map((unit) => {
     const source = (_name: string, shape: readonly number[]): Tensor =>
       keep(
         scope(() => (shape.length === 1 ? Tensor.ones(shape) : random(shape, 0.2)).to(dtype).to("float32").to(device)),
       );
     const layers = new Map(
-      linearRoles(spec).map((role) => {
-        const layer = new QuantizedLayer(`${index}.${role}`, scheme, dtype);
+      unit.layers.map(({ name, module }) => {
+        const layer = new QuantizedLayer(module, scheme, dtype);
         if (scheme.activationBits < 16) layer.quantizeInput(new TokenQuantizer(scheme.activationBits, device));
-        return [role, layer] as const;
+        return [name, layer] as const;
       }),
     );
-    const block = new QuantizedBlock(index, spec, loadBlock(source, spec, index), layers, { rotary });
-    for (const [role, layer] of layers) {
-      const weight = block.weights.linears.get(role)?.weight as Tensor;
+    const block = new QuantizedUnit(unit, running, loadUnit(source, unit), layers);
+    for (const [name, layer] of layers) {
+      const weight = block.weights.layers.get(name)?.weight as Tensor;
       const grid = searchRange(weight, scheme, layer.name);
       const stored = device === "cpu" ? weight : weight.to(dtype);
       if (rounding === "code") layer.learn(new CodeUnitRounding(stored, grid));
@@ -73,10 +74,12 @@ function train({ rounding, scheme: name, device, dtype, parts: size = 2, onSmall
     block.castWeights(dtype);
     return block;
   });
-  const shape = { sequences: SEQUENCES, tokens: CONTEXT, hidden: spec.hiddenSize };
+  const shape = { sequences: SEQUENCES, tokens: CONTEXT, ports: network.ports(CONTEXT) };
   const place = { dtype, device, scratch: tmpdir() };
-  const [input, target] = [createStore(shape, "device", place), createStore(shape, "device", place)];
-  noGrad(() => scope(() => input.write(0, random([SEQUENCES, CONTEXT, spec.hiddenSize], 1).to(dtype).to(device))));
+  const [input, target] = [createPortStore(shape, "device", place), createPortStore(shape, "device", place)];
+  noGrad(() =>
+    scope(() => input.write(0, { x: random([SEQUENCES, CONTEXT, spec.hiddenSize], 1).to(dtype).to(device) })),
+  );
   const parts = new SequenceParts(size, onSmaller);
   advance(input, target, parts, (x) => blocks.reduce((hidden, block) => block.forwardFull(hidden), x));
   const losses: number[] = [];
@@ -94,7 +97,6 @@ function train({ rounding, scheme: name, device, dtype, parts: size = 2, onSmall
   for (const report of run) losses.push("loss" in report ? report.loss : Number.NaN);
   for (const block of blocks) block.dispose();
   for (const store of [input, target]) store.dispose();
-  rotary?.dispose();
   return losses;
 }
 

@@ -1,7 +1,7 @@
-import type { ActivationStore } from "../calibration/activation-store.js";
+import { type PortStore, portOf } from "../calibration/port-store.js";
 import { noGrad, scope, type Tensor } from "../tensor/index.js";
 import { cosine } from "./objective/cosine.js";
-import { forwardAll, type QuantizedBlock } from "./quantized-block.js";
+import { type QuantizedUnit, windowOutput } from "./quantized-unit.js";
 import type { ReconstructionLoss, ReconstructionOptions } from "./reconstruction-options.js";
 import type { SequenceParts } from "./sequence-parts.js";
 import { BestState } from "./training/best-state.js";
@@ -43,9 +43,9 @@ export interface TrainingFault {
  * Returns whether anything was learnt: false after `given up`, and when no step succeeded.
  */
 export function* reconstruct(
-  blocks: readonly QuantizedBlock[],
-  input: ActivationStore,
-  targets: readonly ActivationStore[],
+  blocks: readonly QuantizedUnit[],
+  input: PortStore,
+  targets: readonly PortStore[],
   options: ReconstructionOptions,
 ): Generator<StepReport | TrainingFault, boolean> {
   const parameters = blocks.flatMap((block) => block.parameters);
@@ -98,7 +98,7 @@ export function* reconstruct(
 
 /** The steps from `first` on, with all rates multiplied by `rate`. */
 function planSteps(
-  blocks: readonly QuantizedBlock[],
+  blocks: readonly QuantizedUnit[],
   sequences: number,
   first: number,
   rate: number,
@@ -117,19 +117,22 @@ function planSteps(
     .slice(first);
 }
 
-/** The sum of an error over all targets. */
+/** The sum of an error over all targets, and over the ports that the window writes. */
 export function overTargets(error: (target: Tensor, actual: Tensor) => Tensor): ReconstructionLoss {
-  return (actual, targets) => targets.map((target) => error(target, actual)).reduce((total, each) => total.add(each));
+  return (actual, targets) =>
+    targets
+      .flatMap((target) => Object.entries(actual).map(([name, port]) => error(portOf(target, name), port)))
+      .reduce((total, each) => total.add(each));
 }
 
 /** Numbers that are trained in these blocks. */
-export function learntNumbers(blocks: readonly QuantizedBlock[]): number {
+export function learntNumbers(blocks: readonly QuantizedUnit[]): number {
   return blocks.flatMap((block) => block.parameters).reduce((sum, { tensor }) => sum + tensor.numel, 0);
 }
 
 // L_com, a mean over the Linears that choose softly.
 function penaltyAt(
-  blocks: readonly QuantizedBlock[],
+  blocks: readonly QuantizedUnit[],
   progress: number,
   { penalty }: ReconstructionOptions,
 ): StepPlan["penalty"] {
@@ -142,9 +145,9 @@ function penaltyAt(
 
 /** Reconstruction error of the window to each target with the weights it holds, over the first `sequences`. */
 export function measureWindow(
-  blocks: readonly QuantizedBlock[],
-  input: ActivationStore,
-  targets: readonly ActivationStore[],
+  blocks: readonly QuantizedUnit[],
+  input: PortStore,
+  targets: readonly PortStore[],
   error: (target: Tensor, actual: Tensor) => Tensor,
   parts: SequenceParts,
   sequences: number,
@@ -153,8 +156,8 @@ export function measureWindow(
   noGrad(() =>
     parts.each(sequences, (part) =>
       scope(() => {
-        const actual = forwardAll(blocks, input.read(part), (block, x) => block.forwardQuantized(x));
-        const errors = targets.map((target) => error(target.read(part), actual).item());
+        const actual = windowOutput(blocks, input.read(part));
+        const errors = targets.map((target) => overTargets(error)(actual, [target.read(part)]).item());
         errors.forEach((error, i) => {
           totals[i] = (totals[i] as number) + (error * part.length) / sequences;
         });

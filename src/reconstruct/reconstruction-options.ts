@@ -1,9 +1,10 @@
+import type { Ports } from "../calibration/port-store.js";
 import type { Rates } from "../quant/parameter.js";
 import type { Tensor } from "../tensor/index.js";
 import type { SequenceParts } from "./sequence-parts.js";
 
-/** The reconstruction loss of a window's output `actual`, `[batch, time, hidden]` as its targets: a scalar. */
-export type ReconstructionLoss = (actual: Tensor, targets: readonly Tensor[]) => Tensor;
+/** The reconstruction loss of the ports that a window wrote, shaped as those of its targets: a scalar. */
+export type ReconstructionLoss = (actual: Ports, targets: readonly Ports[]) => Tensor;
 
 /** How the parameters of a window are trained together. */
 export interface ReconstructionOptions {

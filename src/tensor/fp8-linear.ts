@@ -48,7 +48,7 @@ export function toFp8(x: Tensor, magnitude: Tensor): Fp8Matrix {
 /**
  * `x W^T + b` as the other products are, differentiable in `x` and `W`; the two products of its backward pass, of the
  * gradient with the weight and with the inputs, are of fp8 (e4m3) matrices, each scaled by its largest magnitude: twice
- * as fast where the numbers are many (docs/performance.md). Gradients of roundings bear it (docs/ablations.md).
+ * as fast where the numbers are many (docs/measurements/speed.md). Gradients of roundings bear it (docs/measurements/ablations.md).
  *
  * @param x bf16 `[..., in]`; where its rows are no multiple of 16 the backward pass stays in bf16
  * @param weightFp8 the weight `[out, in]` once more, in fp8

@@ -147,13 +147,13 @@ describe("crossblock", () => {
 
   it("--help has a line with type and default for every option", async () => {
     const { stdout } = await crossblock("quantize", "--help");
-    expect(stdout).toMatch(/--samples <n> +calibration windows \(default: 128\)/);
+    expect(stdout).toMatch(/--samples <n> +calibration sequences \(default: 128\)/);
     expect(stdout).toMatch(/window\.loss\.l2 +.*\(default: "token"; "plain" with --preset paper\) <plain\|token>/);
     expect(stdout).toMatch(/rounding\.start +.*default: "gptq"; "rtn" with rounding\.kind=lora;.* \[cbq\]$/m);
     expect(stdout).toMatch(/rates\.rounding +.*default: 0\.005; 0\.1 with rounding\.kind=lora; 0\.03 with/);
     expect(stdout).toMatch(/cfp\.exponent +.*default: 0\.5; 0\.7 with cfp\.detection=msmodelslim/);
     expect(stdout).toMatch(/--recipe <name> .*<rtn\|gptq\|norm-tweaking\|efficient-qat\|cbq>/);
-    expect(stdout).toMatch(/endToEnd\.epochs +.*\[with a last stage\]/);
+    expect(stdout).toMatch(/endToEnd\.epochs +.*\[with end-to-end training\]/);
   });
 
   describe("refuses with exit code 2, and names the next action", () => {

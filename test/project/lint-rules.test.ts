@@ -13,6 +13,7 @@ const FOLDERS = [
   "calibration",
   "quant",
   "network",
+  "transform",
   "reconstruct",
   "recipe",
   "format",

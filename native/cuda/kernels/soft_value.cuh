@@ -109,5 +109,5 @@ __device__ __forceinline__ Soft softly(float weight, float start, float inverse,
 // Rows that a warp works on at once: their loads are under way together.
 constexpr int kRows = 4;
 // Blocks that a multiprocessor is to hold: with these rows and blocks the backward pass was fastest on an H100, of 2 and 4
-// rows, 3 to 5 blocks; eight columns a lane were no faster (docs/performance.md).
+// rows, 3 to 5 blocks; eight columns a lane were no faster (docs/measurements/speed.md).
 constexpr int kBlocks = 4;

@@ -2,7 +2,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 
 /**
- * A path with the home folder in place of a leading `~`, which a shell leaves as it is behind `=` and in quotes, and nobody
+ * A path with the home folder in place of a leading `~`, which a shell leaves as it is after `=` and in quotes, and nobody
  * expands in a configuration file. A folder that is really called `~` is `./~`.
  */
 export function expandHome(path: string): string {

@@ -2,7 +2,7 @@ import { realpathSync } from "node:fs";
 import { join, normalize, resolve } from "node:path";
 
 /**
- * A path without `..` behind a name, as the operating system follows it: `link/../b` lies beside what `link` leads to, while Node's
+ * A path without `..` after a name, as the operating system follows it: `link/../b` lies beside what `link` leads to, while Node's
  * `join` and `resolve` take the two words away. Where one part of a program asks the system and another asks Node, they
  * speak of two folders. A name that does not exist is taken away, and Windows takes every name away itself.
  */

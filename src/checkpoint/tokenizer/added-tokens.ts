@@ -10,7 +10,7 @@ export interface AddedToken {
   readonly singleWord: boolean;
   /** Takes the white space before it along. */
   readonly lstrip: boolean;
-  /** Takes the white space behind it along. */
+  /** Takes the white space after it along. */
   readonly rstrip: boolean;
   /** Looked for in the normalized text, itself normalized. */
   readonly normalized: boolean;

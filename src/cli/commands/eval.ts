@@ -29,7 +29,7 @@ export function evalCommand(): Command {
     .option("--text <paths...>", "perplexity on text files or folders: .txt (a document each), .jsonl, .json, .parquet")
     .option(
       "--context <n>",
-      `tokens per window of the text (default: ${DEFAULT_CONTEXT}, or the longest that the model was made for)`,
+      `tokens per sequence of the text (default: ${DEFAULT_CONTEXT}, or the longest that the model was made for)`,
       wholeNumber("--context", 2),
     )
     .option("--reference <model>", "KL divergence from this model on the text too, such as the one that was quantized")

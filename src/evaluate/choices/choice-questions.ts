@@ -25,7 +25,7 @@ const form = '{"context": "...", "choices": ["...", "..."], "answer": 0}';
  * of texts, and `answer` (or `label`, or `gold`) the place of the right one, counted from 0, or its letter, `"A"` for
  * the first. Other fields are left alone.
  *
- * @param limit reads so many questions and no more
+ * @param limit reads this many questions and no more
  * @throws CalibrationError that names the line that can't be used; and for a file without questions.
  */
 export async function readChoiceQuestions(

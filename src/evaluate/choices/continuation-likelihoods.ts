@@ -73,7 +73,7 @@ export function continuationLikelihoods(
   return result;
 }
 
-/** Whether a continuation fits behind its whole context. */
+/** Whether a continuation fits after its whole context. */
 export function fits(model: Decoder, context: Int32Array, continuation: Int32Array): boolean {
   return context.length + continuation.length <= model.spec.maxPositions + 1;
 }

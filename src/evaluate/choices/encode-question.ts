@@ -13,7 +13,7 @@ export interface EncodedQuestion extends Continuations {
   readonly answer: number;
 }
 
-/** What has to be encoded for a question: its context, and that with each choice behind it. */
+/** What has to be encoded for a question: its context, and that with each choice after it. */
 export interface QuestionTexts {
   readonly context: string;
   readonly wholes: readonly string[];

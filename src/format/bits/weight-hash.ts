@@ -74,7 +74,7 @@ export function signedRows({
 }
 
 // Two int16 in a word: bit 15 of each lane is set before the subtraction, so that none borrows from the other, and
-// flipped behind it.
+// flipped after it.
 function subtractQuads(
   quads: Uint32Array,
   source: number,

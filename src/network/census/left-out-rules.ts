@@ -3,7 +3,7 @@ import { quote } from "../../checkpoint/json/json.js";
 import type { ModelConfig } from "../../checkpoint/model-config.js";
 import { families } from "../decoder/families/index.js";
 import type { DecoderSpec } from "../decoder/spec/decoder-spec.js";
-import type { TensorShapes } from "../decoder/spec/network-tensors.js";
+import type { TensorShapes } from "../unit-weights.js";
 import { biasAdvice } from "./bias-advice.js";
 
 /** Why a network does not read a tensor of its checkpoint. */
@@ -154,7 +154,7 @@ function blockPrefix({ names }: DecoderSpec): RegExp {
   return new RegExp(`^${escaped(prefix)}(\\d+)\\.(.+)$`);
 }
 
-/** Blocks behind the last one: DeepSeek and GLM store what predicts further tokens there, as blocks with parts of their own. */
+/** Blocks after the last one: DeepSeek and GLM store what predicts further tokens there, as blocks with parts of their own. */
 function blocksBeyond({ spec, config, names }: CensusContext, pattern: RegExp): LeftOut {
   const found = [...names].flatMap((name) => {
     const [, block, rest] = pattern.exec(name) ?? [];
@@ -165,7 +165,7 @@ function blocksBeyond({ spec, config, names }: CensusContext, pattern: RegExp): 
   if (predicts || (typeof count === "number" && count > 0)) {
     return {
       reason: "multi-token-prediction",
-      what: "heads for multi-token prediction, stored as blocks behind the last",
+      what: "heads for multi-token prediction, stored as blocks after the last",
       next: "nothing to do; only drafting several tokens at once needs them",
       matters: true,
     };

@@ -2,11 +2,13 @@ import { describe, expect, it } from "vitest";
 import type { ModelConfig } from "../../checkpoint/model-config.js";
 import { keep, Tensor } from "../../tensor/index.js";
 import { Decoder } from "../decoder/decoder.js";
+import { decoderUnits } from "../decoder/decoder-units.js";
 import { modelSpec } from "../decoder/spec/model-spec.js";
-import { blockTensors, networkTensors } from "../decoder/spec/network-tensors.js";
+import { networkTensors } from "../decoder/spec/network-tensors.js";
 import { readSpec } from "../decoder/spec/read-spec.js";
-import { loadBlock } from "../decoder/weights.js";
 import { goldens, tinyModel } from "../testing/tiny-models.js";
+import type { UnitPlan } from "../unit.js";
+import { loadUnit, unitTensors } from "../unit-weights.js";
 import { type CountedTensor, type LeftOutTensors, someNames, takeCensus } from "./tensor-census.js";
 
 const llama = tinyModel("llama");
@@ -42,8 +44,9 @@ describe.each(Object.keys(goldens.models))("%s", (name) => {
     const byName = (shapes: Iterable<readonly [string, readonly number[]]>): unknown => Object.fromEntries(shapes);
     expect(byName(networkTensors(spec))).toEqual(byName(asked));
     asked.clear();
-    loadBlock(source, spec, 0).dispose();
-    expect([...blockTensors(spec, 0)]).toEqual([...asked]);
+    const first = decoderUnits(spec)[0] as UnitPlan;
+    loadUnit(source, first).dispose();
+    expect([...unitTensors(first)]).toEqual([...asked]);
   });
 
   it("leaves nothing of its own checkpoint out", () => {
@@ -102,7 +105,7 @@ describe("tensors that the network does not read", () => {
     );
   });
 
-  it("blocks behind the last: of a wrong count, or heads that predict further tokens", () => {
+  it("blocks after the last: of a wrong count, or heads that predict further tokens", () => {
     const { num_hidden_layers: count } = llama.config;
     const beyond = Object.keys(llama.tensors)
       .filter((name) => name.startsWith(`${layer}.`))

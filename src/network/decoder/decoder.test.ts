@@ -4,14 +4,22 @@ import { type ModelConfig, readModelConfig } from "../../checkpoint/model-config
 import { temporaryFolder } from "../../checkpoint/testing/temporary-folder.js";
 import { CalibrationError, CheckpointError } from "../../errors.js";
 import { gradientsOf, keep, liveHandles, manualSeed, noGrad, scope, Tensor } from "../../tensor/index.js";
+import { checkpointSource, type TensorSource } from "../owned-weights.js";
 import { goldens, type TinyModel, tinyIds, tinyModel, tinyWeights, writeTinyModel } from "../testing/tiny-models.js";
+import type { UnitPlan } from "../unit.js";
+import { loadUnit, mapUnit, type OwnedUnitWeights } from "../unit-weights.js";
 import { forwardBlock } from "./block/forward-block.js";
 import { RotaryTable } from "./block/rotary.js";
 import { applyHead, Decoder, embed } from "./decoder.js";
-import type { LinearRole } from "./spec/decoder-spec.js";
+import { decoderUnits } from "./decoder-units.js";
+import type { DecoderSpec } from "./spec/decoder-spec.js";
 import { readSpec } from "./spec/read-spec.js";
 import { tokenIds } from "./token-ids.js";
-import { checkpointSource, loadBlock, loadEmbedding, loadHead, loadOuter, mapBlock } from "./weights.js";
+import { loadEmbedding, loadHead, loadOuter } from "./weights.js";
+
+function loadBlock(source: TensorSource, spec: DecoderSpec, block: number): OwnedUnitWeights {
+  return loadUnit(source, decoderUnits(spec)[block] as UnitPlan);
+}
 
 const onCpu = { device: "cpu", dtype: "float32" } as const;
 
@@ -103,13 +111,13 @@ describe("forwardBlock", () => {
     scope(() => {
       const block = loadBlock(sourceOf, spec, 0);
       const rotary = RotaryTable.create(spec.positions, spec.attention.headDim, 5, "cpu");
-      const seen: [LinearRole, readonly number[]][] = [];
+      const seen: [string, readonly number[]][] = [];
       const x = Tensor.randn([2, 5, 32]);
-      const linear = (role: LinearRole, input: Tensor, { weight, bias }: { weight: Tensor; bias: Tensor | null }) => {
+      const product = (role: string, input: Tensor, { weight, bias }: { weight: Tensor; bias: Tensor | null }) => {
         seen.push([role, input.shape]);
         return input.linear(weight, bias);
       };
-      const hooked = forwardBlock(spec, block, x, { rotary, linear });
+      const hooked = forwardBlock(spec, block, x, { rotary, product });
       expect(difference(hooked, forwardBlock(spec, block, x, { rotary }))).toBe(0);
       expect(seen.map(([role]) => role)).toEqual(["q", "k", "v", "o", "gate", "up", "down"]);
       expect(Object.fromEntries(seen)).toMatchObject({ q: [2, 5, 32], o: [2, 5, 48], down: [2, 5, 24] });
@@ -119,17 +127,17 @@ describe("forwardBlock", () => {
   it.each(["llama", "qwen3", "opt", "mistral, window of 4"])("has gradients to input and weights: %s", (name) => {
     scope(() => {
       const wide = readSpec(tinyModel(name).config as ModelConfig);
-      const block = mapBlock(loadBlock(sourceOf, wide, 0), (tensor) => keep(tensor.to("float64")));
+      const block = mapUnit(loadBlock(sourceOf, wide, 0), (tensor) => keep(tensor.to("float64")));
       const rotary = RotaryTable.create(wide.positions, wide.attention.headDim, 6, "cpu", "float64");
-      const leaves = new Map<LinearRole, Tensor>();
-      for (const [role, { weight }] of block.linears) leaves.set(role, weight.detach().clone().requiresGrad_());
+      const leaves = new Map<string, Tensor>();
+      for (const [role, { weight }] of block.layers) leaves.set(role, weight.detach().clone().requiresGrad_());
       manualSeed(3);
       const x = Tensor.randn([1, 6, 32]).to("float64").requiresGrad_();
       const direction = Tensor.randn([1, 6, 32]).to("float64");
-      const loss = (input: Tensor, weights: ReadonlyMap<LinearRole, Tensor>): Tensor =>
+      const loss = (input: Tensor, weights: ReadonlyMap<string, Tensor>): Tensor =>
         forwardBlock(wide, block, input, {
           rotary,
-          linear: (role, y, { bias }) => y.linear(weights.get(role) as Tensor, bias),
+          product: (role, y, { bias }) => y.linear(weights.get(role) as Tensor, bias),
         })
           .mul(direction)
           .sum();
@@ -149,7 +157,7 @@ describe("forwardBlock", () => {
 
   it("keeps the dtype of its input: bfloat16 in, bfloat16 out, near the float32 result", () => {
     scope(() => {
-      const narrow = mapBlock(loadBlock(sourceOf, spec, 0), (tensor) => keep(tensor.to("bfloat16")));
+      const narrow = mapUnit(loadBlock(sourceOf, spec, 0), (tensor) => keep(tensor.to("bfloat16")));
       const wide = loadBlock(sourceOf, spec, 0);
       const x = Tensor.randn([2, 5, 32]);
       const table = (dtype: "float32" | "bfloat16"): RotaryTable | null =>

@@ -1,22 +1,18 @@
 import { type Device, noGrad, scope, type Tensor } from "../../tensor/index.js";
-import { forwardBlock, type LinearApply } from "./block/forward-block.js";
+import type { TensorSource } from "../owned-weights.js";
+import type { Hooks } from "../unit.js";
+import { loadUnit, type OwnedUnitWeights, type UnitWeights } from "../unit-weights.js";
+import { forwardBlock } from "./block/forward-block.js";
 import { KeyValueCache } from "./block/key-value-cache.js";
 import { normalise } from "./block/normalise.js";
 import { RotaryTable } from "./block/rotary.js";
+import { decoderUnits } from "./decoder-units.js";
 import type { DecoderSpec } from "./spec/decoder-spec.js";
 import { requireContext } from "./token-ids.js";
-import {
-  type BlockWeights,
-  type EmbeddingWeights,
-  type HeadWeights,
-  loadBlock,
-  loadOuter,
-  type OuterWeights,
-  type TensorSource,
-} from "./weights.js";
+import { type EmbeddingWeights, type HeadWeights, loadOuter, type OuterWeights } from "./weights.js";
 
 /** How one block's Linears are computed; undefined for the plain product. */
-export type BlockLinear = (block: number) => LinearApply | undefined;
+export type BlockLinear = (block: number) => Hooks["product"];
 
 /** Embeds token ids `[batch, time]` (int64), the first of which is at position `offset`: `[batch, time, hidden]`. */
 export function embed(spec: DecoderSpec, weights: EmbeddingWeights, ids: Tensor, offset = 0): Tensor {
@@ -38,7 +34,7 @@ export class Decoder {
   private constructor(
     readonly spec: DecoderSpec,
     readonly outer: OuterWeights,
-    readonly blocks: readonly BlockWeights[],
+    readonly blocks: readonly OwnedUnitWeights[],
     private readonly rotary: RotaryTable | null,
     private readonly linear: BlockLinear,
   ) {}
@@ -50,9 +46,9 @@ export class Decoder {
    */
   static load(source: TensorSource, spec: DecoderSpec, linear: BlockLinear = () => undefined): Decoder {
     const outer = loadOuter(source, spec);
-    const blocks: BlockWeights[] = [];
+    const blocks: OwnedUnitWeights[] = [];
     try {
-      for (let k = 0; k < spec.blocks; k++) blocks.push(loadBlock(source, spec, k));
+      for (const unit of decoderUnits(spec)) blocks.push(loadUnit(source, unit));
     } catch (error) {
       outer.dispose();
       for (const block of blocks) block.dispose();
@@ -96,7 +92,7 @@ export class Decoder {
    * follow it. Keys and values of one block are held at a time.
    *
    * @param contexts token ids `[contexts, time]` (int64)
-   * @param branches token ids `[rows, length]` (int64) behind the contexts; shorter ones padded at their end
+   * @param branches token ids `[rows, length]` (int64) after the contexts; shorter ones padded at their end
    * @param parents the context of every row, `[rows]` (int64)
    * @throws CalibrationError when both together are longer than the model was made for
    */
@@ -121,13 +117,13 @@ export class Decoder {
     );
   }
 
-  #through(block: BlockWeights, k: number, x: Tensor, cache: KeyValueCache | undefined): Tensor {
-    const linear = this.linear(k);
+  #through(block: UnitWeights, k: number, x: Tensor, cache: KeyValueCache | undefined): Tensor {
+    const product = this.linear(k);
     return scope(() =>
       forwardBlock(this.spec, block, x, {
         rotary: this.rotary,
         ...(cache !== undefined && { cache }),
-        ...(linear !== undefined && { linear }),
+        ...(product !== undefined && { product }),
       }),
     );
   }

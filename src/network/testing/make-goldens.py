@@ -2,7 +2,7 @@
 
 Run by hand with torch, transformers and safetensors installed: python make-goldens.py
 Each folder has config.json, model.safetensors (bf16) and outputs/model.safetensors (fp32): input_ids [2, 24], logits
-[2, 24, vocab], and hidden.0 (the embedding) to hidden.L, of which the last one is behind the final norm.
+[2, 24, vocab], and hidden.0 (the embedding) to hidden.L, of which the last one is after the final norm.
 """
 
 import os

@@ -16,7 +16,7 @@ export interface CodeUnitOptions {
 /**
  * How far from the boundary to the next code a weight starts whose code is given. Adam's first steps move every V by the
  * rate, so with almost none (1e-3) half of GPTQ's codes are lost in one step and the loss of SmolLM2's first window rises
- * sixtyfold; with half a unit it takes a hundred steps before any code can change. Measured in docs/ablations.md.
+ * sixtyfold; with half a unit it takes a hundred steps before any code can change. Measured in docs/measurements/ablations.md.
  */
 const START_MARGIN = 0.05;
 

@@ -1,11 +1,11 @@
-import type { ActivationStore } from "../../calibration/activation-store.js";
-import { applyHead, checkpointSource, type HeadWeights, loadHead } from "../../network/index.js";
+import type { PortStore } from "../../calibration/port-store.js";
+import { checkpointSource, type NetworkEnd } from "../../network/index.js";
 import { parameterGroups } from "../../quant/parameter.js";
 import { advance } from "../../reconstruct/advance.js";
-import { measureEndToEnd, type Network, trainEndToEnd } from "../../reconstruct/end-to-end.js";
+import { measureEndToEnd, type TrainedNetwork, trainEndToEnd } from "../../reconstruct/end-to-end.js";
 import { cosine } from "../../reconstruct/objective/cosine.js";
 import { nextTokenLoss, type OutputObjective, outputDivergence } from "../../reconstruct/objective/output-objective.js";
-import type { QuantizedBlock } from "../../reconstruct/quantized-block.js";
+import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
 import { learntNumbers } from "../../reconstruct/reconstruct.js";
 import { SequenceParts } from "../../reconstruct/sequence-parts.js";
 import { FaultWatch } from "../../reconstruct/training/fault-watch.js";
@@ -15,10 +15,10 @@ import { measuredSequences } from "../job/measured-sequences.js";
 import { microBatch } from "../job/micro-batch.js";
 import type { BranchLoss, RecipeEvent, RecipeJob, WarningEvent } from "../job/recipe-job.js";
 import { trainingEvents } from "../solve/training-events.js";
-import { BlockSource } from "../state/block-source.js";
 import { type NamedTensor, parametersIn, restoreTensors, savedTensors } from "../state/recipe-state.js";
 import type { RecipeState, StateTensor } from "../state/saved-state.js";
 import { chooseStorage, openStreams, streamShape } from "../state/streams.js";
+import { UnitSource } from "../state/unit-source.js";
 
 /** Names of both streams. */
 const STREAMS = ["stream.input", "stream.target"] as const;
@@ -27,7 +27,7 @@ const STREAMS = ["stream.input", "stream.target"] as const;
 const PROGRESS = "finish.progress";
 
 /**
- * The last stage, behind any recipe: codes stay, and the scales of all blocks, with the clips of their inputs, train
+ * End-to-end training, after any recipe: codes stay, and the scales of all blocks, with the clips of their inputs, train
  * together so that the network's output comes near the full-precision one. What every window lost by itself adds up over
  * the blocks; here all of them see the sum. Each epoch is a window of its own, so that a killed run loses no more.
  * Scales are handed over only where they lower the divergence.
@@ -54,16 +54,16 @@ export function* finishScales(job: RecipeJob, first: number): Generator<RecipeEv
 }
 
 class FinishStage {
-  readonly #source: BlockSource;
+  readonly #source: UnitSource;
   readonly #parts: SequenceParts;
   /** What there is to say at the next event. */
   readonly warnings: WarningEvent[] = [];
-  readonly #input: ActivationStore;
-  readonly #target: ActivationStore;
+  readonly #input: PortStore;
+  readonly #target: PortStore;
   readonly #objective: OutputObjective;
-  readonly #head: HeadWeights;
-  readonly #blocks: QuantizedBlock[] = [];
-  readonly #network: Network;
+  readonly #end: NetworkEnd;
+  readonly #blocks: QuantizedUnit[] = [];
+  readonly #network: TrainedNetwork;
   readonly #watch = new FaultWatch();
   #adam: Adam | null = null;
   /** Before the first epoch, and now. */
@@ -73,30 +73,35 @@ class FinishStage {
     private readonly job: RecipeJob,
     private readonly first: number,
   ) {
-    const { tokens, spec, checkpoint, device, dtype, options } = job;
-    if (tokens === null) throw new TypeError("the last stage needs calibration tokens");
+    const { tokens, network, checkpoint, device, dtype, options } = job;
+    if (tokens === null) throw new TypeError("end-to-end training needs calibration tokens");
     this.#parts = new SequenceParts(microBatch(options, options.endToEnd.batch), (size) => {
       this.warnings.push(smallerParts(device, size));
     });
     const storage = chooseStorage(job, streamShape(job, tokens), STREAMS.length);
     const streams = openStreams({ ...job, resume: null }, tokens, STREAMS, storage);
-    [this.#input, this.#target] = streams as [ActivationStore, ActivationStore];
+    [this.#input, this.#target] = streams as [PortStore, PortStore];
     const { ids, context } = tokens;
+    const end = freeOnError(streams, () => network.end(checkpointSource(checkpoint, { device, dtype })));
+    this.#end = end;
     this.#objective =
-      options.endToEnd.loss === "divergence" ? outputDivergence(this.#target) : nextTokenLoss(ids, context);
-    const head = freeOnError(streams, () => loadHead(checkpointSource(checkpoint, { device, dtype }), spec));
-    this.#head = head;
-    this.#source = freeOnError([...streams, head], () => new BlockSource(job, tokens.context));
-    this.#network = { blocks: this.#blocks, head: (hidden) => applyHead(spec, head, hidden) };
+      options.endToEnd.loss === "divergence" ? outputDivergence(this.#target, end) : nextTokenLoss(ids, context);
+    this.#source = freeOnError([...streams, end], () => new UnitSource(job, tokens.context));
+    this.#network = { blocks: this.#blocks, end };
   }
 
   /** Computes the full-precision outputs, and opens all blocks with the codes that they got, as they were after `epochs`. */
   *prepare(epochs: number): Generator<RecipeEvent, void> {
     const { job } = this;
-    const { results, spec, options } = job;
-    if (results === null) throw new TypeError("the last stage needs what the windows came to");
-    for (let k = 0; k < spec.blocks; k++) {
-      yield { event: "progress", stage: `opening block ${k} for the last stage`, done: k, total: spec.blocks };
+    const { results, network, options } = job;
+    if (results === null) throw new TypeError("end-to-end training needs what the windows came to");
+    for (let k = 0; k < network.units.length; k++) {
+      yield {
+        event: "progress",
+        stage: `opening block ${k} for end-to-end training`,
+        done: k,
+        total: network.units.length,
+      };
       const full = this.#source.open(k, false);
       try {
         full.castWeights(job.dtype);
@@ -127,7 +132,7 @@ class FinishStage {
     const { epochs, batch } = job.options.endToEnd;
     const adam = this.#adam as Adam;
     const [window, windows] = [this.first + epoch, this.first + epochs];
-    const place = { window, windows, blocks: [0, job.spec.blocks - 1] } as const;
+    const place = { window, windows, blocks: [0, job.network.units.length - 1] } as const;
     yield { event: "window-start", ...place, trainable: learntNumbers(this.#blocks) };
     const [begun, before] = this.#losses;
     let after = before;
@@ -176,7 +181,7 @@ class FinishStage {
   dispose(): void {
     this.#adam?.dispose();
     for (const block of this.#blocks) block.dispose();
-    this.#head.dispose();
+    this.#end.dispose();
     this.#input.dispose();
     this.#target.dispose();
     this.#source.dispose();
@@ -212,7 +217,7 @@ function lossOf(total: number): BranchLoss {
 function unchanged(before: number, after: number): WarningEvent {
   return {
     event: "warning",
-    message: `the last stage did not lower the divergence (${before.toPrecision(4)}, then ${after.toPrecision(4)}): the scales stay`,
+    message: `end-to-end training did not lower the divergence (${before.toPrecision(4)}, then ${after.toPrecision(4)}): the scales stay`,
     where: "all blocks",
     next: "nothing to do; a lower rate may help (--set endToEnd.scaleRate=0.0005), or --finish none saves the time",
   };

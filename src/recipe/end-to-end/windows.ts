@@ -2,7 +2,7 @@ import type { RecipeJob } from "../job/recipe-job.js";
 import type { EngineOptions } from "../options/engine-options.js";
 import type { Recipe } from "../recipe.js";
 
-/** Whether a last stage follows the windows, as far as the options say. */
+/** Whether end-to-end training follows the windows, as far as the options say. */
 export function wantsFinish(
   { followedByEndToEnd }: Pick<Recipe, "followedByEndToEnd">,
   { finish }: Pick<EngineOptions, "finish">,
@@ -10,7 +10,7 @@ export function wantsFinish(
   return finish === "auto" ? followedByEndToEnd : finish === "scales";
 }
 
-/** Epochs of the last stage, each a window over all blocks; none without text. */
+/** End-to-end epochs, each of which counts as a window over all blocks; none without text. */
 export function finishEpochs(
   recipe: Pick<Recipe, "followedByEndToEnd">,
   options: Pick<EngineOptions, "finish" | "endToEnd">,
@@ -19,7 +19,7 @@ export function finishEpochs(
   return hasText && wantsFinish(recipe, options) ? options.endToEnd.epochs : 0;
 }
 
-/** Windows that the last stage adds to those of a job's blocks. */
+/** Windows that end-to-end training adds to those of a job's blocks. */
 export function finishWindows({
   recipe,
   options,

@@ -22,7 +22,7 @@ const runs: readonly (readonly [string, RecipeName, string, RecipeOptionsInput])
   ["rtn", "rtn", "W3A16g8", { finish: "none" }],
   ["rtn with static inputs", "rtn", "W4A8", { activation: { granularity: "tensor" }, finish: "none" }],
   ["gptq, then all scales", "gptq", "W3A16g8", { ...short, finish: "scales" }],
-  ["cbq and its last stage", "cbq", "W3A16g8", { ...short, ...code }],
+  ["cbq and its end-to-end training", "cbq", "W3A16g8", { ...short, ...code }],
   ["cbq from round to nearest", "cbq", "W3A16g8", { ...short, rounding: { start: "rtn" }, finish: "none" }],
   [
     "cbq with folded, static inputs and both branches",
@@ -36,7 +36,7 @@ const runs: readonly (readonly [string, RecipeName, string, RecipeOptionsInput])
       finish: "none",
     },
   ],
-  ["efficient-qat and its last stage", "efficient-qat", "W3A16g8", { ...short, blockAp: { epochs: 2 } }],
+  ["efficient-qat and its end-to-end training", "efficient-qat", "W3A16g8", { ...short, blockAp: { epochs: 2 } }],
   ["norm-tweaking", "norm-tweaking", "W3A16g8", {}],
   ["cbq with LoRA-Rounding", "cbq", "W3A16g8", { ...short, rounding: { kind: "lora" }, finish: "none" }],
 ];

@@ -1,5 +1,5 @@
 import { OptionError } from "../../errors.js";
-import { type DecoderSpec, type LinearRole, linearName, linearRoles, linearShape } from "../../network/index.js";
+import type { LayerPlan, UnitPlan } from "../../network/index.js";
 import { groupColumns, type Scheme } from "../../quant/scheme.js";
 import type { Override } from "../options/shared/overrides.js";
 
@@ -11,46 +11,45 @@ export type LayerSchemes = ReadonlyMap<string, Scheme | null>;
  *
  * @throws OptionError for a pattern that matches no Linear, or a group that does not divide a width.
  */
-export function resolveSchemes(spec: DecoderSpec, scheme: Scheme, overrides: readonly Override[]): LayerSchemes {
-  const linears = Array.from({ length: spec.blocks }, (_, block) =>
-    linearRoles(spec).map((role) => ({ role, name: linearName(spec, block, role) })),
-  ).flat();
+export function resolveSchemes(
+  units: readonly Pick<UnitPlan, "layers">[],
+  scheme: Scheme,
+  overrides: readonly Override[],
+): LayerSchemes {
+  const linears = units.flatMap(({ layers }) => layers);
   for (const { pattern } of overrides) {
-    if (!linears.some(({ name }) => matches(pattern, name))) {
+    if (!linears.some(({ module }) => matches(pattern, module))) {
       throw new OptionError({
         where: `overrides: "${pattern}"`,
         what: "matches no Linear of this model",
-        next: `use names like ${linears[0]?.name}, with * for any characters`,
+        next: `use names like ${linears[0]?.module}, with * for any characters`,
       });
     }
   }
   const widths = (pattern: string): readonly number[] => {
-    const named = linears.filter(({ name }) => pattern === "" || matches(pattern, name));
-    return [...new Set(named.map(({ role }) => linearShape(spec, role)[1]))];
+    const named = linears.filter(({ module }) => pattern === "" || matches(pattern, module));
+    return [...new Set(named.map(({ columns }) => columns))];
   };
-  return new Map(linears.map(({ name, role }) => [name, resolve(spec, scheme, overrides, name, role, widths)]));
+  return new Map(linears.map((linear) => [linear.module, resolve(linear, scheme, overrides, widths)]));
 }
 
 function resolve(
-  spec: DecoderSpec,
+  { module, columns }: LayerPlan,
   scheme: Scheme,
   overrides: readonly Override[],
-  name: string,
-  role: LinearRole,
   widths: (pattern: string) => readonly number[],
 ): Scheme | null {
-  const override = overrides.filter(({ pattern }) => matches(pattern, name)).at(-1);
+  const override = overrides.filter(({ pattern }) => matches(pattern, module)).at(-1);
   if (override?.skip === true) return null;
   const { bits = scheme.bits, group } = override ?? {};
   const groupSize = group === undefined ? scheme.groupSize : group === "channel" ? null : group;
   const resolved = { ...scheme, bits, groupSize };
-  const columns = linearShape(spec, role)[1];
   // The group of an override is for it to change, and has to fit the Linears that it names.
-  if (override?.group === undefined) groupColumns(resolved, columns, name, widths(""));
+  if (override?.group === undefined) groupColumns(resolved, columns, module, widths(""));
   else {
     const advise = (nearest: number): string =>
       `give the override "${override.pattern}" group ${nearest}, or "channel"`;
-    groupColumns(resolved, columns, name, widths(override.pattern), advise);
+    groupColumns(resolved, columns, module, widths(override.pattern), advise);
   }
   return resolved;
 }

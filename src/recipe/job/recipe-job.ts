@@ -1,7 +1,7 @@
 import type { Storage } from "../../calibration/activation-store.js";
-import type { TokenWindows } from "../../calibration/token-windows.js";
+import type { TokenSequences } from "../../calibration/token-sequences.js";
 import type { TensorReader } from "../../checkpoint/tensor-reader.js";
-import type { DecoderSpec } from "../../network/index.js";
+import type { Network } from "../../network/index.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import type { Scheme } from "../../quant/scheme.js";
 import type { GradientPrecision } from "../../reconstruct/quantized-layer.js";
@@ -10,13 +10,13 @@ import type { EngineOptions } from "../options/engine-options.js";
 import type { Recipe } from "../recipe.js";
 import type { RecipeState, StateTensor } from "../state/saved-state.js";
 
-/** Token ids of the calibration windows. */
-export type CalibrationTokens = TokenWindows;
+/** Token ids of the calibration sequences. */
+export type CalibrationTokens = TokenSequences;
 
-/** Everything a recipe needs to quantize a network, with the options `O` that it sees. It reads the checkpoint block by block. */
+/** Everything a recipe needs to quantize a network, with the options `O` that it sees. It reads the checkpoint unit by unit. */
 export interface RecipeJob<O extends EngineOptions = EngineOptions> {
   readonly checkpoint: TensorReader;
-  readonly spec: DecoderSpec;
+  readonly network: Network;
   readonly recipe: Recipe;
   readonly scheme: Scheme;
   /** `rotation` says what was done to `checkpoint` (`RotatedModel`); a recipe does not rotate. */
@@ -38,7 +38,7 @@ export interface RecipeJob<O extends EngineOptions = EngineOptions> {
   /** To be called between steps, several times a second: throws when the run was cancelled. */
   readonly poll: () => void;
   readonly sink: RecipeSink;
-  /** What the sink was given, by this process or before, for a last stage; null where nothing keeps it: then there is none. */
+  /** What the sink was given, by this process or before, for end-to-end training; null where nothing keeps it: then there is none. */
   readonly results: RecipeResults | null;
 }
 
@@ -64,7 +64,7 @@ export interface RecipeSink {
    * at once from here on: fewer than the job asked for once memory has run out.
    */
   windowDone(window: WindowDoneEvent, state: readonly StateTensor[], microBatch: number): void;
-  /** Called while a device has work for about so many seconds: time for some of what was handed over. */
+  /** Called while a device has work for about this many seconds: time for some of what was handed over. */
   meanwhile?(seconds: number): void;
 }
 

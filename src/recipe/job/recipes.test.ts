@@ -6,12 +6,22 @@ import { temporaryFolder } from "../../checkpoint/testing/temporary-folder.js";
 import { OptionError } from "../../errors.js";
 import { forwardBlock } from "../../network/decoder/block/forward-block.js";
 import { tokenIds } from "../../network/decoder/token-ids.js";
-import { checkpointSource, Decoder, type DecoderSpec, loadBlock, RotaryTable, readSpec } from "../../network/index.js";
+import {
+  checkpointSource,
+  Decoder,
+  DecoderNetwork,
+  type DecoderSpec,
+  decoderUnits,
+  loadUnit,
+  RotaryTable,
+  readSpec,
+  type UnitPlan,
+} from "../../network/index.js";
 import { tinyModel, writeTinyModel } from "../../network/testing/tiny-models.js";
 import { fromQuantizedWeight } from "../../quant/from-quantized-weight.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import { keep, liveHandles, manualSeed, noGrad, scope, Tensor } from "../../tensor/index.js";
-import { ExtremesObserver, foldActivations } from "../cfp/fold-activations.js";
+import { ExtremesObserver, foldOutliers } from "../../transform/cfp/fold-outliers.js";
 import type { RecipeOptionsInput } from "../options/recipe-options.js";
 import { tinyJob, tinyTokens } from "../testing/tiny-run.js";
 import type { RecipeEvent, RecipeJob } from "./recipe-job.js";
@@ -55,7 +65,7 @@ function run(
   options: RecipeOptionsInput = {},
   extra: Partial<Pick<RecipeJob, "checkpoint" | "tokens" | "storage" | "poll" | "dtype">> = {},
 ): Outcome {
-  const network = { checkpoint, spec, folder: folder.path };
+  const network = { checkpoint, spec, network: new DecoderNetwork(spec), folder: folder.path };
   const { job, delivered } = tinyJob(network, recipe, scheme, options, {
     tokens: tinyTokens(spec, SEQUENCES, CONTEXT),
     storage: "auto",
@@ -225,28 +235,29 @@ describe("CFP", () => {
     (detection) => {
       const before = liveHandles();
       scope(() => {
-        const block = loadBlock(checkpointSource(checkpoint, { device: "cpu", dtype: "float32" }), spec, 0);
+        const [unit] = decoderUnits(spec) as [UnitPlan];
+        const block = loadUnit(checkpointSource(checkpoint, { device: "cpu", dtype: "float32" }), unit);
         const rotary = RotaryTable.create(spec.positions, spec.attention.headDim, CONTEXT, "cpu");
         // Outliers that training left: a few gains and rows far above the others.
-        for (const norm of ["attentionNorm", "mlpNorm"] as const) block.norms[norm].weight.narrow(0, 3, 2).mul_(40);
-        block.linears.get("up")?.weight.narrow(0, 5, 1).mul_(30);
-        block.linears.get("v")?.weight.narrow(0, 2, 1).mul_(30);
+        for (const norm of ["attentionNorm", "mlpNorm"] as const)
+          block.norms.get(norm)?.weight.narrow(0, 3, 2).mul_(40);
+        block.layers.get("up")?.weight.narrow(0, 5, 1).mul_(30);
+        block.layers.get("v")?.weight.narrow(0, 2, 1).mul_(30);
         manualSeed(0);
         const x = Tensor.randn([2, CONTEXT, spec.hiddenSize]);
-        const observer = new ExtremesObserver(spec);
+        const observer = new ExtremesObserver(unit);
         const output = (observe: boolean): Tensor =>
           noGrad(() =>
             forwardBlock(spec, block, x, {
               rotary,
-              linear: (role, input, { weight, bias }) => {
-                if (observe) observer.observe(role, input);
-                return input.linear(weight, bias);
+              observe: (layer, input) => {
+                if (observe) observer.observe(layer, input);
               },
             }),
           );
         const target = output(true);
         const options = { detection, exponent: 0.5, lambda1: 1.5, lambda2: 1, storedType: "float32" } as const;
-        const folded = foldActivations(spec, block, observer.extremes, options);
+        const folded = foldOutliers(block, observer.extremes, options);
         expect(folded.length).toBeGreaterThanOrEqual(3);
         const difference = output(false).sub(target).abs().amax().div(target.abs().amax()).item();
         expect(difference).toBeLessThan(1e-5);

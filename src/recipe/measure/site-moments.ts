@@ -1,6 +1,5 @@
-import type { LinearRole } from "../../network/index.js";
 import { SecondMoments } from "../../quant/second-moments.js";
-import type { InputObserver } from "../../reconstruct/quantized-block.js";
+import type { InputObserver } from "../../reconstruct/quantized-unit.js";
 import type { Device, Tensor } from "../../tensor/index.js";
 
 interface Sum {
@@ -14,13 +13,13 @@ interface Sum {
  * runs out a part is run again in smaller ones; no sequence is counted twice.
  */
 export class SiteMoments implements Disposable {
-  readonly #sums = new Map<LinearRole, Sum>();
+  readonly #sums = new Map<string, Sum>();
 
   constructor(private readonly device: Device) {}
 
-  /** Those of the inputs `[in]` that `role` was observed with; null where there are none. */
-  of(role: LinearRole): SecondMoments | null {
-    return this.#sums.get(role)?.moments ?? null;
+  /** Those of the inputs `[in]` that `layer` was observed with; null where there are none. */
+  of(layer: string): SecondMoments | null {
+    return this.#sums.get(layer)?.moments ?? null;
   }
 
   /**
@@ -28,29 +27,29 @@ export class SiteMoments implements Disposable {
    * them up. The tensors must live until `work` returns.
    */
   during<T>(part: readonly number[], work: (observe: InputObserver) => T): T {
-    const inputs = new Map<LinearRole, Tensor>();
-    const result = work((role, input) => void inputs.set(role, input));
+    const inputs = new Map<string, Tensor>();
+    const result = work((layer, input) => void inputs.set(layer, input));
     // Not earlier: what runs out of memory usually does so in the block, and then nothing of the part is counted.
-    for (const [role, input] of inputs) this.#count(role, input, part);
+    for (const [layer, input] of inputs) this.#count(layer, input, part);
     return result;
   }
 
   /** Frees those of one Linear. */
-  drop(role: LinearRole): void {
-    this.#sums.get(role)?.moments.dispose();
-    this.#sums.delete(role);
+  drop(layer: string): void {
+    this.#sums.get(layer)?.moments.dispose();
+    this.#sums.delete(layer);
   }
 
   [Symbol.dispose](): void {
-    for (const role of [...this.#sums.keys()]) this.drop(role);
+    for (const layer of [...this.#sums.keys()]) this.drop(layer);
   }
 
-  #count(role: LinearRole, input: Tensor, part: readonly number[]): void {
+  #count(layer: string, input: Tensor, part: readonly number[]): void {
     const [first = 0] = part;
-    let sum = this.#sums.get(role);
+    let sum = this.#sums.get(layer);
     if (sum === undefined) {
       sum = { moments: new SecondMoments(input.size(-1), this.device), counted: 0 };
-      this.#sums.set(role, sum);
+      this.#sums.set(layer, sum);
     }
     // Memory may run out between two Linears of a part, or behind them: the first then holds it already.
     const known = Math.max(0, sum.counted - first);

@@ -1,7 +1,7 @@
-import type { ActivationStore } from "../../calibration/activation-store.js";
-import { type InputSite, inputSites, type LinearRole } from "../../network/index.js";
+import type { PortStore } from "../../calibration/port-store.js";
+import { firstConsumer, type Site, siteOf, type UnitPlan } from "../../network/index.js";
 import { TensorQuantizer } from "../../quant/input/activation.js";
-import type { QuantizedBlock } from "../../reconstruct/quantized-block.js";
+import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
 import { type Device, noGrad, scope, Tensor } from "../../tensor/index.js";
 import type { RecipeJob } from "../job/recipe-job.js";
 
@@ -13,17 +13,17 @@ const CANDIDATES = 40;
  * at 100 % to 20 % of the largest magnitude, whose rounding error is least on the inputs seen.
  */
 class StaticRanges {
-  readonly #errors = new Map<InputSite, { readonly largest: number; readonly errors: Float64Array }>();
+  readonly #errors = new Map<Site, { readonly largest: number; readonly errors: Float64Array }>();
 
   constructor(
     private readonly bits: number,
-    private readonly sites: readonly InputSite[],
+    private readonly unit: UnitPlan,
   ) {}
 
   /** Takes the inputs of the Linears; the first ones of a site fix the range that is searched for all that share them. */
-  observe(role: LinearRole, input: Tensor): void {
-    const site = this.#siteOf(role);
-    if (site?.linears[0] !== role) return;
+  observe(layer: string, input: Tensor): void {
+    const site = siteOf(this.unit, layer);
+    if (firstConsumer(site) !== layer) return;
     noGrad(() =>
       scope(() => {
         const x = input.detach().to("float32");
@@ -46,18 +46,13 @@ class StaticRanges {
   }
 
   /** Gives every layer of the block its quantizer. */
-  apply(block: QuantizedBlock, device: Device, learn: boolean): void {
-    for (const [role, layer] of block.layers) {
-      const site = this.#siteOf(role);
-      const entry = site === undefined ? undefined : this.#errors.get(site);
+  apply(block: QuantizedUnit, device: Device, learn: boolean): void {
+    for (const [name, layer] of block.layers) {
+      const entry = this.#errors.get(siteOf(this.unit, name));
       if (entry === undefined) throw new TypeError(`no input of ${layer.name} was observed`);
       const best = entry.errors.indexOf(Math.min(...entry.errors));
       layer.quantizeInput(new TensorQuantizer(this.bits, this.#step(entry.largest, best), device, { learn }));
     }
-  }
-
-  #siteOf(role: LinearRole): InputSite | undefined {
-    return this.sites.find((site) => site.linears.includes(role));
   }
 
   #step(largest: number, candidate: number): number {
@@ -79,20 +74,15 @@ class StaticRanges {
 const CALIBRATION_SEQUENCES = 16;
 
 /** Quantizes a block's inputs per tensor where the job asks for it, from the stream at its input. */
-export function calibrateStaticInputs(
-  job: RecipeJob,
-  block: QuantizedBlock,
-  stream: ActivationStore,
-  learn: boolean,
-): void {
+export function calibrateStaticInputs(job: RecipeJob, block: QuantizedUnit, stream: PortStore, learn: boolean): void {
   const { scheme, options, device } = job;
   if (scheme.activationBits === 16 || options.activation.granularity !== "tensor") return;
-  const ranges = new StaticRanges(scheme.activationBits, inputSites(job.spec));
+  const ranges = new StaticRanges(scheme.activationBits, block.plan);
   noGrad(() => {
     for (let i = 0; i < Math.min(CALIBRATION_SEQUENCES, stream.shape.sequences); i++) {
       job.poll();
       scope(() => {
-        block.forwardFull(stream.read([i]), (role, x) => ranges.observe(role, x));
+        block.forwardFull(stream.read([i]), (layer, x) => ranges.observe(layer, x));
       });
     }
   });

@@ -38,9 +38,9 @@ export const learningClips = setting<{ readonly activation: { readonly learnClip
   ({ activation }) => activation.learnClip,
 );
 
-/** A last stage trains all blocks end to end. */
-export const withLastStage: ReadCondition = {
-  text: "a last stage",
+/** All blocks are trained end to end after the last window. */
+export const withEndToEnd: ReadCondition = {
+  text: "end-to-end training",
   action: "use --finish scales",
   holds: ({ recipe, options }) => wantsFinish(recipe, options),
 };

@@ -1,4 +1,4 @@
-import { quantizedInputs, withLastStage, withText } from "./conditions.js";
+import { quantizedInputs, withEndToEnd, withText } from "./conditions.js";
 import { type Fragments, part } from "./fragment.js";
 import { when } from "./reading.js";
 import { activationOptions } from "./shared/activation.js";
@@ -10,7 +10,7 @@ import { rotationOptions } from "./shared/rotation.js";
 import { windowOptions } from "./shared/window.js";
 import type { SharedOptions } from "./shared-options.js";
 
-/** What driver and last stage read of the options of every recipe. */
+/** What driver and end-to-end training read of the options of every recipe. */
 export interface EngineOptions
   // What training never makes finite falls back to GPTQ's codes, and these to the nearest ones.
   extends Pick<
@@ -23,12 +23,12 @@ export interface EngineOptions
 /** What every recipe reads, whatever it declares itself. */
 export const engineFragments = {
   window: part(windowOptions, { microBatch: when(withText) }),
-  schedule: part(scheduleOptions, { finalRate: when(withLastStage) }),
+  schedule: part(scheduleOptions, { finalRate: when(withEndToEnd) }),
   range: rangeOptions,
   rotation: rotationOptions,
   activation: part(activationOptions, {
     granularity: when(quantizedInputs),
-    learnClip: when(quantizedInputs, withLastStage),
+    learnClip: when(quantizedInputs, withEndToEnd),
   }),
   finish: finishOptions,
   endToEnd: endToEndOptions,

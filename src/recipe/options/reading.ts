@@ -15,7 +15,7 @@ export interface ReaderContext {
 
 /** What must hold for an option to be read. */
 export interface ReadCondition {
-  /** As help and errors say it, behind "with": "rounding.kind=lora". */
+  /** As help and errors say it, after "with": "rounding.kind=lora". */
   readonly text: string;
   /** What a user does to have it hold. */
   readonly action: string;

@@ -1,8 +1,7 @@
-import type { ActivationStore } from "../../calibration/activation-store.js";
-import { inputSites } from "../../network/index.js";
-import type { QuantizedBlock } from "../../reconstruct/quantized-block.js";
+import type { PortStore } from "../../calibration/port-store.js";
+import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
 import type { RecipeEvent } from "../job/recipe-job.js";
-import type { BlockWork, WindowWork } from "../recipe.js";
+import type { UnitWork, WindowWork } from "../recipe.js";
 import type { LayerRule } from "./layer-rule.js";
 import { quantizeSite } from "./quantize-site.js";
 
@@ -17,15 +16,15 @@ export function* columns({ blocks, input, ...work }: WindowWork, rule: LayerRule
 
 /** The same for one block, on a stream at its input. */
 export function* chooseColumns(
-  { job, parts, warnings }: Pick<BlockWork, "job" | "parts" | "warnings">,
-  block: QuantizedBlock,
-  input: ActivationStore | null,
+  { job, parts, warnings }: Pick<UnitWork, "job" | "parts" | "warnings">,
+  block: QuantizedUnit,
+  input: PortStore | null,
   rule: LayerRule,
 ): Generator<RecipeEvent, void> {
-  for (const site of inputSites(job.spec)) {
+  for (const site of block.plan.sites) {
     job.poll();
-    const stage = `block ${block.index}: ${site.linears.join(", ")}`;
-    yield { event: "progress", stage, done: block.index, total: job.spec.blocks };
+    const stage = `block ${block.index}: ${site.consumers.join(", ")}`;
+    yield { event: "progress", stage, done: block.index, total: job.network.units.length };
     yield* quantizeSite(job, block, site, input, parts, rule);
     yield* warnings.splice(0);
   }

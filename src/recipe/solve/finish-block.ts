@@ -1,13 +1,13 @@
-import type { ActivationStore } from "../../calibration/activation-store.js";
-import { floatType, type LinearRole } from "../../network/index.js";
+import type { PortStore } from "../../calibration/port-store.js";
+import { floatType, linearOf } from "../../network/index.js";
 import { toQuantizedWeight } from "../../quant/to-quantized-weight.js";
-import type { QuantizedBlock } from "../../reconstruct/quantized-block.js";
+import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
 import { type DType, noGrad, scope, type Tensor } from "../../tensor/index.js";
 import { measuredSequences } from "../job/measured-sequences.js";
 import type { LayerError, RecipeJob } from "../job/recipe-job.js";
 
 /** Hands the codes and activation ranges of a hardened block to the run. */
-export function deliverBlock(job: RecipeJob, block: QuantizedBlock): void {
+export function deliverBlock(job: RecipeJob, block: QuantizedUnit): void {
   for (const layer of block.layers.values()) {
     job.sink.linear(layer.name, toQuantizedWeight(layer.codes, layer.scheme.groupSize === null));
     if (layer.activation !== null) job.sink.activation(layer.name, layer.activation.value());
@@ -19,7 +19,7 @@ export function deliverBlock(job: RecipeJob, block: QuantizedBlock): void {
 }
 
 /** Fixes what training changed of a block, as it is stored: its norms, and the codes of its Linears where they can be taken. */
-export function hardenBlock(job: RecipeJob, block: QuantizedBlock, solved: boolean): void {
+export function hardenBlock(job: RecipeJob, block: QuantizedUnit, solved: boolean): void {
   for (const layer of solved ? block.trained : []) layer.harden();
   block.norms?.harden((name) => storedType(job, name));
 }
@@ -29,19 +29,19 @@ function storedType({ checkpoint }: RecipeJob, name: string): DType {
 }
 
 /** Relative squared error of every quantized Linear's output on its own inputs in the quantized stream. */
-export function measureLayers(block: QuantizedBlock, input: ActivationStore): LayerError[] {
-  const sums = new Map<LinearRole, { error: number; full: number }>();
-  const observe = (role: LinearRole, x: Tensor): void => {
-    const layer = block.layers.get(role);
-    const linear = block.weights.linears.get(role);
-    if (layer === undefined || linear === undefined) return;
+export function measureLayers(block: QuantizedUnit, input: PortStore): LayerError[] {
+  const sums = new Map<string, { error: number; full: number }>();
+  const observe = (name: string, x: Tensor): void => {
+    const layer = block.layers.get(name);
+    if (layer === undefined) return;
     scope(() => {
-      const full = x.linear(linear.weight);
-      const error = layer.apply(x, { weight: linear.weight, bias: null }).sub(full);
-      const sum = sums.get(role) ?? { error: 0, full: 0 };
+      const { weight } = linearOf(block.weights, name);
+      const full = x.linear(weight);
+      const error = layer.apply(x, { weight, bias: null }).sub(full);
+      const sum = sums.get(name) ?? { error: 0, full: 0 };
       sum.error += error.to("float32").square().sum().item();
       sum.full += full.to("float32").square().sum().item();
-      sums.set(role, sum);
+      sums.set(name, sum);
     });
   };
   noGrad(() => {
@@ -51,8 +51,8 @@ export function measureLayers(block: QuantizedBlock, input: ActivationStore): La
       });
     }
   });
-  return [...sums].map(([role, { error, full }]) => ({
-    name: block.layers.get(role)?.name ?? role,
+  return [...sums].map(([name, { error, full }]) => ({
+    name: block.layers.get(name)?.name ?? name,
     relativeError: error / Math.max(full, 1e-30),
   }));
 }

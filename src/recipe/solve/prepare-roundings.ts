@@ -1,4 +1,3 @@
-import type { LinearRole } from "../../network/index.js";
 import { searchRange } from "../../quant/grid/range.js";
 import type { SecondMoments } from "../../quant/second-moments.js";
 import { gptq } from "../../quant/solver/gptq.js";
@@ -6,10 +5,10 @@ import { adaRound } from "../../quant/weight-path/ada-round.js";
 import { CodeUnitRounding } from "../../quant/weight-path/code-unit-rounding.js";
 import { loraRounding } from "../../quant/weight-path/lora-rounding.js";
 import type { WeightPath } from "../../quant/weight-path/weight-path.js";
-import type { QuantizedBlock } from "../../reconstruct/quantized-block.js";
 import type { QuantizedLayer } from "../../reconstruct/quantized-layer.js";
+import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
 import { noGrad, scope, type Tensor } from "../../tensor/index.js";
-import { truncateWeights } from "../cfp/truncate-weights.js";
+import { truncateWeights } from "../../transform/cfp/truncate-weights.js";
 import type { RecipeJob } from "../job/recipe-job.js";
 import type { cfpOptions } from "../options/shared/cfp.js";
 import type { roundingOptions } from "../options/shared/rounding.js";
@@ -23,19 +22,19 @@ type Job = RecipeJob<OptionsOf<{ cfp: typeof cfpOptions; rounding: typeof roundi
  */
 export function prepareRoundings(
   job: Job,
-  block: QuantizedBlock,
-  momentsOf: (role: LinearRole) => SecondMoments | null,
+  block: QuantizedUnit,
+  momentsOf: (layer: string) => SecondMoments | null,
 ): void {
-  for (const [role, layer] of block.layers) {
+  for (const [name, layer] of block.layers) {
     job.poll();
     noGrad(() =>
       scope(() => {
-        const exact = block.exactWeight(role);
+        const exact = block.exactWeight(name);
         const weight = exact.to("float32");
         const base = job.options.cfp.weights ? truncateWeights(weight, job.options.cfp).weight : weight;
         // The CPU's kernels take fp32; on a device a weight that fits the products' dtype is kept in it.
         const stored = base === weight && base.device !== "cpu" ? exact : base;
-        layer.learn(weightPathOf(job, layer, { weight: base, stored }, momentsOf(role)));
+        layer.learn(weightPathOf(job, layer, { weight: base, stored }, momentsOf(name)));
       }),
     );
   }

@@ -1,9 +1,9 @@
-import type { ActivationStore } from "../../calibration/activation-store.js";
-import type { InputSite, LinearRole } from "../../network/index.js";
+import type { PortStore } from "../../calibration/port-store.js";
+import type { Site } from "../../network/index.js";
 import type { Codes } from "../../quant/grid/grid.js";
 import type { SecondMoments } from "../../quant/second-moments.js";
-import type { QuantizedBlock } from "../../reconstruct/quantized-block.js";
 import type { QuantizedLayer } from "../../reconstruct/quantized-layer.js";
+import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
 import type { SequenceParts } from "../../reconstruct/sequence-parts.js";
 import { noGrad, scope, type Tensor, TensorError } from "../../tensor/index.js";
 import type { RecipeJob, WarningEvent } from "../job/recipe-job.js";
@@ -17,21 +17,21 @@ import { type LayerRule, nearestRule } from "./layer-rule.js";
  */
 export function* quantizeSite(
   job: RecipeJob,
-  block: QuantizedBlock,
-  site: InputSite,
-  stream: ActivationStore | null,
+  block: QuantizedUnit,
+  site: Site,
+  stream: PortStore | null,
   parts: SequenceParts,
   rule: LayerRule,
 ): Generator<WarningEvent, void> {
-  const roles = site.linears.filter((role) => block.layers.has(role));
-  const [first] = roles;
+  const names = site.consumers.filter((name) => block.layers.has(name));
+  const [first] = names;
   if (first === undefined) return;
   using sums = new SiteMoments(job.device);
   if (rule.needsMoments && stream !== null) collectMoments(job, block, first, stream, parts, sums);
   const moments = sums.of(first);
-  for (const role of roles) {
-    const layer = block.layers.get(role) as QuantizedLayer;
-    yield* scope(() => hardenBy(job, rule, block.exactWeight(role).to("float32"), layer, moments));
+  for (const name of names) {
+    const layer = block.layers.get(name) as QuantizedLayer;
+    yield* scope(() => hardenBy(job, rule, block.exactWeight(name).to("float32"), layer, moments));
   }
 }
 
@@ -78,9 +78,9 @@ export function isFiniteTensor(tensor: Tensor): boolean {
 
 function collectMoments(
   job: RecipeJob,
-  block: QuantizedBlock,
-  role: LinearRole,
-  stream: ActivationStore,
+  block: QuantizedUnit,
+  layer: string,
+  stream: PortStore,
   parts: SequenceParts,
   sums: SiteMoments,
 ): void {
@@ -90,7 +90,7 @@ function collectMoments(
       scope(() =>
         sums.during(part, (observe) => {
           block.forwardQuantized(stream.read(part), (seen, x) => {
-            if (seen === role) observe(role, block.layers.get(role)?.activation?.apply(x) ?? x);
+            if (seen === layer) observe(layer, block.layers.get(layer)?.activation?.apply(x) ?? x);
           });
         }),
       );

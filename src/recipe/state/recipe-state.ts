@@ -1,6 +1,7 @@
-import type { ActivationStore } from "../../calibration/activation-store.js";
+import { numbersIn } from "../../calibration/activation-store.js";
+import type { PortStore } from "../../calibration/port-store.js";
 import type { Parameter } from "../../quant/parameter.js";
-import type { QuantizedBlock } from "../../reconstruct/quantized-block.js";
+import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
 import { elementSize, noGrad, scope, Tensor } from "../../tensor/index.js";
 import type { RecipeJob } from "../job/recipe-job.js";
 import type { RecipeState, StateTensor } from "./saved-state.js";
@@ -11,30 +12,31 @@ export interface NamedTensor {
   readonly tensor: Tensor;
 }
 
-/** The activations of a stream, sequence by sequence. */
-export function streamState(job: RecipeJob, name: string, store: ActivationStore): StateTensor {
-  const { sequences, tokens, hidden } = store.shape;
-  return {
-    name,
+/** What a stream holds, sequence by sequence: a tensor for each port. */
+export function streamState(job: RecipeJob, name: string, stream: PortStore): StateTensor[] {
+  return [...stream.stores].map(([port, store]) => ({
+    name: `${name}.${port}`,
     dtype: job.dtype,
-    shape: [sequences, tokens, hidden],
+    shape: [store.shape.sequences, ...store.shape.shape],
     *pieces() {
-      for (let i = 0; i < sequences; i++) {
+      for (let i = 0; i < store.shape.sequences; i++) {
         job.poll();
         yield scope(() => bytesOf(store.read([i]).to(job.dtype)));
       }
     },
-  };
+  }));
 }
 
 /** Fills a stream from what was saved of it. */
-export function restoreStream(job: RecipeJob, state: RecipeState, name: string, store: ActivationStore): void {
-  const { sequences, tokens, hidden } = store.shape;
-  const size = tokens * hidden * elementSize(job.dtype);
-  for (let i = 0; i < sequences; i++) {
-    job.poll();
-    const bytes = state.read(name, i * size, (i + 1) * size);
-    scope(() => store.write(i, Tensor.fromBytes(bytes, [1, tokens, hidden], job.dtype, job.device)));
+export function restoreStream(job: RecipeJob, state: RecipeState, name: string, stream: PortStore): void {
+  for (const [port, store] of stream.stores) {
+    const { sequences, shape } = store.shape;
+    const size = numbersIn(shape) * elementSize(job.dtype);
+    for (let i = 0; i < sequences; i++) {
+      job.poll();
+      const bytes = state.read(`${name}.${port}`, i * size, (i + 1) * size);
+      scope(() => store.write(i, Tensor.fromBytes(bytes, [1, ...shape], job.dtype, job.device)));
+    }
   }
 }
 
@@ -42,7 +44,7 @@ export function restoreStream(job: RecipeJob, state: RecipeState, name: string, 
  * What is trained in these blocks. All else of a block (its folded weights, its starting grids) follows from the
  * checkpoint and the full-precision stream.
  */
-export function parametersIn(blocks: readonly QuantizedBlock[]): Parameter[] {
+export function parametersIn(blocks: readonly QuantizedUnit[]): Parameter[] {
   return blocks.flatMap((block) => block.parameters);
 }
 

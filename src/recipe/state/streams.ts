@@ -1,20 +1,15 @@
 import { freemem } from "node:os";
-import {
-  type ActivationStore,
-  createStore,
-  type Storage,
-  type StoreShape,
-  storeBytes,
-} from "../../calibration/activation-store.js";
-import { checkpointSource, embed, loadEmbedding, tokenIds } from "../../network/index.js";
-import { deviceMemory, noGrad, scope } from "../../tensor/index.js";
+import type { Storage } from "../../calibration/activation-store.js";
+import { createPortStore, type PortStore, type StreamShape, streamBytes } from "../../calibration/port-store.js";
+import { checkpointSource } from "../../network/index.js";
+import { deviceMemory, scope } from "../../tensor/index.js";
 import type { CalibrationTokens, RecipeJob } from "../job/recipe-job.js";
 import type { EngineOptions } from "../options/engine-options.js";
 import type { Recipe } from "../recipe.js";
 import { restoreStream } from "./recipe-state.js";
 
-/** Sequences embedded at once. */
-const EMBED_BATCH = 16;
+/** Sequences that the network begins with at once. */
+const BATCH = 16;
 
 /** Names of the calibration streams in saved state. */
 const [FULL, QUANTIZED] = ["stream.full", "stream.quantized"] as const;
@@ -30,39 +25,39 @@ export function storesOf(recipe: Recipe, options: EngineOptions): number {
 }
 
 /** Where `stores` stores of this shape fit: the device, the host, or the disk, in this order. */
-export function chooseStorage(job: RecipeJob, shape: StoreShape, stores: number): Storage {
+export function chooseStorage(job: RecipeJob, shape: StreamShape, stores: number): Storage {
   if (job.storage !== "auto") return job.storage;
-  const needed = storeBytes(shape, job.dtype) * stores;
+  const needed = streamBytes(shape, job.dtype) * stores;
   const memory = deviceMemory(job.device);
   // Training needs most of a device; the streams may have what is clearly spare.
   if (memory !== null && needed < memory.free * 0.35) return "device";
   return needed < freemem() * 0.5 ? "host" : "disk";
 }
 
-export function streamShape(job: RecipeJob, { sequences, context }: CalibrationTokens): StoreShape {
-  return { sequences, tokens: context, hidden: job.spec.hiddenSize };
+export function streamShape(job: RecipeJob, { sequences, context }: CalibrationTokens): StreamShape {
+  return { sequences, tokens: context, ports: job.network.ports(context) };
 }
 
 /**
- * Stores for the streams of these names: as they were saved where the job continues, else with the
- * embedded calibration sequences.
+ * Stores for the streams of these names: as they were saved where the job continues, else with what the network's first
+ * unit reads of the calibration sequences.
  */
 export function openStreams(
   job: RecipeJob,
   tokens: CalibrationTokens,
   names: readonly string[],
   storage: Storage,
-): ActivationStore[] {
+): PortStore[] {
   const { resume } = job;
   const shape = streamShape(job, tokens);
-  const streams: ActivationStore[] = [];
+  const streams: PortStore[] = [];
   try {
     for (const name of names) {
-      const stream = createStore(shape, storage, job);
+      const stream = createPortStore(shape, storage, job);
       streams.push(stream);
       if (resume !== null && resume.window > 0) restoreStream(job, resume, name, stream);
     }
-    if (resume === null || resume.window === 0) fillWithEmbeddings(job, tokens, streams);
+    if (resume === null || resume.window === 0) begin(job, tokens, streams);
     return streams;
   } catch (error) {
     for (const stream of streams) stream.dispose();
@@ -70,22 +65,20 @@ export function openStreams(
   }
 }
 
-function fillWithEmbeddings(job: RecipeJob, tokens: CalibrationTokens, streams: readonly ActivationStore[]): void {
-  const { checkpoint, spec, device, dtype } = job;
-  const weights = loadEmbedding(checkpointSource(checkpoint, { device, dtype }), spec);
+function begin(job: RecipeJob, tokens: CalibrationTokens, streams: readonly PortStore[]): void {
+  const { checkpoint, network, device, dtype } = job;
+  const start = network.begin(checkpointSource(checkpoint, { device, dtype }));
   try {
-    noGrad(() => {
-      for (let first = 0; first < tokens.sequences; first += EMBED_BATCH) {
-        job.poll();
-        const rows = Math.min(EMBED_BATCH, tokens.sequences - first);
-        const ids = tokens.ids.subarray(first * tokens.context, (first + rows) * tokens.context);
-        scope(() => {
-          const embedded = embed(spec, weights, tokenIds(spec, ids, [rows, tokens.context], device));
-          for (const stream of streams) stream.write(first, embedded);
-        });
-      }
-    });
+    for (let first = 0; first < tokens.sequences; first += BATCH) {
+      job.poll();
+      const rows = Math.min(BATCH, tokens.sequences - first);
+      const ids = tokens.ids.subarray(first * tokens.context, (first + rows) * tokens.context);
+      scope(() => {
+        const ports = start.run(ids, [rows, tokens.context]);
+        for (const stream of streams) stream.write(first, ports);
+      });
+    }
   } finally {
-    weights.dispose();
+    start.dispose();
   }
 }

@@ -1,7 +1,7 @@
 import { Checkpoint } from "../../checkpoint/checkpoint.js";
 import { readModelConfig } from "../../checkpoint/model-config.js";
 import { temporaryFolder } from "../../checkpoint/testing/temporary-folder.js";
-import { type DecoderSpec, readSpec } from "../../network/index.js";
+import { DecoderNetwork, type DecoderSpec, readSpec } from "../../network/index.js";
 import { deeperModel, tinyModel, writeTinyModel } from "../../network/testing/tiny-models.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import { parseScheme } from "../../quant/scheme.js";
@@ -23,6 +23,7 @@ export function tinyTokens(spec: DecoderSpec, sequences: number, context = CONTE
 export interface TinyNetwork extends Disposable {
   readonly checkpoint: Checkpoint;
   readonly spec: DecoderSpec;
+  readonly network: DecoderNetwork;
   readonly folder: string;
 }
 
@@ -42,10 +43,10 @@ export async function tinyNetwork(blocks: number, gainOf?: (norm: string) => num
     checkpoint.close();
     folder[Symbol.dispose]();
   };
-  return { checkpoint, spec, folder: folder.path, [Symbol.dispose]: dispose };
+  return { checkpoint, spec, network: new DecoderNetwork(spec), folder: folder.path, [Symbol.dispose]: dispose };
 }
 
-/** What a run handed over, as a last stage reads it back. */
+/** What a run handed over, as end-to-end training reads it back. */
 export interface Delivered {
   readonly weights: Map<string, QuantizedWeight>;
   readonly plain: Map<string, Uint8Array>;
@@ -54,7 +55,12 @@ export interface Delivered {
 
 /** A job whose results stay in memory, beside them. */
 export function tinyJob(
-  { checkpoint, spec, folder }: Omit<TinyNetwork, keyof Disposable>,
+  {
+    checkpoint,
+    network,
+    folder,
+    spec,
+  }: Pick<RecipeJob, "checkpoint" | "network"> & Pick<TinyNetwork, "folder"> & Partial<Pick<TinyNetwork, "spec">>,
   recipe: RecipeName,
   scheme: string,
   options: RecipeOptionsInput,
@@ -63,12 +69,12 @@ export function tinyJob(
   const delivered: Delivered = { weights: new Map(), plain: new Map(), activations: new Map() };
   const job: RecipeJob = {
     checkpoint,
-    spec,
+    network,
     recipe: recipeOf(recipe),
     scheme: parseScheme(scheme),
     options: resolveRecipeOptions(options, { recipe }),
     seed: 1,
-    tokens: tinyTokens(spec, SEQUENCES),
+    tokens: spec === undefined ? null : tinyTokens(spec, SEQUENCES),
     device: "cpu",
     dtype: "float32",
     gradients: "full",

@@ -1,5 +1,5 @@
-import type { ActivationStore } from "../../calibration/activation-store.js";
-import type { Head } from "../../network/index.js";
+import { type PortStore, portOf } from "../../calibration/port-store.js";
+import type { Head, NetworkEnd } from "../../network/index.js";
 import { backward, enableGrad, keep, noGrad, scope, Tensor } from "../../tensor/index.js";
 
 /** Bytes of logits, and of what their divergence makes of them, that are held at once. */
@@ -33,9 +33,16 @@ type RowsLoss = (logits: Tensor, first: number) => { readonly loss: Tensor; read
  * `KL(p || p')` of every token, where `p` are the probabilities of the next token by the hidden states in `target`, and
  * `p'` those of the network.
  */
-export function outputDivergence(target: ActivationStore): OutputObjective {
+export function outputDivergence(target: PortStore, { port }: Pick<NetworkEnd, "port">): OutputObjective {
   return objectiveOf((head, part, weight) => {
-    const states = noGrad(() => keep(scope(() => target.read(part).reshape([-1, target.shape.hidden]))));
+    const states = noGrad(() =>
+      keep(
+        scope(() => {
+          const hidden = portOf(target.read(part), port);
+          return hidden.reshape([-1, hidden.size(-1)]);
+        }),
+      ),
+    );
     const rows: RowsLoss = (logits, first) => {
       const theirs = logarithms(() => head(states.narrow(0, first, logits.size(0))));
       const ours = logarithms(() => logits);

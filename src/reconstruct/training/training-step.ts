@@ -1,4 +1,4 @@
-import type { ActivationStore } from "../../calibration/activation-store.js";
+import { mapPorts, type PortStore, type Ports, portOf } from "../../calibration/port-store.js";
 import { parameterGroups } from "../../quant/parameter.js";
 import {
   Adam,
@@ -12,8 +12,8 @@ import {
   Tensor,
   useOwnStream,
 } from "../../tensor/index.js";
-import { forwardAll, type QuantizedBlock } from "../quantized-block.js";
 import { backwardThroughPaths, type QuantizedLayer } from "../quantized-layer.js";
+import { type QuantizedUnit, windowOutput } from "../quantized-unit.js";
 import type { ReconstructionOptions } from "../reconstruction-options.js";
 import { allFinite } from "./all-finite.js";
 
@@ -49,8 +49,8 @@ export class TrainingStep implements Disposable {
   readonly #learnt: readonly Tensor[];
   readonly #adam: Adam;
   /** Tensors that stay: see the constructor. */
-  readonly #input: Tensor;
-  readonly #targets: readonly Tensor[];
+  readonly #input: Ports;
+  readonly #targets: readonly Ports[];
   readonly #places: Tensor;
   readonly #paces: Tensor;
   readonly #pace: Tensor;
@@ -63,9 +63,9 @@ export class TrainingStep implements Disposable {
   #done = 0;
 
   constructor(
-    private readonly blocks: readonly QuantizedBlock[],
-    private readonly input: ActivationStore,
-    private readonly targets: readonly ActivationStore[],
+    private readonly blocks: readonly QuantizedUnit[],
+    private readonly input: PortStore,
+    private readonly targets: readonly PortStore[],
     private readonly plans: readonly StepPlan[],
     private readonly options: ReconstructionOptions,
   ) {
@@ -76,8 +76,13 @@ export class TrainingStep implements Disposable {
     this.#recordable = useOwnStream(this.#device);
     this.#adam = new Adam(parameterGroups(parameters, options.rates));
     const { batch } = options;
-    const place = (store: ActivationStore): Tensor =>
-      keep(scope(() => store.read(Array.from({ length: Math.min(batch, store.shape.sequences) }, (_, i) => i))));
+    const place = (store: PortStore): Ports => {
+      const first = Array.from({ length: Math.min(batch, store.shape.sequences) }, (_, i) => i);
+      return mapPorts(
+        scope(() => store.read(first)),
+        keep,
+      );
+    };
     this.#input = place(input);
     this.#targets = targets.map(place);
     const indices = plans.flatMap((plan) => Array.from({ length: batch }, (_, i) => BigInt(plan.indices[i] ?? 0)));
@@ -133,7 +138,8 @@ export class TrainingStep implements Disposable {
   dispose(): void {
     this.#dropRecording();
     this.#adam.dispose();
-    const owned = [this.#input, ...this.#targets, this.#places, this.#paces];
+    const ports = [this.#input, ...this.#targets].flatMap((each) => Object.values(each));
+    const owned = [...ports, this.#places, this.#paces];
     for (const tensor of [...owned, this.#pace, this.#outcomes, this.#outcome]) tensor.dispose();
   }
 
@@ -146,10 +152,14 @@ export class TrainingStep implements Disposable {
     noGrad(() =>
       scope(() => {
         const places = this.#places.select(0, this.#done).narrow(0, 0, indices.length);
-        const fill = (to: Tensor, from: ActivationStore): void =>
-          void to.narrow(0, 0, indices.length).copy_(from.read(indices, places));
+        const fill = (to: Ports, from: PortStore): void => {
+          const read = from.read(indices, places);
+          for (const [name, port] of Object.entries(to)) {
+            port.narrow(0, 0, indices.length).copy_(portOf(read, name));
+          }
+        };
         fill(this.#input, this.input);
-        this.targets.forEach((target, i) => void fill(this.#targets[i] as Tensor, target));
+        this.targets.forEach((target, i) => void fill(this.#targets[i] as Ports, target));
         this.#pace.copy_(this.#paces.select(0, this.#done));
       }),
     );
@@ -195,9 +205,8 @@ export class TrainingStep implements Disposable {
       for (let first = 0; first < sequences; first += parts.size) {
         const count = Math.min(parts.size, sequences - first);
         scope(() => {
-          const of = (whole: Tensor): Tensor => whole.narrow(0, first, count);
-          const actual = forwardAll(this.blocks, of(this.#input), (block, x) => block.forwardQuantized(x));
-          const sum = loss(actual, this.#targets.map(of));
+          const of = (whole: Ports): Ports => mapPorts(whole, (port) => port.narrow(0, first, count));
+          const sum = loss(windowOutput(this.blocks, of(this.#input)), this.#targets.map(of));
           const part = count === sequences ? sum : sum.mul(count / sequences);
           backward(part);
           losses.push(keep(part.detach()));

@@ -77,7 +77,7 @@ export interface CalibrateEvent {
   readonly documents: number;
   /** Tokens of the whole text. */
   readonly tokens: number;
-  /** Windows that were chosen. */
+  /** Sequences that were chosen. */
   readonly windows: number;
   readonly context: number;
   /** SHA-256 of the chosen token ids. */

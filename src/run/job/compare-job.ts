@@ -1,4 +1,4 @@
-import { evaluationWindows } from "../../calibration/token-windows.js";
+import { evaluationSequences } from "../../calibration/token-sequences.js";
 import { requireSameTokens } from "../../checkpoint/tokenizer/same-tokens.js";
 import { compareModels } from "../../evaluate/compare-models.js";
 import type { EngineCalls } from "../engine/engine-protocol.js";
@@ -23,7 +23,7 @@ export async function compareJob(
   const context = asked ?? defaultContext(...specs);
   for (const spec of specs) requireContextOption(context, spec);
   const { ids } = await readTokens(text, tokenizer, request);
-  const comparison = compareModels(model.decoder, reference.decoder, evaluationWindows(ids, context), {
+  const comparison = compareModels(model.decoder, reference.decoder, evaluationSequences(ids, context), {
     onProgress: (done, total) => {
       request.poll();
       request.emit({ event: "progress", stage: "comparing", done, total });

@@ -1,4 +1,4 @@
-import { evaluationWindows } from "../../calibration/token-windows.js";
+import { evaluationSequences } from "../../calibration/token-sequences.js";
 import { perplexity } from "../../evaluate/perplexity.js";
 import type { RequestContext } from "../engine/serve-requests.js";
 import type { PerplexityEvent, WorkEvent } from "../events/events.js";
@@ -17,7 +17,7 @@ export async function evaluateJob(
   const context = asked ?? defaultContext(model.decoder.spec);
   requireContextOption(context, model.decoder.spec);
   const { ids } = await readTokens(text, tokenizer, request);
-  const { value, tokens } = perplexity(model.decoder, evaluationWindows(ids, context), {
+  const { value, tokens } = perplexity(model.decoder, evaluationSequences(ids, context), {
     onProgress: (done, total) => {
       request.poll();
       request.emit({ event: "progress", stage: "evaluating", done, total });

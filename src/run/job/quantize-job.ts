@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { writeFileAtomically } from "../../checkpoint/file-system/write-file-atomically.js";
+import { DecoderNetwork } from "../../network/index.js";
 import { packageVersion } from "../../package-version.js";
 import { finishEpochs, wantsFinish } from "../../recipe/end-to-end/windows.js";
 import type { RecipeEvent, RecipeJob, RecipeReport } from "../../recipe/job/recipe-job.js";
@@ -77,7 +78,7 @@ export async function quantizeJob(
   const report = runToEnd(
     {
       checkpoint,
-      spec,
+      network: new DecoderNetwork(spec),
       recipe,
       scheme,
       options: {
@@ -86,7 +87,7 @@ export async function quantizeJob(
         finish: journal.chosen.finish,
       },
       seed: options.seed,
-      tokens: calibration?.windows ?? null,
+      tokens: calibration?.tokens ?? null,
       device,
       dtype,
       gradients,
@@ -171,7 +172,7 @@ function unfinished(device: Device): WarningEvent {
   return {
     event: "warning",
     where: `device ${device}`,
-    message: "the last stage is left out: there is no room for the codes of all blocks at once",
+    message: "end-to-end training is left out: there is no room for the codes of all blocks at once",
     next: "nothing to do; a larger device or --max-memory brings it back, and --finish none asks for none",
   };
 }

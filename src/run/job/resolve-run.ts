@@ -4,6 +4,7 @@ import { type ModelConfig, readModelConfig } from "../../checkpoint/model-config
 import { ModelError } from "../../errors.js";
 import type { ActivationQuantization } from "../../format/contract/export-source.js";
 import { primaryFormat } from "../../format/exporters.js";
+import { decoderUnits } from "../../network/index.js";
 import type { Scheme } from "../../quant/scheme.js";
 import { type LayerSchemes, resolveSchemes } from "../../recipe/job/layer-schemes.js";
 import type { RecipeOptions } from "../../recipe/options/recipe-options.js";
@@ -91,11 +92,12 @@ export async function resolveRun(given: GivenOptions, folder: string, device: De
     const gradients = gradientPrecision(asked, spec, device);
     const options: RunOptions = { ...asked, rotation, compute: { ...asked.compute, gradients } };
     const recipeOptions = recipeOptionsOf(options);
-    const schemes = resolveSchemes(spec, scheme, recipeOptions.overrides);
+    const units = decoderUnits(spec);
+    const schemes = resolveSchemes(units, scheme, recipeOptions.overrides);
     if (options.compute.threads !== null) setThreads(options.compute.threads);
     const flops = measureFlops(device, dtype);
     resetPeakMemory(device);
-    const linears = linearPlans(spec, schemes);
+    const linears = linearPlans(units, schemes);
     const census = censusRecord(
       model.census,
       linears.map((linear) => linear.name),

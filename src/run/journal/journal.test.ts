@@ -105,7 +105,7 @@ describe("a run that was killed and continued", () => {
     expect(await result(journal)).toEqual(expected);
   });
 
-  it("goes on behind the last state that was saved, and does later windows again", async () => {
+  it("goes on after the last state that was saved, and does later windows again", async () => {
     const expected = await whole(cbq);
     using folder = temporaryFolder();
     let asked = 0;

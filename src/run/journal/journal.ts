@@ -25,7 +25,7 @@ export type Chosen = Manifest["chosen"];
 export interface JournalOptions extends RecoverOptions {
   /** Asked when the run begins. */
   readonly choose: () => Chosen;
-  /** Says behind which windows the state is saved. */
+  /** Says after which windows the state is saved. */
   readonly pace?: Pace;
 }
 

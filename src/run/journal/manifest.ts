@@ -10,12 +10,12 @@ import { InputError } from "../../errors.js";
  * found damaged can be done again from its own start.
  */
 export const KEPT_STATE_BYTES = 4e9;
-/** And of no more windows than this: the manifest names them, and is written behind each window. */
+/** And of no more windows than this: the manifest names them, and is written after each window. */
 const KEPT_STATES = 100;
 
 /**
  * Raised when a version can't continue what another one saved. 2: codes are packed, their hashes stand beside them. 3: the
- * last stage saves how many steps its optimiser took.
+ * end-to-end training saves how many steps its optimiser took.
  */
 export const MANIFEST_FORMAT = 3;
 

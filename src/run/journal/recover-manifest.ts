@@ -16,7 +16,7 @@ export interface RecoverOptions {
 }
 
 /**
- * What a work directory holds that a run can go on from: saved windows as far as they and the state behind them are
+ * What a work directory holds that a run can go on from: saved windows as far as they and the state after them are
  * intact. Damaged files are removed with a warning, files that the manifest does not name without one.
  *
  * @returns null when there is nothing
@@ -34,7 +34,7 @@ export async function recoverManifest(options: RecoverOptions): Promise<Manifest
   return manifest;
 }
 
-// The longest run of intact windows behind which the next one can start.
+// The longest run of intact windows after which the next one can start.
 function intactPart(saved: Manifest, { folder, windows, warn, poll }: RecoverOptions): Manifest {
   const total = windows(saved.chosen);
   const intact = (entry: ArtefactEntry, consequence: string): boolean => {

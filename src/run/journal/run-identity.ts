@@ -13,7 +13,7 @@ export interface IdentityParts {
   readonly model: string;
   /** Hash of `tokenizer.json`; null where no text is read. */
   readonly tokenizer: string | null;
-  /** Hash of the calibration windows; null without text. */
+  /** Hash of the calibration sequences; null without text. */
   readonly calibration: string | null;
   /** Version of crossblock. */
   readonly version: string;

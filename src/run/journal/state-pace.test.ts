@@ -11,7 +11,7 @@ function paceFrom(start: number): { pace: StatePace; wait: (seconds: number) => 
 }
 
 describe("StatePace", () => {
-  it("saves behind every window while that takes a second at most", () => {
+  it("saves after every window while that takes a second at most", () => {
     const { pace, wait } = paceFrom(7);
     for (let window = 0; window < 5; window++) {
       expect(pace.isDue).toBe(true);

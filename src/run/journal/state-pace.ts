@@ -4,7 +4,7 @@ export const SAVING_SHARE = 0.05;
 export const ALWAYS_SAVED = 1;
 
 /**
- * When to save what a run can be continued from. Mostly behind every window; where that takes long (both streams of a
+ * When to save what a run can be continued from. Mostly after every window; where that takes long (both streams of a
  * model of 65 billion parameters are 8.6 GB), so rarely that a continued run loses little and an undisturbed one less.
  */
 export class StatePace {

@@ -193,7 +193,7 @@ function processStart(pid: number): string | "gone" | null {
   } catch {
     return process.platform === "linux" ? "gone" : null;
   }
-  // The name in the second field may hold spaces and parentheses; behind it stand fields 3 to 52.
+  // The name in the second field may hold spaces and parentheses; after it come fields 3 to 52.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return /^[ZX]/.test(fields[0] ?? "") ? "gone" : (fields[19] ?? null);
 }

@@ -4,7 +4,7 @@ import type { GradientPrecision } from "../../reconstruct/quantized-layer.js";
 import { type Device, hasFp8Products } from "../../tensor/index.js";
 import type { RunOptions } from "../options/options.js";
 
-/** From this hidden size on the products are long enough for fp8 to pay (docs/performance.md). */
+/** From this hidden size on the products are long enough for fp8 to pay (docs/measurements/speed.md). */
 const LARGE = 4096;
 
 /**

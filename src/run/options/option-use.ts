@@ -11,7 +11,7 @@ import { listed } from "./parse/listed.js";
 const readers: Readonly<Record<string, readonly OptionReader[]>> = {
   samples: readersBy(() => when(withText)),
   context: readersBy(() => when(withText)),
-  // Draws the calibration windows, the order of training and the rotation.
+  // Draws the calibration sequences, the order of training and the rotation.
   seed: readersBy(() => [[withText], [withRotation]]),
   "streams.storage": readersBy(() => when(withText)),
   "compute.gradients": readersBy(({ training }) => training ?? []),

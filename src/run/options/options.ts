@@ -69,13 +69,13 @@ export const runOptionsSchema = z.strictObject({
     .array(pathOption)
     .default([])
     .describe("text files or folders: .txt (a document each), .jsonl, .json, .parquet"),
-  samples: z.int().min(1).default(128).describe("calibration windows"),
+  samples: z.int().min(1).default(128).describe("calibration sequences"),
   context: z
     .int()
     .min(2)
     .nullable()
     .default(null)
-    .describe(`tokens per window; null takes ${DEFAULT_CONTEXT}, or the longest that the model was made for`),
+    .describe(`tokens per sequence; null takes ${DEFAULT_CONTEXT}, or the longest that the model was made for`),
   seed: seed.default(0).describe("seed of everything random"),
   deterministic: z
     .boolean()

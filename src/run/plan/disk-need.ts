@@ -1,6 +1,7 @@
 import { stat, statfs } from "node:fs/promises";
 import { EnvironmentError } from "../../errors.js";
 import { quantizedBits } from "../../format/bits/bits-per-weight.js";
+import { decoderUnits } from "../../network/index.js";
 import { recipeOf } from "../../recipe/job/recipe-names.js";
 import { storesOf, streamsOf } from "../../recipe/state/streams.js";
 import { existingAncestor } from "../result/existing-ancestor.js";
@@ -16,11 +17,14 @@ export interface DiskNeed {
 }
 
 /**
- * The least that a run keeps in its work folder: the packed codes of all windows, the streams behind two of them, and what
+ * The least that a run keeps in its work folder: the packed codes of all windows, the streams after two of them, and what
  * waits there by choice. The plan's estimate is higher where there is room for more.
  */
 export function leastWorkBytes({ options, spec, schemes }: PlanInput): number {
-  const codes = linearPlans(spec, schemes).reduce((sum, { layout }) => sum + quantizedBits(layout) / 8, 0);
+  const codes = linearPlans(decoderUnits(spec), schemes).reduce(
+    (sum, { layout }) => sum + quantizedBits(layout) / 8,
+    0,
+  );
   const recipe = recipeOf(options.recipe);
   const windows = recipe.windows(spec.blocks, options).length;
   const tokens = needsTokens(options) ? options.samples * options.context : 0;

@@ -6,7 +6,7 @@ import { bytesOf, groupsOf, keptFloats, type MemoryInput, microBatchOf, weightsO
 const [CODE_BYTES, GROUP_BYTES] = [1, 7 * 4];
 
 /**
- * Most bytes that the tensors of the last stage take on the device at once, the streams aside: the codes of the whole
+ * Most bytes that the tensors of end-to-end training take on the device at once, the streams aside: the codes of the whole
  * network, the inputs of its blocks, and either one block as it is trained or the divergence of the outputs.
  *
  * @param linears all that are quantized, over all blocks
@@ -29,7 +29,7 @@ export function finishBytes(input: MemoryInput, linears: readonly LinearPlan[]):
   return held + Math.max(operands + activations, outputs);
 }
 
-/** Parameters that the last stage trains. */
+/** Parameters that are trained end to end. */
 export function finishParameters({ scheme, options }: MemoryInput, linears: readonly LinearPlan[]): number {
   const clips = scheme.activationBits < 16 && options.activation.learnClip ? linears.length : 0;
   return sum(linears, groupsOf) + clips;

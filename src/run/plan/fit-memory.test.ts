@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Checkpoint } from "../../checkpoint/checkpoint.js";
 import { readModelConfig } from "../../checkpoint/model-config.js";
 import { OptionError } from "../../errors.js";
-import { type DecoderSpec, readSpec } from "../../network/index.js";
+import { type DecoderSpec, decoderUnits, readSpec } from "../../network/index.js";
 import { resolveSchemes } from "../../recipe/job/layer-schemes.js";
 import { resolveOptions, schemeOf, type UntypedOptions } from "../options/options.js";
 import { parseBytes } from "../options/parse/parse-bytes.js";
@@ -34,7 +34,7 @@ function fitted(
   };
   const options = { ...resolveOptions(given, extra), context: 512 };
   const scheme = schemeOf(options);
-  const schemes = resolveSchemes(spec, scheme, options.overrides);
+  const schemes = resolveSchemes(decoderUnits(spec), scheme, options.overrides);
   const machine = { device, flops: 1e11, kernels: true, fusedAttention: false, baseBytes: 280e6 };
   const memory = { workspaceBytes: 0, spareBytes };
   return fitMemory({

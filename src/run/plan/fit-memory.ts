@@ -25,7 +25,7 @@ export interface FittedPlan {
   readonly microBatch: number;
   /** `auto` leaves the streams to what is free once the run has begun. */
   readonly storage: RunOptions["streams"]["storage"];
-  /** What the last stage trains; none where the options leave it open and there is no room for the codes of all blocks. */
+  /** What is trained end to end; none where the options leave it open and there is no room for the codes of all blocks. */
   readonly finish: Finish;
   /** What tensors may take on the device that computes; null without a budget. */
   readonly tensorBytes: number | null;

@@ -1,5 +1,5 @@
 import type { QuantizedLayout } from "../../format/contract/export-source.js";
-import { type DecoderSpec, linearName, linearRoles, linearShape } from "../../network/index.js";
+import type { UnitPlan } from "../../network/index.js";
 import { groupColumns } from "../../quant/scheme.js";
 import type { LayerSchemes } from "../../recipe/job/layer-schemes.js";
 
@@ -11,19 +11,15 @@ export interface LinearPlan {
 }
 
 /** The Linears that will be quantized, in the order of the network. */
-export function linearPlans(spec: DecoderSpec, schemes: LayerSchemes): LinearPlan[] {
-  const plans: LinearPlan[] = [];
-  for (let block = 0; block < spec.blocks; block++) {
-    for (const role of linearRoles(spec)) {
-      const name = linearName(spec, block, role);
-      const scheme = schemes.get(name);
-      if (scheme === undefined || scheme === null) continue;
-      const [rows, columns] = linearShape(spec, role);
-      const groupSize = groupColumns(scheme, columns, name);
+export function linearPlans(units: readonly UnitPlan[], schemes: LayerSchemes): LinearPlan[] {
+  return units.flatMap(({ index, layers }) =>
+    layers.flatMap(({ module, rows, columns }) => {
+      const scheme = schemes.get(module);
+      if (scheme === undefined || scheme === null) return [];
+      const groupSize = groupColumns(scheme, columns, module);
       const { bits, symmetric } = scheme;
       const layout = { bits, symmetric, perChannel: scheme.groupSize === null, groupSize, rows, columns };
-      plans.push({ name, block, layout });
-    }
-  }
-  return plans;
+      return [{ name: module, block: index, layout }];
+    }),
+  );
 }

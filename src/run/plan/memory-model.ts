@@ -1,7 +1,7 @@
 import type { TensorReader } from "../../checkpoint/tensor-reader.js";
 import { type DecoderSpec, type InputSite, inputSites, linearRoles, linearShape } from "../../network/index.js";
 import type { Scheme } from "../../quant/scheme.js";
-import { foldsActivations } from "../../recipe/cfp/folds-activations.js";
+import { foldsActivations } from "../../recipe/job/folds-activations.js";
 import { microBatch } from "../../recipe/job/micro-batch.js";
 import { recipeOf } from "../../recipe/job/recipe-names.js";
 import { declares } from "../../recipe/options/option-readers.js";
@@ -31,7 +31,7 @@ export interface WindowPlan {
 /**
  * Most bytes that the tensors of a window take on the device at once, the streams aside. The phases follow the code:
  * embedding, loading, preparing (a block without gradients, GPTQ), training. Counted with libtorch 1.13 on the CPU
- * to a few percent (`docs/reliability.md`).
+ * to a few percent (`docs/measurements/memory.md`).
  *
  * @param tokens calibration tokens; 0 when the recipe reads weights only
  */

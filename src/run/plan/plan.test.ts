@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { Checkpoint } from "../../checkpoint/checkpoint.js";
 import { readModelConfig } from "../../checkpoint/model-config.js";
-import { readSpec } from "../../network/index.js";
+import { decoderUnits, readSpec } from "../../network/index.js";
 import { resolveSchemes } from "../../recipe/job/layer-schemes.js";
 import type { Device } from "../../tensor/index.js";
 import type { PlanEvent } from "../events/events.js";
@@ -22,7 +22,7 @@ async function plan(
   const options = { ...resolveOptions({ ...given, window }, extra), context: 512 };
   const spec = readSpec(await readModelConfig(model));
   const parsed = schemeOf(options);
-  const schemes = resolveSchemes(spec, parsed, options.overrides);
+  const schemes = resolveSchemes(decoderUnits(spec), parsed, options.overrides);
   using checkpoint = await Checkpoint.open(model);
   return makePlan({
     options,
@@ -64,7 +64,7 @@ describe("makePlan", () => {
     expect((await plan("W2A16g64", { recipe: "gptq" })).trainedParameters).toBe(0);
   });
 
-  it("counts a window over all blocks for each epoch of the last stage, and the codes of all of them", async () => {
+  it("counts a window over all blocks for each end-to-end epoch, and the codes of all of them", async () => {
     const [none, scales] = [await plan("W4A4"), await plan("W4A4", { finish: "scales", endToEnd: { epochs: 3 } })];
     expect(scales.windows.slice(none.windows.length)).toEqual([
       [0, 7],

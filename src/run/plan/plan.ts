@@ -2,7 +2,7 @@ import type { TensorReader } from "../../checkpoint/tensor-reader.js";
 import { quantizedBits } from "../../format/bits/bits-per-weight.js";
 import { simulationNote } from "../../format/compressed-tensors/what-loads.js";
 import type { ActivationQuantization } from "../../format/contract/export-source.js";
-import { blockTensors, type DecoderSpec } from "../../network/index.js";
+import { type DecoderSpec, decoderUnits, unitTensors } from "../../network/index.js";
 import { type Scheme, schemeName } from "../../quant/scheme.js";
 import { finishEpochs } from "../../recipe/end-to-end/windows.js";
 import type { LayerSchemes } from "../../recipe/job/layer-schemes.js";
@@ -47,7 +47,7 @@ export interface PlanInput {
 const TEXT_BYTES = 75e6;
 /** What the host's allocator keeps for use again, as a share of what a window's tensors take at most: measured. */
 const KEPT_SHARE = 0.4;
-/** What the windows leave in the process when the last stage begins, as a share of what their tensors took: measured. */
+/** What the windows leave in the process when end-to-end training begins, as a share of what their tensors took: measured. */
 const LEFT_SHARE = 0.25;
 
 /** What the process takes beside its tensors. */
@@ -58,7 +58,7 @@ export function besideTensors({ options, baseBytes }: Pick<PlanInput, "options" 
 /** What will be done and what it will take. Estimates, to be compared with the measured figures of `done`. */
 export function makePlan(input: PlanInput): PlanEvent {
   const { options, scheme, spec, schemes, checkpoint, device } = input;
-  const linears = linearPlans(spec, schemes);
+  const linears = linearPlans(decoderUnits(spec), schemes);
   const recipe = recipeOf(options.recipe);
   const { trains, normParameters } = recipe.cost(options, spec.hiddenSize);
   const windows = recipe.windows(spec.blocks, options);
@@ -82,8 +82,8 @@ export function makePlan(input: PlanInput): PlanEvent {
     const window = { blocks: last - first + 1, linears: inBlocks(linears, first, last) };
     return Math.max(most, windowBytes(input, window, calibrationTokens));
   }, 0);
-  const lastStage = finish > 0 ? finishBytes(input, linears) : 0;
-  const working = Math.max(largestWindow, lastStage);
+  const endToEnd = finish > 0 ? finishBytes(input, linears) : 0;
+  const working = Math.max(largestWindow, endToEnd);
   const onCpu = device === "cpu";
   const streamHome = options.streams.storage === "auto" ? "device" : options.streams.storage;
   // Gradients are computed in a thread of libtorch's.
@@ -97,10 +97,10 @@ export function makePlan(input: PlanInput): PlanEvent {
   );
   // A rotated tensor is made beside the one that it is made from.
   const read = largestTensor(checkpoint) * (options.rotation === "hadamard" ? 2 : 1);
-  const left = lastStage > 0 ? largestWindow * LEFT_SHARE : 0;
+  const left = endToEnd > 0 ? largestWindow * LEFT_SHARE : 0;
   // The next block is read while this one trains.
-  const early = trains ? blockBytes(checkpoint, spec) : 0;
-  const onHost = onCpu ? Math.max(largestWindow * (1 + KEPT_SHARE), lastStage * (1 + KEPT_SHARE) + left) : read + early;
+  const early = trains ? largestUnit(checkpoint, spec) : 0;
+  const onHost = onCpu ? Math.max(largestWindow * (1 + KEPT_SHARE), endToEnd * (1 + KEPT_SHARE) + left) : read + early;
   const hostBytes =
     besideTensors(input) +
     windowCodes +
@@ -158,7 +158,7 @@ function stateBytes({ options, spec }: PlanInput, windows: readonly Window[], tr
   return Math.min(one * Math.max(0, windows.length - 1), Math.max(2 * one, KEPT_STATE_BYTES + one));
 }
 
-/** Whether a run looks at text: where it is given, for static ranges, errors of layers and the last stage; some recipes must. */
+/** Whether a run looks at text: where it is given, for static ranges, errors of layers and end-to-end training; some recipes must. */
 export function needsTokens(options: GivenOptions): boolean {
   return recipeOf(options.recipe).needsText || options.calibration.length > 0;
 }
@@ -190,9 +190,9 @@ function largestTensor(checkpoint: TensorReader): number {
   return [...checkpoint.tensors.values()].reduce((most, { byteLength }) => Math.max(most, byteLength), 0);
 }
 
-// Blocks are of one shape.
-function blockBytes(checkpoint: TensorReader, spec: DecoderSpec): number {
-  return sum([...blockTensors(spec, 0).keys()], (name) => checkpoint.tensors.get(name)?.byteLength ?? 0);
+function largestUnit(checkpoint: TensorReader, spec: DecoderSpec): number {
+  const bytes = (name: string): number => checkpoint.tensors.get(name)?.byteLength ?? 0;
+  return Math.max(0, ...decoderUnits(spec).map((unit) => sum([...unitTensors(unit).keys()], bytes)));
 }
 
 function sum<T>(values: readonly T[], of: (value: T) => number): number {

@@ -143,7 +143,7 @@ async function recoverTarget(target: string): Promise<void> {
   }
 }
 
-/** A name that nothing has yet: the given one, or with a number behind it. */
+/** A name that nothing has yet: the given one, or with a number after it. */
 async function freeName(name: string): Promise<string> {
   for (let count = 1; ; count++) {
     const candidate = count === 1 ? name : `${name}-${count}`;

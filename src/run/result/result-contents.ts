@@ -68,7 +68,7 @@ async function sorted(folder: string, isOwn: (path: string) => Promise<boolean> 
   return { own, foreign };
 }
 
-/** All files; links, empty folders and what else is no regular file with `/` behind the name, for none is ever ours. */
+/** All files; links, empty folders and what else is no regular file with `/` after the name, for none is ever ours. */
 async function filesBelow(folder: string, prefix = ""): Promise<string[]> {
   const entries: Dirent[] = await readdir(join(folder, prefix), { withFileTypes: true });
   const found: string[] = [];

@@ -1,4 +1,4 @@
-import { sampleWindows, windowsFingerprint } from "../../calibration/token-windows.js";
+import { sampleSequences, sequencesFingerprint } from "../../calibration/token-sequences.js";
 import type { DecoderSpec } from "../../network/index.js";
 import type { CalibrationTokens } from "../../recipe/job/recipe-job.js";
 import type { RequestContext } from "../engine/serve-requests.js";
@@ -6,16 +6,16 @@ import type { CalibrateEvent, WorkEvent } from "../events/events.js";
 import type { RunOptions } from "../options/options.js";
 import { openTokenizer, readTokens } from "./read-tokens.js";
 
-/** The calibration windows and what tells them from others. */
+/** The calibration sequences and what tells them from others. */
 export interface Calibration {
-  readonly windows: CalibrationTokens;
+  readonly tokens: CalibrationTokens;
   /** Hash of the tokenizer. */
   readonly tokenizer: string;
   readonly event: CalibrateEvent;
 }
 
 /**
- * Reads the calibration text and cuts it into windows.
+ * Reads the calibration text and cuts it into sequences.
  *
  * @throws CalibrationError for text that can't be used, or too little of it
  */
@@ -28,17 +28,17 @@ export async function calibrate(
   const tokenizer = await openTokenizer(folder, spec, request);
   const { samples, context, seed } = options;
   const stream = await readTokens(options.calibration, tokenizer, request, samples * context);
-  const windows = sampleWindows(stream.ids, { samples, context, seed });
+  const chosen = sampleSequences(stream.ids, { samples, context, seed });
   return {
-    windows,
+    tokens: chosen,
     tokenizer: tokenizer.hash,
     event: {
       event: "calibrate",
       documents: stream.documents,
       tokens: stream.ids.length,
-      windows: windows.sequences,
+      windows: chosen.sequences,
       context,
-      hash: windowsFingerprint(windows, { tokenizer: tokenizer.hash, seed }),
+      hash: sequencesFingerprint(chosen, { tokenizer: tokenizer.hash, seed }),
     },
   };
 }

@@ -10,8 +10,8 @@ import {
 } from "../../network/index.js";
 import type { Scheme } from "../../quant/scheme.js";
 import { recipeOf } from "../../recipe/job/recipe-names.js";
-import { RotatedModel } from "../../recipe/rotation/rotated-model.js";
-import { wantsRotation } from "../../recipe/rotation/rotation-rule.js";
+import { wantsRotation } from "../../recipe/job/rotation-rule.js";
+import { RotatedModel } from "../../transform/rotation/rotated-model.js";
 import type { GivenOptions } from "../options/options.js";
 
 /** What a run quantizes: the model of the user, or one that computes the same and is easier to quantize. */

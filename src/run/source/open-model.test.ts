@@ -9,7 +9,7 @@ import { readModelConfig } from "../../checkpoint/model-config.js";
 import { CheckpointError } from "../../errors.js";
 import { writeCompressedTensors } from "../../format/compressed-tensors/write.js";
 import { recordFile } from "../../format/written-files.js";
-import { checkpointSource, Decoder, linearName, readSpec } from "../../network/index.js";
+import { checkpointSource, Decoder, DecoderNetwork, linearName, readSpec } from "../../network/index.js";
 import { TokenQuantizer } from "../../quant/input/activation.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import { parseScheme } from "../../quant/scheme.js";
@@ -54,7 +54,7 @@ describe("openModel", () => {
     const options = resolveOptions({ model, scheme: name, asym, out: folder, recipe: "rtn" });
     const job = {
       checkpoint,
-      spec,
+      network: new DecoderNetwork(spec),
       scheme,
       sink,
       seed: 0,

@@ -13,8 +13,7 @@ import {
   checkpointSource,
   Decoder,
   type DecoderSpec,
-  type LinearApply,
-  linearName,
+  decoderUnits,
   readModel,
   type TensorSource,
   takeCensus,
@@ -180,9 +179,10 @@ function inputQuantizers(result: CompressedTensorsFolder, device: Device): Map<s
 
 function quantizedInputs(spec: DecoderSpec, quantizers: ReadonlyMap<string, ActivationQuantizer>): BlockLinear {
   if (quantizers.size === 0) return () => undefined;
-  return (block): LinearApply =>
-    (role, input, { weight, bias }) => {
-      const quantizer = quantizers.get(linearName(spec, block, role));
+  const modules = decoderUnits(spec).map(({ layers }) => new Map(layers.map(({ name, module }) => [name, module])));
+  return (block) =>
+    (name, input, { weight, bias }) => {
+      const quantizer = quantizers.get(modules[block]?.get(name) ?? "");
       return (quantizer?.apply(input) ?? input).linear(weight, bias);
     };
 }

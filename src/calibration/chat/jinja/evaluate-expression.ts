@@ -87,7 +87,7 @@ function newKey(value: Value): Key {
   return keyOf(value);
 }
 
-/** Positional and named arguments, those behind `*` and `**` included. */
+/** Positional and named arguments, those after `*` and `**` included. */
 export function evaluateArguments(args: Arguments, scope: Scope): [Value[], ReadonlyMap<string, Value>] {
   const positional = args.positional.map((argument) => evaluate(argument, scope));
   if (args.list !== null) positional.push(...iterate(evaluate(args.list, scope)));

@@ -1,7 +1,7 @@
 import { isJsonObject, type JsonObject, type JsonValue } from "../../../checkpoint/json/json.js";
 import type { TokenizerFile } from "./tokenizer-file.js";
 
-/** What a tokenizer puts around a text, as far as llama.cpp can be told: the start token before it, the end token behind it. */
+/** What a tokenizer puts around a text, as far as llama.cpp can be told: the start token before it, the end token after it. */
 export interface TokensAround {
   readonly before: boolean;
   readonly after: boolean;

@@ -1,6 +1,6 @@
 import { callTensor, callTensors, differentiable, hasKernel, type Tensor } from "../../../tensor/index.js";
+import type { NormWeights } from "../../unit-weights.js";
 import type { NormSpec } from "../spec/decoder-spec.js";
-import type { NormWeights } from "../weights.js";
 
 /**
  * An RMS norm or LayerNorm over the last dimension, computed in fp32 at least, returned in the dtype of `x`. Differentiable

@@ -4,7 +4,7 @@ import { unsupportedKey } from "./unsupported-key.js";
 
 /**
  * The window of all blocks, in tokens; null where they see everything before them. A window that is switched off, or that
- * begins behind the last block, is none.
+ * begins after the last block, is none.
  *
  * @throws ModelError where some blocks have a window and others have none
  */

@@ -7,7 +7,7 @@ const gptq = z.strictObject({
   damping: positive
     .default(0.01)
     .describe("fraction of the Hessian's mean diagonal that is added to it; grows if needed"),
-  // Half a point at 2 bits and a tenth at 3 on SmolLM2-135M (docs/ablations.md).
+  // Half a point at 2 bits and a tenth at 3 on SmolLM2-135M (docs/measurements/ablations.md).
   weightedRange: z.boolean().default(true).describe("weigh the range search with the mean squares of the inputs"),
   widths: z
     .array(positive)

@@ -24,5 +24,5 @@ const schedule = z.strictObject({
   finalRate: fraction.default(0.05).describe("fraction of every rate left at the last step of the cosine"),
 });
 
-/** How rates fall while windows are trained; the last stage reads it as well. */
+/** How rates fall while windows are trained; end-to-end training reads it as well. */
 export const scheduleOptions = fragment(schedule.prefault({}), { finalRate: when(withTraining) });

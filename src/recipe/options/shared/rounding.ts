@@ -5,8 +5,10 @@ import { count, fraction, positive, weight } from "../numbers.js";
 import { always, setting, when } from "../reading.js";
 
 const regulariser = z.strictObject({
-  weight: weight.default(0.01).describe("weight of the term that drives soft roundings to 0 or 1 (lora, adaround)"),
-  warmup: fraction.default(0.1).describe("fraction of the steps without that term"),
+  weight: weight
+    .default(0.01)
+    .describe("weight of the rounding penalty, which drives soft roundings to 0 or 1 (lora, adaround)"),
+  warmup: fraction.default(0.1).describe("fraction of the steps without the penalty"),
   betaStart: positive.default(20).describe("its exponent after the warm-up"),
   betaEnd: positive.default(2).describe("its exponent at the last step"),
 });

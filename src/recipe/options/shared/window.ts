@@ -4,7 +4,7 @@ import { fragment } from "../fragment.js";
 import { count, weight } from "../numbers.js";
 import { always, setting, when } from "../reading.js";
 
-// The defaults of loss, window and rates rest on docs/ablations.md, "Every lever of a window": perplexities below are
+// The defaults of loss, window and rates rest on docs/measurements/ablations.md, "Every lever of a window": perplexities below are
 // those of SmolLM2-135M at W2A16g64 there. Defaults that go with another option's value stand beside that option.
 const loss = z.strictObject({
   l2: z
@@ -21,7 +21,7 @@ const window = z.strictObject({
   size: count.default(2).describe("blocks that are reconstructed together"),
   overlap: z.int().min(0).default(1).describe("blocks that a window shares with the one before it"),
   // 5 epochs 42.9, 20 epochs 36.9 (and no better at 3 bits).
-  epochs: z.int().min(0).default(10).describe("passes over the calibration windows, per window of blocks"),
+  epochs: z.int().min(0).default(10).describe("passes over the calibration sequences, per window"),
   // 8 sequences 38.2 and 38.7 (two seeds), 4 35.6 and 36.4 in a third more time, 2 36.4 (the second table there).
   batch: count.default(4).describe("sequences per optimisation step"),
   microBatch: count

@@ -11,7 +11,7 @@ import type { ArtefactEntry } from "./artefact.js";
 import { SavedWindow } from "./saved-window.js";
 
 /**
- * What the finished windows of a run hold together, as the last stage and the writers read it: where two windows handed
+ * What the finished windows of a run hold together, as end-to-end training and the writers read it: where two windows handed
  * over the same, the later one counts.
  */
 export class FinishedWindows implements RecipeResults {

@@ -4,7 +4,7 @@ import { readModelConfig } from "../../../checkpoint/model-config.js";
 import { temporaryFolder } from "../../../checkpoint/testing/temporary-folder.js";
 import { weightHash } from "../../../format/bits/weight-hash.js";
 import { compressedTensors } from "../../../format/compressed-tensors/write.js";
-import { type DecoderSpec, readSpec } from "../../../network/index.js";
+import { DecoderNetwork, type DecoderSpec, readSpec } from "../../../network/index.js";
 import { deeperModel, tinyModel, writeTinyModel } from "../../../network/testing/tiny-models.js";
 import { parseScheme } from "../../../quant/scheme.js";
 import { finishEpochs } from "../../../recipe/end-to-end/windows.js";
@@ -60,7 +60,7 @@ export function windowsOf({ recipe, options, text }: Case): number {
   return recipeOf(recipe).windows(BLOCKS, parsed).length + finishEpochs(recipeOf(recipe), parsed, text);
 }
 
-/** Saves behind every window, also where a busy disk takes longer than a run would wait for. */
+/** Saves after every window, also where a busy disk takes longer than a run would wait for. */
 const always = { isDue: true, time: <T>(save: () => T): T => save() };
 
 /** A journal in `folder` that adds what it warns of to `warnings`. */
@@ -98,7 +98,7 @@ export function run(journal: Journal, of: Case, windows = Number.POSITIVE_INFINI
   const options = resolveRecipeOptions(of.options, of);
   const job = {
     checkpoint,
-    spec,
+    network: new DecoderNetwork(spec),
     recipe: recipeOf(of.recipe),
     scheme: parseScheme(of.scheme),
     options: { ...options, window: { ...options.window, microBatch: journal.chosen.microBatch } },

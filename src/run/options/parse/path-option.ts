@@ -6,7 +6,7 @@ import { OptionError } from "../../../errors.js";
 /** What to do about a path that begins with the name of a home folder. */
 const next = "write the whole path, or ./ before it where a file here has that name";
 
-/** An option that is a path: `~` is the home folder, and `..` behind a link leads where the system leads. */
+/** An option that is a path: `~` is the home folder, and `..` after a link leads where the system leads. */
 export const pathOption = z
   .string()
   .min(1)

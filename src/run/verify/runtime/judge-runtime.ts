@@ -56,7 +56,9 @@ export async function judgeRuntime(input: JudgeInput): Promise<Judgement> {
   const { found, result, lossy, project, own, onRun, signal } = input;
   const runtime = runtimes[found.format];
   if (runtime === undefined) {
-    return absent(`no runtime of Node loads ${found.format}; docs/formats.md tells what Python's readers made of it`);
+    return absent(
+      `no runtime of Node loads ${found.format}; docs/measurements/readers.md tells what Python's readers made of it`,
+    );
   }
   const installed = findPackage(runtime.packageName, project ?? undefined);
   if (installed === null) {

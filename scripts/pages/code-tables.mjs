@@ -1,0 +1,132 @@
+/** Tables that follow from the code: what each recipe, family and format does. They are made from dist/. */
+import { quantizedBits } from "../../dist/format/bits/bits-per-weight.js";
+import { exactTypes } from "../../dist/format/gguf/blocks/exact-type.js";
+import { ggufFamily } from "../../dist/format/gguf/network/tensor-names.js";
+import { assertHolds } from "../../dist/format/gptq/layout.js";
+import { containerOf } from "../../dist/format/onnx/layout.js";
+import { families } from "../../dist/network/index.js";
+import { recipes } from "../../dist/recipe/recipes.js";
+
+const WIDTHS = [2, 3, 4, 5, 6, 8];
+const GROUPS = [16, 32, 64, 128, 256];
+/** A Linear of this size has every group that a format may ask for. */
+const SIZE = 4096;
+
+/** @param {number} bits @param {number | null} group columns, null for one group per row @param {boolean} symmetric */
+const layout = (bits, group, symmetric) => ({
+  ...{ bits, symmetric, rows: SIZE, columns: SIZE },
+  ...{ groupSize: group ?? SIZE, perChannel: group === null },
+});
+/** @param {readonly string[]} header @param {readonly (readonly string[])[]} rows */
+const table = (header, rows) =>
+  [header, header.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+/** @template T @param {() => T} attempt @returns {T | null} */
+const orNull = (attempt) => {
+  try {
+    return attempt();
+  } catch {
+    return null;
+  }
+};
+const schemes = WIDTHS.flatMap((bits) => [true, false].map((symmetric) => /** @type {const} */ ([bits, symmetric])));
+const kind = (/** @type {boolean} */ symmetric) => (symmetric ? "symmetric" : "asymmetric");
+const yes = (/** @type {boolean} */ is) => (is ? "yes" : "no");
+
+/** Header and rows of bits per quantized weight, scales and zero points included. */
+export function bitsTable() {
+  const groups = [32, 64, 128].flatMap((group) =>
+    [true, false].map((symmetric) => /** @type {const} */ ([group, symmetric])),
+  );
+  return {
+    header: ["", ...groups.map(([group, symmetric]) => `groups of ${group}, ${kind(symmetric)}`)],
+    rows: WIDTHS.map((bits) => [
+      `W${bits}`,
+      ...groups.map(([group, symmetric]) => (quantizedBits(layout(bits, group, symmetric)) / SIZE ** 2).toFixed(2)),
+    ]),
+  };
+}
+
+/** @type {Readonly<Record<string, () => string>>} */
+export const codeTables = {
+  bits: () => table(bitsTable().header, bitsTable().rows),
+
+  recipes: () =>
+    table(
+      [
+        "recipe",
+        "what it is",
+        "paper",
+        "presets",
+        "needs text",
+        "scales end to end by default",
+        "rotates 4-bit inputs by default",
+        "option groups of its own and shared ones",
+      ],
+      recipes.map((recipe) => [
+        `\`${recipe.name}\``,
+        recipe.title,
+        recipe.paper,
+        Object.keys(recipe.presets).join(", "),
+        ...[recipe.needsText, recipe.followedByEndToEnd, recipe.rotatesByDefault].map(yes),
+        Object.keys(recipe.options)
+          .map((name) => `\`${name}\``)
+          .join(", ") || "none",
+      ]),
+    ),
+
+  families: () =>
+    table(
+      [
+        "`model_type`",
+        "norms",
+        "positions",
+        "MLP",
+        "query and key norms",
+        "sliding window",
+        "compressed-tensors, GPTQ, ONNX",
+        "GGUF",
+      ],
+      [...families.values()].map(({ modelType, norm, positions, mlp, attention }) => [
+        `\`${modelType}\``,
+        norm.kind === "rms" ? "RMSNorm" : "LayerNorm",
+        positions === "rotary" ? "rotary" : "learned",
+        mlp.kind,
+        yes(attention.qkNorm),
+        attention.slidingWindow === null
+          ? "none"
+          : attention.slidingWindow.perBlock === undefined
+            ? "in all blocks"
+            : "in all blocks or in none",
+        "yes",
+        yes(orNull(() => ggufFamily(modelType)) !== null),
+      ]),
+    ),
+
+  formats: () =>
+    table(
+      [
+        "weights",
+        "compressed-tensors",
+        "GPTQ",
+        "ONNX, stored in",
+        ...GROUPS.map((group) => `GGUF, groups of ${group}`),
+        "GGUF, a group per row",
+      ],
+      schemes.map(([bits, symmetric]) => [
+        `W${bits} ${kind(symmetric)}`,
+        "yes",
+        orNull(() => assertHolds("", layout(bits, 64, symmetric), null) ?? true) === null
+          ? "refused"
+          : symmetric
+            ? "yes"
+            : "yes, `gptq_v2`",
+        `${orNull(() => containerOf(layout(bits, 64, symmetric)).bits) ?? "refused"} bits`,
+        ...[...GROUPS, null].map((group) => {
+          const [best] = exactTypes(layout(bits, group, symmetric));
+          return best === undefined
+            ? "refused"
+            : `${best.type}${best.wider ? " (wider)" : ""}${best.fidelity === "minimum" ? " (fp16 offsets)" : ""}`;
+        }),
+      ]),
+    ),
+};

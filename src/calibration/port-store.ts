@@ -1,0 +1,70 @@
+import { freeOnError, type Tensor } from "../tensor/index.js";
+import {
+  type ActivationStore,
+  createStore,
+  type Storage,
+  type StorePlacement,
+  storeBytes,
+} from "./activation-store.js";
+
+/** Tensors that pass from one unit of a network to the next, by name: `{ x }` in a decoder, `{ x, time, skip }` in a U-Net. */
+export type Ports = Readonly<Record<string, Tensor>>;
+
+export interface StreamShape {
+  readonly sequences: number;
+  /** Positions of a sequence: tokens; 1 where a sequence is an image. */
+  readonly tokens: number;
+  /** Shape of each port, of one sequence. */
+  readonly ports: Readonly<Record<string, readonly number[]>>;
+}
+
+/** The calibration sequences at one place of the network: a store for every port. */
+export interface PortStore {
+  readonly shape: StreamShape;
+  readonly stores: ReadonlyMap<string, ActivationStore>;
+  /** The sequences at `indices`, on the compute device; `places` as in `ActivationStore.read`. */
+  read(indices: readonly number[], places?: Tensor): Ports;
+  /** Overwrites the sequences from `first` on. */
+  write(first: number, ports: Ports): void;
+  dispose(): void;
+}
+
+/** @throws EnvironmentError when a store on the disk can't be made */
+export function createPortStore(shape: StreamShape, storage: Storage, placement: StorePlacement): PortStore {
+  const stores = new Map<string, ActivationStore>();
+  const dispose = (): void => {
+    for (const store of stores.values()) store.dispose();
+  };
+  freeOnError([{ dispose }], () => {
+    for (const [name, port] of Object.entries(shape.ports)) {
+      stores.set(name, createStore({ sequences: shape.sequences, shape: port }, storage, placement));
+    }
+  });
+  return {
+    shape,
+    stores,
+    read: (indices, places) =>
+      Object.fromEntries([...stores].map(([name, store]) => [name, store.read(indices, places)])),
+    write: (first, ports) => {
+      for (const [name, store] of stores) store.write(first, portOf(ports, name));
+    },
+    dispose,
+  };
+}
+
+/** Bytes that a store for every port takes. */
+export function streamBytes({ sequences, ports }: StreamShape, dtype: StorePlacement["dtype"]): number {
+  return Object.values(ports).reduce((sum, shape) => sum + storeBytes({ sequences, shape }, dtype), 0);
+}
+
+/** The tensor of a port. */
+export function portOf(ports: Ports, name: string): Tensor {
+  const tensor = ports[name];
+  if (tensor === undefined) throw new TypeError(`there is no port "${name}" here`);
+  return tensor;
+}
+
+/** Ports that are `change` of those given. */
+export function mapPorts(ports: Ports, change: (tensor: Tensor, name: string) => Tensor): Ports {
+  return Object.fromEntries(Object.entries(ports).map(([name, tensor]) => [name, change(tensor, name)]));
+}

@@ -1,0 +1,82 @@
+import { createHash } from "node:crypto";
+import { CalibrationError } from "../errors.js";
+import { randomOrder } from "./seeded-random.js";
+
+/** Pieces of text of equal length, row by row. */
+export interface TokenSequences {
+  /** `[sequences, context]`. */
+  readonly ids: Int32Array;
+  readonly sequences: number;
+  /** Tokens per sequence. */
+  readonly context: number;
+}
+
+export interface SampleOptions {
+  /** Sequences to choose. */
+  readonly samples: number;
+  /** Tokens per sequence. */
+  readonly context: number;
+  /** Which ones; see {@link SeededRandom}. */
+  readonly seed: number;
+}
+
+/**
+ * Cuts the tokens into sequences that do not overlap, drops the rest, and chooses some of them in a random order that
+ * the seed decides. The first n sequences are the same for every larger `samples`.
+ *
+ * @throws CalibrationError when there are fewer sequences than samples.
+ */
+export function sampleSequences(tokens: Int32Array, { samples, context, seed }: SampleOptions): TokenSequences {
+  const available = Math.floor(tokens.length / context);
+  if (available < samples) throw tooFew(tokens.length, samples, context);
+  const ids = new Int32Array(samples * context);
+  randomOrder(available, samples, seed).forEach((sequence, row) => {
+    ids.set(tokens.subarray(sequence * context, (sequence + 1) * context), row * context);
+  });
+  return { ids, sequences: samples, context };
+}
+
+/**
+ * All sequences of a text in their order, not overlapping, the rest dropped. The ids are a view of `tokens`.
+ *
+ * @throws CalibrationError when the text is shorter than one sequence.
+ */
+export function evaluationSequences(tokens: Int32Array, context: number): TokenSequences {
+  const sequences = Math.floor(tokens.length / context);
+  if (sequences === 0) throw tooFew(tokens.length, 1, context);
+  return { ids: tokens.subarray(0, sequences * context), sequences, context };
+}
+
+/** What decided a choice of sequences, beside the tokens: tokenizer hash, samples, context, seed. */
+export type SequenceParameters = Readonly<Record<string, string | number>>;
+
+/**
+ * SHA-256, in hexadecimal, of the token ids and of the parameters that led to them: two runs with the same value were
+ * calibrated on the same tokens in the same order.
+ */
+export function sequencesFingerprint(text: TokenSequences, parameters: SequenceParameters = {}): string {
+  const { ids, sequences, context } = text;
+  const settings = Object.entries({ ...parameters, sequences, context }).sort(([a], [b]) => (a < b ? -1 : 1));
+  return createHash("sha256")
+    .update(`${JSON.stringify(settings)}\n`)
+    .update(new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength))
+    .digest("hex");
+}
+
+function tooFew(tokens: number, samples: number, context: number): CalibrationError {
+  const needed = samples * context;
+  const wanted = samples === 1 ? "one sequence takes" : `${samples} sequences of ${context} take`;
+  const fewer = Math.floor(tokens / context);
+  const shorter = Math.floor(tokens / samples);
+  const ways = [
+    `give at least ${needed - tokens} tokens more of text`,
+    ...(fewer > 0 ? [`use --samples ${fewer}`] : []),
+    ...(shorter >= 2 ? [`use --context ${shorter}`] : []),
+    // Neither alone is enough.
+    ...(samples > 1 && fewer === 0 && shorter < 2 && tokens >= 2 ? [`use --samples 1 --context ${tokens}`] : []),
+  ];
+  return new CalibrationError({
+    what: `the text has ${tokens} tokens, and ${wanted} ${needed}`,
+    next: ways.join(", or "),
+  });
+}

@@ -1,0 +1,46 @@
+import type { Device, DType, Tensor } from "../tensor/index.js";
+import type { TensorSource } from "./owned-weights.js";
+import type { Ports, RunUnit, UnitPlan } from "./unit.js";
+
+/** A network as units, one after the other, before anything is loaded. */
+export interface Network {
+  readonly units: readonly UnitPlan[];
+  /** Width of what its units hand on: the hidden size of a decoder. */
+  readonly width: number;
+  /** What passes between units, of one sequence of so many positions: shapes by port. */
+  ports(length: number): Readonly<Record<string, readonly number[]>>;
+  /** What its units need to run sequences of at most `length` positions. */
+  open(to: UnitPlacement): OpenNetwork;
+  /** Loads what comes before the units. @throws CheckpointError naming the tensor */
+  begin(source: TensorSource): NetworkStart;
+  /** Loads what comes after the units. @throws CheckpointError naming the tensor */
+  end(source: TensorSource): NetworkEnd;
+}
+
+/** Where units run. */
+export interface UnitPlacement {
+  readonly device: Device;
+  readonly dtype: DType;
+  /** Positions of the longest sequence. */
+  readonly length: number;
+}
+
+export interface OpenNetwork extends Disposable {
+  readonly run: RunUnit;
+}
+
+/** What comes before the units. */
+export interface NetworkStart {
+  /** The first unit's input of token ids `ids`, row by row `[sequences, length]`. */
+  run(ids: Int32Array, shape: readonly [sequences: number, length: number]): Ports;
+  dispose(): void;
+}
+
+/** What comes after the units. */
+export interface NetworkEnd {
+  /** The port that it reads, `[sequences, positions, width]`. */
+  readonly port: string;
+  /** Logits `[rows, classes]` of states `[rows, width]`. */
+  readonly head: (states: Tensor) => Tensor;
+  dispose(): void;
+}

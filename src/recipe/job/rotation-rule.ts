@@ -1,0 +1,33 @@
+import { OptionError } from "../../errors.js";
+import type { DecoderSpec } from "../../network/index.js";
+import type { Scheme } from "../../quant/scheme.js";
+import type { EngineOptions } from "../options/engine-options.js";
+import { declares } from "../options/option-readers.js";
+import type { Recipe } from "../recipe.js";
+
+/** Inputs of so few bits are rotated by default: 7 points on SmolLM2-135M at W4A4 (docs/measurements/ablations.md). */
+const MOST_ROTATED_BITS = 4;
+
+/**
+ * Whether a model is rotated before it is quantized: as the options say, or where the recipe wants it for inputs of 4 bits and
+ * the network allows it. LayerNorm does not: it subtracts a mean, which a rotation moves.
+ *
+ * @throws OptionError when a rotation is asked for that would change what the network computes
+ */
+export function wantsRotation(
+  recipe: Recipe,
+  { rotation }: Pick<EngineOptions, "rotation">,
+  scheme: Scheme,
+  spec: DecoderSpec,
+): boolean {
+  const possible = spec.norm.kind === "rms" && spec.positions.kind === "rotary";
+  if (rotation === "hadamard" && !possible) {
+    throw new OptionError({
+      where: 'option "rotation"',
+      what: `a model of the family "${spec.family}" can't be rotated: its LayerNorms and learned positions see single channels`,
+      next: `use --set rotation=none${declares(recipe, "cfp.activations") ? "; --set cfp.activations=true folds outliers instead" : ""}`,
+    });
+  }
+  if (rotation !== "auto") return rotation === "hadamard";
+  return possible && recipe.rotatesByDefault && scheme.activationBits <= MOST_ROTATED_BITS;
+}

@@ -1,0 +1,49 @@
+import type { PortStore } from "../../calibration/port-store.js";
+import { firstConsumer, siteOf } from "../../network/index.js";
+import type { SecondMoments } from "../../quant/second-moments.js";
+import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
+import { unusableMoments } from "../job/fault-warnings.js";
+import type { UnitWork } from "../recipe.js";
+import { isFiniteTensor } from "../solve/quantize-site.js";
+import { SiteMoments } from "./site-moments.js";
+
+/** Second moments of the inputs of a unit's Linears. */
+export interface UnitMoments extends Disposable {
+  /** Those of a Linear's inputs; null where they are not finite. */
+  of(layer: string): SecondMoments | null;
+}
+
+/**
+ * Moves a stream past a block in full precision, and adds up the second moments of what its Linears read on the way.
+ *
+ * @param stream at the block's input, which it moves to the block's output
+ */
+export function collectUnitMoments(block: QuantizedUnit, stream: PortStore, work: UnitWork): UnitMoments {
+  const { job, warnings } = work;
+  const { plan } = block;
+  const standsFor = (layer: string): string => firstConsumer(siteOf(plan, layer));
+  const moments = new SiteMoments(job.device);
+  try {
+    work.advance(stream, (x, part) =>
+      moments.during(part, (observe) =>
+        block.forwardFull(x, (layer, input) => {
+          if (standsFor(layer) === layer) observe(layer, input);
+        }),
+      ),
+    );
+    for (const site of plan.sites) {
+      const first = firstConsumer(site);
+      const sum = moments.of(first);
+      if (sum === null || isFiniteTensor(sum.matrix)) continue;
+      warnings.push(unusableMoments(block.index, site.consumers));
+      moments.drop(first);
+    }
+  } catch (error) {
+    moments[Symbol.dispose]();
+    throw error;
+  }
+  return {
+    of: (layer) => moments.of(standsFor(layer)),
+    [Symbol.dispose]: () => moments[Symbol.dispose](),
+  };
+}

@@ -1,0 +1,68 @@
+import type { PortStore } from "../../calibration/port-store.js";
+import { floatType, foldedLayers, layerOf, linearOf, normOf, normWeights, type Site } from "../../network/index.js";
+import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
+import type { SequenceParts } from "../../reconstruct/sequence-parts.js";
+import { type DType, noGrad, scope, type Tensor } from "../../tensor/index.js";
+import { ExtremesObserver, foldOutliers } from "../../transform/cfp/fold-outliers.js";
+import type { RecipeJob } from "../job/recipe-job.js";
+import type { cfpOptions } from "../options/shared/cfp.js";
+import type { OptionsOf } from "../recipe.js";
+
+/**
+ * CFP on a unit that was opened: finds the outliers of its inputs on `stream`, which stands at its input, folds them
+ * into its weights, fp32 afterwards, and hands over the norms and biases that changed.
+ */
+export function foldUnit(
+  job: RecipeJob<OptionsOf<{ cfp: typeof cfpOptions }>>,
+  unit: QuantizedUnit,
+  stream: PortStore,
+  parts: SequenceParts,
+): void {
+  unit.castWeights(job.dtype);
+  const observer = new ExtremesObserver(unit.plan);
+  const observe = (layer: string, input: Tensor): void => observer.observe(layer, input);
+  try {
+    noGrad(() =>
+      parts.each(stream.shape.sequences, (part) => {
+        job.poll();
+        scope(() => void unit.forwardFull(stream.read(part), observe));
+      }),
+    );
+    unit.castWeights("float32");
+    const storedType = normsType(job, unit);
+    // A Linear that stays in full precision must keep its bytes, so its site is left alone.
+    const foldable = new Map(
+      [...observer.extremes].filter(([site]) => foldedLayers(site).every((name) => unit.layers.has(name))),
+    );
+    for (const site of foldOutliers(unit.weights, foldable, { ...job.options.cfp, storedType })) {
+      deliverFolded(job, unit, site, storedType);
+    }
+  } finally {
+    observer.dispose();
+  }
+}
+
+// Checkpoints keep norms and biases in one dtype.
+function normsType({ checkpoint }: RecipeJob, { plan }: QuantizedUnit): DType {
+  const [norm] = plan.norms;
+  const stored = norm === undefined ? undefined : checkpoint.tensors.get(`${norm.module}.weight`)?.dtype;
+  return floatType(stored ?? "F32") ?? "float32";
+}
+
+function deliverFolded(job: RecipeJob, { plan, weights }: QuantizedUnit, { producer }: Site, storedType: DType): void {
+  const store = (name: string, tensor: Tensor | null): void => {
+    if (tensor === null) return;
+    const stored = scope(() => tensor.to(storedType).toArray());
+    job.sink.plain(name, new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength));
+  };
+  noGrad(() => {
+    if (producer?.kind === "norm") {
+      const { module } = normOf(plan, producer.name);
+      const { weight, bias } = normWeights(weights, producer.name);
+      store(`${module}.weight`, weight);
+      store(`${module}.bias`, bias);
+    } else if (producer !== null) {
+      store(`${layerOf(plan, producer.name).module}.bias`, linearOf(weights, producer.name).bias);
+    }
+  });
+}
