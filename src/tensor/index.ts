@@ -22,6 +22,7 @@ export { Generator } from "./engine/generator.js";
 export { MemoryLimit } from "./engine/memory-limit.js";
 export { type FileRange, readAhead } from "./engine/read-ahead.js";
 export { letThreadsSleep } from "./engine/thread-defaults.js";
+export { allFinite, isFiniteTensor } from "./finite.js";
 export {
   type Fp8Matrix,
   fitsFp8,
