@@ -64,13 +64,13 @@ for (const [rows, columns, group] of [
     const zeroPoint = Tensor.full([rows, groups, 1], 8, { device });
     const [left, right] = [random([rows, 5], "float32"), random([5, columns], "float32")];
     const offset = random([rows, groups, group], "float32");
-    const commitment = Tensor.from(Float32Array.of(0.01, 10)).to(device);
+    const roundingPenalty = Tensor.from(Float32Array.of(0.01, 10)).to(device);
     const soft = [weight, scale, right, left, scale, zeroPoint, 4];
     const code = [weight, offset, scale, zeroPoint, 4];
     const place = `${rows} x ${columns}, groups of ${group}`;
     report(`LoRA forward ${place}`, size * 4, () => callTensor("crossblock::soft_round", [...soft, bfloat16]));
     report(`LoRA backward ${place}`, size * 4, () =>
-      callTensors("crossblock::soft_round_backward", [gradient, ...soft, commitment]),
+      callTensors("crossblock::soft_round_backward", [gradient, ...soft, roundingPenalty]),
     );
     report(`code-unit forward ${place}`, size * 8, () =>
       callTensor("crossblock::code_unit_round", [...code, bfloat16]),

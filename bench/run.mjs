@@ -180,7 +180,7 @@ const run = runRecipe({
   storage: "auto",
   scratch: tmpdir(),
   resume: null,
-  results: journal,
+  results: journal.finished,
   poll: () => {},
   sink: journal,
 });
@@ -232,7 +232,7 @@ const beforeWindows = performance.now() - started - windows.reduce((sum, { secon
 /** What a run does for each block after its windows: copies the Linears of block 0, takes their fingerprints from the record. */
 async function exportBlock() {
   const tensors = new Map();
-  const source = journal.exportSource(
+  const source = journal.finished.exportSource(
     { folder, tensors, read: unread },
     { name: values.shape, config, activations: null },
   );
@@ -242,7 +242,7 @@ async function exportBlock() {
   const { totalBytes } = await writeSafetensors(join(work, "export"), compressedTensors(block));
   await fingerprintsOf(
     block,
-    (name) => journal.hashOf(name),
+    (name) => journal.finished.hashOf(name),
     [],
     () => {},
   );
@@ -255,7 +255,7 @@ function unread(name) {
 
 // The last window that was handed over is still to be written; a run does that once, the others while it trains.
 const flushing = performance.now();
-if (journal.windowsDone.length !== windows.length) throw new Error("a window is missing");
+if (journal.finished.done.length !== windows.length) throw new Error("a window is missing");
 const lastWindow = (performance.now() - flushing) / 1000;
 const exported = await exportBlock();
 await rm(work, { recursive: true });

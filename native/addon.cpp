@@ -1,5 +1,5 @@
 // The addon's table of functions; src/tensor/engine/addon.ts mirrors it in types.
-#include "autograd.h"
+#include "autograd/autograd.h"
 #include "cuda/graph.h"
 #include "dispatch.h"
 #include "engine.h"

@@ -149,11 +149,11 @@ at::Tensor softRound(const at::Tensor& w, const at::Tensor& s0, const at::Tensor
 std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> softRoundBackward(
     const at::Tensor& gradients, const at::Tensor& w, const at::Tensor& s0, const at::Tensor& d,
     const c10::optional<at::Tensor>& a1, const at::Tensor& s, const at::Tensor& z, int64_t bits,
-    const at::Tensor& commitments) {
+    const at::Tensor& penalties) {
   const SoftLaunch plan(w, s0, d, a1, s, z, bits);
   const at::Tensor gradient = alignedDense(dense16Or32(gradients, "gradient"));
-  const at::Tensor commitment = denseFloat(commitments, "commitment");
-  TORCH_CHECK(gradient.numel() == w.numel() && commitment.numel() == 2, "shapes differ");
+  const at::Tensor roundingPenalty = denseFloat(penalties, "rounding_penalty");
+  TORCH_CHECK(gradient.numel() == w.numel() && roundingPenalty.numel() == 2, "shapes differ");
   const bool low = plan.rank > 0;
   const int64_t rows = plan.grids.rows, columns = plan.grids.columns(), groups = plan.grids.groups;
   const auto options = plan.offset.options();
@@ -165,7 +165,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> softRoundBackward(
   const at::Tensor rowSums = at::empty({low || plan.fills ? rows * plan.segments * plan.rowSums() : 0}, options);
   launch(plan.program, "soft_round_backward" + plan.suffix(gradient), plan.grid(), {kSoftThreads}, gradient,
          gradient.data_ptr(), plan.grids.weight.data_ptr(), floats(plan.start), floats(plan.offset), floats(plan.left),
-         floats(plan.grids.scale), floats(plan.grids.zeroPoint), floats(commitment),
+         floats(plan.grids.scale), floats(plan.grids.zeroPoint), floats(roundingPenalty),
          static_cast<float>(rows * columns), writable(chunkSums), writable(rowSums), writable(dScale),
          writable(dZeroPoint), plan.shape);
   const int64_t results = plan.rank * (columns + rows) + (plan.fills ? rows * groups : 0);

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstring>
 #include <fstream>
 #include <iterator>
 #include <map>
@@ -85,15 +86,31 @@ std::string sourceOf(const std::string& file) {
   TORCH_CHECK(false, "the addon holds no ", file);
 }
 
+// What `#include "name.cuh"` in a kernel's file finds.
+struct Headers {
+  std::vector<const char*> names, texts;
+
+  Headers() {
+    for (const auto& source : kCudaSources) {
+      if (std::strstr(source.name, ".cuh") == nullptr) continue;
+      names.push_back(source.name);
+      texts.push_back(source.text);
+    }
+  }
+};
+
 std::string compile(const Program& program, const std::string& arch) {
   const std::string source = sourceOf("common.cuh") + sourceOf(program.file);
+  const Headers headers;
   // Numbers below the normal range count as zero: it spares every exponential and quotient a case of its own.
   std::vector<std::string> options = {"--gpu-architecture=" + arch, "--std=c++17", "--ftz=true"};
   for (const std::string& macro : program.macros) options.push_back("-D" + macro);
   std::vector<const char*> raw;
   for (const std::string& option : options) raw.push_back(option.c_str());
   void* handle = nullptr;
-  TORCH_CHECK(api().createProgram(&handle, source.c_str(), program.file.c_str(), 0, nullptr, nullptr) == 0,
+  TORCH_CHECK(api().createProgram(&handle, source.c_str(), program.file.c_str(),
+                                  static_cast<int>(headers.texts.size()), headers.texts.data(),
+                                  headers.names.data()) == 0,
               "NVRTC refused ", program.file);
   const int code = api().compileProgram(handle, static_cast<int>(raw.size()), raw.data());
   size_t size = 0;

@@ -141,11 +141,12 @@ at::Tensor softRound(const at::Tensor& w, const at::Tensor& s0, const at::Tensor
 std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> softRoundBackward(
     const at::Tensor& gradients, const at::Tensor& w, const at::Tensor& s0, const at::Tensor& d,
     const c10::optional<at::Tensor>& a1, const at::Tensor& s, const at::Tensor& z, int64_t bits,
-    const at::Tensor& commitments) {
+    const at::Tensor& penalties) {
   const at::ScalarType type = kernelType(gradients.scalar_type(), "gradient");
   const SoftTensors tensors(w, s0, d, a1, s, z, bits);
-  const at::Tensor gradient = dense(gradients, "gradient", type), commitment = dense(commitments, "commitment");
-  TORCH_CHECK(gradient.numel() == w.numel() && commitment.numel() == 2, "shapes differ");
+  const at::Tensor gradient = dense(gradients, "gradient", type);
+  const at::Tensor roundingPenalty = dense(penalties, "rounding_penalty");
+  TORCH_CHECK(gradient.numel() == w.numel() && roundingPenalty.numel() == 2, "shapes differ");
   const bool low = tensors.rank > 0;
   const int64_t rows = tensors.rows, columns = tensors.columns();
   const int64_t sums = (rows + kRowsPerSum - 1) / kRowsPerSum;
@@ -156,8 +157,8 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor, at::Tensor> softRoundBackward(
   byType(type, [&](auto sample) {
     using T = decltype(sample);
     SoftRound<T> whole = tensors.job(tensors.gridFrom<T>(gradient, dScale, dZeroPoint));
-    whole.penalty = data<float>(commitment)[0] / static_cast<float>(w.numel());
-    whole.beta = data<float>(commitment)[1];
+    whole.penalty = data<float>(roundingPenalty)[0] / static_cast<float>(w.numel());
+    whole.beta = data<float>(roundingPenalty)[1];
     whole.dLeft = low ? data<float>(dLeft) : nullptr;
     at::parallel_for(0, sums, 1, [&](int64_t begin, int64_t end) {
       std::vector<float> scratch(softRoundScratch(columns));
@@ -228,7 +229,7 @@ TORCH_LIBRARY_FRAGMENT(crossblock, library) {
       "int bits, ScalarType dtype) -> Tensor");
   library.def(
       "soft_round_backward(Tensor gradient, Tensor weight, Tensor start_scale, Tensor offset, Tensor? left, "
-      "Tensor scale, Tensor zero_point, int bits, Tensor commitment) -> (Tensor, Tensor, Tensor, Tensor)");
+      "Tensor scale, Tensor zero_point, int bits, Tensor rounding_penalty) -> (Tensor, Tensor, Tensor, Tensor)");
   library.def("token_round(Tensor x, Tensor clip, int bits) -> Tensor");
   library.def("token_round_backward(Tensor gradient, Tensor x, Tensor clip, int bits) -> (Tensor, Tensor)");
   library.def("learnt_scale(Tensor start, Tensor logarithm) -> Tensor");

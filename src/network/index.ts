@@ -1,7 +1,7 @@
 /** One generic decoder; families are tables. */
 
-export { checkNetwork } from "./census/check-network.js";
 export type { LeftOutReason } from "./census/left-out-rules.js";
+export { requireFloatNetwork } from "./census/require-float-network.js";
 export { requireTensors } from "./census/require-tensors.js";
 export {
   type CountedTensor,

@@ -3,7 +3,7 @@ import type { SafetensorsDType } from "../checkpoint/checkpoint.js";
 import type { ReadBuffer } from "../checkpoint/read-buffer.js";
 import type { TensorReader } from "../checkpoint/tensor-reader.js";
 import { CheckpointError } from "../errors.js";
-import { type Device, type DType, keep, noGrad, scope, Tensor } from "../tensor/index.js";
+import { type Device, type DType, isFiniteTensor, keep, noGrad, scope, Tensor } from "../tensor/index.js";
 import { missingTensor } from "./census/missing-tensor.js";
 
 export interface Placement {
@@ -45,7 +45,7 @@ export function loadTensor(
         // Judged where it is going: a GPU reads it in no time.
         const bytes = changed ?? checkpoint.readSync(name, to.device === "cpu" ? undefined : to.buffer);
         const source = Tensor.fromBytes(bytes, shape, dtype, to.device);
-        if (!holdsFiniteValues(source)) {
+        if (!isFiniteTensor(source)) {
           throw new CheckpointError({ where, what: "holds NaN or infinite values", next: "download the file again" });
         }
         return source.to(to.dtype).contiguous();
@@ -68,13 +68,7 @@ export function requireStored(
   const info = checkpoint.tensors.get(name);
   if (info === undefined) throw missingTensor(checkpoint, name);
   const where = `${join(checkpoint.folder, info.file)}, tensor "${name}"`;
-  if (info.shape.length !== shape.length || info.shape.some((size, i) => size !== shape[i])) {
-    throw new CheckpointError({
-      where,
-      what: `has shape [${info.shape.join(", ")}], config.json asks for [${shape.join(", ")}]`,
-      next: "use the config.json that belongs to these weights",
-    });
-  }
+  requireShape(where, info.shape, shape);
   const dtype = floatType(info.dtype);
   if (dtype !== undefined) return { dtype, where };
   throw new CheckpointError({
@@ -84,7 +78,12 @@ export function requireStored(
   });
 }
 
-// NaN passes through both extremes, and neither makes a copy of the tensor.
-function holdsFiniteValues(tensor: Tensor): boolean {
-  return Number.isFinite(tensor.amax().item()) && Number.isFinite(tensor.amin().item());
+/** @throws CheckpointError when a stored tensor has another shape than the network needs */
+export function requireShape(where: string, shape: readonly number[], wanted: readonly number[]): void {
+  if (shape.length === wanted.length && shape.every((size, i) => size === wanted[i])) return;
+  throw new CheckpointError({
+    where,
+    what: `has shape [${shape.join(", ")}], config.json asks for [${wanted.join(", ")}]`,
+    next: "use the config.json that belongs to these weights",
+  });
 }

@@ -1,12 +1,11 @@
 import { mapPorts, type PortStore, type Ports, portOf } from "../calibration/port-store.js";
 import type { NetworkEnd } from "../network/index.js";
-import { type Adam, backward, keep, noGrad, scope, type Tensor } from "../tensor/index.js";
+import { type Adam, allFinite, backward, keep, noGrad, scope, type Tensor } from "../tensor/index.js";
 import type { OutputObjective } from "./objective/output-objective.js";
 import { backwardThroughPaths } from "./quantized-layer.js";
 import { forwardAll, type QuantizedUnit } from "./quantized-unit.js";
 import type { StepReport, TrainingFault } from "./reconstruct.js";
 import type { SequenceParts } from "./sequence-parts.js";
-import { allFinite } from "./training/all-finite.js";
 import { BestState } from "./training/best-state.js";
 import { clipGradients } from "./training/clip-gradients.js";
 import type { FaultWatch } from "./training/fault-watch.js";

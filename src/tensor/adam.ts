@@ -1,7 +1,8 @@
 import { noGrad } from "./autograd.js";
+import { callInPlace } from "./call.js";
 import { hasKernel } from "./engine/dispatch.js";
 import { keep, scope } from "./scope.js";
-import { callInPlace, Tensor } from "./tensor.js";
+import { Tensor } from "./tensor.js";
 
 /** Least and most that a parameter may be. */
 export type Bounds = readonly [least: number, most: number];

@@ -1,10 +1,11 @@
 import { differentiable, noGrad } from "./autograd.js";
+import { callTensor, callTensors } from "./call.js";
 import { dtypeCode } from "./dtype.js";
 import type { Device } from "./engine/device.js";
 import { hasKernel, hasOperator } from "./engine/dispatch.js";
 import { engineInfo } from "./engine/engine.js";
 import { scope } from "./scope.js";
-import { callTensor, callTensors, type Tensor } from "./tensor.js";
+import type { Tensor } from "./tensor.js";
 
 /** The first GPUs whose matrix units take fp8. */
 const LEAST_CAPABILITY = 89;

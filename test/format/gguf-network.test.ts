@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { ModelConfig } from "../../src/checkpoint/model-config.js";
 import type { ExportSource } from "../../src/format/contract/export-source.js";
-import { checkNetwork } from "../../src/format/gguf/network/check-network.js";
+import { compareKeys } from "../../src/format/gguf/network/compare-keys.js";
 import { GgufFile } from "../../src/format/gguf/read.js";
 import { writeGguf } from "../../src/format/gguf/write.js";
 import { type DecoderSpec, readSpec } from "../../src/network/index.js";
@@ -42,16 +42,16 @@ it.each([
   ["YaRN", { rope_parameters: { ...rope, rope_type: "yarn", factor: 4, original_max_position_embeddings: 256 } }],
 ])("scaling %s: the keys of a file give the network's frequencies again", async (_name, change) => {
   const { file, spec } = await fileOf(change);
-  expect(checkNetwork(file, spec)).toEqual({ name: "network", source: null, status: "same" });
+  expect(compareKeys(file, spec)).toEqual({ name: "network", source: null, status: "same" });
   // The same file is not that of a network with another base, or with the scaling of another kind.
   const other = readSpec({ ...source.config, ...change, num_hidden_layers: 1, rope_theta: 2e4, rope_parameters: null });
-  expect(checkNetwork(file, other)).toMatchObject({ status: "different", detail: expect.stringMatching(/base/) });
+  expect(compareKeys(file, other)).toMatchObject({ status: "different", detail: expect.stringMatching(/base/) });
   const scaled = {
     ...source.config,
     num_hidden_layers: 1,
     rope_parameters: { ...rope, rope_type: "linear", factor: 3 },
   };
-  expect(checkNetwork(file, readSpec(scaled)).status).toBe("different");
+  expect(compareKeys(file, readSpec(scaled)).status).toBe("different");
   file.close();
 });
 
@@ -69,7 +69,7 @@ it("names every size that is not the network's", async () => {
     [{ blocks: 2 }, /number of blocks is 1 instead of 2/],
   ];
   for (const [change, detail] of changes) {
-    expect(checkNetwork(file, { ...spec, ...change }).detail).toMatch(detail);
+    expect(compareKeys(file, { ...spec, ...change }).detail).toMatch(detail);
   }
   file.close();
 });

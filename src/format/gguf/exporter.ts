@@ -9,7 +9,7 @@ import { sourceSpec } from "../source/source-spec.js";
 import { checkGguf } from "./check.js";
 import { checkMetadata } from "./file/check-metadata.js";
 import { inspectGguf } from "./inspect.js";
-import { checkNetwork } from "./network/check-network.js";
+import { compareKeys } from "./network/compare-keys.js";
 import type { GgufPlanOptions } from "./plan.js";
 import { recordedOptions, recordedScheme, VERSION } from "./provenance.js";
 import { GgufFile } from "./read.js";
@@ -75,7 +75,7 @@ export const ggufExporter: Exporter = {
       notes: (result) => prepareGguf(result, options).notes,
       async *check(result) {
         yield checkMetadata(metadata, prepareGguf(result, options).metadata);
-        yield checkNetwork(file, sourceSpec(result));
+        yield compareKeys(file, sourceSpec(result));
         yield* checkGguf(file, result, options);
       },
       inspect: () => inspectGguf(file),

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { CheckpointError } from "../../errors.js";
 import type { DecoderSpec } from "../decoder/spec/decoder-spec.js";
 import { networkTensors } from "../decoder/spec/network-tensors.js";
+import { requireShape } from "../load-tensor.js";
 
 /**
  * Refuses a model of which the network would miss a tensor, or find one of another shape; reads none.
@@ -14,21 +15,31 @@ export function requireTensors(
   folder: string,
   shapeOf: (name: string) => readonly number[] | undefined,
 ): void {
+  eachRequired(spec, folder, shapeOf, (name, wanted, shape) => {
+    if (shape === undefined) throw missing(name, folder);
+    requireShape(`${folder}, tensor "${name}"`, shape, wanted);
+  });
+}
+
+/**
+ * Calls `judge` with each tensor of the network, the shape that it has to have and that of the stored one.
+ *
+ * @throws CheckpointError where the head is not the embedding and is not there
+ */
+export function eachRequired(
+  spec: DecoderSpec,
+  folder: string,
+  shapeOf: (name: string) => readonly number[] | undefined,
+  judge: (name: string, wanted: readonly number[], shape: readonly number[] | undefined) => void,
+): void {
   for (const [name, wanted] of networkTensors(spec)) {
     const shape = shapeOf(name);
-    if (shape === undefined)
-      throw name === `${spec.names.head}.weight` ? missingHead(name, folder) : missing(name, folder);
-    if (shape.length === wanted.length && shape.every((size, i) => size === wanted[i])) continue;
-    throw new CheckpointError({
-      where: `${folder}, tensor "${name}"`,
-      what: `has shape [${shape.join(", ")}], config.json asks for [${wanted.join(", ")}]`,
-      next: "use the config.json that belongs to these weights",
-    });
+    if (shape === undefined && name === `${spec.names.head}.weight`) throw missingHead(name, folder);
+    judge(name, wanted, shape);
   }
 }
 
-/** The error for a network whose head is not its embedding and is not there. */
-export function missingHead(name: string, folder: string): CheckpointError {
+function missingHead(name: string, folder: string): CheckpointError {
   return new CheckpointError({
     where: `${folder}, tensor "${name}"`,
     what: "is not in the checkpoint, and config.json does not say that the head is the embedding",

@@ -2,9 +2,9 @@ import type { PortStore } from "../../calibration/port-store.js";
 import { firstConsumer, siteOf } from "../../network/index.js";
 import type { SecondMoments } from "../../quant/second-moments.js";
 import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
+import { isFiniteTensor } from "../../tensor/index.js";
 import { unusableMoments } from "../job/fault-warnings.js";
 import type { UnitWork } from "../recipe.js";
-import { isFiniteTensor } from "../solve/quantize-site.js";
 import { SiteMoments } from "./site-moments.js";
 
 /** Second moments of the inputs of a unit's Linears. */

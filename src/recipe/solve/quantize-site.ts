@@ -5,7 +5,7 @@ import type { SecondMoments } from "../../quant/second-moments.js";
 import type { QuantizedLayer } from "../../reconstruct/quantized-layer.js";
 import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
 import type { SequenceParts } from "../../reconstruct/sequence-parts.js";
-import { noGrad, scope, type Tensor, TensorError } from "../../tensor/index.js";
+import { isFiniteTensor, noGrad, scope, type Tensor, TensorError } from "../../tensor/index.js";
 import type { RecipeJob, WarningEvent } from "../job/recipe-job.js";
 import { SiteMoments } from "../measure/site-moments.js";
 import { type LayerRule, nearestRule } from "./layer-rule.js";
@@ -69,11 +69,6 @@ function finiteCodes(
     if (error instanceof TensorError && error.code === "OPERATOR") return null;
     throw error;
   }
-}
-
-/** Whether all numbers of a tensor are; NaN passes through both extremes. */
-export function isFiniteTensor(tensor: Tensor): boolean {
-  return scope(() => Number.isFinite(tensor.amax().item()) && Number.isFinite(tensor.amin().item()));
 }
 
 function collectMoments(

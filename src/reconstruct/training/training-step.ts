@@ -2,6 +2,7 @@ import { mapPorts, type PortStore, type Ports, portOf } from "../../calibration/
 import { parameterGroups } from "../../quant/parameter.js";
 import {
   Adam,
+  allFinite,
   backward,
   type Device,
   DeviceGraph,
@@ -15,7 +16,6 @@ import {
 import { backwardThroughPaths, type QuantizedLayer } from "../quantized-layer.js";
 import { type QuantizedUnit, windowOutput } from "../quantized-unit.js";
 import type { ReconstructionOptions } from "../reconstruction-options.js";
-import { allFinite } from "./all-finite.js";
 
 /** What differs from one step to the next. */
 export interface StepPlan {

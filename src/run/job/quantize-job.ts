@@ -94,17 +94,18 @@ export async function quantizeJob(
       storage: fitted.storage,
       scratch: folders.work,
       resume: journal.resume,
-      results: journal,
+      results: journal.finished,
       poll: context.poll,
       sink: journal,
     },
     journal,
     context,
   );
-  const windows = journal.windowsDone;
+  const { finished } = journal;
+  const windows = finished.done;
   const summary = summarize(windows);
   context.emit(summary);
-  const source = journal.exportSource(checkpoint, { name, config: model.config, activations });
+  const source = finished.exportSource(checkpoint, { name, config: model.config, activations });
   for (const each of run.planned) {
     const [target, shown] = [placeOf(folders.staging, each), placeOf(options.out, each)];
     await writeExport(each, source, { target, shown }, options, context);
@@ -129,18 +130,18 @@ export async function quantizeJob(
             bits: activations.bits,
             granularity: activations.granularity,
             simulated: plan.simulatedActivations,
-            values: Object.fromEntries(journal.activations),
+            values: Object.fromEntries(finished.activations),
           },
     windows,
     worstLayer: summary.worstLayer,
     census: plan.tensors,
-    warnings: [...warnings, ...early, ...journal.warnings],
+    warnings: [...warnings, ...early, ...finished.warnings],
     copied: Object.fromEntries(copied),
     network: spec,
     fingerprints: await fingerprintsOf(
       source,
-      (module) => journal.hashOf(module),
-      [...new Set([...model.changed, ...journal.changed])],
+      (module) => finished.hashOf(module),
+      [...new Set([...model.changed, ...finished.changed])],
       context.poll,
     ),
   });

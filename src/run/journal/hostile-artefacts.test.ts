@@ -8,10 +8,10 @@ import { temporaryFolder } from "../../checkpoint/testing/temporary-folder.js";
 import { unpackedWeight } from "../../format/bits/packed-rows.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import type { WindowDoneEvent } from "../events/events.js";
-import { Artefact } from "./artefact.js";
 import { Journal, type JournalOptions } from "./journal.js";
 import { manifestFile, readManifest } from "./manifest.js";
-import { SavedWindow } from "./saved-window.js";
+import { Artefact } from "./saved/artefact.js";
+import { SavedWindow } from "./saved/saved-window.js";
 
 const work = temporaryFolder();
 const options = (folder: string): JournalOptions => ({
@@ -89,7 +89,7 @@ describe(`hostile artefacts (seed ${seed})`, () => {
           expect(window).toBeLessThanOrEqual(2);
           if (!sameContent(name, bytes, changed)) expect(window).toBeLessThan(name.startsWith("state-00001") ? 3 : 2);
           if (window > 0) journal.resume.read("stream.full", 0, 16);
-          expect(journal.windowsDone.length).toBe(window);
+          expect(journal.finished.done.length).toBe(window);
         });
       }),
       { numRuns: cases, seed },

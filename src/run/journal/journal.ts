@@ -2,29 +2,20 @@ import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileSystemError } from "../../checkpoint/file-system/file-system-error.js";
 import { writeFileAtomicallySync } from "../../checkpoint/file-system/write-file-atomically.js";
-import type { TensorReader } from "../../checkpoint/tensor-reader.js";
 import { FormatError } from "../../errors.js";
-import { type PackedWeight, packingRows, unpackedWeight } from "../../format/bits/packed-rows.js";
+import { packingRows } from "../../format/bits/packed-rows.js";
 import { toEnd } from "../../format/bits/to-end.js";
-import { hashingWeight, scalesHash, type WeightHash } from "../../format/bits/weight-hash.js";
+import { hashingWeight, scalesHash } from "../../format/bits/weight-hash.js";
 import { assertSound, assertSoundScales } from "../../format/contract/assert-sound.js";
-import type { ExportSource } from "../../format/contract/export-source.js";
-import { compareTensorNames } from "../../format/contract/output-tensors.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
-import type { RecipeResults, RecipeSink } from "../../recipe/job/recipe-job.js";
+import type { RecipeSink } from "../../recipe/job/recipe-job.js";
 import type { RecipeState, StateTensor } from "../../recipe/state/saved-state.js";
 import type { WarningEvent, WindowDoneEvent } from "../events/events.js";
-import { Artefact, type ArtefactEntry, syncArtefact, writingArtefact } from "./artefact.js";
-import {
-  KEPT_STATE_BYTES,
-  KEPT_STATES,
-  MANIFEST_FORMAT,
-  type Manifest,
-  manifestFile,
-  manifestText,
-} from "./manifest.js";
+import { dropOldStates, type Manifest, manifestFile, manifestText, newManifest } from "./manifest.js";
 import { type RecoverOptions, recoverManifest } from "./recover-manifest.js";
-import { type PackedLinear, SavedWindow, stateTensor, type WindowContent, windowArtefact } from "./saved-window.js";
+import { Artefact, syncArtefact, writingArtefact } from "./saved/artefact.js";
+import { FinishedWindows } from "./saved/finished-windows.js";
+import { type PackedLinear, stateTensor, type WindowContent, windowArtefact } from "./saved/saved-window.js";
 import { StatePace } from "./state-pace.js";
 
 /** What the processes of a run chose by themselves, and a continued one follows. */
@@ -44,13 +35,13 @@ type Pace = Pick<StatePace, "isDue" | "time">;
  * Keeps what a run has finished in its work directory, window by window, and shows all of it to the
  * writers at the end. The manifest is written last: what it does not name never happened.
  */
-export class Journal implements RecipeSink, RecipeResults, Disposable {
+export class Journal implements RecipeSink, Disposable {
   /** Windows of the whole run. */
   readonly windows: number;
+  /** Those that are done, by earlier processes too; to read them ends the writing of the last one. */
+  readonly finished: FinishedWindows;
   readonly #options: JournalOptions;
   readonly #manifest: Manifest;
-  /** Those that were opened: names of thousands of windows are many, and only the writers want them. */
-  readonly #opened: SavedWindow[] = [];
   /** Linears that were handed over, by this process or before. */
   readonly #linears = new Set<string>();
   readonly #state: Artefact | null;
@@ -66,10 +57,14 @@ export class Journal implements RecipeSink, RecipeResults, Disposable {
     this.#pace = options.pace ?? new StatePace();
     this.#manifest = manifest;
     this.windows = options.windows(manifest.chosen);
+    this.finished = new FinishedWindows(options.folder, () => {
+      this.#finishWriting();
+      return manifest.windows;
+    });
     const next = manifest.windows.length;
     const state = next === this.windows ? null : (manifest.states[next] ?? null);
     try {
-      for (const { linears } of this.#windows()) for (const name of linears.keys()) this.#linears.add(name);
+      for (const { linears } of this.finished.all) for (const name of linears.keys()) this.#linears.add(name);
       this.#state = state === null ? null : Artefact.open(join(options.folder, state.file));
     } catch (error) {
       this[Symbol.dispose]();
@@ -90,7 +85,7 @@ export class Journal implements RecipeSink, RecipeResults, Disposable {
     } catch (error) {
       throw fileSystemError(error, "the work directory can't be made", folder);
     }
-    return new Journal(options, (await recoverManifest(options)) ?? newManifest(options));
+    return new Journal(options, (await recoverManifest(options)) ?? newManifest(options.identity, options.choose()));
   }
 
   /** What has to stay as the first process chose it, or came to. */
@@ -114,21 +109,6 @@ export class Journal implements RecipeSink, RecipeResults, Disposable {
     return this.#manifest.windows.length === this.windows;
   }
 
-  /** Finished windows, those of earlier processes included. */
-  get windowsDone(): WindowDoneEvent[] {
-    return this.#windows().map(({ done }) => done);
-  }
-
-  /** Warnings of the finished windows. */
-  get warnings(): WarningEvent[] {
-    return this.#windows().flatMap(({ warnings }) => warnings);
-  }
-
-  /** Clip factors or steps of the inputs by module name. */
-  get activations(): ReadonlyMap<string, number> {
-    return new Map(this.#windows().flatMap(({ activations }) => [...activations]));
-  }
-
   linear(name: string, weight: QuantizedWeight): void {
     if (this.#pending.linears.has(name) || this.#linears.has(name)) {
       throw new TypeError(`${name} was handed over twice`);
@@ -141,7 +121,7 @@ export class Journal implements RecipeSink, RecipeResults, Disposable {
   }
 
   rescaled(name: string, scales: Float32Array): void {
-    const layout = this.#holderOf(name).linears.get(name);
+    const layout = this.finished.holderOf(name).linears.get(name);
     const groups = layout === undefined ? 0 : layout.rows * (layout.columns / layout.groupSize);
     if (scales.length !== groups) throw new TypeError(`${name} has ${groups} scales, and was given ${scales.length}`);
     assertSoundScales(scales, name);
@@ -183,91 +163,9 @@ export class Journal implements RecipeSink, RecipeResults, Disposable {
     }
   }
 
-  /** A finished Linear, under the scales that it has by now. */
-  readLinear(name: string): QuantizedWeight {
-    return unpackedWeight(this.readPacked(name));
-  }
-
-  /** The same as it is kept. */
-  readPacked(name: string): PackedWeight {
-    const weight = this.#holderOf(name).readLinear(name);
-    const scales = this.#windows()
-      .findLast(({ rescaled }) => rescaled.has(name))
-      ?.readScales(name);
-    return scales === undefined ? weight : { ...weight, scales };
-  }
-
-  /** The hashes of a finished Linear, made of what was handed over before it was written. */
-  hashOf(name: string): WeightHash {
-    const { codes, scales } = this.#holderOf(name).hashOf(name);
-    const last = this.#windows().findLast(({ rescaled }) => rescaled.has(name));
-    return { codes, scales: last?.rescaled.get(name) ?? scales };
-  }
-
-  // A continued run folds an overlapping block again, and the later one belongs to its codes.
-  readPlain(name: string): Uint8Array | null {
-    return (
-      this.#windows()
-        .findLast(({ plain }) => plain.has(name))
-        ?.readPlain(name) ?? null
-    );
-  }
-
-  activationOf(name: string): number | null {
-    return (
-      this.#windows()
-        .findLast(({ activations }) => activations.has(name))
-        ?.activations.get(name) ?? null
-    );
-  }
-
-  /** Names of the tensors that are not quantized and yet not those of the source model: CFP folds into them. */
-  get changed(): readonly string[] {
-    return [...new Set(this.#windows().flatMap((window) => [...window.plain]))].sort(compareTensorNames);
-  }
-
-  /**
-   * The finished result: quantized Linears from here, all else from the checkpoint unless it was folded. In the order
-   * of the written files, so that an export of those comes out the same byte for byte.
-   */
-  exportSource(
-    checkpoint: TensorReader,
-    { name, config, activations }: Pick<ExportSource, "config" | "activations"> & { readonly name: string },
-  ): ExportSource {
-    const linears = this.#windows().flatMap((window) => [...window.linears]);
-    const modules = new Set(linears.map(([module]) => module));
-    const plain = [...checkpoint.tensors].filter(([tensor]) => !modules.has(moduleOf(tensor)));
-    return {
-      name,
-      config,
-      folder: checkpoint.folder,
-      linears: new Map(linears.sort(([a], [b]) => compareTensorNames(`${a}.weight`, `${b}.weight`))),
-      plain: new Map(plain.sort(([a], [b]) => compareTensorNames(a, b))),
-      activations,
-      inputScales: activations?.dynamic === false ? this.activations : new Map(),
-      readQuantized: async (name) => this.readLinear(name),
-      readPacked: async (name) => this.readPacked(name),
-      readPlain: async (name) => this.readPlain(name) ?? checkpoint.read(name),
-    };
-  }
-
   [Symbol.dispose](): void {
     this.#writing?.return();
     this.#state?.[Symbol.dispose]();
-  }
-
-  #holderOf(name: string): SavedWindow {
-    const holder = this.#windows().find(({ linears }) => linears.has(name));
-    if (holder === undefined) throw new TypeError(`${name} was not quantized`);
-    return holder;
-  }
-
-  #windows(): readonly SavedWindow[] {
-    this.#finishWriting();
-    for (const { file } of this.#manifest.windows.slice(this.#opened.length)) {
-      this.#opened.push(SavedWindow.open(join(this.#options.folder, file)));
-    }
-    return this.#opened;
   }
 
   // Window and state, null for one that is not saved this time, and then the manifest that names them.
@@ -327,31 +225,6 @@ function emptyWindow(): WindowContent {
   return { linears: new Map(), plain: new Map(), rescaled: new Map(), activations: new Map(), warnings: [] };
 }
 
-function newManifest({ identity, choose }: JournalOptions): Manifest {
-  const created = new Date().toISOString();
-  return { format: MANIFEST_FORMAT, created, identity: { ...identity }, chosen: choose(), windows: [], states: {} };
-}
-
-function dropOldStates(states: Manifest["states"], newest: number): ArtefactEntry[] {
-  const dropped: ArtefactEntry[] = [];
-  let [kept, bytes] = [0, 0];
-  for (let window = newest; window >= 0; window--) {
-    const entry = states[window];
-    if (entry === null || entry === undefined) continue;
-    kept++;
-    bytes += entry.bytes;
-    // The last one that was saved stays, however large: a run without any begins anew.
-    if (kept === 1 || (kept <= KEPT_STATES && bytes <= KEPT_STATE_BYTES)) continue;
-    dropped.push(entry);
-    delete states[window];
-  }
-  return dropped;
-}
-
 function number(window: number): string {
   return `${window}`.padStart(5, "0");
-}
-
-function moduleOf(tensor: string): string {
-  return tensor.endsWith(".weight") ? tensor.slice(0, -".weight".length) : "";
 }

@@ -11,7 +11,7 @@ import { InputError } from "../../errors.js";
  */
 export const KEPT_STATE_BYTES = 4e9;
 /** And of no more windows than this: the manifest names them, and is written after each window. */
-export const KEPT_STATES = 100;
+const KEPT_STATES = 100;
 
 /**
  * Raised when a version can't continue what another one saved. 2: codes are packed, their hashes stand beside them. 3: the
@@ -51,10 +51,18 @@ const body = z.strictObject({
 const file = z.strictObject({ sha256: z.string(), body });
 const fileOfAnyFormat = z.strictObject({ sha256: z.string(), body: z.looseObject({ format: z.int() }) });
 
+type Artefact = z.output<typeof artefact>;
+
 /** What a work directory holds. */
 export type Manifest = z.output<typeof body>;
 
 export const manifestFile = "manifest.json";
+
+/** Of a run that begins. */
+export function newManifest(identity: Manifest["identity"], chosen: Manifest["chosen"]): Manifest {
+  const created = new Date().toISOString();
+  return { format: MANIFEST_FORMAT, created, identity: { ...identity }, chosen, windows: [], states: {} };
+}
 
 /** The text of `manifest.json`, with the hash of what it says. */
 export function manifestText(manifest: Manifest): string {
@@ -109,4 +117,21 @@ function hashOf(manifest: Manifest): string {
   return createHash("sha256")
     .update(JSON.stringify(body.parse(manifest)))
     .digest("hex");
+}
+
+/** Takes states of earlier windows off a manifest, as many as need not be kept, and returns them. */
+export function dropOldStates(states: Manifest["states"], newest: number): Artefact[] {
+  const dropped: Artefact[] = [];
+  let [kept, bytes] = [0, 0];
+  for (let window = newest; window >= 0; window--) {
+    const entry = states[window];
+    if (entry === null || entry === undefined) continue;
+    kept++;
+    bytes += entry.bytes;
+    // The last one that was saved stays, however large: a run without any begins anew.
+    if (kept === 1 || (kept <= KEPT_STATES && bytes <= KEPT_STATE_BYTES)) continue;
+    dropped.push(entry);
+    delete states[window];
+  }
+  return dropped;
 }

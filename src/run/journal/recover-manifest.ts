@@ -1,9 +1,9 @@
 import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { WarningEvent } from "../events/events.js";
-import { type ArtefactEntry, isIntact } from "./artefact.js";
 import { isArtefactName, type Manifest, manifestFile, readManifest } from "./manifest.js";
 import { checkSameRun, type RunIdentity } from "./run-identity.js";
+import { type ArtefactEntry, isIntact } from "./saved/artefact.js";
 
 export interface RecoverOptions {
   /** The work directory. */

@@ -2,26 +2,10 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { OptionError } from "../../errors.js";
-import { optionEntries } from "../../recipe/options/merge-options.js";
-import { declares } from "../../recipe/options/option-readers.js";
-import { resolveRecipeOptions } from "../../recipe/options/resolve-recipe-options.js";
-import { recipes } from "../../recipe/recipes.js";
 import { windowSchedule } from "../../reconstruct/schedule.js";
 import { resolveExportOptions } from "./export-result-options.js";
-import { mayBeRead, readerContext } from "./option-use.js";
-import {
-  type GivenOptions,
-  recipeOptionsOf,
-  resolveOptions,
-  runOptionsSchema,
-  schemeOf,
-  type UntypedOptions,
-} from "./options.js";
-import { otherDefaults } from "./other-defaults.js";
+import { recipeOptionsOf, resolveOptions, type UntypedOptions } from "./options.js";
 import { parseAssignments } from "./parse/config-file.js";
-import { nearestName } from "./parse/nearest-name.js";
-import { optionLines } from "./parse/option-tree.js";
-import { withRecipeSection } from "./recipe-sections.js";
 import { resolveVerifyOptions } from "./verify-options.js";
 
 const required = { model: "m", scheme: "W2A16g64", out: "o", calibration: ["text.txt"] };
@@ -243,113 +227,5 @@ describe("an option that nothing would read", () => {
   it("may come from a preset, which gives what its recipe reads", () => {
     const options = resolveOptions(required, { preset: "paper", rounding: { kind: "code" }, finish: "auto" });
     expect(options).toMatchObject({ rounding: { kind: "code", start: "gptq", rank: 5 }, window: { epochs: 3 } });
-  });
-});
-
-describe("a file that several recipes share", () => {
-  const file = {
-    scheme: "W4A16",
-    samples: 16,
-    recipes: { cbq: { window: { epochs: 3 } }, gptq: { gptq: { damping: 0.1 }, samples: 8 } },
-  };
-  const resolved = (over: UntypedOptions): GivenOptions =>
-    resolveOptions({ model: "m", out: "o", calibration: ["t"] }, withRecipeSection(file, over), over);
-
-  it("has a section for each, which lies over what they share and under the command line", () => {
-    expect(resolved({})).toMatchObject({ recipe: "cbq", samples: 16, window: { epochs: 3 } });
-    expect(resolved({ recipe: "gptq" })).toMatchObject({ samples: 8, gptq: { damping: 0.1 } });
-    expect(resolved({ recipe: "gptq", samples: 4 })).toMatchObject({ samples: 4 });
-    expect(withRecipeSection({ ...file, recipe: "gptq" }, {})).toMatchObject({ samples: 8 });
-  });
-
-  it.each<[unknown, RegExp]>([
-    [{ gptg: {} }, /"recipes\.gptg".*did you mean "recipes\.gptq"/],
-    [{ gptq: { dampng: 1 } }, /"recipes\.gptq\.dampng".*Next: /],
-    [{ gptq: { recipe: "rtn" } }, /"recipes\.gptq\.recipe".*Next: /],
-    [["gptq"], /option "recipes".*Next: /],
-    [{ gptq: 3 }, /option "recipes\.gptq".*Next: /],
-  ])("is refused with %j", (recipes, message) => {
-    expect(() => withRecipeSection({ recipes }, {})).toThrow(OptionError);
-    expect(() => withRecipeSection({ recipes }, {})).toThrow(message);
-  });
-});
-
-describe("defaults", () => {
-  it("are the same in the schema, in a run and in what the recipes' tests take", () => {
-    const options = resolveOptions(required);
-    const shown = new Map(optionLines(runOptionsSchema).map(({ name, defaultValue }) => [name, defaultValue]));
-    const run = new Map(optionEntries(recipeOptionsOf(options)));
-    expect(run.size).toBeGreaterThan(40);
-    for (const [name, value] of run) expect([name, shown.get(name)]).toEqual([name, JSON.stringify(value)]);
-    expect(recipeOptionsOf(options)).toEqual(resolveRecipeOptions());
-  });
-
-  it.each<[UntypedOptions, string]>([
-    [{ rounding: { kind: "lora" } }, "rounding.kind=lora"],
-    [{ rounding: { kind: "adaround" } }, "rounding.kind=adaround"],
-    [{ cfp: { weights: true, detection: "msmodelslim" } }, "cfp.detection=msmodelslim"],
-    [{ preset: "paper" }, "--preset paper"],
-  ])("that go with %j are those that help shows", (given, when) => {
-    const plain = new Map(optionEntries(resolveOptions(required)));
-    const set = new Set(optionEntries(given).map(([name]) => name));
-    const reasons = when === "--preset paper" ? [when, "rounding.kind=lora"] : [when];
-    let others = 0;
-    for (const [name, value] of optionEntries(resolveOptions(required, given))) {
-      if (set.has(name)) continue;
-      const own = JSON.stringify(plain.get(name));
-      const shown = otherDefaults(name, own).filter((text) =>
-        reasons.some((reason) => text.endsWith(` with ${reason}`)),
-      );
-      others += shown.length;
-      expect([name, shown[0]?.split(" with ")[0] ?? own]).toEqual([name, JSON.stringify(value)]);
-    }
-    expect(others).toBeGreaterThan(0);
-  });
-
-  it("of GPTQ are read by every recipe that trains, which falls back to its codes", () => {
-    for (const recipe of recipes) {
-      const trains = recipe.training !== null;
-      expect([recipe.name, recipe.cost(resolveRecipeOptions({}, { recipe: recipe.name })).trains]).toEqual([
-        recipe.name,
-        trains,
-      ]);
-      if (trains) expect([recipe.name, declares(recipe, "gptq.damping")]).toEqual([recipe.name, true]);
-    }
-  });
-
-  it("of a preset are read by its recipe", () => {
-    for (const { name: recipe, presets } of recipes) {
-      for (const [preset, values] of Object.entries<UntypedOptions>(presets)) {
-        const options = resolveOptions(required, { recipe, preset, asym: true });
-        const context = readerContext(options, schemeOf(options));
-        for (const [name] of optionEntries(values))
-          expect([recipe, preset, name, mayBeRead(name, context)]).toEqual([recipe, preset, name, true]);
-      }
-    }
-  });
-});
-
-describe("optionLines", () => {
-  it("has a type, a line of help and a default or a requirement for every option", () => {
-    const lines = optionLines(runOptionsSchema);
-    expect(lines.length).toBeGreaterThan(50);
-    for (const line of lines) {
-      expect(line.help, line.name).not.toBe("");
-      expect(line.type, line.name).not.toBe("");
-    }
-    expect(lines.filter((line) => line.defaultValue === null).map((line) => line.name)).toEqual([
-      "model",
-      "scheme",
-      "out",
-    ]);
-    expect(lines.find((line) => line.name === "window.loss.l2")).toMatchObject({ type: "plain|token" });
-    expect(lines.find((line) => line.name === "window.microBatch")).toMatchObject({ type: "number|null" });
-  });
-});
-
-describe("nearestName", () => {
-  it("counts a swap as one edit and gives up on strangers", () => {
-    expect(nearestName("sede", ["samples", "seed", "scheme"])).toBe("seed");
-    expect(nearestName("xylophone", ["seed", "out"])).toBeNull();
   });
 });

@@ -71,7 +71,7 @@ describe("openModel", () => {
       ...place,
     } as const;
     for (const _ of runRecipe({ ...job, ...recipe, scratch: folder }));
-    const result = sink.exportSource(checkpoint, { name: "sotu", config, activations });
+    const result = sink.finished.exportSource(checkpoint, { name: "sotu", config, activations });
     for (const module of result.linears.keys()) linears.set(module, await result.readQuantized(module));
     expect(linears.size).toBe(56);
 

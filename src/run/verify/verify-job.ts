@@ -23,8 +23,8 @@ import { parseResultRecord, type ReadRecord } from "../result/result-file.js";
 import type { Certificate, ExportCertificate, RuntimeVerdict } from "./certificate.js";
 import { certificatePage, runtimeSentence } from "./certificate-page.js";
 import { type CheckedExport, type Comparison, checkExport, checkTensors, unreadable } from "./check-export.js";
-import { checkNetwork } from "./check-network.js";
 import { checkResult } from "./check-result.js";
+import { compareConfig } from "./compare-config.js";
 import { findExports } from "./find-exports.js";
 import { type JudgeInput, judgeRuntime } from "./runtime/judge-runtime.js";
 import { ownLogits } from "./runtime/own-logits.js";
@@ -136,7 +136,7 @@ async function verifyItself(
     });
   }
   async function* checkFolder(): AsyncGenerator<TensorCheck, void, undefined> {
-    yield checkNetwork(result, record?.network ?? null);
+    yield compareConfig(result, record?.network ?? null);
     yield* checkResult(result, fingerprints, source);
   }
   const { tensors, disagreements } = await checkTensors(checkFolder(), 1 + result.linears.size + result.plain.size, {

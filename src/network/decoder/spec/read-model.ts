@@ -1,7 +1,7 @@
 import type { Checkpoint } from "../../../checkpoint/checkpoint.js";
 import type { ModelConfig } from "../../../checkpoint/model-config.js";
 import { sameTensor } from "../../../checkpoint/same-tensor.js";
-import { checkNetwork } from "../../census/check-network.js";
+import { requireFloatNetwork } from "../../census/require-float-network.js";
 import type { DecoderSpec } from "./decoder-spec.js";
 import { modelSpec } from "./model-spec.js";
 import { type ConfigContradiction, resolveConfig } from "./resolve-config.js";
@@ -24,6 +24,6 @@ export function readModel(config: ModelConfig, checkpoint: Checkpoint): ReadMode
     same: (a, b) => sameTensor(checkpoint, a, b),
   });
   const spec = modelSpec(resolved.config, (name) => checkpoint.tensors.has(name));
-  checkNetwork(checkpoint, spec);
+  requireFloatNetwork(checkpoint, spec);
   return { spec, ...resolved };
 }

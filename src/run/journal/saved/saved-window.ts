@@ -1,14 +1,14 @@
 import { z } from "zod";
-import type { SafetensorsDType } from "../../checkpoint/dtype.js";
-import { CheckpointError } from "../../errors.js";
-import { wordsFor } from "../../format/bits/pack-bits.js";
-import type { PackedWeight } from "../../format/bits/packed-rows.js";
-import type { WeightHash } from "../../format/bits/weight-hash.js";
-import type { QuantizedLayout } from "../../format/contract/export-source.js";
-import type { QuantizedWeight } from "../../quant/quantized-weight.js";
-import type { StateTensor } from "../../recipe/state/saved-state.js";
-import type { DType } from "../../tensor/index.js";
-import type { WarningEvent, WindowDoneEvent } from "../events/events.js";
+import type { SafetensorsDType } from "../../../checkpoint/dtype.js";
+import { CheckpointError } from "../../../errors.js";
+import { wordsFor } from "../../../format/bits/pack-bits.js";
+import type { PackedWeight } from "../../../format/bits/packed-rows.js";
+import type { WeightHash } from "../../../format/bits/weight-hash.js";
+import type { QuantizedLayout } from "../../../format/contract/export-source.js";
+import type { QuantizedWeight } from "../../../quant/quantized-weight.js";
+import type { StateTensor } from "../../../recipe/state/saved-state.js";
+import type { DType } from "../../../tensor/index.js";
+import type { WarningEvent, WindowDoneEvent } from "../../events/events.js";
 import { Artefact, type ArtefactTensor } from "./artefact.js";
 
 /** What a recipe hands over for one window. */

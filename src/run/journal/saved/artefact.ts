@@ -1,17 +1,17 @@
 import { createHash } from "node:crypto";
 import { closeSync, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { byteLengthOf, type SafetensorsDType } from "../../checkpoint/dtype.js";
-import { fileSystemError } from "../../checkpoint/file-system/file-system-error.js";
-import { temporaryName } from "../../checkpoint/file-system/write-file-atomically.js";
-import { parseJsonObject, quote } from "../../checkpoint/json/json.js";
-import { encodeSafetensorsHeader } from "../../checkpoint/safetensors/encode-safetensors-header.js";
+import { byteLengthOf, type SafetensorsDType } from "../../../checkpoint/dtype.js";
+import { fileSystemError } from "../../../checkpoint/file-system/file-system-error.js";
+import { temporaryName } from "../../../checkpoint/file-system/write-file-atomically.js";
+import { parseJsonObject, quote } from "../../../checkpoint/json/json.js";
+import { encodeSafetensorsHeader } from "../../../checkpoint/safetensors/encode-safetensors-header.js";
 import {
   checkHeaderLength,
   type HeaderTensor,
   parseSafetensorsHeader,
-} from "../../checkpoint/safetensors/safetensors-header.js";
-import { CheckpointError, CrossblockError } from "../../errors.js";
+} from "../../../checkpoint/safetensors/safetensors-header.js";
+import { CheckpointError, CrossblockError } from "../../../errors.js";
 
 /** A tensor to save. */
 export interface ArtefactTensor {

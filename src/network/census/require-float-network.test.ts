@@ -4,7 +4,7 @@ import type { TensorInfo } from "../../checkpoint/tensor-reader.js";
 import { CheckpointError } from "../../errors.js";
 import { readSpec } from "../decoder/spec/read-spec.js";
 import { tinyModel } from "../testing/tiny-models.js";
-import { checkNetwork } from "./check-network.js";
+import { requireFloatNetwork } from "./require-float-network.js";
 
 const model = tinyModel("llama");
 const q = "model.layers.0.self_attn.q_proj";
@@ -15,7 +15,7 @@ function check(change: Change = () => {}): void {
   const stored = Object.entries(model.tensors).map(([name, shape]) => [name, infoOf(name, shape)] as const);
   const tensors = new Map<string, TensorInfo>(stored);
   change(tensors);
-  checkNetwork({ folder: "folder", tensors }, readSpec(model.config as ModelConfig));
+  requireFloatNetwork({ folder: "folder", tensors }, readSpec(model.config as ModelConfig));
 }
 
 function infoOf(name: string, shape: readonly number[], dtype: TensorInfo["dtype"] = "F32"): TensorInfo {
@@ -29,7 +29,7 @@ const rename =
     tensors.set(to, infoOf(to, [1]));
   };
 
-describe("checkNetwork", () => {
+describe("requireFloatNetwork", () => {
   it("lets a complete checkpoint pass, whatever else it holds", () => {
     expect(() => check()).not.toThrow();
     expect(() =>

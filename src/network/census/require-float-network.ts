@@ -2,10 +2,9 @@ import { quote } from "../../checkpoint/json/json.js";
 import type { TensorReader } from "../../checkpoint/tensor-reader.js";
 import { CheckpointError } from "../../errors.js";
 import { type DecoderSpec, linearName, linearRoles } from "../decoder/spec/decoder-spec.js";
-import { networkTensors } from "../decoder/spec/network-tensors.js";
 import { requireStored } from "../load-tensor.js";
 import { isPackedPart } from "./missing-tensor.js";
-import { missingHead } from "./require-tensors.js";
+import { eachRequired } from "./require-tensors.js";
 
 /**
  * Checks by the headers alone that a checkpoint holds the whole network, in floating point, so that a run does not find out
@@ -13,12 +12,9 @@ import { missingHead } from "./require-tensors.js";
  *
  * @throws CheckpointError naming the first tensor that is missing, has another shape or dtype, or is quantized already
  */
-export function checkNetwork(checkpoint: Pick<TensorReader, "folder" | "tensors">, spec: DecoderSpec): void {
-  const head = `${spec.names.head}.weight`;
-  for (const [name, shape] of networkTensors(spec)) {
-    if (name === head && !checkpoint.tensors.has(name)) throw missingHead(name, checkpoint.folder);
-    requireStored(checkpoint, name, shape);
-  }
+export function requireFloatNetwork(checkpoint: Pick<TensorReader, "folder" | "tensors">, spec: DecoderSpec): void {
+  const shapeOf = (name: string): readonly number[] | undefined => checkpoint.tensors.get(name)?.shape;
+  eachRequired(spec, checkpoint.folder, shapeOf, (name, wanted) => void requireStored(checkpoint, name, wanted));
   const modules = new Set(
     Array.from({ length: spec.blocks }, (_, block) =>
       linearRoles(spec).map((role) => linearName(spec, block, role)),

@@ -1,9 +1,14 @@
 // Automatic differentiation: libtorch's engine, and operators whose backward is JavaScript.
 #pragma once
 
-#include "environment.h"
+#include <torch/csrc/autograd/variable.h>
+
+#include "../environment.h"
 
 namespace crossblock {
+
+// The tensors of an array of handles.
+torch::autograd::variable_list tensorsOf(Environment& environment, const Napi::Value& handles);
 
 // setGradEnabled(enabled) -> whether it was enabled before
 Napi::Value setGradEnabled(const Napi::CallbackInfo& info);

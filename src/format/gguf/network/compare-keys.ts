@@ -13,7 +13,7 @@ const TOLERANCE = 1e-5;
  * norms, and the frequency of every rotated pair. It reads the keys as llama.cpp does, with its defaults, and knows nothing
  * of the writer.
  */
-export function checkNetwork(file: GgufFile, spec: DecoderSpec): TensorCheck {
+export function compareKeys(file: GgufFile, spec: DecoderSpec): TensorCheck {
   const facts = { name: "network", source: null };
   const keys = new NetworkKeys(file.metadata);
   for (const [what, found, wanted] of [...sizes(keys, file, spec), ...rotations(keys, file, spec)]) {

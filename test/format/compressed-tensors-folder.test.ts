@@ -1,105 +1,24 @@
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { Checkpoint } from "../../src/checkpoint/checkpoint.js";
 import type { JsonObject } from "../../src/checkpoint/json/json.js";
 import { CheckpointError, FormatError } from "../../src/errors.js";
 import { isCompressedTensors, openCompressedTensors } from "../../src/format/compressed-tensors/read.js";
 import { writeCompressedTensors } from "../../src/format/compressed-tensors/write.js";
-import type { ExportSource } from "../../src/format/contract/export-source.js";
-import { isGptq, openGptq } from "../../src/format/gptq/read.js";
-import { writeGptq } from "../../src/format/gptq/write.js";
 import type { QuantizedWeight } from "../../src/quant/quantized-weight.js";
-import { type MemorySource, memorySource } from "./memory-source.js";
-import { roundToNearest } from "./rtn-source.js";
-
-const configText = '{"model_type": "llama", "rope_theta": 10000.0, "rms_norm_eps": 1e-05, "tie_word_embeddings": true}';
-const tokenizerText = '{"version": "1.0",   "spaces": "kept"}';
-let scratch = "";
-let model = "";
-let out = "";
-
-beforeEach(() => {
-  scratch = mkdtempSync(join(tmpdir(), "crossblock-folders-"));
-  model = join(scratch, "model");
-  out = join(scratch, "out");
-  mkdirSync(model);
-  writeFileSync(join(model, "config.json"), configText);
-  writeFileSync(join(model, "tokenizer.json"), tokenizerText);
-  writeFileSync(join(model, "chat_template.jinja"), "{{ messages }}\r\n");
-  writeFileSync(join(model, "pytorch_model.bin"), "old weights");
-  writeFileSync(join(model, "model.safetensors.index.json"), "{}");
-  writeFileSync(join(model, ".hidden"), "cache");
-  mkdirSync(join(model, "onnx"));
-  writeFileSync(join(model, "onnx", "model.onnx"), "another format");
-});
-
-afterEach(() => {
-  rmSync(scratch, { recursive: true, force: true });
-});
-
-/** A weight with a fixed pattern, so that any two differ. */
-function weightOf(bits: number, groupSize: number | null, symmetric: boolean, seed = 1): QuantizedWeight {
-  const [rows, columns] = [32, 64];
-  const values = Float32Array.from({ length: rows * columns }, (_, i) => Math.sin(seed * 37 + i * i));
-  const layout = { bits, groupSize: groupSize ?? columns, perChannel: groupSize === null, symmetric, rows, columns };
-  return roundToNearest(values, layout);
-}
-
-function source(weights: Readonly<Record<string, QuantizedWeight>>, more: Partial<MemorySource> = {}): ExportSource {
-  return memorySource({
-    folder: model,
-    config: JSON.parse(configText) as JsonObject,
-    weights: new Map(Object.entries(weights)),
-    plain: {
-      "model.embed_tokens.weight": { shape: [3, 2], values: [1, 2, 3, 4, 5, 6] },
-      "model.norm.weight": { shape: [2], values: [0.1, -0.2] },
-      "model.layers.0.mlp.up_proj.bias": { shape: [2], values: [7, 8] },
-      "model.layers.1.mlp.up_proj.weight": { shape: [2, 2], values: [1, 0, 0, 1] },
-    },
-    ...more,
-  });
-}
-
-async function expectSame(written: ExportSource, original: ExportSource): Promise<void> {
-  expect([...written.linears].sort()).toEqual(
-    [...original.linears]
-      .map(([name, { bits, groupSize, perChannel, symmetric, rows, columns }]) => [
-        name,
-        { bits, groupSize, perChannel, symmetric, rows, columns },
-      ])
-      .sort(),
-  );
-  for (const name of original.linears.keys()) {
-    expect(await written.readQuantized(name), name).toEqual(await original.readQuantized(name));
-  }
-  expect([...written.plain.keys()].sort()).toEqual([...original.plain.keys()].sort());
-  for (const name of original.plain.keys()) {
-    expect(Buffer.compare(await written.readPlain(name), await original.readPlain(name)), name).toBe(0);
-  }
-  expect(written.config).toEqual(original.config);
-}
-
-function readConfig(): JsonObject {
-  return JSON.parse(readFileSync(join(out, "config.json"), "utf8")) as JsonObject;
-}
-
-const mixed = (): Readonly<Record<string, QuantizedWeight>> => ({
-  "model.layers.0.mlp.up_proj": weightOf(2, 16, true),
-  "model.layers.0.mlp.down_proj": weightOf(4, null, false, 2),
-  "model.layers.10.mlp.up_proj": weightOf(3, 32, false, 3),
-  "model.layers.2.mlp.up_proj": weightOf(8, 64, true, 4),
-});
+import {
+  configText,
+  expectSame,
+  mixed,
+  model,
+  out,
+  readConfig,
+  scratch,
+  source,
+  tokenizerText,
+  weightOf,
+} from "./model-folder.js";
 
 describe("compressed-tensors folder", () => {
   it("gives back the codes, scales and other tensors of a model with mixed schemes", async () => {
@@ -277,77 +196,5 @@ describe("compressed-tensors folder", () => {
 
   it("refuses a plain model", async () => {
     await expect(openCompressedTensors(model)).rejects.toThrow(/no quantization_config of compressed-tensors.*Next/);
-  });
-});
-
-describe("GPTQ folder", () => {
-  it("gives back a model with mixed schemes, as version 2 because some are asymmetric", async () => {
-    const original = source(mixed());
-    const { files } = await writeGptq(original, out);
-    expect(files).toContain("quantize_config.json");
-    using written = await openGptq(out);
-    await expectSame(written, original);
-    expect(written.checkpointFormat).toBe("gptq_v2");
-    const config = readConfig()["quantization_config"] as JsonObject;
-    expect(isGptq(readConfig())).toBe(true);
-    expect(JSON.parse(readFileSync(join(out, "quantize_config.json"), "utf8"))).toEqual(config);
-    expect(config["dynamic"]).toEqual({
-      "-:^model\\.layers\\.1\\.mlp\\.up_proj$": {},
-      "+:^model\\.layers\\.0\\.mlp\\.down_proj$": { bits: 4, group_size: -1, sym: false },
-      "+:^model\\.layers\\.10\\.mlp\\.up_proj$": { bits: 3, group_size: 32, sym: false },
-      "+:^model\\.layers\\.2\\.mlp\\.up_proj$": { bits: 8, group_size: 64, sym: true },
-    });
-  });
-
-  it("writes version 1 when all weights are symmetric, version 2 on request", async () => {
-    const original = source({ a: weightOf(4, 16, true), b: weightOf(4, 16, true, 2) });
-    await writeGptq(original, out);
-    using first = await openGptq(out);
-    expect(first.checkpointFormat).toBe("gptq");
-    await expectSame(first, original);
-    await writeGptq(original, out, { checkpointFormat: "gptq_v2" });
-    using second = await openGptq(out);
-    expect(second.checkpointFormat).toBe("gptq_v2");
-    await expectSame(second, original);
-  });
-
-  it("reads quantize_config.json alone, as older tools write it", async () => {
-    const original = source({ a: weightOf(4, 16, true) });
-    await writeGptq(original, out);
-    writeFileSync(join(out, "config.json"), configText);
-    using written = await openGptq(out);
-    await expectSame(written, original);
-  });
-
-  it("refuses what the format can't hold before it writes anything", async () => {
-    const activations = { bits: 8, granularity: "token", dynamic: true } as const;
-    const cases: readonly [Promise<unknown>, RegExp][] = [
-      [writeGptq(source({ a: weightOf(6, 16, true) }), out), /6 bits.*compressed-tensors/],
-      [writeGptq(source({ a: weightOf(4, 16, false) }), out, { checkpointFormat: "gptq" }), /Next: write gptq_v2/],
-      [writeGptq(source({ a: weightOf(4, 16, true) }, { activations }), out), /weights only.*compressed-tensors/],
-      [writeGptq(source({}), out), /no quantized Linear/],
-    ];
-    for (const [write, message] of cases) {
-      await expect(write).rejects.toThrow(FormatError);
-      await expect(write).rejects.toThrow(message);
-    }
-    expect(existsSync(out)).toBe(false);
-  });
-
-  it.each([
-    ["bits", '"bits": 4', '"bits": 8', /a\.qzeros|a\.qweight|scales/],
-    ["version", '"checkpoint_format": "gptq"', '"checkpoint_format": "marlin"', /checkpoint_format "marlin".*Next/],
-    ["group", '"group_size": 16', '"group_size": 0', /group_size 0/],
-    ["width", '"bits": 4', '"bits": 5', /5 bits, not 2, 3, 4, 8/],
-  ] as const)("refuses a configuration with another %s", async (_, from, to, message) => {
-    await writeGptq(source({ a: weightOf(4, 16, true) }), out);
-    const path = join(out, "config.json");
-    writeFileSync(path, readFileSync(path, "utf8").replace(from, to));
-    const read = async (): Promise<void> => {
-      using folder = await openGptq(out);
-      await folder.readQuantized("a");
-    };
-    await expect(read()).rejects.toThrow(FormatError);
-    await expect(read()).rejects.toThrow(message);
   });
 });

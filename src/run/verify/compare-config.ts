@@ -12,7 +12,7 @@ type Verdict = Pick<TensorCheck, "status" | "detail">;
  *
  * @param recorded the network as the result's record holds it; null in results of early versions
  */
-export function checkNetwork(result: CompressedTensorsFolder, recorded: unknown): TensorCheck {
+export function compareConfig(result: CompressedTensorsFolder, recorded: unknown): TensorCheck {
   return { name: "config.json", source: null, ...verdict(result, recorded) };
 }
 
