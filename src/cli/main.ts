@@ -1,13 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
-import { doctorCommand } from "./commands/doctor.js";
-import { evalCommand } from "./commands/eval.js";
-import { exportCommand } from "./commands/export.js";
-import { generateCommand } from "./commands/generate.js";
-import { inspectCommand } from "./commands/inspect.js";
-import { quantizeCommand } from "./commands/quantize.js";
-import { verifyCommand } from "./commands/verify.js";
 import { reportError } from "./exit.js";
 
 // A reader that went away, as in `crossblock ... | head`, is no failure of ours.
@@ -19,20 +12,23 @@ const { version } = JSON.parse(readFileSync(new URL("../../package.json", import
   version: string;
 };
 
+// In the order of the help. A command loads what it needs and no other command's modules, of which there are hundreds.
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  quantize: async () => (await import("./commands/quantize.js")).quantizeCommand(),
+  export: async () => (await import("./commands/export.js")).exportCommand(),
+  verify: async () => (await import("./commands/verify.js")).verifyCommand(),
+  eval: async () => (await import("./commands/eval.js")).evalCommand(),
+  generate: async () => (await import("./commands/generate.js")).generateCommand(),
+  inspect: async () => (await import("./commands/inspect.js")).inspectCommand(),
+  doctor: async () => (await import("./commands/doctor.js")).doctorCommand(),
+};
+const named = Object.entries(commands).find(([name]) => name === process.argv[2])?.[1];
+const wanted = named === undefined ? Object.values(commands) : [named];
+
 const program = new Command("crossblock")
   .description("Quantize language models: CBQ, GPTQ and round-to-nearest on libtorch")
   .version(version);
-for (const command of [
-  quantizeCommand(),
-  exportCommand(),
-  verifyCommand(),
-  evalCommand(),
-  generateCommand(),
-  inspectCommand(),
-  doctorCommand(),
-]) {
-  program.addCommand(command);
-}
+for (const command of await Promise.all(wanted.map((load) => load()))) program.addCommand(command);
 for (const command of [program, ...program.commands]) {
   command
     .exitOverride()
