@@ -18,10 +18,26 @@ export interface KillOutcome {
   readonly errors: string;
 }
 
-export function killAndContinue(options: {
+/** When a run is killed: behind how many of its events, and how long after. */
+export interface KillMoment {
+  readonly event: number;
+  readonly milliseconds: number;
+}
+
+/** Chooses a moment from the events of a run that was left alone; `random` gives numbers from 0 to 1. */
+export type ChooseMoment = (
+  events: readonly { readonly event: string; readonly window?: number }[],
+  random: () => number,
+) => KillMoment;
+
+export interface KillOptions {
   readonly kills: number;
   readonly seed: number;
   /** Of `crossblock quantize`, without `--out`. */
   readonly arguments: readonly string[];
+  /** Of the first kills; of the others they are random. */
+  readonly moments?: readonly ChooseMoment[];
   readonly report?: (line: string) => void;
-}): Promise<KillOutcome[]>;
+}
+
+export function killAndContinue(options: KillOptions): Promise<KillOutcome[]>;

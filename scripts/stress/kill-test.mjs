@@ -14,11 +14,10 @@ const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const ENTRY = join(ROOT, "dist", "cli", "main.js");
 
 /**
- * @param {{ kills: number, seed: number, arguments: readonly string[], report?: (line: string) => void }} options
- *   arguments of `crossblock quantize` without `--out`
+ * @param {import("./kill-test.mjs").KillOptions} options
  * @returns {Promise<import("./kill-test.mjs").KillOutcome[]>}
  */
-export async function killAndContinue({ kills, seed, arguments: given, report = () => {} }) {
+export async function killAndContinue({ kills, seed, arguments: given, moments, report = () => {} }) {
   const folder = mkdtempSync(join(tmpdir(), "crossblock-kill-"));
   const random = randomNumbers(seed);
   try {
@@ -29,7 +28,10 @@ export async function killAndContinue({ kills, seed, arguments: given, report = 
     const outcomes = [];
     for (let i = 0; i < kills; i++) {
       const out = join(folder, `killed-${i}`);
-      const moment = { event: Math.floor(random() * reference.events.length), milliseconds: random() * 200 };
+      const moment = moments?.[i]?.(reference.events, random) ?? {
+        event: Math.floor(random() * reference.events.length),
+        milliseconds: random() * 200,
+      };
       const first = await run(given, out, moment);
       const complete = existsSync(join(out, "crossblock.json"));
       const last = first.events.at(-1);

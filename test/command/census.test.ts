@@ -4,11 +4,10 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Checkpoint } from "../../src/checkpoint/checkpoint.js";
 import type { Certificate, QuantizeEvent, VerifyEvent, WarningEvent, WorkEvent } from "../../src/index.js";
 import { deeperModel, type TinyModel, tinyModel, writeTinyModel } from "../../src/network/testing/tiny-models.js";
-import { runCli } from "../fixtures/run-cli.js";
+import { eventsHere } from "../fixtures/cli-in-process.js";
+import { library } from "../fixtures/library.js";
 import { bundledModel, type Workplace, workplace } from "../fixtures/sample-text.js";
 
-// The compiled library, because the worker thread runs compiled JavaScript.
-const library = (await import("../../dist/index.js" as string)) as typeof import("../../src/index.js");
 const { inspect, loadModel, quantize, verifyResult } = library;
 
 const narrow = deeperModel(tinyModel("llama"), 2, { vocabulary: 4096, positions: 256 });
@@ -162,7 +161,7 @@ describe("a model with tensors that nothing reads", () => {
       expect(census?.quantized).toBe(folder === model ? 0 : 14);
     }
     expect((await inspect(join(out, "onnx"))).census).toBeNull();
-    const { events: lines } = await runCli(["inspect", model]);
+    const { events: lines } = await eventsHere(["inspect", model]);
     expect(lines.at(-1)).toMatchObject({ event: "inspection", census: { computed: 21 } });
   });
 

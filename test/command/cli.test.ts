@@ -1,6 +1,8 @@
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { findLibtorch } from "../../native/build/build.mjs";
+import { crossblockHere } from "../fixtures/cli-in-process.js";
 import { writeCutModel } from "../fixtures/cut-model.js";
 import { type ProgramOutcome, startProgram } from "../fixtures/run-program.js";
 import { bundledModel, type Workplace, workplace } from "../fixtures/sample-text.js";
@@ -30,7 +32,7 @@ describe("crossblock", () => {
   beforeAll(async () => {
     place = workplace(200);
     model = join(place.folder, "model");
-    await writeCutModel(model, 3);
+    await writeCutModel(model, 2);
     out = join(place.folder, "result");
     run = await crossblock(
       ...quantize("--out", out, "--json"),
@@ -47,20 +49,20 @@ describe("crossblock", () => {
       windows: [
         [0, 0],
         [1, 1],
-        [2, 2],
-        [0, 2],
-        [0, 2],
+        [0, 1],
+        [0, 1],
       ],
     });
     const { event, out: folder, seconds, peakMemoryBytes } = events.at(-1) ?? {};
     expect({ event, folder }).toEqual({ event: "done", folder: out });
     expect(seconds).toBeGreaterThan(0);
     expect(peakMemoryBytes).toBeGreaterThan(5e7);
-    expect(run.stderr).toContain("window 5 of 5");
+    expect(run.stderr).toContain("window 4 of 4");
   });
 
   it("eval --json ends with the perplexity", async () => {
-    const { code, stdout, stderr } = await crossblock("eval", out, "--text", place.text, "--context", "64", "--json");
+    const args = ["eval", out, "--text", place.text, "--context", "64", "--json"];
+    const { code, stdout, stderr } = await crossblockHere(args);
     expect(code, stderr).toBe(0);
     const last = lines(stdout).at(-1);
     expect(Object.keys(last ?? {})).toEqual(["event", "value", "tokens", "context"]);
@@ -72,22 +74,19 @@ describe("crossblock", () => {
     expect(code).toBe(0);
     expect(stdout).toMatch(/^The Congress of the.+\n$/s);
     const sampled = ["generate", out, "--prompt", "We", "--tokens", "6", "--temperature", "1", "--seed", "5"];
-    const [first, second] = await Promise.all([crossblock(...sampled), crossblock(...sampled)]);
-    expect(first.stdout).toBe(second.stdout);
+    expect((await crossblockHere(sampled)).stdout).toBe((await crossblockHere(sampled)).stdout);
   });
 
   it("inspect shows the quantized Linears, for people and as JSON", async () => {
-    const [text, all, json] = await Promise.all([
-      crossblock("inspect", out),
-      crossblock("inspect", out, "--tensors"),
-      crossblock("inspect", out, "--json"),
-    ]);
-    expect(text.stdout).toMatch(/^21 +2,359,296 +W2g64 sym +\S+ kB +2\.250 +-\S+ to \S+ +\S{4}$/m);
+    const text = await crossblock("inspect", out);
+    const all = await crossblockHere(["inspect", out, "--tensors"]);
+    const json = await crossblockHere(["inspect", out, "--json"]);
+    expect(text.stdout).toMatch(/^14 +1,572,864 +W2g64 sym +\S+ kB +2\.250 +-\S+ to \S+ +\S{4}$/m);
     expect(text.stdout).not.toContain("down_proj");
     expect(all.stdout).toMatch(/layers\.0\.mlp\.down_proj +\[256, 768\] +W2g64 sym +\S+ kB +2\.250/);
     const tensors = lines(json.stdout).filter(({ event }) => event === "tensor");
     const coded = tensors.filter(({ histogram }) => histogram !== null);
-    expect(coded.length).toBe(21);
+    expect(coded.length).toBe(14);
     for (const { shape, histogram } of coded as { shape: number[]; histogram: number[] }[]) {
       expect(histogram.reduce((a, b) => a + b)).toBe((shape[0] ?? 0) * (shape[1] ?? 0));
     }
@@ -95,14 +94,17 @@ describe("crossblock", () => {
   });
 
   it("doctor tells what it found", async () => {
-    const { code, stdout } = await crossblock("doctor", "--json");
+    // As it is for users: it looks for libtorch itself, unless this machine's is one that only the variable names.
+    const { CROSSBLOCK_LIBTORCH: chosen, ...env } = process.env;
+    const found = findLibtorch(env)?.root === chosen;
+    const { code, stdout } = await startProgram(["doctor", "--json"], found ? { env } : {}).ended;
     expect(code).toBe(0);
-    expect(lines(stdout).at(-1)).toMatchObject({ event: "doctor" });
+    expect(lines(stdout).at(-1)).toMatchObject({ event: "doctor", problems: expect.any(Array) });
   });
 
   it("--dry-run prints the plan and writes nothing", async () => {
     const target = join(place.folder, "none");
-    const { code, stdout } = await crossblock(...quantize("--out", target, "--dry-run"));
+    const { code, stdout } = await crossblockHere(quantize("--out", target, "--dry-run"));
     expect(code).toBe(0);
     for (const row of ["windows:", "trained:", "device:", "host:", "disk:", "time:"]) expect(stdout).toContain(row);
     expect(existsSync(target)).toBe(false);
@@ -116,7 +118,11 @@ describe("crossblock", () => {
     );
     const text = ["--calibration", place.text, "--samples", "2", "--context", "64"];
     const args = ["--config", config, ...text, "--out", unused(), "--dry-run", "--json"];
-    const { stdout, stderr } = await crossblock("quantize", ...args, "--set", "window.overlap=1", "endToEnd.epochs=1");
+    const { stdout, stderr } = await crossblockHere([
+      "quantize",
+      ...args,
+      ...["--set", "window.overlap=1", "endToEnd.epochs=1"],
+    ]);
     expect(lines(stdout)[0], stderr).toMatchObject({
       scheme: "W4A16",
       windows: [
@@ -136,12 +142,12 @@ describe("crossblock", () => {
       writeFileSync(config, `{ "model": ${JSON.stringify(bundledModel)}, "scheme": "W4A16", ${sections}${more} }`);
     file("");
     const args = ["quantize", "--config", config, "--out", "x", "--dry-run", "--json"];
-    const shared = await crossblock(...args, "--recipe", "rtn");
+    const shared = await crossblockHere([...args, "--recipe", "rtn"]);
     expect(lines(shared.stdout)[0], shared.stderr).toMatchObject({ event: "plan", recipe: "rtn" });
-    const set = await crossblock(...args, "--recipe", "rtn", "--set", "rates.scale=0.1");
+    const set = await crossblockHere([...args, "--recipe", "rtn", "--set", "rates.scale=0.1"]);
     expect(set.stderr).toMatch(/"rates\.scale".*rtn.*\n.*it is for cbq\n.*next: .*--recipe cbq/);
     file(', "cfp": { "weights": true }');
-    const outside = await crossblock(...args, "--recipe", "rtn");
+    const outside = await crossblockHere([...args, "--recipe", "rtn"]);
     expect([outside.code, outside.stderr]).toEqual([2, expect.stringMatching(/"cfp\.weights"/)]);
   });
 
@@ -156,127 +162,22 @@ describe("crossblock", () => {
     expect(stdout).toMatch(/endToEnd\.epochs +.*\[with end-to-end training\]/);
   });
 
-  describe("refuses with exit code 2, and names the next action", () => {
-    const damaged = (name: string, change: (folder: string) => void): string => {
-      const folder = join(place.folder, name);
-      cpSync(bundledModel, folder, { recursive: true });
-      change(folder);
-      return folder;
-    };
-    const edit = (folder: string, file: string, change: (bytes: Buffer) => Buffer): void => {
-      const path = join(folder, file);
-      writeFileSync(path, change(readFileSync(path)));
-    };
-    const cases: readonly (readonly [name: string, args: () => readonly string[], message: RegExp])[] = [
-      [
-        "an unknown option",
-        () => quantize("--out", unused(), "--set", "window.sise=2"),
-        /"window\.sise".*\n.*"window\.size"/,
-      ],
-      ["an unknown flag", () => quantize("--out", unused(), "--sample", "2"), /unknown option '--sample'/],
-      ["a missing flag", () => ["quantize", bundledModel, "--scheme", "W2A16"], /option "out": is required/],
-      ["a value of another type", () => quantize("--out", unused(), "--samples", "many"), /option "samples".*many/],
-      ["a group that does not divide", () => quantize("--out", unused(), "--scheme", "W2A16g100"), /groups of 100/],
-      ["a model that is not there", () => ["eval", join(place.folder, "no-model"), "--text", place.text], /next: /],
-      [
-        "a text that is not there",
-        () => ["eval", bundledModel, "--text", "/none.txt"],
-        /none\.txt.*\n.*next: check the path/,
-      ],
-      ["a configuration that is not there", () => quantize("--out", unused(), "--config", "none.json"), /none\.json/],
-      ["too little text", () => quantize("--out", unused(), "--samples", "9999"), /--samples \d+/],
-      ["windows beyond the model's context", () => quantize("--out", unused(), "--context", "4096"), /--context 1024/],
-      [
-        "a folder that is not ours",
-        () => {
-          const thesis = join(place.folder, "thesis");
-          mkdirSync(thesis, { recursive: true });
-          writeFileSync(join(thesis, "thesis.txt"), "years of work");
-          return quantize("--out", thesis);
-        },
-        /thesis\.txt.*\n.*--force, which moves/,
-      ],
-      [
-        "a folder that holds the model and the text",
-        () => quantize("--out", place.folder),
-        /holds the (model|calibration text).*\n.*new folder/,
-      ],
-      [
-        "a number that is none",
-        () => ["generate", bundledModel, "--prompt", "a", "--temperature", "hot"],
-        /--temperature/,
-      ],
-      [
-        "a result as a source",
-        () => ["quantize", out, "--scheme", "W4A16", "--recipe", "rtn", "--out", unused()],
-        /quantized already/,
-      ],
-      [
-        "a truncated checkpoint",
-        () => {
-          const cut = damaged("cut", (folder) =>
-            edit(folder, "model.safetensors", (bytes) => bytes.subarray(0, 9_000_000)),
-          );
-          return ["eval", cut, "--text", place.text];
-        },
-        /model\.safetensors/,
-      ],
-      [
-        "a weight that is not a number, by name",
-        () => {
-          const poison = (bytes: Buffer): Buffer => {
-            const header = JSON.parse(bytes.subarray(8, 8 + Number(bytes.readBigUInt64LE())).toString()) as Record<
-              string,
-              { data_offsets: [number, number] }
-            >;
-            const offset = header["model.layers.3.mlp.up_proj.weight"]?.data_offsets[0] ?? 0;
-            bytes.writeUInt16LE(0x7fc0, 8 + Number(bytes.readBigUInt64LE()) + offset);
-            return bytes;
-          };
-          const nan = damaged("nan", (folder) => edit(folder, "model.safetensors", poison));
-          return ["quantize", nan, "--scheme", "W4A16", "--recipe", "rtn", "--out", join(place.folder, "x")];
-        },
-        /model\.layers\.3\.mlp\.up_proj\.weight.*NaN/,
-      ],
-      [
-        "a configuration without a key",
-        () => {
-          const without = (bytes: Buffer): Buffer =>
-            Buffer.from(bytes.toString().replace('"hidden_size"', '"hiden_size"'));
-          return ["eval", damaged("key", (folder) => edit(folder, "config.json", without)), "--text", place.text];
-        },
-        /hidden_size/,
-      ],
-      [
-        "a tokenizer that does not match",
-        () => {
-          const smaller = (bytes: Buffer): Buffer =>
-            Buffer.from(bytes.toString().replace('"vocab_size": 4096', '"vocab_size": 4000'));
-          return [
-            "eval",
-            damaged("vocabulary", (folder) => edit(folder, "config.json", smaller)),
-            "--text",
-            place.text,
-          ];
-        },
-        /4096|4000/,
-      ],
-      [
-        "empty text",
-        () => {
-          writeFileSync(join(place.folder, "empty.txt"), " \n");
-          return ["eval", bundledModel, "--text", join(place.folder, "empty.txt")];
-        },
-        /empty\.txt/,
-      ],
-    ];
-    it.each(cases)("%s", async (_name, args, message) => {
-      const { code, stderr } = await crossblock(...args());
-      expect(stderr).toMatch(message);
-      expect(stderr).toMatch(/next: /i);
-      expect(code, stderr).toBe(2);
-      expect(stderr).not.toMatch(/\n +at /);
-    });
+  it("lists every command without one, and suggests the one that was meant", async () => {
+    const { stdout } = await crossblockHere(["--help"]);
+    const names = [...stdout.matchAll(/^ {2}(\w+) \[options\]/gm)].map(([, name]) => name);
+    expect(names).toEqual(["quantize", "export", "verify", "eval", "generate", "inspect", "doctor"]);
+    const { code, stderr } = await crossblockHere(["quantise", model]);
+    expect(stderr).toMatch(/unknown command 'quantise'\n\(Did you mean quantize\?\)\n+next: see `crossblock --help`/);
+    expect(code).toBe(2);
+  });
+
+  it("refuses with exit code 2 on standard error, an unknown flag too", async () => {
+    const refused = await crossblock("eval", bundledModel, "--text", "/none.txt");
+    expect(refused).toMatchObject({ code: 2, stdout: "" });
+    expect(refused.stderr).toMatch(/none\.txt.*\n.*next: check the path/);
+    const flag = await crossblock(...quantize("--out", unused(), "--sample", "2"));
+    expect(flag).toMatchObject({ code: 2, stdout: "" });
+    expect(flag.stderr).toMatch(/unknown option '--sample'.*\n.*Did you mean.*\n+.*next: /);
   });
 
   it("prints an error as a JSON line too", async () => {

@@ -5,11 +5,10 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parseJson } from "../../src/checkpoint/json/json.js";
 import { GgufFile } from "../../src/format/gguf/read.js";
 import type { CrossblockError, QuantizeEvent, VerifyEvent } from "../../src/index.js";
+import { library } from "../fixtures/library.js";
 import { bundledModel, type Workplace, workplace } from "../fixtures/sample-text.js";
 import { readTensors, writeTensors } from "../fixtures/tensor-file.js";
 
-// The compiled library, because the worker thread runs compiled JavaScript.
-const library = (await import("../../dist/index.js" as string)) as typeof import("../../src/index.js");
 const { evaluate, exportResult, loadModel, quantize, verifyResult } = library;
 
 type Config = Record<string, unknown>;

@@ -3,11 +3,10 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Tokenizer } from "../../src/checkpoint/tokenizer/tokenizer.js";
 import type { WorkEvent } from "../../src/index.js";
-import { runCli } from "../fixtures/run-cli.js";
+import { eventsHere } from "../fixtures/cli-in-process.js";
+import { library } from "../fixtures/library.js";
 import { bundledModel, type Workplace, workplace } from "../fixtures/sample-text.js";
 
-// The compiled library, because the worker thread runs compiled JavaScript.
-const library = (await import("../../dist/index.js" as string)) as typeof import("../../src/index.js");
 const { compareModels, evaluate, evaluateChoices, loadModel, quantize } = library;
 
 const asked: readonly (readonly [context: string, choices: readonly string[]])[] = [
@@ -137,7 +136,7 @@ describe("compareModels", () => {
 
 describe("crossblock eval", () => {
   it("--choices ends with the choices line", async () => {
-    const { code, events, stderr } = await runCli(["eval", result, "--choices", questions, "--limit", "3"]);
+    const { code, events, stderr } = await eventsHere(["eval", result, "--choices", questions, "--limit", "3"]);
     expect(code, stderr).toBe(0);
     const keys = ["event", "accuracy", "stderr", "accuracyNorm", "stderrNorm", "questions"];
     expect(Object.keys(events.at(-1) ?? {})).toEqual(keys);
@@ -146,7 +145,7 @@ describe("crossblock eval", () => {
 
   it("--reference puts its line before the perplexity, which stays the last; --choices comes before both", async () => {
     const text = ["--text", place.text, "--context", "64", "--reference", bundledModel];
-    const { code, events, stderr } = await runCli(["eval", result, ...text, "--choices", questions]);
+    const { code, events, stderr } = await eventsHere(["eval", result, ...text, "--choices", questions]);
     expect(code, stderr).toBe(0);
     const results = events.filter(({ event }) => event !== "progress");
     expect(results.map(({ event }) => event)).toEqual(["choices", "reference", "perplexity"]);
@@ -178,7 +177,7 @@ describe("crossblock eval", () => {
       /none/,
     ],
   ])("refuses %s", async (_name, args, message) => {
-    const { code, events, stderr } = await runCli(["eval", bundledModel, ...args()]);
+    const { code, events, stderr } = await eventsHere(["eval", bundledModel, ...args()]);
     expect(stderr).toMatch(message);
     expect(stderr).toMatch(/next: /);
     expect(code).toBe(2);

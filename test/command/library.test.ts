@@ -4,10 +4,9 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { Checkpoint } from "../../src/checkpoint/checkpoint.js";
 import type { QuantizeEvent } from "../../src/index.js";
 import { writeCutModel } from "../fixtures/cut-model.js";
+import { library } from "../fixtures/library.js";
 import { type Workplace, workplace } from "../fixtures/sample-text.js";
 
-// The compiled library, because the worker thread runs compiled JavaScript.
-const library = (await import("../../dist/index.js" as string)) as typeof import("../../src/index.js");
 const { quantize, evaluate, loadModel, OptionError, InputError } = library;
 
 const size = { samples: 4, context: 64 };

@@ -11,6 +11,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { eventsHere } from "../fixtures/cli-in-process.js";
 import { type CliOutcome, runCli } from "../fixtures/run-cli.js";
 import { type Workplace, workplace } from "../fixtures/sample-text.js";
 import { writeTinyLlama } from "../fixtures/tiny-llama.js";
@@ -61,7 +62,7 @@ beforeAll(async () => {
   model = join(place.folder, "model");
   await writeTinyLlama(model, 6);
   const out = join(place.folder, "expected");
-  const { code, stderr } = await runCli(quantize("--out", out));
+  const { code, stderr } = await eventsHere(quantize("--out", out));
   expect(code, stderr).toBe(0);
   expected = codesOf(out);
 });
@@ -86,7 +87,7 @@ describe.skipIf(!mayMount)("a disk that is full (skipped where no tmpfs may be m
     expect(existsSync(out)).toBe(false);
 
     rmSync(filler);
-    const after = await runCli(quantize("--out", out, "--work", work));
+    const after = await eventsHere(quantize("--out", out, "--work", work));
     expect(after.code, after.stderr).toBe(0);
     expect(after.events.find(({ event }) => event === "continued")?.["window"]).toBeGreaterThan(0);
     expect(codesOf(out)).toEqual(expected);
@@ -97,7 +98,7 @@ describe.skipIf(!mayMount)("a disk that is full (skipped where no tmpfs may be m
     const disk = smallDisk("result", "16m") ?? skip("mount failed");
     const [out, work] = [join(disk, "out"), join(place.folder, "work-of-result")];
     const filler = join(disk, "filler");
-    const full = await runCli(quantize("--out", out, "--work", work), ({ event }) => {
+    const full = await eventsHere(quantize("--out", out, "--work", work), ({ event }) => {
       if (event !== "window-done" || existsSync(filler)) return;
       const { bavail, bsize } = statfsSync(disk);
       writeFileSync(filler, new Uint8Array(bavail * bsize - 100_000));
@@ -106,7 +107,7 @@ describe.skipIf(!mayMount)("a disk that is full (skipped where no tmpfs may be m
     expect(readdirSync(disk)).toEqual(["filler"]);
 
     rmSync(filler);
-    const after = await runCli(quantize("--out", out, "--work", work));
+    const after = await eventsHere(quantize("--out", out, "--work", work));
     expect(after.code, after.stderr).toBe(0);
     expect(after.events.find(({ event }) => event === "continued")).toMatchObject({ window: 9, windows: 9 });
     expect(after.events.some(({ event }) => event === "step")).toBe(false);
@@ -121,7 +122,7 @@ describe.skipIf(!mayMount)("a disk that is full (skipped where no tmpfs may be m
       quantize("--out", join(place.folder, "x"), "--work", join(small, "work"), "--samples", "60"),
     ]) {
       for (const dry of [[], ["--dry-run"]]) {
-        const outcome = await runCli([...args, ...dry]);
+        const outcome = await eventsHere([...args, ...dry]);
         expectError(outcome, /will be written here, and \S+ MB are free[\s\S]*next: free space/);
         expect(outcome.events.some(({ event }) => event === "window-start")).toBe(false);
       }
@@ -140,20 +141,20 @@ describe.skipIf(!mayMount)("a disk that is full (skipped where no tmpfs may be m
     execFileSync("mount", ["--bind", other, bound]);
     mounts.push(bound);
     for (const out of [disk, bound]) {
-      const { code, events } = await runCli(quantize("--out", out, "--work", join(place.folder, "w"), "--dry-run"));
+      const { code, events } = await eventsHere(quantize("--out", out, "--work", join(place.folder, "w"), "--dry-run"));
       expect(code).toBe(2);
       expect(events.at(-1)?.["what"]).toMatch(/is a mount point/);
     }
-    const { events } = await runCli(quantize("--out", disk));
+    const { events } = await eventsHere(quantize("--out", disk));
     const offered = /--out (\S+)$/.exec(String(events.at(-1)?.["next"]))?.[1] ?? "";
-    expect((await runCli(quantize("--out", offered))).code).toBe(0);
+    expect((await eventsHere(quantize("--out", offered))).code).toBe(0);
   });
 
   it("read-only: an error before anything is computed", async ({ skip }) => {
     const disk = smallDisk("read-only", "1m") ?? skip("mount failed");
     execFileSync("mount", ["-o", "remount,ro", disk]);
-    expectError(await runCli(quantize("--out", join(disk, "out"))), /read-only/);
-    const work = await runCli(quantize("--out", join(place.folder, "x"), "--work", join(disk, "work")));
+    expectError(await eventsHere(quantize("--out", join(disk, "out"))), /read-only/);
+    const work = await eventsHere(quantize("--out", join(place.folder, "x"), "--work", join(disk, "work")));
     expectError(work, /the work directory can't be made[\s\S]*read-only/);
   });
 });
@@ -163,7 +164,7 @@ describe("what vanishes while a run is under way", () => {
   const actInRun = async (args: readonly string[], action: () => void, undo: () => void): Promise<CliOutcome> => {
     for (;;) {
       let done = false;
-      const outcome = await runCli(args, ({ event }) => {
+      const outcome = await eventsHere(args, ({ event }) => {
         if (done || event !== "window-done") return;
         done = true;
         action();
@@ -199,7 +200,7 @@ describe("what vanishes while a run is under way", () => {
     writeFileSync(weights, bytes);
     expect(outcome.code).toBe(2);
     expect(outcome.stderr).toMatch(/model\.safetensors[\s\S]*next: /);
-    const after = await runCli(quantize("--out", out));
+    const after = await eventsHere(quantize("--out", out));
     expect(after.code, after.stderr).toBe(0);
     expect(codesOf(out)).toEqual(expected);
   });

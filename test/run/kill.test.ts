@@ -1,10 +1,19 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { differenceText } from "../../scripts/stress/code-difference.mjs";
-import { type KillOutcome, killAndContinue } from "../../scripts/stress/kill-test.mjs";
+import { type ChooseMoment, type KillOutcome, killAndContinue } from "../../scripts/stress/kill-test.mjs";
 import { testDevice } from "../../src/tensor/testing/test-device.js";
 import { bundledModel, type Workplace, workplace } from "../fixtures/sample-text.js";
 import { writeTinyLlama } from "../fixtures/tiny-llama.js";
+
+/** Shortly after the first event of this name and window. */
+const behind =
+  (name: string, window: number, milliseconds: number): ChooseMoment =>
+  (events, random) => {
+    const event = events.findIndex((each) => each.event === name && each.window === window);
+    if (event === -1) throw new Error(`no ${name} of window ${window}`);
+    return { event, milliseconds: random() * milliseconds };
+  };
 
 describe("a run that is killed", () => {
   let place: Workplace;
@@ -14,31 +23,16 @@ describe("a run that is killed", () => {
   });
   afterAll(() => place[Symbol.dispose]());
 
-  it("continues, loses no finished window and gives the same codes, five times out of five", async () => {
+  it("continues, loses no finished window and gives the same codes: in a step, while a window is saved, in the last stage", async () => {
     const seed = Date.now() % 1e9;
-    const budget = [
-      "--samples",
-      "8",
-      "--context",
-      "32",
-      "--set",
-      "window.epochs=2",
-      "window.batch=2",
-      "endToEnd.epochs=2",
-    ];
+    const budget = ["--samples", "8", "--context", "32", "--set", "window.epochs=2", "window.batch=2"];
+    const model = [join(place.folder, "model"), "--device", "cpu", "--scheme", "W3A16g8"];
     const outcomes = await killAndContinue({
-      kills: 5,
+      kills: 3,
       seed,
-      arguments: [
-        join(place.folder, "model"),
-        "--device",
-        "cpu",
-        "--scheme",
-        "W3A16g8",
-        "--calibration",
-        place.text,
-        ...budget,
-      ],
+      // Windows 0 to 2 are of blocks, 3 and 4 are the last stage's epochs.
+      moments: [behind("step", 1, 20), behind("window-done", 1, 20), behind("window-done", 3, 40)],
+      arguments: [...model, "--calibration", place.text, ...budget, "endToEnd.epochs=2"],
     });
     for (const outcome of outcomes) {
       expect(outcome, `seed ${seed}`).toMatchObject({ ended: true, equal: true });

@@ -2,10 +2,9 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Checkpoint } from "../../src/checkpoint/checkpoint.js";
+import { library } from "../fixtures/library.js";
 import { bundledModel, type Workplace, workplace } from "../fixtures/sample-text.js";
 
-// The compiled library, because the worker thread runs compiled JavaScript.
-const library = (await import("../../dist/index.js" as string)) as typeof import("../../src/index.js");
 const { quantize, evaluate, verifyResult } = library;
 
 // At 8 bits rounding costs next to nothing, so what differs would be the rotation's fault.
@@ -13,7 +12,7 @@ describe("a rotated result", () => {
   let place: Workplace;
   let out = "";
   beforeAll(async () => {
-    place = workplace();
+    place = workplace(100);
     out = join(place.folder, "rotated");
     const options = { model: bundledModel, scheme: "W8A16g64", recipe: "rtn", rotation: "hadamard", out } as const;
     for await (const _event of quantize({ ...options, format: ["gguf", "gptq", "onnx"] })) {

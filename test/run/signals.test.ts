@@ -10,7 +10,7 @@ import { bundledModel, type Workplace, workplace } from "../fixtures/sample-text
 
 let place: Workplace;
 beforeAll(() => {
-  place = workplace(4000);
+  place = workplace(2000);
 });
 afterAll(() => place[Symbol.dispose]());
 
@@ -89,6 +89,7 @@ describe("a worker that is terminated while it trains", () => {
         samples: 8,
         context: 64,
         window: { epochs: 50 },
+        rounding: { start: "rtn" },
       });
       const control = new RunControl();
       const folders = { staging: out, work: `${out}.work` };

@@ -1,17 +1,15 @@
-import { spawnSync } from "node:child_process";
-import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { GgufFile } from "../../src/format/gguf/read.js";
 import type { Certificate, QuantizeEvent } from "../../src/index.js";
-import { bundledModel, type Workplace, workplace } from "../fixtures/sample-text.js";
+import { crossblockHere } from "../fixtures/cli-in-process.js";
+import { writeCutModel } from "../fixtures/cut-model.js";
+import { library } from "../fixtures/library.js";
+import { type Workplace, workplace } from "../fixtures/sample-text.js";
 import { llamaCppProject } from "../format/judge/llama-cpp-package.js";
 
-// The compiled library, because the worker thread runs compiled JavaScript.
-const library = (await import("../../dist/index.js" as string)) as typeof import("../../src/index.js");
 const { evaluate, quantize } = library;
-const program = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 
 const plain = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
 let place: Workplace;
@@ -22,10 +20,10 @@ beforeAll(() => {
 
 afterAll(() => place[Symbol.dispose]());
 
-/** The bundled model, whose `tokenizer.json` is changed. */
-function model(name: string, change: (tokenizer: { added_tokens: object[] }) => object): string {
+/** Two blocks of the bundled model, whose `tokenizer.json` is changed. */
+async function model(name: string, change: (tokenizer: { added_tokens: object[] }) => object): Promise<string> {
   const folder = join(place.folder, name);
-  cpSync(bundledModel, folder, { recursive: true });
+  await writeCutModel(folder, 2);
   const file = join(folder, "tokenizer.json");
   writeFileSync(file, JSON.stringify(change(JSON.parse(readFileSync(file, "utf8")) as { added_tokens: object[] })));
   return folder;
@@ -50,7 +48,7 @@ function ggufOf(out: string): string {
 
 describe("a token for which the model has no row", () => {
   it("is warned of, left out of GGUF, and refused in a text", async () => {
-    const folder = model("pad", (tokenizer) => ({
+    const folder = await model("pad", (tokenizer) => ({
       ...tokenizer,
       added_tokens: [...tokenizer.added_tokens, { ...plain, id: 4096, content: "[PAD]" }],
     }));
@@ -76,7 +74,7 @@ describe("verify compares token ids", () => {
   it.skipIf(project === null)(
     `and shows the text and both lists${project === null ? " (skipped: node-llama-cpp is not installed)" : ""}`,
     async () => {
-      const folder = model("word", (tokenizer) => ({
+      const folder = await model("word", (tokenizer) => ({
         ...tokenizer,
         added_tokens: [
           ...tokenizer.added_tokens,
@@ -88,8 +86,8 @@ describe("verify compares token ids", () => {
       const note = 'The added token "the" is a whole word in the tokenizer; llama.cpp finds it inside words as well.';
       expect(events.flatMap((event) => (event.event === "exported" ? event.notes : []))).toContain(note);
       expect(readFileSync(ggufOf(out)).includes(note)).toBe(true);
-      const run = spawnSync(process.execPath, [program, "verify", out], { cwd: project ?? ".", encoding: "utf8" });
-      expect(run.status, run.stderr).toBe(1);
+      const run = await crossblockHere(["verify", out], project ?? ".");
+      expect(run.code, run.stderr).toBe(1);
       expect(run.stdout).toMatch(
         /tokenizer: node-llama-cpp \S+ cuts "[^"]*the[^"]*" into \[[\d ]+\] instead of \[[\d ]+\]/,
       );

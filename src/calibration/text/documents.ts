@@ -4,7 +4,6 @@ import { checkCharacters } from "./bytes/utf8.js";
 import type { Document } from "./document.js";
 import { readJsonFile } from "./json/json-file.js";
 import { readJsonLines } from "./json/json-lines.js";
-import { readParquetRows } from "./parquet-rows.js";
 import { readPlainText } from "./plain-text.js";
 import type { ReadingOptions } from "./reading-options.js";
 import { findTextFiles, type TextFile } from "./text-files.js";
@@ -68,5 +67,9 @@ const readers: Readonly<Record<TextFile["kind"], Reader>> = {
   ".txt": (file, _chat, options) => readPlainText(file, options),
   ".jsonl": readJsonLines,
   ".json": readJsonFile,
-  ".parquet": ({ path }, chat) => readParquetRows(path, chat),
+  ".parquet": async function* ({ path }, chat) {
+    // Its libraries are forty modules, which no other text needs.
+    const { readParquetRows } = await import("./parquet-rows.js");
+    yield* readParquetRows(path, chat);
+  },
 };

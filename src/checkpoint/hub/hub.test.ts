@@ -6,7 +6,8 @@ import { Checkpoint } from "../checkpoint.js";
 import { type FakeHub, fakeCommit, startFakeHub } from "../testing/fake-hub.js";
 import { rawSafetensors } from "../testing/raw-safetensors.js";
 import { temporaryFolder } from "../testing/temporary-folder.js";
-import { type DownloadProgress, resolveModel } from "./hub.js";
+import type { DownloadProgress } from "./download-model.js";
+import { resolveModel } from "./hub.js";
 
 const shard = (name: string, size: number): Uint8Array =>
   rawSafetensors(

@@ -2,26 +2,25 @@ import { InputError } from "../../errors.js";
 import { tokenIds } from "../../network/decoder/token-ids.js";
 import { noGrad, scope } from "../../tensor/index.js";
 import type { EngineHandlers } from "../engine/serve-requests.js";
-import { choicesJob } from "../job/choices-job.js";
-import { compareJob } from "../job/compare-job.js";
-import { evaluateJob } from "../job/evaluate-job.js";
-import { exportJob } from "../job/export-job.js";
-import { generateJob } from "../job/generate-job.js";
-import { inspectJob } from "../job/inspect-job.js";
-import { quantizeJob } from "../job/quantize-job.js";
 import { resolveDevice } from "../machine/device.js";
-import { type LoadedModel, openModel } from "../source/open-model.js";
-import { verifyJob } from "../verify/verify-job.js";
+import type { LoadedModel } from "../source/open-model.js";
 
 let loaded: LoadedModel | null = null;
 
-/** What the engine's worker does for each method. */
+/** What the engine's worker does for each method. Each loads its own modules: most processes use one or two. */
 export const engineHandlers: EngineHandlers = {
-  quantize: quantizeJob,
+  quantize: async (parameters, context) => {
+    const { quantizeJob } = await import("../job/quantize-job.js");
+    return await quantizeJob(parameters, context);
+  },
 
-  export: async ({ options }, context) => exportJob(options, context),
+  export: async ({ options }, context) => {
+    const { exportJob } = await import("../job/export-job.js");
+    return await exportJob(options, context);
+  },
 
   open: async ({ folder, device, dtype }, context) => {
+    const { openModel } = await import("../source/open-model.js");
     loaded?.[Symbol.dispose]();
     loaded = null;
     loaded = await openModel(folder, { device: resolveDevice(device), dtype }, context);
@@ -40,17 +39,35 @@ export const engineHandlers: EngineHandlers = {
     );
   },
 
-  perplexity: async ({ text, context }, request) => evaluateJob(opened(), text, context, request),
+  perplexity: async ({ text, context }, request) => {
+    const { evaluateJob } = await import("../job/evaluate-job.js");
+    return await evaluateJob(opened(), text, context, request);
+  },
 
-  compare: async (parameters, request) => compareJob(opened(), parameters, request),
+  compare: async (parameters, request) => {
+    const { compareJob } = await import("../job/compare-job.js");
+    return await compareJob(opened(), parameters, request);
+  },
 
-  choices: async (parameters, request) => choicesJob(opened(), parameters, request),
+  choices: async (parameters, request) => {
+    const { choicesJob } = await import("../job/choices-job.js");
+    return await choicesJob(opened(), parameters, request);
+  },
 
-  generate: async (parameters, request) => generateJob(opened(), parameters, request),
+  generate: async (parameters, request) => {
+    const { generateJob } = await import("../job/generate-job.js");
+    return await generateJob(opened(), parameters, request);
+  },
 
-  verify: async ({ options }, context) => verifyJob(options, context),
+  verify: async ({ options }, context) => {
+    const { verifyJob } = await import("../verify/verify-job.js");
+    return await verifyJob(options, context);
+  },
 
-  inspect: async ({ folder }, request) => inspectJob(folder, request),
+  inspect: async ({ folder }, request) => {
+    const { inspectJob } = await import("../job/inspect-job.js");
+    return await inspectJob(folder, request);
+  },
 };
 
 function opened(): LoadedModel {

@@ -58,7 +58,7 @@ beforeAll(async () => {
   scratch = mkdtempSync(join(tmpdir(), "crossblock-onnx-judge-"));
   if (other !== undefined) return;
   shallow = join(scratch, "shallow");
-  await writeCutModel(shallow, 3);
+  await writeCutModel(shallow, 2);
 });
 
 afterAll(() => {
@@ -162,7 +162,7 @@ describe.skipIf(transformers === null)(`transformers.js reads what crossblock wr
     if (transformers === null) return;
     const { env, AutoTokenizer, AutoModelForCausalLM } = transformers;
     const schemeOf = cases[name] ?? (() => null);
-    using source = await judgedSource(model, schemeOf);
+    using source = await judgedSource(shallow, schemeOf);
     const out = mkdtempSync(join(scratch, "folder-"));
     // Small data files, so that there are several.
     await writeOnnx(source, out, { accuracyLevel: 0, maxChunkBytes: 3e6, ...options });
@@ -172,7 +172,7 @@ describe.skipIf(transformers === null)(`transformers.js reads what crossblock wr
     const tokenizer = await AutoTokenizer.from_pretrained(basename(out));
     const network = await AutoModelForCausalLM.from_pretrained(basename(out), {});
     using decoder = await ourNetwork(source);
-    const own = await Tokenizer.open(model);
+    const own = await Tokenizer.open(shallow);
     const prompts = ["The Congress of the United States has", "Peace"];
     const continued = prompts.map((prompt) => {
       const ids = own.encode(prompt);
