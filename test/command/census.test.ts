@@ -4,8 +4,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Checkpoint } from "../../src/checkpoint/checkpoint.js";
 import type { Certificate, QuantizeEvent, VerifyEvent, WarningEvent, WorkEvent } from "../../src/index.js";
 import { deeperModel, type TinyModel, tinyModel, writeTinyModel } from "../../src/network/testing/tiny-models.js";
-import { eventsHere } from "../fixtures/cli-in-process.js";
-import { library } from "../fixtures/library.js";
+import { eventsHere } from "../fixtures/in-process/cli-in-process.js";
+import { library } from "../fixtures/in-process/library.js";
 import { bundledModel, type Workplace, workplace } from "../fixtures/sample-text.js";
 
 const { inspect, loadModel, quantize, verifyResult } = library;

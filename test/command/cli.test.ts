@@ -2,8 +2,8 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findLibtorch } from "../../native/build/build.mjs";
-import { crossblockHere } from "../fixtures/cli-in-process.js";
 import { writeCutModel } from "../fixtures/cut-model.js";
+import { crossblockHere } from "../fixtures/in-process/cli-in-process.js";
 import { type ProgramOutcome, startProgram } from "../fixtures/run-program.js";
 import { bundledModel, type Workplace, workplace } from "../fixtures/sample-text.js";
 

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parseJson } from "../../src/checkpoint/json/json.js";
 import { GgufFile } from "../../src/format/gguf/read.js";
 import type { CrossblockError, QuantizeEvent, VerifyEvent } from "../../src/index.js";
-import { library } from "../fixtures/library.js";
+import { library } from "../fixtures/in-process/library.js";
 import { bundledModel, type Workplace, workplace } from "../fixtures/sample-text.js";
 import { readTensors, writeTensors } from "../fixtures/tensor-file.js";
 

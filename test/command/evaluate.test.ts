@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Tokenizer } from "../../src/checkpoint/tokenizer/tokenizer.js";
 import type { WorkEvent } from "../../src/index.js";
-import { eventsHere } from "../fixtures/cli-in-process.js";
-import { library } from "../fixtures/library.js";
+import { eventsHere } from "../fixtures/in-process/cli-in-process.js";
+import { library } from "../fixtures/in-process/library.js";
 import { bundledModel, type Workplace, workplace } from "../fixtures/sample-text.js";
 
 const { compareModels, evaluate, evaluateChoices, loadModel, quantize } = library;

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { Checkpoint } from "../../src/checkpoint/checkpoint.js";
 import type { QuantizeEvent } from "../../src/index.js";
 import { writeCutModel } from "../fixtures/cut-model.js";
-import { library } from "../fixtures/library.js";
+import { library } from "../fixtures/in-process/library.js";
 import { type Workplace, workplace } from "../fixtures/sample-text.js";
 
 const { quantize, evaluate, loadModel, OptionError, InputError } = library;

@@ -1,8 +1,8 @@
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { crossblockHere } from "../fixtures/cli-in-process.js";
 import { writeCutModel } from "../fixtures/cut-model.js";
+import { crossblockHere } from "../fixtures/in-process/cli-in-process.js";
 import { bundledModel, type Workplace, workplace } from "../fixtures/sample-text.js";
 
 let place: Workplace;

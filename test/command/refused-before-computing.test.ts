@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type ShortRuns, shortRuns } from "../fixtures/short-runs.js";
+import { type ShortRuns, shortRuns } from "../fixtures/prepared/short-runs.js";
 
 let runs: ShortRuns;
 beforeAll(async () => {

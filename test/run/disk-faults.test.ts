@@ -11,7 +11,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { eventsHere } from "../fixtures/cli-in-process.js";
+import { eventsHere } from "../fixtures/in-process/cli-in-process.js";
 import { type CliOutcome, runCli } from "../fixtures/run-cli.js";
 import { type Workplace, workplace } from "../fixtures/sample-text.js";
 import { writeTinyLlama } from "../fixtures/tiny-llama.js";

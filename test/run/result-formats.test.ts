@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ExportedEvent } from "../../src/index.js";
+import { library } from "../fixtures/in-process/library.js";
 import {
   type ExportedResult,
   exportedResult,
@@ -9,8 +10,7 @@ import {
   module,
   readCertificate,
   verify,
-} from "../fixtures/exported-result.js";
-import { library } from "../fixtures/library.js";
+} from "../fixtures/prepared/exported-result.js";
 
 const { exportResult, inspect, quantize } = library;
 

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Checkpoint } from "../../src/checkpoint/checkpoint.js";
-import { library } from "../fixtures/library.js";
+import { library } from "../fixtures/in-process/library.js";
 import { bundledModel, type Workplace, workplace } from "../fixtures/sample-text.js";
 
 const { quantize, evaluate, verifyResult } = library;

@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { GgufFile } from "../../src/format/gguf/read.js";
 import type { Certificate, QuantizeEvent } from "../../src/index.js";
-import { crossblockHere } from "../fixtures/cli-in-process.js";
 import { writeCutModel } from "../fixtures/cut-model.js";
-import { library } from "../fixtures/library.js";
+import { crossblockHere } from "../fixtures/in-process/cli-in-process.js";
+import { library } from "../fixtures/in-process/library.js";
 import { type Workplace, workplace } from "../fixtures/sample-text.js";
 import { llamaCppProject } from "../format/judge/llama-cpp-package.js";
 

@@ -11,7 +11,7 @@ import {
   ggufName,
   module,
   verify,
-} from "../fixtures/exported-result.js";
+} from "../fixtures/prepared/exported-result.js";
 
 let made: ExportedResult;
 beforeAll(async () => {

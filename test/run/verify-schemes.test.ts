@@ -7,7 +7,7 @@ import type { ExportSource } from "../../src/format/contract/export-source.js";
 import type { Certificate, DisagreementEvent } from "../../src/index.js";
 import type { QuantizedWeight } from "../../src/quant/quantized-weight.js";
 import { writeCutModel } from "../fixtures/cut-model.js";
-import { library } from "../fixtures/library.js";
+import { library } from "../fixtures/in-process/library.js";
 import { llamaCppProject } from "../format/judge/llama-cpp-package.js";
 import { rtnSource } from "../format/rtn-source.js";
 
