@@ -85,7 +85,7 @@ constexpr int64_t kMostFusedRank = 8;
 constexpr int64_t kWarps = 2048;
 constexpr int64_t kSoftThreads = 128;
 
-// The layout that soft_round.cu reads, field by field.
+// The layout that soft_value.cuh reads, field by field.
 struct SoftShape {
   int rows, columns, groupSize, rowsPerWarp;
   float top;
@@ -128,7 +128,7 @@ struct SoftLaunch {
   }
 
   Size grid() const { return {upTo(segments * chunks, kSoftThreads / 32)}; }
-  // kSums of soft_round.cu.
+  // kSums of soft_round_backward.cuh.
   int64_t rowSums() const { return rank + 2 <= 8 ? 8 : 16; }
   std::string suffix(const at::Tensor& operand) const {
     return std::string("_") + suffixOf(grids.weight) + "_" + suffixOf(operand);

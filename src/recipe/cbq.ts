@@ -1,9 +1,20 @@
 import { OptionError } from "../errors.js";
+import { searchRange } from "../quant/grid/range.js";
+import { fixedStep, learntStep } from "../quant/input/activation.js";
+import type { SecondMoments } from "../quant/second-moments.js";
+import { gptq } from "../quant/solver/gptq.js";
+import { CodeUnitRounding } from "../quant/weight-path/code-unit-rounding.js";
+import { adaRound, loraRounding } from "../quant/weight-path/soft-rounding.js";
+import type { WeightPath } from "../quant/weight-path/weight-path.js";
 import { reconstructionError } from "../reconstruct/objective/objective.js";
+import type { QuantizedLayer } from "../reconstruct/quantized-layer.js";
 import { overTargets } from "../reconstruct/reconstruct.js";
 import { windowSchedule } from "../reconstruct/schedule.js";
-import { manualSeed } from "../tensor/index.js";
+import { manualSeed, noGrad, scope, type Tensor } from "../tensor/index.js";
+import { foldOutliers } from "../transform/cfp/fold-outliers.js";
+import { truncateWeights } from "../transform/cfp/truncate-weights.js";
 import { foldsActivations } from "./job/folds-activations.js";
+import type { RecipeJob } from "./job/recipe-job.js";
 import { calibrateStaticInputs } from "./measure/static-ranges.js";
 import { collectUnitMoments } from "./measure/unit-moments.js";
 import { withTraining } from "./options/conditions.js";
@@ -14,10 +25,9 @@ import { gptqOptions } from "./options/shared/gptq.js";
 import { ratesOptions, scheduleOptions } from "./options/shared/rates.js";
 import { roundingOptions } from "./options/shared/rounding.js";
 import { windowOptions } from "./options/shared/window.js";
-import { defineRecipe, gridParameterCount } from "./recipe.js";
+import { defineRecipe, gridParameterCount, type OptionsOf } from "./recipe.js";
 import { foldUnit } from "./solve/fold-unit.js";
 import { gradient } from "./solve/gradient-solver.js";
-import { prepareRoundings } from "./solve/prepare-roundings.js";
 
 /**
  * CBQ: windows of blocks that overlap are reconstructed together on two streams of calibration activations, outliers are
@@ -94,29 +104,77 @@ export const cbq = defineRecipe({
 
   prepare(block, stream, work) {
     const { job, parts } = work;
-    const { rounding, activation } = job.options;
+    const { rounding, activation, cfp } = job.options;
     if (stream === null) throw new TypeError("cbq needs calibration text");
     // Section 3.1, coarse-to-fine pre-processing (CFP).
-    if (foldsActivations(job.options, job.scheme)) foldUnit(job, block, stream, parts);
+    if (foldsActivations(job.options, job.scheme)) {
+      foldUnit(job, block, stream, parts, (weights, extremes, storedType) =>
+        foldOutliers(weights, extremes, { ...cfp, storedType }),
+      );
+    }
     block.castWeights(job.dtype);
-    calibrateStaticInputs(job, block, stream, activation.learnClip);
+    // Section 3.3: the step S_X of an input is trained too.
+    calibrateStaticInputs(job, block, stream, activation.learnClip ? learntStep : fixedStep);
     using moments = rounding.start === "gptq" ? collectUnitMoments(block, stream, work) : null;
     // Per block, so that random starts do not depend on the blocks that this process saw before.
     manualSeed((job.seed + block.index) % Number.MAX_SAFE_INTEGER);
-    // Section 3.3, LoRA-Rounding, or one of the others.
-    prepareRoundings(job, block, (role) => moments?.of(role) ?? null);
+    for (const [role, layer] of block.layers) {
+      job.poll();
+      noGrad(() =>
+        scope(() => {
+          const exact = block.exactWeight(role);
+          const weight = exact.to("float32");
+          const base = cfp.weights ? truncateWeights(weight, cfp).weight : weight;
+          // The CPU's kernels take fp32; on a device a weight that fits the products' dtype is kept in it.
+          const stored = base === weight && base.device !== "cpu" ? exact : base;
+          layer.learn(roundingOf(job, layer, { weight: base, stored }, moments?.of(role) ?? null));
+        }),
+      );
+    }
   },
 
-  // L = L_rec + gamma L_com, with L_rec = sum of E over the branches: section 3.3.
+  // L = L_rec + gamma L_com.
   solve(work) {
     const { window, rates, schedule, rounding } = work.job.options;
+    // Section 3.2: L_rec = E(F(x_f), Q(x_q)) + E(F(x_q), Q(x_q)), where `targets` are what the full-precision window F makes
+    // of both streams, and `actual` what the quantized window Q makes of its own.
+    const reconstruction = overTargets((target, actual) => reconstructionError(target, actual, window.loss));
+    // Section 3.3: gamma and the exponent beta of L_com = mean(1 - |2 h - 1|^beta), which drives every h to 0 or 1.
+    const penalty = rounding.regulariser;
     return gradient(work, {
       epochs: window.epochs,
       batch: window.batch,
-      loss: overTargets((target, actual) => reconstructionError(target, actual, window.loss)),
-      penalty: rounding.regulariser,
+      loss: reconstruction,
+      penalty,
       rates: { rounding: rates.rounding, scale: rates.scale, zeroPoint: rates.zeroPoint, input: rates.activation },
       finalRate: schedule.finalRate,
     });
   },
 });
+
+type Job = RecipeJob<OptionsOf<{ rounding: typeof roundingOptions }>>;
+
+// Section 3.3: w^ = s (clip(B + h(V0 + A1 A2) + z) - z), LoRA-Rounding, or another form of w^. What is not GPTQ's starts at the
+// weight itself.
+function roundingOf(
+  job: Job,
+  layer: QuantizedLayer,
+  { weight, stored }: { readonly weight: Tensor; readonly stored: Tensor },
+  moments: SecondMoments | null,
+): WeightPath {
+  const { range, rounding, gptq: options } = job.options;
+  const candidates = range.search ? range.candidates : 1;
+  if (moments !== null) {
+    const { codes } = gptq(weight, moments, layer.scheme, layer.name, { ...options, candidates });
+    return new CodeUnitRounding(stored, codes, { start: codes.codes });
+  }
+  const grid = searchRange(weight, layer.scheme, layer.name, { candidates });
+  switch (rounding.kind) {
+    case "code":
+      return new CodeUnitRounding(stored, grid);
+    case "lora":
+      return loraRounding(stored, grid, rounding.rank);
+    case "adaround":
+      return adaRound(weight, grid);
+  }
+}

@@ -1,4 +1,5 @@
 import { searchRange } from "../quant/grid/range.js";
+import { fixedStep, learntStep } from "../quant/input/activation.js";
 import { CodeUnitRounding } from "../quant/weight-path/code-unit-rounding.js";
 import { TrainedWeight } from "../quant/weight-path/trained-weight.js";
 import type { WeightPath } from "../quant/weight-path/weight-path.js";
@@ -79,7 +80,7 @@ export const efficientQat = defineRecipe({
     const { blockAp, range, activation } = job.options;
     if (stream === null) throw new TypeError("efficient-qat needs calibration text");
     block.castWeights(job.dtype);
-    calibrateStaticInputs(job, block, stream, activation.learnClip);
+    calibrateStaticInputs(job, block, stream, activation.learnClip ? learntStep : fixedStep);
     using moments = blockAp.weightedRange ? collectUnitMoments(block, stream, work) : null;
     for (const [role, layer] of block.layers) {
       job.poll();

@@ -1,3 +1,4 @@
+import { fixedStep } from "../quant/input/activation.js";
 import { singleBlocks } from "../reconstruct/schedule.js";
 import { calibrateStaticInputs } from "./measure/static-ranges.js";
 import { gptqOptions } from "./options/shared/gptq.js";
@@ -21,7 +22,7 @@ export const gptq = defineRecipe({
   cost: () => ({ trains: false, moments: "site", passes: 3, parameters: () => 0, normParameters: 0 }),
   prepare(block, stream, { job }) {
     block.castWeights(job.dtype);
-    if (stream !== null) calibrateStaticInputs(job, block, stream, false);
+    if (stream !== null) calibrateStaticInputs(job, block, stream, fixedStep);
   },
   solve: (window) => columns(window, gptqRule(window.job.options)),
 });

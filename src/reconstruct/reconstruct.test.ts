@@ -9,7 +9,7 @@ import { TokenQuantizer } from "../quant/input/activation.js";
 import { tensorsOf } from "../quant/parameter.js";
 import { parseScheme } from "../quant/scheme.js";
 import { CodeUnitRounding } from "../quant/weight-path/code-unit-rounding.js";
-import { loraRounding } from "../quant/weight-path/lora-rounding.js";
+import { loraRounding } from "../quant/weight-path/soft-rounding.js";
 import { addon } from "../tensor/engine/addon.js";
 import { type Device, type DType, keep, liveHandles, manualSeed, noGrad, scope, Tensor } from "../tensor/index.js";
 import { testDevice } from "../tensor/testing/test-device.js";

@@ -18,6 +18,7 @@ export function singleBlocks(blocks: number): Window[] {
 /**
  * Windows of `size` blocks that overlap by `overlap`, so that each begins `size - overlap` after the
  * one before; a last window that ends with the last block is added where the stride misses it.
+ * Source: CBQ (arXiv 2312.07950), section 3.2.
  */
 export function windowSchedule(blocks: number, size: number, overlap: number): Window[] {
   if (overlap >= size) {

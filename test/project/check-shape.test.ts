@@ -60,7 +60,7 @@ it("lets pass what is no code: golden files, pages, what git ignores", () => {
   write("src/a/a.ts", lines(1));
   write("src/a/testing/goldens/long.py", lines(900));
   for (let i = 0; i < 30; i++) write(`src/a/testing/goldens/case-${i}.json`);
-  for (let i = 0; i < 30; i++) write(`docs/page-${i}.md`, lines(400));
+  for (let i = 0; i < 30; i++) write(`notes/page-${i}.md`, lines(400));
   write("test/dist/long.js", lines(900));
   expect(check("--root", copy)).toEqual({ passes: true, output: "" });
 });

@@ -129,3 +129,13 @@ export class TensorQuantizer implements ActivationQuantizer {
     this.#logStep.dispose();
   }
 }
+
+/** The quantizer of an input from the step that calibration found. */
+export type StepQuantizer = (bits: number, step: number, device: Tensor["device"]) => ActivationQuantizer;
+
+/** One whose step is trained from there on. */
+export const learntStep: StepQuantizer = (bits, step, device) => new TensorQuantizer(bits, step, device);
+
+/** One whose step stays. */
+export const fixedStep: StepQuantizer = (bits, step, device) =>
+  new TensorQuantizer(bits, step, device, { learn: false });

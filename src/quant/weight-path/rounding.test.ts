@@ -5,11 +5,9 @@ import { type Codes, dequantize, type Grid, grouped, roundThrough, roundToNeares
 import { searchRange } from "../grid/range.js";
 import { parameterGroups, tensorsOf } from "../parameter.js";
 import { levels, parseScheme } from "../scheme.js";
-import { adaRound } from "./ada-round.js";
 import { CodeUnitRounding } from "./code-unit-rounding.js";
-import { loraRounding } from "./lora-rounding.js";
-import { h, hInverse, penalised } from "./rectified-sigmoid.js";
-import { SoftRounding } from "./soft-rounding.js";
+import { h, hInverse, penalised } from "./soft-round.js";
+import { adaRound, loraRounding, SoftRounding } from "./soft-rounding.js";
 import type { RoundingPenalty, WeightPath } from "./weight-path.js";
 
 interface Problem {

@@ -10,8 +10,46 @@ import {
 import { clampThrough, type Grid, grouped, roundThrough } from "../grid/grid.js";
 import { kernelResult } from "../kernel-result.js";
 import { levels } from "../scheme.js";
-import { h, hInverse, penalised } from "./rectified-sigmoid.js";
 import type { RoundingPenalty } from "./weight-path.js";
+
+const zeta = 1.1;
+const gamma = -0.1;
+
+/** `h(V) = clip(sigmoid(V) (zeta - gamma) + gamma, 0, 1)`: AdaRound's soft choice between floor and ceiling. */
+export function h(v: Tensor): Tensor {
+  const stretched = v
+    .sigmoid()
+    .mul(zeta - gamma)
+    .add(gamma);
+  return clampThrough(stretched, 0, 1);
+}
+
+/** The `V` with `h(V) = x`, for `x` in [0, 1]. */
+export function hInverse(x: Tensor): Tensor {
+  const p = x.sub(gamma).div(zeta - gamma);
+  return p.div(p.neg().add(1)).log();
+}
+
+/**
+ * Soft choices as they are; the gradient of `weight * L_com`, `L_com = mean(1 - |2h - 1|^beta)`, joins theirs. It is
+ * zero when every `h` is 0 or 1. Its value plays no part in training, so it is never computed.
+ */
+export function penalised(soft: Tensor, penalty: RoundingPenalty): Tensor {
+  return differentiable(
+    [soft],
+    () => ({ output: soft.clone(), saved: [soft, penalty] }),
+    (gradient, [choice, term]) => {
+      const [weight, beta] = [(term as Tensor).narrow(0, 0, 1), (term as Tensor).narrow(0, 1, 1)];
+      const side = (choice as Tensor).mul(2).sub(1);
+      const pull = side
+        .abs()
+        .pow(beta.sub(1))
+        .mul(side.sign())
+        .mul(beta.mul(weight).mul(-2 / side.numel));
+      return [gradient.add(pull)];
+    },
+  );
+}
 
 /** What is added to `V0`: a matrix `right [out, in]`, or the product of `left [out, r]` and `right [r, in]`. */
 export interface Offset {
@@ -35,6 +73,7 @@ export interface SoftInputs {
  * `w = s (clip(B + h(V0 + offset) + round(z)) - round(z))`, `[out, groups, groupSize]`; `B = floor(W / s0)` and
  * `V0 = h^-1(frac(W / s0))` follow from `W` and `s0` and take no memory. Differentiable in the offset, `s` and `z`;
  * with `penalty` its gradient joins that of the offset. Computed in fp32, given in `dtype`.
+ * Source: CBQ (arXiv 2312.07950), section 3.3.
  */
 export function softRound(inputs: SoftInputs, penalty: RoundingPenalty | null, dtype: DType = "float32"): Tensor {
   return inputs.start === null && hasKernel(fused, inputs.weight) && fitsKernel(inputs.weight)

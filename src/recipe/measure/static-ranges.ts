@@ -1,6 +1,6 @@
 import type { PortStore } from "../../calibration/port-store.js";
 import { firstConsumer, type Site, siteOf, type UnitPlan } from "../../network/index.js";
-import { TensorQuantizer } from "../../quant/input/activation.js";
+import type { StepQuantizer } from "../../quant/input/activation.js";
 import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
 import { type Device, noGrad, scope, Tensor } from "../../tensor/index.js";
 import type { RecipeJob } from "../job/recipe-job.js";
@@ -46,12 +46,12 @@ class StaticRanges {
   }
 
   /** Gives every layer of the block its quantizer. */
-  apply(block: QuantizedUnit, device: Device, learn: boolean): void {
+  apply(block: QuantizedUnit, device: Device, quantizer: StepQuantizer): void {
     for (const [name, layer] of block.layers) {
       const entry = this.#errors.get(siteOf(this.unit, name));
       if (entry === undefined) throw new TypeError(`no input of ${layer.name} was observed`);
       const best = entry.errors.indexOf(Math.min(...entry.errors));
-      layer.quantizeInput(new TensorQuantizer(this.bits, this.#step(entry.largest, best), device, { learn }));
+      layer.quantizeInput(quantizer(this.bits, this.#step(entry.largest, best), device));
     }
   }
 
@@ -74,7 +74,12 @@ class StaticRanges {
 const CALIBRATION_SEQUENCES = 16;
 
 /** Quantizes a block's inputs per tensor where the job asks for it, from the stream at its input. */
-export function calibrateStaticInputs(job: RecipeJob, block: QuantizedUnit, stream: PortStore, learn: boolean): void {
+export function calibrateStaticInputs(
+  job: RecipeJob,
+  block: QuantizedUnit,
+  stream: PortStore,
+  quantizer: StepQuantizer,
+): void {
   const { scheme, options, device } = job;
   if (scheme.activationBits === 16 || options.activation.granularity !== "tensor") return;
   const ranges = new StaticRanges(scheme.activationBits, block.plan);
@@ -86,5 +91,5 @@ export function calibrateStaticInputs(job: RecipeJob, block: QuantizedUnit, stre
       });
     }
   });
-  ranges.apply(block, device, learn);
+  ranges.apply(block, device, quantizer);
 }

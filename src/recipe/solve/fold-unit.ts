@@ -1,22 +1,36 @@
 import type { PortStore } from "../../calibration/port-store.js";
-import { floatType, foldedLayers, layerOf, linearOf, normOf, normWeights, type Site } from "../../network/index.js";
+import {
+  floatType,
+  foldedLayers,
+  layerOf,
+  linearOf,
+  normOf,
+  normWeights,
+  type Site,
+  type UnitWeights,
+} from "../../network/index.js";
 import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
 import type { SequenceParts } from "../../reconstruct/sequence-parts.js";
 import { type DType, noGrad, scope, type Tensor } from "../../tensor/index.js";
-import { ExtremesObserver, foldOutliers } from "../../transform/cfp/fold-outliers.js";
+import { type ChannelExtremes, ExtremesObserver } from "../../transform/cfp/fold-outliers.js";
 import type { RecipeJob } from "../job/recipe-job.js";
-import type { cfpOptions } from "../options/shared/cfp.js";
-import type { OptionsOf } from "../recipe.js";
 
 /**
- * CFP on a unit that was opened: finds the outliers of its inputs on `stream`, which stands at its input, folds them
- * into its weights, fp32 afterwards, and hands over the norms and biases that changed.
+ * Folds factors of channels into a unit's weights, fp32, by the extremes of its inputs; norms and biases are rounded to
+ * `storedType` at once. Returns the sites that changed.
+ */
+export type Fold = (weights: UnitWeights, extremes: ReadonlyMap<Site, ChannelExtremes>, storedType: DType) => Site[];
+
+/**
+ * Folds a unit that was opened: finds the extremes of its inputs on `stream`, which stands at its input, has `fold` change
+ * its weights, fp32 afterwards, and hands over the norms and biases that changed.
  */
 export function foldUnit(
-  job: RecipeJob<OptionsOf<{ cfp: typeof cfpOptions }>>,
+  job: RecipeJob,
   unit: QuantizedUnit,
   stream: PortStore,
   parts: SequenceParts,
+  fold: Fold,
 ): void {
   unit.castWeights(job.dtype);
   const observer = new ExtremesObserver(unit.plan);
@@ -34,7 +48,7 @@ export function foldUnit(
     const foldable = new Map(
       [...observer.extremes].filter(([site]) => foldedLayers(site).every((name) => unit.layers.has(name))),
     );
-    for (const site of foldOutliers(unit.weights, foldable, { ...job.options.cfp, storedType })) {
+    for (const site of fold(unit.weights, foldable, storedType)) {
       deliverFolded(job, unit, site, storedType);
     }
   } finally {

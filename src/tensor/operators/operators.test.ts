@@ -1,4 +1,5 @@
 import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { expect, it } from "vitest";
 import { scope, Tensor } from "../index.js";
 import { Operand } from "./operand.js";
@@ -9,7 +10,7 @@ const files = readdirSync(import.meta.dirname).filter((name) => !/test|operand/.
 async function methodsByFile(): Promise<Map<string, string[]>> {
   const found = new Map<string, string[]>();
   for (const file of files) {
-    const module: Record<string, unknown> = await import(`./${file}`);
+    const module: Record<string, unknown> = await import(join(import.meta.dirname, file));
     const groups = Object.values(module).filter((value) => typeof value === "function");
     const names = groups.flatMap((group) => Object.getOwnPropertyNames(group.prototype));
     found.set(
