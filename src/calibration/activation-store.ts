@@ -21,6 +21,8 @@ export interface ActivationStore {
    * int64 on that device: with them a store that lies there is read without waiting for it.
    */
   read(indices: readonly number[], places?: Tensor): Tensor;
+  /** `values` as `write` keeps them: what of writing can run out of memory. */
+  ready(values: Tensor): Tensor;
   /** Overwrites the sequences from `first` on with `values [n, ...shape]`. */
   write(first: number, values: Tensor): void;
   dispose(): void;
@@ -83,6 +85,10 @@ class MemoryStore implements ActivationStore {
     );
   }
 
+  ready(values: Tensor): Tensor {
+    return noGrad(() => scope(() => values.to(this.#values.dtype).to(this.#values.device)));
+  }
+
   write(first: number, values: Tensor): void {
     noGrad(() => scope(() => this.#values.narrow(0, first, values.size(0)).copy_(values)));
   }
@@ -127,6 +133,10 @@ class DiskStore implements ActivationStore {
     });
     const { dtype, device } = this.placement;
     return Tensor.fromBytes(bytes, [indices.length, ...this.shape.shape], dtype, device);
+  }
+
+  ready(values: Tensor): Tensor {
+    return noGrad(() => scope(() => values.to(this.placement.dtype).to("cpu")));
   }
 
   write(first: number, values: Tensor): void {

@@ -1,4 +1,4 @@
-import { freeOnError, type Tensor } from "../tensor/index.js";
+import { freeOnError, scope, type Tensor } from "../tensor/index.js";
 import {
   type ActivationStore,
   createStore,
@@ -46,7 +46,14 @@ export function createPortStore(shape: StreamShape, storage: Storage, placement:
     read: (indices, places) =>
       Object.fromEntries([...stores].map(([name, store]) => [name, store.read(indices, places)])),
     write: (first, ports) => {
-      for (const [name, store] of stores) store.write(first, portOf(ports, name));
+      // Where memory runs out nothing is written: what failed is done again from what is here.
+      scope(() => {
+        const ready = [...stores].map(([name, store]) => {
+          const values = portOf(ports, name);
+          return [store, stores.size === 1 ? values : store.ready(values)] as const;
+        });
+        for (const [store, values] of ready) store.write(first, values);
+      });
     },
     dispose,
   };

@@ -16,7 +16,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
 /** Runs `crossblock` with the arguments that follow its name, and sets the exit code of the process. */
 export async function runProgram(args: readonly string[]): Promise<void> {
   const program = new Command("crossblock")
-    .description("Quantize language models: CBQ, GPTQ and round-to-nearest on libtorch")
+    .description("Quantize language models: CBQ, EfficientQAT, Norm Tweaking, GPTQ and round-to-nearest on libtorch")
     .version(packageVersion());
   const named = Object.entries(commands).find(([name]) => name === args[0])?.[1];
   const wanted = named === undefined ? Object.values(commands) : [named];

@@ -56,7 +56,8 @@ class DecoderSequences implements GrowingSequences {
 
 // Tokens whose probability, with all before them, reaches each place.
 function placesIn(logits: Tensor, { temperature, places }: Draws): Tensor {
-  const sums = logits.div(temperature).softmax(-1).cumsum(-1);
+  // The largest is 0, whatever the temperature: two infinities would have no difference.
+  const sums = logits.sub(logits.amax(-1).unsqueeze(-1)).div(temperature).softmax(-1).cumsum(-1);
   const last = sums.size(1) - 1;
   const wanted = Tensor.from(places, [places.length, 1])
     .to(logits.device)

@@ -1,4 +1,4 @@
-/** One generic decoder; families are tables. */
+/** Networks as units, and the decoder, whose families are tables. */
 
 export type { LeftOutReason } from "./census/left-out-rules.js";
 export { requireFloatNetwork } from "./census/require-float-network.js";

@@ -22,6 +22,7 @@ import { when } from "./options/reading.js";
 import { activationOptions } from "./options/shared/activation.js";
 import { cfpOptions } from "./options/shared/cfp.js";
 import { gptqOptions } from "./options/shared/gptq.js";
+import { candidatesOf } from "./options/shared/range.js";
 import { ratesOptions, scheduleOptions } from "./options/shared/rates.js";
 import { roundingOptions } from "./options/shared/rounding.js";
 import { windowOptions } from "./options/shared/window.js";
@@ -163,7 +164,7 @@ function roundingOf(
   moments: SecondMoments | null,
 ): WeightPath {
   const { range, rounding, gptq: options } = job.options;
-  const candidates = range.search ? range.candidates : 1;
+  const candidates = candidatesOf(range);
   if (moments !== null) {
     const { codes } = gptq(weight, moments, layer.scheme, layer.name, { ...options, candidates });
     return new CodeUnitRounding(stored, codes, { start: codes.codes });

@@ -8,6 +8,7 @@ import { SequenceParts } from "../reconstruct/sequence-parts.js";
 import { freeOnError } from "../tensor/index.js";
 import { finishWindows } from "./end-to-end/windows.js";
 import { smallerParts } from "./job/fault-warnings.js";
+import { learnsClips } from "./job/learns-clips.js";
 import { measuredSequences } from "./job/measured-sequences.js";
 import { microBatch, mostAtOnce } from "./job/micro-batch.js";
 import type { BranchLoss, LayerError, RecipeEvent, RecipeJob, WarningEvent } from "./job/recipe-job.js";
@@ -144,7 +145,7 @@ class Run {
       const k = this.#nextBlock++;
       yield { event: "progress", stage: `preparing block ${k}`, done: k, total: job.network.units.length };
       pass(k);
-      const block = this.#source.open(k, job.options.activation.learnClip && this.#targets.length > 0);
+      const block = this.#source.open(k, learnsClips(this.recipe, job.options));
       this.#blocks.push(block);
       this.#prepare(block, target);
     }

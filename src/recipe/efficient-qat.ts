@@ -15,6 +15,7 @@ import { part } from "./options/fragment.js";
 import { when } from "./options/reading.js";
 import { activationOptions } from "./options/shared/activation.js";
 import { gptqOptions } from "./options/shared/gptq.js";
+import { candidatesOf } from "./options/shared/range.js";
 import { ratesOptions, scheduleOptions } from "./options/shared/rates.js";
 import { defineRecipe, gridParameterCount } from "./recipe.js";
 import { gradient } from "./solve/gradient-solver.js";
@@ -87,7 +88,7 @@ export const efficientQat = defineRecipe({
       noGrad(() =>
         scope(() => {
           const weight = block.exactWeight(role).to("float32");
-          const candidates = range.search ? range.candidates : 1;
+          const candidates = candidatesOf(range);
           const importance = moments?.of(role)?.columnWeights();
           const weighted = importance === undefined ? {} : { importance };
           const grid = searchRange(weight, layer.scheme, layer.name, { candidates, ...weighted });

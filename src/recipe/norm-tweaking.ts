@@ -88,6 +88,7 @@ export const normTweakingRecipe = defineRecipe({
       loss: overTargets((target, actual) => channelMoments(target, actual, moments)),
       rates: { norm: rate * (1 + (growth * index) / job.network.units.length) },
       finalRate: 1,
+      fallBack: "its norms stay as they were",
     });
   },
 });

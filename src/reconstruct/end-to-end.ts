@@ -196,11 +196,16 @@ function throughUnit(unit: QuantizedUnit, input: Ports, gradients: Ports, isWant
           return isWanted ? leaf.requiresGrad_() : leaf;
         });
         const output = unit.forwardQuantized(leaves);
-        const written = Object.entries(gradients).filter(([name]) => unit.plan.writes.includes(name));
-        backward(
-          written.map(([name]) => portOf(output, name)),
-          written.map(([, gradient]) => gradient),
+        // A first unit that trains nothing, or a port that nothing trained reaches, has nothing to pass back.
+        const written = Object.entries(gradients).filter(
+          ([name]) => unit.plan.writes.includes(name) && portOf(output, name).requiresGrad,
         );
+        if (written.length > 0) {
+          backward(
+            written.map(([name]) => portOf(output, name)),
+            written.map(([, gradient]) => gradient),
+          );
+        }
         backwardThroughPaths([...unit.layers.values()]);
         if (!isWanted) return {};
         const passed = Object.fromEntries(

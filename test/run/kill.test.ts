@@ -6,11 +6,12 @@ import { testDevice } from "../../src/tensor/testing/test-device.js";
 import { bundledModel, type Workplace, workplace } from "../fixtures/sample-text.js";
 import { writeTinyLlama } from "../fixtures/tiny-llama.js";
 
-/** Shortly after the first event of this name and window. */
+/** Shortly after the first event of this name and window, or after the last. */
 const behind =
-  (name: string, window: number, milliseconds: number): ChooseMoment =>
+  (name: string, window: number, milliseconds: number, last = false): ChooseMoment =>
   (events, random) => {
-    const event = events.findIndex((each) => each.event === name && each.window === window);
+    const matches = (each: (typeof events)[number]): boolean => each.event === name && each.window === window;
+    const event = last ? events.findLastIndex(matches) : events.findIndex(matches);
     if (event === -1) throw new Error(`no ${name} of window ${window}`);
     return { event, milliseconds: random() * milliseconds };
   };
@@ -23,15 +24,15 @@ describe("a run that is killed", () => {
   });
   afterAll(() => place[Symbol.dispose]());
 
-  it("continues, loses no finished window and gives the same codes: in a step, while a window is saved, in the last stage", async () => {
+  it("continues, loses no finished window and gives the same codes: in a step, while a window is saved, end to end", async () => {
     const seed = Date.now() % 1e9;
     const budget = ["--samples", "8", "--context", "32", "--set", "window.epochs=2", "window.batch=2"];
     const model = [join(place.folder, "model"), "--device", "cpu", "--scheme", "W3A16g8"];
     const outcomes = await killAndContinue({
       kills: 3,
       seed,
-      // Windows 0 to 2 are of blocks, 3 and 4 are the last stage's epochs.
-      moments: [behind("step", 1, 20), behind("window-done", 1, 20), behind("window-done", 3, 40)],
+      // Windows 0 to 2 are of blocks, 3 and 4 are epochs of end-to-end training. After its last step a window is hardened and saved.
+      moments: [behind("step", 1, 20), behind("step", 1, 40, true), behind("window-done", 3, 40)],
       arguments: [...model, "--calibration", place.text, ...budget, "endToEnd.epochs=2"],
     });
     for (const outcome of outcomes) {

@@ -1,4 +1,4 @@
-import { cpSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { type QuantizeOptions, quantize } from "../../src/api/quantize.js";
@@ -56,12 +56,16 @@ function forget(): void {
 }
 
 /** Stops at the first event that fits; events are heard as they happen. */
-async function stopped(out: string, at: (event: { readonly event: string }) => boolean): Promise<void> {
+async function stopped(
+  out: string,
+  at: (event: { readonly event: string }) => boolean,
+  more: Partial<QuantizeOptions> = {},
+): Promise<void> {
   const controller = new AbortController();
   heard.event = (event) => {
     if (at(event)) controller.abort(new RangeError("enough"));
   };
-  await expect(run(out, { signal: controller.signal })).rejects.toThrow("enough");
+  await expect(run(out, { ...more, signal: controller.signal })).rejects.toThrow("enough");
   heard.event = () => {};
 }
 
@@ -119,9 +123,40 @@ describe("text that the model makes up", () => {
     expect(readdirSync(place.folder)).not.toContain("cut.work");
   });
 
+  it("goes on from the sequences that were finished, however few", async () => {
+    forget();
+    const whole = await run("unbroken");
+    forget();
+    const making = (event: { readonly event: string }, tokens: number): boolean =>
+      event.event === "progress" &&
+      "stage" in event &&
+      event.stage === MAKING &&
+      "done" in event &&
+      Number(event.done) > tokens;
+    await stopped("parts", (event) => making(event, 2 * 24), { selfGenerated: { batch: 2 } });
+    expect(readdirSync(join(place.folder, "parts.work")).filter((name) => name.endsWith(".ids")).length).toBe(1);
+    const { events, hash } = await run("parts", { selfGenerated: { batch: 2 } });
+    expect(hash).toBe(whole.hash);
+    expect(events.filter((event) => making(event, -1)).every((event) => making(event, 2 * 24))).toBe(true);
+  });
+
+  it("is another one where the tokenizer begins or ends documents otherwise", async () => {
+    const { hash } = await run("begun");
+    const other = join(place.folder, "other-start");
+    cpSync(model, other, { recursive: true });
+    const path = join(other, "tokenizer_config.json");
+    const config = JSON.parse(readFileSync(path, "utf8"));
+    writeFileSync(path, JSON.stringify({ ...config, bos_token: null }));
+    expect((await run("unbegun", { model: other })).hash).not.toBe(hash);
+  });
+
   it("is part of what a saved run is told by, before it is made as well", async () => {
     forget();
     await stopped("saved", (event) => event.event === "window-done");
+    let drew = false;
+    heard.event = (event) => {
+      if (event.event === "progress" && "stage" in event) drew ||= event.stage === MAKING;
+    };
     for (const dryRun of [true, false]) {
       const other = run("saved", { dryRun, selfGenerated: { temperature: 0.5 } });
       await expect(other).rejects.toThrow(InputError);
@@ -129,6 +164,7 @@ describe("text that the model makes up", () => {
         /option selfGenerated\.temperature 1 -> 0\.5/,
       );
     }
+    expect(drew).toBe(false);
   });
 
   it("needs no tokenizer, and reaches the longest context", async () => {

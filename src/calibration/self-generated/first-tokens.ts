@@ -15,7 +15,7 @@ type Vocabulary = Pick<Tokenizer, "addedTokens" | "decode" | "idLimit">;
 
 /**
  * Ids that a sequence may begin with: tokens that are letters of these scripts and nothing else, a space before them aside.
- * Without scripts all but added tokens are.
+ * Without scripts all but added tokens are, as long as they have a text: a vocabulary may leave ids out.
  * Norm Tweaking draws from the languages that a model was trained on most: in a vocabulary rare ones have far too large a share.
  *
  * @throws CalibrationError where the vocabulary has no such token
@@ -23,7 +23,8 @@ type Vocabulary = Pick<Tokenizer, "addedTokens" | "decode" | "idLimit">;
 export function firstTokens(tokenizer: Vocabulary, scripts: readonly string[]): Int32Array {
   const added = new Set(tokenizer.addedTokens.map(({ id }) => id));
   const letters = scripts.map((script) => `\\p{Script=${script}}`).join("");
-  const fits = scripts.length === 0 ? /^/ : new RegExp(`^\\s?[${letters}]+$`, "u");
+  // An id without a token decodes to nothing.
+  const fits = scripts.length === 0 ? /./s : new RegExp(`^\\s?[${letters}]+$`, "u");
   const ids = Int32Array.from({ length: tokenizer.idLimit }, (_, id) => id).filter(
     (id) => !added.has(id) && fits.test(tokenizer.decode([id])),
   );
@@ -31,6 +32,6 @@ export function firstTokens(tokenizer: Vocabulary, scripts: readonly string[]): 
   throw new CalibrationError({
     where: 'option "selfGenerated.scripts"',
     what: `no token of the model is made of letters of ${scripts.join(" or ")}`,
-    next: 'name a script that it writes (--set selfGenerated.scripts=["Han"]), or use --set selfGenerated.scripts=[]',
+    next: "use --set selfGenerated.scripts=[] for any token, or name a script that the model writes",
   });
 }

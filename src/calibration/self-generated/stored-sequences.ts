@@ -29,12 +29,23 @@ export async function storeSequences(folder: string, key: SequenceKey, { ids }: 
 export async function storedSequences(
   folder: string,
   key: SequenceKey,
-  { sequences, context, vocabulary }: Omit<TokenSequences, "ids"> & { readonly vocabulary: number },
+  shape: Omit<TokenSequences, "ids"> & { readonly vocabulary: number },
+): Promise<TokenSequences | null> {
+  const found = await firstSequences(folder, key, shape);
+  return found?.sequences === shape.sequences ? found : null;
+}
+
+/** The first of them, where no more were stored under this key. */
+export async function firstSequences(
+  folder: string,
+  key: SequenceKey,
+  { sequences: most, context, vocabulary }: Omit<TokenSequences, "ids"> & { readonly vocabulary: number },
 ): Promise<TokenSequences | null> {
   try {
     await using file = await open(pathOf(folder, key));
     const { size } = await file.stat();
-    if (size !== hashBytes + sequences * context * Int32Array.BYTES_PER_ELEMENT) return null;
+    const sequences = (size - hashBytes) / (context * Int32Array.BYTES_PER_ELEMENT);
+    if (!Number.isInteger(sequences) || sequences < 1 || sequences > most) return null;
     const bytes = new Uint8Array(await file.readFile());
     const content = bytes.slice(hashBytes);
     if (!sha256(content).equals(bytes.subarray(0, hashBytes))) return null;

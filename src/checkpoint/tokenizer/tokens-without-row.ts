@@ -35,12 +35,12 @@ export function tokensWithoutRow(tokens: TokenIds, rows: number, where: string):
       next: "put the tokenizer files of this very model beside its config.json",
     });
   }
-  const start = beyond.find(({ id }) => id === startToken);
-  if (start !== undefined) {
+  if (startToken !== null && startToken >= rows) {
+    const content = beyond.find(({ id }) => id === startToken)?.content;
     throw new CheckpointError({
-      what: `every text begins with the token ${quote(start.content)} (id ${start.id}), and the model has ${rows} rows`,
+      what: `every text begins with the token ${content === undefined ? "" : `${quote(content)} `}(id ${startToken}), and the model has ${rows} rows`,
       where,
-      why: 'it is the "bos_token" of tokenizer_config.json',
+      why: 'it is the "bos_token" of tokenizer_config.json, or the "bos_token_id" of the model where that names none',
       next: 'name a "bos_token" there that the model was trained with, or null where it had none',
     });
   }

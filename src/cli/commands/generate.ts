@@ -46,11 +46,13 @@ async function run(folder: string, flags: Flags, signal: AbortSignal): Promise<n
   try {
     await using model = await loadModel(folder, { device, signal, onEvent: (event) => view.show(event) });
     view.close();
-    process.stdout.write(prompt);
+    // The prompt is written once nothing is left to refuse.
+    let begun = false;
     for await (const text of model.generate(prompt, { ...options, signal })) {
-      process.stdout.write(text);
+      process.stdout.write(begun ? text : prompt + text);
+      begun = true;
     }
-    process.stdout.write("\n");
+    process.stdout.write(begun ? "\n" : `${prompt}\n`);
   } finally {
     view.close();
   }

@@ -1,3 +1,5 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { Command } from "commander";
 import { quantize } from "../../api/quantize.js";
 import { shellWord } from "../../checkpoint/file-system/shell-word.js";
@@ -26,7 +28,7 @@ interface Flags {
 export function quantizeCommand(): Command {
   const command = new Command("quantize")
     .description("quantize a model folder and write the result to another")
-    .argument("[model]", "model folder: config.json, tokenizer.json and safetensors");
+    .argument("[model]", "model folder (config.json, tokenizer.json, safetensors), or a name on the Hugging Face Hub");
   addOptionFlags(command, runOptionsSchema);
   return command
     .option("--set <name=value...>", "set any option by name, as listed below")
@@ -82,6 +84,8 @@ function remember(event: QuantizeEvent, seen: Seen): void {
 }
 
 function nextLine(out: string): string {
+  // Without a tokenizer nothing can be measured on a text.
+  if (!existsSync(join(out, "tokenizer.json"))) return `next: crossblock verify ${shellWord(out)}\n`;
   return `next: crossblock eval ${shellWord(out)} --text PATH\n`;
 }
 

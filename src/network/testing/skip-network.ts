@@ -21,7 +21,9 @@ const forwards: readonly ((apply: Apply, weights: UnitWeights, x: Ports) => Port
   (apply, _weights, ports) => {
     const x = portOf(ports, "x");
     const shift = apply("time", portOf(ports, "time")).unsqueeze(1);
-    return { x: x.add(apply("middle", x.add(shift).relu())) };
+    // The next unit reads the skip connection as well.
+    const input = x.add(shift).add(portOf(ports, "skip"));
+    return { x: x.add(apply("middle", input.relu())) };
   },
   (apply, _weights, ports) => ({ x: apply("merge", Tensor.cat([portOf(ports, "x"), portOf(ports, "skip")], 2)) }),
 ];

@@ -109,6 +109,30 @@ describe("end-to-end training", () => {
     expect(liveHandles()).toBe(live);
   });
 
+  it("passes units that have nothing to learn, the first one too", () => {
+    const options = { finish: "scales", endToEnd: { epochs: 1, batch: 3 } } as const;
+    for (const pattern of ["model.layers.0.*", "model.layers.1.*"]) {
+      const { job } = tinyJob(network, "rtn", "W2A16g8", { ...options, overrides: [{ pattern, skip: true }] });
+      const done = [...runRecipe(job)].flatMap((event) => (event.event === "window-done" ? [event] : [])).at(-1);
+      expect(done?.lossAfter?.total).toBeLessThan(done?.lossBefore?.total ?? 0);
+    }
+  });
+
+  it("leaves no tensor behind where what was handed over can't be read", () => {
+    const options = { finish: "scales", endToEnd: { epochs: 1, batch: 3 } } as const;
+    const { job } = tinyJob(network, "rtn", "W2A16g8", options);
+    const { results } = job;
+    if (results === null) throw new Error("a job keeps its results");
+    let reads = 0;
+    const readLinear: typeof results.readLinear = (name) => {
+      if (++reads === 5) throw new RangeError("damaged");
+      return results.readLinear(name);
+    };
+    const live = liveHandles();
+    expect(() => [...runRecipe({ ...job, results: { ...results, readLinear } })]).toThrow("damaged");
+    expect(liveHandles()).toBe(live);
+  });
+
   it("stops where it has given up, in a continued run too", () => {
     poisonSteps(() => true);
     const whole = run(BLOCKS + EPOCHS);

@@ -218,7 +218,7 @@ function lossOf(total: number): BranchLoss {
 function unchanged(before: number, after: number): WarningEvent {
   return {
     event: "warning",
-    message: `end-to-end training did not lower the divergence (${before.toPrecision(4)}, then ${after.toPrecision(4)}): the scales stay`,
+    message: `end-to-end training did not lower the loss (${before.toPrecision(4)}, then ${after.toPrecision(4)}): the scales stay`,
     where: "all blocks",
     next: "nothing to do; a lower rate may help (--set endToEnd.scaleRate=0.0005), or --finish none saves the time",
   };

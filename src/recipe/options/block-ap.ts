@@ -15,7 +15,7 @@ const blockAp = z.strictObject({
     // 31.2 without it, 28.5 with it, at a rate of 5e-3.
     .describe("weigh the search of starting ranges with the mean squares of the inputs"),
   norms: z.boolean().default(true).describe("train the gains of the norms too, as the released code does"),
-  epochs: z.int().min(0).default(4).describe("passes over the calibration windows, per block"),
+  epochs: z.int().min(0).default(4).describe("passes over the calibration sequences, per block"),
   // 4 sequences 32.5, 2 28.5, at a rate of 5e-3.
   batch: count.default(2).describe("sequences per optimisation step"),
   unit: z

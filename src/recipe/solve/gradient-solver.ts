@@ -5,7 +5,11 @@ import type { WindowWork } from "../recipe.js";
 import { trainingEvents } from "./training-events.js";
 
 /** What a recipe says of the training of a window. */
-export type Training = Pick<ReconstructionOptions, "epochs" | "batch" | "rates" | "finalRate" | "penalty" | "loss">;
+export interface Training
+  extends Pick<ReconstructionOptions, "epochs" | "batch" | "rates" | "finalRate" | "penalty" | "loss"> {
+  /** What becomes of a window whose training never becomes finite, in the words of a warning. */
+  readonly fallBack?: string;
+}
 
 /** Trains the parameters of a window's blocks on its loss. Returns whether anything was learnt. */
 export function* gradient(work: WindowWork, training: Training): Generator<RecipeEvent, boolean> {
@@ -17,7 +21,7 @@ export function* gradient(work: WindowWork, training: Training): Generator<Recip
     seed: job.seed * 65536 + index * 256,
     whileDeviceWorks: (seconds) => work.whileDeviceWorks(seconds),
   });
-  const fallBack = "its Linears get their codes from GPTQ";
+  const { fallBack = "its Linears get their codes from GPTQ" } = training;
   const place = { window: index, windows, epochs: training.epochs, fallBack };
   return yield* trainingEvents(job, steps, place, () => warnings.splice(0));
 }

@@ -5,6 +5,7 @@ import { gptq } from "../../quant/solver/gptq.js";
 import type { QuantizedLayer } from "../../reconstruct/quantized-layer.js";
 import { scope, type Tensor } from "../../tensor/index.js";
 import type { EngineOptions } from "../options/engine-options.js";
+import { candidatesOf } from "../options/shared/range.js";
 
 /** How a layer-by-layer recipe picks the codes of one Linear. */
 export interface LayerRule {
@@ -17,7 +18,7 @@ export interface LayerRule {
 
 /** Round to nearest on a clip-searched range: works whatever the inputs are. */
 export function nearestRule({ range }: Pick<EngineOptions, "range">): LayerRule {
-  const candidates = range.search ? range.candidates : 1;
+  const candidates = candidatesOf(range);
   return {
     name: "round to nearest",
     needsMoments: false,
@@ -28,7 +29,7 @@ export function nearestRule({ range }: Pick<EngineOptions, "range">): LayerRule 
 
 /** GPTQ, by the second moments of the inputs. */
 export function gptqRule({ range, gptq: options }: Pick<EngineOptions, "range" | "gptq">): LayerRule {
-  const candidates = range.search ? range.candidates : 1;
+  const candidates = candidatesOf(range);
   return {
     name: "GPTQ",
     needsMoments: true,

@@ -3,7 +3,7 @@ import type { TensorReader } from "../../checkpoint/tensor-reader.js";
 
 /** Tensors that will be asked for next, read while a device computes: it would wait for the reading otherwise. */
 export class EarlyTensors {
-  /** One for each place in an announcement: the blocks of a network are of one shape. */
+  /** One for each place in an announcement, since units often are of one shape; a larger tensor makes its buffer grow. */
   readonly #buffers: ReadBuffer[] = [];
   readonly #bytes = new Map<string, Uint8Array>();
   #names: readonly string[] = [];

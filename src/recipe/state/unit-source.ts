@@ -5,7 +5,7 @@ import { quantizerFrom, TokenQuantizer } from "../../quant/input/activation.js";
 import { FixedCodes } from "../../quant/weight-path/fixed-codes.js";
 import { QuantizedLayer } from "../../reconstruct/quantized-layer.js";
 import { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
-import { keep, scope, Tensor } from "../../tensor/index.js";
+import { freeOnError, keep, scope, Tensor } from "../../tensor/index.js";
 import { type LayerSchemes, resolveSchemes } from "../job/layer-schemes.js";
 import type { RecipeJob, RecipeResults } from "../job/recipe-job.js";
 import { EarlyTensors } from "./early-tensors.js";
@@ -40,18 +40,19 @@ export class UnitSource {
       (name, shape) => loadTensor(checkpoint, name, shape, placement, this.#early.get(name)),
       unit,
     );
-    const layers = new Map(
-      unit.layers.flatMap(({ name, module }) => {
+    const layers = new Map<string, QuantizedLayer>();
+    return freeOnError([weights, { dispose: () => disposeAll(layers) }], () => {
+      for (const { name, module } of unit.layers) {
         const layerScheme = this.schemes.get(module);
-        if (layerScheme === null || layerScheme === undefined) return [];
+        if (layerScheme === null || layerScheme === undefined) continue;
         const layer = new QuantizedLayer(module, layerScheme, dtype, gradients);
+        layers.set(name, layer);
         if (scheme.activationBits < 16 && options.activation.granularity === "token") {
           layer.quantizeInput(new TokenQuantizer(scheme.activationBits, device, { learn }));
         }
-        return [[name, layer] as const];
-      }),
-    );
-    return new QuantizedUnit(unit, this.#network, weights, layers);
+      }
+      return new QuantizedUnit(unit, this.#network, weights, layers);
+    });
   }
 
   /** Says which units will be opened next, so that the disk reads them meanwhile, and `readOn` the first of them. */
@@ -77,27 +78,29 @@ export class UnitSource {
     const unit = this.#unit(index);
     const layers = new Map<string, QuantizedLayer>();
     const coded = new Set<string>();
-    for (const { name, module } of unit.layers) {
-      const layerScheme = this.schemes.get(module);
-      if (layerScheme === null || layerScheme === undefined) continue;
-      const layer = new QuantizedLayer(module, layerScheme, dtype);
-      scope(() => layer.learn(new FixedCodes(codesOf(results.readLinear(module), device))));
-      const input = results.activationOf(module);
-      if (scheme.activationBits < 16 && input !== null) {
-        const { granularity } = options.activation;
-        layer.quantizeInput(quantizerFrom(granularity, scheme.activationBits, input, device, { learn }));
+    return freeOnError([{ dispose: () => disposeAll(layers) }], () => {
+      for (const { name, module } of unit.layers) {
+        const layerScheme = this.schemes.get(module);
+        if (layerScheme === null || layerScheme === undefined) continue;
+        const layer = new QuantizedLayer(module, layerScheme, dtype);
+        layers.set(name, layer);
+        coded.add(`${module}.weight`);
+        scope(() => layer.learn(new FixedCodes(codesOf(results.readLinear(module), device))));
+        const input = results.activationOf(module);
+        if (scheme.activationBits < 16 && input !== null) {
+          const { granularity } = options.activation;
+          layer.quantizeInput(quantizerFrom(granularity, scheme.activationBits, input, device, { learn }));
+        }
       }
-      layers.set(name, layer);
-      coded.add(`${module}.weight`);
-    }
-    const weights = loadUnit(
-      (name, shape) =>
-        coded.has(name)
-          ? keep(Tensor.zeros([0], { device, dtype }))
-          : loadTensor(checkpoint, name, shape, { device, dtype }, results.readPlain(name)),
-      unit,
-    );
-    return new QuantizedUnit(unit, this.#network, weights, layers);
+      const weights = loadUnit(
+        (name, shape) =>
+          coded.has(name)
+            ? keep(Tensor.zeros([0], { device, dtype }))
+            : loadTensor(checkpoint, name, shape, { device, dtype }, results.readPlain(name)),
+        unit,
+      );
+      return new QuantizedUnit(unit, this.#network, weights, layers);
+    });
   }
 
   #unit(index: number): UnitPlan {
@@ -113,4 +116,8 @@ export class UnitSource {
   [Symbol.dispose](): void {
     this.dispose();
   }
+}
+
+function disposeAll(layers: ReadonlyMap<string, QuantizedLayer>): void {
+  for (const layer of layers.values()) layer.dispose();
 }

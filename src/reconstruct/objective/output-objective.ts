@@ -89,22 +89,22 @@ function objectiveOf(
   return {
     descend(head, hidden, part, weight) {
       const { rows, owned } = begin(head, part, weight);
-      const gradient = keep(Tensor.zeros(hidden.shape, { device: hidden.device, dtype: hidden.dtype }));
       try {
-        const out = gradient.reshape([-1, hidden.size(-1)]);
-        const loss = overRows(head, hidden, (states, first) => {
-          const leaf = states.detach().requiresGrad_();
-          const logits = enableGrad(() => head(leaf));
-          const { loss: sum, slope } = rows(logits.detach(), first);
-          backward([logits], [slope().to(logits.dtype)]);
-          out.narrow(0, first, states.size(0)).copy_(leaf.grad as Tensor);
-          return sum;
+        // In a scope, which frees them where memory runs out: the caller tries again with fewer sequences.
+        const { loss, gradient } = scope(() => {
+          const gradient = Tensor.zeros(hidden.shape, { device: hidden.device, dtype: hidden.dtype });
+          const out = gradient.reshape([-1, hidden.size(-1)]);
+          const loss = overRows(head, hidden, (states, first) => {
+            const leaf = states.detach().requiresGrad_();
+            const logits = enableGrad(() => head(leaf));
+            const { loss: sum, slope } = rows(logits.detach(), first);
+            backward([logits], [slope().to(logits.dtype)]);
+            out.narrow(0, first, states.size(0)).copy_(leaf.grad as Tensor);
+            return sum;
+          });
+          return { loss, gradient };
         });
-        out.dispose();
-        return { loss, gradient };
-      } catch (error) {
-        gradient.dispose();
-        throw error;
+        return { loss: keep(loss), gradient: keep(gradient) };
       } finally {
         owned.dispose();
       }

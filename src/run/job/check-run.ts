@@ -61,18 +61,24 @@ export async function checkRun(run: ResolvedRun, context: Context): Promise<Chec
     warnings.push(warning);
     context.emit(warning);
   }
+  const identityWith = (calibration: Calibration | null): RunIdentity =>
+    identityOf(
+      {
+        model: weights.hash,
+        tokenizer: calibration?.tokenizer ?? null,
+        calibration: calibration?.event.hash ?? null,
+        version: packageVersion(),
+        engine: engineName(run.device),
+      },
+      run.asked,
+    );
+  // Making text up takes long: what is known of the run is compared before it.
+  if (generates) await checkSavedRun(run, identityWith(null), madeKeys);
   const made = generates ? await makeUpText(run, weights.hash, context) : null;
   if (made !== null) context.emit(made.event);
   const calibration = text ?? made;
-  const parts = {
-    model: weights.hash,
-    tokenizer: calibration?.tokenizer ?? null,
-    calibration: calibration?.event.hash ?? null,
-    version: packageVersion(),
-    engine: engineName(run.device),
-  };
-  const identity = identityOf(parts, run.asked);
-  await checkSavedRun(run, identity, generates && calibration === null ? madeKeys : []);
+  const identity = identityWith(calibration);
+  if (calibration !== null || !generates) await checkSavedRun(run, identity, []);
   return { calibration, copied, identity, warnings };
 }
 

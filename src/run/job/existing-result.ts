@@ -13,7 +13,7 @@ import { exportFlags, unusedOptions } from "../../format/contract/export-options
 import { exporters, primaryFormat } from "../../format/exporters.js";
 import { recordFile } from "../../format/written-files.js";
 import { circumstances, optionLeaves } from "../journal/run-identity.js";
-import { textPaths } from "../options/calibration-option.js";
+import { isSelfGenerated, textPaths } from "../options/calibration-option.js";
 import { type GivenOptions, runOptionsSchema } from "../options/options.js";
 import { copiedFilesOf, type MadeRecord, parseMadeRecord } from "../result/result-file.js";
 
@@ -111,6 +111,8 @@ async function isSameOption(name: string, old: string | undefined, wanted: strin
   ];
   if (name === "format") return now.every((format) => before.includes(format));
   if ((name !== "model" && name !== "calibration") || before.length !== now.length) return false;
+  // No path, though a file may be called so.
+  if (name === "calibration" && [before, now].some((calibration) => isSelfGenerated({ calibration }))) return false;
   const real = (path: string): Promise<string> => realpath(path).catch(() => resolve(path));
   const paths = await Promise.all([before, now].map((list) => Promise.all(list.map(real))));
   return JSON.stringify(paths[0]) === JSON.stringify(paths[1]);

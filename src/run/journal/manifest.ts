@@ -14,10 +14,10 @@ export const KEPT_STATE_BYTES = 4e9;
 const KEPT_STATES = 100;
 
 /**
- * Raised when a version can't continue what another one saved. 2: codes are packed, their hashes stand beside them. 3: the
- * end-to-end training saves how many steps its optimiser took.
+ * Raised when a version can't continue what another one saved. 2: codes are packed, their hashes stand beside them. 3:
+ * end-to-end training saves how many steps its optimiser took. 4: streams are saved by port.
  */
-export const MANIFEST_FORMAT = 3;
+export const MANIFEST_FORMAT = 4;
 
 /** Whether a file of a work directory is an artefact, by its name. */
 export function isArtefactName(name: string): boolean {

@@ -20,7 +20,12 @@ export class WorkDirectory implements Disposable {
   readonly path: string;
   readonly #lock: WorkLock;
 
-  private constructor(path: string, lock: WorkLock) {
+  private constructor(
+    path: string,
+    lock: WorkLock,
+    /** An empty folder that somebody else has made stays. */
+    private readonly isGiven: boolean,
+  ) {
     this.path = path;
     this.#lock = lock;
   }
@@ -38,7 +43,9 @@ export class WorkDirectory implements Disposable {
    */
   static async open(options: Pick<GivenOptions, "work" | "out" | "fresh">): Promise<WorkDirectory> {
     const path = WorkDirectory.pathOf(options);
+    let isGiven: boolean;
     try {
+      isGiven = existsSync(path) && readdirSync(path).length === 0;
       await makeFolder(path);
       assertOurs(path);
     } catch (error) {
@@ -46,7 +53,7 @@ export class WorkDirectory implements Disposable {
     }
     const lock = WorkLock.acquire(path);
     if (options.fresh) removeOurs(path);
-    return new WorkDirectory(path, lock);
+    return new WorkDirectory(path, lock, isGiven);
   }
 
   /** What `open` would refuse, without making anything. A lock is not looked at: it may be free by the time of the run. */
@@ -66,12 +73,13 @@ export class WorkDirectory implements Disposable {
     removeOurs(this.path);
   }
 
-  /** Gives the lock back. A folder without a finished window is removed: it would save nothing. */
+  /** Gives the lock back. A folder without a finished window, or text that the model made up, is removed: it would save nothing. */
   [Symbol.dispose](): void {
     try {
-      if (!existsSync(join(this.path, manifestFile))) removeOurs(this.path);
+      const names = readdirSync(this.path);
+      if (!names.includes(manifestFile) && !names.some(isSequenceFile)) removeOurs(this.path);
       this.#lock[Symbol.dispose]();
-      rmdirSync(this.path);
+      if (!this.isGiven) rmdirSync(this.path);
     } catch {
       // Not empty: there is something to continue, or a file that is not ours. What a disk refuses
       // here must not hide the error that ended the run.
@@ -108,7 +116,7 @@ const marks: Readonly<Record<string, readonly string[]>> = {
 /** @param names all names in the folder */
 function isOurs(path: string, name: string, names: readonly string[]): boolean {
   const keys = marks[name];
-  if (keys === undefined) return isArtefactName(name) || isSequenceFile(name) || /^\..+\.tmp$/.test(name);
+  if (keys === undefined) return isArtefactName(name) || isSequenceFile(name) || /^\..+\.[0-9a-f]{12}\.tmp$/.test(name);
   try {
     const value: unknown = JSON.parse(readFileSync(join(path, name), "utf8"));
     return value !== null && typeof value === "object" && keys.every((key) => key in value);

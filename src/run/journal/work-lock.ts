@@ -4,19 +4,18 @@ import {
   copyFileSync,
   linkSync,
   readFileSync,
-  readlinkSync,
   renameSync,
   rmSync,
   statSync,
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { hostname } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
 import { fileSystemError, isNotFound } from "../../checkpoint/file-system/file-system-error.js";
 import { temporaryName } from "../../checkpoint/file-system/write-file-atomically.js";
 import { EnvironmentError } from "../../errors.js";
+import { hostName } from "../machine/host-name.js";
 
 const owner = z.object({
   token: z.string(),
@@ -172,15 +171,6 @@ function readOwner(path: string): Owner | null | "gone" {
     return owner.parse(JSON.parse(text));
   } catch {
     return null;
-  }
-}
-
-// Containers on one machine may share a host name, but not their process ids.
-function hostName(): string {
-  try {
-    return `${hostname()} ${readlinkSync("/proc/self/ns/pid")}`;
-  } catch {
-    return hostname();
   }
 }
 

@@ -27,9 +27,18 @@ const generation = z.strictObject({
     .positive()
     .default(1)
     .describe("what the logits are divided by before a token is drawn; below 1 likely tokens become likelier"),
-  greedy: z.int().min(0).default(4).describe("tokens behind a sequence's first that are the likeliest ones, not drawn"),
+  greedy: z
+    .int()
+    .min(0)
+    .default(4)
+    .describe("likeliest tokens that follow the first of a sequence, before any is drawn"),
   scripts: z
-    .array(z.string().refine(isScript, "is no script of Unicode"))
+    .array(
+      z.string().refine(isScript, {
+        error: "is no script of Unicode",
+        params: { next: `use Unicode's names of scripts: --set 'selfGenerated.scripts=["Latin"]'` },
+      }),
+    )
     .default(["Latin"])
     .describe(
       'scripts of the languages that a sequence may begin in, as Unicode names them: ["Latin", "Han"]; [] lets any token be the first',

@@ -2,6 +2,7 @@ import type { TensorReader } from "../../checkpoint/tensor-reader.js";
 import { type DecoderSpec, type InputSite, inputSites, linearRoles, linearShape } from "../../network/index.js";
 import type { Scheme } from "../../quant/scheme.js";
 import { foldsActivations } from "../../recipe/job/folds-activations.js";
+import { learnsClips } from "../../recipe/job/learns-clips.js";
 import { microBatch, mostAtOnce, stepBatch } from "../../recipe/job/micro-batch.js";
 import { recipeOf } from "../../recipe/job/recipe-names.js";
 import { declares } from "../../recipe/options/option-readers.js";
@@ -97,8 +98,9 @@ const COMPOSED_ROUNDING = 24;
 /** Parameters that a Linear trains. */
 export function trainedParameters(linear: LinearPlan, { options, scheme }: MemoryInput): number {
   const { rows, columns } = linear.layout;
-  const { parameters } = recipeOf(options.recipe).cost(options);
-  const clip = scheme.activationBits < 16 && options.activation.learnClip ? 1 : 0;
+  const recipe = recipeOf(options.recipe);
+  const { parameters } = recipe.cost(options);
+  const clip = scheme.activationBits < 16 && learnsClips(recipe, options) ? 1 : 0;
   return parameters({ rows, columns, groups: groupsOf(linear), symmetric: scheme.symmetric }) + clip;
 }
 

@@ -24,12 +24,17 @@ export function samplingBytes(input: Pick<MemoryInput, "options" | "spec">): num
   const { kvHeads, headDim } = spec.attention;
   const room = 64 * 2 ** Math.max(0, Math.ceil(Math.log2(options.context / 64)));
   const caches = spec.blocks * 2 * kvHeads * headDim * room * batch * width;
-  // Logits, then in float64 themselves, divided, their shares and the sums of these.
-  const logits = batch * spec.vocabSize * (width + 4 * 8);
+  // Logits, then in float64 themselves, less the largest, divided, their shares and the sums of these; which sums are below a place, as bits and numbers.
+  const logits = batch * spec.vocabSize * (width + 5 * 8 + 1 + 8);
+  const rotary = spec.positions.kind === "rotary" ? spec.maxPositions * headDim * width : 0;
   const shapes = [...networkTensors(spec).values()].map(numbersOf);
   const largest = Math.max(...shapes);
   // A tensor is read in fp32 before it becomes narrower.
-  return shapes.reduce((sum, each) => sum + each, 0) * width + Math.max(caches + logits, width < 4 ? 4 * largest : 0);
+  return (
+    shapes.reduce((sum, each) => sum + each, 0) * width +
+    rotary +
+    Math.max(caches + logits, width < 4 ? 4 * largest : 0)
+  );
 }
 
 /** Multiplications and additions that writing takes: a forward pass of each token, keys and values of earlier ones kept. */

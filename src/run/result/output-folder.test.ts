@@ -139,11 +139,14 @@ describe("OutputFolder", () => {
     expect(error).toMatchObject({ where: out, exitCode: 1, next: expect.stringContaining("--out") as string });
   });
 
-  it("removes what a killed run left behind, and nothing of a running one", async () => {
+  it("removes what a killed run left behind, and nothing of a running one, here or on another host", async () => {
     await mkdir(join(parent, ".result.crossblock-999999999-abc"));
+    await mkdir(join(parent, ".result.crossblock-999999999-000000-abc"));
     await mkdir(join(parent, `.result.crossblock-${process.pid}-abc`));
     await replace();
-    expect((await readdir(parent)).sort()).toEqual([`.result.crossblock-${process.pid}-abc`, "result"]);
+    expect((await readdir(parent)).sort()).toEqual(
+      [".result.crossblock-999999999-000000-abc", `.result.crossblock-${process.pid}-abc`, "result"].sort(),
+    );
   });
 
   // Each state is one in which a process that is killed while it replaces a result leaves the disk.

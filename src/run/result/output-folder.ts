@@ -1,9 +1,10 @@
-import { randomUUID } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import type { Stats } from "node:fs";
 import { lstat, mkdir, readdir, realpath, rename, rm, rmdir, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { syncFolder } from "../../checkpoint/file-system/write-file-atomically.js";
 import { EnvironmentError } from "../../errors.js";
+import { hostName } from "../machine/host-name.js";
 import { type FolderContents, removeFiles, resultContents } from "./result-contents.js";
 
 /** What became of the files that lay where a result was put. */
@@ -44,7 +45,7 @@ export class OutputFolder implements AsyncDisposable {
     try {
       await mkdir(parent, { recursive: true });
       await recoverTarget(target);
-      const staging = join(parent, `${stagingPrefix(target)}${process.pid}-${randomUUID().slice(0, 8)}`);
+      const staging = join(parent, `${stagingPrefix(target)}${process.pid}-${hostMark()}-${randomUUID().slice(0, 8)}`);
       await mkdir(staging);
       return new OutputFolder(target, staging);
     } catch (error) {
@@ -135,12 +136,31 @@ async function recoverTarget(target: string): Promise<void> {
   const parent = dirname(target);
   const prefix = stagingPrefix(target);
   for (const entry of await readdir(parent)) {
-    const owner = entry.startsWith(prefix) ? Number.parseInt(entry.slice(prefix.length), 10) : Number.NaN;
-    if (!Number.isInteger(owner) || isRunning(owner)) continue;
+    const [, pid, host] = /^(\d+)-(?:([0-9a-f]{6})-)?/.exec(ownerOf(entry, prefix)) ?? [];
+    if (pid === undefined) continue;
+    const isHere = host === undefined || host === hostMark();
+    if (isHere ? isRunning(Number(pid)) : await isRecent(join(parent, entry))) continue;
     // A complete one without a target ended between two renames. What it replaced lies in OUT.old-DATE, and stays there.
     if (entry.endsWith(readyMark) && (await statusOf(target)) === null) await rename(join(parent, entry), target);
     else await rm(join(parent, entry), { recursive: true, force: true });
   }
+}
+
+function ownerOf(entry: string, prefix: string): string {
+  return entry.startsWith(prefix) ? entry.slice(prefix.length) : "";
+}
+
+// Of this host, in a name: on a shared disk, and for a container, the process ids of others say nothing here.
+function hostMark(): string {
+  return createHash("sha256").update(hostName()).digest("hex").slice(0, 6);
+}
+
+/** How long what another host has begun is taken to be under way, in milliseconds. */
+const UNDER_WAY = 24 * 3600 * 1000;
+
+async function isRecent(path: string): Promise<boolean> {
+  const status = await statusOf(path);
+  return status !== null && Date.now() - status.mtimeMs < UNDER_WAY;
 }
 
 /** A name that nothing has yet: the given one, or with a number after it. */

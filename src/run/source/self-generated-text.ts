@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { firstTokens } from "../../calibration/self-generated/first-tokens.js";
 import { generateSequences, type SequenceGeneration } from "../../calibration/self-generated/generate-sequences.js";
 import {
+  firstSequences,
   type SequenceKey,
   storedSequences,
   storeSequences,
@@ -65,9 +66,10 @@ export async function selfGeneratedText(
   const cache = join(tokenCacheFolder(), "generated");
   const kept = (await storedSequences(work, key, shape)) ?? (await storedSequences(cache, key, shape));
   if (kept === null && options.dryRun) return null;
-  const sequences = kept ?? generate(text, spec, generation, tokenizer?.idLimit ?? spec.vocabSize, request);
+  const sequences =
+    kept ?? (await generate(text, spec, generation, tokenizer?.idLimit ?? spec.vocabSize, key, request));
   // One that is continued must find them, whatever becomes of the cache.
-  if (!options.dryRun) await storeSequences(work, key, sequences);
+  if (kept !== null && !options.dryRun) await storeSequences(work, key, sequences);
   if (kept === null) await storeSequences(cache, key, sequences).catch(ignoreSystem);
   const hash = sequencesFingerprint(sequences, { tokenizer: tokenizer?.hash ?? "none", seed });
   const [documents, tokens] = [samples, samples * context];
@@ -103,26 +105,31 @@ function generationOf(options: RunOptions, tokenizer: Tokenizer | null, spec: De
 }
 
 /** Raised when the same key would give other sequences. */
-const RULES = 1;
+const RULES = 2;
 
 function keyOf({ options, dtype, weights, engine }: TextToGenerate, tokenizer: Tokenizer | null): SequenceKey {
   const { samples, context, seed, selfGenerated } = options;
   const { temperature, greedy, scripts } = selfGenerated;
   const decided = { samples, context, seed, temperature, greedy, scripts };
-  return { rules: RULES, weights, tokenizer: tokenizer?.hash ?? null, dtype, engine, ...decided };
+  const { hash = null, startToken: start = null, eosTokens = [] } = tokenizer ?? {};
+  return { rules: RULES, weights, tokenizer: hash, start, ends: eosTokens.join(" "), dtype, engine, ...decided };
 }
 
-function generate(
-  { options, checkpoint, device, dtype, atOnce, tensorBytes }: TextToGenerate,
+// What is finished is kept after every part, so that a run that is stopped goes on from there.
+async function generate(
+  { options, checkpoint, device, dtype, atOnce, tensorBytes, work }: TextToGenerate,
   spec: DecoderSpec,
   generation: SequenceGeneration,
   limit: number,
+  key: SequenceKey,
   { emit, poll }: RequestContext<WorkEvent>,
-): TokenSequences {
+): Promise<TokenSequences> {
   const { samples, context } = options;
   using _limit = tensorBytes === null ? null : MemoryLimit.set(device, tensorBytes);
   const source = checkpointSource(checkpoint, { device, dtype });
   const ids = new Int32Array(samples * context);
+  const begun = await firstSequences(work, key, { sequences: samples, context, vocabulary: spec.vocabSize });
+  if (begun !== null) ids.set(begun.ids);
   const tell = pacedProgress(emit, "making up calibration text");
   const warnings: WarningEvent[] = [];
   {
@@ -132,14 +139,20 @@ function generate(
     }, spec);
     const sampler = new DecoderSampler(decoder, limit);
     const parts = new SequenceParts(atOnce, (size) => void warnings.push(smaller(device, size)));
-    parts.each(samples, (part) => {
-      const first = part[0] ?? 0;
-      const written = generateSequences(sampler, part, generation, (done) => {
-        poll();
-        tell(first * context + done * part.length, samples * context);
+    for (let first = begun?.sequences ?? 0; first < samples; ) {
+      const rows = Math.min(parts.size, samples - first);
+      parts.each(rows, (part) => {
+        const at = first + (part[0] ?? 0);
+        const numbers = part.map((row) => first + row);
+        const written = generateSequences(sampler, numbers, generation, (done) => {
+          poll();
+          tell(at * context + done * part.length, samples * context);
+        });
+        ids.set(written, at * context);
       });
-      ids.set(written, first * context);
-    });
+      first += rows;
+      await storeSequences(work, key, { ids: ids.subarray(0, first * context), sequences: first, context });
+    }
   }
   releaseCachedMemory();
   for (const warning of warnings) emit(warning);

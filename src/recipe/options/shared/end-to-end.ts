@@ -26,7 +26,10 @@ const endToEnd = z.strictObject({
   scaleRate: positive.default(1e-3).describe("Adam rate of the scales, relative to the scale"),
   activationRate: positive.default(5e-3).describe("Adam rate of the activation clips, relative to the clip"),
   warmup: fraction.default(0).describe("fraction of the steps over which every rate rises to its full value"),
-  clip: positive
+  // fp32 has no factor for less.
+  clip: z
+    .number()
+    .min(1e-9)
     .nullable()
     .default(null)
     .describe("longest gradient of a step, over everything that is trained; null takes it as it is"),

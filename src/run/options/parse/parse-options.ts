@@ -82,6 +82,14 @@ function fromIssue(schema: z.ZodType, issue: Issue | undefined, given: UntypedOp
     const flag = positional.has(name) ? `the ${name.toUpperCase()} argument` : `--${name}`;
     return new OptionError({ where: `option "${name}"`, what: "is required", next: `give ${flag}` });
   }
+  if (issue?.code === "invalid_type" && issue.expected === "array") {
+    const list = JSON.stringify([String(value).replace(/^\[|\]$/g, "")]);
+    return new OptionError({
+      where: `option "${name}"`,
+      what: `${JSON.stringify(value)} is no list`,
+      next: `give ${list}; in a shell with quotes around it: --set '${name}=${list}'`,
+    });
+  }
   const accepted = acceptedValues(optionAt(schema, path));
   const near = typeof value === "string" && accepted !== null ? nearestName(value, accepted) : null;
   return new OptionError({
