@@ -107,6 +107,26 @@ describe("ProgressTracker", () => {
     expect(exported).toMatchObject({ stage: null });
   });
 
+  it("knows no remaining time beyond what was expected, and none by the pace of windows for what follows them", () => {
+    const tracker = new ProgressTracker(0);
+    const at = (seconds: number, event: QuantizeEvent) => {
+      tracker.apply(event, seconds);
+      return tracker.state(seconds, 7);
+    };
+    at(0, plan);
+    const slow = { event: "progress", stage: "making up calibration text", total: 2048 } as const;
+    expect(at(99, { ...slow, done: 300 })).toMatchObject({ remainingSeconds: 1 });
+    expect(at(101, { ...slow, done: 310 })).toMatchObject({ remainingSeconds: null });
+    at(110, windowStart(0));
+    at(410, windowDone(0));
+    at(710, windowDone(1));
+    at(711, { event: "exporting", format: "compressed-tensors", path: "out" });
+    const writing = { event: "progress", stage: "writing compressed-tensors", total: 74 } as const;
+    at(712, { ...writing, done: 1 });
+    const half = at(714, { ...writing, done: 37 });
+    expect(half.remainingSeconds ?? 0).toBeLessThan(10);
+  });
+
   it("takes the fraction and the time from the stage where there are no windows", () => {
     const tracker = new ProgressTracker(0);
     for (let done = 0; done <= 30; done++) {

@@ -120,6 +120,8 @@ export class ProgressTracker {
     this.#training = null;
     this.#fraction = null;
     this.#expectedSeconds = null;
+    // What follows goes at a pace of its own.
+    this.#remaining.restart();
   }
 
   #reach(fraction: number | null, now: number): void {
@@ -132,6 +134,7 @@ export class ProgressTracker {
     const beforeWindows = this.#expectedSeconds !== null && this.#window === null;
     const measured = this.#fraction === null || beforeWindows ? null : this.#remaining.estimate(now);
     if (measured !== null || this.#expectedSeconds === null) return measured;
-    return Math.max(0, this.#expectedSeconds - elapsed);
+    // Beyond what was expected nobody knows.
+    return elapsed < this.#expectedSeconds ? this.#expectedSeconds - elapsed : null;
   }
 }
