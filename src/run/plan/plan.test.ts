@@ -94,6 +94,11 @@ describe("makePlan", () => {
 
   it("knows that more sequences, epochs and wider micro-batches cost memory and time", async () => {
     const base = (await plan("W2A16g64")).estimate;
+    const made = async (batch: number): Promise<number> => {
+      const options = { calibration: ["self-generated"], selfGenerated: { batch } };
+      return (await plan("W2A16g64", options)).selfGenerated?.seconds ?? 0;
+    };
+    expect(await made(1)).toBeGreaterThan((await made(64)) * 10);
     expect((await plan("W2A16g64", { samples: 256 })).estimate.seconds).toBeGreaterThan(base.seconds * 1.5);
     expect((await plan("W2A16g64", { window: { epochs: 20 } })).estimate.seconds).toBeGreaterThan(base.seconds * 1.5);
     const narrow = (await plan("W2A16g64", { window: { microBatch: 1 } })).estimate;

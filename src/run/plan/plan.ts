@@ -191,12 +191,12 @@ function estimateSeconds(
 
 // Products of few rows are bound by reading the weights.
 function samplingSeconds(input: PlanInput): number {
-  const operations = samplingOperations(input);
-  return operations === 0 ? 0 : (operations / input.flops) * SAMPLING_OVERHEAD;
+  const rows = samplingBatch(input.options);
+  return rows === 0 ? 0 : (samplingOperations(input) / input.flops) * (1 + ROWS_TO_READ / rows);
 }
 
-/** Time of a token that is drawn over that of its matrix products at full speed. */
-const SAMPLING_OVERHEAD = 6;
+/** Reading the weights for a token takes as long as the products of so many rows at full speed: 6 times those of 64 rows. */
+const ROWS_TO_READ = 320;
 
 /** Time of a training step over that of its matrix products. */
 const OVERHEAD = 2.5;
