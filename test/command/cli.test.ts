@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findLibtorch } from "../../native/build/build.mjs";
 import { writeCutModel } from "../fixtures/cut-model.js";
 import { crossblockHere } from "../fixtures/in-process/cli-in-process.js";
+import { smallQuantize } from "../fixtures/prepared/small-quantize.js";
 import { type ProgramOutcome, startProgram } from "../fixtures/run-program.js";
 import { bundledModel, type Workplace, workplace } from "../fixtures/sample-text.js";
 
@@ -21,12 +22,7 @@ describe("crossblock", () => {
   let model = "";
   let out = "";
   let run: ProgramOutcome;
-  const quantize = (...args: readonly string[]): string[] => [
-    "quantize",
-    model,
-    ...["--scheme", "W2A16g64", "--calibration", place.text, "--samples", "2", "--context", "64"],
-    ...args,
-  ];
+  const quantize = (...args: readonly string[]): string[] => smallQuantize(model, place.text, args);
   /** Where nothing appears: what is refused writes nothing. */
   const unused = (): string => join(place.folder, "unused");
   beforeAll(async () => {

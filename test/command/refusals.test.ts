@@ -3,17 +3,13 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { writeCutModel } from "../fixtures/cut-model.js";
 import { crossblockHere } from "../fixtures/in-process/cli-in-process.js";
+import { smallQuantize } from "../fixtures/prepared/small-quantize.js";
 import { bundledModel, type Workplace, workplace } from "../fixtures/sample-text.js";
 
 let place: Workplace;
 let model = "";
 let out = "";
-const quantize = (...args: readonly string[]): string[] => [
-  "quantize",
-  model,
-  ...["--scheme", "W2A16g64", "--calibration", place.text, "--samples", "2", "--context", "64"],
-  ...args,
-];
+const quantize = (...args: readonly string[]): string[] => smallQuantize(model, place.text, args);
 /** Where nothing appears: what is refused writes nothing. */
 const unused = (): string => join(place.folder, "unused");
 

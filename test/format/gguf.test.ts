@@ -8,8 +8,8 @@ import { checkGguf } from "../../src/format/gguf/check.js";
 import type { GgufPlanOptions } from "../../src/format/gguf/plan.js";
 import { GgufFile } from "../../src/format/gguf/read.js";
 import { writeGguf } from "../../src/format/gguf/write.js";
-import type { QuantizedWeight } from "../../src/quant/quantized-weight.js";
-import { type RtnScheme, rtnSource } from "./rtn-source.js";
+import { firstLayers } from "./first-layers.js";
+import type { RtnScheme } from "./rtn-source.js";
 
 const model = "models/sotu-llama-7m";
 let scratch = "";
@@ -22,24 +22,8 @@ afterAll(() => {
   rmSync(scratch, { recursive: true, force: true });
 });
 
-/** The model's first two layers, rounded once: enough to meet every kind of tensor, and fast. */
-async function smallSource(schemeOf: (name: string) => RtnScheme | null): Promise<ExportSource & Disposable> {
-  const whole = await rtnSource(model, { schemeOf });
-  const kept = ([name]: readonly [string, unknown]): boolean => !/\.layers\.[2-9]\./.test(name);
-  const weights = new Map<string, Promise<QuantizedWeight>>();
-  return {
-    ...whole,
-    config: { ...whole.config, num_hidden_layers: 2 },
-    linears: new Map([...whole.linears].filter(kept)),
-    plain: new Map([...whole.plain].filter(kept)),
-    readQuantized(name) {
-      const weight = weights.get(name) ?? whole.readQuantized(name);
-      weights.set(name, weight);
-      return weight;
-    },
-    [Symbol.dispose]: () => whole[Symbol.dispose](),
-  };
-}
+const smallSource = (schemeOf: (name: string) => RtnScheme | null): Promise<ExportSource & Disposable> =>
+  firstLayers(model, 2, schemeOf);
 
 const everywhere =
   (bits: number, group: number | null, symmetric = true): ((name: string) => RtnScheme) =>

@@ -7,8 +7,8 @@ import type { TensorCheck } from "../../src/format/contract/tensor-check.js";
 import { checkOnnx } from "../../src/format/onnx/check.js";
 import type { OnnxPlanOptions } from "../../src/format/onnx/plan.js";
 import { OnnxFile } from "../../src/format/onnx/read.js";
-import type { QuantizedWeight } from "../../src/quant/quantized-weight.js";
-import { type RtnScheme, rtnSource } from "./rtn-source.js";
+import { firstLayers } from "./first-layers.js";
+import type { RtnScheme } from "./rtn-source.js";
 
 export const model = "models/sotu-llama-7m";
 let scratch = "";
@@ -21,24 +21,8 @@ afterAll(() => {
   rmSync(scratch, { recursive: true, force: true });
 });
 
-/** The model's first layer, rounded once: enough to meet every kind of tensor, and fast. */
-export async function smallSource(schemeOf: (name: string) => RtnScheme | null): Promise<ExportSource & Disposable> {
-  const whole = await rtnSource(model, { schemeOf });
-  const kept = ([name]: readonly [string, unknown]): boolean => !/\.layers\.[1-9]\./.test(name);
-  const weights = new Map<string, Promise<QuantizedWeight>>();
-  return {
-    ...whole,
-    config: { ...whole.config, num_hidden_layers: 1 },
-    linears: new Map([...whole.linears].filter(kept)),
-    plain: new Map([...whole.plain].filter(kept)),
-    readQuantized(name) {
-      const weight = weights.get(name) ?? whole.readQuantized(name);
-      weights.set(name, weight);
-      return weight;
-    },
-    [Symbol.dispose]: () => whole[Symbol.dispose](),
-  };
-}
+export const smallSource = (schemeOf: (name: string) => RtnScheme | null): Promise<ExportSource & Disposable> =>
+  firstLayers(model, 1, schemeOf);
 
 export const everywhere =
   (bits: number, group: number | null, symmetric = true): ((name: string) => RtnScheme) =>
