@@ -60,6 +60,7 @@ export const normTweakingRecipe = defineRecipe({
   // The paper searches rates from 1e-5 on; released code has 1e-6 and a growth of 100.
   presets: { default: {}, paper: { normTweaking: { rate: 1e-5 } } },
   training: when(training),
+  trainsLinears: false,
   needsText: true,
   followedByEndToEnd: false,
   rotatesByDefault: false,

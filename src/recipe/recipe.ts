@@ -35,6 +35,8 @@ export interface Recipe<O extends EngineOptions = EngineOptions> {
   readonly presets: Presets;
   /** When the options have its windows trained; null where they never are. */
   readonly training: Reading | null;
+  /** False where training leaves the Linears alone, and so has no gradients of their weights. */
+  readonly trainsLinears?: false;
   /** Whether it cannot do without calibration text. */
   readonly needsText: boolean;
   /** Whether the scales of all blocks are trained end to end after it, unless the options say otherwise. */

@@ -21,7 +21,7 @@ const readers: Readonly<Record<string, readonly OptionReader[]>> = {
   // Draws the calibration sequences, the order of training and the rotation.
   seed: readersBy(() => [[withText], [withRotation]]),
   "streams.storage": readersBy(() => when(withText)),
-  "compute.gradients": readersBy(({ training }) => training ?? []),
+  "compute.gradients": readersBy(({ training, trainsLinears }) => (trainsLinears === false ? null : training) ?? []),
 };
 
 /** What decides who reads the options of a run. */

@@ -142,7 +142,8 @@ describe("an option that nothing would read", () => {
     ["gptq", { cfp: { activations: null } }, "cfp.activations", "cbq", "--recipe cbq"],
     ["gptq", { window: { batch: 4 } }, "window.batch", "cbq", "--recipe cbq"],
     ["gptq", { rates: { scale: 0.1 } }, "rates.scale", "cbq", "--recipe cbq"],
-    ["gptq", { compute: { gradients: "full" } }, "compute.gradients", "norm-tweaking, efficient-qat and cbq", "or cbq"],
+    ["gptq", { compute: { gradients: "full" } }, "compute.gradients", "efficient-qat and cbq", "or cbq"],
+    ["norm-tweaking", { compute: { gradients: "fp8" } }, "compute.gradients", "efficient-qat and cbq", "or cbq"],
   ])("of another recipe is refused: %s %j", (recipe, options, name, readers, next) => {
     const error = refusal({ recipe, ...options } as UntypedOptions);
     expect(error.where).toBe(`option "${name}"`);

@@ -41,7 +41,8 @@ export function windowBytes(input: MemoryInput, { blocks, linears }: WindowPlan,
   const width = bytesOf(options);
   const weights = sum(linears, weightsOf);
   const block = weights / Math.max(1, blocks);
-  const { trains } = recipeOf(options.recipe).cost(options);
+  const recipe = recipeOf(options.recipe);
+  const { trains } = recipe.cost(options);
   const exact = width < 4 && !fitProducts(input, linears) ? 4 : 0;
   // In the dtype of the products; on the CPU a rounding keeps what it rounds in fp32, which is the exact weight or a copy.
   const held = block * (width + (trains && width < 4 && input.device === "cpu" ? 4 : exact));
@@ -64,7 +65,7 @@ export function windowBytes(input: MemoryInput, { blocks, linears }: WindowPlan,
   ];
   if (trains) {
     const kept = blocks * keptFloats(input) + 2 * input.spec.intermediateSize;
-    const fp8 = options.compute.gradients === "fp8" ? weights : 0;
+    const fp8 = options.compute.gradients === "fp8" && recipe.trainsLinears !== false ? weights : 0;
     const inStep = Math.min(batch, stepBatch(recipeOf(options.recipe), options)) * options.context;
     // Parameters with two moments and their best state, soft weights, and those once more in another dtype and in fp8.
     const training = blocks * held + learnt * 16 + weights * (width < 4 ? 4 + width : 4) + fp8 + batchBytes(input);
