@@ -47,8 +47,8 @@ export interface UnitPlan {
 
 /** What a unit lets others see or replace while it runs. */
 export interface Hooks {
-  /** How a Linear is computed of its input; defaults to `x W^T + b`. */
-  readonly product?: (layer: string, input: Tensor, linear: LinearWeights) => Tensor;
+  /** How a Linear is computed of its input; undefined for `x W^T + b`. */
+  readonly product?: (layer: string, input: Tensor, linear: LinearWeights) => Tensor | undefined;
   /** Called with the input of each Linear, before it is computed. */
   readonly observe?: (layer: string, input: Tensor) => void;
 }

@@ -112,8 +112,7 @@ export class QuantizedUnit {
     const weights = this.#norms?.replaced(this.#weights) ?? this.#weights;
     return this.network.run(this.plan, weights, x, {
       ...(observe !== undefined && { observe }),
-      product: (name, input, linear) =>
-        this.layers.get(name)?.apply(input, linear) ?? input.linear(linear.weight, linear.bias),
+      product: (name, input, linear) => this.layers.get(name)?.apply(input, linear),
     });
   }
 

@@ -1,7 +1,8 @@
 import { quote } from "../../checkpoint/json/json.js";
 import type { TensorReader } from "../../checkpoint/tensor-reader.js";
 import { CheckpointError } from "../../errors.js";
-import { type DecoderSpec, linearName, linearRoles } from "../decoder/spec/decoder-spec.js";
+import { decoderUnits } from "../decoder/decoder-units.js";
+import type { DecoderSpec } from "../decoder/spec/decoder-spec.js";
 import { requireStored } from "../load-tensor.js";
 import { isPackedPart } from "./missing-tensor.js";
 import { eachRequired } from "./require-tensors.js";
@@ -15,11 +16,7 @@ import { eachRequired } from "./require-tensors.js";
 export function requireFloatNetwork(checkpoint: Pick<TensorReader, "folder" | "tensors">, spec: DecoderSpec): void {
   const shapeOf = (name: string): readonly number[] | undefined => checkpoint.tensors.get(name)?.shape;
   eachRequired(spec, checkpoint.folder, shapeOf, (name, wanted) => void requireStored(checkpoint, name, wanted));
-  const modules = new Set(
-    Array.from({ length: spec.blocks }, (_, block) =>
-      linearRoles(spec).map((role) => linearName(spec, block, role)),
-    ).flat(),
-  );
+  const modules = new Set(decoderUnits(spec).flatMap(({ layers }) => layers.map(({ module }) => module)));
   for (const name of checkpoint.tensors.keys()) {
     const module = name.slice(0, Math.max(0, name.lastIndexOf(".")));
     if (!modules.has(module) || !isPackedPart(name, module)) continue;

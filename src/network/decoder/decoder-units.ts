@@ -33,10 +33,16 @@ function decoderUnit(spec: DecoderSpec, block: number): UnitPlan {
     (name): NormPlan => ({ name, module: inBlock(names[name], block), kind: "rms", width: attention.headDim }),
   );
   const norms = attention.qkNorm ? [...blockNorms, ...headNorms] : blockNorms;
-  return { index: block, layers, norms, sites: inputSites(spec).map((site) => siteOf(spec, site)), writes: [HIDDEN] };
+  return {
+    index: block,
+    layers,
+    norms,
+    sites: inputSites(spec).map((site) => siteAlong(spec, site)),
+    writes: [HIDDEN],
+  };
 }
 
-function siteOf(spec: DecoderSpec, { producer, linears }: InputSite): Site {
+function siteAlong(spec: DecoderSpec, { producer, linears }: InputSite): Site {
   const kind = producer === "v" || producer === "up" ? "layer" : "norm";
   return { producer: { kind, name: producer }, consumers: linears, passes: passage(spec, producer) };
 }

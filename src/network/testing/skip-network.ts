@@ -1,10 +1,11 @@
 import { portOf } from "../../calibration/port-store.js";
 import { noGrad, scope, Tensor } from "../../tensor/index.js";
+import { applyLinear } from "../apply-linear.js";
 import { normalise } from "../decoder/block/normalise.js";
 import type { Network, NetworkEnd, NetworkStart, OpenNetwork } from "../network.js";
 import { loadAll } from "../owned-weights.js";
-import type { Hooks, LayerPlan, Ports, UnitPlan } from "../unit.js";
-import { linearOf, normWeights, type UnitWeights } from "../unit-weights.js";
+import type { LayerPlan, Ports, UnitPlan } from "../unit.js";
+import { normWeights, type UnitWeights, unitTensors } from "../unit-weights.js";
 
 const [WIDTH, INNER, TIME, CLASSES] = [16, 24, 8, 20];
 const NORM = { kind: "rms", eps: 1e-6 } as const;
@@ -74,7 +75,7 @@ export const skipNetwork: Network = {
     run: (unit, weights, x, hooks) => {
       const forward = forwards[unit.index];
       if (forward === undefined) throw new RangeError(`no unit ${unit.index}`);
-      return { ...x, ...forward(products(weights, hooks), weights, x) };
+      return { ...x, ...forward((name, input) => applyLinear(weights, hooks ?? {}, name, input), weights, x) };
     },
     [Symbol.dispose]: () => {},
   }),
@@ -106,21 +107,10 @@ export const skipTensors: ReadonlyMap<string, readonly number[]> = new Map<strin
   ["tokens.weight", [CLASSES, WIDTH]],
   ["times.weight", [CLASSES, TIME]],
   ["head.weight", [CLASSES, WIDTH]],
-  ["0.norm.weight", [WIDTH]],
-  ...units.flatMap(({ layers }) =>
-    layers.map(({ module, rows, columns }) => [`${module}.weight`, [rows, columns]] as const),
-  ),
+  ...units.flatMap((unit) => [...unitTensors(unit)]),
 ]);
 
 /** Ids that it knows. */
 export function skipIds(sequences: number, length: number): Int32Array {
   return Int32Array.from({ length: sequences * length }, (_, i) => (i * i * 7 + i * 3 + 1) % CLASSES);
-}
-
-function products(weights: UnitWeights, hooks: Hooks = {}): Apply {
-  return (name, input) => {
-    const linear = linearOf(weights, name);
-    hooks.observe?.(name, input);
-    return hooks.product?.(name, input, linear) ?? input.linear(linear.weight, linear.bias);
-  };
 }

@@ -1,6 +1,7 @@
 import type { Tensor } from "../../../tensor/index.js";
+import { applyLinear } from "../../apply-linear.js";
 import type { Hooks } from "../../unit.js";
-import { linearOf, normWeights, type UnitWeights } from "../../unit-weights.js";
+import { normWeights, type UnitWeights } from "../../unit-weights.js";
 import type { DecoderSpec, LinearRole } from "../spec/decoder-spec.js";
 import { activate, activateGate } from "./activation.js";
 import { causalAttention } from "./attention.js";
@@ -21,11 +22,7 @@ export interface ForwardContext extends Hooks {
  * `[batch, time, hidden]`; differentiable; needs nothing but its own input stream.
  */
 export function forwardBlock(spec: DecoderSpec, weights: UnitWeights, x: Tensor, context: ForwardContext): Tensor {
-  const apply = (role: LinearRole, input: Tensor): Tensor => {
-    const linear = linearOf(weights, role);
-    context.observe?.(role, input);
-    return context.product?.(role, input, linear) ?? input.linear(linear.weight, linear.bias);
-  };
+  const apply = (role: LinearRole, input: Tensor): Tensor => applyLinear(weights, context, role, input);
   const attended = x.add(
     attention(spec, weights, normalise(x, normWeights(weights, "attentionNorm"), spec.norm), context, apply),
   );
