@@ -2,7 +2,7 @@ import { closeSync, ftruncateSync, openSync, readSync, rmSync, writeSync } from 
 import { join } from "node:path";
 import { fileSystemError } from "../checkpoint/file-system/file-system-error.js";
 import { temporaryName } from "../checkpoint/file-system/write-file-atomically.js";
-import { type Device, type DType, elementSize, keep, noGrad, scope, Tensor } from "../tensor/index.js";
+import { type Device, type DType, elementSize, keep, noGrad, numbersIn, scope, Tensor } from "../tensor/index.js";
 
 /** Where calibration activations are kept. */
 export type Storage = "device" | "host" | "disk";
@@ -31,11 +31,6 @@ export interface ActivationStore {
 /** Bytes that a store takes. */
 export function storeBytes({ sequences, shape }: StoreShape, dtype: DType): number {
   return sequences * numbersIn(shape) * elementSize(dtype);
-}
-
-/** Numbers in a tensor of this shape. */
-export function numbersIn(shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, 1);
 }
 
 /** What a store needs to know of the work that it serves. */
@@ -140,8 +135,7 @@ class DiskStore implements ActivationStore {
   }
 
   write(first: number, values: Tensor): void {
-    const array = noGrad(() => scope(() => values.to(this.placement.dtype).toArray()));
-    const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+    const bytes = noGrad(() => scope(() => values.to(this.placement.dtype).toBytes()));
     this.#transfer("can't be written", bytes.byteLength, (done) =>
       writeSync(this.#file, bytes, done, bytes.byteLength - done, first * this.#sequenceBytes + done),
     );

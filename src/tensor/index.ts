@@ -31,7 +31,7 @@ export {
   magnitudeOf,
   toFp8,
 } from "./fp8-linear.js";
-export type { Shape } from "./owned-tensor.js";
+export { numbersIn, type Shape } from "./owned-tensor.js";
 export { freeOnError, keep, scope } from "./scope.js";
 export { Tensor, type TensorOptions } from "./tensor.js";
 export { isOutOfMemory, TensorError } from "./tensor-error.js";

@@ -4,6 +4,11 @@ import type { Device } from "./engine/device.js";
 
 export type Shape = readonly number[];
 
+/** Numbers in a tensor of this shape. */
+export function numbersIn(shape: Shape): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
 /**
  * A handle of the addon and who owns it: it lives until `dispose`, the end of its `using`
  * declaration or of the scope it was created in. The garbage collector does not see its memory.
@@ -98,7 +103,7 @@ export class OwnedTensor {
   }
 
   get numel(): number {
-    return this.shape.reduce((product, size) => product * size, 1);
+    return numbersIn(this.shape);
   }
 
   get byteLength(): number {

@@ -128,13 +128,18 @@ export class Tensor extends Operand {
 
   /** The elements, on the host, in memory of their own. */
   toArray(): TypedArray {
+    return viewAs(this.dtype, this.toBytes().buffer);
+  }
+
+  /** The elements' bytes, little-endian, copied to the host. */
+  toBytes(): Uint8Array<ArrayBuffer> {
     const outer = Tensor.beginCollecting();
     try {
       // Not by way of `view`: what that lends goes back to libtorch in the event loop, and a worker that
       // quantizes does not get there before its end.
       const bytes = new Uint8Array(Buffer.allocUnsafeSlow(this.byteLength).buffer);
       Tensor.fromBytes(bytes, this.shape, this.dtype).copy_(this.detach());
-      return viewAs(this.dtype, bytes.buffer);
+      return bytes;
     } finally {
       Tensor.endCollecting(outer, new Set());
     }

@@ -1,10 +1,11 @@
 import type { PortStore } from "../../calibration/port-store.js";
-import { floatType, linearOf } from "../../network/index.js";
+import { linearOf } from "../../network/index.js";
 import { toQuantizedWeight } from "../../quant/to-quantized-weight.js";
 import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
-import { type DType, noGrad, scope, type Tensor } from "../../tensor/index.js";
+import { noGrad, scope, type Tensor } from "../../tensor/index.js";
 import { measuredSequences } from "../job/measured-sequences.js";
 import type { LayerError, RecipeJob } from "../job/recipe-job.js";
+import { deliverPlain, storedType } from "./deliver-plain.js";
 
 /** Hands the codes and activation ranges of a hardened block to the run. */
 export function deliverBlock(job: RecipeJob, block: QuantizedUnit): void {
@@ -13,8 +14,7 @@ export function deliverBlock(job: RecipeJob, block: QuantizedUnit): void {
     if (layer.activation !== null) job.sink.activation(layer.name, layer.activation.value());
   }
   for (const { name, tensor } of block.norms?.parameters ?? []) {
-    const stored = noGrad(() => scope(() => tensor.detach().to(storedType(job, name)).toArray()));
-    job.sink.plain(name, new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength));
+    deliverPlain(job, name, tensor);
   }
 }
 
@@ -22,10 +22,6 @@ export function deliverBlock(job: RecipeJob, block: QuantizedUnit): void {
 export function hardenBlock(job: RecipeJob, block: QuantizedUnit, solved: boolean): void {
   for (const layer of solved ? block.trained : []) layer.harden();
   block.norms?.harden((name) => storedType(job, name));
-}
-
-function storedType({ checkpoint }: RecipeJob, name: string): DType {
-  return floatType(checkpoint.tensors.get(name)?.dtype ?? "F32") ?? "float32";
 }
 
 /** Relative squared error of every quantized Linear's output on its own inputs in the quantized stream. */

@@ -1,6 +1,5 @@
 import type { PortStore } from "../../calibration/port-store.js";
 import {
-  floatType,
   foldedLayers,
   layerOf,
   linearOf,
@@ -14,6 +13,7 @@ import type { SequenceParts } from "../../reconstruct/sequence-parts.js";
 import { type DType, noGrad, scope, type Tensor } from "../../tensor/index.js";
 import { type ChannelExtremes, ExtremesObserver } from "../../transform/cfp/fold-outliers.js";
 import type { RecipeJob } from "../job/recipe-job.js";
+import { deliverPlain, storedType } from "./deliver-plain.js";
 
 /**
  * Folds factors of channels into a unit's weights, fp32, by the extremes of its inputs; norms and biases are rounded to
@@ -43,13 +43,13 @@ export function foldUnit(
       }),
     );
     unit.castWeights("float32");
-    const storedType = normsType(job, unit);
+    const dtype = normsType(job, unit);
     // A Linear that stays in full precision must keep its bytes, so its site is left alone.
     const foldable = new Map(
       [...observer.extremes].filter(([site]) => foldedLayers(site).every((name) => unit.layers.has(name))),
     );
-    for (const site of fold(unit.weights, foldable, storedType)) {
-      deliverFolded(job, unit, site, storedType);
+    for (const site of fold(unit.weights, foldable, dtype)) {
+      deliverFolded(job, unit, site, dtype);
     }
   } finally {
     observer.dispose();
@@ -57,26 +57,21 @@ export function foldUnit(
 }
 
 // Checkpoints keep norms and biases in one dtype.
-function normsType({ checkpoint }: RecipeJob, { plan }: QuantizedUnit): DType {
+function normsType(job: RecipeJob, { plan }: QuantizedUnit): DType {
   const [norm] = plan.norms;
-  const stored = norm === undefined ? undefined : checkpoint.tensors.get(`${norm.module}.weight`)?.dtype;
-  return floatType(stored ?? "F32") ?? "float32";
+  return norm === undefined ? "float32" : storedType(job, `${norm.module}.weight`);
 }
 
-function deliverFolded(job: RecipeJob, { plan, weights }: QuantizedUnit, { producer }: Site, storedType: DType): void {
+function deliverFolded(job: RecipeJob, { plan, weights }: QuantizedUnit, { producer }: Site, dtype: DType): void {
   const store = (name: string, tensor: Tensor | null): void => {
-    if (tensor === null) return;
-    const stored = scope(() => tensor.to(storedType).toArray());
-    job.sink.plain(name, new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength));
+    if (tensor !== null) deliverPlain(job, name, tensor, dtype);
   };
-  noGrad(() => {
-    if (producer?.kind === "norm") {
-      const { module } = normOf(plan, producer.name);
-      const { weight, bias } = normWeights(weights, producer.name);
-      store(`${module}.weight`, weight);
-      store(`${module}.bias`, bias);
-    } else if (producer !== null) {
-      store(`${layerOf(plan, producer.name).module}.bias`, linearOf(weights, producer.name).bias);
-    }
-  });
+  if (producer?.kind === "norm") {
+    const { module } = normOf(plan, producer.name);
+    const { weight, bias } = normWeights(weights, producer.name);
+    store(`${module}.weight`, weight);
+    store(`${module}.bias`, bias);
+  } else if (producer !== null) {
+    store(`${layerOf(plan, producer.name).module}.bias`, linearOf(weights, producer.name).bias);
+  }
 }

@@ -1,8 +1,7 @@
-import { numbersIn } from "../../calibration/activation-store.js";
 import type { PortStore } from "../../calibration/port-store.js";
 import type { Parameter } from "../../quant/parameter.js";
 import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
-import { elementSize, noGrad, scope, Tensor } from "../../tensor/index.js";
+import { elementSize, noGrad, numbersIn, scope, Tensor } from "../../tensor/index.js";
 import type { RecipeJob } from "../job/recipe-job.js";
 import type { RecipeState, StateTensor } from "./saved-state.js";
 
@@ -21,7 +20,7 @@ export function streamState(job: RecipeJob, name: string, stream: PortStore): St
     *pieces() {
       for (let i = 0; i < store.shape.sequences; i++) {
         job.poll();
-        yield scope(() => bytesOf(store.read([i]).to(job.dtype)));
+        yield noGrad(() => scope(() => store.read([i]).to(job.dtype).toBytes()));
       }
     },
   }));
@@ -55,7 +54,7 @@ export function savedTensors(tensors: readonly NamedTensor[]): StateTensor[] {
     dtype: tensor.dtype,
     shape: tensor.shape,
     *pieces() {
-      yield bytesOf(tensor);
+      yield noGrad(() => tensor.toBytes());
     },
   }));
 }
@@ -68,9 +67,4 @@ export function restoreTensors(state: RecipeState, tensors: readonly NamedTensor
       scope(() => tensor.copy_(Tensor.fromBytes(bytes, tensor.shape, tensor.dtype, tensor.device)));
     }
   });
-}
-
-function bytesOf(tensor: Tensor): Uint8Array {
-  const array = noGrad(() => scope(() => tensor.toArray()));
-  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 }

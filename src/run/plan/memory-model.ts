@@ -66,7 +66,7 @@ export function windowBytes(input: MemoryInput, { blocks, linears }: WindowPlan,
   if (trains) {
     const kept = blocks * keptFloats(input) + 2 * input.spec.intermediateSize;
     const fp8 = options.compute.gradients === "fp8" && recipe.trainsLinears !== false ? weights : 0;
-    const inStep = Math.min(batch, stepBatch(recipeOf(options.recipe), options)) * options.context;
+    const inStep = Math.min(batch, stepBatch(recipe, options)) * options.context;
     // Parameters with two moments and their best state, soft weights, and those once more in another dtype and in fp8.
     const training = blocks * held + learnt * 16 + weights * (width < 4 ? 4 + width : 4) + fp8 + batchBytes(input);
     const composed = input.kernels ? 0 : weights * COMPOSED_ROUNDING;

@@ -1,4 +1,5 @@
 import { type DecoderSpec, networkTensors } from "../../network/index.js";
+import { numbersIn } from "../../tensor/index.js";
 import { isSelfGenerated } from "../options/calibration-option.js";
 import type { RunOptions } from "../options/options.js";
 import { bytesOf, type MemoryInput } from "./memory-model.js";
@@ -27,7 +28,7 @@ export function samplingBytes(input: Pick<MemoryInput, "options" | "spec">): num
   // Logits, then in float64 themselves, less the largest, divided, their shares and the sums of these; which sums are below a place, as bits and numbers.
   const logits = batch * spec.vocabSize * (width + 5 * 8 + 1 + 8);
   const rotary = spec.positions.kind === "rotary" ? spec.maxPositions * headDim * width : 0;
-  const shapes = [...networkTensors(spec).values()].map(numbersOf);
+  const shapes = [...networkTensors(spec).values()].map(numbersIn);
   const largest = Math.max(...shapes);
   // A tensor is read in fp32 before it becomes narrower.
   return (
@@ -44,11 +45,7 @@ export function samplingOperations({ options, spec }: Pick<MemoryInput, "options
 }
 
 function weightsOfAll(spec: DecoderSpec): number {
-  const all = [...networkTensors(spec).values()].reduce((sum, shape) => sum + numbersOf(shape), 0);
+  const all = [...networkTensors(spec).values()].reduce((sum, shape) => sum + numbersIn(shape), 0);
   // A head of its own is multiplied with, and the embedding looked up.
   return spec.tied ? all : all - spec.vocabSize * spec.hiddenSize;
-}
-
-function numbersOf(shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, 1);
 }
