@@ -1,6 +1,5 @@
 import type { ExportSource } from "../../src/format/contract/export-source.js";
-import type { QuantizedWeight } from "../../src/quant/quantized-weight.js";
-import { type RtnScheme, rtnSource } from "./rtn-source.js";
+import { type RtnScheme, roundedOnce, rtnSource } from "./rtn-source.js";
 
 /** The model's first layers, rounded once: enough to meet every kind of tensor, and fast. */
 export async function firstLayers(
@@ -13,17 +12,10 @@ export async function firstLayers(
     const number = /\.layers\.(\d+)\./.exec(name)?.[1];
     return number === undefined || Number(number) < layers;
   };
-  const weights = new Map<string, Promise<QuantizedWeight>>();
   return {
-    ...whole,
+    ...roundedOnce(whole),
     config: { ...whole.config, num_hidden_layers: layers },
     linears: new Map([...whole.linears].filter(kept)),
     plain: new Map([...whole.plain].filter(kept)),
-    readQuantized(name) {
-      const weight = weights.get(name) ?? whole.readQuantized(name);
-      weights.set(name, weight);
-      return weight;
-    },
-    [Symbol.dispose]: () => whole[Symbol.dispose](),
   };
 }

@@ -53,6 +53,19 @@ export async function rtnSource(folder: string, options: RtnOptions): Promise<Ex
   };
 }
 
+/** A source whose Linears are rounded once, however often they are read. */
+export function roundedOnce<S extends ExportSource>(source: S): S {
+  const weights = new Map<string, Promise<QuantizedWeight>>();
+  return {
+    ...source,
+    readQuantized(name) {
+      const weight = weights.get(name) ?? source.readQuantized(name);
+      weights.set(name, weight);
+      return weight;
+    },
+  };
+}
+
 /** Symmetric: full range, the scale's sign gives the longer tail the extra level. Asymmetric: from minimum to maximum. */
 export function roundToNearest(weight: Float32Array, layout: QuantizedLayout): QuantizedWeight {
   const { bits, groupSize, symmetric } = layout;

@@ -1,18 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import { firstDifference } from "./first-difference.js";
-
-const weight: QuantizedWeight = {
-  bits: 4,
-  groupSize: 2,
-  perChannel: false,
-  symmetric: false,
-  rows: 2,
-  columns: 4,
-  codes: Uint8Array.of(0, 1, 2, 3, 12, 13, 14, 15),
-  scales: Float32Array.of(0.5, -0.25, 1, 2),
-  zeroPoints: Uint8Array.of(1, 2, 0, 15),
-};
+import { smallWeight as weight } from "./testing/small-weight.js";
 
 describe("the first difference of two weights", () => {
   it("is none between equals", () => {

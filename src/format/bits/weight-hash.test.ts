@@ -1,19 +1,7 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import type { QuantizedWeight } from "../../quant/quantized-weight.js";
+import { smallWeight as weight } from "./testing/small-weight.js";
 import { weightHash } from "./weight-hash.js";
-
-const weight: QuantizedWeight = {
-  bits: 4,
-  groupSize: 2,
-  perChannel: false,
-  symmetric: false,
-  rows: 2,
-  columns: 4,
-  codes: Uint8Array.of(0, 1, 2, 3, 12, 13, 14, 15),
-  scales: Float32Array.of(0.5, -0.25, 1, 2),
-  zeroPoints: Uint8Array.of(1, 2, 0, 15),
-};
 
 describe("the hash of a weight", () => {
   it("is that of the signed codes and of the scales, little-endian", () => {

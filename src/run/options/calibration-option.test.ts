@@ -1,18 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { OptionError } from "../../errors.js";
 import { resolveOptions, type UntypedOptions } from "./options.js";
-
-const required = { model: "m", scheme: "W2A16g64", out: "o", calibration: ["text.txt"] };
-
-function refusal(options: UntypedOptions): OptionError {
-  try {
-    resolveOptions(required, options);
-  } catch (error) {
-    if (error instanceof OptionError) return error;
-    throw error;
-  }
-  throw new Error("the options were accepted");
-}
+import { refusal, required } from "./testing/refusal.js";
 
 describe("calibration text that the model makes up", () => {
   const given = { calibration: ["self-generated"] };

@@ -6,19 +6,8 @@ import { windowSchedule } from "../../reconstruct/schedule.js";
 import { resolveExportOptions } from "./export-result-options.js";
 import { recipeOptionsOf, resolveOptions, type UntypedOptions } from "./options.js";
 import { parseAssignments } from "./parse/config-file.js";
+import { refusal, required } from "./testing/refusal.js";
 import { resolveVerifyOptions } from "./verify-options.js";
-
-const required = { model: "m", scheme: "W2A16g64", out: "o", calibration: ["text.txt"] };
-
-function refusal(options: UntypedOptions): OptionError {
-  try {
-    resolveOptions(required, options);
-  } catch (error) {
-    if (error instanceof OptionError) return error;
-    throw error;
-  }
-  throw new Error("the options were accepted");
-}
 
 describe("resolveOptions", () => {
   it("fills every default", () => {

@@ -14,9 +14,8 @@ import { floatsFromBytes } from "../../../src/format/bits/float-bytes.js";
 import type { ExportSource } from "../../../src/format/contract/export-source.js";
 import { writeGguf } from "../../../src/format/gguf/write.js";
 import { decodedSource } from "../../../src/format/source/decoded-source.js";
-import type { QuantizedWeight } from "../../../src/quant/quantized-weight.js";
 import { openLlamaCpp } from "../../../src/run/verify/runtime/llama-cpp.js";
-import { type RtnScheme, rtnSource } from "../rtn-source.js";
+import { type RtnScheme, roundedOnce, rtnSource } from "../rtn-source.js";
 import { judgePython, missingPackage } from "./judge.js";
 import { importLlamaCpp } from "./llama-cpp-package.js";
 
@@ -56,18 +55,8 @@ const cases: Readonly<Record<string, RtnScheme | null>> = {
   "W2 g256 asym": { bits: 2, group: 256, symmetric: false },
 };
 
-/** Rounds every Linear once, however often it is read. */
 async function judgedSource(scheme: RtnScheme | null): Promise<ExportSource & Disposable> {
-  const source = await rtnSource(model, { schemeOf: () => scheme });
-  const weights = new Map<string, Promise<QuantizedWeight>>();
-  return {
-    ...source,
-    readQuantized(name) {
-      const weight = weights.get(name) ?? source.readQuantized(name);
-      weights.set(name, weight);
-      return weight;
-    },
-  };
+  return roundedOnce(await rtnSource(model, { schemeOf: () => scheme }));
 }
 
 /** Cases whose groups divide every width of the model. */

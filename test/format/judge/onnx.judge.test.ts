@@ -8,11 +8,10 @@ import { generate } from "../../../src/evaluate/generate.js";
 import type { ExportSource } from "../../../src/format/contract/export-source.js";
 import { planOnnx } from "../../../src/format/onnx/plan.js";
 import { type WriteOnnxOptions, writeOnnx } from "../../../src/format/onnx/write.js";
-import type { QuantizedWeight } from "../../../src/quant/quantized-weight.js";
 import { openOnnx } from "../../../src/run/verify/runtime/onnx-runtime.js";
 import { writeCutModel } from "../../fixtures/cut-model.js";
 import { ourLogits, ourNetwork } from "../our-network.js";
-import { type RtnScheme, rtnSource } from "../rtn-source.js";
+import { type RtnScheme, roundedOnce, rtnSource } from "../rtn-source.js";
 import { importOnnxRuntime } from "./onnx-runtime.js";
 
 /** The part of @huggingface/transformers that the judge uses. */
@@ -85,21 +84,11 @@ const cases: Readonly<Record<string, (module: string) => RtnScheme | null>> = {
       : { bits: module.includes("mlp") ? 2 : 4, group: 64, symmetric: module.includes("q_proj") },
 };
 
-/** Rounds every Linear once, however often it is read. */
 async function judgedSource(
   folder: string,
   schemeOf: (module: string) => RtnScheme | null,
 ): Promise<ExportSource & Disposable> {
-  const source = await rtnSource(folder, { schemeOf });
-  const weights = new Map<string, Promise<QuantizedWeight>>();
-  return {
-    ...source,
-    readQuantized(name) {
-      const weight = weights.get(name) ?? source.readQuantized(name);
-      weights.set(name, weight);
-      return weight;
-    },
-  };
+  return roundedOnce(await rtnSource(folder, { schemeOf }));
 }
 
 async function addressIds(): Promise<number[]> {
