@@ -64,7 +64,7 @@ export const efficientQat = defineRecipe({
   rotatesByDefault: false,
 
   windows: singleBlocks,
-  targets: () => ["full"],
+  chain: () => ({ input: "quantized", targets: ["full"] }),
   error: (target, actual, { blockAp }) => reconstructionError(target, actual, lossOf(blockAp)),
   cost: ({ blockAp }, hiddenSize = 0) => ({
     trains: true,

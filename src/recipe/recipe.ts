@@ -14,10 +14,18 @@ import type { SharedOptions, SharedShape } from "./options/shared-options.js";
 
 /**
  * What the output of a window is held against: `full`, the full-precision window on the full-precision stream;
- * `fullOfQuantized`, the full-precision window on the stream of the quantized network. The quantized window sees the
- * quantized stream in either case.
+ * `fullOfQuantized`, the full-precision window on the stream of the quantized network.
  */
 export type Target = "full" | "fullOfQuantized";
+
+/**
+ * What a quantized window sees, and what its output is held against: the stream of the quantized network, and any targets
+ * (none where nothing is reconstructed); or the full-precision stream, so that a window makes up for its own errors alone,
+ * and the target that belongs to it.
+ */
+export type Chain =
+  | { readonly input: "quantized"; readonly targets: readonly Target[] }
+  | { readonly input: "full"; readonly targets: readonly ["full"] };
 
 /**
  * All that the driver, the plan and the options know of a method. Its own code sees the options that it declares, `O`; whoever
@@ -45,8 +53,8 @@ export interface Recipe<O extends EngineOptions = EngineOptions> {
   readonly rotatesByDefault: boolean;
   /** The windows of blocks that it goes through, in order. */
   windows(blocks: number, options: O): readonly Window[];
-  /** What windows are held against; none where nothing is reconstructed. */
-  targets(options: O): readonly Target[];
+  /** What windows see and are held against. */
+  chain(options: O): Chain;
   /** The reconstruction error that events report, of the window's output `actual` against one target, a scalar. */
   error?(target: Tensor, actual: Tensor, options: O): Tensor;
   /** What plan and memory model need to know of a network of this hidden size. */
@@ -139,9 +147,9 @@ export interface WindowWork<O extends EngineOptions = EngineOptions> {
   readonly index: number;
   readonly windows: number;
   readonly blocks: readonly QuantizedUnit[];
-  /** The stream of the quantized network at the window's input; null without text. */
+  /** What the window sees, as the recipe's chain says; null without text. */
   readonly input: PortStore | null;
-  /** In the order of the recipe's. */
+  /** In the order of the chain's. */
   readonly targets: readonly PortStore[];
   /** To be called while a device has work for about this many seconds: the next block is read, what is done is written. */
   whileDeviceWorks(seconds: number): void;

@@ -88,7 +88,7 @@ function fitProducts({ options, scheme, checkpoint }: MemoryInput, linears: read
 // The inputs of a step's whole batch and its targets, which stay in place while a window is trained.
 function batchBytes({ options, spec }: MemoryInput): number {
   const recipe = recipeOf(options.recipe);
-  const stores = 1 + recipe.targets(options).length;
+  const stores = 1 + recipe.chain(options).targets.length;
   const vectors = Math.min(stepBatch(recipe, options), options.samples) * options.context * stores;
   return vectors * spec.hiddenSize * bytesOf(options);
 }
