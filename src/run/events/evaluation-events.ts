@@ -19,7 +19,7 @@ export interface QualityEvent {
   readonly divergence: number;
   readonly roundToNearestDivergence: number | null;
   /** What the scoring took. */
-  readonly seconds: number;
+  readonly seconds: number | null;
 }
 
 /** The last line of `eval --json`. */

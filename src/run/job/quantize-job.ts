@@ -31,6 +31,7 @@ import { resultSizes, type WrittenFormat } from "../result/result-sizes.js";
 import { resolveFolder } from "../source/resolve-folder.js";
 import { checkRun } from "./check-run.js";
 import { placeOf, resolveRun } from "./resolve-run.js";
+import { scoreRun } from "./score-run.js";
 import { type PlannedFormat, writeExport } from "./write-exports.js";
 
 type Context = RequestContext<QuantizeEvent>;
@@ -82,36 +83,35 @@ export async function quantizeJob(
   if (window > 0) context.emit({ event: "continued", window, windows: journal.windows, work: folders.work });
   // The same number of threads and sequences at once: other sums are rounded in another order.
   setThreads(journal.chosen.threads);
-  const report = runToEnd(
-    {
-      checkpoint,
-      network: new DecoderNetwork(spec),
-      recipe,
-      scheme,
-      options: {
-        ...recipeOptions,
-        window: { ...recipeOptions.window, microBatch: journal.chosen.microBatch },
-        finish: journal.chosen.finish,
-      },
-      seed: options.seed,
-      tokens: calibration?.tokens ?? null,
-      device,
-      dtype,
-      gradients,
-      storage: fitted.storage,
-      scratch: folders.work,
-      resume: journal.resume,
-      results: journal.finished,
-      poll: context.poll,
-      sink: journal,
+  const job: RecipeJob = {
+    checkpoint,
+    network: new DecoderNetwork(spec),
+    recipe,
+    scheme,
+    options: {
+      ...recipeOptions,
+      window: { ...recipeOptions.window, microBatch: journal.chosen.microBatch },
+      finish: journal.chosen.finish,
     },
-    journal,
-    context,
-  );
+    seed: options.seed,
+    tokens: calibration?.tokens ?? null,
+    device,
+    dtype,
+    gradients,
+    storage: fitted.storage,
+    scratch: folders.work,
+    resume: journal.resume,
+    results: journal.finished,
+    poll: context.poll,
+    sink: journal,
+  };
+  const report = runToEnd(job, journal, context);
   const { finished } = journal;
   const windows = finished.done;
   const summary = summarize(windows);
   context.emit(summary);
+  const scored = await scoreRun(run, job, { calibration, identity, results: finished, work: folders.work }, context);
+  if (scored.quality !== null) context.emit({ event: "quality", ...scored.quality });
   const source = finished.exportSource(checkpoint, { name, config: model.config, activations });
   for (const each of run.planned) {
     const [target, shown] = [placeOf(folders.staging, each), placeOf(options.out, each)];
@@ -134,8 +134,8 @@ export async function quantizeJob(
     engine: { torch: engineInfo().torchVersion, device, dtype, gradients, node: process.versions.node },
     calibration: calibration?.event ?? null,
     sizes: await resultSizes(run.folder, run.planned.map(sizedFormat)),
-    quality: null,
-    qualityMissing: "this version scores nothing",
+    quality: scored.quality,
+    qualityMissing: scored.missing,
     activations:
       activations === null
         ? null

@@ -54,8 +54,8 @@ export const qualityShape = z
     /** Mean Kullback-Leibler divergence from the source to the result, in nats a token. */
     divergence: z.number(),
     /** The same of round to nearest. */
-    roundToNearestDivergence: z.number().nullish(),
-    seconds: z.number().nullish(),
+    roundToNearestDivergence: z.number().nullable().default(null),
+    seconds: z.number().nullable().default(null),
   })
   .nullable();
 
