@@ -53,10 +53,12 @@ export type {
   PlanEvent,
   PlannedFile,
   ProgressEvent,
+  QualityEvent,
   QuantizeEvent,
   ReferenceEvent,
   ReplacedEvent,
   ReportEvent,
+  RunStartedEvent,
   StepEvent,
   TensorLoss,
   VerifiedEvent,
@@ -67,5 +69,6 @@ export type {
   WorkEvent,
 } from "./run/events/events.js";
 export type { InspectedTensor, Inspection } from "./run/events/inspection.js";
+export type { Timed } from "./run/events/timed.js";
 export type { Certificate, CertifiedTensor, ExportCertificate, RuntimeVerdict } from "./run/verify/certificate.js";
 export { TensorError } from "./tensor/tensor-error.js";

@@ -50,6 +50,8 @@ function plainNotes(event: RunEvent): string[] {
       return [...worst, ...slowest];
     }
     // The command says it in the end.
+    case "run":
+    case "quality":
     case "already-there":
     case "disagreement":
     case "verified":

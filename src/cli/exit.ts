@@ -1,5 +1,6 @@
 import { CrossblockError } from "../errors.js";
 import { type Patience, whenPatienceEnds } from "../run/engine/patience.js";
+import { timed } from "../run/events/timed.js";
 
 /** Exit code of a run that a signal ended, as shells count them. */
 const signalCodes = { SIGINT: 130, SIGTERM: 143 } as const;
@@ -67,7 +68,8 @@ export function reportError(thrown: unknown, output: ErrorOutput): number {
   return exitCode;
 }
 
-/** Prints an object as one line of JSON on standard output. */
+/** Prints an object as one line of JSON on standard output; an event that does not say when it happened happens now. */
 export function printLine(value: object): void {
-  process.stdout.write(`${JSON.stringify(value)}\n`);
+  const line = "event" in value && !("time" in value) ? timed(value) : value;
+  process.stdout.write(`${JSON.stringify(line)}\n`);
 }

@@ -34,6 +34,8 @@ const flags: Readonly<Record<string, string>> = {
   work: "--work <folder>",
   fresh: "--fresh",
   force: "--force",
+  score: "--no-score",
+  report: "--no-report",
   dryRun: "--dry-run",
 };
 

@@ -49,7 +49,7 @@ describe("a finished result", () => {
       expect(code).toBe(0);
     }
     const { events } = await eventsHere(runs.quantize(out));
-    expect(events.map(({ event }) => event)).toEqual(["already-there", "done"]);
+    expect(events.map(({ event }) => event)).toEqual(["run", "already-there", "done"]);
     expect(tree()).toEqual(before);
     expect(existsSync(`${out}.work`)).toBe(false);
   });

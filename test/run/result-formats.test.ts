@@ -66,7 +66,7 @@ describe("the formats of one result", () => {
     }
     const again: string[] = [];
     for await (const { event } of exportResult({ result: made.result, format: ["gptq"], out })) again.push(event);
-    expect(again.filter((event) => event !== "progress")).toEqual(["already-there", "done"]);
+    expect(again.filter((event) => event !== "progress")).toEqual(["run", "already-there", "done"]);
     // Verified by name too, as the next line of the command says.
     expect(await verify({ result: made.result, format: ["gptq"], export: [out] })).toEqual({
       agrees: true,

@@ -86,7 +86,9 @@ export class ProgressTracker {
       case "calibrate":
         this.#stage = null;
         break;
+      case "run":
       case "continued":
+      case "quality":
       case "report":
       case "warning":
       case "disagreement":

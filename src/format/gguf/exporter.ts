@@ -5,6 +5,7 @@ import { FormatError } from "../../errors.js";
 import type { ExportOptions } from "../contract/export-options.js";
 import type { Exporter, OpenedExport } from "../contract/exporter.js";
 import { modelName, schemeLabel } from "../model-label.js";
+import { embeddingBytes } from "../source/embedding-bytes.js";
 import { sourceSpec } from "../source/source-spec.js";
 import { checkGguf } from "./check.js";
 import { checkMetadata } from "./file/check-metadata.js";
@@ -22,10 +23,20 @@ const FOLDER = "gguf";
 export const ggufExporter: Exporter = {
   kind: "file",
   plan(source, options) {
-    const { mainType, bytes, notes } = prepareGguf(source, planOptions(options));
+    const { plan, mainType, bytes, notes } = prepareGguf(source, planOptions(options));
     // Both: the scheme tells results apart, and listings and downloads read the type from the end of the name.
     const name = [modelName(source), schemeLabel(source), mainType].filter((part) => part !== null).join("-");
-    return { path: join(FOLDER, `${name}.gguf`), bytes, notes };
+    return {
+      path: join(FOLDER, `${name}.gguf`),
+      bytes,
+      embeddingBytes: embeddingBytes(
+        source,
+        plan.tensors.flatMap(({ source: tensor, byteLength }) =>
+          tensor === null ? [] : [{ source: tensor, byteLength }],
+        ),
+      ),
+      notes,
+    };
   },
   async write(source, path, { signal, ...options }) {
     const { tensors } = await writeGguf(source, path, { ...planOptions(options), signal });

@@ -1,5 +1,6 @@
 import { type ResourceLimits, Worker } from "node:worker_threads";
 import { letThreadsSleep } from "../../tensor/index.js";
+import type { Timed } from "../events/timed.js";
 import { EngineError } from "./engine-error.js";
 import type { EngineCalls, EngineMethod, FromWorker, ToWorker } from "./engine-protocol.js";
 import { errorFromMessage } from "./error-transport.js";
@@ -68,7 +69,7 @@ export class EngineClient implements AsyncDisposable {
     method: M,
     parameters: EngineCalls[M]["parameters"],
     options: { readonly signal?: AbortSignal | undefined } = {},
-  ): AsyncGenerator<EngineCalls[M]["event"], EngineCalls[M]["result"]> {
+  ): AsyncGenerator<Timed<EngineCalls[M]["event"]>, EngineCalls[M]["result"]> {
     const { signal } = options;
     signal?.throwIfAborted();
     if (this.#death !== null) throw this.#death;
@@ -90,7 +91,7 @@ export class EngineClient implements AsyncDisposable {
       for (;;) {
         const event = request.events.shift();
         if (event !== undefined && signal?.aborted !== true) {
-          yield event as EngineCalls[M]["event"];
+          yield event as Timed<EngineCalls[M]["event"]>;
           request.control.consumed();
         } else if (event !== undefined) {
           request.control.consumed();
@@ -123,7 +124,7 @@ export class EngineClient implements AsyncDisposable {
     parameters: EngineCalls[M]["parameters"],
     options: {
       readonly signal?: AbortSignal | undefined;
-      readonly onEvent?: ((event: EngineCalls[M]["event"]) => void) | undefined;
+      readonly onEvent?: ((event: Timed<EngineCalls[M]["event"]>) => void) | undefined;
     } = {},
   ): Promise<EngineCalls[M]["result"]> {
     const events = this.stream(method, parameters, options);

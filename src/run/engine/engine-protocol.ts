@@ -79,7 +79,12 @@ export interface ChoicesParameters {
 export interface EngineCalls {
   quantize: {
     /** `folders` is null for a dry run. */
-    parameters: { readonly options: GivenOptions; readonly folders: RunFolders | null };
+    parameters: {
+      readonly options: GivenOptions;
+      readonly folders: RunFolders | null;
+      /** Id of the run. */
+      readonly run: string;
+    };
     event: QuantizeEvent;
     result: QuantizeSummary;
   };

@@ -1,4 +1,3 @@
-import type { ModelComparison } from "../../evaluate/compare-models.js";
 import type { TensorLoss } from "../../format/contract/exporter.js";
 import type {
   LayerError,
@@ -10,6 +9,7 @@ import type {
 } from "../../recipe/job/recipe-job.js";
 import type { RecipeName } from "../../recipe/job/recipe-names.js";
 import type { CensusRecord } from "./census-record.js";
+import type { QualityEvent } from "./evaluation-events.js";
 
 export type { TensorLoss } from "../../format/contract/exporter.js";
 export type {
@@ -23,6 +23,19 @@ export type {
   WindowStartEvent,
 } from "../../recipe/job/recipe-job.js";
 export type { CensusRecord } from "./census-record.js";
+export type { ChoicesEvent, PerplexityEvent, QualityEvent, ReferenceEvent } from "./evaluation-events.js";
+
+/** Always the first event of a command that makes, exports or verifies a result. */
+export interface RunStartedEvent {
+  readonly event: "run";
+  /** Of events and `crossblock.json`: raised when a field is renamed, removed or gets another meaning. */
+  readonly schemaVersion: 1;
+  /** A UUID; `crossblock.json` has it as `run`. */
+  readonly id: string;
+  readonly command: "quantize" | "export" | "verify";
+  /** Version of crossblock. */
+  readonly version: string;
+}
 
 /** A file or folder that will be written. */
 export interface PlannedFile {
@@ -150,6 +163,7 @@ export interface ExportPlanEvent {
 
 /** What `exportResult` yields; `done` comes last. */
 export type ExportEvent =
+  | RunStartedEvent
   | ExportPlanEvent
   | ProgressEvent
   | WarningEvent
@@ -190,7 +204,14 @@ export interface CertifiedEvent {
 }
 
 /** What `verifyResult` yields; `certified` and `done` come last. */
-export type VerifyEvent = ProgressEvent | WarningEvent | DisagreementEvent | VerifiedEvent | CertifiedEvent | DoneEvent;
+export type VerifyEvent =
+  | RunStartedEvent
+  | ProgressEvent
+  | WarningEvent
+  | DisagreementEvent
+  | VerifiedEvent
+  | CertifiedEvent
+  | DoneEvent;
 
 /** Where quality and time went. */
 export interface ReportEvent {
@@ -217,6 +238,7 @@ export interface DoneEvent {
 
 /** What `quantize` yields. Plain data: `JSON.stringify` gives the line that `--json` prints. */
 export type QuantizeEvent =
+  | RunStartedEvent
   | PlanEvent
   | AlreadyThereEvent
   | ReplacedEvent
@@ -230,6 +252,7 @@ export type QuantizeEvent =
   | ExportingEvent
   | ExportedEvent
   | ReportEvent
+  | QualityEvent
   | DoneEvent;
 
 /** What the other commands tell while they work. */
@@ -237,33 +260,3 @@ export type WorkEvent = ProgressEvent | WarningEvent;
 
 /** Every event of every command. */
 export type RunEvent = QuantizeEvent | ExportEvent | VerifyEvent | WorkEvent;
-
-/** The last line of `eval --json`. */
-export interface PerplexityEvent {
-  readonly event: "perplexity";
-  readonly value: number;
-  /** Tokens that were predicted and counted. */
-  readonly tokens: number;
-  readonly context: number;
-}
-
-/** The last line of `eval --choices --json`. */
-export interface ChoicesEvent {
-  readonly event: "choices";
-  /** Share of questions whose right choice has the largest log-likelihood. */
-  readonly accuracy: number;
-  /** Standard error of `accuracy`; null for a single question. */
-  readonly stderr: number | null;
-  /** The same where each log-likelihood is divided by the bytes of its choice. */
-  readonly accuracyNorm: number;
-  readonly stderrNorm: number | null;
-  readonly questions: number;
-}
-
-/** How far a model is from a reference over a text: the line before the last of `eval --reference --json`. */
-export interface ReferenceEvent extends ModelComparison {
-  readonly event: "reference";
-  /** Folder or name of the reference. */
-  readonly reference: string;
-  readonly context: number;
-}

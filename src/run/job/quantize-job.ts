@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { writeFileAtomically } from "../../checkpoint/file-system/write-file-atomically.js";
+import { primaryFormat } from "../../format/exporters.js";
 import { DecoderNetwork } from "../../network/index.js";
 import { packageVersion } from "../../package-version.js";
 import { finishEpochs, wantsFinish } from "../../recipe/end-to-end/windows.js";
@@ -18,24 +19,30 @@ import {
 import type { EngineCalls } from "../engine/engine-protocol.js";
 import type { RequestContext } from "../engine/serve-requests.js";
 import type { QuantizeEvent, ReportEvent, WarningEvent, WindowDoneEvent } from "../events/events.js";
+import { SCHEMA_VERSION } from "../events/run-started.js";
+import { Timeline } from "../events/timeline.js";
 import { fingerprintsOf } from "../journal/fingerprints.js";
 import { Journal } from "../journal/journal.js";
 import { planFile } from "../journal/work-directory.js";
 import { resolveDevice } from "../machine/device.js";
 import { needsTokens } from "../plan/plan.js";
 import { writeResultRecord } from "../result/result-file.js";
+import { resultSizes, type WrittenFormat } from "../result/result-sizes.js";
 import { resolveFolder } from "../source/resolve-folder.js";
 import { checkRun } from "./check-run.js";
 import { placeOf, resolveRun } from "./resolve-run.js";
-import { writeExport } from "./write-exports.js";
+import { scoreRun } from "./score-run.js";
+import { type PlannedFormat, writeExport } from "./write-exports.js";
 
 type Context = RequestContext<QuantizeEvent>;
 
 /** Resolves, plans and checks a run; a dry run ends there. Then calibrates, quantizes and writes to the staging folder. */
 export async function quantizeJob(
-  { options: given, folders }: EngineCalls["quantize"]["parameters"],
-  context: Context,
+  { options: given, folders, run: runId }: EngineCalls["quantize"]["parameters"],
+  outer: Context,
 ): Promise<EngineCalls["quantize"]["result"]> {
+  const timeline = new Timeline();
+  const context = observed(outer, timeline);
   const device = resolveDevice(given.device);
   const folder = await resolveFolder(given.model, context);
   if (given.compute.threads !== null) setThreads(given.compute.threads);
@@ -72,45 +79,47 @@ export async function quantizeJob(
   for (const warning of early) context.emit(warning);
   await writeFileAtomically(join(folders.work, planFile), `${JSON.stringify(plan, null, 2)}\n`);
   const { window } = journal.resume;
+  timeline.begin(recipe.windows(spec.blocks, recipeOptions).length);
   if (window > 0) context.emit({ event: "continued", window, windows: journal.windows, work: folders.work });
   // The same number of threads and sequences at once: other sums are rounded in another order.
   setThreads(journal.chosen.threads);
-  const report = runToEnd(
-    {
-      checkpoint,
-      network: new DecoderNetwork(spec),
-      recipe,
-      scheme,
-      options: {
-        ...recipeOptions,
-        window: { ...recipeOptions.window, microBatch: journal.chosen.microBatch },
-        finish: journal.chosen.finish,
-      },
-      seed: options.seed,
-      tokens: calibration?.tokens ?? null,
-      device,
-      dtype,
-      gradients,
-      storage: fitted.storage,
-      scratch: folders.work,
-      resume: journal.resume,
-      results: journal.finished,
-      poll: context.poll,
-      sink: journal,
+  const job: RecipeJob = {
+    checkpoint,
+    network: new DecoderNetwork(spec),
+    recipe,
+    scheme,
+    options: {
+      ...recipeOptions,
+      window: { ...recipeOptions.window, microBatch: journal.chosen.microBatch },
+      finish: journal.chosen.finish,
     },
-    journal,
-    context,
-  );
+    seed: options.seed,
+    tokens: calibration?.tokens ?? null,
+    device,
+    dtype,
+    gradients,
+    storage: fitted.storage,
+    scratch: folders.work,
+    resume: journal.resume,
+    results: journal.finished,
+    poll: context.poll,
+    sink: journal,
+  };
+  const report = runToEnd(job, journal, context);
   const { finished } = journal;
   const windows = finished.done;
   const summary = summarize(windows);
   context.emit(summary);
+  const scored = await scoreRun(run, job, { calibration, identity, results: finished, work: folders.work }, context);
+  if (scored.quality !== null) context.emit({ event: "quality", ...scored.quality });
   const source = finished.exportSource(checkpoint, { name, config: model.config, activations });
   for (const each of run.planned) {
     const [target, shown] = [placeOf(folders.staging, each), placeOf(options.out, each)];
     await writeExport(each, source, { target, shown }, options, context);
   }
   await writeResultRecord(folders.staging, {
+    schemaVersion: SCHEMA_VERSION,
+    run: runId,
     name,
     version: packageVersion(),
     created: new Date().toISOString(),
@@ -119,10 +128,14 @@ export async function quantizeJob(
     bitsPerWeight: plan.bitsPerWeight,
     recipe: options.recipe,
     preset: options.preset,
+    effort: null,
     seed: options.seed,
     options: given,
     engine: { torch: engineInfo().torchVersion, device, dtype, gradients, node: process.versions.node },
     calibration: calibration?.event ?? null,
+    sizes: await resultSizes(run.folder, run.planned.map(sizedFormat)),
+    quality: scored.quality,
+    qualityMissing: scored.missing,
     activations:
       activations === null
         ? null
@@ -132,7 +145,8 @@ export async function quantizeJob(
             simulated: plan.simulatedActivations,
             values: Object.fromEntries(finished.activations),
           },
-    windows,
+    windows: finished.records,
+    timeline: timeline.stages(finished.records.slice(0, window)),
     worstLayer: summary.worstLayer,
     census: plan.tensors,
     warnings: [...warnings, ...early, ...finished.warnings],
@@ -148,13 +162,28 @@ export async function quantizeJob(
   return report;
 }
 
+// Sees every event on its way.
+function observed(context: Context, timeline: Timeline): Context {
+  return {
+    ...context,
+    emit(event) {
+      timeline.observe(event);
+      context.emit(event);
+    },
+  };
+}
+
+function sizedFormat(each: PlannedFormat): WrittenFormat {
+  return { ...each, path: each.format === primaryFormat ? "." : each.path };
+}
+
 function runToEnd(job: RecipeJob, journal: Journal, { emit }: Context): RecipeReport {
   if (journal.isComplete) return { devicePeakBytes: deviceMemory(job.device)?.peak ?? null };
   const events = runRecipe(job);
   for (;;) {
     const next: IteratorResult<RecipeEvent, RecipeReport> = events.next();
     if (next.done === true) return next.value;
-    if (next.value.event === "warning") journal.warning(next.value);
+    journal.observe(next.value);
     emit(next.value);
   }
 }

@@ -29,6 +29,8 @@ export const circumstances: readonly string[] = [
   "fresh",
   "force",
   "dryRun",
+  "score",
+  "report",
   "device",
   "streams.storage",
   "selfGenerated.batch",

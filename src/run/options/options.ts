@@ -106,6 +106,11 @@ export const runOptionsSchema = z.strictObject({
     .boolean()
     .default(false)
     .describe("replace a finished result; what else lies in the output folder is moved to OUT.old-DATE"),
+  score: z
+    .boolean()
+    .default(true)
+    .describe("do not score source, result and round to nearest on text that was held out"),
+  report: z.boolean().default(true).describe("do not write report.html beside the result"),
   dryRun: z.boolean().default(false).describe("plan, make all checks and stop: nothing is trained or written"),
   ...recipeOptionsShape,
   compute: compute.prefault({}),

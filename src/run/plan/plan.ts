@@ -18,6 +18,7 @@ import { finishBytes, finishParameters } from "./finish-memory.js";
 import { type LinearPlan, linearPlans } from "./linear-plans.js";
 import { bytesOf, groupsOf, trainedParameters, weightsOf, windowBytes } from "./memory-model.js";
 import { samplingBatch, samplingBytes, samplingOperations } from "./sampling-memory.js";
+import { scores, scoringBytes, scoringOperations } from "./scoring-cost.js";
 
 /** What the plan is made of. */
 export interface PlanInput {
@@ -85,7 +86,10 @@ export function makePlan(input: PlanInput): PlanEvent {
   }, 0);
   const endToEnd = finish > 0 ? finishBytes(input, linears) : 0;
   const sampling = samplingBytes(input);
-  const working = Math.max(largestWindow, endToEnd, sampling);
+  const scored = scores(input, calibrationTokens);
+  const blocks = Array.from({ length: spec.blocks }, (_, block) => inBlocks(linears, block, block));
+  const scoring = scored ? Math.max(0, ...blocks.map((block) => scoringBytes(input, block))) : 0;
+  const working = Math.max(largestWindow, endToEnd, sampling, scoring);
   const onCpu = device === "cpu";
   const streamHome = options.streams.storage === "auto" ? "device" : options.streams.storage;
   // Gradients are computed in a thread of libtorch's.
@@ -103,7 +107,7 @@ export function makePlan(input: PlanInput): PlanEvent {
   // The next block is read while this one trains.
   const early = trains ? largestUnit(checkpoint, spec) : 0;
   const onHost = onCpu
-    ? Math.max(Math.max(largestWindow, sampling) * (1 + KEPT_SHARE), endToEnd * (1 + KEPT_SHARE) + left)
+    ? Math.max(Math.max(largestWindow, sampling, scoring) * (1 + KEPT_SHARE), endToEnd * (1 + KEPT_SHARE) + left)
     : read + early;
   const hostBytes =
     besideTensors(input) +
@@ -186,7 +190,8 @@ function estimateSeconds(
   const work = sum(windows, ({ first, last }) => perToken(first, last) * tokens * passes);
   // Forward, forward again and twice that back; the head likewise, for two networks.
   const whole = 4 * (perToken(0, spec.blocks - 1) + 2 * spec.vocabSize * spec.hiddenSize) * tokens;
-  return 3 + samplingSeconds(input) + ((work + finish * whole) / flops) * OVERHEAD;
+  const scoring = scores(input, tokens) ? scoringOperations(input, linears) * SCORING : 0;
+  return 3 + samplingSeconds(input) + (scoring + (work + finish * whole) * OVERHEAD) / flops;
 }
 
 // Products of few rows are bound by reading the weights.
@@ -200,6 +205,9 @@ const ROWS_TO_READ = 320;
 
 /** Time of a training step over that of its matrix products. */
 const OVERHEAD = 2.5;
+
+/** Time of scoring over that of its matrix products: ranges are searched, and distributions compared in float64. */
+const SCORING = 2.5;
 
 function largestTensor(checkpoint: TensorReader): number {
   return [...checkpoint.tensors.values()].reduce((most, { byteLength }) => Math.max(most, byteLength), 0);
