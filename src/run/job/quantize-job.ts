@@ -139,8 +139,7 @@ export async function quantizeJob(
     engine: { torch: engineInfo().torchVersion, device, dtype, gradients, node: process.versions.node },
     calibration: calibration?.event ?? null,
     sizes: await resultSizes(run.folder, run.planned.map(sizedFormat)),
-    quality: scored.quality,
-    qualityMissing: scored.missing,
+    ...scored,
     activations:
       activations === null
         ? null
@@ -161,8 +160,6 @@ export async function quantizeJob(
       errors: windows.flatMap(({ layers }) => layers),
       poll: context.poll,
     }),
-    samples: null,
-    samplesMissing: "this version writes none",
     worstLayer: summary.worstLayer,
     census: plan.tensors,
     warnings: [...warnings, ...early, ...finished.warnings],

@@ -34,15 +34,7 @@ const entities: Readonly<Record<string, string>> = {
   "`": "&#96;",
 };
 
-/** Text for an element or a quoted attribute. Control characters, which no page may hold, become a sign for what is unknown. */
+/** Text for an element or a quoted attribute. Control characters and halves of pairs become the sign for what is unknown. */
 function escaped(text: string): string {
-  return (
-    text
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for.
-      .replace(
-        /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g,
-        "\ufffd",
-      )
-      .replace(/[&<>"'`]/g, (sign) => entities[sign] ?? sign)
-  );
+  return text.replace(/[^\P{Cc}\n\r\t]|\p{Cs}/gu, "\ufffd").replace(/[&<>"'`]/g, (sign) => entities[sign] ?? sign);
 }

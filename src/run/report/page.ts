@@ -37,8 +37,8 @@ export function reportPage(record: ReportRecord, certified: readonly CertifiedFo
 <main>
 ${head(record)}
 <div class="sections">
-<div class="column">${quality(record)}${sizes(record)}${timeline(record)}</div>
-<div class="column">${losses(record)}</div>
+<div class="column">${quality(record)}${sizes(record)}</div>
+<div class="column">${losses(record)}${timeline(record)}</div>
 <div class="wide">${samples(record)}</div>
 <div class="column">${heatMap(record)}</div>
 <div class="column">${linears(record)}</div>

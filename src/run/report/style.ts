@@ -33,11 +33,12 @@ p { margin: 0; }
 .facts div { display: flex; gap: 7px; min-width: 0; }
 .facts dt { color: var(--muted); }
 .facts dd { margin: 0; overflow-wrap: anywhere; }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(210px, 1fr)); gap: 14px; margin-bottom: 14px; }
+.cards { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 14px; margin-bottom: 14px; }
+@media (min-width: 1000px) { .cards { grid-template-columns: repeat(4, minmax(0, 1fr)); } }
 .card, section { background: var(--surface); border: 1px solid var(--line); border-radius: var(--radius); }
 .card { padding: 13px 16px; }
 .label { color: var(--muted); font-size: 0.8rem; }
-.value { font-size: 1.5rem; font-weight: 600; letter-spacing: -0.02em; line-height: 1.3; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.value { font-size: 1.5rem; font-weight: 600; letter-spacing: -0.02em; line-height: 1.3; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
 .to { color: var(--muted); font-weight: 400; }
 .sections { display: grid; grid-template-columns: minmax(0, 1fr); gap: 14px; }
 section { padding: 16px 18px 18px; min-width: 0; }
@@ -46,8 +47,9 @@ section { padding: 16px 18px 18px; min-width: 0; }
   .wide { grid-column: 1 / -1; }
 }
 .sections > .wide, .column { min-width: 0; display: grid; gap: 14px; align-content: start; }
-.bars { list-style: none; margin: 0; padding: 0; display: grid; gap: 7px; }
-.bars li { display: grid; grid-template-columns: 9.2em minmax(0, 1fr) auto; gap: 10px; align-items: center; font-size: 0.86rem; }
+.column > :only-child { height: 100%; } .column:has(> :only-child) { align-content: stretch; }
+.bars { list-style: none; margin: 0; padding: 0; display: grid; grid-template-columns: 10em minmax(0, 1fr) auto; gap: 7px 10px; }
+.bars li { display: grid; grid-column: 1 / -1; grid-template-columns: subgrid; align-items: center; font-size: 0.86rem; }
 .bar-label { overflow-wrap: anywhere; }
 .bar-track { background: var(--track); border-radius: 4px; height: 14px; overflow: hidden; }
 .bar { display: block; height: 100%; border-radius: 4px; min-width: 2px; overflow: hidden; }
@@ -56,7 +58,7 @@ section { padding: 16px 18px 18px; min-width: 0; }
 .bar-part { display: block; height: 100%; background: var(--result-dark); }
 .bar-text { text-align: right; white-space: nowrap; }
 @media (max-width: 620px) {
-  .bars li { grid-template-columns: minmax(0, 1fr) auto; gap: 2px 10px; }
+  .bars { grid-template-columns: minmax(0, 1fr) auto; } .bars li { row-gap: 2px; }
   .bar-track { grid-column: 1 / -1; grid-row: 2; }
 }
 .heat-frame, .scroll { overflow: auto; max-height: 560px; }
@@ -132,5 +134,6 @@ ul.warnings { list-style: none; margin: 8px 0 0; padding: 0; display: grid; gap:
 :focus-visible { outline: 2px solid var(--ink); outline-offset: 2px; border-radius: 3px; }
 footer { color: var(--muted); font-size: 0.8rem; padding: 18px 4px 0; }
 @media print { body { background: #fff; } .windows, .heat-frame, .scroll { max-height: none; overflow: visible; } }
+@media (max-width: 620px) { .linears th[scope="row"] { min-width: 7em; } .linears .meter:has(.plain) { display: none; } }
 @media (max-width: 480px) { main { padding: 18px 12px 32px; } section { padding: 13px 13px 15px; } .cards { grid-template-columns: 1fr 1fr; gap: 10px; } .value { font-size: 1.12rem; } .card { padding: 10px 12px; } }
 `);

@@ -37,6 +37,7 @@ function cards(record: ReportRecord): Markup {
     (least, { bytes }) => (least === null || bytes < least ? bytes : least),
     null,
   );
+  const pair = withOneUnit(figures.bytes(sizes?.source ?? 0), figures.bytes(smallest ?? 0));
   return html`<div class="cards">${card(
     "Perplexity",
     quality === null
@@ -51,7 +52,7 @@ function cards(record: ReportRecord): Markup {
     "Size",
     sizes === null || smallest === null || smallest === undefined
       ? "–"
-      : html`${figures.bytes(sizes.source)}<span class="to"> → </span>${figures.bytes(smallest)}`,
+      : html`${pair[0]}<span class="to"> → </span>${pair[1]}`,
     sizes === null || smallest === null || smallest === undefined || smallest === 0
       ? "not recorded"
       : `${(sizes.source / smallest).toFixed(1)} times smaller`,
@@ -68,4 +69,10 @@ function cards(record: ReportRecord): Markup {
 
 function card(label: string, value: Piece, note: Piece): Markup {
   return html`<div class="card"><p class="label">${label}</p><p class="value">${value}</p><p class="small">${note}</p></div>`;
+}
+
+// `14.7 → 4.66 MB`: a unit that both have is told once.
+function withOneUnit(from: string, to: string): readonly [string, string] {
+  const [number = "", unit] = from.split(" ");
+  return unit === to.split(" ")[1] ? [number, to] : [from, to];
 }
