@@ -121,6 +121,8 @@ export async function quantizeJob(
     const [target, shown] = [placeOf(folders.staging, each), placeOf(options.out, each)];
     await writeExport(each, source, { target, shown }, options, context);
   }
+  const sizes = await resultSizes(run.folder, run.planned.map(sizedFormat));
+  context.emit({ event: "sizes", ...sizes });
   const stages = timeline.stages(finished.records.slice(0, window));
   const record: ResultRecord = {
     schemaVersion: SCHEMA_VERSION,
@@ -138,7 +140,7 @@ export async function quantizeJob(
     options: given,
     engine: { torch: engineInfo().torchVersion, device, dtype, gradients, node: process.versions.node },
     calibration: calibration?.event ?? null,
-    sizes: await resultSizes(run.folder, run.planned.map(sizedFormat)),
+    sizes,
     ...scored,
     activations:
       activations === null

@@ -24,7 +24,7 @@ h3 { font-size: 0.85rem; margin: 14px 0 6px; font-weight: 600; }
 p { margin: 0; }
 .kind { color: var(--muted); font-size: 0.85rem; margin-bottom: 2px; }
 .note, .small, .missing { color: var(--muted); font-size: 0.82rem; }
-.note { margin-bottom: 12px; max-width: 70ch; }
+.note { margin-bottom: 12px; max-width: 92ch; }
 .missing { padding: 10px 0; }
 .unit { color: var(--muted); font-weight: 400; }
 .number, .bar-text, .window-loss, .window-ratio, .window-time { font-variant-numeric: tabular-nums; }
@@ -103,7 +103,7 @@ details > summary { cursor: pointer; }
 .curve svg { width: 100%; height: 130px; display: block; background: var(--track); border-radius: 6px; }
 .curve polyline { fill: none; stroke: var(--result); stroke-width: 1.6; stroke-linejoin: round; }
 .curve figcaption { display: flex; justify-content: space-between; color: var(--muted); font-size: 0.78rem; gap: 10px; padding-top: 3px; }
-.histograms { display: grid; grid-template-columns: repeat(auto-fill, minmax(130px, 1fr)); gap: 14px; }
+.histograms { display: grid; grid-template-columns: repeat(auto-fit, minmax(110px, 1fr)); gap: 14px; }
 .histogram { margin: 0; }
 .histogram svg { width: 100%; height: auto; display: block; border-bottom: 1px solid var(--line); }
 .histogram rect { fill: var(--result); }

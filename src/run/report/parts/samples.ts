@@ -24,6 +24,6 @@ export function samples({ samples: found, samplesMissing }: ReportRecord): Marku
 
 function text(name: string, kind: string, written: string): Markup {
   return html`<figure class="text ${kind}"><figcaption>${name}</figcaption><p>${
-    written.trim() === "" ? html`<span class="small">nothing: it ended at once</span>` : written
+    written.trim() === "" ? html`<span class="small">nothing: it ended at once</span>` : written.trimStart()
   }</p></figure>`;
 }
