@@ -45,7 +45,7 @@ export async function scoreRun(
       work,
       identity,
       isNearest,
-      text: heldOut ?? notScored(run, calibration),
+      text: options.score && heldOut !== null ? heldOut : notScored(run, calibration),
       texts:
         typeof texts === "string"
           ? texts
