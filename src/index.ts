@@ -59,6 +59,7 @@ export type {
   ReplacedEvent,
   ReportEvent,
   RunStartedEvent,
+  SizesEvent,
   StepEvent,
   TensorLoss,
   VerifiedEvent,

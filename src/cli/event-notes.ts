@@ -52,6 +52,7 @@ function plainNotes(event: RunEvent): string[] {
     // The command says it in the end.
     case "run":
     case "quality":
+    case "sizes":
     case "already-there":
     case "disagreement":
     case "verified":

@@ -4,13 +4,22 @@ import { Command } from "commander";
 import { quantize } from "../../api/quantize.js";
 import { shellWord } from "../../checkpoint/file-system/shell-word.js";
 import { mergeOptions } from "../../recipe/options/merge-options.js";
-import type { AlreadyThereEvent, DoneEvent, ExportedEvent, PlanEvent, QuantizeEvent } from "../../run/events/events.js";
+import type {
+  AlreadyThereEvent,
+  DoneEvent,
+  ExportedEvent,
+  PlanEvent,
+  QualityEvent,
+  QuantizeEvent,
+  SizesEvent,
+} from "../../run/events/events.js";
 import { type RunOptionsInput, resolveOptions, runOptionsSchema } from "../../run/options/options.js";
 import { parseAssignments, readConfigFile } from "../../run/options/parse/config-file.js";
 import { homePath } from "../../run/options/parse/path-option.js";
 import { withRecipeSection } from "../../run/options/recipe-sections.js";
 import { alreadyThereNote } from "../event-notes.js";
 import { printLine, runCommand } from "../exit.js";
+import { gainedLine } from "../gained-text.js";
 import { addOptionFlags, givenFlags, settingsHelp } from "../option-flags.js";
 import { formatPlan } from "../plan-text.js";
 import { progressView } from "../progress/progress.js";
@@ -63,7 +72,7 @@ async function run(model: string | undefined, flags: Flags, signal: AbortSignal)
     process.stdout.write(`${printable(alreadyThereNote(seen.there))}\n${nextLine(seen.there.path)}`);
   }
   if (!json && seen.plan !== undefined && seen.done !== undefined) {
-    process.stdout.write(options.dryRun ? formatPlan(seen.plan) : summary(seen.plan, seen.exported, seen.done));
+    process.stdout.write(options.dryRun ? formatPlan(seen.plan) : summary(seen.plan, seen, seen.done));
   }
   return 0;
 }
@@ -73,6 +82,8 @@ interface Seen {
   plan?: PlanEvent;
   there?: AlreadyThereEvent;
   exported: ExportedEvent[];
+  quality?: QualityEvent;
+  sizes?: SizesEvent;
   done?: DoneEvent;
 }
 
@@ -80,6 +91,8 @@ function remember(event: QuantizeEvent, seen: Seen): void {
   if (event.event === "already-there") seen.there = event;
   else if (event.event === "plan") seen.plan = event;
   else if (event.event === "exported") seen.exported.push(event);
+  else if (event.event === "quality") seen.quality = event;
+  else if (event.event === "sizes") seen.sizes = event;
   else if (event.event === "done") seen.done = event;
 }
 
@@ -89,12 +102,13 @@ function nextLine(out: string): string {
   return `next: crossblock eval ${shellWord(out)} --text PATH\n`;
 }
 
-function summary(plan: PlanEvent, exported: readonly ExportedEvent[], done: DoneEvent): string {
+function summary(plan: PlanEvent, { exported, quality, sizes }: Seen, done: DoneEvent): string {
   const out = done.out ?? "";
   const device = done.devicePeakBytes === null ? "" : `, ${formatBytes(done.devicePeakBytes)} on the device`;
   const bytes = exported.reduce((sum, entry) => sum + entry.bytes, 0);
   return [
     `${out}: ${plan.scheme}, ${plan.bitsPerWeight.toFixed(2)} bits per quantized weight, ${formatBytes(bytes)}`,
+    ...(sizes === undefined ? [] : [gainedLine(quality, sizes)]),
     `took ${formatSeconds(done.seconds)}, at most ${formatBytes(done.peakMemoryBytes)} of memory${device}`,
     ...(plan.simulatedActivations === null ? [] : [`simulated: ${plan.simulatedActivations}`]),
     nextLine(out),

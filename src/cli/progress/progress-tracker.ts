@@ -89,6 +89,7 @@ export class ProgressTracker {
       case "run":
       case "continued":
       case "quality":
+      case "sizes":
       case "report":
       case "warning":
       case "disagreement":

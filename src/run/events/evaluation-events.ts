@@ -22,6 +22,20 @@ export interface QualityEvent {
   readonly seconds: number | null;
 }
 
+/** Bytes of the source's weights beside those of every format that was written. */
+export interface SizesEvent {
+  readonly event: "sizes";
+  readonly source: number;
+  readonly formats: readonly {
+    readonly format: string;
+    /** Below the result; `.` for the result itself. */
+    readonly path: string;
+    readonly bytes: number;
+    /** Those of them that hold the embedding, and the head where it is a matrix of its own. */
+    readonly embeddingBytes: number;
+  }[];
+}
+
 /** The last line of `eval --json`. */
 export interface PerplexityEvent {
   readonly event: "perplexity";

@@ -21,7 +21,14 @@ export function copiedFilesOf(value: unknown): CopiedFiles {
 
 /** Writes `crossblock.json` into a folder. */
 export async function writeResultRecord(folder: string, record: ResultRecord): Promise<void> {
-  await writeFile(join(folder, recordFile), `${JSON.stringify(record, null, 2)}\n`);
+  await writeFile(join(folder, recordFile), `${inLines(JSON.stringify(record, null, 2))}\n`);
+}
+
+// Lists of numbers, of which there are many, take a line each. No string of JSON holds a line break.
+function inLines(json: string): string {
+  return json.replace(/\[\n\s+((?:-?[\d.e+-]+|null)(?:,\n\s+(?:-?[\d.e+-]+|null))*)\n\s+\]/g, (_, list: string) => {
+    return `[${list.replace(/\n\s+/g, " ")}]`;
+  });
 }
 
 const readable = z.object({
