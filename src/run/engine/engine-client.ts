@@ -61,16 +61,16 @@ export class EngineClient implements AsyncDisposable {
    *
    * Events wait in memory until they are consumed, and the worker pauses when too many do. Aborting
    * `signal`, or leaving the loop early, stops the work at its next poll, or ends the worker when that takes
-   * more than 1.2 s of processor time or ten seconds; then the signal's reason is thrown.
+   * more than 1.2 s of processor time or ten seconds, unless `grace` is given; then the signal's reason is thrown.
    *
    * @throws EngineError when the worker dies; else whatever the work throws, class and fields intact.
    */
   async *stream<M extends EngineMethod>(
     method: M,
     parameters: EngineCalls[M]["parameters"],
-    options: { readonly signal?: AbortSignal | undefined } = {},
+    options: { readonly signal?: AbortSignal | undefined; readonly grace?: Patience } = {},
   ): AsyncGenerator<Timed<EngineCalls[M]["event"]>, EngineCalls[M]["result"]> {
-    const { signal } = options;
+    const { signal, grace = this.#grace } = options;
     signal?.throwIfAborted();
     if (this.#death !== null) throw this.#death;
     const id = this.#nextId++;
@@ -83,7 +83,7 @@ export class EngineClient implements AsyncDisposable {
     const cancel = (): void => {
       request.control.cancel();
       this.#worker.postMessage({ type: "cancel", id } satisfies ToWorker);
-      endGrace ??= whenPatienceEnds(this.#grace, () => void this.#terminate("it did not stop in time"));
+      endGrace ??= whenPatienceEnds(grace, () => void this.#terminate("it did not stop in time"));
       request.wake();
     };
     signal?.addEventListener("abort", cancel, { once: true });

@@ -1,12 +1,12 @@
 import { resolve } from "node:path";
 import { describe, expect, it } from "vitest";
-import { SeededRandom } from "../calibration/seeded-random.js";
-import { Checkpoint } from "../checkpoint/checkpoint.js";
-import { type ModelConfig, readModelConfig } from "../checkpoint/model-config.js";
-import { CalibrationError, OptionError } from "../errors.js";
-import { checkpointSource, Decoder, readSpec } from "../network/index.js";
-import { tinyModel, tinyWeights } from "../network/testing/tiny-models.js";
-import { liveHandles, scope, Tensor } from "../tensor/index.js";
+import { SeededRandom } from "../../calibration/seeded-random.js";
+import { Checkpoint } from "../../checkpoint/checkpoint.js";
+import { type ModelConfig, readModelConfig } from "../../checkpoint/model-config.js";
+import { CalibrationError, OptionError } from "../../errors.js";
+import { checkpointSource, Decoder, readSpec } from "../../network/index.js";
+import { tinyModel, tinyWeights } from "../../network/testing/tiny-models.js";
+import { liveHandles, scope, Tensor } from "../../tensor/index.js";
 import { generate } from "./generate.js";
 import { sampleToken } from "./sample-token.js";
 
@@ -94,7 +94,7 @@ describe("generate", () => {
   );
 
   it("continues a text as transformers does", async () => {
-    const folder = resolve(import.meta.dirname, "../../models/sotu-llama-7m");
+    const folder = resolve(import.meta.dirname, "../../../models/sotu-llama-7m");
     using checkpoint = await Checkpoint.open(folder);
     using decoder = Decoder.load(
       checkpointSource(checkpoint, { device: "cpu", dtype: "float32" }),
