@@ -140,6 +140,7 @@ export class Model implements AsyncDisposable {
    */
   async *generate(prompt: string, options: GenerateOptions = {}): AsyncGenerator<string, Generated> {
     const { raw = false, tokens } = options;
+    generationParameters(options);
     const chat = !raw && tokens === undefined && (await this.hasChatTemplate());
     const most = tokens ?? (chat ? evaluationDefaults.answerTokens : evaluationDefaults.tokens);
     return yield* this.#generate(prompt, raw, { ...options, tokens: most });

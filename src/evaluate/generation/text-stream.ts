@@ -34,9 +34,9 @@ export class TextStream {
     return fresh;
   }
 
-  /** What is left when no token follows: a character that stayed incomplete. */
+  /** What is left when no token follows, without a character that stayed incomplete. */
   end(): string {
-    return this.#fresh();
+    return this.#fresh().replace(/\uFFFD+$/, "");
   }
 
   #fresh(): string {
