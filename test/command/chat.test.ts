@@ -172,7 +172,9 @@ describe("crossblock chat", () => {
       await answered([{ role: "system", content: "Be brief." }, user("The Congress")], 6),
     ];
     expect([code, stdout]).toEqual([0, answers.map((text) => `${text}\n`).join("")]);
-    expect(stderr).toMatch(/\(stopped after 6 tokens[^]*\(a new conversation\)[^]*\(there is no command \/nothing\)/);
+    expect(stderr).toMatch(
+      /\(stopped after 6 tokens[\s\S]*\(a new conversation\)[\s\S]*\(there is no command \/nothing\)/,
+    );
   });
 
   it("stops an answer at Ctrl-C and goes on, and ends where there is none", async () => {
@@ -192,7 +194,7 @@ describe("crossblock chat", () => {
   it("refuses a model without a template, with what to do instead", async () => {
     const { code, stderr } = await crossblockHere(["chat", bundledModel]);
     expect(code).toBe(2);
-    expect(stderr).toMatch(/no chat template[^]*next: continue one: crossblock generate .* --prompt/);
+    expect(stderr).toMatch(/no chat template[\s\S]*next: continue one: crossblock generate .* --prompt/);
     const seed = await crossblockHere(["chat", model, "--temperature", "0", "--seed", "1"]);
     expect([seed.code, seed.stderr]).toEqual([2, expect.stringMatching(/seed: nothing is random/)]);
   });

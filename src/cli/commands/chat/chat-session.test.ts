@@ -17,7 +17,9 @@ function talk(outcome: Partial<Generated> = {}, system: string | null = null) {
         yield messages.at(-1)?.content ?? "";
         return { ...generated, ...outcome };
       },
-      write: (text) => void (seen.text += text),
+      write: (text) => {
+        seen.text += text;
+      },
       note: (line) => void seen.notes.push(line),
     },
     system,
@@ -47,7 +49,7 @@ describe("ChatSession", () => {
     ]);
     expect(seen.notes).toHaveLength(3);
     expect(await session.take("/what")).toBe(true);
-    expect(seen.notes.slice(3).join("\n")).toMatch(/no command \/what[^]*\/reset[^]*\/system TEXT[^]*\/exit/);
+    expect(seen.notes.slice(3).join("\n")).toMatch(/no command \/what[\s\S]*\/reset[\s\S]*\/system TEXT[\s\S]*\/exit/);
     expect(await session.take("/exit")).toBe(false);
     expect(asked).toHaveLength(4);
   });
@@ -73,7 +75,10 @@ describe("ChatSession", () => {
     const asked: (readonly ChatMessage[])[] = [];
     const seen: string[] = [];
     let begun = (): void => {};
-    const begins = () => new Promise<void>((resolve) => void (begun = resolve));
+    const begins = (): Promise<void> =>
+      new Promise((resolve) => {
+        begun = resolve;
+      });
     const session = new ChatSession(
       {
         async *answer(messages, signal) {
