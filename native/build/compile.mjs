@@ -1,6 +1,7 @@
 /**
  * The compiling half of build.mjs, as a program: ensureAddon blocks, compiling in parallel does not.
- * Its one argument is JSON: { libtorch, compiler, target }. A failure goes to standard output as one line of JSON.
+ * Its one argument is JSON: { libtorch, compiler, target }. Standard output has a line for each part, "compiling NAME" and
+ * "compiled NAME"; a failure goes there as one line of JSON.
  *
  * All .cpp files form one translation unit: parsing libtorch's headers is most of the time (8 s of a file's 9), so
  * seven files apart take 34 s on two cores and together 14. Two files must therefore not give the same name to two
@@ -84,6 +85,17 @@ function runCommand(command, args, cwd) {
   });
 }
 
+/**
+ * Says when work on a part begins and ends.
+ * @template T @param {string} name @param {() => Promise<T>} work @returns {Promise<T>}
+ */
+async function told(name, work) {
+  process.stdout.write(`compiling ${name}\n`);
+  const result = await work();
+  process.stdout.write(`compiled ${name}\n`);
+  return result;
+}
+
 /** @param {{ output: string, signal: string | null }[]} failures @param {string} log */
 function compileFailure(failures, log) {
   const output = failures.map((failure) => failure.output).join("");
@@ -137,12 +149,15 @@ async function compile(libtorch, compiler, target) {
         await writeFile(source, files.map((file) => `#include ${JSON.stringify(file)}\n`).join(""));
         const object = join(work, `${name}.o`);
         return {
+          name,
           object,
           args: [...compiler.args, ...commonFlags(libtorch), ...flags, "-I", NATIVE_FOLDER, "-c", source, "-o", object],
         };
       }),
     );
-    const compiled = await Promise.all(units.map(({ args }) => runCommand(compiler.path, args, work)));
+    const compiled = await Promise.all(
+      units.map(({ name, args }) => told(name, () => runCommand(compiler.path, args, work))),
+    );
     const output = compiled.map((result) => result.output).join("");
     await writeFile(log, output);
     const failures = compiled.filter((result) => !result.ok);
@@ -150,7 +165,7 @@ async function compile(libtorch, compiler, target) {
     const built = join(work, "addon.node");
     const objects = units.map(({ object }) => object);
     const link = [...compiler.args, ...objects, "-o", built, ...linkFlags(libtorch), ...openMp.link];
-    const linked = await runCommand(compiler.path, link, work);
+    const linked = await told("the whole", () => runCommand(compiler.path, link, work));
     await writeFile(log, output + linked.output);
     if (!linked.ok) throw compileFailure([linked], log);
     await rename(built, target);

@@ -1,14 +1,18 @@
 import { type ResourceLimits, Worker } from "node:worker_threads";
 import { letThreadsSleep } from "../../tensor/index.js";
-import type { Timed } from "../events/timed.js";
+import { type Timed, timed } from "../events/timed.js";
 import { EngineError } from "./engine-error.js";
 import type { EngineCalls, EngineMethod, FromWorker, ToWorker } from "./engine-protocol.js";
 import { errorFromMessage } from "./error-transport.js";
+import { firstCompile } from "./first-compile.js";
 import { type Patience, whenPatienceEnds } from "./patience.js";
 import { RunControl } from "./run-control.js";
 
 /** How long the worker may take to reach its next poll after a cancellation before it is terminated. */
 const GRACE: Patience = { milliseconds: 1200, longest: 10_000 };
+
+/** What begins with libtorch, whose addon may have to be compiled first; nothing else tells of progress before that. */
+const computes: ReadonlySet<EngineMethod> = new Set<EngineMethod>(["quantize", "open"]);
 
 interface PendingRequest {
   readonly control: RunControl;
@@ -22,6 +26,8 @@ interface PendingRequest {
  * and servers here stay responsive. Requests are served one after the other.
  */
 export class EngineClient implements AsyncDisposable {
+  /** Whether this process has seen to the addon. */
+  static #compiled = false;
   readonly #worker: Worker;
   readonly #grace: Patience;
   readonly #pending = new Map<number, PendingRequest>();
@@ -73,6 +79,10 @@ export class EngineClient implements AsyncDisposable {
     const { signal, grace = this.#grace } = options;
     signal?.throwIfAborted();
     if (this.#death !== null) throw this.#death;
+    if (computes.has(method) && !EngineClient.#compiled) {
+      for await (const event of firstCompile(signal)) yield timed(event) as Timed<EngineCalls[M]["event"]>;
+      EngineClient.#compiled = true;
+    }
     const id = this.#nextId++;
     const request: PendingRequest = { control: new RunControl(), events: [], outcome: null, wake: () => {} };
     this.#pending.set(id, request);
