@@ -1,7 +1,7 @@
 import type { ChatMessage } from "../calibration/chat/chat-prompt.js";
 import { InputError, OptionError } from "../errors.js";
 import { EngineClient } from "../run/engine/engine-client.js";
-import type { Generated, LoadOptions, Logits, OpenedModel } from "../run/engine/engine-protocol.js";
+import type { Generated, LoadOptions, Logits, OpenedModel, TextParameters } from "../run/engine/engine-protocol.js";
 import type { ChoicesEvent, PerplexityEvent, ReferenceEvent, WorkEvent } from "../run/events/events.js";
 import { evaluationDefaults } from "../run/options/evaluation-defaults.js";
 import { homePath } from "../run/options/parse/path-option.js";
@@ -18,6 +18,8 @@ export interface EvaluateOptions {
   readonly text: string | readonly string[];
   /** Tokens per sequence. Defaults to 2048, or to the longest that the model was made for. */
   readonly context?: number;
+  /** Most sequences of `context` tokens to look at, from the first. Defaults to all. */
+  readonly limit?: number;
   readonly signal?: AbortSignal;
   /** Sees progress and warnings on the way. */
   readonly onEvent?: (event: WorkEvent) => void;
@@ -126,9 +128,7 @@ export class Model implements AsyncDisposable {
    */
   async choices(options: ChoicesOptions): Promise<ChoicesEvent> {
     const { choices, limit = null, delimiter = evaluationDefaults.delimiter } = options;
-    if (limit !== null && (!Number.isSafeInteger(limit) || limit < 1)) {
-      throw new OptionError({ where: "limit", what: `${limit} is no number of questions`, next: "give 1 or more" });
-    }
+    checkLimit(limit, "questions");
     return this.#engine.call("choices", { file: homePath(choices, "choices"), limit, delimiter }, options);
   }
 
@@ -270,9 +270,13 @@ function loadedAlready(model: Model, { device, dtype }: LoadOptions): Model {
   });
 }
 
-function textParameters({ text, context }: EvaluateOptions): {
-  readonly text: readonly string[];
-  readonly context: number | null;
-} {
-  return { text: [text].flat().map((path) => homePath(path, "text")), context: context ?? null };
+function textParameters({ text, context, limit }: EvaluateOptions): TextParameters {
+  checkLimit(limit ?? null, "sequences");
+  const paths = [text].flat().map((path) => homePath(path, "text"));
+  return { text: paths, context: context ?? null, limit: limit ?? null };
+}
+
+function checkLimit(limit: number | null, what: string): void {
+  if (limit === null || (Number.isSafeInteger(limit) && limit >= 1)) return;
+  throw new OptionError({ where: "limit", what: `${limit} is no number of ${what}`, next: "give 1 or more" });
 }

@@ -11,6 +11,7 @@ import { homePath } from "../../run/options/parse/path-option.js";
 import { withRecipeSection } from "../../run/options/recipe-sections.js";
 import { alreadyThereNote } from "../event-notes.js";
 import { printLine, runCommand } from "../exit.js";
+import { inFlagTerms } from "../flag-terms.js";
 import { addOptionFlags, givenFlags, settingsHelp } from "../option-flags.js";
 import { formatPlan } from "../plan-text.js";
 import { Interruption } from "../progress/interruption.js";
@@ -46,7 +47,7 @@ async function run(model: string | undefined, flags: Flags, signal: AbortSignal)
   const over = mergeOptions(parseAssignments(flags.set ?? []), givenFlags(flags), { model });
   // As given: what is resolved has values for options that the recipe does not read.
   const given = mergeOptions(withRecipeSection(file, over), over);
-  const options = resolveOptions(given);
+  const options = inFlagTerms(flags, () => resolveOptions(given));
   const json = flags.json === true;
   const view = progressView(process.stderr, { signal });
   const interruption = new Interruption();

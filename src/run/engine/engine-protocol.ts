@@ -84,6 +84,15 @@ export interface Generated {
   readonly dropped: number;
 }
 
+/** A text, and how much of it is looked at. */
+export interface TextParameters {
+  readonly text: readonly string[];
+  /** Tokens per sequence; null for the default. */
+  readonly context: number | null;
+  /** Most sequences, from the first; null for all. */
+  readonly limit: number | null;
+}
+
 export interface ChoicesParameters {
   readonly file: string;
   /** Most questions to answer; null for all. */
@@ -121,12 +130,12 @@ export interface EngineCalls {
     result: Logits;
   };
   perplexity: {
-    parameters: { readonly text: readonly string[]; readonly context: number | null };
+    parameters: TextParameters;
     event: WorkEvent;
     result: PerplexityEvent;
   };
   compare: {
-    parameters: { readonly reference: string; readonly text: readonly string[]; readonly context: number | null };
+    parameters: TextParameters & { readonly reference: string };
     event: WorkEvent;
     result: ReferenceEvent;
   };

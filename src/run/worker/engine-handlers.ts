@@ -43,9 +43,9 @@ export const engineHandlers: EngineHandlers = {
     );
   },
 
-  perplexity: async ({ text, context }, request) => {
+  perplexity: async (parameters, request) => {
     const { evaluateJob } = await import("../job/evaluate-job.js");
-    return await evaluateJob(opened(), text, context, request);
+    return await evaluateJob(opened(), parameters, request);
   },
 
   compare: async (parameters, request) => {
