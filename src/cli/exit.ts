@@ -1,7 +1,7 @@
 import { CrossblockError } from "../errors.js";
 import { type Patience, whenPatienceEnds } from "../run/engine/patience.js";
 import { timed } from "../run/events/timed.js";
-import { colorsOf } from "./terminal-colors.js";
+import { colorsOf } from "./terminal/terminal-colors.js";
 
 /** Exit code of a run that a signal ended, as shells count them. */
 const signalCodes = { SIGINT: 130, SIGTERM: 143 } as const;

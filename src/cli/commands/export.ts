@@ -9,7 +9,7 @@ import {
 } from "../../run/options/export-result-options.js";
 import { alreadyThereNote } from "../event-notes.js";
 import { printLine, runCommand } from "../exit.js";
-import { inFlagTerms } from "../flag-terms.js";
+import { inFlagTerms } from "../flags/flag-terms.js";
 import { addOptionFlags, givenFlags } from "../option-flags.js";
 import { progressView } from "../progress/progress.js";
 import { printable } from "../progress/render-progress.js";

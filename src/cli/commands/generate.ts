@@ -3,9 +3,9 @@ import { generationParameters } from "../../api/answer-options.js";
 import { type Generated, type GenerateOptions, loadModel } from "../../api/model.js";
 import { evaluationDefaults } from "../../run/options/evaluation-defaults.js";
 import { printLine, runCommand } from "../exit.js";
-import { harmless } from "../harmless.js";
+import { addSamplingFlags, type SamplingFlags } from "../flags/sampling-flags.js";
 import { progressView } from "../progress/progress.js";
-import { addSamplingFlags, type SamplingFlags } from "../sampling-flags.js";
+import { harmless } from "../terminal/harmless.js";
 import { wholeNumber } from "../whole-number.js";
 
 interface Flags extends SamplingFlags {

@@ -11,7 +11,7 @@ import { homePath } from "../../run/options/parse/path-option.js";
 import { withRecipeSection } from "../../run/options/recipe-sections.js";
 import { alreadyThereNote } from "../event-notes.js";
 import { printLine, runCommand } from "../exit.js";
-import { inFlagTerms } from "../flag-terms.js";
+import { inFlagTerms } from "../flags/flag-terms.js";
 import { addOptionFlags, givenFlags, settingsHelp } from "../option-flags.js";
 import { formatPlan } from "../plan-text.js";
 import { Interruption } from "../progress/interruption.js";

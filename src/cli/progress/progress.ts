@@ -1,6 +1,6 @@
 import type { RunEvent } from "../../run/events/events.js";
 import { EventNotes } from "../event-notes.js";
-import { colorsOf } from "../terminal-colors.js";
+import { colorsOf } from "../terminal/terminal-colors.js";
 import { LiveBlock, type TerminalStream } from "./live-block.js";
 import { ProgressTracker } from "./progress-tracker.js";
 import { render, statusLine } from "./render-progress.js";

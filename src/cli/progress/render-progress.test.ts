@@ -1,7 +1,7 @@
 import { stripVTControlCharacters } from "node:util";
 import stringWidth from "string-width";
 import { describe, expect, it } from "vitest";
-import { colorsOf } from "../terminal-colors.js";
+import { colorsOf } from "../terminal/terminal-colors.js";
 import type { ProgressState } from "./progress-tracker.js";
 import { formatLoss, render, statusLine } from "./render-progress.js";
 

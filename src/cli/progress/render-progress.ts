@@ -1,6 +1,6 @@
 import stringWidth from "string-width";
 import { formatBytes, formatCount } from "../quantities.js";
-import { type Colors, plainColors } from "../terminal-colors.js";
+import { type Colors, plainColors } from "../terminal/terminal-colors.js";
 import { placeText } from "./places.js";
 import type { ProgressState } from "./progress-tracker.js";
 

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
-import { OptionError } from "../errors.js";
-import { resolveOptions } from "../run/options/options.js";
-import { required } from "../run/options/testing/refusal.js";
+import { OptionError } from "../../errors.js";
+import { resolveOptions } from "../../run/options/options.js";
+import { required } from "../../run/options/testing/refusal.js";
 import { inFlagTerms } from "./flag-terms.js";
 
 function refused(options: object, flags: object): OptionError {

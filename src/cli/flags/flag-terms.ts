@@ -1,4 +1,4 @@
-import { OptionError } from "../errors.js";
+import { OptionError } from "../../errors.js";
 
 /**
  * Runs `resolve`; an option that it refuses is named as the flag by which it was given: `--format` in place of option "format".
