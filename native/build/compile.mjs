@@ -69,6 +69,14 @@ function nodeHeaders() {
   }
 }
 
+/** @type {Set<import("node:child_process").ChildProcess>} */
+const running = new Set();
+
+// Who stops the compilation leaves no compilers running, and what they began is removed.
+process.once("SIGTERM", () => {
+  for (const child of running) child.kill();
+});
+
 /**
  * Runs one command; everything that it prints is kept.
  * @param {string} command @param {string[]} args @param {string} cwd
@@ -78,10 +86,14 @@ function runCommand(command, args, cwd) {
   return new Promise((settle) => {
     let output = `$ ${command} ${args.join(" ")}\n`;
     const child = spawn(command, args, { cwd, stdio: ["ignore", "pipe", "pipe"] });
+    running.add(child);
     child.stdout.on("data", (chunk) => (output += chunk));
     child.stderr.on("data", (chunk) => (output += chunk));
     child.on("error", (error) => settle({ ok: false, output: `${output}${error.message}\n`, signal: null }));
-    child.on("close", (code, signal) => settle({ ok: code === 0, output, signal }));
+    child.on("close", (code, signal) => {
+      running.delete(child);
+      settle({ ok: code === 0, output, signal });
+    });
   });
 }
 
