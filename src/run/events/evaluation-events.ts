@@ -43,6 +43,9 @@ export interface PerplexityEvent {
   /** Tokens that were predicted and counted. */
   readonly tokens: number;
   readonly context: number;
+  /** Sequences that were scored, of as many as the text has. */
+  readonly sequences: number;
+  readonly ofSequences: number;
 }
 
 /** The last line of `eval --choices --json`. */
@@ -64,4 +67,7 @@ export interface ReferenceEvent extends ModelComparison {
   /** Folder or name of the reference. */
   readonly reference: string;
   readonly context: number;
+  /** Sequences that were compared, of as many as the text has. */
+  readonly sequences: number;
+  readonly ofSequences: number;
 }

@@ -1,5 +1,5 @@
 import type { Tokenizer } from "../../checkpoint/tokenizer/tokenizer.js";
-import { generate } from "../../evaluate/generate.js";
+import { generate } from "../../evaluate/generation/generate.js";
 import { checkpointSource, Decoder, type DecoderSpec, loadTensor, type TensorSource } from "../../network/index.js";
 import { dequantize } from "../../quant/grid/grid.js";
 import { resolveSchemes } from "../../recipe/job/layer-schemes.js";
