@@ -6,6 +6,7 @@ import type {
   TensorLoss,
   WindowDoneEvent,
 } from "../run/events/events.js";
+import { moreEffort, timeText } from "./plan-text.js";
 import { blockRange, formatLoss, printable } from "./progress/render-progress.js";
 import { formatBytes, formatCount, formatSeconds } from "./quantities.js";
 
@@ -25,6 +26,10 @@ function plainNotes(event: RunEvent): string[] {
       }
       const source = `${formatCount(tokens)} tokens of ${formatCount(documents)} documents`;
       return [`calibration: ${source}, ${formatCount(windows)} sequences of ${formatCount(context)} chosen`];
+    }
+    case "plan": {
+      const more = moreEffort(event);
+      return [`planned: ${timeText(event)}`, ...(more === null ? [] : [`effort: ${more}`])];
     }
     case "continued":
       return [`continuing after window ${event.window} of ${event.windows}, saved in ${event.work}`];
@@ -56,7 +61,6 @@ function plainNotes(event: RunEvent): string[] {
     case "disagreement":
     case "verified":
     case "certified":
-    case "plan":
     case "export-plan":
     case "progress":
     case "window-start":

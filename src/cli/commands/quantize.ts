@@ -12,7 +12,7 @@ import { withRecipeSection } from "../../run/options/recipe-sections.js";
 import { alreadyThereNote } from "../event-notes.js";
 import { printLine, runCommand } from "../exit.js";
 import { addOptionFlags, givenFlags, settingsHelp } from "../option-flags.js";
-import { formatPlan } from "../plan-text.js";
+import { formatPlan, planMissed } from "../plan-text.js";
 import { progressView } from "../progress/progress.js";
 import { printable } from "../progress/render-progress.js";
 import { formatBytes, formatSeconds } from "../quantities.js";
@@ -48,12 +48,13 @@ async function run(model: string | undefined, flags: Flags, signal: AbortSignal)
   const options = resolveOptions(given);
   const json = flags.json === true;
   const view = progressView(process.stderr, { signal });
-  const seen: Seen = { exported: [] };
+  const seen: Seen = { exported: [], continued: false };
   try {
     for await (const event of quantize({ ...(given as RunOptionsInput), signal })) {
       if (json) printLine(event);
       else remember(event, seen);
-      view.show(event);
+      // A dry run prints the plan itself, and its time is not that of the dry run.
+      if (!options.dryRun || event.event !== "plan") view.show(event);
     }
   } finally {
     view.close();
@@ -63,7 +64,7 @@ async function run(model: string | undefined, flags: Flags, signal: AbortSignal)
     process.stdout.write(`${printable(alreadyThereNote(seen.there))}\n${nextLine(seen.there.path)}`);
   }
   if (!json && seen.plan !== undefined && seen.done !== undefined) {
-    process.stdout.write(options.dryRun ? formatPlan(seen.plan) : summary(seen.plan, seen.exported, seen.done));
+    process.stdout.write(options.dryRun ? formatPlan(seen.plan) : summary(seen.plan, seen, seen.done));
   }
   return 0;
 }
@@ -73,12 +74,14 @@ interface Seen {
   plan?: PlanEvent;
   there?: AlreadyThereEvent;
   exported: ExportedEvent[];
+  continued: boolean;
   done?: DoneEvent;
 }
 
 function remember(event: QuantizeEvent, seen: Seen): void {
   if (event.event === "already-there") seen.there = event;
   else if (event.event === "plan") seen.plan = event;
+  else if (event.event === "continued") seen.continued = true;
   else if (event.event === "exported") seen.exported.push(event);
   else if (event.event === "done") seen.done = event;
 }
@@ -89,13 +92,16 @@ function nextLine(out: string): string {
   return `next: crossblock eval ${shellWord(out)} --text PATH\n`;
 }
 
-function summary(plan: PlanEvent, exported: readonly ExportedEvent[], done: DoneEvent): string {
+function summary(plan: PlanEvent, { exported, continued }: Seen, done: DoneEvent): string {
+  // The plan is of the whole run.
+  const missed = continued ? null : planMissed(plan, done.seconds);
   const out = done.out ?? "";
   const device = done.devicePeakBytes === null ? "" : `, ${formatBytes(done.devicePeakBytes)} on the device`;
   const bytes = exported.reduce((sum, entry) => sum + entry.bytes, 0);
   return [
     `${out}: ${plan.scheme}, ${plan.bitsPerWeight.toFixed(2)} bits per quantized weight, ${formatBytes(bytes)}`,
     `took ${formatSeconds(done.seconds)}, at most ${formatBytes(done.peakMemoryBytes)} of memory${device}`,
+    ...(missed === null ? [] : [missed]),
     ...(plan.simulatedActivations === null ? [] : [`simulated: ${plan.simulatedActivations}`]),
     nextLine(out),
   ].join("\n");

@@ -1,5 +1,5 @@
 import type { RunEvent, WindowStartEvent } from "../../run/events/events.js";
-import { RemainingTime } from "./remaining-time.js";
+import { PlannedWork, RemainingTime } from "./remaining-time.js";
 
 /** Where a run is, as one screen shows it. Numbers that people read count from 1. */
 export interface ProgressState {
@@ -35,6 +35,7 @@ export class ProgressTracker {
   #training: ProgressState["training"] = null;
   #stage: ProgressState["stage"] = null;
   #fraction: number | null = null;
+  #work = new PlannedWork([]);
   /** What the plan expects in all; only used until the work itself tells more. */
   #expectedSeconds: number | null = null;
 
@@ -47,6 +48,7 @@ export class ProgressTracker {
       case "plan":
         this.#title = `${event.scheme} by ${event.recipe} on ${event.device}`;
         this.#expectedSeconds = event.estimate.seconds;
+        this.#work = new PlannedWork(event.windowSeconds);
         break;
       case "export-plan":
         this.#title = `${event.scheme ?? "result"} to ${event.exports.map(({ format }) => format).join(", ")}`;
@@ -58,19 +60,19 @@ export class ProgressTracker {
         break;
       case "window-start":
         this.#enter(event);
-        this.#reach(event.window / event.windows, now);
+        this.#reach(this.#work.fraction(event.window, event.windows, 0), now);
         break;
       case "step": {
         const { epoch, epochs, loss, tokensPerSecond } = event;
         this.#stage = null;
         this.#training = { epoch: epoch + 1, epochs, loss, tokensPerSecond };
-        this.#reach((event.window + event.step / event.steps) / event.windows, now);
+        this.#reach(this.#work.fraction(event.window, event.windows, event.step / event.steps), now);
         break;
       }
       case "window-done":
         this.#training = null;
         this.#stage = null;
-        this.#reach((event.window + 1) / event.windows, now);
+        this.#reach(this.#work.fraction(event.window, event.windows, 1), now);
         break;
       case "exporting":
         this.#leaveWindows();
