@@ -95,7 +95,7 @@ function withinTime(input: EffortInput, time: string, expect: Expect): DecidedEf
   const least = Math.min(...choices.map(({ options }) => expect(options)[1]));
   throw new OptionError({
     where: 'option "time"',
-    what: `${time} are too short: the least that this run takes here is about ${Math.ceil(least / 60)} min`,
+    what: `${time} is too short: the least that this run takes here is about ${Math.ceil(least / 60)} min`,
     why: ownChoices(input.given),
     // What is measured once more may be slower.
     next: `give --time ${Math.ceil((least * 1.3) / 60)}min, or --recipe rtn, which trains nothing`,
