@@ -127,9 +127,8 @@ export function makePlan(input: PlanInput): PlanEvent {
     },
     input.speed,
   );
-  const windowSeconds = sum(time.windows, (each) => each);
-  const scored = scoringSeconds(input, linears, calibrationTokens);
-  const seconds = time.before + samplingSeconds(input) + windowSeconds + scored + time.after;
+  const around = time.before + samplingSeconds(input) + scoringSeconds(input, linears, calibrationTokens) + time.after;
+  const seconds = around + sum(time.windows, (each) => each);
   return {
     event: "plan",
     model: options.model,
