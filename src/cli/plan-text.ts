@@ -1,5 +1,4 @@
 import { recipeOf } from "../recipe/job/recipe-names.js";
-import type { EffortName } from "../recipe/options/efforts.js";
 import { optionEntries } from "../recipe/options/merge-options.js";
 import { leftOutSentence } from "../run/events/census-record.js";
 import type { PlanEvent } from "../run/events/events.js";
@@ -58,15 +57,11 @@ export function planMissed({ estimate }: PlanEvent, seconds: number): string | n
 export function moreEffort({ effort, device }: Pick<PlanEvent, "effort" | "device">): string | null {
   if (effort === null || effort.more === null) return null;
   const { name, range } = effort.more;
-  return `${effort.name} because this is a ${device === "cpu" ? "CPU" : "GPU"}; --effort ${name} takes ${formatRange(range)} and ${gains[name]}`;
+  return `${effort.name} because this is a ${device === "cpu" ? "CPU" : "GPU"}; --effort ${name} takes ${formatRange(range)} and ${MORE_GAINS}`;
 }
 
-// docs/measurements/effort.md.
-const gains: Readonly<Record<EffortName, string>> = {
-  quick: "",
-  normal: "loses about half as much (SmolLM2-135M at 3 bits)",
-  best: "",
-};
+// SmolLM2-135M: docs/measurements/accuracy.md and, for little text and no end-to-end training, docs/measurements/speed.md.
+const MORE_GAINS = "loses about half as much (SmolLM2-135M at 3 bits)";
 
 function effortRows(plan: PlanEvent): readonly (readonly [string, string])[] {
   const { effort } = plan;
