@@ -30,7 +30,7 @@ describe("the effort of a run", () => {
     });
     for (const same of [[], ["--effort", "quick"]]) {
       const again = await eventsHere(command("quick", ...same));
-      expect(again.events.map(({ event }) => event)).toEqual(["already-there", "done"]);
+      expect(again.events.map(({ event }) => event)).toEqual(["run", "already-there", "done"]);
     }
     await runs.refused(command("quick", "--effort", "normal"), /window\.epochs 2 -> 10/);
     await runs.refused(command("quick", "--time", "1000h"), /a finished result of other options is there/);
@@ -52,7 +52,7 @@ describe("the effort of a run", () => {
       effort: { name: "best", chosen: "time", time: "1000h", values: {} },
     });
     const again = await eventsHere(timed);
-    expect(again.events.map(({ event }) => event)).toEqual(["already-there", "done"]);
+    expect(again.events.map(({ event }) => event)).toEqual(["run", "already-there", "done"]);
   });
 
   it("is refused where a time is too short, with one that is long enough", async () => {
