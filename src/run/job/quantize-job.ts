@@ -42,18 +42,18 @@ type Context = RequestContext<QuantizeEvent>;
 
 /** Resolves, plans and checks a run; a dry run ends there. Then calibrates, quantizes and writes to the staging folder. */
 export async function quantizeJob(
-  { options: given, folders, run: runId }: EngineCalls["quantize"]["parameters"],
+  { options: asked, given, folders, run: runId }: EngineCalls["quantize"]["parameters"],
   outer: Context,
 ): Promise<EngineCalls["quantize"]["result"]> {
   const timeline = new Timeline();
   const context = observed(outer, timeline);
-  const device = resolveDevice(given.device);
-  const folder = await resolveFolder(given.model, context);
-  if (given.compute.threads !== null) setThreads(given.compute.threads);
+  const device = resolveDevice(asked.device);
+  const folder = await resolveFolder(asked.model, context);
+  if (asked.compute.threads !== null) setThreads(asked.compute.threads);
   // Before anything is multiplied: cuBLAS keeps a workspace for every stream that it saw.
   useOwnStream(device);
-  using _operators = given.deterministic ? new DeterministicOperators(device) : null;
-  using run = await resolveRun(given, folder, device);
+  using _operators = asked.deterministic ? new DeterministicOperators(device) : null;
+  using run = await resolveRun({ options: asked, given }, folder, device);
   const { options, recipeOptions, name, model, scheme, activations, dtype, gradients, fitted } = run;
   const { spec, checkpoint } = model;
   const recipe = recipeOf(options.recipe);
@@ -135,9 +135,9 @@ export async function quantizeJob(
     bitsPerWeight: plan.bitsPerWeight,
     recipe: options.recipe,
     preset: options.preset,
-    effort: null,
     seed: options.seed,
-    options: given,
+    options: run.decided,
+    effort: plan.effort === null ? null : { name: plan.effort.name, chosen: plan.effort.chosen },
     engine: { torch: engineInfo().torchVersion, device, dtype, gradients, node: process.versions.node },
     calibration: calibration?.event ?? null,
     sizes,

@@ -45,7 +45,13 @@ const readable = z.object({
   timeline: timelineShape.optional(),
 });
 
-const made = z.object({ scheme: z.string(), created: z.string(), options: z.record(z.string(), z.unknown()) });
+const made = z.object({
+  scheme: z.string(),
+  created: z.string(),
+  options: z.record(z.string(), z.unknown()),
+  /** Absent in results of early versions. */
+  effort: effortShape.nullish(),
+});
 
 /** What tells whether a command would make this result again. */
 export type MadeRecord = z.output<typeof made>;
