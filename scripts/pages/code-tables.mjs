@@ -13,7 +13,7 @@ import { resolveOptions } from "../../dist/run/options/options.js";
 
 const NOT_MEASURED = ["not measured yet", "", "", "", ""];
 /** @typedef {{ model: string, effort: string, scheme: string | null, machine: string, seconds: number | null, perplexity: number | null, bytes: number | null }} MeasuredEffort */
-/** What `bench/effort-table.mjs` has measured. @returns {MeasuredEffort[]} */
+/** What `bench/effort/effort-table.mjs` has measured. @returns {MeasuredEffort[]} */
 const measuredEfforts = () =>
   JSON.parse(readFileSync(new URL("../../docs/measurements/effort.json", import.meta.url), "utf8"));
 

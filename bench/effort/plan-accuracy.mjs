@@ -1,6 +1,6 @@
 // What plans say of time, and what the runs then take: ten configurations, about twelve minutes on two quiet cores. Writes the
 // table of docs/measurements/plan.md; fails where fewer than nine in ten are within 30 %.
-// usage: node bench/plan-accuracy.mjs --smollm2 DIR [--text PATH] [--device cpu] [--only NAME] [--entry dist/cli/main.js] [--dry]
+// usage: node bench/effort/plan-accuracy.mjs --smollm2 DIR [--text PATH] [--device cpu] [--only NAME] [--entry dist/cli/main.js] [--dry]
 // --smollm2: the folder of SmolLM2-135M. --text: calibration text, where the bundled model's can't be fetched. --only: one
 // configuration, which prints its line and writes nothing; so does --dry for all.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { fetchSotu } from "../scripts/fetch/fetch-sotu.mjs";
+import { fetchSotu } from "../../scripts/fetch/fetch-sotu.mjs";
 import { machineName, timedRun } from "./timed-run.mjs";
 
 const { values } = parseArgs({
@@ -21,7 +21,7 @@ const { values } = parseArgs({
     dry: { type: "boolean", default: false },
   },
 });
-const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const DOCUMENT = join(ROOT, "docs/measurements/plan.md");
 const BOUND = 0.3;
 const small = join(ROOT, "models/sotu-llama-7m");
@@ -102,7 +102,7 @@ process.stdout.write(`${within} of ${rows.length} within ${BOUND * 100} %\n`);
 if (values.only === undefined && !values.dry) {
   const date = new Date().toISOString().slice(0, 10);
   const table = [
-    `Measured on ${machineName(values.device)}, ${date}, by \`node bench/plan-accuracy.mjs\`.`,
+    `Measured on ${machineName(values.device)}, ${date}, by \`node bench/effort/plan-accuracy.mjs\`.`,
     "",
     `<!-- figures: plan-accuracy${values.device === "cpu" ? "" : "-gpu"} -->`,
     "| run | planned | range | taken | off |",

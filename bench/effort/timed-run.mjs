@@ -1,7 +1,7 @@
 // A command of crossblock in a process of its own: its events, and what it took of the clock and of the processors.
 import { spawnSync } from "node:child_process";
 import { cpus } from "node:os";
-import { engineInfo } from "../dist/tensor/index.js";
+import { engineInfo } from "../../dist/tensor/index.js";
 
 /**
  * @param {string} entry the command line's main file @param {readonly string[]} args

@@ -1,6 +1,6 @@
 // What an effort takes and gives: minutes, perplexity and size of whole commands, added to docs/measurements/effort.json run by run, and
 // the table of docs/measurements/effort.md that follows from it. Works from a built dist, in pieces, on several machines.
-// usage: node bench/effort-table.mjs --runs '[["DIR","quick","W4A16g64"], ...]' --calibration valid.txt --test test.txt
+// usage: node bench/effort/effort-table.mjs --runs '[["DIR","quick","W4A16g64"], ...]' --calibration valid.txt --test test.txt
 //   [--name SmolLM2-135M] [--device cpu] [--json FILE] [--entry dist/cli/main.js] [--machine TEXT]
 // A run is [model folder, effort, scheme]; the effort "source" only measures the model itself. --name: what the table calls it,
 // its folder's name by default. --test: left out, no perplexity is measured. Without --runs the page is written anew from the file.
@@ -23,7 +23,7 @@ const { values } = parseArgs({
     machine: { type: "string" },
   },
 });
-const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const FILE = values.json ?? join(ROOT, "docs/measurements/effort.json");
 const PAGE = join(ROOT, "docs/measurements/effort.md");
 const entry = values.entry ?? join(ROOT, "dist/cli/main.js");
@@ -118,7 +118,7 @@ if (values.json === undefined) {
       return `| ${cells.join(" | ")} |`;
     });
     return [
-      `Measured on ${machine}, ${date}, by \`node bench/effort-table.mjs\`.`,
+      `Measured on ${machine}, ${date}, by \`node bench/effort/effort-table.mjs\`.`,
       "",
       "| | minutes | perplexity | GGUF, MB |",
       "|---|---|---|---|",
