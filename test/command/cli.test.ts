@@ -51,6 +51,8 @@ describe("crossblock", () => {
       "checking weights",
       "windows",
       "end-to-end",
+      "scoring",
+      "sample texts",
       "writing compressed-tensors",
     ]);
     const { steps } = events.findLast(({ event, window }) => event === "step" && window === 0) ?? {};
