@@ -51,6 +51,8 @@ describe("crossblock", () => {
       "checking weights",
       "windows",
       "end-to-end",
+      "scoring",
+      "sample texts",
       "writing compressed-tensors",
     ]);
     const { steps } = events.findLast(({ event, window }) => event === "step" && window === 0) ?? {};
@@ -69,7 +71,7 @@ describe("crossblock", () => {
     expect({ event, folder }).toEqual({ event: "done", folder: out });
     expect(seconds).toBeGreaterThan(0);
     expect(peakMemoryBytes).toBeGreaterThan(5e7);
-    expect(run.stderr).toContain("window 4 of 4");
+    expect(run.stderr).toContain("end to end, epoch 2 of 2");
   });
 
   it("eval --json ends with the perplexity", async () => {
@@ -77,7 +79,15 @@ describe("crossblock", () => {
     const { code, stdout, stderr } = await crossblockHere(args);
     expect(code, stderr).toBe(0);
     const last = lines(stdout).at(-1);
-    expect(Object.keys(last ?? {})).toEqual(["event", "value", "tokens", "context", "time"]);
+    expect(Object.keys(last ?? {})).toEqual([
+      "event",
+      "value",
+      "tokens",
+      "context",
+      "sequences",
+      "ofSequences",
+      "time",
+    ]);
     expect(last).toMatchObject({ event: "perplexity", context: 64 });
   });
 
