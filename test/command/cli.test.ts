@@ -77,7 +77,7 @@ describe("crossblock", () => {
     const { code, stdout, stderr } = await crossblockHere(args);
     expect(code, stderr).toBe(0);
     const last = lines(stdout).at(-1);
-    expect(Object.keys(last ?? {})).toEqual(["event", "value", "tokens", "context", "time"]);
+    expect(Object.keys(last ?? {})).toEqual(["event", "value", "tokens", "context", "sequences", "ofSequences", "time"]);
     expect(last).toMatchObject({ event: "perplexity", context: 64 });
   });
 
