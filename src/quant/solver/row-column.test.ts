@@ -68,7 +68,7 @@ describe("BoA's solver", () => {
       const lost = weight.sub(dequantize(codes)).select(0, 0).toFloat32Array();
       const moved = (corrected as Tensor).sub(weight).select(0, 1).toFloat32Array();
       expect(Math.abs(lost[0] as number)).toBeGreaterThan(0.1);
-      lost.forEach((each, i) => expect(moved[i]).toBeCloseTo(each / 2, 6));
+      for (const [i, each] of lost.entries()) expect(moved[i]).toBeCloseTo(each / 2, 6);
       columns.dispose();
     });
   });
