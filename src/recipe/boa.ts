@@ -4,7 +4,7 @@ import { boaOptions } from "./options/shared/boa.js";
 import { gptqOptions } from "./options/shared/gptq.js";
 import { defineRecipe } from "./recipe.js";
 import { chooseColumns } from "./solve/column-solver.js";
-import { rowColumnRule } from "./solve/row-column-rule.js";
+import { attentionFactorsOf, rowColumnRule } from "./solve/row-column-rule.js";
 
 /**
  * BoA: GPTQ that knows what errors of queries, keys and values do to attention, without any gradient.
@@ -52,7 +52,7 @@ export const boa = defineRecipe({
       const stage = `block ${block.index}: attention`;
       yield { event: "progress", stage, done: block.index, total: job.network.units.length };
       using attention = collectAttention(block, input, work, job.options.boa);
-      yield* chooseColumns(work, block, input, rowColumnRule(job.options, block, attention));
+      yield* chooseColumns(work, block, input, rowColumnRule(job.options, attentionFactorsOf(block, attention)));
     }
     return true;
   },

@@ -31,7 +31,7 @@ import { windowOptions } from "./options/shared/window.js";
 import { defineRecipe, gridParameterCount, type OptionsOf } from "./recipe.js";
 import { foldUnit } from "./solve/fold-unit.js";
 import { gradient } from "./solve/gradient-solver.js";
-import { rowColumnRule } from "./solve/row-column-rule.js";
+import { attentionFactorsOf, rowColumnRule } from "./solve/row-column-rule.js";
 
 /**
  * CBQ: windows of blocks that overlap are reconstructed together on two streams of calibration activations, outliers are
@@ -132,7 +132,7 @@ export const cbq = defineRecipe({
     calibrateStaticInputs(job, block, stream, activation.learnClip ? learntStep : fixedStep);
     using attention = rounding.start === "boa" ? attentionOf(block, work, job.options.boa) : null;
     using moments = rounding.start === "rtn" ? null : collectUnitMoments(block, stream, work, attention);
-    const start = rowColumnRule(job.options, block, attention);
+    const start = rowColumnRule(job.options, attentionFactorsOf(block, attention));
     // Per block, so that random starts do not depend on the blocks that this process saw before.
     manualSeed((job.seed + block.index) % Number.MAX_SAFE_INTEGER);
     for (const [role, layer] of block.layers) {

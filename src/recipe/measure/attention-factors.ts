@@ -98,16 +98,9 @@ export class AttentionFactors implements Disposable {
     }
   }
 
-  /** Frees what a Linear alone needs, which is done. */
-  drop(layer: string): void {
-    if (layer !== this.#plan.value) return;
-    for (const moments of this.#mixed) moments.dispose();
-    this.#mixed = [];
-  }
-
   [Symbol.dispose](): void {
     for (const sum of [this.#keys, this.#queries, this.#directions.q, this.#directions.k]) sum.dispose();
-    this.drop(this.#plan.value);
+    for (const moments of this.#mixed) moments.dispose();
   }
 
   #count(values: AttentionValues, part: readonly number[]): void {

@@ -1,5 +1,6 @@
 import type { SecondMoments } from "../../quant/second-moments.js";
-import { type RowColumnOptions, rowColumn } from "../../quant/solver/row-column.js";
+import { type HeadFactors, type RowColumnOptions, rowColumn } from "../../quant/solver/row-column.js";
+import type { QuantizedLayer } from "../../reconstruct/quantized-layer.js";
 import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
 import type { AttentionFactors } from "../measure/attention-factors.js";
 import type { EngineOptions } from "../options/engine-options.js";
@@ -15,25 +16,26 @@ export function rowColumnOptions({ range, gptq, boa }: RuleOptions): RowColumnOp
   return { ...gptq, candidates: candidatesOf(range), rowsAtOnce, rowDamping };
 }
 
+/** What errors of a block's Linears cost its attention; null for a Linear of whose outputs it knows nothing. */
+export type FactorsOf = (layer: QuantizedLayer, moments: SecondMoments) => HeadFactors | null;
+
+/** Those of a block's attention, if it has one that was measured. */
+export function attentionFactorsOf(block: QuantizedUnit, attention: AttentionFactors | null): FactorsOf {
+  const names = new Map([...block.layers].map(([name, layer]) => [layer, name]));
+  return (layer, moments) => attention?.of(names.get(layer) ?? "", block, moments) ?? null;
+}
+
 /** BoA, by the second moments of the inputs and what a block's attention makes of queries, keys and values; GPTQ where it has none. */
-export function rowColumnRule(
-  options: RuleOptions,
-  block: QuantizedUnit,
-  attention: AttentionFactors | null,
-): LayerRule {
+export function rowColumnRule(options: RuleOptions, factorsOf: FactorsOf): LayerRule {
   const solver = rowColumnOptions(options);
   const plain = gptqRule(options);
-  const names = new Map([...block.layers].map(([name, layer]) => [layer, name]));
   return {
     name: "BoA",
     needsMoments: true,
     choose(weight, layer, moments) {
-      const name = names.get(layer) ?? "";
-      const factors = attention?.of(name, block, moments as SecondMoments) ?? null;
+      const factors = factorsOf(layer, moments as SecondMoments);
       if (factors === null) return plain.choose(weight, layer, moments);
-      const { codes } = rowColumn(weight, factors, layer.scheme, layer.name, solver);
-      attention?.drop(name);
-      return codes;
+      return rowColumn(weight, factors, layer.scheme, layer.name, solver).codes;
     },
   };
 }
