@@ -4,8 +4,9 @@ import { readModelConfig } from "../checkpoint/model-config.js";
 import { temporaryFolder } from "../checkpoint/testing/temporary-folder.js";
 import { checkpointSource, Decoder, DecoderNetwork, readSpec } from "../network/index.js";
 import { tinyModel, writeTinyModel } from "../network/testing/tiny-models.js";
-import { fromQuantizedWeight } from "../quant/from-quantized-weight.js";
-import { liveHandles, manualSeed, scope, Tensor } from "../tensor/index.js";
+import { codesOf } from "../quant/from-quantized-weight.js";
+import { dequantize } from "../quant/grid/grid.js";
+import { keep, liveHandles, manualSeed, scope, Tensor } from "../tensor/index.js";
 import type { RecipeEvent } from "./job/recipe-job.js";
 import { runRecipe } from "./job/run-recipe.js";
 import type { RecipeOptionsInput } from "./options/recipe-options.js";
@@ -90,7 +91,7 @@ describe("a Llama with grouped heads", () => {
     using full = Decoder.load(source, network.spec);
     using folded = Decoder.load((name, shape) => {
       const weight = delivered.weights.get(name.replace(/\.weight$/, ""));
-      if (weight !== undefined) return fromQuantizedWeight(weight);
+      if (weight !== undefined) return keep(dequantize(codesOf(weight, "cpu")));
       const bytes = delivered.plain.get(name);
       return bytes === undefined ? source(name, shape) : Tensor.fromBytes(bytes, shape, "float32", "cpu");
     }, network.spec);

@@ -40,7 +40,7 @@ export const boa = defineRecipe({
     trains: false,
     moments: "site",
     attention: blockV ? "values" : "rows",
-    passes: blockV ? 6 : 4,
+    passes: 4,
     parameters: () => 0,
     normParameters: 0,
   }),

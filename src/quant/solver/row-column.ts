@@ -41,15 +41,18 @@ export function rowColumn(
 ): GptqResult {
   return noGrad(() =>
     scope(() => {
-      const factors = columns.map((moments) => columnFactor(moments, options, "double"));
-      const [shared] = factors;
+      const factorOf = (moments: SecondMoments): ColumnFactor => columnFactor(moments, options, "double");
+      const [shared, ...others] = columns;
       if (shared === undefined) throw new TypeError(`${layer}: no second moments`);
-      if (factors.length === 1) return solve(weight, shared, rows, heads, scheme, layer, options);
+      if (others.length === 0) return solve(weight, factorOf(shared), rows, heads, scheme, layer, options);
       const width = weight.size(0) / heads;
-      const parts = factors.map((factor, head) => {
-        const own = weight.narrow(0, head * width, width);
-        return solve(own, factor, rows?.narrow(0, head, 1) ?? null, 1, scheme, layer, options);
-      });
+      // One factor at a time: there are as many squares of the inputs as heads already.
+      const parts = columns.map((moments, head) =>
+        scope(() => {
+          const own = weight.narrow(0, head * width, width);
+          return solve(own, factorOf(moments), rows?.narrow(0, head, 1) ?? null, 1, scheme, layer, options);
+        }),
+      );
       return {
         codes: joined(parts.map(({ codes }) => codes)),
         corrected: options.keepCorrected === true ? Tensor.cat(parts.map(correctedOf)) : null,

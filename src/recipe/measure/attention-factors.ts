@@ -12,8 +12,8 @@ export interface AttentionStatistics {
   readonly valueRows: boolean;
 }
 
-/** fp32 numbers that mixed inputs may take at once. */
-const MIXED = 64 * 2 ** 20;
+/** Numbers of inputs that are mixed at once, for as many heads as that holds, or for one. */
+export const MIXED_AT_ONCE = 64 * 2 ** 20;
 
 /**
  * Factors of what an error in the Linears of queries, keys and values does to attention, over calibration sequences that come in
@@ -141,7 +141,7 @@ export class AttentionFactors implements Disposable {
     if (this.#mixed.length === 0) {
       this.#mixed = Array.from({ length: kvHeads }, () => new SecondMoments(width, this.device));
     }
-    const atOnce = Math.max(1, Math.min(kvHeads, Math.floor(MIXED / (group * time * width))));
+    const atOnce = Math.max(1, Math.min(kvHeads, Math.floor(MIXED_AT_ONCE / (group * time * width))));
     for (let head = 0; head < kvHeads; head += atOnce) {
       const count = Math.min(atOnce, kvHeads - head);
       scope(() => {
