@@ -4,6 +4,7 @@ import { searchRange, widened } from "../grid/range.js";
 import { groupColumns, type Scheme } from "../scheme.js";
 import type { SecondMoments } from "../second-moments.js";
 import { type InverseFactor, inverseFactor } from "./inverse-factor.js";
+import { refitScales } from "./refit-scales.js";
 import { roundInTurn } from "./round-in-turn.js";
 
 export interface GptqOptions {
@@ -20,6 +21,8 @@ export interface GptqOptions {
    * Defaults to 1 alone.
    */
   readonly widths?: readonly number[];
+  /** Fit the scales once more to the codes. Defaults to false. */
+  readonly refit?: boolean;
   /** Keep the weight as corrected for what was lost before each rounding. Defaults to false. */
   readonly keepCorrected?: boolean;
 }
@@ -82,7 +85,8 @@ export function gptqRows(
       return { ...rounded, loss: outputLoss(weight.sub(dequantize(rounded.codes)), moments) };
     });
   const best = others.reduce((kept, width) => scope(() => better(attempt(width), kept)), attempt(first));
-  return { codes: best.codes, corrected: best.corrected, damping };
+  const codes = options.refit === true ? refitScales(weight, best.codes, moments) : best.codes;
+  return { codes, corrected: best.corrected, damping };
 }
 
 interface Attempt extends Pick<GptqResult, "codes" | "corrected"> {
