@@ -26,14 +26,21 @@ const aespaGroup = z.strictObject({
     .default("boa")
     .describe("whose codes and corrected weight roundings start from: BoA's, or those of GPTQ (the paper)"),
   iterations: z.int().min(0).default(500).describe("steps of Adam, per Linear"),
-  rate: positive.default(1.5e-2).describe("Adam rate of the roundings"),
+  rate: positive.default(5e-2).describe("Adam rate of the roundings: 0.015 is the paper's"),
   scaleRate: weight
     .default(0)
     .describe("Adam rate of the scales, relative to the scale; 0 leaves them as they are (the paper)"),
-  penalty: weight
+  softness: positive
+    .max(1)
     .default(1)
+    .describe(
+      "how far from its code a weight begins: 1 at the weight that the solver corrected (the paper), near 0 at the code",
+    ),
+  // With 1 few roundings are decided at the end, and what hardening then loses is more than training gained.
+  penalty: weight
+    .default(30)
     .describe("weight of the rounding penalty, where the codes that training starts from lose 1"),
-  attentionPenalty: weight.default(1.5).describe("the same for queries, keys and values"),
+  attentionPenalty: weight.default(45).describe("the same for queries, keys and values"),
   warmup: fraction.default(0.2).describe("fraction of the steps without the penalty"),
   betaStart: positive.default(20).describe("its exponent after the warm-up"),
   betaEnd: positive.default(2).describe("its exponent at the last step"),
@@ -76,6 +83,7 @@ export const aespa = defineRecipe({
       iterations: always,
       rate: trained,
       scaleRate: trained,
+      softness: trained,
       penalty: trained,
       attentionPenalty: trained,
       warmup: trained,
@@ -92,7 +100,11 @@ export const aespa = defineRecipe({
   },
   presets: {
     default: {},
-    paper: { aespa: { start: "gptq", iterations: 2000 }, boa: { valueRows: false }, gptq: { widths: [1] } },
+    paper: {
+      aespa: { start: "gptq", iterations: 2000, rate: 1.5e-2 },
+      boa: { valueRows: false },
+      gptq: { widths: [1] },
+    },
   },
   training: null,
   needsText: true,
@@ -131,7 +143,7 @@ export const aespa = defineRecipe({
         start: group.start,
         solver: rowColumnOptions(options),
         factorsOf: attentionFactorsOf(block, attention),
-        // lambda 1, and 1.5 for queries, keys and values.
+        // The paper's lambda is half as much again for queries, keys and values.
         training: (seen) => ({ ...group, penalty: seen ? group.attentionPenalty : group.penalty, poll: job.poll }),
       });
       yield* chooseColumns(work, block, input, rule);

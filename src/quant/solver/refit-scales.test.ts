@@ -31,7 +31,10 @@ it("finds the scale that codes were made with", () => {
     manualSeed(42);
     using moments = new SecondMoments(16, on.device);
     moments.add(Tensor.randn([64, 16], on));
-    const grid = roundToNearest(Tensor.randn([3, 16], on), searchRange(Tensor.randn([3, 16], on), parseScheme("W3A16g8"), "w"));
+    const grid = roundToNearest(
+      Tensor.randn([3, 16], on),
+      searchRange(Tensor.randn([3, 16], on), parseScheme("W3A16g8"), "w"),
+    );
     const weight = dequantize(grid);
     const other = { ...grid, scale: storableScale(grid.scale.mul(1.25)) };
     // Group after group, the sweeps come to it.

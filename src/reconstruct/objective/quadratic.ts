@@ -1,5 +1,11 @@
+import type { SecondMoments } from "../../quant/second-moments.js";
 import type { HeadFactors } from "../../quant/solver/row-column.js";
 import { differentiable, noGrad, scope, Tensor } from "../../tensor/index.js";
+
+/** Factors of a quadratic, of which the sums alone count. */
+export interface QuadraticFactors extends Omit<HeadFactors, "columns"> {
+  readonly columns: readonly Pick<SecondMoments, "matrix">[];
+}
 
 /**
  * What the error of a weight costs, as `sum over heads of tr(R_h dW_h C_h dW_h^T)`, `dW` the difference to the weight itself: factors
@@ -8,12 +14,12 @@ import { differentiable, noGrad, scope, Tensor } from "../../tensor/index.js";
  */
 export class Quadratic {
   readonly #weight: Tensor;
-  readonly #columns: HeadFactors["columns"];
+  readonly #columns: QuadraticFactors["columns"];
   readonly #rows: Tensor | null;
   readonly #heads: number;
 
   /** @param weight fp32 `[heads width, in]`, in full precision: errors are counted from it, whatever a rounding starts from */
-  constructor(weight: Tensor, { columns, rows, heads }: HeadFactors) {
+  constructor(weight: Tensor, { columns, rows, heads }: QuadraticFactors) {
     this.#weight = weight;
     this.#rows = rows;
     this.#heads = heads;

@@ -9,6 +9,8 @@ export interface QuadraticRoundingOptions {
   readonly rate: number;
   /** Adam rate of the scales, relative to them; 0 leaves them as they are. */
   readonly scaleRate: number;
+  /** How far from its code each weight begins: 1 at the corrected weight (the paper), 0 at the code itself. */
+  readonly softness: number;
   /** Weight of the rounding penalty beside a loss of 1, which is that of the codes that it starts from. */
   readonly penalty: number;
   /** Share of the iterations without the penalty. */
@@ -37,10 +39,15 @@ export function roundByQuadratic(
   quadratic: Quadratic,
   options: QuadraticRoundingOptions,
 ): Codes {
-  const { iterations, rate, scaleRate, poll } = options;
+  const { iterations, rate, scaleRate, softness, poll } = options;
   const before = noGrad(() => quadratic.costs(dequantize(start)));
   const unit = Math.max(before.sum().item(), 1e-30);
-  const path = adaRound(corrected, start);
+  const path = noGrad(() =>
+    scope(() => {
+      const codes = dequantize(start);
+      return adaRound(softness === 1 ? corrected : codes.add(corrected.sub(codes).mul(softness)), start);
+    }),
+  );
   try {
     const of = (role: "rounding" | "scale"): Tensor[] =>
       path.parameters.filter((parameter) => parameter.role === role).map(({ tensor }) => tensor);
