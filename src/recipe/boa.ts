@@ -26,7 +26,7 @@ export const boa = defineRecipe({
   presets: {
     default: {},
     // The paper searches ranges with the whole factor and does not widen them.
-    paper: { boa: { valueRows: false }, gptq: { widths: [1] } },
+    paper: { boa: { valueRows: false, rowsAtOnce: 1 }, gptq: { widths: [1] } },
   },
   training: null,
   needsText: true,
