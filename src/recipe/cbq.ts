@@ -95,9 +95,8 @@ export const cbq = defineRecipe({
 
   cost: ({ window, rounding, boa }) => ({
     trains: true,
-    moments: rounding.start === "gptq" ? "block" : "none",
-    columns: rounding.start === "gptq",
     moments: rounding.start === "rtn" ? "none" : "block",
+    columns: rounding.start !== "rtn",
     ...(rounding.start === "boa" && { attention: boa.blockV ? "values" : "rows" }),
     passes: 3 * window.epochs + 4,
     parameters: (linear) => {

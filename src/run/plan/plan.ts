@@ -206,29 +206,6 @@ function inBlocks(linears: readonly LinearPlan[], first: number, last: number): 
 function scoringSeconds(input: PlanInput, linears: readonly LinearPlan[], tokens: number): number {
   if (!scores(input, tokens)) return 0;
   return (scoringOperations(input, linears) * SCORING + textOperations(input)) / input.speed.flops;
-// Multiplications and additions of the passes through each window, at the measured speed; what is
-// no matrix product (fake quantization, norms, attention, Adam) adds time in proportion.
-function estimateSeconds(
-  input: PlanInput,
-  linears: readonly LinearPlan[],
-  { windows, finish }: { readonly windows: readonly Window[]; readonly finish: number },
-  tokens: number,
-): number {
-  const { options, spec, flops } = input;
-  const perToken = (first: number, last: number): number => 2 * sum(inBlocks(linears, first, last), weightsOf);
-  const { passes, attention, quadraticSteps = 0 } = recipeOf(options.recipe).cost(options);
-  const { heads } = spec.attention;
-  // Each head of the queries mixes the inputs, whose squares are added up.
-  const mixing = attention === "values" ? heads * spec.hiddenSize * (options.context + spec.hiddenSize) : 0;
-  const squares = sum(linears, ({ layout: { rows, columns } }) => rows * columns ** 2) * 2 * quadraticSteps;
-  const work =
-    sum(windows, ({ first, last }) => perToken(first, last) * tokens * passes) +
-    2 * mixing * tokens * spec.blocks +
-    squares;
-  // Forward, forward again and twice that back; the head likewise, for two networks.
-  const whole = 4 * (perToken(0, spec.blocks - 1) + 2 * spec.vocabSize * spec.hiddenSize) * tokens;
-  const scoring = scores(input, tokens) ? scoringOperations(input, linears) * SCORING : 0;
-  return 3 + samplingSeconds(input) + (scoring + (work + finish * whole) * OVERHEAD) / flops;
 }
 
 // Products of few rows are bound by reading the weights.
