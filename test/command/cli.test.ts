@@ -180,7 +180,7 @@ describe("crossblock", () => {
     expect(stdout).toMatch(/rounding\.start +.*default: "gptq"; "rtn" with rounding\.kind=lora;.* \[cbq\]$/m);
     expect(stdout).toMatch(/rates\.rounding +.*default: 0\.005; 0\.1 with rounding\.kind=lora; 0\.03 with/);
     expect(stdout).toMatch(/cfp\.exponent +.*default: 0\.5; 0\.7 with cfp\.detection=msmodelslim/);
-    expect(stdout).toMatch(/--recipe <name> .*<rtn\|gptq\|norm-tweaking\|efficient-qat\|cbq>/);
+    expect(stdout).toMatch(/--recipe <name> .*<rtn\|gptq\|boa\|aespa\|norm-tweaking\|efficient-qat\|cbq>/);
     expect(stdout).toMatch(/endToEnd\.epochs +.*\[with end-to-end training\]/);
   });
 
