@@ -6,7 +6,7 @@
  */
 
 export { type ExportResultInput, exportResult } from "./api/export-result.js";
-export { inspect } from "./api/inspect.js";
+export { type InspectOptions, inspect } from "./api/inspect.js";
 export {
   type ChoicesOptions,
   type CompareOptions,
@@ -71,4 +71,5 @@ export type {
 export type { InspectedTensor, Inspection } from "./run/events/inspection.js";
 export type { Timed } from "./run/events/timed.js";
 export type { Certificate, CertifiedTensor, ExportCertificate, RuntimeVerdict } from "./run/verify/certificate.js";
+export type { CertificateVerdict } from "./run/verify/verdict.js";
 export { TensorError } from "./tensor/tensor-error.js";

@@ -1,3 +1,4 @@
+import { withRevision } from "../checkpoint/hub/hub-name.js";
 import { InputError, OptionError } from "../errors.js";
 import { EngineClient } from "../run/engine/engine-client.js";
 import type { LoadOptions, Logits, OpenedModel, TextEvent } from "../run/engine/engine-protocol.js";
@@ -21,7 +22,7 @@ export interface EvaluateOptions {
 
 /** A text to compare two models on. */
 export interface CompareOptions extends EvaluateOptions {
-  /** Model folder, result or name on the hub, as for `loadModel`; it must have the same tokens. */
+  /** Model folder, result or `owner/name@revision` of the hub, as for `loadModel`; it must have the same tokens. */
   readonly reference: string;
 }
 
@@ -164,7 +165,8 @@ export class Model implements AsyncDisposable {
 }
 
 /**
- * Loads a model folder, a model of the Hugging Face Hub by name (`owner/name`), or a result of `quantize`, whose weights are then decoded from the written codes.
+ * Loads a model folder, or a result of `quantize`, whose weights are then decoded from the written codes; of the Hugging Face Hub
+ * both by name: `owner/name`, `owner/name@revision`.
  *
  * @throws CheckpointError, ModelError for a folder that can't be read; EnvironmentError without libtorch.
  */
@@ -175,10 +177,8 @@ export async function loadModel(
   const engine = new EngineClient();
   try {
     const { device = evaluationDefaults.device, dtype = evaluationDefaults.dtype, signal, onEvent } = options;
-    return new Model(
-      engine,
-      await engine.call("open", { folder: homePath(folder, "model"), device, dtype }, { signal, onEvent }),
-    );
+    const place = withRevision(homePath(folder, "model"), options.revision, "revision");
+    return new Model(engine, await engine.call("open", { folder: place, device, dtype }, { signal, onEvent }));
   } catch (error) {
     await engine[Symbol.asyncDispose]();
     throw error;
@@ -234,8 +234,8 @@ export async function evaluateChoices(
 }
 
 /** A model that is there already computes where and in what it was loaded. */
-function loadedAlready(model: Model, { device, dtype }: LoadOptions): Model {
-  const given = device !== undefined ? "device" : dtype !== undefined ? "dtype" : null;
+function loadedAlready(model: Model, options: LoadOptions): Model {
+  const given = (["device", "dtype", "revision"] as const).find((name) => options[name] !== undefined) ?? null;
   if (given === null) return model;
   throw new OptionError({
     where: `option "${given}"`,

@@ -12,13 +12,15 @@ interface Flags {
   readonly temperature: number;
   readonly seed?: number;
   readonly device: string;
+  readonly revision?: string;
 }
 
 /** `crossblock generate MODEL_OR_RESULT --prompt TEXT` */
 export function generateCommand(): Command {
   return new Command("generate")
     .description("continue a prompt with a model folder or a result")
-    .argument("<model>", "model folder, or a result of crossblock")
+    .argument("<model>", "model folder or result, or owner/name of either on the Hugging Face Hub")
+    .option("--revision <name>", "branch, tag or commit of a model of the hub (default: main)")
     .requiredOption("--prompt <text>", "text to continue")
     .option("--tokens <n>", "most tokens to generate", wholeNumber("--tokens", 1), evaluationDefaults.tokens)
     .option(
@@ -41,10 +43,13 @@ export function generateCommand(): Command {
 }
 
 async function run(folder: string, flags: Flags, signal: AbortSignal): Promise<number> {
-  const { prompt, device, ...options } = flags;
+  const { prompt, device, revision, ...options } = flags;
   const view = progressView(process.stderr, { signal });
   try {
-    await using model = await loadModel(folder, { device, signal, onEvent: (event) => view.show(event) });
+    await using model = await loadModel(folder, {
+      ...{ device, signal, onEvent: (event) => view.show(event) },
+      ...(revision !== undefined && { revision }),
+    });
     view.close();
     // The prompt is written once nothing is left to refuse.
     let begun = false;

@@ -15,6 +15,8 @@ import type { ErrorMessage } from "./error-transport.js";
 
 /** Where and in what arithmetic a model is loaded. */
 export interface LoadOptions {
+  /** Branch, tag or commit of a model of the hub. Defaults to main. */
+  readonly revision?: string;
   /** `cpu`, `cuda:0`, or `auto` (default) for the first GPU that libtorch sees, else the CPU. */
   readonly device?: string;
   /** Arithmetic of the matrix products. Defaults to float32. */

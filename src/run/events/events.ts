@@ -200,6 +200,8 @@ export interface VerifiedEvent {
 export interface CertifiedEvent {
   readonly event: "certified";
   readonly agrees: boolean;
+  /** The verdict: a sentence on files, on runtimes, on quality. */
+  readonly lines: readonly [files: string, runtimes: string, quality: string];
   readonly files: readonly string[];
 }
 

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { writeFileAtomically } from "../../checkpoint/file-system/write-file-atomically.js";
+import { withRevision } from "../../checkpoint/hub/hub-name.js";
 import { primaryFormat } from "../../format/exporters.js";
 import { DecoderNetwork } from "../../network/index.js";
 import { packageVersion } from "../../package-version.js";
@@ -16,6 +17,7 @@ import {
   setThreads,
   useOwnStream,
 } from "../../tensor/index.js";
+import { updateCard } from "../card/update-card.js";
 import type { EngineCalls } from "../engine/engine-protocol.js";
 import type { RequestContext } from "../engine/serve-requests.js";
 import type { QuantizeEvent, ReportEvent, WarningEvent, WindowDoneEvent } from "../events/events.js";
@@ -27,7 +29,9 @@ import { planFile } from "../journal/work-directory.js";
 import { resolveDevice } from "../machine/device.js";
 import { needsTokens } from "../plan/plan.js";
 import { writeResultRecord } from "../result/result-file.js";
+import type { ResultRecord } from "../result/result-record.js";
 import { resultSizes, type WrittenFormat } from "../result/result-sizes.js";
+import { originOf, toldOptions, toldPlaces } from "../result/told-options.js";
 import { resolveFolder } from "../source/resolve-folder.js";
 import { checkRun } from "./check-run.js";
 import { placeOf, resolveRun } from "./resolve-run.js";
@@ -44,7 +48,7 @@ export async function quantizeJob(
   const timeline = new Timeline();
   const context = observed(outer, timeline);
   const device = resolveDevice(given.device);
-  const folder = await resolveFolder(given.model, context);
+  const folder = await resolveFolder(withRevision(given.model, given.revision), context);
   if (given.compute.threads !== null) setThreads(given.compute.threads);
   // Before anything is multiplied: cuBLAS keeps a workspace for every stream that it saw.
   useOwnStream(device);
@@ -117,7 +121,7 @@ export async function quantizeJob(
     const [target, shown] = [placeOf(folders.staging, each), placeOf(options.out, each)];
     await writeExport(each, source, { target, shown }, options, context);
   }
-  await writeResultRecord(folders.staging, {
+  const record: ResultRecord = {
     schemaVersion: SCHEMA_VERSION,
     run: runId,
     name,
@@ -130,7 +134,8 @@ export async function quantizeJob(
     preset: options.preset,
     effort: null,
     seed: options.seed,
-    options: given,
+    options: toldOptions(given),
+    origin: await originOf(given, folder),
     engine: { torch: engineInfo().torchVersion, device, dtype, gradients, node: process.versions.node },
     calibration: calibration?.event ?? null,
     sizes: await resultSizes(run.folder, run.planned.map(sizedFormat)),
@@ -158,7 +163,11 @@ export async function quantizeJob(
       [...new Set([...model.changed, ...finished.changed])],
       context.poll,
     ),
-  });
+  };
+  const work = { path: folders.work, told: "the work folder" };
+  const told = [...toldPlaces(given, folder), { path: folders.staging, told: "." }, work];
+  await writeResultRecord(folders.staging, record, told);
+  await updateCard(folders.staging);
   return report;
 }
 

@@ -16,6 +16,7 @@ import { assertRead, readerContext } from "./option-use.js";
 import { parseBytes } from "./parse/parse-bytes.js";
 import { parseOptions, rejectUnknownKeys, type UntypedOptions } from "./parse/parse-options.js";
 import { pathOption } from "./parse/path-option.js";
+import { revisionOption } from "./revision-option.js";
 
 export type { UntypedOptions } from "./parse/parse-options.js";
 
@@ -54,6 +55,7 @@ export const runOptionsSchema = z.strictObject({
   model: pathOption.describe(
     "model folder (config.json, tokenizer.json, safetensors), or owner/name on the Hugging Face Hub",
   ),
+  revision: revisionOption,
   scheme: z
     .string()
     .min(1)

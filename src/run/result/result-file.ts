@@ -12,6 +12,8 @@ import {
   sizesShape,
   timelineShape,
 } from "./result-record.js";
+import { originShape } from "./told-options.js";
+import { type ToldPlace, withoutPaths } from "./told-paths.js";
 
 /** The files that a result took over from its source model. Empty where the record, or an early one, names none. */
 export function copiedFilesOf(value: unknown): CopiedFiles {
@@ -19,9 +21,17 @@ export function copiedFilesOf(value: unknown): CopiedFiles {
   return new Map(Object.entries(record.copied));
 }
 
-/** Writes `crossblock.json` into a folder. */
-export async function writeResultRecord(folder: string, record: ResultRecord): Promise<void> {
-  await writeFile(join(folder, recordFile), `${JSON.stringify(record, null, 2)}\n`);
+/**
+ * Writes `crossblock.json` into a folder.
+ *
+ * @param places what warnings may speak of; no path of this machine is told
+ */
+export async function writeResultRecord(
+  folder: string,
+  record: ResultRecord,
+  places: readonly ToldPlace[],
+): Promise<void> {
+  await writeFile(join(folder, recordFile), `${JSON.stringify(withoutPaths(record, places), null, 2)}\n`);
 }
 
 const readable = z.object({
@@ -30,6 +40,7 @@ const readable = z.object({
   /** Absent in results of early versions, as is everything that follows. */
   name: z.string().optional(),
   options: z.object({ model: z.string() }).optional(),
+  origin: originShape.optional(),
   network: z.record(z.string(), z.unknown()).optional(),
   fingerprints: fingerprintsShape.optional(),
   sizes: sizesShape.optional(),
@@ -38,7 +49,13 @@ const readable = z.object({
   timeline: timelineShape.optional(),
 });
 
-const made = z.object({ scheme: z.string(), created: z.string(), options: z.record(z.string(), z.unknown()) });
+const made = z.object({
+  scheme: z.string(),
+  created: z.string(),
+  options: z.record(z.string(), z.unknown()),
+  /** Absent in results of early versions, whose options have the paths themselves. */
+  origin: originShape.optional(),
+});
 
 /** What tells whether a command would make this result again. */
 export type MadeRecord = z.output<typeof made>;

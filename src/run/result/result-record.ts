@@ -4,6 +4,7 @@ import type { GradientPrecision } from "../../reconstruct/quantized-layer.js";
 import type { CensusRecord } from "../events/census-record.js";
 import type { LayerError, WindowDoneEvent } from "../events/events.js";
 import type { GivenOptions } from "../options/options.js";
+import type { Origin } from "./told-options.js";
 
 /** How a result quantizes the inputs of its Linears. */
 export const activationsShape = z.object({
@@ -120,8 +121,9 @@ export interface ResultRecord {
   /** Null where none was chosen. */
   readonly effort: ResultEffort;
   readonly seed: number;
-  /** As they were given; what "auto" and null came to stands in `engine` and `calibration`. */
+  /** As they were given, paths as `toldOptions` tells them; what "auto" and null came to stands in `engine` and `calibration`. */
   readonly options: GivenOptions;
+  readonly origin: Origin;
   readonly engine: EngineRecord;
   readonly calibration: {
     readonly source: "files" | "self-generated";
