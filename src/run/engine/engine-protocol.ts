@@ -8,8 +8,10 @@ import type {
   WorkEvent,
 } from "../events/events.js";
 import type { Inspection } from "../events/inspection.js";
+import type { PushEvent } from "../events/push-events.js";
 import type { ExportResultOptions } from "../options/export-result-options.js";
 import type { GivenOptions } from "../options/options.js";
+import type { PushOptions } from "../options/push-options.js";
 import type { VerifyOptions } from "../options/verify-options.js";
 import type { ErrorMessage } from "./error-transport.js";
 
@@ -118,6 +120,7 @@ export interface EngineCalls {
     result: { readonly tokens: number; readonly seconds: number };
   };
   verify: { parameters: { readonly options: VerifyOptions }; event: VerifyEvent; result: undefined };
+  push: { parameters: { readonly options: PushOptions }; event: PushEvent; result: undefined };
   inspect: { parameters: { readonly folder: string }; event: WorkEvent; result: Inspection };
 }
 

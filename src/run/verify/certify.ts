@@ -36,6 +36,8 @@ type Judges = Pick<JudgeInput, "own" | "project">;
 /** A result's folder, and what is to be checked in it and how. */
 export type Checks = Pick<VerifyOptions, "export" | "format" | "model" | "runtimes" | "project" | "device"> & {
   readonly folder: string;
+  /** False leaves the source model alone, wherever it is. Defaults to true. */
+  readonly comparesSource?: boolean;
 };
 
 /**
@@ -66,7 +68,7 @@ export async function certify({ folder, ...options }: Checks, context: Context):
     const leftOut = new Set(census?.leftOut.flatMap(({ tensors }) => tensors));
     const record = result.record === null ? null : parseResultRecord(result.record, folder);
     quality = qualityOf(result.record);
-    using source = await openSourceModel(options.model, record, folder);
+    using source = options.comparesSource === false ? null : await openSourceModel(options.model, record, folder);
     const own = await verifyItself(itself, { result, record, source, leftOut }, context);
     add(own);
     const comparison: Omit<Comparison, "onTensor"> = {

@@ -1,3 +1,4 @@
+import { mkdir } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { writeFileAtomically } from "../../checkpoint/file-system/write-file-atomically.js";
 import { hubNameOf, withRevision } from "../../checkpoint/hub/hub-name.js";
@@ -53,6 +54,7 @@ export function toldCertificate(
 }
 
 async function writeCertificate(folder: string, certificate: Certificate): Promise<readonly string[]> {
+  await mkdir(folder, { recursive: true });
   const files = [join(folder, certificateFile), join(folder, certificatePageFile)] as const;
   await writeFileAtomically(files[0], `${JSON.stringify(certificate, null, 2)}\n`);
   await writeFileAtomically(files[1], certificatePage(certificate));
