@@ -60,7 +60,9 @@ describe("the formats of one result", () => {
         );
       }
     }
-    for (const file of filesBelow(join(out, "compressed-tensors"))) {
+    // The result's own card speaks of every format in it.
+    const copies = filesBelow(join(out, "compressed-tensors")).filter((file) => file !== "README.md");
+    for (const file of copies) {
       const copy = readFileSync(join(out, "compressed-tensors", file));
       expect(copy.equals(readFileSync(join(made.result, file))), file).toBe(true);
     }

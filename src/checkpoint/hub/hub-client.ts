@@ -68,7 +68,10 @@ export class HubClient {
         next: `accept the terms on ${where}${login}`,
       });
     }
-    const login = this.token === null ? "run hf auth login, or set HF_TOKEN" : `use a token that may read ${name}`;
+    const login =
+      this.token === null
+        ? "run hf auth login, or set HF_TOKEN"
+        : `use a token that is valid and may read ${name} (hf auth login)`;
     return new InputError({
       where,
       what: `the hub answers ${status}`,

@@ -123,9 +123,12 @@ function calibrationText({ record: { calibration, options } }: CardFacts): strin
   const { windows, context, tokens, source } = calibration;
   const given = [options["calibration"]].flat().filter((entry) => typeof entry === "string");
   const named = given.map((entry) => code(entry.replace(/^.*\.\.\//, ""))).join(", ");
+  const count = (value: number): string => value.toLocaleString("en-US");
   const from =
-    source === "self-generated" ? "that the model made up" : `of ${tokens} tokens${named === "" ? "" : ` in ${named}`}`;
-  return `${windows} sequences of ${context} tokens ${from}`;
+    source === "self-generated"
+      ? " that the model made up"
+      : `, chosen from ${count(tokens)}${named === "" ? "" : ` in ${named}`}`;
+  return `${count(windows)} sequences of ${count(context)} tokens${from}`;
 }
 
 function filesTable({ record, formats }: CardFacts): string[] {

@@ -13,6 +13,9 @@ export interface ToldPlace {
  * root, or below the folder of all homes, the way would tell how this machine is arranged: then the name alone.
  */
 export function toldPath(path: string, from: string): string {
+  const inside = relative(resolve(from), resolve(path));
+  // A link in the folder is one of its files, wherever it leads.
+  if (inside !== "" && inside.split(sep)[0] !== "..") return inside.split(sep).join("/");
   const [real, base] = [realOf(path), realOf(from)];
   const way = relative(base, real);
   let shared = base;
