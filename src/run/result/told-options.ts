@@ -51,10 +51,13 @@ export function toldPlaces(options: GivenOptions, folder: string): readonly Told
 export async function originOf(options: GivenOptions, folder: string): Promise<Origin> {
   const named = hubNameOf(options.model);
   const commit = basename(resolve(folder));
+  const paths = new Set(textPaths(options));
   return {
     commit: named !== null && /^[0-9a-f]{40}$/.test(commit) ? commit : null,
     model: named === null ? await hashOfPath(options.model) : hash(named.name),
-    calibration: await Promise.all(options.calibration.map(hashOfPath)),
+    calibration: await Promise.all(
+      options.calibration.map((text) => (paths.has(text) ? hashOfPath(text) : hash(text))),
+    ),
   };
 }
 
