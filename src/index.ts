@@ -70,8 +70,8 @@ export type {
   WorkEvent,
 } from "./run/events/events.js";
 export type { InspectedTensor, Inspection } from "./run/events/inspection.js";
-export type { Timed } from "./run/events/timed.js";
 export type { PushEvent, PushedEvent, PushPlanEvent } from "./run/events/push-events.js";
+export type { Timed } from "./run/events/timed.js";
 export type { Certificate, CertifiedTensor, ExportCertificate, RuntimeVerdict } from "./run/verify/certificate.js";
 export type { CertificateVerdict } from "./run/verify/verdict.js";
 export { TensorError } from "./tensor/tensor-error.js";

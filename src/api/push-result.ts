@@ -1,5 +1,7 @@
 import { EngineClient } from "../run/engine/engine-client.js";
 import type { PushEvent } from "../run/events/push-events.js";
+import { runStarted } from "../run/events/run-started.js";
+import { type Timed, timed } from "../run/events/timed.js";
 import { type PushOptionsInput, resolvePushOptions } from "../run/options/push-options.js";
 
 /** Options of `pushResult`: those of the command line by the same names, and a signal that stops it. */
@@ -18,18 +20,19 @@ export type PushInput = PushOptionsInput & { readonly signal?: AbortSignal | und
  * @throws OptionError, InputError for what is no whole result, or without a token that may write; EnvironmentError when the
  *   network fails; the signal's reason when it was aborted.
  */
-export async function* pushResult(options: PushInput): AsyncGenerator<PushEvent, void> {
+export async function* pushResult(options: PushInput): AsyncGenerator<Timed<PushEvent>, void> {
   const started = performance.now();
   const { signal, ...given } = options;
   signal?.throwIfAborted();
   const resolved = resolvePushOptions(given);
+  yield timed(runStarted("push"));
   await using engine = EngineClient.forStreaming();
   yield* engine.stream("push", { options: resolved }, { signal });
-  yield {
+  yield timed({
     event: "done",
     out: resolved.dryRun ? null : resolved.result,
     seconds: (performance.now() - started) / 1000,
     peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
     devicePeakBytes: null,
-  };
+  });
 }

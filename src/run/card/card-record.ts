@@ -3,8 +3,8 @@ import { z } from "zod";
 import { ModelFolder } from "../../checkpoint/model-folder.js";
 import { CrossblockError } from "../../errors.js";
 import { certificateFile, recordFile } from "../../format/written-files.js";
-import { qualityOf, type ResultQuality } from "../result/quality-record.js";
-import { originShape } from "../result/told-options.js";
+import { qualityOf, type Scores } from "../result/result-quality.js";
+import { originShape } from "../result/told/told-options.js";
 
 const largest = 64_000_000;
 
@@ -39,7 +39,7 @@ const certificate = z.object({ created: z.string(), verdict: z.object({ lines: z
 
 /** What a card reads in `crossblock.json` and `certificate.json`. */
 export interface CardRecord extends z.output<typeof record> {
-  readonly quality: ResultQuality | null;
+  readonly quality: Scores | null;
   /** Null where nothing was verified yet. */
   readonly certificate: z.output<typeof certificate> | null;
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { mergeOptions } from "../../recipe/options/merge-options.js";
 import { type RunOptionsInput, resolveOptions } from "../options/options.js";
 import { parseAssignments } from "../options/parse/config-file.js";
-import { toldOptions } from "../result/told-options.js";
+import { toldOptions } from "../result/told/told-options.js";
 import { makeAgainCommand } from "./make-again.js";
 
 /** What a shell makes of the words of a command. */

@@ -3,7 +3,7 @@ import { parse } from "yaml";
 import { isSealed, sealCard } from "../../format/card-seal.js";
 import { exporters, formatNames } from "../../format/exporters.js";
 import { resolveOptions } from "../options/options.js";
-import { toldOptions } from "../result/told-options.js";
+import { toldOptions } from "../result/told/told-options.js";
 import type { CardFacts } from "./card-facts.js";
 import { modelCard } from "./model-card.js";
 import { parseSourceCard } from "./source-card.js";
@@ -86,7 +86,7 @@ describe("a model card", () => {
 
   it("tells scheme, recipe with its paper, text, sizes, scores and the certificate", () => {
     const quality = {
-      ...{ text: "1,000 held-out tokens", tokens: 1000, context: 512, divergence: 0.0812 },
+      ...{ text: "1,000 held-out tokens", tokens: 1000, context: 512, divergence: 0.0812, roundToNearestDivergence: null, seconds: null },
       perplexity: { source: 30, result: 32.5, roundToNearest: 41.94 },
     };
     const lines = ["files agree: gguf", "no runtime ran", "quality: 30 -> 32"];

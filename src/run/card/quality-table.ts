@@ -1,8 +1,8 @@
 import { cell } from "../result/markdown.js";
-import type { ResultQuality } from "../result/quality-record.js";
+import type { Scores } from "../result/result-quality.js";
 
 /** What was lost, as a table of Markdown with the text that it was measured on; empty where nothing was scored. */
-export function qualityTable(quality: ResultQuality | null): readonly string[] {
+export function qualityTable(quality: Scores | null): readonly string[] {
   if (quality === null) return [];
   const { perplexity, divergence, tokens, context, text } = quality;
   const nearest = perplexity.roundToNearest;

@@ -1,4 +1,4 @@
-import type { DoneEvent, ProgressEvent, WarningEvent } from "./events.js";
+import type { DoneEvent, ProgressEvent, RunStartedEvent, WarningEvent } from "./events.js";
 
 /** What will be uploaded, and where to. */
 export interface PushPlanEvent {
@@ -29,4 +29,4 @@ export interface PushedEvent {
 }
 
 /** What `pushResult` yields; `done` comes last. */
-export type PushEvent = ProgressEvent | WarningEvent | PushPlanEvent | PushedEvent | DoneEvent;
+export type PushEvent = RunStartedEvent | ProgressEvent | WarningEvent | PushPlanEvent | PushedEvent | DoneEvent;

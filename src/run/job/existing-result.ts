@@ -17,7 +17,7 @@ import { circumstances, optionLeaves } from "../journal/run-identity.js";
 import { isSelfGenerated, textPaths } from "../options/calibration-option.js";
 import { type GivenOptions, runOptionsSchema } from "../options/options.js";
 import { copiedFilesOf, type MadeRecord, parseMadeRecord } from "../result/result-file.js";
-import { type Origin, originOf, toldOptions } from "../result/told-options.js";
+import { type Origin, originOf, toldOptions } from "../result/told/told-options.js";
 
 const ways = "choose another --out, or give --force to replace it";
 

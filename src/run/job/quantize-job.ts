@@ -31,7 +31,7 @@ import { needsTokens } from "../plan/plan.js";
 import { writeResultRecord } from "../result/result-file.js";
 import type { ResultRecord } from "../result/result-record.js";
 import { resultSizes, type WrittenFormat } from "../result/result-sizes.js";
-import { originOf, toldOptions, toldPlaces } from "../result/told-options.js";
+import { originOf, toldOptions, toldPlaces } from "../result/told/told-options.js";
 import { resolveFolder } from "../source/resolve-folder.js";
 import { checkRun } from "./check-run.js";
 import { placeOf, resolveRun } from "./resolve-run.js";

@@ -4,7 +4,7 @@ import { assertUsed, exportOptionsShape } from "../../format/contract/export-opt
 import { formatNames } from "../../format/exporters.js";
 import { parseOptions, rejectUnknownKeys, type UntypedOptions } from "./parse/parse-options.js";
 import { pathOption } from "./parse/path-option.js";
-import { revisionOption } from "./revision-option.js";
+import { revisionOption } from "./parse/revision-option.js";
 
 /** Every option of `export`: types, defaults and help come from here, as those of `quantize` do from theirs. */
 export const exportResultSchema = z.strictObject({

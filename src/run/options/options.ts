@@ -16,7 +16,7 @@ import { assertRead, readerContext } from "./option-use.js";
 import { parseBytes } from "./parse/parse-bytes.js";
 import { parseOptions, rejectUnknownKeys, type UntypedOptions } from "./parse/parse-options.js";
 import { pathOption } from "./parse/path-option.js";
-import { revisionOption } from "./revision-option.js";
+import { revisionOption } from "./parse/revision-option.js";
 
 export type { UntypedOptions } from "./parse/parse-options.js";
 

@@ -3,7 +3,7 @@ import { OptionError } from "../../errors.js";
 import { formatNames } from "../../format/exporters.js";
 import { parseOptions, rejectUnknownKeys, type UntypedOptions } from "./parse/parse-options.js";
 import { pathOption } from "./parse/path-option.js";
-import { revisionOption } from "./revision-option.js";
+import { revisionOption } from "./parse/revision-option.js";
 
 /** Every option of `verify`: types, defaults and help come from here. */
 export const verifySchema = z.strictObject({

@@ -12,8 +12,8 @@ import {
   sizesShape,
   timelineShape,
 } from "./result-record.js";
-import { originShape } from "./told-options.js";
-import { type ToldPlace, withoutPaths } from "./told-paths.js";
+import { originShape } from "./told/told-options.js";
+import { type ToldPlace, withoutPaths } from "./told/told-paths.js";
 
 /** The files that a result took over from its source model. Empty where the record, or an early one, names none. */
 export function copiedFilesOf(value: unknown): CopiedFiles {

@@ -4,7 +4,7 @@ import type { GradientPrecision } from "../../reconstruct/quantized-layer.js";
 import type { CensusRecord } from "../events/census-record.js";
 import type { LayerError, WindowDoneEvent } from "../events/events.js";
 import type { GivenOptions } from "../options/options.js";
-import type { Origin } from "./told-options.js";
+import type { Origin } from "./told/told-options.js";
 
 /** How a result quantizes the inputs of its Linears. */
 export const activationsShape = z.object({

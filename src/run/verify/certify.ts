@@ -16,8 +16,8 @@ import { type CensusRecord, censusRecord } from "../events/census-record.js";
 import type { VerifyEvent } from "../events/events.js";
 import { pacedProgress } from "../events/paced-progress.js";
 import type { VerifyOptions } from "../options/verify-options.js";
-import { qualityOf, type ResultQuality } from "../result/quality-record.js";
 import { parseResultRecord, type ReadRecord } from "../result/result-file.js";
+import { qualityOf, type Scores } from "../result/result-quality.js";
 import { recordedSource } from "../source/recorded-source.js";
 import type { Certificate, ExportCertificate, RuntimeVerdict } from "./certificate.js";
 import { runtimeSentence } from "./certificate-page.js";
@@ -56,7 +56,7 @@ export async function certify({ folder, ...options }: Checks, context: Context):
   };
   let scheme: string | null = null;
   let census: CensusRecord | null = null;
-  let quality: ResultQuality | null = null;
+  let quality: Scores | null = null;
   const opened = await openOrUnreadable(folder);
   if (opened instanceof CrossblockError) {
     add({ ...unopened(itself), disagreements: [unreadable(opened, folder)] });

@@ -75,6 +75,8 @@ describe("the verdict", () => {
       context: 512,
       perplexity,
       divergence: 0.08,
+      roundToNearestDivergence: null,
+      seconds: null,
     });
     expect(verdictTitle(verdict)).toBe("files and runtimes agree");
     expect(verdict.lines).toEqual([

@@ -1,4 +1,4 @@
-import type { ResultQuality } from "../result/quality-record.js";
+import type { Scores } from "../result/result-quality.js";
 import type { ExportCertificate } from "./certificate.js";
 
 /** What a certificate says, in three lines. */
@@ -13,7 +13,7 @@ export interface CertificateVerdict {
 }
 
 /** @param quality as `crossblock.json` records it; null where nothing was scored */
-export function verdictOf(exports: readonly ExportCertificate[], quality: ResultQuality | null): CertificateVerdict {
+export function verdictOf(exports: readonly ExportCertificate[], quality: Scores | null): CertificateVerdict {
   const wrong = exports.filter(({ filesAgree }) => !filesAgree);
   const ran = exports.filter(({ runtimesAgree }) => runtimesAgree !== null);
   const failed = ran.filter(({ runtimesAgree }) => runtimesAgree === false);
@@ -42,7 +42,7 @@ export function verdictTitle({ files, runtimes }: Pick<CertificateVerdict, "file
 }
 
 /** What was lost, in one line. */
-export function qualityLine(quality: ResultQuality | null): string {
+export function qualityLine(quality: Scores | null): string {
   if (quality === null) return "quality was not measured; crossblock eval measures it on a text";
   const { perplexity, divergence, tokens, text } = quality;
   const rounded = perplexity.roundToNearest;

@@ -9,7 +9,7 @@ import type { RequestContext } from "../engine/serve-requests.js";
 import type { VerifyEvent } from "../events/events.js";
 import type { VerifyOptions } from "../options/verify-options.js";
 import { checkWritable } from "../result/check-writable.js";
-import { toldPath, withoutPaths } from "../result/told-paths.js";
+import { toldPath, withoutPaths } from "../result/told/told-paths.js";
 import { resolveFolder } from "../source/resolve-folder.js";
 import type { Certificate } from "./certificate.js";
 import { certificatePage } from "./certificate-page.js";

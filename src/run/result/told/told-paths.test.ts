@@ -2,7 +2,7 @@ import { mkdirSync, symlinkSync } from "node:fs";
 import { homedir } from "node:os";
 import { basename, join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { temporaryFolder } from "../../checkpoint/testing/temporary-folder.js";
+import { temporaryFolder } from "../../../checkpoint/testing/temporary-folder.js";
 import { toldPath, withoutPaths } from "./told-paths.js";
 
 describe("a path that a result tells", () => {

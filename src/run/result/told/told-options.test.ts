@@ -1,8 +1,8 @@
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { temporaryFolder } from "../../checkpoint/testing/temporary-folder.js";
-import { resolveOptions } from "../options/options.js";
+import { temporaryFolder } from "../../../checkpoint/testing/temporary-folder.js";
+import { resolveOptions } from "../../options/options.js";
 import { originOf, toldOptions } from "./told-options.js";
 
 describe("what a result tells of its options", () => {

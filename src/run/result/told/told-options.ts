@@ -2,9 +2,9 @@ import { createHash } from "node:crypto";
 import { realpath } from "node:fs/promises";
 import { basename, resolve } from "node:path";
 import { z } from "zod";
-import { hubNameOf } from "../../checkpoint/hub/hub-name.js";
-import { textPaths } from "../options/calibration-option.js";
-import type { GivenOptions } from "../options/options.js";
+import { hubNameOf } from "../../../checkpoint/hub/hub-name.js";
+import { textPaths } from "../../options/calibration-option.js";
+import type { GivenOptions } from "../../options/options.js";
 import { type ToldPlace, toldPath } from "./told-paths.js";
 
 /** By what the same command is known again, without telling where its files lie. */
