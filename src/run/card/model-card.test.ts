@@ -86,7 +86,14 @@ describe("a model card", () => {
 
   it("tells scheme, recipe with its paper, text, sizes, scores and the certificate", () => {
     const quality = {
-      ...{ text: "1,000 held-out tokens", tokens: 1000, context: 512, divergence: 0.0812, roundToNearestDivergence: null, seconds: null },
+      ...{
+        text: "1,000 held-out tokens",
+        tokens: 1000,
+        context: 512,
+        divergence: 0.0812,
+        roundToNearestDivergence: null,
+        seconds: null,
+      },
       perplexity: { source: 30, result: 32.5, roundToNearest: 41.94 },
     };
     const lines = ["files agree: gguf", "no runtime ran", "quality: 30 -> 32"];

@@ -11,7 +11,9 @@ export function qualityTable(quality: Scores | null): readonly string[] {
     "|---|---|",
     `| source model | ${perplexity.source.toFixed(2)} |`,
     `| this result | ${perplexity.result.toFixed(2)} |`,
-    ...(nearest === null ? [] : [`| the same scheme, rounded to nearest | ${nearest.toFixed(2)} |`]),
+    ...(nearest === null || nearest === perplexity.result
+      ? []
+      : [`| the same scheme, rounded to nearest | ${nearest.toFixed(2)} |`]),
     "",
     `On ${tokens} tokens of ${cell(text)}, ${context} a sequence. KL divergence from the source model: ` +
       `${divergence.toPrecision(2)} nats per token.`,

@@ -57,6 +57,7 @@ export async function certify({ folder, ...options }: Checks, context: Context):
   let scheme: string | null = null;
   let census: CensusRecord | null = null;
   let quality: Scores | null = null;
+  let missing: string | null = null;
   const opened = await openOrUnreadable(folder);
   if (opened instanceof CrossblockError) {
     add({ ...unopened(itself), disagreements: [unreadable(opened, folder)] });
@@ -68,6 +69,8 @@ export async function certify({ folder, ...options }: Checks, context: Context):
     const leftOut = new Set(census?.leftOut.flatMap(({ tensors }) => tensors));
     const record = result.record === null ? null : parseResultRecord(result.record, folder);
     quality = qualityOf(result.record);
+    const why = result.record?.["qualityMissing"];
+    missing = typeof why === "string" ? why : null;
     using source = options.comparesSource === false ? null : await openSourceModel(options.model, record, folder);
     const own = await verifyItself(itself, { result, record, source, leftOut }, context);
     add(own);
@@ -90,7 +93,7 @@ export async function certify({ folder, ...options }: Checks, context: Context):
     scheme,
     census,
     agrees: certificates.every(({ agrees }) => agrees),
-    verdict: verdictOf(certificates, quality),
+    verdict: verdictOf(certificates, quality, missing),
     exports: certificates,
   };
 }

@@ -64,6 +64,9 @@ describe("the verdict", () => {
     expect(verdict).toMatchObject({ files: "agree", runtimes: "none ran", quality: "not measured" });
     expect(verdictTitle(verdict)).toBe("files agree, no runtime ran");
     expect(verdict.lines[1]).toBe("no runtime ran (gptq: none loads it; gguf: it is not installed)");
+    expect(verdictOf([itself], null, "no text").lines[2]).toMatch(
+      /^quality was not measured \(no text\); crossblock eval/,
+    );
     expect(verdictOf([itself], null).lines[1]).toBe("no runtime ran: there is no export that one could run");
   });
 

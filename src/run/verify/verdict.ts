@@ -12,8 +12,15 @@ export interface CertificateVerdict {
   readonly lines: readonly [files: string, runtimes: string, quality: string];
 }
 
-/** @param quality as `crossblock.json` records it; null where nothing was scored */
-export function verdictOf(exports: readonly ExportCertificate[], quality: Scores | null): CertificateVerdict {
+/**
+ * @param quality as `crossblock.json` records it; null where nothing was scored
+ * @param missing why nothing was, where that is recorded
+ */
+export function verdictOf(
+  exports: readonly ExportCertificate[],
+  quality: Scores | null,
+  missing: string | null = null,
+): CertificateVerdict {
   const wrong = exports.filter(({ filesAgree }) => !filesAgree);
   const ran = exports.filter(({ runtimesAgree }) => runtimesAgree !== null);
   const failed = ran.filter(({ runtimesAgree }) => runtimesAgree === false);
@@ -26,7 +33,7 @@ export function verdictOf(exports: readonly ExportCertificate[], quality: Scores
         ? `files agree: ${named(exports)} hold what was optimised`
         : `files disagree: ${faults(wrong)}`,
       runtimesLine(exports, ran, failed),
-      qualityLine(quality),
+      qualityLine(quality, missing),
     ],
   };
 }
@@ -42,11 +49,14 @@ export function verdictTitle({ files, runtimes }: Pick<CertificateVerdict, "file
 }
 
 /** What was lost, in one line. */
-export function qualityLine(quality: Scores | null): string {
-  if (quality === null) return "quality was not measured; crossblock eval measures it on a text";
+function qualityLine(quality: Scores | null, missing: string | null): string {
+  if (quality === null) {
+    const why = missing === null ? "" : ` (${missing})`;
+    return `quality was not measured${why}; crossblock eval measures it on a text`;
+  }
   const { perplexity, divergence, tokens, text } = quality;
   const rounded = perplexity.roundToNearest;
-  const nearest = rounded === null ? "" : ` (round to nearest ${rounded.toFixed(2)})`;
+  const nearest = rounded === null || rounded === perplexity.result ? "" : ` (round to nearest ${rounded.toFixed(2)})`;
   return (
     `quality: perplexity ${perplexity.source.toFixed(2)} -> ${perplexity.result.toFixed(2)}${nearest}, ` +
     `KL divergence ${divergence.toPrecision(2)} nats per token, on ${tokens} tokens of ${text}`
