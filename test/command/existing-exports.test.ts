@@ -30,6 +30,7 @@ describe("exports", () => {
     expect(stdout.match(/is there already/g)?.length).toBe(3);
     const { events } = await eventsHere(all);
     expect(events.filter(({ event }) => event !== "progress").map(({ event }) => event)).toEqual([
+      "run",
       ...Array.from({ length: 3 }, () => "already-there"),
       "done",
     ]);
