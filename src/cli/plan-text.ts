@@ -1,14 +1,13 @@
 import { recipeOf } from "../recipe/job/recipe-names.js";
 import { leftOutSentence } from "../run/events/census-record.js";
 import type { PlanEvent } from "../run/events/events.js";
+import { windowsText } from "./progress/places.js";
 import { printable } from "./progress/render-progress.js";
 import { formatBytes, formatCount, formatSeconds } from "./quantities.js";
 
 /** The plan for a reader, as `--dry-run` prints it. */
 export function formatPlan(plan: PlanEvent): string {
   const { estimate } = plan;
-  const windows = plan.windows.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`));
-  const shown = windows.length > 12 ? [...windows.slice(0, 6), "...", ...windows.slice(-3)] : windows;
   const rows: readonly (readonly [string, string])[] = [
     ["model", plan.model],
     [
@@ -18,7 +17,7 @@ export function formatPlan(plan: PlanEvent): string {
     ["recipe", recipeText(plan)],
     ["quantized", `${formatCount(plan.linears)} Linears, ${formatCount(plan.weights)} weights`],
     ...plan.tensors.leftOut.map((group, i) => [i === 0 ? "left out" : "", printable(leftOutSentence(group))] as const),
-    ["windows", `${plan.windows.length} over ${plan.blocks} blocks: ${shown.join(" ")}`],
+    ["windows", windowsText(plan)],
     ["trained", `${formatCount(plan.trainedParameters)} parameters`],
     ["calibration", calibrationText(plan)],
     ["device", `${plan.device}, about ${formatBytes(estimate.deviceBytes)}`],

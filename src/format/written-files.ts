@@ -12,6 +12,8 @@ export const certificatePageFile = "certificate.md";
 export const cardFile = "README.md";
 /** The source model's card, under the only name that leaves room for its export's own. */
 export const sourceCardFile = "README.source.md";
+/** The same as a page for people. */
+export const reportFile = "report.html";
 /** Written last into a model folder: without it no reader takes the folder for a model. */
 export const configFile = "config.json";
 /** The same settings for older readers of GPTQ. */
@@ -25,6 +27,7 @@ export const ownFiles: ReadonlySet<string> = new Set([
   recordFile,
   certificateFile,
   certificatePageFile,
+  reportFile,
 ]);
 
 /** Files that an export took over from the model's folder, by name, with their sizes in bytes. */

@@ -9,7 +9,7 @@ import type {
 } from "../../recipe/job/recipe-job.js";
 import type { RecipeName } from "../../recipe/job/recipe-names.js";
 import type { CensusRecord } from "./census-record.js";
-import type { QualityEvent } from "./evaluation-events.js";
+import type { QualityEvent, SizesEvent } from "./evaluation-events.js";
 
 export type { TensorLoss } from "../../format/contract/exporter.js";
 export type {
@@ -23,7 +23,7 @@ export type {
   WindowStartEvent,
 } from "../../recipe/job/recipe-job.js";
 export type { CensusRecord } from "./census-record.js";
-export type { ChoicesEvent, PerplexityEvent, QualityEvent, ReferenceEvent } from "./evaluation-events.js";
+export type { ChoicesEvent, PerplexityEvent, QualityEvent, ReferenceEvent, SizesEvent } from "./evaluation-events.js";
 
 /** Always the first event of a command that makes, exports, verifies or uploads a result. */
 export interface RunStartedEvent {
@@ -255,6 +255,7 @@ export type QuantizeEvent =
   | ExportedEvent
   | ReportEvent
   | QualityEvent
+  | SizesEvent
   | DoneEvent;
 
 /** What the other commands tell while they work. */

@@ -20,7 +20,7 @@ import {
 import { updateCard } from "../card/update-card.js";
 import type { EngineCalls } from "../engine/engine-protocol.js";
 import type { RequestContext } from "../engine/serve-requests.js";
-import type { QuantizeEvent, ReportEvent, WarningEvent, WindowDoneEvent } from "../events/events.js";
+import type { QuantizeEvent, WarningEvent } from "../events/events.js";
 import { SCHEMA_VERSION } from "../events/run-started.js";
 import { Timeline } from "../events/timeline.js";
 import { fingerprintsOf } from "../journal/fingerprints.js";
@@ -28,14 +28,18 @@ import { Journal } from "../journal/journal.js";
 import { planFile } from "../journal/work-directory.js";
 import { resolveDevice } from "../machine/device.js";
 import { needsTokens } from "../plan/plan.js";
+import { writeReport } from "../report/write-report.js";
+import { linearRecords } from "../result/linear-records.js";
 import { writeResultRecord } from "../result/result-file.js";
 import type { ResultRecord } from "../result/result-record.js";
 import { resultSizes, type WrittenFormat } from "../result/result-sizes.js";
 import { originOf, toldOptions, toldPlaces } from "../result/told/told-options.js";
+import { withoutPaths } from "../result/told/told-paths.js";
 import { resolveFolder } from "../source/resolve-folder.js";
 import { checkRun } from "./check-run.js";
 import { placeOf, resolveRun } from "./resolve-run.js";
 import { scoreRun } from "./score-run.js";
+import { summarize } from "./summarize.js";
 import { type PlannedFormat, writeExport } from "./write-exports.js";
 
 type Context = RequestContext<QuantizeEvent>;
@@ -121,6 +125,9 @@ export async function quantizeJob(
     const [target, shown] = [placeOf(folders.staging, each), placeOf(options.out, each)];
     await writeExport(each, source, { target, shown }, options, context);
   }
+  const sizes = await resultSizes(run.folder, run.planned.map(sizedFormat));
+  context.emit({ event: "sizes", ...sizes });
+  const stages = timeline.stages(finished.records.slice(0, window));
   const record: ResultRecord = {
     schemaVersion: SCHEMA_VERSION,
     run: runId,
@@ -138,9 +145,8 @@ export async function quantizeJob(
     origin: await originOf(given, folder),
     engine: { torch: engineInfo().torchVersion, device, dtype, gradients, node: process.versions.node },
     calibration: calibration?.event ?? null,
-    sizes: await resultSizes(run.folder, run.planned.map(sizedFormat)),
-    quality: scored.quality,
-    qualityMissing: scored.missing,
+    sizes,
+    ...scored,
     activations:
       activations === null
         ? null
@@ -151,7 +157,16 @@ export async function quantizeJob(
             values: Object.fromEntries(finished.activations),
           },
     windows: finished.records,
-    timeline: timeline.stages(finished.records.slice(0, window)),
+    timeline: stages,
+    seconds: stages.reduce((sum, { seconds }) => sum + seconds, 0),
+    peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
+    linears: linearRecords({
+      units: job.network.units,
+      has: (module) => source.linears.has(module),
+      read: (module) => finished.readPacked(module),
+      errors: windows.flatMap(({ layers }) => layers),
+      poll: context.poll,
+    }),
     worstLayer: summary.worstLayer,
     census: plan.tensors,
     warnings: [...warnings, ...early, ...finished.warnings],
@@ -165,8 +180,10 @@ export async function quantizeJob(
     ),
   };
   const work = { path: folders.work, told: "the work folder" };
-  const told = [...toldPlaces(given, folder), { path: folders.staging, told: "." }, work];
-  await writeResultRecord(folders.staging, record, told);
+  const places = [...toldPlaces(given, folder), { path: folders.staging, told: "." }, work];
+  const told = withoutPaths(record, places);
+  await writeResultRecord(folders.staging, told);
+  if (options.report) await writeReport(folders.staging, told, null);
   await updateCard(folders.staging);
   return report;
 }
@@ -212,23 +229,5 @@ function unfinished(device: Device): WarningEvent {
     where: `device ${device}`,
     message: "end-to-end training is left out: there is no room for the codes of all blocks at once",
     next: "nothing to do; a larger device or --max-memory brings it back, and --finish none asks for none",
-  };
-}
-
-function summarize(windows: readonly WindowDoneEvent[]): ReportEvent {
-  const layers = windows.flatMap((window) => window.layers);
-  const worst = layers.reduce<ReportEvent["worstLayer"]>(
-    (best, layer) => (best === null || layer.relativeError > best.relativeError ? layer : best),
-    null,
-  );
-  const slowest = windows.reduce<WindowDoneEvent | null>(
-    (best, window) => (best === null || window.seconds > best.seconds ? window : best),
-    null,
-  );
-  return {
-    event: "report",
-    worstLayer: worst,
-    slowestWindow:
-      slowest === null ? null : { window: slowest.window, blocks: slowest.blocks, seconds: slowest.seconds },
   };
 }

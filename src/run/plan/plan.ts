@@ -18,7 +18,14 @@ import { finishBytes, finishParameters } from "./finish-memory.js";
 import { type LinearPlan, linearPlans } from "./linear-plans.js";
 import { bytesOf, groupsOf, trainedParameters, weightsOf, windowBytes } from "./memory-model.js";
 import { samplingBatch, samplingBytes, samplingOperations } from "./sampling-memory.js";
-import { scores, scoringBytes, scoringOperations } from "./scoring-cost.js";
+import {
+  isSmallNetwork,
+  networkBytes,
+  scores,
+  scoringBytes,
+  scoringOperations,
+  textOperations,
+} from "./scoring-cost.js";
 
 /** What the plan is made of. */
 export interface PlanInput {
@@ -88,7 +95,8 @@ export function makePlan(input: PlanInput): PlanEvent {
   const sampling = samplingBytes(input);
   const scored = scores(input, calibrationTokens);
   const blocks = Array.from({ length: spec.blocks }, (_, block) => inBlocks(linears, block, block));
-  const scoring = scored ? Math.max(0, ...blocks.map((block) => scoringBytes(input, block))) : 0;
+  const texts = isSmallNetwork(input) ? networkBytes(input) : 0;
+  const scoring = scored ? Math.max(texts, ...blocks.map((block) => scoringBytes(input, block))) : 0;
   const working = Math.max(largestWindow, endToEnd, sampling, scoring);
   const onCpu = device === "cpu";
   const streamHome = options.streams.storage === "auto" ? "device" : options.streams.storage;
@@ -190,7 +198,7 @@ function estimateSeconds(
   const work = sum(windows, ({ first, last }) => perToken(first, last) * tokens * passes);
   // Forward, forward again and twice that back; the head likewise, for two networks.
   const whole = 4 * (perToken(0, spec.blocks - 1) + 2 * spec.vocabSize * spec.hiddenSize) * tokens;
-  const scoring = scores(input, tokens) ? scoringOperations(input, linears) * SCORING : 0;
+  const scoring = scores(input, tokens) ? scoringOperations(input, linears) * SCORING + textOperations(input) : 0;
   return 3 + samplingSeconds(input) + (scoring + (work + finish * whole) * OVERHEAD) / flops;
 }
 

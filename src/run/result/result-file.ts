@@ -13,7 +13,6 @@ import {
   timelineShape,
 } from "./result-record.js";
 import { originShape } from "./told/told-options.js";
-import { type ToldPlace, withoutPaths } from "./told/told-paths.js";
 
 /** The files that a result took over from its source model. Empty where the record, or an early one, names none. */
 export function copiedFilesOf(value: unknown): CopiedFiles {
@@ -21,17 +20,16 @@ export function copiedFilesOf(value: unknown): CopiedFiles {
   return new Map(Object.entries(record.copied));
 }
 
-/**
- * Writes `crossblock.json` into a folder.
- *
- * @param places what warnings may speak of; no path of this machine is told
- */
-export async function writeResultRecord(
-  folder: string,
-  record: ResultRecord,
-  places: readonly ToldPlace[],
-): Promise<void> {
-  await writeFile(join(folder, recordFile), `${JSON.stringify(withoutPaths(record, places), null, 2)}\n`);
+/** Writes `crossblock.json` into a folder. */
+export async function writeResultRecord(folder: string, record: ResultRecord): Promise<void> {
+  await writeFile(join(folder, recordFile), `${inLines(JSON.stringify(record, null, 2))}\n`);
+}
+
+// Lists of numbers, of which there are many, take a line each. No string of JSON holds a line break.
+function inLines(json: string): string {
+  return json.replace(/\[\n\s+((?:-?[\d.e+-]+|null)(?:,\n\s+(?:-?[\d.e+-]+|null))*)\n\s+\]/g, (_, list: string) => {
+    return `[${list.replace(/\n\s+/g, " ")}]`;
+  });
 }
 
 const readable = z.object({

@@ -4,6 +4,7 @@ import type { GradientPrecision } from "../../reconstruct/quantized-layer.js";
 import type { CensusRecord } from "../events/census-record.js";
 import type { LayerError, WindowDoneEvent } from "../events/events.js";
 import type { GivenOptions } from "../options/options.js";
+import type { LinearRecord, SampleTexts } from "./result-details.js";
 import type { Origin } from "./told/told-options.js";
 
 /** How a result quantizes the inputs of its Linears. */
@@ -142,6 +143,15 @@ export interface ResultRecord {
   readonly activations: ResultActivations | null;
   readonly windows: readonly WindowRecord[];
   readonly timeline: z.output<typeof timelineShape>;
+  /** The quantized Linears in the order of the network. */
+  readonly linears: readonly LinearRecord[];
+  /** Null where none were written; then `samplesMissing` says why. */
+  readonly samples: SampleTexts;
+  readonly samplesMissing: string | null;
+  /** Most memory that the process held up to here. */
+  readonly peakMemoryBytes: number;
+  /** Sum of the timeline. */
+  readonly seconds: number;
   readonly worstLayer: LayerError | null;
   /** What became of the tensors of the source model. */
   readonly census: CensusRecord;

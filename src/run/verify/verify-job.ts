@@ -14,6 +14,7 @@ import { resolveFolder } from "../source/resolve-folder.js";
 import type { Certificate } from "./certificate.js";
 import { certificatePage } from "./certificate-page.js";
 import { certify } from "./certify.js";
+import { rewriteReport } from "./rewrite-report.js";
 
 type Context = RequestContext<VerifyEvent>;
 
@@ -31,7 +32,10 @@ export async function verifyJob(options: VerifyOptions, context: Context): Promi
   const certificate = toldCertificate(checked, { folder, name, model });
   const files = target === null ? [] : await writeCertificate(target, certificate);
   // The card says what the certificate does, where it still is the one that was written for this result.
-  if (target !== null && resolve(target) === resolve(folder)) await updateCard(folder);
+  if (target !== null && resolve(target) === resolve(folder)) {
+    await rewriteReport(folder, certificate);
+    await updateCard(folder);
+  }
   context.emit({ event: "certified", agrees: certificate.agrees, lines: certificate.verdict.lines, files });
   return undefined;
 }

@@ -1,8 +1,7 @@
-import { SeededRandom } from "../calibration/seeded-random.js";
-import { CalibrationError } from "../errors.js";
-import type { Decoder } from "../network/decoder/decoder.js";
-import { tokenIds } from "../network/decoder/token-ids.js";
-import { scope } from "../tensor/index.js";
+import { SeededRandom } from "../../calibration/seeded-random.js";
+import { CalibrationError } from "../../errors.js";
+import type { Decoder } from "../../network/decoder/decoder.js";
+import { PromptCache } from "./prompt-cache.js";
 import { checkSampling, type SamplingOptions, sampleToken } from "./sample-token.js";
 
 export interface GenerateOptions extends SamplingOptions {
@@ -14,11 +13,15 @@ export interface GenerateOptions extends SamplingOptions {
   readonly stop?: ReadonlySet<number>;
 }
 
+/** Why a text ended: a token of `stop`, `tokens`, or the model's longest context. */
+export type Ending = "stop token" | "tokens" | "context";
+
 /**
- * Continues `prompt`, a token at a time with a key-value cache; yields token ids. It ends after `tokens`, at a token of
- * `stop`, or where the model's longest context ends, whichever is first. The caller may stop at any token: leaving the
- * loop frees the cache.
+ * Continues `prompt`, a token at a time with a key-value cache; yields token ids, and returns why it ended: at a token of
+ * `stop`, after `tokens`, or where the model's longest context ends, whichever is first. The caller may stop at any
+ * token: leaving the loop frees the cache, unless it is the caller's.
  *
+ * @param kept what an earlier text left; the beginning that it shares with the prompt is not computed again
  * @throws CalibrationError for an empty prompt, one that fills the context, or ids outside the vocabulary
  * @throws OptionError for a sampling option out of range
  */
@@ -26,7 +29,8 @@ export function* generate(
   model: Decoder,
   prompt: Int32Array,
   options: GenerateOptions = {},
-): Generator<number, void, undefined> {
+  kept?: PromptCache,
+): Generator<number, Ending, undefined> {
   checkSampling(options);
   const { maxPositions } = model.spec;
   if (prompt.length === 0 || prompt.length >= maxPositions) {
@@ -38,24 +42,19 @@ export function* generate(
     });
   }
   const { tokens = 64, seed = 0, stop = new Set() } = options;
-  const most = Math.min(tokens, maxPositions - prompt.length);
+  const room = maxPositions - prompt.length;
   const random = new SeededRandom(seed);
-  const caches = model.caches();
+  const cache = kept ?? new PromptCache(model);
   try {
-    let input = prompt;
-    for (let count = 0; count < most; count++) {
-      const ids = input;
-      const logits = scope(() =>
-        model
-          .logits(tokenIds(model.spec, ids, [1, ids.length], model.device), { caches, lastOnly: true })
-          .toFloat32Array(),
-      );
-      const token = sampleToken(logits, options, random);
-      if (stop.has(token)) return;
+    let input = cache.begin(prompt);
+    for (let count = 0; count < Math.min(tokens, room); count++) {
+      const token = sampleToken(cache.logits(input), options, random);
+      if (stop.has(token)) return "stop token";
       yield token;
       input = Int32Array.of(token);
     }
+    return tokens <= room ? "tokens" : "context";
   } finally {
-    for (const cache of caches) cache.dispose();
+    if (kept === undefined) cache.dispose();
   }
 }

@@ -1,13 +1,14 @@
 import { resolve } from "node:path";
 import { describe, expect, it } from "vitest";
-import { SeededRandom } from "../calibration/seeded-random.js";
-import { Checkpoint } from "../checkpoint/checkpoint.js";
-import { type ModelConfig, readModelConfig } from "../checkpoint/model-config.js";
-import { CalibrationError, OptionError } from "../errors.js";
-import { checkpointSource, Decoder, readSpec } from "../network/index.js";
-import { tinyModel, tinyWeights } from "../network/testing/tiny-models.js";
-import { liveHandles, scope, Tensor } from "../tensor/index.js";
+import { SeededRandom } from "../../calibration/seeded-random.js";
+import { Checkpoint } from "../../checkpoint/checkpoint.js";
+import { type ModelConfig, readModelConfig } from "../../checkpoint/model-config.js";
+import { CalibrationError, OptionError } from "../../errors.js";
+import { checkpointSource, Decoder, readSpec } from "../../network/index.js";
+import { tinyModel, tinyWeights } from "../../network/testing/tiny-models.js";
+import { liveHandles, scope, Tensor } from "../../tensor/index.js";
 import { generate } from "./generate.js";
+import { PromptCache } from "./prompt-cache.js";
 import { sampleToken } from "./sample-token.js";
 
 function tinyDecoder(name = "llama"): Decoder {
@@ -66,6 +67,40 @@ describe("generate", () => {
     expect([...generate(decoder, prompt, { tokens: 1000 })]).toHaveLength(64 - prompt.length);
   });
 
+  it("says why it ended", () => {
+    using decoder = tinyDecoder();
+    const ending = (options: Parameters<typeof generate>[2]): unknown => {
+      const running = generate(decoder, prompt, options);
+      for (;;) {
+        const next = running.next();
+        if (next.done === true) return next.value;
+      }
+    };
+    expect(ending({ tokens: 3 })).toBe("tokens");
+    expect(ending({ tokens: 61 })).toBe("context");
+    expect(ending({ tokens: 60 })).toBe("tokens");
+    expect(ending({ stop: new Set(slowly(decoder, 1)) })).toBe("stop token");
+  });
+
+  it("computes only what a prompt does not share with the text before, and gives the same", () => {
+    using decoder = tinyDecoder();
+    using cache = new PromptCache(decoder);
+    const first = [...generate(decoder, prompt, { tokens: 8 }, cache)];
+    expect(first).toEqual(slowly(decoder, 8));
+    // The last token was yielded and not looked at.
+    expect(cache.length).toBe(prompt.length + 7);
+    const longer = Int32Array.from([...prompt, ...first.slice(0, 5), 9, 13, 2]);
+    expect(cache.begin(longer)).toEqual(Int32Array.of(9, 13, 2));
+    expect(cache.length).toBe(prompt.length + 5);
+    const alone = [...generate(decoder, longer, { tokens: 8 })];
+    expect([...generate(decoder, longer, { tokens: 8 }, cache)]).toEqual(alone);
+    // The same again: its last token is computed once more, because its logits are needed.
+    expect([...generate(decoder, longer, { tokens: 8 }, cache)]).toEqual(alone);
+    // And after one that was left in the middle.
+    for (const token of generate(decoder, longer, {}, cache)) if (token >= 0) break;
+    expect([...generate(decoder, prompt, { tokens: 8 }, cache)]).toEqual(first);
+  });
+
   it("frees its caches, also when the caller leaves early", () => {
     using decoder = tinyDecoder();
     const before = liveHandles();
@@ -94,7 +129,7 @@ describe("generate", () => {
   );
 
   it("continues a text as transformers does", async () => {
-    const folder = resolve(import.meta.dirname, "../../models/sotu-llama-7m");
+    const folder = resolve(import.meta.dirname, "../../../models/sotu-llama-7m");
     using checkpoint = await Checkpoint.open(folder);
     using decoder = Decoder.load(
       checkpointSource(checkpoint, { device: "cpu", dtype: "float32" }),

@@ -1,5 +1,5 @@
-import type { SeededRandom } from "../calibration/seeded-random.js";
-import { OptionError } from "../errors.js";
+import type { SeededRandom } from "../../calibration/seeded-random.js";
+import { OptionError } from "../../errors.js";
 
 export interface SamplingOptions {
   /** 0 (default) takes the most likely token; 1 samples from the model's own distribution. */
