@@ -7,6 +7,7 @@ import type {
   TensorLoss,
   WindowDoneEvent,
 } from "../run/events/events.js";
+import { moreEffort, timeText } from "./plan-text.js";
 import { Places, placeText } from "./progress/places.js";
 import { formatLoss, printable } from "./progress/render-progress.js";
 import { formatBytes, formatCount, formatSeconds } from "./quantities.js";
@@ -74,6 +75,10 @@ function plainNotes(event: RunEvent): string[] {
       const source = `${formatCount(tokens)} tokens of ${formatCount(documents)} documents`;
       return [`calibration: ${source}, ${formatCount(windows)} sequences of ${formatCount(context)} chosen`];
     }
+    case "plan": {
+      const more = moreEffort(event);
+      return [`planned: ${timeText(event)}`, ...(more === null ? [] : [`effort: ${more}`])];
+    }
     case "warning":
       return [`warning: ${event.where}: ${event.message}; next: ${event.next}`];
     case "replaced":
@@ -88,7 +93,6 @@ function plainNotes(event: RunEvent): string[] {
     case "disagreement":
     case "verified":
     case "certified":
-    case "plan":
     case "export-plan":
     case "progress":
     // These are told by what came before them.

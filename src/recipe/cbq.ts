@@ -67,6 +67,10 @@ export const cbq = defineRecipe({
       finish: "none",
     },
   },
+  efforts: {
+    quick: { window: { epochs: 2 }, finish: "none" },
+    best: { window: { epochs: 20 }, endToEnd: { epochs: 8 } },
+  },
   training: when(withTraining),
   needsText: true,
   followedByEndToEnd: true,
@@ -88,6 +92,7 @@ export const cbq = defineRecipe({
   cost: ({ window, rounding }) => ({
     trains: true,
     moments: rounding.start === "gptq" ? "block" : "none",
+    columns: rounding.start === "gptq",
     passes: 3 * window.epochs + 4,
     parameters: (linear) => {
       const { rows, columns } = linear;

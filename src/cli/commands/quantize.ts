@@ -22,7 +22,7 @@ import { printLine, runCommand } from "../exit.js";
 import { inFlagTerms } from "../flags/flag-terms.js";
 import { gainedLine } from "../gained-text.js";
 import { addOptionFlags, givenFlags, settingsHelp } from "../option-flags.js";
-import { formatPlan } from "../plan-text.js";
+import { formatPlan, planMissed } from "../plan-text.js";
 import { Interruption } from "../progress/interruption.js";
 import { progressView } from "../progress/progress.js";
 import { printable } from "../progress/render-progress.js";
@@ -66,7 +66,8 @@ async function run(model: string | undefined, flags: Flags, signal: AbortSignal)
       if (json) printLine(event);
       else remember(event, seen);
       interruption.apply(event, performance.now() / 1000);
-      view.show(event);
+      // A dry run prints the plan itself, and its time is not that of the dry run.
+      if (!options.dryRun || event.event !== "plan") view.show(event);
     }
   } finally {
     view.close();
@@ -110,6 +111,8 @@ function nextLine(out: string): string {
 }
 
 function summary(plan: PlanEvent, { exported, quality, sizes, continued }: Seen, done: DoneEvent): string {
+  // The plan is of the whole run.
+  const missed = continued ? null : planMissed(plan, done.seconds);
   const out = done.out ?? "";
   const device = done.devicePeakBytes === null ? "" : `, ${formatBytes(done.devicePeakBytes)} on the device`;
   const bytes = exported.reduce((sum, entry) => sum + entry.bytes, 0);
@@ -117,6 +120,7 @@ function summary(plan: PlanEvent, { exported, quality, sizes, continued }: Seen,
     `${out}: ${plan.scheme}, ${plan.bitsPerWeight.toFixed(2)} bits per quantized weight, ${formatBytes(bytes)}`,
     ...(sizes === undefined ? [] : [gainedLine(quality, sizes)]),
     `took ${formatSeconds(done.seconds)}${continued ? " in this session" : ""}, at most ${formatBytes(done.peakMemoryBytes)} of memory${device}`,
+    ...(missed === null ? [] : [missed]),
     ...(plan.simulatedActivations === null ? [] : [`simulated: ${plan.simulatedActivations}`]),
     nextLine(out),
   ].join("\n");

@@ -13,10 +13,12 @@ const plan: PlanEvent = {
   exports: [{ format: "compressed-tensors", path: "out", bytes: 100 }],
   device: "cpu",
   blocks: 3,
+  effort: null,
   windows: [
     [0, 1],
     [1, 2],
   ],
+  windowSeconds: [40, 40],
   linears: 21,
   tensors: { quantized: 21, computed: 9, leftOut: [] },
   weights: 1000,
@@ -24,7 +26,7 @@ const plan: PlanEvent = {
   trainedParameters: 500,
   calibrationTokens: 4096,
   selfGenerated: null,
-  estimate: { deviceBytes: 1, hostBytes: 1, diskBytes: 1, resultBytes: 1, seconds: 100 },
+  estimate: { deviceBytes: 1, hostBytes: 1, diskBytes: 1, resultBytes: 1, seconds: 100, range: [85, 120], load: 0 },
   simulatedActivations: null,
 };
 const step = (window: number, done: number): StepEvent => ({

@@ -1,6 +1,6 @@
 import type { RunEvent, WindowStartEvent } from "../../run/events/events.js";
 import { type Place, Places } from "./places.js";
-import { RemainingTime } from "./remaining-time.js";
+import { PlannedWork, RemainingTime } from "./remaining-time.js";
 
 /** Where a run is, as one screen shows it. Numbers that people read count from 1. */
 export interface ProgressState {
@@ -33,6 +33,7 @@ export class ProgressTracker {
   #training: ProgressState["training"] = null;
   #stage: ProgressState["stage"] = null;
   #fraction: number | null = null;
+  #work = new PlannedWork([]);
   /** What the plan expects in all; only used until the work itself tells more. */
   #expectedSeconds: number | null = null;
 
@@ -46,6 +47,7 @@ export class ProgressTracker {
         this.#title = `${event.scheme} by ${event.recipe} on ${event.device}`;
         this.#places = new Places(event);
         this.#expectedSeconds = event.estimate.seconds;
+        this.#work = new PlannedWork(event.windowSeconds);
         break;
       case "export-plan":
         this.#title = `${event.scheme ?? "result"} to ${event.exports.map(({ format }) => format).join(", ")}`;
@@ -57,20 +59,20 @@ export class ProgressTracker {
         break;
       case "window-start":
         this.#enter(event);
-        this.#reach(event.window / event.windows, now);
+        this.#reach(this.#work.fraction(event.window, event.windows, 0), now);
         break;
       case "step": {
         const { epoch, epochs, loss, tokensPerSecond } = event;
         this.#stage = null;
         const inWindow = this.#place?.unit === "epoch" ? null : { number: epoch + 1, count: epochs };
         this.#training = { epoch: inWindow, loss, tokensPerSecond };
-        this.#reach((event.window + event.step / event.steps) / event.windows, now);
+        this.#reach(this.#work.fraction(event.window, event.windows, event.step / event.steps), now);
         break;
       }
       case "window-done":
         this.#training = null;
         this.#stage = null;
-        this.#reach((event.window + 1) / event.windows, now);
+        this.#reach(this.#work.fraction(event.window, event.windows, 1), now);
         break;
       case "exporting":
         this.#leaveWindows();

@@ -1,5 +1,6 @@
 import type { ChatMessage } from "../../calibration/chat/chat-prompt.js";
 import type { SamplingOptions } from "../../evaluate/generation/sample-token.js";
+import type { UntypedOptions } from "../../recipe/options/merge-options.js";
 import type {
   ChoicesEvent,
   ExportEvent,
@@ -112,9 +113,10 @@ export interface ChoicesParameters {
  */
 export interface EngineCalls {
   quantize: {
-    /** `folders` is null for a dry run. */
+    /** `given` is what `options` were resolved from, so that an effort can be laid below it; `folders` is null for a dry run. */
     parameters: {
       readonly options: GivenOptions;
+      readonly given: UntypedOptions;
       readonly folders: RunFolders | null;
       /** Id of the run. */
       readonly run: string;

@@ -13,8 +13,10 @@ import { openCompressedTensors } from "../../format/compressed-tensors/read.js";
 import { exportFlags, unusedOptions } from "../../format/contract/export-options.js";
 import { exporters, primaryFormat } from "../../format/exporters.js";
 import { recordFile } from "../../format/written-files.js";
+import { mergeOptions, optionValue, type UntypedOptions } from "../../recipe/options/merge-options.js";
 import { circumstances, optionLeaves } from "../journal/run-identity.js";
 import { isSelfGenerated, textPaths } from "../options/calibration-option.js";
+import { effortOptions, optionGroup } from "../options/effort/efforts.js";
 import { type GivenOptions, runOptionsSchema } from "../options/options.js";
 import { copiedFilesOf, type MadeRecord, parseMadeRecord } from "../result/result-file.js";
 import { type Origin, originOf, toldOptions } from "../result/told/told-options.js";
@@ -23,11 +25,12 @@ const ways = "choose another --out, or give --force to replace it";
 
 /**
  * The record of a finished result at `out` that the same command made; null where no result is. Options are compared as they
- * were given, paths by what they lead to.
+ * were given (`given`, before defaults), paths by what they lead to; an effort that the device or a time chose is the same
+ * wherever it is asked for.
  *
  * @throws InputError when the result there is another one, is not whole, or is older than what it was made from
  */
-export async function existingResult(options: GivenOptions): Promise<MadeRecord | null> {
+export async function existingResult(options: GivenOptions, given: UntypedOptions): Promise<MadeRecord | null> {
   const { out } = options;
   const text = await recordText(out);
   if (text === null) return null;
@@ -44,7 +47,7 @@ export async function existingResult(options: GivenOptions): Promise<MadeRecord 
       `${ways}; it is then moved to OUT.old-DATE`,
     );
   }
-  const differences = await differencesBetween(record, options);
+  const differences = await differencesBetween(record, asMade(record, options, given));
   if (differences.length > 0) {
     const why = `differs: ${differences.map(({ name, there, asked }) => `${name} ${there} -> ${asked}`).join("; ")}`;
     throw refuse("a finished result of other options is there", why, nextFor(differences, record.options, options));
@@ -89,15 +92,29 @@ interface Difference {
   readonly asked: string;
 }
 
+// With what the effort of the record has set and the user leaves open, where the same was asked for: a device chose it, or the
+// same time.
+function asMade({ effort, options: made }: MadeRecord, options: GivenOptions, given: UntypedOptions): GivenOptions {
+  const same =
+    options.time === null ? options.effort === null && effort?.chosen === "device" : made["time"] === options.time;
+  if (!same) return options;
+  const open = effortOptions(options.recipe).filter((name) => optionValue(given, name) === undefined);
+  const values = open.map((name) => optionGroup(name, optionValue(made, name)));
+  const merged = runOptionsSchema.safeParse(mergeOptions(options, ...values));
+  return merged.success ? merged.data : options;
+}
+
 async function differencesBetween(
-  { options: recorded, origin }: MadeRecord,
+  { effort, options: recorded, origin }: MadeRecord,
   given: GivenOptions,
 ): Promise<Difference[]> {
+  const asked = origin === undefined ? given : { ...given, revision: toldOptions(given).revision };
   const parsed = runOptionsSchema.safeParse(recorded);
   // What another version wrote is compared as it stands.
   const there = parsed.success ? parsed.data : recorded;
-  const without = [...circumstances, ...unusedOptions(given.format)];
-  const asked = origin === undefined ? given : { ...given, revision: toldOptions(given).revision };
+  // Values tell what an effort came to; none at all asks for the device's choice.
+  const byDevice = asked.effort === null && asked.time === null && effort?.chosen !== "device";
+  const without = [...circumstances.filter((name) => !(byDevice && isEffort(name))), ...unusedOptions(asked.format)];
   const [before, now] = [optionLeaves(there, without), optionLeaves(asked, without)];
   const same = origin === undefined ? isSamePlace : await sameOrigin(origin, given);
   const found: Difference[] = [];
@@ -109,6 +126,10 @@ async function differencesBetween(
     found.push({ name, there: old ?? "none", asked: wanted ?? "none" });
   }
   return found;
+}
+
+function isEffort(name: string): boolean {
+  return name === "effort" || name === "time";
 }
 
 type SamePlace = (name: "model" | "calibration", old: string | undefined, wanted: string | undefined) => unknown;

@@ -46,18 +46,18 @@ type Context = RequestContext<QuantizeEvent>;
 
 /** Resolves, plans and checks a run; a dry run ends there. Then calibrates, quantizes and writes to the staging folder. */
 export async function quantizeJob(
-  { options: given, folders, run: runId }: EngineCalls["quantize"]["parameters"],
+  { options: asked, given, folders, run: runId }: EngineCalls["quantize"]["parameters"],
   outer: Context,
 ): Promise<EngineCalls["quantize"]["result"]> {
   const timeline = new Timeline();
   const context = observed(outer, timeline);
-  const device = resolveDevice(given.device);
-  const folder = await resolveFolder(withRevision(given.model, given.revision), context);
-  if (given.compute.threads !== null) setThreads(given.compute.threads);
+  const device = resolveDevice(asked.device);
+  const folder = await resolveFolder(withRevision(asked.model, asked.revision), context);
+  if (asked.compute.threads !== null) setThreads(asked.compute.threads);
   // Before anything is multiplied: cuBLAS keeps a workspace for every stream that it saw.
   useOwnStream(device);
-  using _operators = given.deterministic ? new DeterministicOperators(device) : null;
-  using run = await resolveRun(given, folder, device);
+  using _operators = asked.deterministic ? new DeterministicOperators(device) : null;
+  using run = await resolveRun({ options: asked, given }, folder, device);
   const { options, recipeOptions, name, model, scheme, activations, dtype, gradients, fitted } = run;
   const { spec, checkpoint } = model;
   const recipe = recipeOf(options.recipe);
@@ -139,10 +139,10 @@ export async function quantizeJob(
     bitsPerWeight: plan.bitsPerWeight,
     recipe: options.recipe,
     preset: options.preset,
-    effort: null,
     seed: options.seed,
-    options: toldOptions(given),
-    origin: await originOf(given, folder),
+    options: toldOptions(run.decided),
+    origin: await originOf(run.decided, folder),
+    effort: plan.effort === null ? null : { name: plan.effort.name, chosen: plan.effort.chosen },
     engine: { torch: engineInfo().torchVersion, device, dtype, gradients, node: process.versions.node },
     calibration: calibration?.event ?? null,
     sizes,
@@ -180,7 +180,7 @@ export async function quantizeJob(
     ),
   };
   const work = { path: folders.work, told: "the work folder" };
-  const places = [...toldPlaces(given, folder), { path: folders.staging, told: "." }, work];
+  const places = [...toldPlaces(run.decided, folder), { path: folders.staging, told: "." }, work];
   const told = withoutPaths(record, places);
   await writeResultRecord(folders.staging, told);
   if (options.report) await writeReport(folders.staging, told, null);

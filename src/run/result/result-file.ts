@@ -53,6 +53,8 @@ const made = z.object({
   options: z.record(z.string(), z.unknown()),
   /** Absent in results of early versions, whose options have the paths themselves. */
   origin: originShape.optional(),
+  /** Absent in results of early versions. */
+  effort: effortShape.nullish(),
 });
 
 /** What tells whether a command would make this result again. */

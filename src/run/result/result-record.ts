@@ -61,7 +61,7 @@ export const qualityShape = z
   })
   .nullable();
 
-/** What was chosen of the time that a run may take. */
+/** How much was trained, and who chose that: the user, the device, or the time that was given. */
 export const effortShape = z
   .object({ name: z.enum(["quick", "normal", "best"]), chosen: z.enum(["given", "device", "time"]) })
   .nullable();
@@ -119,10 +119,10 @@ export interface ResultRecord {
   readonly bitsPerWeight: number;
   readonly recipe: string;
   readonly preset: string;
-  /** Null where none was chosen. */
+  /** Null where no text is read. */
   readonly effort: ResultEffort;
   readonly seed: number;
-  /** As they were given, paths as `toldOptions` tells them; what "auto" and null came to stands in `engine` and `calibration`. */
+  /** As they were given, paths as `toldOptions` tells them, with the values of the effort; what "auto" and null came to stands in `engine` and `calibration`. */
   readonly options: GivenOptions;
   readonly origin: Origin;
   readonly engine: EngineRecord;

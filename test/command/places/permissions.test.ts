@@ -3,11 +3,11 @@ import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rm
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { type ProgramOutcome, startProgram } from "../fixtures/run-program.js";
-import { type Workplace, workplace } from "../fixtures/sample-text.js";
-import { writeTinyLlama } from "../fixtures/tiny-llama.js";
+import { type ProgramOutcome, startProgram } from "../../fixtures/run-program.js";
+import { type Workplace, workplace } from "../../fixtures/sample-text.js";
+import { writeTinyLlama } from "../../fixtures/tiny-llama.js";
 
-const entry = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+const entry = fileURLToPath(new URL("../../../dist/cli/main.js", import.meta.url));
 /** Nobody's number on Linux. */
 const NOBODY = 65534;
 

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { eventsHere } from "../fixtures/in-process/cli-in-process.js";
-import { type ShortRuns, shortRuns } from "../fixtures/prepared/short-runs.js";
+import { eventsHere } from "../../fixtures/in-process/cli-in-process.js";
+import { type ShortRuns, shortRuns } from "../../fixtures/prepared/short-runs.js";
 
 let runs: ShortRuns;
 beforeAll(async () => {

@@ -1,10 +1,10 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import { eventsHere } from "../fixtures/in-process/cli-in-process.js";
-import { dropKeptWorker } from "../fixtures/in-process/kept-worker.js";
-import { type ShortRuns, shortRuns } from "../fixtures/prepared/short-runs.js";
-import type { ProgramOutcome } from "../fixtures/run-program.js";
+import { eventsHere } from "../../fixtures/in-process/cli-in-process.js";
+import { dropKeptWorker } from "../../fixtures/in-process/kept-worker.js";
+import { type ShortRuns, shortRuns } from "../../fixtures/prepared/short-runs.js";
+import type { ProgramOutcome } from "../../fixtures/run-program.js";
 
 let runs: ShortRuns;
 beforeAll(async () => {

@@ -1,9 +1,9 @@
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { eventsHere } from "../fixtures/in-process/cli-in-process.js";
-import { type ShortRuns, shortRuns } from "../fixtures/prepared/short-runs.js";
-import type { ProgramOutcome } from "../fixtures/run-program.js";
+import { eventsHere } from "../../fixtures/in-process/cli-in-process.js";
+import { type ShortRuns, shortRuns } from "../../fixtures/prepared/short-runs.js";
+import type { ProgramOutcome } from "../../fixtures/run-program.js";
 
 let runs: ShortRuns;
 beforeAll(async () => {
