@@ -12,7 +12,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join, relative } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { pruneTypes } from "./prune-types.mjs";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const DIST = join(ROOT, "dist");
@@ -38,6 +39,17 @@ export function isBuilt() {
   return existsSync(DIST) && existsSync(STAMP) && readFileSync(STAMP, "utf8") === sourceHash();
 }
 
+/** @param {string} folder the compiled sources; what editors check configuration files by is made from them */
+function writeConfigSchema(folder) {
+  const script = [
+    'import { writeFileSync } from "node:fs";',
+    `const { configSchema } = await import(${JSON.stringify(pathToFileURL(join(folder, "run/options/config-schema.js")).href)});`,
+    `writeFileSync(${JSON.stringify(join(folder, "crossblock.schema.json"))}, JSON.stringify(configSchema(), null, 2) + "\\n");`,
+  ];
+  const made = spawnSync(process.execPath, ["--input-type=module", "-e", script.join("\n")], { encoding: "utf8" });
+  if (made.status !== 0) throw new Error(made.error?.message ?? made.stderr);
+}
+
 /**
  * Compiles into a new folder and then exchanges it for dist/, so that nobody finds half a build there.
  * @throws {Error} with what tsc says when the sources have errors
@@ -54,10 +66,13 @@ export function build() {
       encoding: "utf8",
     });
     if (result.status !== 0) throw new Error(result.error?.message ?? `${result.stdout}${result.stderr}`.trim());
+    pruneTypes(fresh, "index.d.ts");
     rmSync(STAMP, { force: true });
     if (existsSync(DIST)) renameSync(DIST, former);
     renameSync(fresh, DIST);
     if (existsSync(ENTRY)) chmodSync(ENTRY, 0o755);
+    // The schemas import what lies beside dist/, and so run in its place only.
+    writeConfigSchema(DIST);
     writeFileSync(STAMP, hash);
   } finally {
     for (const folder of [fresh, former]) rmSync(folder, { recursive: true, force: true });

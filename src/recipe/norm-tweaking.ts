@@ -53,7 +53,7 @@ export const normTweakingRecipe = defineRecipe({
     cost: "a few passes over the text",
   },
   options: {
-    normTweaking: fragment(normTweaking.prefault({}), {
+    normTweaking: fragment(normTweaking.prefault({}).describe("how Norm Tweaking trains the norms of a block"), {
       rate: when(training),
       growth: when(training),
       epochs: always,

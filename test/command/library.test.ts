@@ -120,7 +120,7 @@ describe("quantize", () => {
     const target = join(place.folder, "stopped");
     const before = readdirSync(place.folder).sort();
     const run = async (): Promise<void> => {
-      const options = { model, scheme: "W2A16g64", calibration: [place.text], out: target, ...size };
+      const options = { model, scheme: "W2A16g64" as const, calibration: [place.text], out: target, ...size };
       for await (const event of quantize({ ...options, ...endless, signal: controller.signal })) {
         if (event.event === "step") controller.abort(reason);
       }
@@ -131,7 +131,7 @@ describe("quantize", () => {
 
   it("starts nearer to the target from GPTQ's codes", async () => {
     const firstLoss = async (start: "rtn" | "gptq"): Promise<number> => {
-      const options = { model, scheme: "W2A16g64", calibration: [place.text], ...size, ...short };
+      const options = { model, scheme: "W2A16g64" as const, calibration: [place.text], ...size, ...short };
       for await (const event of quantize({ ...options, out: join(place.folder, start), rounding: { start } })) {
         if (event.event === "window-done") return event.lossBefore?.total ?? Number.NaN;
       }
@@ -142,7 +142,7 @@ describe("quantize", () => {
 
   it("stops when its reader leaves the loop", async () => {
     const target = join(place.folder, "left");
-    const options = { model, scheme: "W2A16g64", calibration: [place.text], out: target, ...size };
+    const options = { model, scheme: "W2A16g64" as const, calibration: [place.text], out: target, ...size };
     for await (const event of quantize({ ...options, ...endless })) {
       if (event.event === "step") break;
     }
@@ -151,7 +151,7 @@ describe("quantize", () => {
 
   it("leaves this thread free while a window trains", async () => {
     const target = join(place.folder, "watched");
-    const options = { model, scheme: "W2A16g64", calibration: [place.text], out: target, ...size };
+    const options = { model, scheme: "W2A16g64" as const, calibration: [place.text], out: target, ...size };
     let [turns, steps, training] = [0, 0, false];
     const turn = (): void => {
       if (training) turns++;
@@ -168,7 +168,7 @@ describe("quantize", () => {
 
   it("plans without writing", async () => {
     const target = join(place.folder, "planned");
-    const options = { model, scheme: "W4A4", calibration: [place.text], out: target, dryRun: true };
+    const options = { model, scheme: "W4A4" as const, calibration: [place.text], out: target, dryRun: true };
     const planned = await collect(quantize({ ...options, ...size, endToEnd: { epochs: 1 } }));
     const names = planned.map(({ event }) => event).filter((name) => name !== "progress");
     expect(names).toEqual(["run", "plan", "calibrate", "done"]);

@@ -24,7 +24,6 @@ interface Flags {
 /** `crossblock eval MODEL_OR_RESULT --text PATH...` or `--choices FILE` */
 export function evalCommand(): Command {
   return new Command("eval")
-    .description("perplexity, distance from another model, or accuracy on questions, of a model folder or a result")
     .argument("<model>", "model folder, or a result of crossblock")
     .option("--text <paths...>", "perplexity on text files or folders: .txt (a document each), .jsonl, .json, .parquet")
     .option(

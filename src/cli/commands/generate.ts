@@ -17,7 +17,6 @@ interface Flags {
 /** `crossblock generate MODEL_OR_RESULT --prompt TEXT` */
 export function generateCommand(): Command {
   return new Command("generate")
-    .description("continue a prompt with a model folder or a result")
     .argument("<model>", "model folder, or a result of crossblock")
     .requiredOption("--prompt <text>", "text to continue")
     .option("--tokens <n>", "most tokens to generate", wholeNumber("--tokens", 1), evaluationDefaults.tokens)

@@ -12,7 +12,6 @@ interface Flags {
 /** `crossblock inspect MODEL_OR_RESULT_OR_EXPORT` */
 export function inspectCommand(): Command {
   return new Command("inspect")
-    .description("what a model folder, a result or an export holds: types, sizes, scales, histograms of codes")
     .argument("<path>", "model folder, result of crossblock, or an export of it (GPTQ folder, .gguf file)")
     .option("--tensors", "a line for every tensor, and not only for every type")
     .option("--json", "one JSON object a line on standard output, every tensor among them")

@@ -2,16 +2,14 @@ import { z } from "zod";
 import { OptionError } from "../../errors.js";
 import { assertUsed, exportOptionsShape } from "../../format/contract/export-options.js";
 import { formatNames } from "../../format/exporters.js";
+import { oneOrMany } from "./parse/one-or-many.js";
 import { parseOptions, rejectUnknownKeys, type UntypedOptions } from "./parse/parse-options.js";
 import { pathOption } from "./parse/path-option.js";
 
 /** Every option of `export`: types, defaults and help come from here, as those of `quantize` do from theirs. */
 export const exportResultSchema = z.strictObject({
   result: pathOption.describe("folder that quantize wrote, or another one of compressed-tensors"),
-  format: z
-    .array(z.enum(formatNames))
-    .min(1)
-    .describe(`formats to write: ${formatNames.join(", ")}`),
+  format: oneOrMany(z.enum(formatNames), { least: 1 }).describe("formats to write, one or several"),
   out: pathOption
     .nullable()
     .default(null)
