@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { pruneTypes } from "./prune-types.mjs";
+import { bundleTypes } from "./bundle-types.mjs";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const DIST = join(ROOT, "dist");
@@ -66,11 +66,11 @@ export function build() {
       encoding: "utf8",
     });
     if (result.status !== 0) throw new Error(result.error?.message ?? `${result.stdout}${result.stderr}`.trim());
-    pruneTypes(fresh, "index.d.ts");
     rmSync(STAMP, { force: true });
     if (existsSync(DIST)) renameSync(DIST, former);
     renameSync(fresh, DIST);
     if (existsSync(ENTRY)) chmodSync(ENTRY, 0o755);
+    bundleTypes(DIST, "index.d.ts");
     // The schemas import what lies beside dist/, and so run in its place only.
     writeConfigSchema(DIST);
     writeFileSync(STAMP, hash);

@@ -101,8 +101,13 @@ function facts(schema, name, { isRun }) {
   const isElement = name.includes("[]");
   const readers = isRun && !isElement ? readersText(name) : null;
   const sentences = [
-    help !== undefined && flags[name]?.flag.startsWith("--no-") ? sentence(`false: ${help}`) :
-    help === undefined ? (isGroup ? `Settings of \`${name}\`.` : "") : sentence(help),
+    help !== undefined && flags[name]?.flag.startsWith("--no-")
+      ? sentence(`false: ${help}`)
+      : help === undefined
+        ? isGroup
+          ? `Settings of \`${name}\`.`
+          : ""
+        : sentence(help),
     range,
     readers === null || isGroup ? "" : `Read by ${readers.startsWith("with ") ? `every recipe ${readers}` : readers}.`,
   ];

@@ -180,6 +180,22 @@ export interface QuantizeOptions {
    */
   readonly force?: boolean | undefined;
   /**
+   * false: do not score source, result and round to nearest on text that was held out.
+   *
+   * Command line: `--no-score`.
+   *
+   * @default true
+   */
+  readonly score?: boolean | undefined;
+  /**
+   * false: do not write report.html beside the result.
+   *
+   * Command line: `--no-report`.
+   *
+   * @default true
+   */
+  readonly report?: boolean | undefined;
+  /**
    * Plan, make all checks and stop: nothing is trained or written.
    *
    * Command line: `--dry-run`.

@@ -32,7 +32,7 @@ export interface VerifyInput {
    */
   readonly model?: string | null | undefined;
   /**
-   * Check the files only, without logits of llama.cpp and onnxruntime where the project has them.
+   * false: check the files only, without logits of llama.cpp and onnxruntime where the project has them.
    *
    * Command line: `--no-runtimes`.
    *
