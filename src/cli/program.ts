@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { packageVersion } from "../package-version.js";
 import { reportError } from "./exit.js";
+import { exampleText } from "./help/examples.js";
 
 interface CommandEntry {
   readonly description: string;
@@ -57,7 +58,7 @@ const HELP_WIDTH = 80;
 export async function loadCommand(name: string): Promise<Command> {
   const entry = commands[name];
   if (entry === undefined) throw new RangeError(`there is no command "${name}"`);
-  return helpful((await entry.load()).description(entry.description));
+  return helpful((await entry.load()).description(entry.description)).addHelpText("after", exampleText(name));
 }
 
 /** Runs `crossblock` with the arguments that follow its name, and sets the exit code of the process. */

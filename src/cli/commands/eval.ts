@@ -6,6 +6,7 @@ import { DEFAULT_CONTEXT } from "../../run/options/default-context.js";
 import { evaluationDefaults } from "../../run/options/evaluation-defaults.js";
 import { checkInputs } from "../../run/source/check-inputs.js";
 import { printLine, runCommand } from "../exit.js";
+import { wrapped } from "../help/wrapped.js";
 import { progressView } from "../progress/progress.js";
 import { formatCount } from "../quantities.js";
 import { wholeNumber } from "../whole-number.js";
@@ -45,9 +46,11 @@ export function evalCommand(): Command {
       "after",
       [
         "",
-        'Questions: {"context": "...", "choices": ["...", "..."], "answer": 0}, answers counted from 0 or as letters, "A"',
-        'for the first. "question" may stand for "context", "label" or "gold" for "answer". The log-likelihood of each',
-        "choice decides, alone and divided by the choice's bytes, as in lm-evaluation-harness.",
+        'Questions: {"context": "...", "choices": ["...", "..."], "answer": 0}',
+        ...wrapped(
+          'Answers are counted from 0, or letters: "A" for the first. "question" may stand for "context", "label" or "gold" for "answer". The log-likelihood of each choice decides, alone and divided by the choice\'s bytes, as in lm-evaluation-harness.',
+          0,
+        ),
       ].join("\n"),
     )
     .action((model: string, flags: Flags) =>

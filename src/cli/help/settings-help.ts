@@ -33,11 +33,12 @@ export function settingsHelp({ recipe = defaultRecipe, preset = defaultPreset, g
   const others = [...new Set(lines.filter((line) => !read.includes(line)).map(({ name }) => name.split(".")[0]))];
   return [
     `Settings that the recipe ${recipe} reads${preset === defaultPreset ? "" : ` with --preset ${preset}`}, for --set NAME=VALUE or the file after --config:`,
-    ...read.flatMap((line) => [`  ${line.name} <${line.type}>`, ...wrapped(optionText(line, chosen), 6)]),
+    ...read.flatMap((line) => [`  ${line.name}${line.choices === null ? ` <${line.type}>` : ""}`, ...wrapped(optionText(line, chosen), 6)]),
     "",
     ...presetLines(recipe),
     "Exceptions for single Linears (overrides) go by module name, a glob in which * stands for any characters:",
-    `  --set 'overrides=[{"pattern":"*.down_proj","bits":8},{"pattern":"model.layers.0.*","skip":true}]'`,
+    `  --set 'overrides=[{"pattern":"*.down_proj","bits":8}]'`,
+    `  --set 'overrides=[{"pattern":"model.layers.0.*","skip":true}]'`,
     "",
     `Settings of other recipes (${others.join(", ")}): --recipe NAME --help-all`,
     "A file may hold options of several recipes: what stands under recipes.gptq counts with --recipe gptq only.",
