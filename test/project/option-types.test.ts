@@ -12,7 +12,7 @@ type Deep<T> = T extends readonly (infer E)[]
     ? { readonly [Key in keyof T]: Deep<T[Key]> }
     : T;
 /** Whether two types are the same, optional keys and all; `Deep` lays intersections out and makes all of it readonly. */
-type Same<A, B> = (<T>() => T extends Deep<A> ? 1 : 2) extends (<T>() => T extends Deep<B> ? 1 : 2) ? true : false;
+type Same<A, B> = (<T>() => T extends Deep<A> ? 1 : 2) extends <T>() => T extends Deep<B> ? 1 : 2 ? true : false;
 
 // tsc proves it (`npm run typecheck`); where it fails, `npm run pages` writes the types anew.
 const same: {

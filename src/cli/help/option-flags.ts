@@ -12,7 +12,8 @@ export function addOptionFlags(command: Command, schema: z.ZodType): Command {
     for (const line of lines) {
       const flag = flags[line.name];
       // What is an argument of the command is no flag of it.
-      if (flag?.group !== group || command.registeredArguments.some((argument) => argument.name() === line.name)) continue;
+      if (flag?.group !== group || command.registeredArguments.some((argument) => argument.name() === line.name))
+        continue;
       command.addOption(optionOf(line, flag.flag).helpGroup(`${group}:`));
     }
   }

@@ -33,7 +33,10 @@ export function settingsHelp({ recipe = defaultRecipe, preset = defaultPreset, g
   const others = [...new Set(lines.filter((line) => !read.includes(line)).map(({ name }) => name.split(".")[0]))];
   return [
     `Settings that the recipe ${recipe} reads${preset === defaultPreset ? "" : ` with --preset ${preset}`}, for --set NAME=VALUE or the file after --config:`,
-    ...read.flatMap((line) => [`  ${line.name}${line.choices === null ? ` <${line.type}>` : ""}`, ...wrapped(optionText(line, chosen), 6)]),
+    ...read.flatMap((line) => [
+      `  ${line.name}${line.choices === null ? ` <${line.type}>` : ""}`,
+      ...wrapped(optionText(line, chosen), 6),
+    ]),
     "",
     ...presetLines(recipe),
     "Exceptions for single Linears (overrides) go by module name, a glob in which * stands for any characters:",
