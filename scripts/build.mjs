@@ -12,7 +12,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join, relative } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { bundleTypes } from "./bundle-types.mjs";
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 const DIST = join(ROOT, "dist");
@@ -38,26 +39,45 @@ export function isBuilt() {
   return existsSync(DIST) && existsSync(STAMP) && readFileSync(STAMP, "utf8") === sourceHash();
 }
 
+/** @param {string} folder the compiled sources; what editors check configuration files by is made from them */
+function writeConfigSchema(folder) {
+  const script = [
+    'import { writeFileSync } from "node:fs";',
+    `const { configSchema } = await import(${JSON.stringify(pathToFileURL(join(folder, "run/options/config-schema.js")).href)});`,
+    `writeFileSync(${JSON.stringify(join(folder, "crossblock.schema.json"))}, JSON.stringify(configSchema(), null, 2) + "\\n");`,
+  ];
+  const made = spawnSync(process.execPath, ["--input-type=module", "-e", script.join("\n")], { encoding: "utf8" });
+  if (made.status !== 0) throw new Error(made.error?.message ?? made.stderr);
+}
+
 /**
- * Compiles into a new folder and then exchanges it for dist/, so that nobody finds half a build there.
+ * Compiles into a new folder and then exchanges it for dist/, so that nobody finds half a build there. `despiteErrors` does so
+ * with whatever tsc says: the types of options are made from the compiled schemas, and until then do not fit them.
+ * @param {{ despiteErrors?: boolean }} [options]
  * @throws {Error} with what tsc says when the sources have errors
  */
-export function build() {
-  const hash = sourceHash();
+export function build({ despiteErrors = false } = {}) {
+  const hash = despiteErrors ? "" : sourceHash();
   const fresh = join(CACHE, `dist-new-${process.pid}`);
   const former = join(CACHE, `dist-old-${process.pid}`);
   mkdirSync(CACHE, { recursive: true });
   try {
     const tsc = join(ROOT, "node_modules", "typescript", "bin", "tsc");
-    const result = spawnSync(process.execPath, [tsc, "-p", "tsconfig.build.json", "--outDir", fresh], {
+    const emit = ["--noEmitOnError", `${!despiteErrors}`];
+    const result = spawnSync(process.execPath, [tsc, "-p", "tsconfig.build.json", "--outDir", fresh, ...emit], {
       cwd: ROOT,
       encoding: "utf8",
     });
-    if (result.status !== 0) throw new Error(result.error?.message ?? `${result.stdout}${result.stderr}`.trim());
+    if (result.status !== 0 && !despiteErrors)
+      throw new Error(result.error?.message ?? `${result.stdout}${result.stderr}`.trim());
     rmSync(STAMP, { force: true });
     if (existsSync(DIST)) renameSync(DIST, former);
     renameSync(fresh, DIST);
     if (existsSync(ENTRY)) chmodSync(ENTRY, 0o755);
+    if (despiteErrors) return;
+    bundleTypes(DIST, "index.d.ts");
+    // The schemas import what lies beside dist/, and so run in its place only.
+    writeConfigSchema(DIST);
     writeFileSync(STAMP, hash);
   } finally {
     for (const folder of [fresh, former]) rmSync(folder, { recursive: true, force: true });
@@ -66,7 +86,7 @@ export function build() {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   try {
-    build();
+    build({ despiteErrors: process.argv.includes("--despite-errors") });
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : error}\n`);
     process.exitCode = 1;

@@ -17,8 +17,8 @@ const HERE = dirname(dirname(fileURLToPath(import.meta.url)));
 /** Folders with code; files elsewhere are settings, pages and data. */
 const CODE = /^(src|native|scripts|bench|test|examples)\//;
 const SOURCES = /\.(ts|mts|mjs|js|cpp|h|cu|cuh|py|sh|grit)$/;
-/** Golden files of tests: their number is that of the cases, and a tool wrote them. */
-const DATA = /\/testing\/[^/]+\//;
+/** Golden files of tests: their number is that of the cases, and a tool wrote them. So it did the types of options. */
+const DATA = /\/testing\/[^/]+\/|^src\/api\/generated\//;
 
 /** @param {string} root @returns {string[]} the files of a checkout, also those that are not committed yet */
 function filesOf(root) {

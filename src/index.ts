@@ -1,11 +1,15 @@
+/// <reference lib="esnext.disposable" preserve="true" />
+
 /**
  * crossblock quantizes language models from TypeScript.
  *
  * `quantize` writes a result, `evaluate`, `compareModels` and `evaluateChoices` measure it, `loadModel` computes with it. All numeric work
  * runs in a worker thread on libtorch; nothing here blocks the event loop.
  */
+import "./require-node.js";
 
 export { type ExportResultInput, exportResult } from "./api/export-result.js";
+export type * from "./api/generated/quantize-options.js";
 export { type InspectOptions, inspect } from "./api/inspect.js";
 export {
   type AnswerOptions,
@@ -24,7 +28,7 @@ export {
   type Model,
 } from "./api/model.js";
 export { type PushInput, pushResult } from "./api/push-result.js";
-export { type QuantizeOptions, quantize } from "./api/quantize.js";
+export { quantize } from "./api/quantize.js";
 export { type VerifyInput, verifyResult } from "./api/verify-result.js";
 export {
   CalibrationError,
@@ -37,6 +41,7 @@ export {
   ModelError,
   OptionError,
 } from "./errors.js";
+export type { SchemeName } from "./quant/scheme.js";
 export { EngineError } from "./run/engine/engine-error.js";
 export type {
   AlreadyThereEvent,

@@ -11,6 +11,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { bitsTable, codeTables } from "./code-tables.mjs";
 import { figuresOf, tableFigures } from "./figures.mjs";
+import { optionTypes } from "./option-types.mjs";
 
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const FIGURES = "docs/measurements/figures.json";
@@ -70,6 +71,7 @@ export function wantedPages() {
   const pages = ["README.md", "FEATURES.md", "CONTRIBUTING.md", ...pagesIn("docs/guide")];
   return new Map([
     [FIGURES, `${JSON.stringify(figures, null, 2)}\n`],
+    ...optionTypes(),
     ...pages.map((page) => /** @type {const} */ ([page, fill(page, read(page), figures)])),
   ]);
 }

@@ -2,10 +2,10 @@ import { EngineClient } from "../run/engine/engine-client.js";
 import type { ExportEvent } from "../run/events/events.js";
 import { runStarted } from "../run/events/run-started.js";
 import { type Timed, timed } from "../run/events/timed.js";
-import { type ExportResultOptionsInput, resolveExportOptions } from "../run/options/export-result-options.js";
+import { resolveExportOptions } from "../run/options/export-result-options.js";
+import type { ExportResultInput } from "./generated/export-result-input.js";
 
-/** Options of `exportResult`: those of the command line by the same names, and a signal that stops it. */
-export type ExportResultInput = ExportResultOptionsInput & { readonly signal?: AbortSignal | undefined };
+export type { ExportResultInput } from "./generated/export-result-input.js";
 
 /**
  * Writes a finished result in other formats, from its codes, bit for bit: what `quantize` with the same formats would

@@ -59,7 +59,7 @@ export class Model implements AsyncDisposable {
   readonly #engine: EngineClient;
   readonly #opened: OpenedModel;
 
-  /** Use `loadModel`. */
+  /** @internal Use `loadModel`. */
   constructor(engine: EngineClient, opened: OpenedModel) {
     this.#engine = engine;
     this.#opened = opened;

@@ -2,10 +2,10 @@ import { EngineClient } from "../run/engine/engine-client.js";
 import type { PushEvent } from "../run/events/push-events.js";
 import { runStarted } from "../run/events/run-started.js";
 import { type Timed, timed } from "../run/events/timed.js";
-import { type PushOptionsInput, resolvePushOptions } from "../run/options/push-options.js";
+import { resolvePushOptions } from "../run/options/push-options.js";
+import type { PushInput } from "./generated/push-input.js";
 
-/** Options of `pushResult`: those of the command line by the same names, and a signal that stops it. */
-export type PushInput = PushOptionsInput & { readonly signal?: AbortSignal | undefined };
+export type { PushInput } from "./generated/push-input.js";
 
 /**
  * Uploads a result to a repository of the Hugging Face Hub, which is created if it is missing. Only files that a result

@@ -6,14 +6,14 @@ import { type Timed, timed } from "../run/events/timed.js";
 import { checkGuarded, checkTarget } from "../run/job/check-places.js";
 import { existingResult } from "../run/job/existing-result.js";
 import { WorkDirectory } from "../run/journal/work-directory.js";
-import { type RunOptionsInput, resolveOptions } from "../run/options/options.js";
+import { resolveOptions } from "../run/options/options.js";
 import { keepAll, OutputFolder } from "../run/result/output-folder.js";
 import { replacedEvent } from "../run/result/replaced-event.js";
 import { resultContents } from "../run/result/result-contents.js";
 import { fixWorkspaces } from "../tensor/index.js";
+import type { QuantizeOptions } from "./generated/quantize-options.js";
 
-/** Options of `quantize`: those of the command line by the same names, and a signal that stops it. */
-export type QuantizeOptions = RunOptionsInput & { readonly signal?: AbortSignal | undefined };
+export type { QuantizeOptions } from "./generated/quantize-options.js";
 
 /**
  * Quantizes the model in a folder and writes the result to another; yields what happens on the way.
@@ -24,7 +24,7 @@ export type QuantizeOptions = RunOptionsInput & { readonly signal?: AbortSignal 
  * `force` is set: where the same options made it, `already-there` follows `run` and nothing is done.
  *
  * @example
- * for await (const event of quantize({ model: "llama", scheme: "W4A16g64", calibration: ["texts"], out: "llama-w4" })) {
+ * for await (const event of quantize({ model: "llama", scheme: "W4A16g64", calibration: "texts", out: "llama-w4" })) {
  *   if (event.event === "window-done") console.log(event.window, event.lossAfter?.total);
  * }
  * @throws OptionError, CheckpointError, ModelError, CalibrationError for bad input; EnvironmentError
@@ -34,7 +34,7 @@ export async function* quantize(options: QuantizeOptions): AsyncGenerator<Timed<
   const started = performance.now();
   const { signal, ...given } = options;
   signal?.throwIfAborted();
-  const resolved = resolveOptions(given);
+  const resolved = resolveOptions({ ...given });
   const run = runStarted("quantize");
   await checkGuarded(resolved);
   if (!resolved.dryRun) await OutputFolder.recover(resolved.out);

@@ -2,10 +2,10 @@ import { EngineClient } from "../run/engine/engine-client.js";
 import type { VerifyEvent } from "../run/events/events.js";
 import { runStarted } from "../run/events/run-started.js";
 import { type Timed, timed } from "../run/events/timed.js";
-import { resolveVerifyOptions, type VerifyOptionsInput } from "../run/options/verify-options.js";
+import { resolveVerifyOptions } from "../run/options/verify-options.js";
+import type { VerifyInput } from "./generated/verify-input.js";
 
-/** Options of `verifyResult`: those of the command line by the same names, and a signal that stops it. */
-export type VerifyInput = VerifyOptionsInput & { readonly signal?: AbortSignal | undefined };
+export type { VerifyInput } from "./generated/verify-input.js";
 
 /**
  * Proves that the files of a result hold what was optimised: every tensor of every export is decoded and compared with

@@ -12,6 +12,14 @@ export interface Scheme {
   readonly activationBits: 4 | 8 | 16;
 }
 
+type Bits = `W${2 | 3 | 4 | 5 | 6 | 8}A${4 | 8 | 16}`;
+
+/**
+ * The name of a scheme: bits of weights and inputs, and columns that share a scale, a row without: `W4A16g64`, `W4A4`.
+ * Usual groups are named so that an editor offers them; any of at least 8 columns fits.
+ */
+export type SchemeName = Bits | `${Bits}g${32 | 64 | 128}` | (`${Bits}g${number}` & Record<never, never>);
+
 const WEIGHT_BITS = [2, 3, 4, 5, 6, 8];
 const ACTIVATION_BITS = [4, 8, 16];
 

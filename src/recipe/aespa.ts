@@ -76,6 +76,11 @@ export const aespa = defineRecipe({
   name: "aespa",
   title: "aespa: roundings learnt on what they do to attention, one Linear at a time",
   paper: "arXiv 2402.08958",
+  about: {
+    trains: "roundings of one Linear at a time, on a quadratic",
+    use: "low bits without passes over the text in training",
+    cost: "one pass over the text, and 2,000 steps for every Linear",
+  },
   options: {
     aespa: fragment(aespaGroup.prefault({}), {
       zFold: always,

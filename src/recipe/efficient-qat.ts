@@ -31,6 +31,11 @@ export const efficientQat = defineRecipe({
   name: "efficient-qat",
   title: "EfficientQAT: each block trained as a whole, then all scales end to end",
   paper: "arXiv 2407.11062",
+  about: {
+    trains: "weights, scales and zero points block by block, then all scales",
+    use: "2 and 3 bits, where much text is at hand",
+    cost: "some 30 passes over the text",
+  },
   options: {
     blockAp: blockApOptions,
     activation: activationOptions,

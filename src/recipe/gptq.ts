@@ -11,6 +11,11 @@ export const gptq = defineRecipe({
   name: "gptq",
   title: "GPTQ: the columns of a weight one after the other, each making up for those before it",
   paper: "arXiv 2210.17323",
+  about: {
+    trains: "nothing",
+    use: "good codes at 4 bits and more, quickly",
+    cost: "one pass over the text",
+  },
   options: { gptq: gptqOptions },
   presets: { default: {} },
   training: null,

@@ -47,8 +47,13 @@ export const normTweakingRecipe = defineRecipe({
   name: "norm-tweaking",
   title: "Norm Tweaking: norms that repair what GPTQ did to a block's channels",
   paper: "arXiv 2309.02784",
+  about: {
+    trains: "gains and shifts of the norms, after GPTQ",
+    use: "a little more than GPTQ gives, at nearly its cost",
+    cost: "a few passes over the text",
+  },
   options: {
-    normTweaking: fragment(normTweaking.prefault({}), {
+    normTweaking: fragment(normTweaking.prefault({}).describe("how Norm Tweaking trains the norms of a block"), {
       rate: when(training),
       growth: when(training),
       epochs: always,

@@ -38,6 +38,8 @@ export interface Recipe<O extends EngineOptions = EngineOptions> {
   readonly title: string;
   /** Where it is published, as help shows it in brackets. */
   readonly paper: string;
+  /** What `crossblock recipes` tells to choose by. */
+  readonly about: RecipeAbout;
   /** What it reads, beside what every recipe does (`engineFragments`): fragments that recipes share, and groups of its own. */
   readonly options: Fragments;
   /** Values that lie over the schema's defaults and under whatever the user sets, of what it reads. */
@@ -73,6 +75,16 @@ export interface Recipe<O extends EngineOptions = EngineOptions> {
   prepare(block: QuantizedUnit, stream: PortStore | null, work: UnitWork<O>): void;
   /** Trains or chooses the codes of a window. Returns whether the trained ones can be taken. */
   solve(window: WindowWork<O>): Generator<RecipeEvent, boolean>;
+}
+
+/** A recipe in a few words, for those who choose one. */
+export interface RecipeAbout {
+  /** What is trained: "norms". */
+  readonly trains: string;
+  /** What it is for. */
+  readonly use: string;
+  /** What it takes, in an order of magnitude that holds on any machine: "one pass over the text". */
+  readonly cost: string;
 }
 
 /** Values by the name of a preset; the one that counts unless another is asked for is always there. */

@@ -9,6 +9,11 @@ export const rtn = defineRecipe({
   name: "rtn",
   title: "round to nearest: the baseline, which needs no text",
   paper: "no paper",
+  about: {
+    trains: "nothing",
+    use: "a first look at a scheme, and what others are compared with",
+    cost: "the weights once, no text: seconds",
+  },
   options: {},
   presets: { default: {} },
   needsText: false,

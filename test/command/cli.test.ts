@@ -173,21 +173,44 @@ describe("crossblock", () => {
     expect([outside.code, outside.stderr]).toEqual([2, expect.stringMatching(/"cfp\.weights"/)]);
   });
 
-  it("--help has a line with type and default for every option", async () => {
-    const { stdout } = await crossblock("quantize", "--help");
-    expect(stdout).toMatch(/--samples <n> +calibration sequences \(default: 128\)/);
-    expect(stdout).toMatch(/window\.loss\.l2 +.*\(default: "token"; "plain" with --preset paper\) <plain\|token>/);
-    expect(stdout).toMatch(/rounding\.start +.*default: "gptq"; "rtn" with rounding\.kind=lora;.* \[cbq\]$/m);
-    expect(stdout).toMatch(/rates\.rounding +.*default: 0\.005; 0\.1 with rounding\.kind=lora; 0\.03 with/);
-    expect(stdout).toMatch(/cfp\.exponent +.*default: 0\.5; 0\.7 with cfp\.detection=msmodelslim/);
-    expect(stdout).toMatch(/--recipe <name> .*<rtn\|gptq\|boa\|aespa\|norm-tweaking\|efficient-qat\|cbq>/);
-    expect(stdout).toMatch(/endToEnd\.epochs +.*\[with end-to-end training\]/);
+  it("--help-all adds the settings of the recipe beside it, and takes a preset and other settings into account", async () => {
+    const help = await crossblockHere(["quantize", "--recipe", "gptq", "--help-all"]);
+    expect(help.code, help.stderr).toBe(0);
+    expect(help.stdout).toMatch(
+      /Usage: crossblock quantize[\s\S]*Settings that the recipe gptq reads[\s\S]*gptq\.damping/,
+    );
+    expect(help.stdout).not.toContain("rounding.rank");
+    const lora = await crossblockHere(["quantize", "--set", "rounding.kind=lora", "--help-all"]);
+    expect(lora.stdout).toMatch(/rates\.rounding <number>\n +Adam rate[^[]*\(default: 0\.1/);
+    const wrong = await crossblockHere(["quantize", "--recipe", "gptg", "--help-all"]);
+    expect(wrong).toMatchObject({ code: 2, stderr: expect.stringMatching(/did you mean "gptq"/) });
+  });
+
+  it("lists recipes with what each is for, and prints the schema of configuration files", async () => {
+    const { stdout } = await crossblockHere(["recipes"]);
+    expect(stdout).toMatch(/^cbq \(the default\): CBQ: .*\n\s+trains +roundings[\s\S]*\n {2}takes /m);
+    const names = lines((await crossblockHere(["recipes", "--json"])).stdout).map(({ name }) => name);
+    expect(names).toEqual(["rtn", "gptq", "boa", "aespa", "norm-tweaking", "efficient-qat", "cbq"]);
+    const schema = JSON.parse((await crossblockHere(["schema"])).stdout) as object;
+    expect(schema).toMatchObject({ properties: { scheme: { type: "string" }, recipes: { type: "object" } } });
   });
 
   it("lists every command without one, and suggests the one that was meant", async () => {
     const { stdout } = await crossblockHere(["--help"]);
-    const names = [...stdout.matchAll(/^ {2}(\w+) \[options\]/gm)].map(([, name]) => name);
-    expect(names).toEqual(["quantize", "export", "verify", "eval", "generate", "chat", "push", "inspect", "doctor"]);
+    const names = [...stdout.matchAll(/^ {2}(\w+) {2,}\S/gm)].map(([, name]) => name);
+    expect(names).toEqual([
+      "quantize",
+      "export",
+      "verify",
+      "eval",
+      "generate",
+      "chat",
+      "push",
+      "inspect",
+      "recipes",
+      "schema",
+      "doctor",
+    ]);
     const { code, stderr } = await crossblockHere(["quantise", model]);
     expect(stderr).toMatch(/unknown command 'quantise'\n\(Did you mean quantize\?\)\n+next: see `crossblock --help`/);
     expect(code).toBe(2);

@@ -127,7 +127,7 @@ describe("quantize", () => {
     const target = join(place.folder, "stopped");
     const before = readdirSync(place.folder).sort();
     const run = async (): Promise<void> => {
-      const options = { model, scheme: "W2A16g64", calibration: [place.text], out: target, ...size };
+      const options = { model, scheme: "W2A16g64" as const, calibration: [place.text], out: target, ...size };
       for await (const event of quantize({ ...options, ...endless, signal: controller.signal })) {
         if (event.event === "step") controller.abort(reason);
       }
@@ -138,7 +138,7 @@ describe("quantize", () => {
 
   it("starts nearer to the target from GPTQ's codes", async () => {
     const firstLoss = async (start: "rtn" | "gptq"): Promise<number> => {
-      const options = { model, scheme: "W2A16g64", calibration: [place.text], ...size, ...short };
+      const options = { model, scheme: "W2A16g64" as const, calibration: [place.text], ...size, ...short };
       for await (const event of quantize({ ...options, out: join(place.folder, start), rounding: { start } })) {
         if (event.event === "window-done") return event.lossBefore?.total ?? Number.NaN;
       }
@@ -149,7 +149,7 @@ describe("quantize", () => {
 
   it("stops when its reader leaves the loop", async () => {
     const target = join(place.folder, "left");
-    const options = { model, scheme: "W2A16g64", calibration: [place.text], out: target, ...size };
+    const options = { model, scheme: "W2A16g64" as const, calibration: [place.text], out: target, ...size };
     for await (const event of quantize({ ...options, ...endless })) {
       if (event.event === "step") break;
     }
@@ -158,7 +158,7 @@ describe("quantize", () => {
 
   it("leaves this thread free while a window trains", async () => {
     const target = join(place.folder, "watched");
-    const options = { model, scheme: "W2A16g64", calibration: [place.text], out: target, ...size };
+    const options = { model, scheme: "W2A16g64" as const, calibration: [place.text], out: target, ...size };
     let [turns, steps, training] = [0, 0, false];
     const turn = (): void => {
       if (training) turns++;
@@ -175,7 +175,7 @@ describe("quantize", () => {
 
   it("plans without writing", async () => {
     const target = join(place.folder, "planned");
-    const options = { model, scheme: "W4A4", calibration: [place.text], out: target, dryRun: true };
+    const options = { model, scheme: "W4A4" as const, calibration: [place.text], out: target, dryRun: true };
     const planned = await collect(quantize({ ...options, ...size, endToEnd: { epochs: 1 } }));
     const names = planned.map(({ event }) => event).filter((name) => name !== "progress");
     expect(names).toEqual(["run", "plan", "calibrate", "done"]);

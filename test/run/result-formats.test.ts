@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ExportedEvent } from "../../src/index.js";
+import type { SchemeName } from "../../src/quant/scheme.js";
 import { library } from "../fixtures/in-process/library.js";
 import {
   type ExportedResult,
@@ -131,7 +132,7 @@ describe("the formats of one result", () => {
 });
 
 describe("what a format can't hold", () => {
-  const refused = async (scheme: string, more: object): Promise<unknown> => {
+  const refused = async (scheme: SchemeName, more: object): Promise<unknown> => {
     const out = join(made.scratch, "refused");
     const run = quantize({ model: made.model, recipe: "rtn", scheme, out, ...more });
     const error = await run
@@ -142,7 +143,7 @@ describe("what a format can't hold", () => {
     return error;
   };
 
-  it.each([
+  it.each<[SchemeName, object, RegExp]>([
     ["W6A16g64", { format: ["gptq"] }, /up_proj|q_proj.*6 bits.*Next: quantize with --scheme W8A16g64, or use/],
     ["W4A8g64", { format: ["gptq"] }, /weights only.*Next: quantize with --scheme W4A16g64/],
     [

@@ -6,7 +6,8 @@ import { exportResult } from "../../src/api/export-result.js";
 import { evaluate } from "../../src/api/model.js";
 import { type QuantizeOptions, quantize } from "../../src/api/quantize.js";
 import { Checkpoint } from "../../src/checkpoint/checkpoint.js";
-import { quantizeCommand } from "../../src/cli/commands/quantize.js";
+import { optionText } from "../../src/cli/help/option-text.js";
+import { settingsHelp } from "../../src/cli/help/settings-help.js";
 import { formatPlan } from "../../src/cli/plan-text.js";
 import { OptionError } from "../../src/errors.js";
 import { openCompressedTensors } from "../../src/format/compressed-tensors/read.js";
@@ -14,7 +15,13 @@ import { loadTensor } from "../../src/network/index.js";
 import { fromQuantizedWeight } from "../../src/quant/from-quantized-weight.js";
 import type { PlanEvent, QuantizeEvent } from "../../src/run/events/events.js";
 import { identityOf } from "../../src/run/journal/run-identity.js";
-import { type GivenOptions, resolveOptions, type UntypedOptions } from "../../src/run/options/options.js";
+import {
+  type GivenOptions,
+  resolveOptions,
+  runOptionsSchema,
+  type UntypedOptions,
+} from "../../src/run/options/options.js";
+import { optionLines } from "../../src/run/options/parse/option-tree.js";
 import { withRecipeSection } from "../../src/run/options/recipe-sections.js";
 import { scope } from "../../src/tensor/index.js";
 import { writeCutModel } from "../fixtures/cut-model.js";
@@ -72,21 +79,20 @@ describe("a recipe that is one file and one line", () => {
     expect(names({})).toEqual([]);
   });
 
-  it("stands in --help, with its options and who reads them", () => {
-    const lines: string[] = [];
-    quantizeCommand()
-      .configureOutput({ writeOut: (text) => lines.push(...text.split("\n")) })
-      .configureHelp({ helpWidth: 400 })
-      .outputHelp();
-    const line = (start: string): string => lines.find((each) => each.trim().startsWith(start)) ?? "";
-    expect(line("--recipe")).toContain("<rtn|gptq|boa|aespa|norm-tweaking|efficient-qat|cbq|toy>");
-    expect(line("toy ")).toMatch(/^ {2}toy +truncation towards zero \(no paper\)$/);
-    expect(line("toy.bias")).toContain("(default: 0; 0.25 with toy.mode=dither; 0.5 with --recipe toy --preset paper)");
-    expect(line("toy.bias")).toMatch(/<number> \[toy\]$/);
-    expect(line("toy.stride")).toMatch(/\[toy with toy\.mode=dither\]$/);
-    expect(line("range.candidates")).toContain("(default: 60; 1 with --recipe toy)");
-    // What every recipe reads says so still.
-    expect(line("range.search")).toMatch(/<true\|false>$/);
+  it("stands in help, with its options and who reads them", () => {
+    const recipe = optionLines(runOptionsSchema).find(({ name }) => name === "recipe");
+    expect(recipe?.choices).toEqual(["rtn", "gptq", "boa", "aespa", "norm-tweaking", "efficient-qat", "cbq", "toy"]);
+    const help = (name: string): string => {
+      const line = optionLines(runOptionsSchema).find((each) => each.name === name);
+      return line === undefined ? "" : optionText(line);
+    };
+    expect(help("toy.bias")).toContain("(default: 0; 0.25 with toy.mode=dither; 0.5 with --recipe toy --preset paper)");
+    expect(help("toy.bias")).toMatch(/\[toy\]$/);
+    expect(help("toy.stride")).toMatch(/\[toy with toy\.mode=dither\]$/);
+    expect(help("range.candidates")).toContain("(default: 60; 1 with --recipe toy)");
+    const settings = settingsHelp({ recipe: "toy" as "rtn" });
+    expect(settings).toContain("Settings that the recipe toy reads");
+    expect(settings).toMatch(/range\.candidates <number>\n +clipping factors tried per group \(default: 1\)/);
   });
 });
 

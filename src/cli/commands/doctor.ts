@@ -6,7 +6,6 @@ import { formatMachine } from "../machine-text.js";
 /** `crossblock doctor`: exits with 1 when something keeps crossblock from working. */
 export function doctorCommand(): Command {
   return new Command("doctor")
-    .description("what this machine has, what is wrong with it, and how to mend it")
     .option("--json", "one JSON object a line on standard output")
     .action(({ json }: { readonly json?: boolean }) =>
       runCommand({ json: json === true }, async () => {

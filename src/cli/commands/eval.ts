@@ -6,6 +6,7 @@ import { DEFAULT_CONTEXT } from "../../run/options/default-context.js";
 import { evaluationDefaults } from "../../run/options/evaluation-defaults.js";
 import { checkInputs } from "../../run/source/check-inputs.js";
 import { printLine, runCommand } from "../exit.js";
+import { wrapped } from "../help/wrapped.js";
 import { progressView } from "../progress/progress.js";
 import { formatCount } from "../quantities.js";
 import { wholeNumber } from "../whole-number.js";
@@ -25,7 +26,6 @@ interface Flags {
 /** `crossblock eval MODEL_OR_RESULT --text PATH...` or `--choices FILE` */
 export function evalCommand(): Command {
   return new Command("eval")
-    .description("perplexity, distance from another model, or accuracy on questions, of a model folder or a result")
     .argument("<model>", "model folder or result, or owner/name of either on the Hugging Face Hub")
     .option("--revision <name>", "branch, tag or commit of a model of the hub (default: main)")
     .option("--text <paths...>", "perplexity on text files or folders: .txt (a document each), .jsonl, .json, .parquet")
@@ -55,9 +55,11 @@ export function evalCommand(): Command {
       "after",
       [
         "",
-        'Questions: {"context": "...", "choices": ["...", "..."], "answer": 0}, answers counted from 0 or as letters, "A"',
-        'for the first. "question" may stand for "context", "label" or "gold" for "answer". The log-likelihood of each',
-        "choice decides, alone and divided by the choice's bytes, as in lm-evaluation-harness.",
+        'Questions: {"context": "...", "choices": ["...", "..."], "answer": 0}',
+        ...wrapped(
+          'Answers are counted from 0, or letters: "A" for the first. "question" may stand for "context", "label" or "gold" for "answer". The log-likelihood of each choice decides, alone and divided by the choice\'s bytes, as in lm-evaluation-harness.',
+          0,
+        ),
       ].join("\n"),
     )
     .action((model: string, flags: Flags) =>

@@ -10,7 +10,7 @@ import {
 import { alreadyThereNote } from "../event-notes.js";
 import { printLine, runCommand } from "../exit.js";
 import { inFlagTerms } from "../flags/flag-terms.js";
-import { addOptionFlags, givenFlags } from "../option-flags.js";
+import { addOptionFlags, givenFlags } from "../help/option-flags.js";
 import { progressView } from "../progress/progress.js";
 import { printable } from "../progress/render-progress.js";
 import { formatBytes, formatSeconds } from "../quantities.js";
@@ -22,9 +22,10 @@ interface Flags {
 
 /** `crossblock export RESULT --format gguf,gptq --out DIR` */
 export function exportCommand(): Command {
-  const command = new Command("export")
-    .description("write a finished result in other formats, from the same codes")
-    .argument("<result>", "folder that quantize wrote, or owner/name of a result on the Hugging Face Hub");
+  const command = new Command("export").argument(
+    "<result>",
+    "folder that quantize wrote, or owner/name of a result on the Hugging Face Hub",
+  );
   addOptionFlags(command, exportResultSchema);
   return command
     .option("--json", "one JSON object a line on standard output")

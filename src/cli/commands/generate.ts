@@ -21,7 +21,6 @@ interface Flags extends SamplingFlags {
 export function generateCommand(): Command {
   const { tokens, answerTokens, temperature, seed, device } = evaluationDefaults;
   const command = new Command("generate")
-    .description("answer a prompt, or continue it where the model has no chat template")
     .argument("<model>", "model folder or result, or owner/name of either on the Hugging Face Hub")
     .option("--revision <name>", "branch, tag or commit of a model of the hub (default: main)")
     .requiredOption("--prompt <text>", "text to answer or to continue")

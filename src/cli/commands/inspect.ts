@@ -13,7 +13,6 @@ interface Flags {
 /** `crossblock inspect MODEL_OR_RESULT_OR_EXPORT` */
 export function inspectCommand(): Command {
   return new Command("inspect")
-    .description("what a model folder, a result or an export holds: types, sizes, scales, histograms of codes")
     .argument(
       "<path>",
       "model folder, result, or an export of it (GPTQ folder, .gguf file); owner/name on the Hugging Face Hub",

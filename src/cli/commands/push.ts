@@ -3,7 +3,7 @@ import { pushResult } from "../../api/push-result.js";
 import type { PushedEvent, PushPlanEvent } from "../../run/events/push-events.js";
 import { type PushOptionsInput, pushSchema } from "../../run/options/push-options.js";
 import { printLine, runCommand } from "../exit.js";
-import { addOptionFlags, givenFlags } from "../option-flags.js";
+import { addOptionFlags, givenFlags } from "../help/option-flags.js";
 import { progressView } from "../progress/progress.js";
 import { printable } from "../progress/render-progress.js";
 import { formatBytes, formatCount } from "../quantities.js";
@@ -16,7 +16,6 @@ interface Flags {
 /** `crossblock push RESULT owner/name` */
 export function pushCommand(): Command {
   const command = new Command("push")
-    .description("upload a result with its exports and its model card to the Hugging Face Hub")
     .argument("<result>", "folder that quantize wrote")
     .argument("<repository>", "owner/name on the hub; it is created if it is missing");
   addOptionFlags(command, pushSchema);

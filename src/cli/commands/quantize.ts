@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { Command } from "commander";
 import { quantize } from "../../api/quantize.js";
 import { shellWord } from "../../checkpoint/file-system/shell-word.js";
-import { mergeOptions } from "../../recipe/options/merge-options.js";
+import { mergeOptions, type UntypedOptions } from "../../recipe/options/merge-options.js";
 import type {
   AlreadyThereEvent,
   DoneEvent,
@@ -15,13 +15,15 @@ import type {
 } from "../../run/events/events.js";
 import { type RunOptionsInput, resolveOptions, runOptionsSchema } from "../../run/options/options.js";
 import { parseAssignments, readConfigFile } from "../../run/options/parse/config-file.js";
+import { parseOptions, rejectUnknownKeys } from "../../run/options/parse/parse-options.js";
 import { homePath } from "../../run/options/parse/path-option.js";
 import { withRecipeSection } from "../../run/options/recipe-sections.js";
 import { alreadyThereNote } from "../event-notes.js";
 import { printLine, runCommand } from "../exit.js";
 import { inFlagTerms } from "../flags/flag-terms.js";
 import { gainedLine } from "../gained-text.js";
-import { addOptionFlags, givenFlags, settingsHelp } from "../option-flags.js";
+import { addOptionFlags, givenFlags } from "../help/option-flags.js";
+import { settingsHelp } from "../help/settings-help.js";
 import { formatPlan, planMissed } from "../plan-text.js";
 import { Interruption } from "../progress/interruption.js";
 import { progressView } from "../progress/progress.js";
@@ -32,30 +34,35 @@ interface Flags {
   readonly set?: readonly string[];
   readonly config?: string;
   readonly json?: boolean;
+  readonly helpAll?: boolean;
   readonly [name: string]: unknown;
 }
 
 /** `crossblock quantize MODEL --scheme W2A16g64 --calibration PATH... --out DIR` */
 export function quantizeCommand(): Command {
-  const command = new Command("quantize")
-    .description("quantize a model folder and write the result to another")
-    .argument("[model]", "model folder (config.json, tokenizer.json, safetensors), or a name on the Hugging Face Hub");
+  const command = new Command("quantize").argument(
+    "[model]",
+    "model folder (config.json, tokenizer.json, safetensors), or a name on the Hugging Face Hub",
+  );
   addOptionFlags(command, runOptionsSchema);
   return command
-    .option("--set <name=value...>", "set any option by name, as listed below")
+    .optionsGroup("Common:")
+    .option("--set <name=value...>", "set any option by name; --help-all lists them")
     .option("--config <file>", "options from a JSON file, comments allowed; flags and --set win over it")
     .option("--json", "one JSON object a line on standard output")
-    .addHelpText("after", settingsHelp())
+    .option("--help-all", "this help, and the settings of the recipe that is given beside it")
     .action((model: string | undefined, flags: Flags) =>
-      runCommand({ json: flags.json === true }, (signal) => run(model, flags, signal)),
+      runCommand({ json: flags.json === true }, async (signal) => {
+        if (flags.helpAll !== true) return run(model, flags, signal);
+        process.stdout.write(`${command.helpInformation()}\n${await allSettings(flags)}\n`);
+        return 0;
+      }),
     );
 }
 
 async function run(model: string | undefined, flags: Flags, signal: AbortSignal): Promise<number> {
-  const file = flags.config === undefined ? {} : await readConfigFile(homePath(flags.config, "--config"));
-  const over = mergeOptions(parseAssignments(flags.set ?? []), givenFlags(flags), { model });
   // As given: what is resolved has values for options that the recipe does not read.
-  const given = mergeOptions(withRecipeSection(file, over), over);
+  const given = mergeOptions(await givenOptions(flags), { model });
   const options = inFlagTerms(flags, () => resolveOptions(given));
   const json = flags.json === true;
   const view = progressView(process.stderr, { signal });
@@ -80,6 +87,19 @@ async function run(model: string | undefined, flags: Flags, signal: AbortSignal)
     process.stdout.write(options.dryRun ? formatPlan(seen.plan) : summary(seen.plan, seen, seen.done));
   }
   return 0;
+}
+
+async function givenOptions(flags: Flags): Promise<UntypedOptions> {
+  const file = flags.config === undefined ? {} : await readConfigFile(homePath(flags.config, "--config"));
+  const over = mergeOptions(parseAssignments(flags.set ?? []), givenFlags(flags));
+  return mergeOptions(withRecipeSection(file, over), over);
+}
+
+async function allSettings(flags: Flags): Promise<string> {
+  const given = await givenOptions(flags);
+  rejectUnknownKeys(runOptionsSchema, given);
+  const { recipe, preset } = parseOptions(runOptionsSchema.partial(), given);
+  return settingsHelp({ ...(recipe !== undefined && { recipe }), ...(preset !== undefined && { preset }), given });
 }
 
 /** What the last lines are made of. */

@@ -3,7 +3,7 @@ import { verifyResult } from "../../api/verify-result.js";
 import type { CertifiedEvent } from "../../run/events/events.js";
 import { verifySchema } from "../../run/options/verify-options.js";
 import { printLine, runCommand } from "../exit.js";
-import { addOptionFlags, givenFlags } from "../option-flags.js";
+import { addOptionFlags, givenFlags } from "../help/option-flags.js";
 import { progressView } from "../progress/progress.js";
 import { printable } from "../progress/render-progress.js";
 
@@ -14,9 +14,10 @@ interface Flags {
 
 /** `crossblock verify RESULT`: exits with 1 when anything disagrees. */
 export function verifyCommand(): Command {
-  const command = new Command("verify")
-    .description("prove that a result and its exports hold the codes that were optimised, and write a certificate")
-    .argument("<result>", "folder that quantize wrote, or owner/name of a result on the Hugging Face Hub");
+  const command = new Command("verify").argument(
+    "<result>",
+    "folder that quantize wrote, or owner/name of a result on the Hugging Face Hub",
+  );
   addOptionFlags(command, verifySchema);
   return command
     .option("--json", "one JSON object a line on standard output")

@@ -53,7 +53,7 @@ const trainingWeights = setting<{ readonly blockAp: BlockAp }>(
 );
 
 /** How EfficientQAT trains a block as a whole. */
-export const blockApOptions = fragment(blockAp.prefault({}), {
+export const blockApOptions = fragment(blockAp.prefault({}).describe("how EfficientQAT trains a block as a whole"), {
   train: always,
   weightedRange: always,
   norms: when(trainingBlocks),

@@ -2,7 +2,28 @@ import { z } from "zod";
 import { type LeftOutTensors, someNames, type TensorCensus } from "../../network/index.js";
 import type { WarningEvent } from "./events.js";
 
-const leftOut = z.object({
+/** What became of every tensor of the source model, as a plan, a result and a certificate tell it. */
+export interface CensusRecord {
+  /** Linears whose weights are codes in the result. */
+  readonly quantized: number;
+  /** Tensors that the network reads as they are. */
+  readonly computed: number;
+  /** Tensors that nothing computes with, by reason: folders of safetensors keep them, GGUF and ONNX have no place for them. */
+  readonly leftOut: readonly LeftOutRecord[];
+}
+
+/** Tensors that nothing computes with, for one reason. */
+export interface LeftOutRecord {
+  readonly reason: string;
+  readonly tensors: readonly string[];
+  readonly bytes: number;
+  /** What they are, as a clause. */
+  readonly what: string;
+  /** What a user can do where they should be read, or why there is nothing to do. */
+  readonly next: string;
+}
+
+const leftOut: z.ZodType<LeftOutRecord> = z.object({
   reason: z.string(),
   tensors: z.array(z.string()).readonly(),
   bytes: z.number(),
@@ -10,17 +31,12 @@ const leftOut = z.object({
   next: z.string(),
 });
 
-/** What became of every tensor of the source model, as a plan, a result and a certificate tell it. */
-export const censusShape = z.object({
-  /** Linears whose weights are codes in the result. */
+/** The same, where it is read from a file. */
+export const censusShape: z.ZodType<CensusRecord> = z.object({
   quantized: z.number(),
-  /** Tensors that the network reads as they are. */
   computed: z.number(),
-  /** Tensors that nothing computes with, by reason: folders of safetensors keep them, GGUF and ONNX have no place for them. */
   leftOut: z.array(leftOut).readonly(),
 });
-
-export type CensusRecord = z.output<typeof censusShape>;
 
 /** @param quantized names of the modules that are quantized */
 export function censusRecord({ read, leftOut: groups }: TensorCensus, quantized: Iterable<string>): CensusRecord {

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { isScript } from "../../calibration/self-generated/first-tokens.js";
 import { OptionError } from "../../errors.js";
 import { type ReadCondition, setting } from "../../recipe/options/reading.js";
+import { oneOrMany } from "./parse/one-or-many.js";
 import { pathOption } from "./parse/path-option.js";
 
 /** What stands in the place of a path for text that the model writes itself. A file of this name is `./self-generated`. */
@@ -14,8 +15,7 @@ const source = z.union([
 ]);
 
 /** Where calibration text comes from. */
-export const calibrationOption = z
-  .array(source)
+export const calibrationOption = oneOrMany(source)
   .default([])
   .describe(
     `text files or folders: .txt (a document each), .jsonl, .json, .parquet; or ${selfGenerated}: sequences that the model makes up (a file of that name is ./${selfGenerated})`,
@@ -32,13 +32,12 @@ const generation = z.strictObject({
     .min(0)
     .default(4)
     .describe("likeliest tokens that follow the first of a sequence, before any is drawn"),
-  scripts: z
-    .array(
-      z.string().refine(isScript, {
-        error: "is no script of Unicode",
-        params: { next: `use Unicode's names of scripts: --set 'selfGenerated.scripts=["Latin"]'` },
-      }),
-    )
+  scripts: oneOrMany(
+    z.string().refine(isScript, {
+      error: "is no script of Unicode",
+      params: { next: `use Unicode's names of scripts: --set 'selfGenerated.scripts=["Latin"]'` },
+    }),
+  )
     .default(["Latin"])
     .describe(
       'scripts of the languages that a sequence may begin in, as Unicode names them: ["Latin", "Han"]; [] lets any token be the first',
@@ -47,7 +46,7 @@ const generation = z.strictObject({
 });
 
 /** How the model makes up text. */
-export const generationOptions = generation.prefault({});
+export const generationOptions = generation.prefault({}).describe("how the model makes up its calibration text");
 
 interface CalibrationGiven {
   readonly calibration: readonly string[];

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { OptionError } from "../../errors.js";
 import { assertUsed, exportOptionsShape } from "../../format/contract/export-options.js";
 import { formatNames } from "../../format/exporters.js";
+import { oneOrMany } from "./parse/one-or-many.js";
 import { parseOptions, rejectUnknownKeys, type UntypedOptions } from "./parse/parse-options.js";
 import { pathOption } from "./parse/path-option.js";
 import { revisionOption } from "./parse/revision-option.js";
@@ -12,10 +13,7 @@ export const exportResultSchema = z.strictObject({
     "folder that quantize wrote, or another one of compressed-tensors; owner/name where it is on the Hugging Face Hub",
   ),
   revision: revisionOption,
-  format: z
-    .array(z.enum(formatNames))
-    .min(1)
-    .describe(`formats to write: ${formatNames.join(", ")}`),
+  format: oneOrMany(z.enum(formatNames), { least: 1 }).describe("formats to write, one or several"),
   out: pathOption
     .nullable()
     .default(null)

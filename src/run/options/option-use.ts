@@ -1,5 +1,5 @@
 import { OptionError } from "../../errors.js";
-import { recipeNames, recipeOf } from "../../recipe/job/recipe-names.js";
+import { type RecipeName, recipeNames, recipeOf } from "../../recipe/job/recipe-names.js";
 import { withRotation, withText } from "../../recipe/options/conditions.js";
 import { optionEntries, type UntypedOptions } from "../../recipe/options/merge-options.js";
 import { type OptionReader, readersBy, readersOf } from "../../recipe/options/option-readers.js";
@@ -72,9 +72,23 @@ export function assertRead(given: UntypedOptions, context: ReaderContext, preset
   }
 }
 
-/** Who reads an option, for help: "cbq with rounding.kind=lora"; null for what every run reads. */
-export function readersText(name: string): string | null {
+/** Whether a recipe reads an option, under some conditions or always. */
+export function isReadBy(name: string, recipe: RecipeName): boolean {
+  return readersOfOption(name)?.some(({ recipes }) => recipes.includes(recipe)) ?? true;
+}
+
+/**
+ * Who reads an option, for help: "cbq with rounding.kind=lora"; null for what every run reads.
+ *
+ * @param recipe says only under which conditions this one reads it
+ */
+export function readersText(name: string, recipe: RecipeName | null = null): string | null {
   if (name === "preset") return null;
+  if (recipe !== null) {
+    const own = (readersOfOption(name) ?? []).filter(({ recipes }) => recipes.includes(recipe));
+    const always = own.length === 0 || own.some(({ conditions }) => conditions.length === 0);
+    return always ? null : `with ${either(own.map(({ conditions }) => textOf(conditions)))}`;
+  }
   const found = readersOfOption(name) ?? [];
   if (found.every(({ recipes, conditions }) => recipes.length === recipeNames.length && conditions.length === 0)) {
     return null;

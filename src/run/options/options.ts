@@ -2,7 +2,7 @@ import { z } from "zod";
 import { OptionError } from "../../errors.js";
 import { assertUsed, exportOptionsShape } from "../../format/contract/export-options.js";
 import { type FormatName, formatNames, primaryFormat } from "../../format/exporters.js";
-import { parseScheme, type Scheme } from "../../quant/scheme.js";
+import { parseScheme, type Scheme, type SchemeName } from "../../quant/scheme.js";
 import { wantsFinish } from "../../recipe/end-to-end/windows.js";
 import { defaultRecipe, type RecipeName, recipeNames, recipeOf } from "../../recipe/job/recipe-names.js";
 import { effortNames } from "../../recipe/options/efforts.js";
@@ -15,6 +15,7 @@ import { calibrationOption, checkCalibration, generationOptions, selfGenerated }
 import { DEFAULT_CONTEXT } from "./default-context.js";
 import { effortNamed, effortValues } from "./effort/efforts.js";
 import { assertRead, readerContext } from "./option-use.js";
+import { oneOrMany } from "./parse/one-or-many.js";
 import { parseBytes } from "./parse/parse-bytes.js";
 import { parseDuration } from "./parse/parse-duration.js";
 import { parseOptions, rejectUnknownKeys, type UntypedOptions } from "./parse/parse-options.js";
@@ -59,18 +60,18 @@ export const runOptionsSchema = z.strictObject({
     "model folder (config.json, tokenizer.json, safetensors), or owner/name on the Hugging Face Hub",
   ),
   revision: revisionOption,
-  scheme: z
-    .string()
-    .min(1)
-    .describe(
-      "bits of weights (2, 3, 4, 5, 6, 8) and inputs (4, 8, 16), columns a group: W2A16g64, W4A4 with a group a row",
-    ),
+  scheme: (z.string().min(1) as z.ZodType<SchemeName, SchemeName>).describe(
+    "W<bits>A<bits>[g<columns>]: bits of the weights (2, 3, 4, 5, 6, 8) and of the inputs (4, 8, 16; 16 leaves them), columns that share a scale (without g a whole row): W4A16g64, W2A16g128, W4A4",
+  ),
   asym: z.boolean().default(false).describe("a zero point per group, instead of the symmetric full-range grid"),
-  recipe: z.enum(recipeNames).default(defaultRecipe).describe("algorithm"),
+  recipe: z
+    .enum(recipeNames)
+    .default(defaultRecipe)
+    .describe("method that chooses the codes; `crossblock recipes` says what each is for"),
   preset: z
     .enum(presetNames)
     .default(defaultPreset)
-    .describe("named set of values: what measures best, or the paper's"),
+    .describe("values that lie over the defaults: default, what measures best; paper, what the recipe's paper has"),
   effort: z
     .enum(effortNames)
     .nullable()
@@ -99,11 +100,9 @@ export const runOptionsSchema = z.strictObject({
     .default(false)
     .describe("the same codes whenever the same command runs, on a GPU too, interrupted or not"),
   out: pathOption.describe("folder of the result"),
-  format: z
-    .array(z.enum(formatNames))
-    .min(1)
+  format: oneOrMany(z.enum(formatNames), { least: 1 })
     .default([primaryFormat])
-    .describe(`formats to write: ${formatNames.join(", ")}; the first is always written, it is the result`),
+    .describe(`formats to write, one or several; ${primaryFormat} is always written, it is the result`),
   ...exportOptionsShape,
   device: z
     .string()
@@ -131,8 +130,8 @@ export const runOptionsSchema = z.strictObject({
   report: z.boolean().default(true).describe("do not write report.html beside the result"),
   dryRun: z.boolean().default(false).describe("plan, make all checks and stop: nothing is trained or written"),
   ...recipeOptionsShape,
-  compute: compute.prefault({}),
-  streams: streams.prefault({}),
+  compute: compute.prefault({}).describe("in which arithmetic and on how many threads the run computes"),
+  streams: streams.prefault({}).describe("where activations wait between windows"),
 });
 
 /** Options of `quantize` as a caller writes them: everything with a default may be left out. */

@@ -7,12 +7,14 @@ import { defaultPreset, presetNames } from "../../recipe/options/presets.js";
  * The defaults of an option that go with another option, or with a preset of a recipe: "0.1 with rounding.kind=lora".
  *
  * @param own its default otherwise, as JSON
+ * @param recipe null for those of all recipes
  */
-export function otherDefaults(name: string, own: string): readonly string[] {
-  const fragments = recipeNames.flatMap((recipe) => Object.values<Fragments[string]>(recipeOf(recipe).options));
+export function otherDefaults(name: string, own: string, recipe: RecipeName | null = null): readonly string[] {
+  const shown = recipe === null ? recipeNames : [recipe];
+  const fragments = shown.flatMap((each) => Object.values<Fragments[string]>(recipeOf(each).options));
   const rules = new Set(fragments.flatMap(({ dependentDefaults = [] }) => dependentDefaults));
   const dependent = [...rules].flatMap(({ option, value, defaults }) => valueIn(defaults, name, `${option}=${value}`));
-  return [...dependent, ...recipeNames.flatMap((recipe) => presetValues(recipe, name))]
+  return [...dependent, ...shown.flatMap((each) => presetValues(each, name, recipe !== null))]
     .filter(({ value }) => value !== own)
     .map(({ value, when }) => `${value} with ${when}`);
 }
@@ -22,12 +24,14 @@ interface OtherDefault {
   readonly when: string;
 }
 
-function presetValues(recipe: RecipeName, name: string): readonly OtherDefault[] {
+function presetValues(recipe: RecipeName, name: string, isChosen: boolean): readonly OtherDefault[] {
   return presetNames.flatMap((preset) => {
     const flags = [
-      ...(recipe === defaultRecipe && preset !== defaultPreset ? [] : [`--recipe ${recipe}`]),
+      ...(isChosen || (recipe === defaultRecipe && preset !== defaultPreset) ? [] : [`--recipe ${recipe}`]),
       ...(preset === defaultPreset ? [] : [`--preset ${preset}`]),
     ];
+    // The default preset of the chosen recipe is what its defaults are made of.
+    if (flags.length === 0) return [];
     return valueIn(recipeOf(recipe).presets[preset] ?? {}, name, flags.join(" "));
   });
 }

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { OptionError } from "../../errors.js";
 import { formatNames } from "../../format/exporters.js";
+import { oneOrMany } from "./parse/one-or-many.js";
 import { parseOptions, rejectUnknownKeys, type UntypedOptions } from "./parse/parse-options.js";
 import { pathOption } from "./parse/path-option.js";
 import { revisionOption } from "./parse/revision-option.js";
@@ -9,14 +10,11 @@ import { revisionOption } from "./parse/revision-option.js";
 export const verifySchema = z.strictObject({
   result: pathOption.describe("folder that quantize wrote, or owner/name where it is on the Hugging Face Hub"),
   revision: revisionOption,
-  format: z
-    .array(z.enum(formatNames))
-    .min(1)
+  format: oneOrMany(z.enum(formatNames), { least: 1 })
     .nullable()
     .default(null)
     .describe("check exports of these formats only; null checks all that are found below the result"),
-  export: z
-    .array(pathOption)
+  export: oneOrMany(pathOption)
     .default([])
     .describe("exports elsewhere: a .gguf file, a folder of one format, or the --out of crossblock export"),
   model: pathOption

@@ -27,7 +27,6 @@ const TOP_P = 0.95;
 /** `crossblock chat MODEL_OR_RESULT` */
 export function chatCommand(): Command {
   const command = new Command("chat")
-    .description("talk with a model folder or a result, by its chat template")
     .argument("<model>", "model folder or result, or owner/name of either on the Hugging Face Hub")
     .option("--revision <name>", "branch, tag or commit of a model of the hub (default: main)")
     .option("--system <text>", "system message, which says what the model is to be")

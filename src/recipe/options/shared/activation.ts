@@ -12,7 +12,7 @@ const activation = z.strictObject({
 });
 
 /** How the inputs of Linears are quantized, and whether windows train their clips. */
-export const activationOptions = fragment(activation.prefault({}), {
+export const activationOptions = fragment(activation.prefault({}).describe("how the inputs of Linears are quantized"), {
   granularity: when(quantizedInputs),
   learnClip: when(quantizedInputs),
 });

@@ -47,7 +47,7 @@ const detecting: ReadCondition = {
 
 /** Coarse-to-fine pre-processing: what is done about outliers before a window is trained. */
 export const cfpOptions = fragment(
-  cfp.prefault({}),
+  cfp.prefault({}).describe("what is done about outliers before a window is trained"),
   {
     weights: always,
     activations: always,

@@ -36,12 +36,15 @@ const endToEnd = z.strictObject({
 });
 
 /** How they are trained. */
-export const endToEndOptions = fragment(endToEnd.prefault({}), {
-  loss: when(withEndToEnd),
-  epochs: when(withEndToEnd),
-  batch: when(withEndToEnd),
-  scaleRate: when(withEndToEnd),
-  activationRate: when(withEndToEnd, quantizedInputs, learningClips),
-  warmup: when(withEndToEnd),
-  clip: when(withEndToEnd),
-});
+export const endToEndOptions = fragment(
+  endToEnd.prefault({}).describe("how all blocks are trained end to end after the last window"),
+  {
+    loss: when(withEndToEnd),
+    epochs: when(withEndToEnd),
+    batch: when(withEndToEnd),
+    scaleRate: when(withEndToEnd),
+    activationRate: when(withEndToEnd, quantizedInputs, learningClips),
+    warmup: when(withEndToEnd),
+    clip: when(withEndToEnd),
+  },
+);

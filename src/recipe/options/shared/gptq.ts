@@ -12,6 +12,7 @@ const gptq = z.strictObject({
   widths: z
     .array(positive)
     .min(1)
+    .readonly()
     .default([1, 1.1, 1.2, 1.3])
     .describe("factors by which ranges are widened; each row keeps the one that loses least"),
   refit: z.boolean().default(false).describe("fit the scales once more to the codes, by what the output loses"),
@@ -22,4 +23,7 @@ const gptq = z.strictObject({
  * GPTQ's solver. Recipes that train read it too: they start from its codes, and a window whose training never becomes finite
  * falls back to them.
  */
-export const gptqOptions = fragment(gptq.prefault({}), always);
+export const gptqOptions = fragment(
+  gptq.prefault({}).describe("GPTQ's solver; recipes that train start from its codes or fall back to them"),
+  always,
+);

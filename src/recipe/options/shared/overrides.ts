@@ -18,7 +18,10 @@ export type Override = z.output<typeof override>;
 export const overridesOptions = fragment(
   z
     .array(override)
+    .readonly()
     .default([])
-    .describe('exceptions by module name; the last that matches wins: [{"pattern": "*.down_proj", "bits": 8}]'),
+    .describe(
+      'exceptions by module name, * for any characters; the last that matches wins: [{"pattern": "*.down_proj", "bits": 8}]',
+    ),
   always,
 );

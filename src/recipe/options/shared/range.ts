@@ -15,7 +15,10 @@ const searching = setting<z.output<z.ZodObject<{ range: typeof range }>>>(
 );
 
 /** How the ranges of weights are chosen. */
-export const rangeOptions = fragment(range.prefault({}), { search: always, candidates: when(searching) });
+export const rangeOptions = fragment(range.prefault({}).describe("how the ranges of weights are chosen"), {
+  search: always,
+  candidates: when(searching),
+});
 
 /** Clipping factors tried per group: one, the full range, where none is searched for. */
 export function candidatesOf({ search, candidates }: z.output<typeof range>): number {

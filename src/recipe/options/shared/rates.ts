@@ -13,7 +13,7 @@ const rates = z.strictObject({
 });
 
 /** How fast windows are trained. */
-export const ratesOptions = fragment(rates.prefault({}), {
+export const ratesOptions = fragment(rates.prefault({}).describe("how fast windows are trained"), {
   rounding: when(withTraining),
   scale: when(withTraining),
   zeroPoint: when(asymmetric, withTraining),
@@ -25,4 +25,6 @@ const schedule = z.strictObject({
 });
 
 /** How rates fall while windows are trained; end-to-end training reads it as well. */
-export const scheduleOptions = fragment(schedule.prefault({}), { finalRate: when(withTraining) });
+export const scheduleOptions = fragment(schedule.prefault({}).describe("how rates fall during training"), {
+  finalRate: when(withTraining),
+});

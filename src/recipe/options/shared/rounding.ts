@@ -19,7 +19,7 @@ const rounding = z.strictObject({
     .default("code")
     .describe("what is trained: an offset in code units, a low-rank offset, or a full rounding matrix"),
   rank: count.default(5).describe("rank of the low-rank offset (lora)"),
-  regulariser: regulariser.prefault({}),
+  regulariser: regulariser.prefault({}).describe("the penalty that drives soft roundings to 0 or 1"),
   start: z.enum(["rtn", "gptq", "boa"]).default("gptq").describe("codes that training starts from"),
 });
 
@@ -41,7 +41,7 @@ export const startingFromBoa = setting<WithRounding>(
 
 /** Which rounding of the weights windows train, and where it starts. */
 export const roundingOptions = fragment(
-  rounding.prefault({}),
+  rounding.prefault({}).describe("which rounding of the weights windows train, and where it starts"),
   { kind: always, rank: when(lora), regulariser: when(soft, withTraining), start: always },
   {
     // Rates mean something else under a sigmoid, and training starts at the weight itself.

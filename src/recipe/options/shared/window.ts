@@ -35,7 +35,7 @@ const window = z.strictObject({
     .default(false)
     // 39.0 with it, for a stream more.
     .describe("also reconstruct from the quantized stream alone (the paper's homologous branch)"),
-  loss: loss.prefault({}),
+  loss: loss.prefault({}).describe("what a window is held to"),
 });
 
 const squaring = setting<z.output<z.ZodObject<{ window: typeof window }>>>(
@@ -45,11 +45,14 @@ const squaring = setting<z.output<z.ZodObject<{ window: typeof window }>>>(
 );
 
 /** The windows of blocks that are reconstructed together, and how; `microBatch` every recipe reads. */
-export const windowOptions = fragment(window.prefault({}), {
-  size: always,
-  overlap: always,
-  epochs: always,
-  batch: when(withTraining),
-  secondBranch: always,
-  loss: { l2: when(squaring), l2Weight: always, klWeight: always },
-});
+export const windowOptions = fragment(
+  window.prefault({}).describe("windows of blocks that are reconstructed together"),
+  {
+    size: always,
+    overlap: always,
+    epochs: always,
+    batch: when(withTraining),
+    secondBranch: always,
+    loss: { l2: when(squaring), l2Weight: always, klWeight: always },
+  },
+);

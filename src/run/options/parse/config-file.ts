@@ -4,7 +4,7 @@ import { OptionError } from "../../../errors.js";
 import type { UntypedOptions } from "../options.js";
 
 /**
- * Reads options from a JSON file; comments and trailing commas are allowed.
+ * Reads options from a JSON file; comments and trailing commas are allowed, and `$schema` beside the options.
  *
  * @throws OptionError when the file is missing, is no JSON (with the line) or holds no object.
  */
@@ -37,7 +37,9 @@ export async function readConfigFile(file: string): Promise<UntypedOptions> {
       next: 'write options by name: { "scheme": "W2A16g64", "window": { "epochs": 5 } }',
     });
   }
-  return value as UntypedOptions;
+  // `$schema` tells an editor what may stand in the file, and a run nothing.
+  const { $schema: _, ...options } = value as UntypedOptions;
+  return options;
 }
 
 /**

@@ -6,6 +6,8 @@ export interface OptionLine {
   readonly name: string;
   /** What it takes: `number`, `true|false`, `plain|token`. */
   readonly type: string;
+  /** The names that it takes, where it takes one or several of a few. */
+  readonly choices: readonly string[] | null;
   readonly help: string;
   /** Its default as JSON; null when it is required. */
   readonly defaultValue: string | null;
@@ -23,6 +25,7 @@ export function optionLines(schema: z.ZodType, prefix = ""): readonly OptionLine
       {
         name,
         type: typeName(child),
+        choices: choicesOf(child),
         help: child.description ?? "",
         defaultValue: value.success ? JSON.stringify(value.data) : null,
       },
@@ -61,17 +64,31 @@ export function acceptedValues(schema: z.ZodType | null): readonly string[] | nu
   return inner instanceof z.ZodBoolean ? ["true", "false"] : null;
 }
 
+/** What stands in a list, also in one that takes a single value in its place; null for what is no list. */
+export function elementOf(schema: z.ZodType): z.ZodType | null {
+  const inner = unwrapped(schema);
+  return inner instanceof z.ZodArray ? (inner.element as z.ZodType) : null;
+}
+
+function choicesOf(schema: z.ZodType): readonly string[] | null {
+  const inner = elementOf(schema) ?? unwrapped(schema);
+  return inner instanceof z.ZodEnum ? inner.options.map(String) : null;
+}
+
 function unwrapped(schema: z.ZodType): z.ZodType {
   let at = schema;
   while (
     at instanceof z.ZodDefault ||
     at instanceof z.ZodPrefault ||
     at instanceof z.ZodNullable ||
+    at instanceof z.ZodReadonly ||
     at instanceof z.ZodOptional
   ) {
     at = at.unwrap() as z.ZodType;
   }
-  return at;
+  // A list that takes a single value too (`oneOrMany`) is a list.
+  const [first] = at instanceof z.ZodUnion ? (at.options as readonly z.ZodType[]) : [];
+  return first instanceof z.ZodArray ? first : at;
 }
 
 function typeName(schema: z.ZodType): string {

@@ -57,15 +57,15 @@ function unknownKey(
 
 type Issue = z.core.$ZodIssue;
 
-function fromIssue(schema: z.ZodType, issue: Issue | undefined, given: UntypedOptions): OptionError {
+function fromIssue(schema: z.ZodType, found: Issue | undefined, given: UntypedOptions): OptionError {
+  const issue = innermost(found, given);
   const path = (issue?.path ?? []).map(String);
   const name = path.join(".");
   if (issue?.code === "unrecognized_keys") {
     const key = issue.keys[0] ?? "";
     return unknownKey(schema, [...path, key].join("."), key, ["pattern", "bits", "group", "skip"], name);
   }
-  let value: unknown = given;
-  for (const key of path) value = isOptionGroup(value) || Array.isArray(value) ? Reflect.get(value, key) : undefined;
+  const value = valueAt(given, path);
   if (issue?.code === "custom") {
     const next: unknown = issue.params?.["next"];
     const what = `${JSON.stringify(value)} does not fit: ${issue.message}`;
@@ -101,4 +101,20 @@ function fromIssue(schema: z.ZodType, issue: Issue | undefined, given: UntypedOp
       : `${JSON.stringify(value)} does not fit: ${issue?.message ?? "invalid"}`,
     next: near !== null ? `did you mean "${near}"?` : `give ${accepted?.join(", ") ?? "a value that fits"}`,
   });
+}
+
+/** What is wrong with a list that a single value may stand for, or with that value: the alternative that was meant. */
+function innermost(issue: Issue | undefined, given: UntypedOptions): Issue | undefined {
+  if (issue?.code !== "invalid_union") return issue;
+  const [ofList = [], ofSingle] = issue.errors;
+  const isList = Array.isArray(valueAt(given, issue.path));
+  if (!isList && !(ofList[0]?.code === "invalid_type" && ofList[0].expected === "array")) return issue;
+  const [inner] = (isList ? ofList : ofSingle) ?? [];
+  return inner === undefined ? issue : innermost({ ...inner, path: [...issue.path, ...inner.path] }, given);
+}
+
+function valueAt(options: UntypedOptions, path: readonly PropertyKey[]): unknown {
+  let value: unknown = options;
+  for (const key of path) value = isOptionGroup(value) || Array.isArray(value) ? Reflect.get(value, key) : undefined;
+  return value;
 }

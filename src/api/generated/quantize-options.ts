@@ -1,0 +1,1098 @@
+// Written by `npm run pages` from the schemas of the options; change those, and run it again.
+import type { SchemeName } from "../../quant/scheme.js";
+
+/** Options of `quantize`: those of the command line by the same names, and a signal that stops it. */
+export interface QuantizeOptions {
+  /**
+   * Model folder (config.json, tokenizer.json, safetensors), or owner/name on the Hugging Face Hub.
+   *
+   * Command line: the argument `model`.
+   */
+  readonly model: string;
+  /**
+   * Branch, tag or commit of a model of the hub, as owner/name@revision names it too; null takes main.
+   *
+   * Command line: `--revision <name>`.
+   *
+   * @default null
+   */
+  readonly revision?: string | null | undefined;
+  /**
+   * W<bits>A<bits>[g<columns>]: bits of the weights (2, 3, 4, 5, 6, 8) and of the inputs (4, 8, 16; 16 leaves
+   * them), columns that share a scale (without g a whole row): W4A16g64, W2A16g128, W4A4.
+   *
+   * Command line: `--scheme <name>`.
+   */
+  readonly scheme: SchemeName;
+  /**
+   * A zero point per group, instead of the symmetric full-range grid.
+   *
+   * Command line: `--asym`.
+   *
+   * @default false
+   */
+  readonly asym?: boolean | undefined;
+  /**
+   * Method that chooses the codes; `crossblock recipes` says what each is for.
+   *
+   * Command line: `--recipe <name>`.
+   *
+   * @default "cbq"
+   */
+  readonly recipe?: "rtn" | "gptq" | "boa" | "aespa" | "norm-tweaking" | "efficient-qat" | "cbq" | undefined;
+  /**
+   * Values that lie over the defaults: default, what measures best; paper, what the recipe's paper has.
+   *
+   * Command line: `--preset <name>`.
+   *
+   * @default "default"
+   */
+  readonly preset?: "default" | "paper" | undefined;
+  /**
+   * How much is trained, on how much text, where nothing else says it; null is normal on a GPU or with another
+   * preset, and quick on a CPU. Read by every recipe with calibration text.
+   *
+   * Command line: `--effort <name>`.
+   *
+   * @default null
+   */
+  readonly effort?: "quick" | "normal" | "best" | null | undefined;
+  /**
+   * Time that the run may take, 20min or 1h30: as much is trained as fits, in place of an effort. Read by every
+   * recipe with calibration text.
+   *
+   * Command line: `--time <duration>`.
+   *
+   * @default null
+   */
+  readonly time?: string | null | undefined;
+  /**
+   * Text files or folders: .txt (a document each), .jsonl, .json, .parquet; or self-generated: sequences that the
+   * model makes up (a file of that name is ./self-generated).
+   *
+   * Command line: `--calibration <paths...>`.
+   *
+   * @default []
+   */
+  readonly calibration?: string | readonly string[] | undefined;
+  /**
+   * Calibration sequences. An integer of at least 1. Read by every recipe with calibration text.
+   *
+   * Command line: `--samples <n>`.
+   *
+   * @default 128
+   */
+  readonly samples?: number | undefined;
+  /**
+   * Tokens per sequence; null takes 2048, or the longest that the model was made for. An integer of at least 2.
+   * Read by every recipe with calibration text.
+   *
+   * Command line: `--context <n>`.
+   *
+   * @default null
+   */
+  readonly context?: number | null | undefined;
+  /** How the model makes up its calibration text. */
+  readonly selfGenerated?: SelfGeneratedOptions | undefined;
+  /**
+   * Seed of everything random. An integer of at least 0. Read by every recipe with calibration text; with
+   * rotation=hadamard.
+   *
+   * Command line: `--seed <n>`.
+   *
+   * @default 0
+   */
+  readonly seed?: number | undefined;
+  /**
+   * The same codes whenever the same command runs, on a GPU too, interrupted or not.
+   *
+   * Command line: `--deterministic`.
+   *
+   * @default false
+   */
+  readonly deterministic?: boolean | undefined;
+  /**
+   * Folder of the result.
+   *
+   * Command line: `--out <folder>`.
+   */
+  readonly out: string;
+  /**
+   * Formats to write, one or several; compressed-tensors is always written, it is the result.
+   *
+   * Command line: `--format <names...>`.
+   *
+   * @default ["compressed-tensors"]
+   */
+  readonly format?: "compressed-tensors" | "gptq" | "gguf" | "onnx" | readonly ("compressed-tensors" | "gptq" | "gguf" | "onnx")[] | undefined;
+  /**
+   * Type of the embedding in GGUF; null takes q8_0, half of bf16 at a small loss that is reported, where its rows
+   * are whole blocks; else the model's own.
+   *
+   * Command line: `--gguf-embedding <type>`.
+   *
+   * @default null
+   */
+  readonly ggufEmbedding?: "f32" | "f16" | "bf16" | "q8_0" | null | undefined;
+  /**
+   * Type of the output matrix in GGUF, where it is not the embedding; null keeps the model's own.
+   *
+   * Command line: `--gguf-output <type>`.
+   *
+   * @default null
+   */
+  readonly ggufOutput?: "f32" | "f16" | "bf16" | "q8_0" | null | undefined;
+  /**
+   * Round again what GGUF has no exact type of the same size for, and report the loss.
+   *
+   * Command line: `--reencode`.
+   *
+   * @default false
+   */
+  readonly reencode?: boolean | undefined;
+  /**
+   * Floating point of the ONNX graph: fp32 is exact, fp16 is for WebGPU and rounds what is not quantized.
+   *
+   * Command line: `--onnx-precision <name>`.
+   *
+   * @default "fp32"
+   */
+  readonly onnxPrecision?: "fp32" | "fp16" | undefined;
+  /**
+   * Activations of the ONNX graph: fast lets onnxruntime round them to 8 bits (accuracy_level 4).
+   *
+   * Command line: `--onnx-accuracy <name>`.
+   *
+   * @default "fast"
+   */
+  readonly onnxAccuracy?: "exact" | "fast" | undefined;
+  /**
+   * cpu, cuda:0, or auto for the first GPU that libtorch sees, else the CPU.
+   *
+   * Command line: `--device <device>`.
+   *
+   * @default "auto"
+   */
+  readonly device?: string | undefined;
+  /**
+   * Most memory that the run may take on the device that computes: 6GB, 800MB; null takes what is free.
+   *
+   * Command line: `--max-memory <size>`.
+   *
+   * @default null
+   */
+  readonly maxMemory?: string | null | undefined;
+  /**
+   * Folder that keeps finished windows, so that the same command continues; null is OUT.work.
+   *
+   * Command line: `--work <folder>`.
+   *
+   * @default null
+   */
+  readonly work?: string | null | undefined;
+  /**
+   * Discard what an unfinished run left in the work folder.
+   *
+   * Command line: `--fresh`.
+   *
+   * @default false
+   */
+  readonly fresh?: boolean | undefined;
+  /**
+   * Replace a finished result; what else lies in the output folder is moved to OUT.old-DATE.
+   *
+   * Command line: `--force`.
+   *
+   * @default false
+   */
+  readonly force?: boolean | undefined;
+  /**
+   * false: do not score source, result and round to nearest on text that was held out.
+   *
+   * Command line: `--no-score`.
+   *
+   * @default true
+   */
+  readonly score?: boolean | undefined;
+  /**
+   * false: do not write report.html beside the result.
+   *
+   * Command line: `--no-report`.
+   *
+   * @default true
+   */
+  readonly report?: boolean | undefined;
+  /**
+   * Plan, make all checks and stop: nothing is trained or written.
+   *
+   * Command line: `--dry-run`.
+   *
+   * @default false
+   */
+  readonly dryRun?: boolean | undefined;
+  /** Windows of blocks that are reconstructed together. */
+  readonly window?: WindowOptions | undefined;
+  /** Which rounding of the weights windows train, and where it starts. */
+  readonly rounding?: RoundingOptions | undefined;
+  /** How fast windows are trained. */
+  readonly rates?: RatesOptions | undefined;
+  /** How rates fall during training. */
+  readonly schedule?: ScheduleOptions | undefined;
+  /** How the ranges of weights are chosen. */
+  readonly range?: RangeOptions | undefined;
+  /** GPTQ's solver; recipes that train start from its codes or fall back to them. */
+  readonly gptq?: GptqOptions | undefined;
+  /** Settings of `boa`. */
+  readonly boa?: BoaOptions | undefined;
+  /**
+   * Rotate the hidden states and the values of each head, so that no channel is an outlier: hadamard, or none;
+   * auto rotates for cbq with inputs of 4 bits.
+   *
+   * Command line: `--set rotation=...`.
+   *
+   * @default "auto"; "none" with --preset paper
+   */
+  readonly rotation?: "auto" | "none" | "hadamard" | undefined;
+  /** What is done about outliers before a window is trained. */
+  readonly cfp?: CfpOptions | undefined;
+  /** How the inputs of Linears are quantized. */
+  readonly activation?: ActivationOptions | undefined;
+  /**
+   * End-to-end training after the last window, all blocks at once on the model's output: their scales, or none;
+   * auto trains them after efficient-qat and cbq where memory allows it.
+   *
+   * Command line: `--finish <stage>`.
+   *
+   * @default "auto"; "none" with --preset paper
+   */
+  readonly finish?: "auto" | "none" | "scales" | undefined;
+  /** How all blocks are trained end to end after the last window. */
+  readonly endToEnd?: EndToEndOptions | undefined;
+  /**
+   * Exceptions by module name, * for any characters; the last that matches wins: [{"pattern": "*.down_proj",
+   * "bits": 8}].
+   *
+   * Command line: `--set overrides=...`.
+   *
+   * @default []
+   */
+  readonly overrides?: readonly OverrideOptions[] | undefined;
+  /** Settings of `aespa`. */
+  readonly aespa?: AespaOptions | undefined;
+  /** How Norm Tweaking trains the norms of a block. */
+  readonly normTweaking?: NormTweakingOptions | undefined;
+  /** How EfficientQAT trains a block as a whole. */
+  readonly blockAp?: BlockApOptions | undefined;
+  /** In which arithmetic and on how many threads the run computes. */
+  readonly compute?: ComputeOptions | undefined;
+  /** Where activations wait between windows. */
+  readonly streams?: StreamsOptions | undefined;
+  /** Stops the work: the iteration throws the signal's reason, and nothing half-written is left. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Settings of `selfGenerated`. */
+export interface SelfGeneratedOptions {
+  /**
+   * What the logits are divided by before a token is drawn; below 1 likely tokens become likelier. A number above
+   * 0. Read by every recipe with --calibration self-generated.
+   *
+   * Command line: `--set selfGenerated.temperature=...`.
+   *
+   * @default 1
+   */
+  readonly temperature?: number | undefined;
+  /**
+   * Likeliest tokens that follow the first of a sequence, before any is drawn. An integer of at least 0. Read by
+   * every recipe with --calibration self-generated.
+   *
+   * Command line: `--set selfGenerated.greedy=...`.
+   *
+   * @default 4
+   */
+  readonly greedy?: number | undefined;
+  /**
+   * Scripts of the languages that a sequence may begin in, as Unicode names them: ["Latin", "Han"]; [] lets any
+   * token be the first. Read by every recipe with --calibration self-generated.
+   *
+   * Command line: `--set selfGenerated.scripts=...`.
+   *
+   * @default ["Latin"]
+   */
+  readonly scripts?: string | readonly string[] | undefined;
+  /**
+   * Sequences that grow at once; null chooses what fits. An integer of at least 1. Read by every recipe with
+   * --calibration self-generated.
+   *
+   * Command line: `--set selfGenerated.batch=...`.
+   *
+   * @default null
+   */
+  readonly batch?: number | null | undefined;
+}
+
+/** Settings of `window.loss`. */
+export interface WindowLossOptions {
+  /**
+   * Squared error: plain, or divided by each token's own magnitude. Read by cbq with window.loss.l2Weight above 0.
+   *
+   * Command line: `--set window.loss.l2=...`.
+   *
+   * @default "token"; "plain" with --preset paper
+   */
+  readonly l2?: "plain" | "token" | undefined;
+  /**
+   * Weight of the squared error. A number of at least 0. Read by cbq.
+   *
+   * Command line: `--set window.loss.l2Weight=...`.
+   *
+   * @default 1
+   */
+  readonly l2Weight?: number | undefined;
+  /**
+   * Weight of the KL divergence over the hidden dimension. A number of at least 0. Read by cbq.
+   *
+   * Command line: `--set window.loss.klWeight=...`.
+   *
+   * @default 0; 1 with --preset paper
+   */
+  readonly klWeight?: number | undefined;
+}
+
+/** Settings of `window`. */
+export interface WindowOptions {
+  /**
+   * Blocks that are reconstructed together. An integer of at least 1. Read by cbq.
+   *
+   * Command line: `--set window.size=...`.
+   *
+   * @default 2
+   */
+  readonly size?: number | undefined;
+  /**
+   * Blocks that a window shares with the one before it. An integer of at least 0. Read by cbq.
+   *
+   * Command line: `--set window.overlap=...`.
+   *
+   * @default 1
+   */
+  readonly overlap?: number | undefined;
+  /**
+   * Passes over the calibration sequences, per window. An integer of at least 0. Read by cbq.
+   *
+   * Command line: `--set window.epochs=...`.
+   *
+   * @default 10; 3 with --preset paper
+   */
+  readonly epochs?: number | undefined;
+  /**
+   * Sequences per optimisation step. An integer of at least 1. Read by cbq with window.epochs above 0.
+   *
+   * Command line: `--set window.batch=...`.
+   *
+   * @default 4; 1 with --preset paper
+   */
+  readonly batch?: number | undefined;
+  /**
+   * Sequences on the device at once; null chooses what fits; other sums may be rounded otherwise, so some codes
+   * differ. An integer of at least 1. Read by every recipe with calibration text.
+   *
+   * Command line: `--set window.microBatch=...`.
+   *
+   * @default null
+   */
+  readonly microBatch?: number | null | undefined;
+  /**
+   * Also reconstruct from the quantized stream alone (the paper's homologous branch). Read by cbq.
+   *
+   * Command line: `--set window.secondBranch=...`.
+   *
+   * @default false; true with --preset paper
+   */
+  readonly secondBranch?: boolean | undefined;
+  /** What a window is held to. */
+  readonly loss?: WindowLossOptions | undefined;
+}
+
+/** Settings of `rounding.regulariser`. */
+export interface RoundingRegulariserOptions {
+  /**
+   * Weight of the rounding penalty, which drives soft roundings to 0 or 1 (lora, adaround). A number of at least
+   * 0. Read by cbq with rounding.kind=lora or adaround and window.epochs above 0.
+   *
+   * Command line: `--set rounding.regulariser.weight=...`.
+   *
+   * @default 0.01
+   */
+  readonly weight?: number | undefined;
+  /**
+   * Fraction of the steps without the penalty. A number from 0 to 1. Read by cbq with rounding.kind=lora or
+   * adaround and window.epochs above 0.
+   *
+   * Command line: `--set rounding.regulariser.warmup=...`.
+   *
+   * @default 0.1
+   */
+  readonly warmup?: number | undefined;
+  /**
+   * Its exponent after the warm-up. A number above 0. Read by cbq with rounding.kind=lora or adaround and
+   * window.epochs above 0.
+   *
+   * Command line: `--set rounding.regulariser.betaStart=...`.
+   *
+   * @default 20
+   */
+  readonly betaStart?: number | undefined;
+  /**
+   * Its exponent at the last step. A number above 0. Read by cbq with rounding.kind=lora or adaround and
+   * window.epochs above 0.
+   *
+   * Command line: `--set rounding.regulariser.betaEnd=...`.
+   *
+   * @default 2
+   */
+  readonly betaEnd?: number | undefined;
+}
+
+/** Settings of `rounding`. */
+export interface RoundingOptions {
+  /**
+   * What is trained: an offset in code units, a low-rank offset, or a full rounding matrix. Read by cbq.
+   *
+   * Command line: `--set rounding.kind=...`.
+   *
+   * @default "code"; "lora" with --preset paper
+   */
+  readonly kind?: "code" | "lora" | "adaround" | undefined;
+  /**
+   * Rank of the low-rank offset (lora). An integer of at least 1. Read by cbq with rounding.kind=lora.
+   *
+   * Command line: `--set rounding.rank=...`.
+   *
+   * @default 5
+   */
+  readonly rank?: number | undefined;
+  /** The penalty that drives soft roundings to 0 or 1. */
+  readonly regulariser?: RoundingRegulariserOptions | undefined;
+  /**
+   * Codes that training starts from. Read by cbq.
+   *
+   * Command line: `--set rounding.start=...`.
+   *
+   * @default "gptq"; "rtn" with rounding.kind=lora; "rtn" with rounding.kind=adaround
+   */
+  readonly start?: "rtn" | "gptq" | "boa" | undefined;
+}
+
+/** Settings of `rates`. */
+export interface RatesOptions {
+  /**
+   * Adam rate of the rounding parameters, in code units. A number above 0. Read by cbq with window.epochs above 0.
+   *
+   * Command line: `--set rates.rounding=...`.
+   *
+   * @default 0.005; 0.1 with rounding.kind=lora; 0.03 with rounding.kind=adaround
+   */
+  readonly rounding?: number | undefined;
+  /**
+   * Adam rate of the scales, relative to the scale. A number above 0. Read by cbq with window.epochs above 0.
+   *
+   * Command line: `--set rates.scale=...`.
+   *
+   * @default 0.002; 0.003 with rounding.kind=lora; 0.001 with rounding.kind=adaround
+   */
+  readonly scale?: number | undefined;
+  /**
+   * Adam rate of the zero points, in code units. A number above 0. Read by cbq with --asym and window.epochs above
+   * 0.
+   *
+   * Command line: `--set rates.zeroPoint=...`.
+   *
+   * @default 0.005
+   */
+  readonly zeroPoint?: number | undefined;
+  /**
+   * Adam rate of the activation clips, relative to the clip. A number above 0. Read by efficient-qat with a scheme
+   * that quantizes inputs (W4A8, W4A4) and activation.learnClip=true and blockAp.epochs above 0; cbq with a scheme
+   * that quantizes inputs (W4A8, W4A4) and activation.learnClip=true and window.epochs above 0.
+   *
+   * Command line: `--set rates.activation=...`.
+   *
+   * @default 0.01
+   */
+  readonly activation?: number | undefined;
+}
+
+/** Settings of `schedule`. */
+export interface ScheduleOptions {
+  /**
+   * Fraction of every rate left at the last step of the cosine. A number from 0 to 1. Read by efficient-qat with
+   * blockAp.epochs above 0; cbq with window.epochs above 0; with end-to-end training.
+   *
+   * Command line: `--set schedule.finalRate=...`.
+   *
+   * @default 0.05
+   */
+  readonly finalRate?: number | undefined;
+}
+
+/** Settings of `range`. */
+export interface RangeOptions {
+  /**
+   * Search the clipping that loses least, instead of the full range.
+   *
+   * Command line: `--set range.search=...`.
+   *
+   * @default true; false with --recipe efficient-qat --preset paper
+   */
+  readonly search?: boolean | undefined;
+  /**
+   * Clipping factors tried per group. An integer of at least 1. Read by every recipe with range.search=true.
+   *
+   * Command line: `--set range.candidates=...`.
+   *
+   * @default 60
+   */
+  readonly candidates?: number | undefined;
+}
+
+/** Settings of `gptq`. */
+export interface GptqOptions {
+  /**
+   * Fraction of the Hessian's mean diagonal that is added to it; grows if needed. A number above 0. Read by gptq,
+   * boa, aespa, norm-tweaking, efficient-qat, cbq.
+   *
+   * Command line: `--set gptq.damping=...`.
+   *
+   * @default 0.01
+   */
+  readonly damping?: number | undefined;
+  /**
+   * Weigh the range search with the mean squares of the inputs. Read by gptq, boa, aespa, norm-tweaking,
+   * efficient-qat, cbq.
+   *
+   * Command line: `--set gptq.weightedRange=...`.
+   *
+   * @default true
+   */
+  readonly weightedRange?: boolean | undefined;
+  /**
+   * Factors by which ranges are widened; each row keeps the one that loses least. Read by gptq, boa, aespa,
+   * norm-tweaking, efficient-qat, cbq.
+   *
+   * Command line: `--set gptq.widths=...`.
+   *
+   * @default [1,1.1,1.2,1.3]; [1] with --recipe boa --preset paper; [1] with --recipe aespa --preset paper
+   */
+  readonly widths?: readonly number[] | undefined;
+  /**
+   * Fit the scales once more to the codes, by what the output loses. Read by gptq, boa, aespa, norm-tweaking,
+   * efficient-qat, cbq.
+   *
+   * Command line: `--set gptq.refit=...`.
+   *
+   * @default false
+   */
+  readonly refit?: boolean | undefined;
+  /**
+   * Columns that are updated together. An integer of at least 1. Read by gptq, boa, aespa, norm-tweaking,
+   * efficient-qat, cbq.
+   *
+   * Command line: `--set gptq.blockSize=...`.
+   *
+   * @default 128
+   */
+  readonly blockSize?: number | undefined;
+}
+
+/** Settings of `boa`. */
+export interface BoaOptions {
+  /**
+   * Weigh the values of each head with the attention that mixes them: a matrix of the hidden size for every head
+   * of the values. Read by boa, aespa; cbq with rounding.start=boa.
+   *
+   * Command line: `--set boa.blockV=...`.
+   *
+   * @default true
+   */
+  readonly blockV?: boolean | undefined;
+  /**
+   * Weigh the rows of the values by what the output's Linear makes of them; false takes all alike, as released
+   * code does. Read by boa, aespa; cbq with rounding.start=boa.
+   *
+   * Command line: `--set boa.valueRows=...`.
+   *
+   * @default true; false with --recipe boa --preset paper; false with --recipe aespa --preset paper
+   */
+  readonly valueRows?: boolean | undefined;
+  /**
+   * Rows of each head that are rounded before the rows after them make up for it: 16 as in TurboBoA, 1 in the
+   * paper. An integer of at least 1. Read by boa; aespa with aespa.start=boa; cbq with rounding.start=boa.
+   *
+   * Command line: `--set boa.rowsAtOnce=...`.
+   *
+   * @default 16; 1 with --recipe boa --preset paper; 1 with --recipe aespa --preset paper
+   */
+  readonly rowsAtOnce?: number | undefined;
+  /**
+   * Fraction of the mean diagonal that is added to the factors of the rows. A number above 0. Read by boa; aespa
+   * with aespa.start=boa; cbq with rounding.start=boa.
+   *
+   * Command line: `--set boa.rowDamping=...`.
+   *
+   * @default 0.01
+   */
+  readonly rowDamping?: number | undefined;
+}
+
+/** Settings of `cfp`. */
+export interface CfpOptions {
+  /**
+   * Truncate outliers of the weights before quantization. Read by cbq.
+   *
+   * Command line: `--set cfp.weights=...`.
+   *
+   * @default false; true with --preset paper
+   */
+  readonly weights?: boolean | undefined;
+  /**
+   * Fold outliers of the activations into the weights; null does so where inputs have 4 bits and nothing was
+   * rotated. Read by cbq.
+   *
+   * Command line: `--set cfp.activations=...`.
+   *
+   * @default null; true with --preset paper
+   */
+  readonly activations?: boolean | null | undefined;
+  /**
+   * How outliers are found: cbq by quartiles of magnitudes (the paper), msmodelslim by quantiles 0.2 and 0.8 of
+   * either sign (Huawei's tool). Read by cbq with cfp.weights=true or cfp.activations=true.
+   *
+   * Command line: `--set cfp.detection=...`.
+   *
+   * @default "cbq"
+   */
+  readonly detection?: "cbq" | "msmodelslim" | undefined;
+  /**
+   * Exponent of an outlier channel's scale. A number from 0 to 1. Read by cbq with cfp.activations=true.
+   *
+   * Command line: `--set cfp.exponent=...`.
+   *
+   * @default 0.5; 0.7 with cfp.detection=msmodelslim
+   */
+  readonly exponent?: number | undefined;
+  /**
+   * Interquartile ranges above the third quartile where candidates begin. A number above 0. Read by cbq with
+   * cfp.weights=true or cfp.activations=true.
+   *
+   * Command line: `--set cfp.lambda1=...`.
+   *
+   * @default 1.5
+   */
+  readonly lambda1?: number | undefined;
+  /**
+   * Weight of the variance of what is kept. A number of at least 0. Read by cbq with cfp.weights=true or
+   * cfp.activations=true.
+   *
+   * Command line: `--set cfp.lambda2=...`.
+   *
+   * @default 1
+   */
+  readonly lambda2?: number | undefined;
+  /**
+   * Detect the outliers of a weight per output row, not per tensor. Read by cbq with cfp.weights=true.
+   *
+   * Command line: `--set cfp.perRow=...`.
+   *
+   * @default false
+   */
+  readonly perRow?: boolean | undefined;
+}
+
+/** Settings of `activation`. */
+export interface ActivationOptions {
+  /**
+   * Range of quantized activations: of each token at run time, or one per Linear, fixed by calibration. Read by
+   * every recipe with a scheme that quantizes inputs (W4A8, W4A4).
+   *
+   * Command line: `--set activation.granularity=...`.
+   *
+   * @default "token"
+   */
+  readonly granularity?: "token" | "tensor" | undefined;
+  /**
+   * Train the clip of each Linear's input. Read by efficient-qat, cbq with a scheme that quantizes inputs (W4A8,
+   * W4A4); rtn, gptq, boa, aespa, norm-tweaking with a scheme that quantizes inputs (W4A8, W4A4) and end-to-end
+   * training.
+   *
+   * Command line: `--set activation.learnClip=...`.
+   *
+   * @default true
+   */
+  readonly learnClip?: boolean | undefined;
+}
+
+/** Settings of `endToEnd`. */
+export interface EndToEndOptions {
+  /**
+   * What the output is held against: the probabilities of the full-precision network, or the next tokens of the
+   * text. Read by every recipe with end-to-end training.
+   *
+   * Command line: `--set endToEnd.loss=...`.
+   *
+   * @default "divergence"; "next-token" with --recipe efficient-qat --preset paper
+   */
+  readonly loss?: "divergence" | "next-token" | undefined;
+  /**
+   * Passes over the calibration sequences. An integer of at least 1. Read by every recipe with end-to-end
+   * training.
+   *
+   * Command line: `--set endToEnd.epochs=...`.
+   *
+   * @default 4; 1 with --recipe efficient-qat --preset paper
+   */
+  readonly epochs?: number | undefined;
+  /**
+   * Sequences per optimisation step. An integer of at least 1. Read by every recipe with end-to-end training.
+   *
+   * Command line: `--set endToEnd.batch=...`.
+   *
+   * @default 4
+   */
+  readonly batch?: number | undefined;
+  /**
+   * Adam rate of the scales, relative to the scale. A number above 0. Read by every recipe with end-to-end
+   * training.
+   *
+   * Command line: `--set endToEnd.scaleRate=...`.
+   *
+   * @default 0.001
+   */
+  readonly scaleRate?: number | undefined;
+  /**
+   * Adam rate of the activation clips, relative to the clip. A number above 0. Read by every recipe with
+   * end-to-end training and a scheme that quantizes inputs (W4A8, W4A4) and activation.learnClip=true.
+   *
+   * Command line: `--set endToEnd.activationRate=...`.
+   *
+   * @default 0.005
+   */
+  readonly activationRate?: number | undefined;
+  /**
+   * Fraction of the steps over which every rate rises to its full value. A number from 0 to 1. Read by every
+   * recipe with end-to-end training.
+   *
+   * Command line: `--set endToEnd.warmup=...`.
+   *
+   * @default 0; 0.03 with --recipe efficient-qat --preset paper
+   */
+  readonly warmup?: number | undefined;
+  /**
+   * Longest gradient of a step, over everything that is trained; null takes it as it is. A number of at least
+   * 1e-9. Read by every recipe with end-to-end training.
+   *
+   * Command line: `--set endToEnd.clip=...`.
+   *
+   * @default null; 0.3 with --recipe efficient-qat --preset paper
+   */
+  readonly clip?: number | null | undefined;
+}
+
+/** Settings of `overrides`. */
+export interface OverrideOptions {
+  /** Module name, `*` for any characters: model.layers.*.mlp.down_proj. */
+  readonly pattern: string;
+  /** Bits of its weights. An integer from 2 to 8. */
+  readonly bits?: number | undefined;
+  /** Columns per group, or channel. */
+  readonly group?: "channel" | number | undefined;
+  /** Leave it in the source precision. */
+  readonly skip?: boolean | undefined;
+}
+
+/** Settings of `aespa`. */
+export interface AespaOptions {
+  /**
+   * Most rounds in which grids and factors of the columns are fitted; 0 folds nothing. An integer of at least 0.
+   * Read by aespa.
+   *
+   * Command line: `--set aespa.zFold=...`.
+   *
+   * @default 30
+   */
+  readonly zFold?: number | undefined;
+  /**
+   * Whose codes and corrected weight roundings start from: BoA's, or those of GPTQ (the paper). Read by aespa.
+   *
+   * Command line: `--set aespa.start=...`.
+   *
+   * @default "boa"; "gptq" with --recipe aespa --preset paper
+   */
+  readonly start?: "boa" | "gptq" | undefined;
+  /**
+   * Steps of Adam, per Linear. An integer of at least 0. Read by aespa.
+   *
+   * Command line: `--set aespa.iterations=...`.
+   *
+   * @default 500; 2000 with --recipe aespa --preset paper
+   */
+  readonly iterations?: number | undefined;
+  /**
+   * Adam rate of the roundings: 0.015 is the paper's. A number above 0. Read by aespa with aespa.iterations above
+   * 0.
+   *
+   * Command line: `--set aespa.rate=...`.
+   *
+   * @default 0.05; 0.015 with --recipe aespa --preset paper
+   */
+  readonly rate?: number | undefined;
+  /**
+   * Adam rate of the scales, relative to the scale; 0 leaves them as they are (the paper). A number of at least 0.
+   * Read by aespa with aespa.iterations above 0.
+   *
+   * Command line: `--set aespa.scaleRate=...`.
+   *
+   * @default 0
+   */
+  readonly scaleRate?: number | undefined;
+  /**
+   * How far from its code a weight begins: 1 at the weight that the solver corrected (the paper), near 0 at the
+   * code. A number above 0, at most 1. Read by aespa with aespa.iterations above 0.
+   *
+   * Command line: `--set aespa.softness=...`.
+   *
+   * @default 1
+   */
+  readonly softness?: number | undefined;
+  /**
+   * Weight of the rounding penalty, where the codes that training starts from lose 1. A number of at least 0. Read
+   * by aespa with aespa.iterations above 0.
+   *
+   * Command line: `--set aespa.penalty=...`.
+   *
+   * @default 30
+   */
+  readonly penalty?: number | undefined;
+  /**
+   * The same for queries, keys and values. A number of at least 0. Read by aespa with aespa.iterations above 0.
+   *
+   * Command line: `--set aespa.attentionPenalty=...`.
+   *
+   * @default 45
+   */
+  readonly attentionPenalty?: number | undefined;
+  /**
+   * Fraction of the steps without the penalty. A number from 0 to 1. Read by aespa with aespa.iterations above 0.
+   *
+   * Command line: `--set aespa.warmup=...`.
+   *
+   * @default 0.2
+   */
+  readonly warmup?: number | undefined;
+  /**
+   * Its exponent after the warm-up. A number above 0. Read by aespa with aespa.iterations above 0.
+   *
+   * Command line: `--set aespa.betaStart=...`.
+   *
+   * @default 20
+   */
+  readonly betaStart?: number | undefined;
+  /**
+   * Its exponent at the last step. A number above 0. Read by aespa with aespa.iterations above 0.
+   *
+   * Command line: `--set aespa.betaEnd=...`.
+   *
+   * @default 2
+   */
+  readonly betaEnd?: number | undefined;
+}
+
+/** Settings of `normTweaking`. */
+export interface NormTweakingOptions {
+  /**
+   * Adam rate of the norms at the first block. A number above 0. Read by norm-tweaking with normTweaking.epochs
+   * above 0.
+   *
+   * Command line: `--set normTweaking.rate=...`.
+   *
+   * @default 0.001; 0.00001 with --recipe norm-tweaking --preset paper
+   */
+  readonly rate?: number | undefined;
+  /**
+   * How much the rate grows to the last block: rate (1 + growth i / blocks). A number of at least 0. Read by
+   * norm-tweaking with normTweaking.epochs above 0.
+   *
+   * Command line: `--set normTweaking.growth=...`.
+   *
+   * @default 0
+   */
+  readonly growth?: number | undefined;
+  /**
+   * Passes over the calibration sequences, per block. An integer of at least 0. Read by norm-tweaking.
+   *
+   * Command line: `--set normTweaking.epochs=...`.
+   *
+   * @default 1
+   */
+  readonly epochs?: number | undefined;
+  /**
+   * Sequences per optimisation step; the moments are those of a step. An integer of at least 1. Read by
+   * norm-tweaking with normTweaking.epochs above 0.
+   *
+   * Command line: `--set normTweaking.batch=...`.
+   *
+   * @default 1
+   */
+  readonly batch?: number | undefined;
+  /**
+   * How channels are compared: absolute differences of means and variances (the paper), or squares of means and
+   * deviations. Read by norm-tweaking.
+   *
+   * Command line: `--set normTweaking.moments=...`.
+   *
+   * @default "mean"
+   */
+  readonly moments?: "mean" | "squares" | undefined;
+}
+
+/** Settings of `blockAp`. */
+export interface BlockApOptions {
+  /**
+   * What is trained beside scales and zero points: the weights, how they are rounded, or nothing. Read by
+   * efficient-qat.
+   *
+   * Command line: `--set blockAp.train=...`.
+   *
+   * @default "weights"
+   */
+  readonly train?: "weights" | "rounding" | "scales" | undefined;
+  /**
+   * Weigh the search of starting ranges with the mean squares of the inputs. Read by efficient-qat.
+   *
+   * Command line: `--set blockAp.weightedRange=...`.
+   *
+   * @default true; false with --recipe efficient-qat --preset paper
+   */
+  readonly weightedRange?: boolean | undefined;
+  /**
+   * Train the gains of the norms too, as the released code does. Read by efficient-qat with blockAp.epochs above
+   * 0.
+   *
+   * Command line: `--set blockAp.norms=...`.
+   *
+   * @default true
+   */
+  readonly norms?: boolean | undefined;
+  /**
+   * Passes over the calibration sequences, per block. An integer of at least 0. Read by efficient-qat.
+   *
+   * Command line: `--set blockAp.epochs=...`.
+   *
+   * @default 4; 2 with --recipe efficient-qat --preset paper
+   */
+  readonly epochs?: number | undefined;
+  /**
+   * Sequences per optimisation step. An integer of at least 1. Read by efficient-qat with blockAp.epochs above 0.
+   *
+   * Command line: `--set blockAp.batch=...`.
+   *
+   * @default 2
+   */
+  readonly batch?: number | undefined;
+  /**
+   * What the rates of weights and scales are in: the mean scale of each Linear, or absolute numbers. Read by
+   * efficient-qat with blockAp.epochs above 0.
+   *
+   * Command line: `--set blockAp.unit=...`.
+   *
+   * @default "scale"; "absolute" with --recipe efficient-qat --preset paper
+   */
+  readonly unit?: "scale" | "absolute" | undefined;
+  /**
+   * Adam rate of the weights, or of how they are rounded. A number above 0. Read by efficient-qat with
+   * blockAp.epochs above 0 and blockAp.train=weights or rounding.
+   *
+   * Command line: `--set blockAp.weightRate=...`.
+   *
+   * @default 0.01; 0.00002 with --recipe efficient-qat --preset paper
+   */
+  readonly weightRate?: number | undefined;
+  /**
+   * Adam rate of the scales. A number above 0. Read by efficient-qat with blockAp.epochs above 0.
+   *
+   * Command line: `--set blockAp.scaleRate=...`.
+   *
+   * @default 0.002; 0.0001 with --recipe efficient-qat --preset paper
+   */
+  readonly scaleRate?: number | undefined;
+  /**
+   * Adam rate of the zero points, in code units. A number above 0. Read by efficient-qat with blockAp.epochs above
+   * 0 and --asym.
+   *
+   * Command line: `--set blockAp.zeroPointRate=...`.
+   *
+   * @default 0.005; 0.0001 with --recipe efficient-qat --preset paper
+   */
+  readonly zeroPointRate?: number | undefined;
+  /**
+   * Adam rate of the norms' gains. A number above 0. Read by efficient-qat with blockAp.epochs above 0 and
+   * blockAp.norms=true.
+   *
+   * Command line: `--set blockAp.normRate=...`.
+   *
+   * @default 0.001; 0.00002 with --recipe efficient-qat --preset paper
+   */
+  readonly normRate?: number | undefined;
+  /**
+   * Squared error: plain (the paper), or divided by each token's own magnitude. Read by efficient-qat.
+   *
+   * Command line: `--set blockAp.loss=...`.
+   *
+   * @default "token"; "plain" with --recipe efficient-qat --preset paper
+   */
+  readonly loss?: "plain" | "token" | undefined;
+}
+
+/** Settings of `compute`. */
+export interface ComputeOptions {
+  /**
+   * Arithmetic of the matrix products; auto is bfloat16 on a GPU, and on a CPU with AVX-512 BF16 or AMX; else
+   * float32.
+   *
+   * Command line: `--set compute.dtype=...`.
+   *
+   * @default "auto"
+   */
+  readonly dtype?: "auto" | "float32" | "bfloat16" | undefined;
+  /**
+   * Products of the backward pass in windows: full, as the others are, or fp8; auto is fp8 where the GPU can,
+   * products are bfloat16 and the model is large (hidden size 4096). Read by efficient-qat with blockAp.epochs
+   * above 0; cbq with window.epochs above 0.
+   *
+   * Command line: `--set compute.gradients=...`.
+   *
+   * @default "auto"
+   */
+  readonly gradients?: "auto" | "full" | "fp8" | undefined;
+  /**
+   * CPU threads of one operator; null takes all cores, or OMP_NUM_THREADS. An integer of at least 1.
+   *
+   * Command line: `--set compute.threads=...`.
+   *
+   * @default null
+   */
+  readonly threads?: number | null | undefined;
+}
+
+/** Settings of `streams`. */
+export interface StreamsOptions {
+  /**
+   * Where the calibration activations wait between windows; auto takes the first that has room. Read by every
+   * recipe with calibration text.
+   *
+   * Command line: `--set streams.storage=...`.
+   *
+   * @default "auto"
+   */
+  readonly storage?: "auto" | "device" | "host" | "disk" | undefined;
+}
