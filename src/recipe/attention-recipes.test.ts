@@ -13,7 +13,9 @@ import type { RecipeOptionsInput } from "./options/recipe-options.js";
 import { type Delivered, type TinyNetwork, tinyJob, tinyNetwork, tinyTokens } from "./testing/tiny-run.js";
 
 type Name = "gptq" | "boa" | "aespa" | "cbq";
-const brief: RecipeOptionsInput = { aespa: { iterations: 40, zFold: 3 }, range: { candidates: 8 } };
+// Heads of tiny models have fewer rows than are rounded at once by default.
+const boa = { rowsAtOnce: 4 };
+const brief: RecipeOptionsInput = { boa, aespa: { iterations: 40, zFold: 3 }, range: { candidates: 8 } };
 
 async function familyNetwork(family: string): Promise<TinyNetwork> {
   manualSeed(5);
@@ -77,7 +79,7 @@ describe("a Llama with grouped heads", () => {
   });
 
   it("gives GPTQ's values where neither mixed inputs nor rows of the output count", () => {
-    const options = { ...brief, boa: { blockV: false, valueRows: false } };
+    const options = { ...brief, boa: { ...boa, blockV: false, valueRows: false } };
     const [plain, ours] = [run(network, "gptq", "W2A16g8"), run(network, "boa", "W2A16g8", options)];
     const name = "model.layers.0.self_attn.v_proj";
     expect(ours.delivered.weights.get(name)?.codes).toEqual(plain.delivered.weights.get(name)?.codes);
@@ -119,6 +121,7 @@ describe("a Llama with grouped heads", () => {
   it("starts CBQ from BoA's codes", () => {
     const options = (start: "gptq" | "boa"): RecipeOptionsInput => ({
       rounding: { start },
+      boa,
       window: { epochs: 0 },
       finish: "none",
     });

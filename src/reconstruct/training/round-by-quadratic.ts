@@ -1,6 +1,6 @@
 import { type Codes, dequantize } from "../../quant/grid/grid.js";
 import { adaRound } from "../../quant/weight-path/soft-rounding.js";
-import { Adam, backward, enableGrad, noGrad, scope, Tensor } from "../../tensor/index.js";
+import { Adam, backward, enableGrad, keep, noGrad, scope, Tensor } from "../../tensor/index.js";
 import type { Quadratic } from "../objective/quadratic.js";
 
 export interface QuadraticRoundingOptions {
@@ -53,21 +53,30 @@ export function roundByQuadratic(
       path.parameters.filter((parameter) => parameter.role === role).map(({ tensor }) => tensor);
     const scales = scaleRate > 0 ? [{ parameters: of("scale"), rate: scaleRate }] : [];
     const adam = new Adam([{ parameters: of("rounding"), rate }, ...scales]);
+    // Uploaded at once: a copy from the host within a step would wait for the device.
+    const table = (row: (step: number) => readonly [number, number]): Tensor =>
+      keep(
+        Tensor.from(Float32Array.from(steps.flatMap((_, step) => row(step))), [steps.length, 2], {
+          device: corrected.device,
+        }),
+      );
+    const steps = Array.from({ length: iterations }, () => null);
+    const penalties = table((step) => penaltyAt(step, options));
+    const paces = table((step) => adam.paceAt(step + 1, 1));
     try {
       for (let i = 0; i < iterations; i++) {
         if (i % POLLED === 0) poll();
         enableGrad(() =>
           scope(() => {
-            const penalty = Tensor.from(Float32Array.from(penaltyAt(i, options)), undefined, {
-              device: corrected.device,
-            });
-            backward(quadratic.loss(path.weight(penalty), unit));
-            adam.step();
+            backward(quadratic.loss(path.weight(penalties.select(0, i)), unit));
+            adam.stepAt(paces.select(0, i));
             for (const { tensor } of path.parameters) tensor.clearGrad();
           }),
         );
       }
     } finally {
+      penalties.dispose();
+      paces.dispose();
       adam.dispose();
     }
     return noGrad(() => scope(() => better(path.harden(), start, before, quadratic)));
