@@ -115,7 +115,9 @@ async function makeUp(names, seed) {
       ids.set(part, at * context);
     }
     write(generatedPath(name, seed), ids);
-    console.log(`${name}, seed ${seed}: ${ids.length} tokens in ${((performance.now() - started) / 1000).toFixed(1)} s`);
+    console.log(
+      `${name}, seed ${seed}: ${ids.length} tokens in ${((performance.now() - started) / 1000).toFixed(1)} s`,
+    );
   }
   decoder.dispose();
 }
@@ -162,7 +164,8 @@ async function run() {
   const worker = async () => {
     for (let cell = queue.shift(); cell !== undefined; cell = queue.shift()) {
       const { recipe, scheme, seed, name } = cell;
-      const finish = number("finish") > 0 ? { finish: "scales", endToEnd: { epochs: number("finish") } } : { finish: "none" };
+      const finish =
+        number("finish") > 0 ? { finish: "scales", endToEnd: { epochs: number("finish") } } : { finish: "none" };
       const job = {
         ...{ model, recipe, seed, samples, context, name, evalContext: number("eval-context"), device: values.device },
         tokens: await folderOf(name, seed),

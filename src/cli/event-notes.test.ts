@@ -36,6 +36,7 @@ describe("notesOf", () => {
       notesOf({
         event: "calibrate",
         source: "files",
+        why: null,
         documents: 294,
         tokens: 2_273_079,
         windows: 256,

@@ -68,5 +68,7 @@ function textOf(record: Dict, chat: ChatFormat, where: string): string {
     if (!(error instanceof CalibrationError)) throw error;
   }
   const turns = [...messages].filter(isDict);
-  return turns.map((turn) => `${turn.get("role") === "user" ? "User" : "Assistant"}: ${turn.get("content")}`).join("\n\n");
+  return turns
+    .map((turn) => `${turn.get("role") === "user" ? "User" : "Assistant"}: ${turn.get("content")}`)
+    .join("\n\n");
 }

@@ -14,7 +14,7 @@ import { readManifest } from "../journal/manifest.js";
 import { checkSameRun, identityOf, type RunIdentity } from "../journal/run-identity.js";
 import { WorkDirectory } from "../journal/work-directory.js";
 import { cpuCapability } from "../machine/cpu-capability.js";
-import { isSelfGenerated, textPaths } from "../options/calibration-option.js";
+import { isBundled, isSelfGenerated, textPaths } from "../options/calibration-option.js";
 import { checkDiskSpace, heldBytes, leastWorkBytes } from "../plan/disk-need.js";
 import { needsTokens } from "../plan/plan.js";
 import { type Calibration, calibrate } from "../source/calibrate.js";
@@ -46,14 +46,14 @@ export async function checkRun(run: ResolvedRun, context: Context): Promise<Chec
   const copied = filesToCopy(folder);
   const generates = isSelfGenerated(options);
   const readsText = needsTokens(options) && !generates;
-  if (readsText) await findTextFiles(textPaths(options));
+  if (readsText && !isBundled(options)) await findTextFiles(textPaths(options));
   await checkSpace(run, copied);
   const warnings = model.contradictions.map((found) => contradiction(folder, found));
   warnings.push(...censusWarnings(model.census, folder, { result: true, rotated: model.rotation !== "none" }));
   if (!readsText && !ModelFolder.open(folder).has("tokenizer.json")) warnings.push(noTokenizer(folder));
   for (const warning of warnings) context.emit(warning);
   context.emit(fitted.plan);
-  const text = readsText ? await calibrate(options, folder, model.spec, context) : null;
+  const text = readsText ? await calibrate(options, { folder, spec: model.spec, why: run.textWhy }, context) : null;
   if (text !== null) context.emit(text.event);
   const weights = checkWeights(original, config, model.census.read, context);
   if (weights.notFinite.length > 0) {
@@ -83,12 +83,12 @@ export async function checkRun(run: ResolvedRun, context: Context): Promise<Chec
 }
 
 async function makeUpText(run: ResolvedRun, weights: string, context: Context): Promise<Calibration | null> {
-  const { options, original, config, device, dtype, fitted } = run;
+  const { options, original, config, device, dtype, fitted, textWhy: why } = run;
   const work = WorkDirectory.pathOf(options);
   const { sampling, tensorBytes } = fitted;
   return selfGeneratedText(
     {
-      ...{ options, config, device, dtype, weights, work, tensorBytes },
+      ...{ options, config, device, dtype, weights, work, tensorBytes, why },
       checkpoint: original,
       engine: engineName(device),
       atOnce: sampling,

@@ -1,6 +1,7 @@
 import { basename, join, resolve } from "node:path";
 import { Checkpoint } from "../../checkpoint/checkpoint.js";
 import { type ModelConfig, readModelConfig } from "../../checkpoint/model-config.js";
+import { ModelFolder } from "../../checkpoint/model-folder.js";
 import { ModelError } from "../../errors.js";
 import type { ActivationQuantization } from "../../format/contract/export-source.js";
 import { primaryFormat } from "../../format/exporters.js";
@@ -27,6 +28,7 @@ import { measureFlops, spareMemory } from "../machine/device.js";
 import { gradientPrecision } from "../machine/gradient-precision.js";
 import { readSystemFile } from "../machine/system-file.js";
 import { defaultContext, requireContextOption } from "../options/default-context.js";
+import { withDefaultText } from "../options/default-text.js";
 import { type GivenOptions, type RunOptions, recipeOptionsOf, schemeOf } from "../options/options.js";
 import { type FittedPlan, fitMemory } from "../plan/fit-memory.js";
 import { linearPlans } from "../plan/linear-plans.js";
@@ -58,6 +60,8 @@ export interface ResolvedRun extends Disposable {
   readonly gradients: GradientPrecision;
   readonly planned: readonly PlannedFormat[];
   readonly fitted: FittedPlan;
+  /** Why the run calibrates on the text that it does, where that was not asked for. */
+  readonly textWhy: string | null;
   /** What the plan is made of. */
   readonly known: PlanInput;
 }
@@ -67,9 +71,9 @@ export interface ResolvedRun extends Disposable {
  *
  * @throws ModelError, OptionError, FormatError for what can't be run, planned or written
  */
-export async function resolveRun(given: GivenOptions, folder: string, device: Device): Promise<ResolvedRun> {
+export async function resolveRun(chosen: GivenOptions, folder: string, device: Device): Promise<ResolvedRun> {
   const cpuinfo = await readSystemFile("/proc/cpuinfo");
-  const dtype = computeType(given.compute.dtype, device, { cpuinfo, config: engineInfo().config });
+  const dtype = computeType(chosen.compute.dtype, device, { cpuinfo, config: engineInfo().config });
   const config = await readModelConfig(folder);
   if (hasQuantization(config)) {
     throw new ModelError({
@@ -78,6 +82,8 @@ export async function resolveRun(given: GivenOptions, folder: string, device: De
       next: "give the folder of the unquantized model",
     });
   }
+  const hasTokenizer = ModelFolder.open(folder).has("tokenizer.json");
+  const { options: given, why: textWhy } = withDefaultText(chosen, schemeOf(chosen), { device, hasTokenizer });
   const name = basename(folder === given.model ? resolve(folder) : given.model);
   const scheme = schemeOf(given);
   const activations = activationsOf(scheme, given);
@@ -113,7 +119,7 @@ export async function resolveRun(given: GivenOptions, folder: string, device: De
       bytes: each.bytes,
     }));
     const known: PlanInput = {
-      ...{ options, scheme, spec, schemes, activations, checkpoint, exports, device, flops, census },
+      ...{ options, scheme, spec, schemes, activations, checkpoint, exports, device, flops, census, textWhy },
       kernels: scope(() => hasKernel("crossblock::code_unit_round", Tensor.zeros([1], { device }))),
       fusedAttention: hasOperator("aten::scaled_dot_product_attention"),
       baseBytes: process.memoryUsage.rss(),
@@ -123,7 +129,7 @@ export async function resolveRun(given: GivenOptions, folder: string, device: De
     const opened = model;
     return {
       ...{ options, asked, recipeOptions, folder, name, config, original, model, scheme, schemes, activations },
-      ...{ device, dtype, gradients, planned, fitted, known },
+      ...{ device, dtype, gradients, planned, fitted, known, textWhy },
       [Symbol.dispose]: () => {
         opened[Symbol.dispose]();
         original.close();

@@ -5,6 +5,7 @@ import { optionEntries, type UntypedOptions } from "../../recipe/options/merge-o
 import { type OptionReader, readersBy, readersOf } from "../../recipe/options/option-readers.js";
 import { type ReadCondition, type ReaderContext, when } from "../../recipe/options/reading.js";
 import { withSelfGenerated } from "./calibration-option.js";
+import { needsText } from "./default-text.js";
 import type { GivenOptions } from "./options.js";
 import { listed } from "./parse/listed.js";
 
@@ -31,7 +32,13 @@ export function readerContext(
 ): ReaderContext {
   const recipe = recipeOf(options.recipe);
   const { activationBits, symmetric } = scheme;
-  return { recipe, options, activationBits, symmetric, hasText: recipe.needsText || options.calibration.length > 0 };
+  return {
+    recipe,
+    options,
+    activationBits,
+    symmetric,
+    hasText: options.calibration.length > 0 || needsText(options, scheme),
+  };
 }
 
 /** Whether an option can change anything in such a run; true for those that every run reads. */

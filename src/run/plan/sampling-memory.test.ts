@@ -48,7 +48,7 @@ describe("what a model takes that makes its text up", () => {
       return fitMemory({
         ...{ options: asked, scheme: schemeOf(asked), spec, schemes, activations: null, checkpoint, exports: [] },
         ...{ census: { quantized: 0, computed: 0, leftOut: [] }, device: "cuda:0", flops: 1e11, kernels: true },
-        ...{ fusedAttention: false, baseBytes: 280e6, workspaceBytes: 0, spareBytes },
+        ...{ fusedAttention: false, baseBytes: 280e6, workspaceBytes: 0, textWhy: null, spareBytes },
       });
     };
     expect(fitted({}).sampling).toBe(40);

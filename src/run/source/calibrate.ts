@@ -4,8 +4,9 @@ import type { DecoderSpec } from "../../network/index.js";
 import type { CalibrationTokens } from "../../recipe/job/recipe-job.js";
 import type { RequestContext } from "../engine/serve-requests.js";
 import type { CalibrateEvent, WorkEvent } from "../events/events.js";
+import { isBundled, textPaths } from "../options/calibration-option.js";
 import type { RunOptions } from "../options/options.js";
-import { openTokenizer, readTokens } from "./read-tokens.js";
+import { openTokenizer, readBundledTokens, readTokens } from "./read-tokens.js";
 import { SCORED } from "./scored-size.js";
 
 /** The calibration sequences and what tells them from others. */
@@ -21,17 +22,21 @@ export interface Calibration {
 /**
  * Reads the calibration text and cuts it into sequences.
  *
+ * @param folder of the model
+ * @param why this text was chosen, where it was not asked for
  * @throws CalibrationError for text that can't be used, or too little of it
  */
 export async function calibrate(
   options: RunOptions,
-  folder: string,
-  spec: DecoderSpec,
+  { folder, spec, why }: { readonly folder: string; readonly spec: DecoderSpec; readonly why: string | null },
   request: RequestContext<WorkEvent>,
 ): Promise<Calibration> {
   const tokenizer = await openTokenizer(folder, spec, request);
   const { samples, context, seed } = options;
-  const stream = await readTokens(options.calibration, tokenizer, request, samples * context);
+  const wanted = samples * context;
+  const stream = isBundled(options)
+    ? await readBundledTokens(tokenizer, request, { wanted: wanted + SCORED.sequences * SCORED.context, seed })
+    : await readTokens(textPaths(options), tokenizer, request, wanted);
   const chosen = sampleSequences(stream.ids, { samples, context, seed });
   const longest = Math.min(SCORED.context, spec.maxPositions);
   return {
@@ -41,7 +46,8 @@ export async function calibrate(
     heldOut: heldOutSequences(stream.ids, { samples, context, seed }, { ...SCORED, context: longest }),
     event: {
       event: "calibrate",
-      source: "files",
+      source: isBundled(options) ? "bundled" : "files",
+      why,
       documents: stream.documents,
       tokens: stream.ids.length,
       windows: chosen.sequences,

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { bundledDocuments } from "../../calibration/bundled/bundled-text.js";
 import { readDocuments } from "../../calibration/text/documents.js";
 import { type TokenStream, tokenizeDocuments } from "../../calibration/token-stream.js";
 import { Tokenizer } from "../../checkpoint/tokenizer/tokenizer.js";
@@ -52,5 +53,23 @@ export async function readTokens(
     wantedBytes: Math.max(leastBytes, wanted * bytesPerToken),
     onWarning: ({ what, where, next }) => emit({ event: "warning", message: what, where, next }),
   });
+  return tokenizeDocuments(documents, tokenizer, { signal });
+}
+
+/** Characters of the bundled text that are surely a token, in every vocabulary. */
+const charactersPerToken = 6;
+
+/**
+ * Tokens of the text that comes with the package: at least as many as are wanted, as far as there are so many.
+ *
+ * @param seed which of its documents come first
+ */
+export async function readBundledTokens(
+  tokenizer: Tokenizer,
+  { emit, signal }: RequestContext<WorkEvent>,
+  { wanted, seed }: { readonly wanted: number; readonly seed: number },
+): Promise<TokenStream> {
+  emit({ event: "progress", stage: "reading text", done: 0, total: 0 });
+  const documents = bundledDocuments(tokenizer, { characters: wanted * charactersPerToken, seed });
   return tokenizeDocuments(documents, tokenizer, { signal });
 }
