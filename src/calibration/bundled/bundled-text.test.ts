@@ -5,7 +5,8 @@ import { bundledDocuments } from "./bundled-text.js";
 async function read(characters: number, seed = 0, template: string | null = null): Promise<Document[]> {
   const chat = { chatTemplate: template, toolTemplate: null, roleTokens: new Map<string, string>() };
   const documents: Document[] = [];
-  for await (const each of bundledDocuments(template === null ? null : chat, { characters, seed })) documents.push(each);
+  for await (const each of bundledDocuments(template === null ? null : chat, { characters, seed }))
+    documents.push(each);
   return documents;
 }
 
@@ -17,7 +18,16 @@ describe("the text that comes with the package", () => {
     const all = await read(Number.POSITIVE_INFINITY);
     expect(sum(all)).toBeGreaterThan(128 * 2048 * 4.7);
     const joined = all.map(({ text }) => text).join("\n");
-    for (const part of ["Mr. Darcy", "Pequod", "Rosalind", "Prism", "fellow citizens", "#include", "fn main", "SELECT"]) {
+    for (const part of [
+      "Mr. Darcy",
+      "Pequod",
+      "Rosalind",
+      "Prism",
+      "fellow citizens",
+      "#include",
+      "fn main",
+      "SELECT",
+    ]) {
       expect(joined.toLowerCase()).toContain(part === "fn main" ? "fn tokens" : part.toLowerCase());
     }
     expect(all.every(({ text }) => text.trim() !== "" && text.length < 16_000)).toBe(true);

@@ -5,7 +5,12 @@ const chatMl = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}
 const llama =
   "{{ bos_token }}{% for m in messages %}<|start_header_id|>{{ m.role }}<|end_header_id|>{{ m.content }}<|eot_id|>{% endfor %}";
 
-function bounds(tokens: Readonly<Record<string, number>>, start: string | null, ends: string[], template: string | null) {
+function bounds(
+  tokens: Readonly<Record<string, number>>,
+  start: string | null,
+  ends: string[],
+  template: string | null,
+) {
   const texts = new Map(Object.entries(tokens).map(([text, id]) => [id, text]));
   const { start: first, ends: last } = documentBounds({
     startToken: start === null ? null : (tokens[start] ?? -1),

@@ -30,8 +30,8 @@ export function hubStorage(name: string, cacheFolder: string = hubCacheFolder())
   return join(cacheFolder, `models--${name.replace("/", "--")}`);
 }
 
-// `~` in these variables is the home folder for the Python libraries too.
-function hubCacheFolder(): string {
+/** Where models and data sets of the hub are kept; `~` in these variables is the home folder for the Python libraries too. */
+export function hubCacheFolder(): string {
   const { HF_HUB_CACHE: cache, HF_HOME: home, XDG_CACHE_HOME: xdg } = process.env;
   return expandHome(cache || join(home || join(xdg || join(homedir(), ".cache"), "huggingface"), "hub"));
 }

@@ -88,8 +88,8 @@ export interface PlanEvent {
   readonly simulatedActivations: string | null;
 }
 
-/** Text of the user's, the text that comes with the package, or text that the model makes up. */
-export type TextSource = "files" | "bundled" | "self-generated";
+/** Text of the user's, of a data set of the hub, text that comes with the package, or text that the model makes up. */
+export type TextSource = "files" | "hub" | "bundled" | "self-generated";
 
 /** The calibration text was read and cut, or made up by the model: then its sequences are documents and windows alike. */
 export interface CalibrateEvent {

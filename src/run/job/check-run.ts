@@ -14,7 +14,7 @@ import { readManifest } from "../journal/manifest.js";
 import { checkSameRun, identityOf, type RunIdentity } from "../journal/run-identity.js";
 import { WorkDirectory } from "../journal/work-directory.js";
 import { cpuCapability } from "../machine/cpu-capability.js";
-import { isBundled, isSelfGenerated, textPaths } from "../options/calibration-option.js";
+import { isSelfGenerated, textPaths } from "../options/text/calibration-option.js";
 import { checkDiskSpace, heldBytes, leastWorkBytes } from "../plan/disk-need.js";
 import { needsTokens } from "../plan/plan.js";
 import { type Calibration, calibrate } from "../source/calibrate.js";
@@ -46,7 +46,7 @@ export async function checkRun(run: ResolvedRun, context: Context): Promise<Chec
   const copied = filesToCopy(folder);
   const generates = isSelfGenerated(options);
   const readsText = needsTokens(options) && !generates;
-  if (readsText && !isBundled(options)) await findTextFiles(textPaths(options));
+  if (textPaths(options).length > 0) await findTextFiles(textPaths(options));
   await checkSpace(run, copied);
   const warnings = model.contradictions.map((found) => contradiction(folder, found));
   warnings.push(...censusWarnings(model.census, folder, { result: true, rotated: model.rotation !== "none" }));

@@ -16,7 +16,7 @@ export async function evaluateJob(
   const tokenizer = await openTokenizer(model.folder, model.decoder.spec, request);
   const context = asked ?? defaultContext(model.decoder.spec);
   requireContextOption(context, model.decoder.spec);
-  const { ids } = await readTokens(text, tokenizer, request);
+  const { ids } = await readTokens([{ paths: text }], tokenizer, request);
   const { value, tokens } = perplexity(model.decoder, evaluationSequences(ids, context), {
     onProgress: (done, total) => {
       request.poll();

@@ -4,8 +4,9 @@ import type { DecoderSpec } from "../../network/index.js";
 import type { CalibrationTokens } from "../../recipe/job/recipe-job.js";
 import type { RequestContext } from "../engine/serve-requests.js";
 import type { CalibrateEvent, WorkEvent } from "../events/events.js";
-import { isBundled, textPaths } from "../options/calibration-option.js";
 import type { RunOptions } from "../options/options.js";
+import { isBundled, textSource } from "../options/text/calibration-option.js";
+import { calibrationFiles } from "./calibration-files.js";
 import { openTokenizer, readBundledTokens, readTokens } from "./read-tokens.js";
 import { SCORED } from "./scored-size.js";
 
@@ -36,7 +37,7 @@ export async function calibrate(
   const wanted = samples * context;
   const stream = isBundled(options)
     ? await readBundledTokens(tokenizer, request, { wanted: wanted + SCORED.sequences * SCORED.context, seed })
-    : await readTokens(textPaths(options), tokenizer, request, wanted);
+    : await readTokens(await calibrationFiles(options, request), tokenizer, request, wanted);
   const chosen = sampleSequences(stream.ids, { samples, context, seed });
   const longest = Math.min(SCORED.context, spec.maxPositions);
   return {
@@ -46,7 +47,7 @@ export async function calibrate(
     heldOut: heldOutSequences(stream.ids, { samples, context, seed }, { ...SCORED, context: longest }),
     event: {
       event: "calibrate",
-      source: isBundled(options) ? "bundled" : "files",
+      source: textSource(options),
       why,
       documents: stream.documents,
       tokens: stream.ids.length,

@@ -1,8 +1,9 @@
 import { z } from "zod";
-import { isScript } from "../../calibration/self-generated/first-tokens.js";
-import { OptionError } from "../../errors.js";
-import { type ReadCondition, setting } from "../../recipe/options/reading.js";
-import { pathOption } from "./parse/path-option.js";
+import { isScript } from "../../../calibration/self-generated/first-tokens.js";
+import { type DatasetName, datasetNameOf, datasetPrefix } from "../../../checkpoint/hub/dataset-name.js";
+import { OptionError } from "../../../errors.js";
+import { type ReadCondition, setting } from "../../../recipe/options/reading.js";
+import { pathOption } from "../parse/path-option.js";
 
 /** What stands in the place of a path for text that the model writes itself. A file of this name is `./self-generated`. */
 export const selfGenerated = "self-generated";
@@ -13,6 +14,7 @@ const words = [selfGenerated, bundled] as const;
 
 const source = z.union([
   z.literal(words),
+  z.string().startsWith(datasetPrefix),
   // What `..` behind a link leads to may have such a name; a path stays one.
   pathOption.overwrite((path) => (words.some((word) => word === path) ? `./${path}` : path)),
 ]);
@@ -24,6 +26,7 @@ export const calibrationOption = z
   .describe(
     [
       "text files or folders: .txt (a document each), .jsonl, .json, .parquet with a field text or messages a record",
+      "hub:owner/name[:split][:column]: a data set of the Hugging Face Hub",
       `${selfGenerated}: sequences that the model makes up`,
       `${bundled}: prose, conversations and code that come with crossblock (a file of such a name is ./${bundled})`,
       "128 sequences of 2,048 tokens take about 1 MB of text; without this option a run that needs text chooses one of the last two and says which",
@@ -74,18 +77,32 @@ export function isBundled({ calibration }: CalibrationGiven): boolean {
 }
 
 /** Where text comes from, as events and records name it. */
-export function textSource(options: CalibrationGiven): "files" | "bundled" | "self-generated" {
+export function textSource(options: CalibrationGiven): "files" | "hub" | "bundled" | "self-generated" {
   if (isSelfGenerated(options)) return selfGenerated;
-  return isBundled(options) ? bundled : "files";
+  if (isBundled(options)) return bundled;
+  return textDatasets(options).length > 0 ? "hub" : "files";
 }
 
 /** The files and folders that calibration text is read from. */
 export function textPaths({ calibration }: CalibrationGiven): readonly string[] {
-  return calibration.filter((each) => !words.some((word) => word === each));
+  return calibration.filter((each) => !words.some((word) => word === each) && !each.startsWith(datasetPrefix));
 }
 
-/** @throws OptionError for text of two kinds */
+/** The data sets of the hub that calibration text is read from. */
+export function textDatasets({ calibration }: CalibrationGiven): readonly DatasetName[] {
+  return calibration.flatMap((each) => datasetNameOf(each) ?? []);
+}
+
+/** @throws OptionError for text of two kinds, and for a data set that is not well named */
 export function checkCalibration({ calibration }: CalibrationGiven): void {
+  const wrong = calibration.find((each) => each.startsWith(datasetPrefix) && datasetNameOf(each) === null);
+  if (wrong !== undefined) {
+    throw new OptionError({
+      where: 'option "calibration"',
+      what: `"${wrong}" does not name a data set of the Hugging Face Hub`,
+      next: `write hub:owner/name, hub:owner/name:split or hub:owner/name:split:column; for a file of that name ./${wrong}`,
+    });
+  }
   const word = words.find((each) => calibration.includes(each));
   if (word === undefined || calibration.length === 1) return;
   throw new OptionError({

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { resolveOptions, schemeOf, type UntypedOptions } from "../options.js";
 import { defaultCalibration, withDefaultText } from "./default-text.js";
-import { resolveOptions, schemeOf, type UntypedOptions } from "./options.js";
 
 const tokenized = { device: "cpu", hasTokenizer: true };
 
