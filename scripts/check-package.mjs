@@ -48,13 +48,16 @@ function pack() {
     "dist/index.d.ts",
     "native/build/build.mjs",
     "native/addon.cpp",
+    "text/NOTICE",
+    "text/own.jsonl",
+    "text/prose.jsonl.gz",
     "LICENSE",
   ]) {
     check(paths.includes(needed), `the tarball lacks ${needed}`);
   }
   const stray = paths.filter(
     (/** @type {string} */ path) =>
-      !/^(dist|native)\/|^docs\/.+\.md$|^[A-Z]+(\.md)?$|^package\.json$/.test(path) || /\.test\./.test(path),
+      !/^(dist|native)\/|^text\/(NOTICE|[a-z]+\.jsonl(\.gz)?)$|^docs\/.+\.md$|^[A-Z]+(\.md)?$|^package\.json$/.test(path) || /\.test\./.test(path),
   );
   check(stray.length === 0, `the tarball holds what it should not: ${stray.join(", ")}`);
   say(

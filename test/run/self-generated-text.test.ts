@@ -146,8 +146,11 @@ describe("text that the model makes up", () => {
     cpSync(model, other, { recursive: true });
     const path = join(other, "tokenizer_config.json");
     const config = JSON.parse(readFileSync(path, "utf8"));
-    writeFileSync(path, JSON.stringify({ ...config, bos_token: null }));
+    writeFileSync(path, JSON.stringify({ ...config, bos_token: "A" }));
     expect((await run("unbegun", { model: other })).hash).not.toBe(hash);
+    // Without a start token documents begin with what separates them, which is the same one here.
+    writeFileSync(path, JSON.stringify({ ...config, bos_token: null }));
+    expect((await run("separated", { model: other })).hash).toBe(hash);
   });
 
   it("is part of what a saved run is told by, before it is made as well", async () => {

@@ -15,7 +15,7 @@ export function textInColumn(record: Dict, column: string, where: string): Dict 
     throw new CalibrationError({
       where,
       what: `there is no column "${column}"`,
-      why: `there is ${keyList([...record.keys()].map(String))}`,
+      why: `the record has ${keyList([...record.keys()].map(String))}`,
       next: "name the column that holds the text",
     });
   }
