@@ -57,7 +57,9 @@ function pack() {
   }
   const stray = paths.filter(
     (/** @type {string} */ path) =>
-      !/^(dist|native)\/|^text\/(NOTICE|[a-z]+\.jsonl(\.gz)?)$|^docs\/.+\.md$|^[A-Z]+(\.md)?$|^package\.json$/.test(path) || /\.test\./.test(path),
+      !/^(dist|native)\/|^text\/(NOTICE|[a-z]+\.jsonl(\.gz)?)$|^docs\/.+\.md$|^[A-Z]+(\.md)?$|^package\.json$/.test(
+        path,
+      ) || /\.test\./.test(path),
   );
   check(stray.length === 0, `the tarball holds what it should not: ${stray.join(", ")}`);
   say(

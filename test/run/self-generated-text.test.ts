@@ -77,6 +77,8 @@ describe("text that the model makes up", () => {
     const record = JSON.parse(readFileSync(join(place.folder, "first", "crossblock.json"), "utf8"));
     expect(record.calibration).toMatchObject({ source: "self-generated", windows: 5, context: 24, tokens: 120 });
     expect(record.calibration.hash).toBe(first.hash);
+    // Scored on other text: what the model made up was all calibrated on.
+    expect(record.quality).toMatchObject({ text: "4 sequences of the bundled text", context: 256 });
     expect(first.events.flatMap(notesOf)).toContain("calibration: 5 sequences of 24 tokens that the model made up");
     const other = await run("other", { recipe: "norm-tweaking" });
     expect([other.drew, other.hash]).toEqual([false, first.hash]);

@@ -26,11 +26,15 @@ export async function scoreRun(
   const none = (missing: string): Scored => ({ quality: null, missing });
   if (!options.score) return none("it was left out (--no-score)");
   if (calibration === null) return none("no text was given");
-  if (calibration.event.source === "self-generated") {
-    return none("the text is made up by the model, and all of it was calibrated on");
-  }
   const { heldOut } = calibration;
-  if (heldOut === null) return none("all of the text was calibrated on: a longer one leaves a part to score");
+  const made = calibration.event.source === "self-generated";
+  if (heldOut === null) {
+    return none(
+      made
+        ? "without tokenizer.json there is no text to score"
+        : "all of the text was calibrated on: a longer one leaves a part to score",
+    );
+  }
   const { spec } = readModel(config, original);
   const quantized = { ...job, tokens: heldOut, resume: null };
   const rotated = model.rotation !== "none";
@@ -39,5 +43,6 @@ export async function scoreRun(
   // Ranges of a whole tensor come from the calibration, which round to nearest has not seen.
   const fixedRanges = scheme.activationBits < 16 && options.activation.granularity === "tensor";
   const networks = { source, quantized, results, spec, roundToNearest: !isNearest && !fixedRanges };
-  return scoreResult({ networks, text: heldOut, work, identity, isNearest }, context);
+  const of = made ? "the bundled text" : "the calibration text that nothing was calibrated on";
+  return scoreResult({ networks, text: heldOut, of, work, identity, isNearest }, context);
 }

@@ -23,6 +23,8 @@ export interface Scored {
 export interface ScoreInput {
   readonly networks: ScoredNetworks;
   readonly text: TokenSequences;
+  /** What it is part of, in words. */
+  readonly of: string;
   /** The work folder. */
   readonly work: string;
   /** Of the run. */
@@ -36,7 +38,7 @@ export interface ScoreInput {
  * not end a run that has its codes.
  */
 export async function scoreResult(
-  { networks, text, work, identity, isNearest }: ScoreInput,
+  { networks, text, of, work, identity, isNearest }: ScoreInput,
   { emit, poll }: RequestContext<ProgressEvent>,
 ): Promise<Scored> {
   const key = keyOf(identity, text);
@@ -61,7 +63,7 @@ export async function scoreResult(
   }
   const roundToNearest = nearest !== null && Number.isFinite(nearest.perplexity) ? nearest : null;
   const quality = {
-    text: `${text.sequences} ${text.sequences === 1 ? "sequence" : "sequences"} of the calibration text that nothing was calibrated on`,
+    text: `${text.sequences} ${text.sequences === 1 ? "sequence" : "sequences"} of ${of}`,
     tokens,
     context: text.context,
     perplexity: { source, result: result.perplexity, roundToNearest: roundToNearest?.perplexity ?? null },

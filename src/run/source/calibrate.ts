@@ -16,7 +16,7 @@ export interface Calibration {
   /** Hash of the tokenizer; null for a model without one, which can make text up all the same. */
   readonly tokenizer: string | null;
   readonly event: CalibrateEvent;
-  /** Sequences of the same text that nothing is calibrated on; null where none are left, and where the model makes its text up. */
+  /** Sequences that nothing is calibrated on: of the same text, or of the bundled text where the model makes its text up; null where there are none. */
   readonly heldOut: TokenSequences | null;
 }
 

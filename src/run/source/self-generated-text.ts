@@ -8,7 +8,7 @@ import {
   storedSequences,
   storeSequences,
 } from "../../calibration/self-generated/stored-sequences.js";
-import { sequencesFingerprint, type TokenSequences } from "../../calibration/token-sequences.js";
+import { sampleSequences, sequencesFingerprint, type TokenSequences } from "../../calibration/token-sequences.js";
 import type { Checkpoint } from "../../checkpoint/checkpoint.js";
 import type { ModelConfig } from "../../checkpoint/model-config.js";
 import { ModelFolder } from "../../checkpoint/model-folder.js";
@@ -24,7 +24,8 @@ import type { WarningEvent, WorkEvent } from "../events/events.js";
 import { pacedProgress } from "../events/paced-progress.js";
 import type { RunOptions } from "../options/options.js";
 import type { Calibration } from "./calibrate.js";
-import { openTokenizer } from "./read-tokens.js";
+import { openTokenizer, readBundledTokens } from "./read-tokens.js";
+import { SCORED } from "./scored-size.js";
 
 /** What text that a model makes up depends on, and where it waits. */
 export interface TextToGenerate {
@@ -81,7 +82,7 @@ export async function selfGeneratedText(
   return {
     tokens: sequences,
     tokenizer: tokenizer?.hash ?? null,
-    heldOut: null,
+    heldOut: tokenizer === null ? null : await bundledSequences(tokenizer, spec, { request, seed }),
     event: { event: "calibrate", source: "self-generated", why, documents, tokens, windows: samples, context, hash },
   };
 }
@@ -118,6 +119,17 @@ function generationOf(
     // A sequence has to begin with something.
     return scripts === null && start !== null ? null : firstTokens(tokenizer, scripts ?? []);
   }
+}
+
+// What a model made up is no text to score it by: nothing is as likely to it.
+async function bundledSequences(
+  tokenizer: Tokenizer,
+  { maxPositions }: DecoderSpec,
+  { request, seed }: { readonly request: RequestContext<WorkEvent>; readonly seed: number },
+): Promise<TokenSequences> {
+  const [samples, context] = [SCORED.sequences, Math.min(SCORED.context, maxPositions)];
+  const { ids } = await readBundledTokens(tokenizer, request, { wanted: samples * context, seed });
+  return sampleSequences(ids, { samples, context, seed });
 }
 
 /** Raised when the same key would give other sequences. */
