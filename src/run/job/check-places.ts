@@ -6,8 +6,8 @@ import { hubStorage, isHubName } from "../../checkpoint/hub/hub.js";
 import { InputError } from "../../errors.js";
 import { recordFile } from "../../format/written-files.js";
 import { WorkDirectory } from "../journal/work-directory.js";
+import { textPaths } from "../options/calibration-option.js";
 import type { GivenOptions } from "../options/options.js";
-import { textPaths } from "../options/text/calibration-option.js";
 import { checkWritable } from "../result/check-writable.js";
 import { assertOwnPlace, commonGuards, type Guarded } from "../result/guarded-folders.js";
 

@@ -14,7 +14,7 @@ import { readManifest } from "../journal/manifest.js";
 import { checkSameRun, identityOf, type RunIdentity } from "../journal/run-identity.js";
 import { WorkDirectory } from "../journal/work-directory.js";
 import { cpuCapability } from "../machine/cpu-capability.js";
-import { isSelfGenerated, textPaths } from "../options/text/calibration-option.js";
+import { isSelfGenerated, textPaths } from "../options/calibration-option.js";
 import { checkDiskSpace, heldBytes, leastWorkBytes } from "../plan/disk-need.js";
 import { needsTokens } from "../plan/plan.js";
 import { type Calibration, calibrate } from "../source/calibrate.js";

@@ -13,8 +13,8 @@ import { exportFlags, unusedOptions } from "../../format/contract/export-options
 import { exporters, primaryFormat } from "../../format/exporters.js";
 import { recordFile } from "../../format/written-files.js";
 import { circumstances, optionLeaves } from "../journal/run-identity.js";
+import { isSelfGenerated, textPaths } from "../options/calibration-option.js";
 import { type GivenOptions, runOptionsSchema } from "../options/options.js";
-import { isSelfGenerated, textPaths } from "../options/text/calibration-option.js";
 import { copiedFilesOf, type MadeRecord, parseMadeRecord } from "../result/result-file.js";
 
 const ways = "choose another --out, or give --force to replace it";

@@ -4,9 +4,9 @@ import { withRotation, withText } from "../../recipe/options/conditions.js";
 import { optionEntries, type UntypedOptions } from "../../recipe/options/merge-options.js";
 import { type OptionReader, readersBy, readersOf } from "../../recipe/options/option-readers.js";
 import { type ReadCondition, type ReaderContext, when } from "../../recipe/options/reading.js";
+import { withSelfGenerated } from "./calibration-option.js";
 import type { GivenOptions } from "./options.js";
 import { listed } from "./parse/listed.js";
-import { withSelfGenerated } from "./text/calibration-option.js";
 import { needsText } from "./text/default-text.js";
 
 /** Who reads the options of a run that not every run reads; those of the algorithms have a table of their own. */

@@ -10,12 +10,12 @@ import { declares } from "../../recipe/options/option-readers.js";
 import { defaultPreset, presetNames } from "../../recipe/options/presets.js";
 import { type RecipeOptions, recipeOptionsShape } from "../../recipe/options/recipe-options.js";
 import { defaultsBelow } from "../../recipe/options/resolve-recipe-options.js";
+import { calibrationOption, checkCalibration, generationOptions } from "./calibration-option.js";
 import { DEFAULT_CONTEXT } from "./default-context.js";
 import { assertRead, readerContext } from "./option-use.js";
 import { parseBytes } from "./parse/parse-bytes.js";
 import { parseOptions, rejectUnknownKeys, type UntypedOptions } from "./parse/parse-options.js";
 import { pathOption } from "./parse/path-option.js";
-import { calibrationOption, checkCalibration, generationOptions } from "./text/calibration-option.js";
 
 export type { UntypedOptions } from "./parse/parse-options.js";
 

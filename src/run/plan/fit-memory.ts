@@ -4,9 +4,9 @@ import { mostAtOnce } from "../../recipe/job/micro-batch.js";
 import { recipeOf } from "../../recipe/job/recipe-names.js";
 import { declares } from "../../recipe/options/option-readers.js";
 import type { PlanEvent } from "../events/events.js";
+import { isSelfGenerated } from "../options/calibration-option.js";
 import type { RunOptions } from "../options/options.js";
 import { parseBytes } from "../options/parse/parse-bytes.js";
-import { isSelfGenerated } from "../options/text/calibration-option.js";
 import { besideTensors, makePlan, needsTokens, type PlanInput } from "./plan.js";
 import { samplingBatch } from "./sampling-memory.js";
 

@@ -1,7 +1,7 @@
 import { type DecoderSpec, networkTensors } from "../../network/index.js";
 import { numbersIn } from "../../tensor/index.js";
+import { isSelfGenerated } from "../options/calibration-option.js";
 import type { RunOptions } from "../options/options.js";
-import { isSelfGenerated } from "../options/text/calibration-option.js";
 import { bytesOf, type MemoryInput } from "./memory-model.js";
 
 /** Sequences that grow at once where there is room: more make a token hardly cheaper. */

@@ -1,7 +1,7 @@
 import type { RequestContext } from "../engine/serve-requests.js";
 import type { WorkEvent } from "../events/events.js";
+import { textDatasets, textPaths } from "../options/calibration-option.js";
 import type { RunOptions } from "../options/options.js";
-import { textDatasets, textPaths } from "../options/text/calibration-option.js";
 import { type TextToRead, wantedBytes } from "./read-tokens.js";
 
 /**

@@ -1,6 +1,6 @@
 import { recipeOf } from "../../../recipe/job/recipe-names.js";
+import { bundled, selfGenerated } from "../calibration-option.js";
 import type { GivenOptions } from "../options.js";
-import { bundled, selfGenerated } from "./calibration-option.js";
 
 /** How much work a run is worth; see `--effort`. */
 export type TextEffort = "quick" | "normal" | "best";

@@ -1,9 +1,9 @@
 import { z } from "zod";
-import { isScript } from "../../../calibration/self-generated/first-tokens.js";
-import { type DatasetName, datasetNameOf, datasetPrefix } from "../../../checkpoint/hub/dataset-name.js";
-import { OptionError } from "../../../errors.js";
-import { type ReadCondition, setting } from "../../../recipe/options/reading.js";
-import { pathOption } from "../parse/path-option.js";
+import { isScript } from "../../calibration/self-generated/first-tokens.js";
+import { type DatasetName, datasetNameOf, datasetPrefix } from "../../checkpoint/hub/dataset-name.js";
+import { OptionError } from "../../errors.js";
+import { type ReadCondition, setting } from "../../recipe/options/reading.js";
+import { pathOption } from "./parse/path-option.js";
 
 /** What stands in the place of a path for text that the model writes itself. A file of this name is `./self-generated`. */
 export const selfGenerated = "self-generated";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { resolveOptions, type UntypedOptions } from "../options.js";
-import { refusal, required } from "../testing/refusal.js";
+import { resolveOptions, type UntypedOptions } from "./options.js";
+import { refusal, required } from "./testing/refusal.js";
 
 describe("calibration text that the model makes up", () => {
   const given = { calibration: ["self-generated"] };
