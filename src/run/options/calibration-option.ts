@@ -14,8 +14,7 @@ const words = [selfGenerated, bundled] as const;
 
 const source = z.union([
   z.literal(words),
-  z.string().startsWith(datasetPrefix),
-  // What `..` behind a link leads to may have such a name; a path stays one.
+  // What `..` behind a link leads to may have such a name; a path stays one. Names of data sets have no `..`.
   pathOption.overwrite((path) => (words.some((word) => word === path) ? `./${path}` : path)),
 ]);
 
