@@ -4,7 +4,7 @@
 //     writes ids (int32) of the bundled, the validation and the test text, and what generation needs to know of the tokenizer
 //   node bench/default-text.mjs run --model DIR --tokens DIR [--candidates self,bundled] [--schemes W2A16g64a,W3A16g64]
 //     [--recipes gptq,cbq] [--samples 128] [--context 1024] [--epochs 10] [--finish 4] [--seeds 0] [--jobs 1] [--device cuda:0]
-//     [--eval-context 2048] [--eval-tokens N] [--json FILE]
+//     [--eval-context 2048] [--eval-tokens N] [--blocks N] [--json FILE]
 //     makes text up where a candidate needs it and DIR has none of it yet, then prints a line for each cell
 import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -31,6 +31,8 @@ const { values, positionals } = parseArgs({
     device: { type: "string", default: "cpu" },
     "eval-context": { type: "string", default: "2048" },
     "eval-tokens": { type: "string" },
+    // Quantizes the first blocks only, where there is no time for all.
+    blocks: { type: "string" },
     json: { type: "string" },
   },
 });
@@ -159,6 +161,9 @@ async function run() {
     for (const scheme of values.schemes.split(","))
       for (const seed of seeds) for (const name of names) cells.push({ recipe, scheme, seed, name });
   const jobs = number("jobs");
+  const layers = JSON.parse(readFileSync(join(model, "config.json"), "utf8")).num_hidden_layers;
+  const left = Array.from({ length: layers - Number(values.blocks ?? layers) }, (_, i) => layers - 1 - i);
+  const overrides = { overrides: left.map((i) => ({ pattern: `*layers.${i}.*`, skip: true })) };
   const results = [];
   const queue = [...cells];
   const worker = async () => {
@@ -173,7 +178,7 @@ async function run() {
         asym: scheme.endsWith("a"),
         dtype: values.device === "cpu" ? "float32" : "bfloat16",
         threads: Math.max(1, Math.floor(availableParallelism() / jobs)),
-        set: recipe === "cbq" ? { window: { epochs: number("epochs") }, ...finish } : {},
+        set: { ...overrides, ...(recipe === "cbq" && { window: { epochs: number("epochs") }, ...finish }) },
       };
       const { stdout } = await promisify(execFile)(process.execPath, ["bench/accuracy-run.mjs", JSON.stringify(job)], {
         maxBuffer: 2 ** 24,
