@@ -53,9 +53,6 @@ const generated = {
   "self-turn": { turn: true },
   "self-0.9": { temperature: 0.9 },
   "self-1.1": { temperature: 1.1 },
-  // Tokens that are a hundredth, or a thirtieth, as likely as the likeliest one are left out.
-  "self-min-p-0.01": { leastShare: 0.01 },
-  "self-min-p-0.03": { leastShare: 0.03 },
 };
 /** Read or mixed. */
 const others = ["wikitext", "bundled", "mix"];
@@ -103,13 +100,13 @@ async function makeUp(names, seed) {
   const decoder = Decoder.load(source, readSpec(await readModelConfig(model)));
   const sampler = new DecoderSampler(decoder, facts.idLimit);
   for (const name of missing) {
-    const { first = false, greedy = 0, turn = false, temperature = 1, leastShare = 0 } = generated[name];
+    const { first = false, greedy = 0, turn = false, temperature = 1 } = generated[name];
     const started = performance.now();
     const ids = new Int32Array(samples * context);
     for (let at = 0; at < samples; at += 64) {
       const rows = Array.from({ length: Math.min(64, samples - at) }, (_, i) => at + i);
       const part = generateSequences(sampler, rows, {
-        ...{ context, seed, temperature, leastShare, greedy },
+        ...{ context, seed, temperature, greedy },
         firstTokens: first ? Int32Array.from(facts.firstTokens) : null,
         startToken: turn ? facts.startToken : facts.start,
         endTokens: new Set(facts.ends),

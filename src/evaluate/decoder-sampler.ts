@@ -55,11 +55,9 @@ class DecoderSequences implements GrowingSequences {
 }
 
 // Tokens whose probability, with all before them, reaches each place.
-function placesIn(logits: Tensor, { temperature, leastShare = 0, places }: Draws): Tensor {
+function placesIn(logits: Tensor, { temperature, places }: Draws): Tensor {
   // The largest is 0, whatever the temperature: two infinities would have no difference.
-  const shares = logits.sub(logits.amax(-1).unsqueeze(-1)).div(temperature).softmax(-1);
-  const unlikely = shares.lt(shares.amax(-1).unsqueeze(-1).mul(leastShare)).to("float64");
-  const sums = shares.mul(unlikely.mul(-1).add(1)).cumsum(-1);
+  const sums = logits.sub(logits.amax(-1).unsqueeze(-1)).div(temperature).softmax(-1).cumsum(-1);
   const last = sums.size(1) - 1;
   const wanted = Tensor.from(places, [places.length, 1])
     .to(logits.device)

@@ -8,8 +8,6 @@ export interface SequenceGeneration {
   readonly seed: number;
   /** What logits are divided by. */
   readonly temperature: number;
-  /** Tokens less likely than the likeliest one by more than this factor are never drawn; 0 leaves all. */
-  readonly leastShare?: number;
   /** Tokens behind the first that are the likeliest ones. */
   readonly greedy: number;
   /** Ids that a first token is drawn from, all alike; null lets the model draw it behind the start token. */
@@ -34,7 +32,7 @@ export interface SequenceGeneration {
 export function generateSequences(
   sampler: SequenceSampler,
   rows: readonly number[],
-  { context, seed, temperature, leastShare = 0, greedy, firstTokens, startToken, endTokens }: SequenceGeneration,
+  { context, seed, temperature, greedy, firstTokens, startToken, endTokens }: SequenceGeneration,
   onToken: (done: number) => void = () => {},
 ): Int32Array {
   const streams = rows.map((row) => new SeededRandom(seedOf(seed, row)));
@@ -53,7 +51,7 @@ export function generateSequences(
     onToken(at);
     const before = Int32Array.from(rows, (_, i) => ids[i * context + at - 1] ?? 0);
     const places = at < given.length + greedy ? null : Float64Array.from(streams, uniform);
-    const tokens = sequences.next(before, places === null ? null : { temperature, leastShare, places });
+    const tokens = sequences.next(before, places === null ? null : { temperature, places });
     put(at, given[at] ?? tokens.map((token, i) => behind(before[i] ?? 0, token)));
   }
   onToken(context);

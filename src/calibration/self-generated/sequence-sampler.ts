@@ -2,8 +2,6 @@
 export interface Draws {
   /** What logits are divided by: below 1 likely tokens become likelier. */
   readonly temperature: number;
-  /** Tokens less likely than the likeliest one by more than this factor, 0 to 1, are never drawn; 0 leaves all. */
-  readonly leastShare?: number;
   /** A number above 0 and below 1 for each sequence: the share of the probability that lies before the token. */
   readonly places: Float64Array<ArrayBuffer>;
 }
