@@ -8,12 +8,15 @@
 export { type ExportResultInput, exportResult } from "./api/export-result.js";
 export { inspect } from "./api/inspect.js";
 export {
+  type AnswerOptions,
+  type ChatMessage,
   type ChoicesOptions,
   type CompareOptions,
   compareModels,
   type EvaluateOptions,
   evaluate,
   evaluateChoices,
+  type Generated,
   type GenerateOptions,
   type LoadOptions,
   type Logits,
@@ -59,6 +62,7 @@ export type {
   ReplacedEvent,
   ReportEvent,
   RunStartedEvent,
+  SizesEvent,
   StepEvent,
   TensorLoss,
   VerifiedEvent,

@@ -38,7 +38,7 @@ export async function* quantize(options: QuantizeOptions): AsyncGenerator<Timed<
   const run = runStarted("quantize");
   await checkGuarded(resolved);
   if (!resolved.dryRun) await OutputFolder.recover(resolved.out);
-  const existing = resolved.force ? null : await existingResult(resolved);
+  const existing = resolved.force ? null : await existingResult(resolved, given);
   const done = (devicePeakBytes: number | null): DoneEvent => ({
     event: "done",
     out: resolved.dryRun ? null : resolved.out,
@@ -60,7 +60,7 @@ export async function* quantize(options: QuantizeOptions): AsyncGenerator<Timed<
   if (resolved.deterministic) fixWorkspaces();
   await using engine = new EngineClient();
   const folders = folder === null || work === null ? null : { staging: folder.staging, work: work.path };
-  const summary = yield* engine.stream("quantize", { options: resolved, folders, run: run.id }, { signal });
+  const summary = yield* engine.stream("quantize", { options: resolved, given, folders, run: run.id }, { signal });
   const replaced = (await folder?.commit(resolved.force ? resultContents : keepAll)) ?? null;
   work?.remove();
   if (replaced !== null) yield timed(replacedEvent(resolved.out, replaced));

@@ -12,6 +12,8 @@ const flags: Readonly<Record<string, string>> = {
   asym: "--asym",
   recipe: "--recipe <name>",
   preset: "--preset <name>",
+  effort: "--effort <name>",
+  time: "--time <duration>",
   calibration: "--calibration <paths...>",
   samples: "--samples <n>",
   context: "--context <n>",

@@ -149,7 +149,7 @@ class Run {
     };
     while (this.#nextBlock <= window.last) {
       const k = this.#nextBlock++;
-      yield { event: "progress", stage: `preparing block ${k}`, done: k, total: job.network.units.length };
+      yield { event: "progress", stage: "preparing block", done: k + 1, total: job.network.units.length };
       pass(k);
       const block = this.#source.open(k, learnsClips(this.recipe, job.options));
       this.#blocks.push(block);
@@ -227,8 +227,8 @@ class Run {
     for (const block of leaving) {
       yield {
         event: "progress",
-        stage: `finishing block ${block.index}`,
-        done: block.index,
+        stage: "finishing block",
+        done: block.index + 1,
         total: job.network.units.length,
       };
       if ([...block.layers.values()].some((layer) => !layer.isHard)) yield* this.#fallBack(block);

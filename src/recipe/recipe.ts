@@ -5,6 +5,7 @@ import type { Window } from "../reconstruct/schedule.js";
 import type { SequenceParts } from "../reconstruct/sequence-parts.js";
 import type { Tensor } from "../tensor/index.js";
 import type { RecipeEvent, RecipeJob, WarningEvent } from "./job/recipe-job.js";
+import type { Efforts } from "./options/efforts.js";
 import type { EngineOptions } from "./options/engine-options.js";
 import type { Fragments, InputOf, ValuesOf } from "./options/fragment.js";
 import type { UntypedOptions } from "./options/merge-options.js";
@@ -41,6 +42,8 @@ export interface Recipe<O extends EngineOptions = EngineOptions> {
   readonly options: Fragments;
   /** Values that lie over the schema's defaults and under whatever the user sets, of what it reads. */
   readonly presets: Presets;
+  /** How long it trains at an effort, laid over a preset: of what it reads. Left out where only the amount of text counts. */
+  readonly efforts?: Efforts<UntypedOptions>;
   /** When the options have its windows trained; null where they never are. */
   readonly training: Reading | null;
   /** False where training leaves the Linears alone, and so has no gradients of their weights. */
@@ -93,6 +96,7 @@ export function defineRecipe<const N extends string, D extends Fragments>(
     readonly name: N;
     readonly options: D;
     readonly presets: Presets<PresetValues<NoInfer<D>>>;
+    readonly efforts?: Efforts<PresetValues<NoInfer<D>>>;
   },
 ): DefinedRecipe<N, D> {
   return recipe;
@@ -106,6 +110,14 @@ export interface Cost {
   readonly batch?: number;
   /** Second moments of inputs that exist at once: of one site, or of all those of a block. */
   readonly moments: "none" | "site" | "block";
+  /** Whether GPTQ chooses codes beside it; where it is left out, wherever second moments are those of a site. */
+  readonly columns?: boolean;
+  /** What is measured of a block's attention: factors of its rows, and a square for every head of the values. */
+  readonly attention?: "rows" | "values";
+  /** Whether weights are folded, so that they are no longer what the checkpoint's dtype holds. */
+  readonly folds?: boolean;
+  /** Steps on a quadratic loss, each a product of the weight with a square of its inputs, per Linear. */
+  readonly quadraticSteps?: number;
   /** How often all tokens pass through its Linears; a backward pass counts twice. */
   readonly passes: number;
   /** Numbers that are trained of a Linear, its input's clip aside. */

@@ -39,7 +39,14 @@ describe("quantize", () => {
   it("tells plan, calibration, windows, steps, export, report and end, in this order", () => {
     const names = events.map(({ event }) => event).filter((name, i, all) => name !== all[i - 1]);
     expect(names.slice(0, 2)).toEqual(["run", "plan"]);
-    expect(names.filter((name) => name !== "progress").slice(-4)).toEqual(["report", "exporting", "exported", "done"]);
+    expect(names.filter((name) => name !== "progress").slice(-6)).toEqual([
+      "report",
+      "quality",
+      "exporting",
+      "exported",
+      "sizes",
+      "done",
+    ]);
     const order = ["plan", "calibrate", "window-start", "step", "window-done", "report", "done"];
     const places = order.map((name) => names.indexOf(name as QuantizeEvent["event"]));
     expect(places).toEqual([...places].sort((a, b) => a - b));
@@ -225,7 +232,8 @@ describe("examples/quantize-and-evaluate.ts", () => {
       log.mockRestore();
       write.mockRestore();
     }
-    expect(lines.filter((line) => line.startsWith("window ")).length).toBe(1 + 4);
+    // A window, and end-to-end epochs where the device has the time for them.
+    expect([1, 1 + 4]).toContain(lines.filter((line) => line.startsWith("window ")).length);
     expect(lines.filter((line) => line.includes("perplexity ")).length).toBe(2);
     expect(lines.at(-1)).toMatch(/1 x 4 x 4096/);
   });

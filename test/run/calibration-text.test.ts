@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest
 import { type QuantizeOptions, quantize } from "../../src/api/quantize.js";
 import { parquetFiles } from "../../src/calibration/testing/parquet-files.js";
 import { startFakeDatasetHub } from "../../src/checkpoint/testing/fake-dataset-hub.js";
-import { notesOf } from "../../src/cli/event-notes.js";
+import { EventNotes } from "../../src/cli/event-notes.js";
 import { formatPlan } from "../../src/cli/plan-text.js";
 import type { QuantizeEvent } from "../../src/run/events/events.js";
 import { type Workplace, workplace } from "../fixtures/sample-text.js";
@@ -40,7 +40,9 @@ describe("calibration without text of the user's", () => {
     expect(plan === undefined ? "" : formatPlan(plan)).toMatch(
       /calibration: 128 tokens of the bundled text \(no --cal/,
     );
-    expect(events.flatMap(notesOf).join("\n")).toMatch(/documents of the bundled text, 4 sequences of 32 chosen/);
+    expect(events.flatMap((event) => new EventNotes().of(event)).join("\n")).toMatch(
+      /documents of the bundled text, 4 sequences of 32 chosen/,
+    );
     const record = JSON.parse(readFileSync(join(place.folder, "default", "crossblock.json"), "utf8"));
     expect(record.calibration).toMatchObject({ source: "bundled", why: plan?.text?.why, windows: 4, context: 32 });
     // As it was given: the same command finds its result.

@@ -2,7 +2,7 @@ import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { basename, join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { type QuantizeOptions, quantize } from "../../src/api/quantize.js";
-import { notesOf } from "../../src/cli/event-notes.js";
+import { EventNotes } from "../../src/cli/event-notes.js";
 import { formatPlan } from "../../src/cli/plan-text.js";
 import { CalibrationError, InputError } from "../../src/errors.js";
 import type { QuantizeEvent } from "../../src/run/events/events.js";
@@ -79,7 +79,9 @@ describe("text that the model makes up", () => {
     expect(record.calibration.hash).toBe(first.hash);
     // Scored on other text: what the model made up was all calibrated on.
     expect(record.quality).toMatchObject({ text: "4 sequences of the bundled text", context: 256 });
-    expect(first.events.flatMap(notesOf)).toContain("calibration: 5 sequences of 24 tokens that the model made up");
+    expect(first.events.flatMap((event) => new EventNotes().of(event))).toContain(
+      "calibration: 5 sequences of 24 tokens that the model made up",
+    );
     const other = await run("other", { recipe: "norm-tweaking" });
     expect([other.drew, other.hash]).toEqual([false, first.hash]);
     forget();

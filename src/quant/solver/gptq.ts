@@ -1,8 +1,10 @@
-import { noGrad, scope, Tensor, TensorError } from "../../tensor/index.js";
+import { noGrad, scope, Tensor } from "../../tensor/index.js";
 import { type Codes, dequantize } from "../grid/grid.js";
 import { searchRange, widened } from "../grid/range.js";
 import { groupColumns, type Scheme } from "../scheme.js";
 import type { SecondMoments } from "../second-moments.js";
+import { type InverseFactor, inverseFactor } from "./inverse-factor.js";
+import { refitScales } from "./refit-scales.js";
 import { roundInTurn } from "./round-in-turn.js";
 
 export interface GptqOptions {
@@ -19,11 +21,18 @@ export interface GptqOptions {
    * Defaults to 1 alone.
    */
   readonly widths?: readonly number[];
+  /** Fit the scales once more to the codes. Defaults to false. */
+  readonly refit?: boolean;
+  /** Keep the weight as corrected for what was lost before each rounding. Defaults to false. */
+  readonly keepCorrected?: boolean;
 }
 
-/** What GPTQ found, and the damping that it took. */
+/** What GPTQ found. */
 export interface GptqResult {
   readonly codes: Codes;
+  /** The weight as it stood when each column was rounded, `[out, in]`; null unless it was asked for. */
+  readonly corrected: Tensor | null;
+  /** The damping that it took. */
   readonly damping: number;
 }
 
@@ -43,23 +52,44 @@ export function gptq(
   layer: string,
   options: GptqOptions = {},
 ): GptqResult {
-  return noGrad(() =>
-    scope(() => {
-      const { factor, dead, damping } = inverseFactor(moments, options.damping ?? 0.01);
-      const [first = 1, ...others] = options.widths ?? [1];
-      const attempt = (width: number): Attempt =>
-        scope(() => {
-          const codes = roundColumns(weight, factor, dead, moments, scheme, layer, width, options);
-          return { codes, loss: outputLoss(weight.sub(dequantize(codes)), moments) };
-        });
-      const best = others.reduce((kept, width) => scope(() => better(attempt(width), kept)), attempt(first));
-      return { codes: best.codes, damping };
-    }),
-  );
+  return noGrad(() => scope(() => gptqRows(weight, columnFactor(moments, options), scheme, layer, options)));
 }
 
-interface Attempt {
-  readonly codes: Codes;
+/** What GPTQ needs to know of the inputs. */
+export interface ColumnFactor extends InverseFactor {
+  readonly moments: SecondMoments;
+}
+
+/** Factors the second moments; `retry` as `inverseFactor` has it. */
+export function columnFactor(
+  moments: SecondMoments,
+  { damping = 0.01 }: Pick<GptqOptions, "damping">,
+  retry: "double" | "damping" = "damping",
+): ColumnFactor {
+  return { ...inverseFactor(moments.matrix.div(Math.max(1, moments.tokens)), damping, retry), moments };
+}
+
+/** GPTQ of some rows `[rows, in]` of a weight. No row depends on the others. */
+export function gptqRows(
+  weight: Tensor,
+  columns: ColumnFactor,
+  scheme: Scheme,
+  layer: string,
+  options: GptqOptions,
+): GptqResult {
+  const { factor, dead, damping, moments } = columns;
+  const [first = 1, ...others] = options.widths ?? [1];
+  const attempt = (width: number): Attempt =>
+    scope(() => {
+      const rounded = roundColumns(weight, factor, dead, moments, scheme, layer, width, options);
+      return { ...rounded, loss: outputLoss(weight.sub(dequantize(rounded.codes)), moments) };
+    });
+  const best = others.reduce((kept, width) => scope(() => better(attempt(width), kept)), attempt(first));
+  const codes = options.refit === true ? refitScales(weight, best.codes, moments) : best.codes;
+  return { codes, corrected: best.corrected, damping };
+}
+
+interface Attempt extends Pick<GptqResult, "codes" | "corrected"> {
   /** Squared error of the output that each row of the weight gives, `[out, 1]`. */
   readonly loss: Tensor;
 }
@@ -73,6 +103,7 @@ function better(a: Attempt, b: Attempt): Attempt {
   const groups = wins.unsqueeze(2);
   return {
     loss: Tensor.where(wins, a.loss, b.loss),
+    corrected: a.corrected === null || b.corrected === null ? null : Tensor.where(wins, a.corrected, b.corrected),
     codes: {
       ...a.codes,
       codes: Tensor.where(wins, a.codes.codes, b.codes.codes),
@@ -92,7 +123,7 @@ function roundColumns(
   layer: string,
   width: number,
   options: GptqOptions,
-): Codes {
+): Pick<GptqResult, "codes" | "corrected"> {
   const [rows, columns] = [weight.size(0), weight.size(1)];
   const { bits, symmetric } = scheme;
   const groupSize = groupColumns(scheme, columns, layer);
@@ -133,7 +164,7 @@ function roundColumns(
       });
     }
   }
-  return {
+  const codes = {
     bits,
     symmetric,
     groupSize,
@@ -141,31 +172,11 @@ function roundColumns(
     zeroPoint: Tensor.stack(zeroPoints, 1).unsqueeze(2),
     codes: state.codes,
   };
+  return { codes, corrected: options.keepCorrected === true ? state.weight : null };
 }
 
 // Whole groups, so that every group begins with all corrections that are owed to it.
 function blockColumns(groupSize: number, columns: number, wanted: number): number {
   if (groupSize === columns) return Math.min(wanted, columns);
   return Math.max(1, Math.floor(wanted / groupSize)) * groupSize;
-}
-
-// Upper Cholesky factor of the damped inverse. Inputs that were always zero say nothing: their
-// weights are zeroed and their diagonal set to one.
-function inverseFactor(moments: SecondMoments, start: number): { factor: Tensor; dead: Tensor; damping: number } {
-  const matrix = moments.matrix.div(Math.max(1, moments.tokens));
-  const dead = matrix.diagonal().eq(0).to("float32");
-  matrix.diagonal().add_(dead);
-  const mean = matrix.diagonal().mean().item();
-  for (let damping = start; ; damping *= 10) {
-    try {
-      const factor = scope(() => {
-        const damped = matrix.clone();
-        damped.diagonal().add_(damping * mean);
-        return damped.cholesky().choleskyInverse().cholesky(true);
-      });
-      return { factor, dead, damping };
-    } catch (error) {
-      if (!(error instanceof TensorError) || error.code !== "OPERATOR" || damping > 10) throw error;
-    }
-  }
 }

@@ -1,14 +1,18 @@
 import { type ResourceLimits, Worker } from "node:worker_threads";
 import { letThreadsSleep } from "../../tensor/index.js";
-import type { Timed } from "../events/timed.js";
+import { type Timed, timed } from "../events/timed.js";
 import { EngineError } from "./engine-error.js";
 import type { EngineCalls, EngineMethod, FromWorker, ToWorker } from "./engine-protocol.js";
 import { errorFromMessage } from "./error-transport.js";
+import { firstCompile } from "./first-compile.js";
 import { type Patience, whenPatienceEnds } from "./patience.js";
 import { RunControl } from "./run-control.js";
 
 /** How long the worker may take to reach its next poll after a cancellation before it is terminated. */
 const GRACE: Patience = { milliseconds: 1200, longest: 10_000 };
+
+/** What begins with libtorch, whose addon may have to be compiled first; nothing else tells of progress before that. */
+const computes: ReadonlySet<EngineMethod> = new Set<EngineMethod>(["quantize", "open"]);
 
 interface PendingRequest {
   readonly control: RunControl;
@@ -22,6 +26,8 @@ interface PendingRequest {
  * and servers here stay responsive. Requests are served one after the other.
  */
 export class EngineClient implements AsyncDisposable {
+  /** Whether this process has seen to the addon. */
+  static #compiled = false;
   readonly #worker: Worker;
   readonly #grace: Patience;
   readonly #pending = new Map<number, PendingRequest>();
@@ -61,18 +67,22 @@ export class EngineClient implements AsyncDisposable {
    *
    * Events wait in memory until they are consumed, and the worker pauses when too many do. Aborting
    * `signal`, or leaving the loop early, stops the work at its next poll, or ends the worker when that takes
-   * more than 1.2 s of processor time or ten seconds; then the signal's reason is thrown.
+   * more than 1.2 s of processor time or ten seconds, unless `grace` is given; then the signal's reason is thrown.
    *
    * @throws EngineError when the worker dies; else whatever the work throws, class and fields intact.
    */
   async *stream<M extends EngineMethod>(
     method: M,
     parameters: EngineCalls[M]["parameters"],
-    options: { readonly signal?: AbortSignal | undefined } = {},
+    options: { readonly signal?: AbortSignal | undefined; readonly grace?: Patience } = {},
   ): AsyncGenerator<Timed<EngineCalls[M]["event"]>, EngineCalls[M]["result"]> {
-    const { signal } = options;
+    const { signal, grace = this.#grace } = options;
     signal?.throwIfAborted();
     if (this.#death !== null) throw this.#death;
+    if (computes.has(method) && !EngineClient.#compiled) {
+      for await (const event of firstCompile(signal)) yield timed(event) as Timed<EngineCalls[M]["event"]>;
+      EngineClient.#compiled = true;
+    }
     const id = this.#nextId++;
     const request: PendingRequest = { control: new RunControl(), events: [], outcome: null, wake: () => {} };
     this.#pending.set(id, request);
@@ -83,7 +93,7 @@ export class EngineClient implements AsyncDisposable {
     const cancel = (): void => {
       request.control.cancel();
       this.#worker.postMessage({ type: "cancel", id } satisfies ToWorker);
-      endGrace ??= whenPatienceEnds(this.#grace, () => void this.#terminate("it did not stop in time"));
+      endGrace ??= whenPatienceEnds(grace, () => void this.#terminate("it did not stop in time"));
       request.wake();
     };
     signal?.addEventListener("abort", cancel, { once: true });

@@ -22,6 +22,20 @@ export interface QualityEvent {
   readonly seconds: number | null;
 }
 
+/** Bytes of the source's weights beside those of every format that was written. */
+export interface SizesEvent {
+  readonly event: "sizes";
+  readonly source: number;
+  readonly formats: readonly {
+    readonly format: string;
+    /** Below the result; `.` for the result itself. */
+    readonly path: string;
+    readonly bytes: number;
+    /** Those of them that hold the embedding, and the head where it is a matrix of its own. */
+    readonly embeddingBytes: number;
+  }[];
+}
+
 /** The last line of `eval --json`. */
 export interface PerplexityEvent {
   readonly event: "perplexity";
@@ -29,6 +43,9 @@ export interface PerplexityEvent {
   /** Tokens that were predicted and counted. */
   readonly tokens: number;
   readonly context: number;
+  /** Sequences that were scored, of as many as the text has. */
+  readonly sequences: number;
+  readonly ofSequences: number;
 }
 
 /** The last line of `eval --choices --json`. */
@@ -50,4 +67,7 @@ export interface ReferenceEvent extends ModelComparison {
   /** Folder or name of the reference. */
   readonly reference: string;
   readonly context: number;
+  /** Sequences that were compared, of as many as the text has. */
+  readonly sequences: number;
+  readonly ofSequences: number;
 }

@@ -8,8 +8,11 @@ import type {
   WindowStartEvent,
 } from "../../recipe/job/recipe-job.js";
 import type { RecipeName } from "../../recipe/job/recipe-names.js";
+import type { EffortName } from "../../recipe/options/efforts.js";
+import type { UntypedOptions } from "../../recipe/options/merge-options.js";
+import type { EffortChoice } from "../options/effort/efforts.js";
 import type { CensusRecord } from "./census-record.js";
-import type { QualityEvent } from "./evaluation-events.js";
+import type { QualityEvent, SizesEvent } from "./evaluation-events.js";
 
 export type { TensorLoss } from "../../format/contract/exporter.js";
 export type {
@@ -23,7 +26,7 @@ export type {
   WindowStartEvent,
 } from "../../recipe/job/recipe-job.js";
 export type { CensusRecord } from "./census-record.js";
-export type { ChoicesEvent, PerplexityEvent, QualityEvent, ReferenceEvent } from "./evaluation-events.js";
+export type { ChoicesEvent, PerplexityEvent, QualityEvent, ReferenceEvent, SizesEvent } from "./evaluation-events.js";
 
 /** Always the first event of a command that makes, exports or verifies a result. */
 export interface RunStartedEvent {
@@ -45,6 +48,19 @@ export interface PlannedFile {
   readonly bytes: number;
 }
 
+/** How much of text and training a run takes. */
+export interface PlannedEffort {
+  readonly name: EffortName;
+  /** The user, the device that it runs on, or the time that was given. */
+  readonly chosen: EffortChoice;
+  /** The time that was given, as it was written; null without. */
+  readonly time: string | null;
+  /** What it sets, of what the user left open. */
+  readonly values: UntypedOptions;
+  /** Seconds that the next more effort is expected to take; null where the user chose, or nothing is more. */
+  readonly more: { readonly name: EffortName; readonly range: readonly [from: number, to: number] } | null;
+}
+
 /** What will be done, before anything is trained. All sizes in bytes, times in seconds. */
 export interface PlanEvent {
   readonly event: "plan";
@@ -53,6 +69,8 @@ export interface PlanEvent {
   readonly symmetric: boolean;
   readonly recipe: RecipeName;
   readonly preset: string;
+  /** How much is trained, and who chose that; null for a run that reads no text. */
+  readonly effort: PlannedEffort | null;
   readonly out: string;
   /** What will be written, the result itself first. */
   readonly exports: readonly PlannedFile[];
@@ -60,6 +78,8 @@ export interface PlanEvent {
   readonly blocks: number;
   /** First and last block of every window. */
   readonly windows: readonly (readonly [number, number])[];
+  /** Seconds that each of them is expected to take. */
+  readonly windowSeconds: readonly number[];
   /** Linears that will be quantized. */
   readonly linears: number;
   /** What becomes of every tensor of the source model, these Linears among them. */
@@ -83,6 +103,10 @@ export interface PlanEvent {
     readonly diskBytes: number;
     readonly resultBytes: number;
     readonly seconds: number;
+    /** Between which the run is expected to end. */
+    readonly range: readonly [from: number, to: number];
+    /** Share of the processors that other programs took while the speed was measured, 0 to 1. */
+    readonly load: number;
   };
   /** Why the activation quantization is a simulation that no runtime executes; null when it is none. */
   readonly simulatedActivations: string | null;
@@ -260,6 +284,7 @@ export type QuantizeEvent =
   | ExportedEvent
   | ReportEvent
   | QualityEvent
+  | SizesEvent
   | DoneEvent;
 
 /** What the other commands tell while they work. */

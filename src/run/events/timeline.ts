@@ -2,7 +2,7 @@ import type { QuantizeEvent } from "./events.js";
 
 /** A part of a run, and how long it took. */
 export interface TimelineStage {
-  /** `planning`, `reading text`, `making up text`, `checking weights`, `windows`, `end-to-end`, `scoring`, `writing FORMAT`. */
+  /** `planning`, `reading text`, `making up text`, `checking weights`, `windows`, `end-to-end`, `scoring`, `sample texts`, `writing FORMAT`. */
   readonly stage: string;
   /** ISO 8601. */
   readonly start: string;
@@ -79,7 +79,7 @@ const progressStages: readonly (readonly [string, string])[] = [
   ["preparing block", "windows"],
   ["opening block", "end-to-end"],
   ["scoring", "scoring"],
-  ["sampling", "sample texts"],
+  ["writing sample texts", "sample texts"],
 ];
 
 interface Span {

@@ -18,7 +18,7 @@ import {
 } from "../../tensor/index.js";
 import type { EngineCalls } from "../engine/engine-protocol.js";
 import type { RequestContext } from "../engine/serve-requests.js";
-import type { QuantizeEvent, ReportEvent, WarningEvent, WindowDoneEvent } from "../events/events.js";
+import type { QuantizeEvent, WarningEvent } from "../events/events.js";
 import { SCHEMA_VERSION } from "../events/run-started.js";
 import { Timeline } from "../events/timeline.js";
 import { fingerprintsOf } from "../journal/fingerprints.js";
@@ -26,30 +26,34 @@ import { Journal } from "../journal/journal.js";
 import { planFile } from "../journal/work-directory.js";
 import { resolveDevice } from "../machine/device.js";
 import { needsTokens } from "../plan/plan.js";
+import { writeReport } from "../report/write-report.js";
+import { linearRecords } from "../result/linear-records.js";
 import { writeResultRecord } from "../result/result-file.js";
+import type { ResultRecord } from "../result/result-record.js";
 import { resultSizes, type WrittenFormat } from "../result/result-sizes.js";
 import { resolveFolder } from "../source/resolve-folder.js";
 import { checkRun } from "./check-run.js";
 import { placeOf, resolveRun } from "./resolve-run.js";
 import { scoreRun } from "./score-run.js";
+import { summarize } from "./summarize.js";
 import { type PlannedFormat, writeExport } from "./write-exports.js";
 
 type Context = RequestContext<QuantizeEvent>;
 
 /** Resolves, plans and checks a run; a dry run ends there. Then calibrates, quantizes and writes to the staging folder. */
 export async function quantizeJob(
-  { options: given, folders, run: runId }: EngineCalls["quantize"]["parameters"],
+  { options: asked, given, folders, run: runId }: EngineCalls["quantize"]["parameters"],
   outer: Context,
 ): Promise<EngineCalls["quantize"]["result"]> {
   const timeline = new Timeline();
   const context = observed(outer, timeline);
-  const device = resolveDevice(given.device);
-  const folder = await resolveFolder(given.model, context);
-  if (given.compute.threads !== null) setThreads(given.compute.threads);
+  const device = resolveDevice(asked.device);
+  const folder = await resolveFolder(asked.model, context);
+  if (asked.compute.threads !== null) setThreads(asked.compute.threads);
   // Before anything is multiplied: cuBLAS keeps a workspace for every stream that it saw.
   useOwnStream(device);
-  using _operators = given.deterministic ? new DeterministicOperators(device) : null;
-  using run = await resolveRun(given, folder, device);
+  using _operators = asked.deterministic ? new DeterministicOperators(device) : null;
+  using run = await resolveRun({ options: asked, given }, folder, device);
   const { options, recipeOptions, name, model, scheme, activations, dtype, gradients, fitted } = run;
   const { spec, checkpoint } = model;
   const recipe = recipeOf(options.recipe);
@@ -117,7 +121,10 @@ export async function quantizeJob(
     const [target, shown] = [placeOf(folders.staging, each), placeOf(options.out, each)];
     await writeExport(each, source, { target, shown }, options, context);
   }
-  await writeResultRecord(folders.staging, {
+  const sizes = await resultSizes(run.folder, run.planned.map(sizedFormat));
+  context.emit({ event: "sizes", ...sizes });
+  const stages = timeline.stages(finished.records.slice(0, window));
+  const record: ResultRecord = {
     schemaVersion: SCHEMA_VERSION,
     run: runId,
     name,
@@ -128,14 +135,13 @@ export async function quantizeJob(
     bitsPerWeight: plan.bitsPerWeight,
     recipe: options.recipe,
     preset: options.preset,
-    effort: null,
     seed: options.seed,
-    options: given,
+    options: run.decided,
+    effort: plan.effort === null ? null : { name: plan.effort.name, chosen: plan.effort.chosen },
     engine: { torch: engineInfo().torchVersion, device, dtype, gradients, node: process.versions.node },
     calibration: calibration?.event ?? null,
-    sizes: await resultSizes(run.folder, run.planned.map(sizedFormat)),
-    quality: scored.quality,
-    qualityMissing: scored.missing,
+    sizes,
+    ...scored,
     activations:
       activations === null
         ? null
@@ -146,7 +152,16 @@ export async function quantizeJob(
             values: Object.fromEntries(finished.activations),
           },
     windows: finished.records,
-    timeline: timeline.stages(finished.records.slice(0, window)),
+    timeline: stages,
+    seconds: stages.reduce((sum, { seconds }) => sum + seconds, 0),
+    peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
+    linears: linearRecords({
+      units: job.network.units,
+      has: (module) => source.linears.has(module),
+      read: (module) => finished.readPacked(module),
+      errors: windows.flatMap(({ layers }) => layers),
+      poll: context.poll,
+    }),
     worstLayer: summary.worstLayer,
     census: plan.tensors,
     warnings: [...warnings, ...early, ...finished.warnings],
@@ -158,7 +173,9 @@ export async function quantizeJob(
       [...new Set([...model.changed, ...finished.changed])],
       context.poll,
     ),
-  });
+  };
+  await writeResultRecord(folders.staging, record);
+  if (options.report) await writeReport(folders.staging, record, null);
   return report;
 }
 
@@ -203,23 +220,5 @@ function unfinished(device: Device): WarningEvent {
     where: `device ${device}`,
     message: "end-to-end training is left out: there is no room for the codes of all blocks at once",
     next: "nothing to do; a larger device or --max-memory brings it back, and --finish none asks for none",
-  };
-}
-
-function summarize(windows: readonly WindowDoneEvent[]): ReportEvent {
-  const layers = windows.flatMap((window) => window.layers);
-  const worst = layers.reduce<ReportEvent["worstLayer"]>(
-    (best, layer) => (best === null || layer.relativeError > best.relativeError ? layer : best),
-    null,
-  );
-  const slowest = windows.reduce<WindowDoneEvent | null>(
-    (best, window) => (best === null || window.seconds > best.seconds ? window : best),
-    null,
-  );
-  return {
-    event: "report",
-    worstLayer: worst,
-    slowestWindow:
-      slowest === null ? null : { window: slowest.window, blocks: slowest.blocks, seconds: slowest.seconds },
   };
 }

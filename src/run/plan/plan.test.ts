@@ -8,6 +8,7 @@ import type { Device } from "../../tensor/index.js";
 import type { PlanEvent } from "../events/events.js";
 import { resolveOptions, schemeOf, type UntypedOptions } from "../options/options.js";
 import { makePlan } from "./plan.js";
+import { slowMachine } from "./testing/slow-machine.js";
 
 const model = fileURLToPath(new URL("../../../models/sotu-llama-7m", import.meta.url));
 
@@ -34,7 +35,8 @@ async function plan(
     exports: [],
     census: { quantized: 0, computed: 0, leftOut: [] },
     device,
-    flops: 1e11,
+    speed: slowMachine,
+    effort: null,
     kernels: true,
     fusedAttention: device !== "cpu",
     baseBytes: 280e6,

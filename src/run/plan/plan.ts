@@ -11,7 +11,7 @@ import { storesOf, streamsOf } from "../../recipe/state/streams.js";
 import type { Window } from "../../reconstruct/schedule.js";
 import type { Device } from "../../tensor/index.js";
 import type { CensusRecord } from "../events/census-record.js";
-import type { PlanEvent, PlannedFile } from "../events/events.js";
+import type { PlanEvent, PlannedEffort, PlannedFile } from "../events/events.js";
 import { KEPT_STATE_BYTES } from "../journal/manifest.js";
 import { textSource } from "../options/calibration-option.js";
 import type { GivenOptions, RunOptions } from "../options/options.js";
@@ -19,7 +19,17 @@ import { finishBytes, finishParameters } from "./finish-memory.js";
 import { type LinearPlan, linearPlans } from "./linear-plans.js";
 import { bytesOf, groupsOf, trainedParameters, weightsOf, windowBytes } from "./memory-model.js";
 import { samplingBatch, samplingBytes, samplingOperations } from "./sampling-memory.js";
-import { scores, scoringBytes, scoringOperations } from "./scoring-cost.js";
+import {
+  isSmallNetwork,
+  networkBytes,
+  scores,
+  scoringBytes,
+  scoringOperations,
+  textOperations,
+} from "./scoring-cost.js";
+import type { MachineSpeed } from "./time/machine-speed.js";
+import { planTime } from "./time/time-model.js";
+import { timeRange } from "./time/time-range.js";
 
 /** What the plan is made of. */
 export interface PlanInput {
@@ -34,8 +44,10 @@ export interface PlanInput {
   /** What will be written, the result itself first. */
   readonly exports: readonly PlannedFile[];
   readonly device: Device;
-  /** Measured speed of a matrix product, in floating point operations a second. */
-  readonly flops: number;
+  /** How fast the machine is at what the run does. */
+  readonly speed: MachineSpeed;
+  /** What was decided of how much is trained; null for a run that reads no text. */
+  readonly effort: PlannedEffort | null;
   /** Whether the device has our kernels. */
   readonly kernels: boolean;
   /** Whether libtorch has an attention that keeps no scores. */
@@ -91,7 +103,8 @@ export function makePlan(input: PlanInput): PlanEvent {
   const sampling = samplingBytes(input);
   const scored = scores(input, calibrationTokens);
   const blocks = Array.from({ length: spec.blocks }, (_, block) => inBlocks(linears, block, block));
-  const scoring = scored ? Math.max(0, ...blocks.map((block) => scoringBytes(input, block))) : 0;
+  const texts = isSmallNetwork(input) ? networkBytes(input) : 0;
+  const scoring = scored ? Math.max(texts, ...blocks.map((block) => scoringBytes(input, block))) : 0;
   const working = Math.max(largestWindow, endToEnd, sampling, scoring);
   const onCpu = device === "cpu";
   const streamHome = options.streams.storage === "auto" ? "device" : options.streams.storage;
@@ -117,6 +130,16 @@ export function makePlan(input: PlanInput): PlanEvent {
     windowCodes +
     onHost +
     (streamHome === "host" || (onCpu && streamHome === "device") ? streamBytes : 0);
+  const time = planTime(
+    {
+      ...{ options, spec, linears, windows, finish, tokens: calibrationTokens },
+      readBytes: [...checkpoint.tensors.values()].reduce((bytes, { byteLength }) => bytes + byteLength, 0),
+      writtenBytes: resultBytes,
+    },
+    input.speed,
+  );
+  const around = time.before + samplingSeconds(input) + scoringSeconds(input, linears, calibrationTokens) + time.after;
+  const seconds = around + sum(time.windows, (each) => each);
   return {
     event: "plan",
     model: options.model,
@@ -124,6 +147,7 @@ export function makePlan(input: PlanInput): PlanEvent {
     symmetric: scheme.symmetric,
     recipe: options.recipe,
     preset: options.preset,
+    effort: input.effort,
     out: options.out,
     exports: input.exports,
     device,
@@ -132,6 +156,7 @@ export function makePlan(input: PlanInput): PlanEvent {
       ...windows.map(({ first, last }) => [first, last] as const),
       ...Array.from({ length: finish }, () => [0, spec.blocks - 1] as const),
     ],
+    windowSeconds: time.windows,
     linears: linears.length,
     tensors: input.census,
     weights,
@@ -150,7 +175,9 @@ export function makePlan(input: PlanInput): PlanEvent {
           stateBytes(input, windows, trained),
       ),
       resultBytes,
-      seconds: estimateSeconds(input, linears, { windows, finish }, calibrationTokens),
+      seconds,
+      range: timeRange(seconds, input.speed.load),
+      load: input.speed.load,
     },
     simulatedActivations: simulationNote(
       linears.map(({ layout }) => layout),
@@ -180,35 +207,19 @@ function inBlocks(linears: readonly LinearPlan[], first: number, last: number): 
   return linears.filter(({ block }) => block >= first && block <= last);
 }
 
-// Multiplications and additions of the passes through each window, at the measured speed; what is
-// no matrix product (fake quantization, norms, attention, Adam) adds time in proportion.
-function estimateSeconds(
-  input: PlanInput,
-  linears: readonly LinearPlan[],
-  { windows, finish }: { readonly windows: readonly Window[]; readonly finish: number },
-  tokens: number,
-): number {
-  const { options, spec, flops } = input;
-  const perToken = (first: number, last: number): number => 2 * sum(inBlocks(linears, first, last), weightsOf);
-  const { passes } = recipeOf(options.recipe).cost(options);
-  const work = sum(windows, ({ first, last }) => perToken(first, last) * tokens * passes);
-  // Forward, forward again and twice that back; the head likewise, for two networks.
-  const whole = 4 * (perToken(0, spec.blocks - 1) + 2 * spec.vocabSize * spec.hiddenSize) * tokens;
-  const scoring = scores(input, tokens) ? scoringOperations(input, linears) * SCORING : 0;
-  return 3 + samplingSeconds(input) + (scoring + (work + finish * whole) * OVERHEAD) / flops;
+function scoringSeconds(input: PlanInput, linears: readonly LinearPlan[], tokens: number): number {
+  if (!scores(input, tokens)) return 0;
+  return (scoringOperations(input, linears) * SCORING + textOperations(input)) / input.speed.flops;
 }
 
 // Products of few rows are bound by reading the weights.
 function samplingSeconds(input: PlanInput): number {
   const rows = samplingBatch(input.options);
-  return rows === 0 ? 0 : (samplingOperations(input) / input.flops) * (1 + ROWS_TO_READ / rows);
+  return rows === 0 ? 0 : (samplingOperations(input) / input.speed.flops) * (1 + ROWS_TO_READ / rows);
 }
 
 /** Reading the weights for a token takes as long as the products of so many rows at full speed: 6 times those of 64 rows. */
 const ROWS_TO_READ = 320;
-
-/** Time of a training step over that of its matrix products. */
-const OVERHEAD = 2.5;
 
 /** Time of scoring over that of its matrix products: ranges are searched, and distributions compared in float64. */
 const SCORING = 2.5;

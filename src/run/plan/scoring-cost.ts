@@ -1,4 +1,5 @@
-import { LOGIT_BYTES, SCORED } from "../source/scored-size.js";
+import { networkTensors } from "../../network/index.js";
+import { LOGIT_BYTES, SAMPLES, SCORED, SMALL_NETWORK } from "../source/scored-size.js";
 import type { LinearPlan } from "./linear-plans.js";
 import { bytesOf, type MemoryInput, plainFloats, weightsOf, windowBytes } from "./memory-model.js";
 
@@ -38,4 +39,33 @@ export function scoringOperations({ spec }: Pick<MemoryInput, "spec">, linears: 
   const tokens = SCORED.sequences * Math.min(SCORED.context, spec.maxPositions);
   const weights = linears.reduce((sum, linear) => sum + weightsOf(linear), 0);
   return NETWORKS * 2 * (weights + spec.vocabSize * spec.hiddenSize) * tokens;
+}
+
+/** Bytes of the whole network in the dtype of its products. */
+export function networkBytes({ spec, options, checkpoint }: MemoryInput): number {
+  const { tied } = spec;
+  const elements = [...networkTensors(spec).values()].reduce(
+    (sum, shape) => sum + shape.reduce((product, size) => product * size, 1),
+    0,
+  );
+  const head = tied && options.rotation === "hadamard" ? spec.vocabSize * spec.hiddenSize : 0;
+  const largest = [...checkpoint.tensors.values()].reduce((most, { byteLength }) => Math.max(most, byteLength), 0);
+  // One tensor is in memory as it is stored, too.
+  return (elements + head) * bytesOf(options) + 2 * largest;
+}
+
+/** Whether sample texts are written whatever else the run needs: the network is small, and nothing was said of memory. */
+export function isSmallNetwork(input: MemoryInput): boolean {
+  return input.options.maxMemory === null && networkBytes(input) <= SMALL_NETWORK;
+}
+
+/** Reading the weights for one token takes as long as the products of so many at full speed. */
+const TOKENS_TO_READ = { cpu: 20, gpu: 320 } as const;
+
+/** The same of writing sample texts: they are bound by reading the weights. */
+export function textOperations(input: MemoryInput): number {
+  if (!isSmallNetwork(input)) return 0;
+  const weights = networkBytes(input) / bytesOf(input.options);
+  const tokens = NETWORKS * SAMPLES.prompts * SAMPLES.tokens;
+  return 2 * weights * tokens * TOKENS_TO_READ[input.device === "cpu" ? "cpu" : "gpu"];
 }

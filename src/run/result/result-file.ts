@@ -21,7 +21,14 @@ export function copiedFilesOf(value: unknown): CopiedFiles {
 
 /** Writes `crossblock.json` into a folder. */
 export async function writeResultRecord(folder: string, record: ResultRecord): Promise<void> {
-  await writeFile(join(folder, recordFile), `${JSON.stringify(record, null, 2)}\n`);
+  await writeFile(join(folder, recordFile), `${inLines(JSON.stringify(record, null, 2))}\n`);
+}
+
+// Lists of numbers, of which there are many, take a line each. No string of JSON holds a line break.
+function inLines(json: string): string {
+  return json.replace(/\[\n\s+((?:-?[\d.e+-]+|null)(?:,\n\s+(?:-?[\d.e+-]+|null))*)\n\s+\]/g, (_, list: string) => {
+    return `[${list.replace(/\n\s+/g, " ")}]`;
+  });
 }
 
 const readable = z.object({
@@ -38,7 +45,13 @@ const readable = z.object({
   timeline: timelineShape.optional(),
 });
 
-const made = z.object({ scheme: z.string(), created: z.string(), options: z.record(z.string(), z.unknown()) });
+const made = z.object({
+  scheme: z.string(),
+  created: z.string(),
+  options: z.record(z.string(), z.unknown()),
+  /** Absent in results of early versions. */
+  effort: effortShape.nullish(),
+});
 
 /** What tells whether a command would make this result again. */
 export type MadeRecord = z.output<typeof made>;

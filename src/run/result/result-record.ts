@@ -4,6 +4,7 @@ import type { GradientPrecision } from "../../reconstruct/quantized-layer.js";
 import type { CensusRecord } from "../events/census-record.js";
 import type { LayerError, TextSource, WindowDoneEvent } from "../events/events.js";
 import type { GivenOptions } from "../options/options.js";
+import type { LinearRecord, SampleTexts } from "./result-details.js";
 
 /** How a result quantizes the inputs of its Linears. */
 export const activationsShape = z.object({
@@ -59,7 +60,7 @@ export const qualityShape = z
   })
   .nullable();
 
-/** What was chosen of the time that a run may take. */
+/** How much was trained, and who chose that: the user, the device, or the time that was given. */
 export const effortShape = z
   .object({ name: z.enum(["quick", "normal", "best"]), chosen: z.enum(["given", "device", "time"]) })
   .nullable();
@@ -117,10 +118,10 @@ export interface ResultRecord {
   readonly bitsPerWeight: number;
   readonly recipe: string;
   readonly preset: string;
-  /** Null where none was chosen. */
+  /** Null where no text is read. */
   readonly effort: ResultEffort;
   readonly seed: number;
-  /** As they were given; what "auto" and null came to stands in `engine` and `calibration`. */
+  /** As they were given, with the values of the effort; what "auto" and null came to stands in `engine` and `calibration`. */
   readonly options: GivenOptions;
   readonly engine: EngineRecord;
   readonly calibration: {
@@ -142,6 +143,15 @@ export interface ResultRecord {
   readonly activations: ResultActivations | null;
   readonly windows: readonly WindowRecord[];
   readonly timeline: z.output<typeof timelineShape>;
+  /** The quantized Linears in the order of the network. */
+  readonly linears: readonly LinearRecord[];
+  /** Null where none were written; then `samplesMissing` says why. */
+  readonly samples: SampleTexts;
+  readonly samplesMissing: string | null;
+  /** Most memory that the process held up to here. */
+  readonly peakMemoryBytes: number;
+  /** Sum of the timeline. */
+  readonly seconds: number;
   readonly worstLayer: LayerError | null;
   /** What became of the tensors of the source model. */
   readonly census: CensusRecord;

@@ -2,9 +2,12 @@ import { describe, expect, it } from "vitest";
 import { resolveOptions, schemeOf, type UntypedOptions } from "../options.js";
 import { defaultCalibration, withDefaultText } from "./default-text.js";
 
-const tokenized = { device: "cpu", hasTokenizer: true };
+const tokenized = { device: "cpu", hasTokenizer: true } as const;
 
-function textOf(more: UntypedOptions, where = tokenized): { calibration: readonly string[]; why: string | null } {
+function textOf(
+  more: UntypedOptions,
+  where: Parameters<typeof withDefaultText>[2] = tokenized,
+): { calibration: readonly string[]; why: string | null } {
   const given = resolveOptions({ model: "m", scheme: "W4A4", out: "o", recipe: "gptq", ...more });
   const { options, why } = withDefaultText(given, schemeOf(given), where);
   return { calibration: options.calibration, why };

@@ -1,9 +1,9 @@
 import { recipeOf } from "../../../recipe/job/recipe-names.js";
+import type { EffortName } from "../../../recipe/options/efforts.js";
+import type { Device } from "../../../tensor/index.js";
 import { bundled, selfGenerated } from "../calibration-option.js";
+import { defaultEffort } from "../effort/efforts.js";
 import type { GivenOptions } from "../options.js";
-
-/** How much work a run is worth; see `--effort`. */
-export type TextEffort = "quick" | "normal" | "best";
 
 /** What a run calibrates on to which no text was given. */
 export interface DefaultText {
@@ -13,7 +13,7 @@ export interface DefaultText {
 }
 
 /** The text of a run that needs one and was given none, by what it is worth and where it computes. */
-export function defaultCalibration(effort: TextEffort, device: string): DefaultText {
+export function defaultCalibration(effort: EffortName, device: string): DefaultText {
   if (device === "cpu") {
     return {
       calibration: bundled,
@@ -44,12 +44,12 @@ export function needsText(
 export function withDefaultText(
   given: GivenOptions,
   scheme: { readonly activationBits: number },
-  { device, hasTokenizer }: { readonly device: string; readonly hasTokenizer: boolean },
+  { device, hasTokenizer }: { readonly device: Device; readonly hasTokenizer: boolean },
 ): { readonly options: GivenOptions; readonly why: string | null } {
   if (given.calibration.length > 0 || !needsText(given, scheme)) return { options: given, why: null };
   // Without a tokenizer no text can be encoded; the model's own is tokens from the beginning.
   const { calibration, why } = hasTokenizer
-    ? defaultCalibration("normal", device)
+    ? defaultCalibration(given.effort ?? defaultEffort(device, given.preset), device)
     : {
         calibration: selfGenerated,
         why: "no --calibration was given, and without tokenizer.json no text can be encoded",
