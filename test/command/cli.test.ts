@@ -187,7 +187,7 @@ describe("crossblock", () => {
   it("lists every command without one, and suggests the one that was meant", async () => {
     const { stdout } = await crossblockHere(["--help"]);
     const names = [...stdout.matchAll(/^ {2}(\w+) \[options\]/gm)].map(([, name]) => name);
-    expect(names).toEqual(["quantize", "export", "verify", "eval", "generate", "chat", "inspect", "doctor"]);
+    expect(names).toEqual(["quantize", "export", "verify", "eval", "generate", "chat", "push", "inspect", "doctor"]);
     const { code, stderr } = await crossblockHere(["quantise", model]);
     expect(stderr).toMatch(/unknown command 'quantise'\n\(Did you mean quantize\?\)\n+next: see `crossblock --help`/);
     expect(code).toBe(2);

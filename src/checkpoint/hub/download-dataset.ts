@@ -8,11 +8,12 @@ import { writeFileAtomically } from "../file-system/write-file-atomically.js";
 import { isPlainFileName } from "../model-folder.js";
 import type { DatasetName } from "./dataset-name.js";
 import { splitsOf } from "./dataset-splits.js";
-import { downloadBlob, networkError, type RemoteFile } from "./download-blob.js";
+import { downloadBlob, type RemoteFile } from "./download-blob.js";
 import type { ResolveModelOptions } from "./download-model.js";
-import { hubCacheFolder } from "./hub.js";
+import { HubClient } from "./hub-client.js";
+import { hubCacheFolder, offlineVariable } from "./hub-environment.js";
 
-export interface DownloadDatasetOptions extends Omit<ResolveModelOptions, "revision"> {
+export interface DownloadDatasetOptions extends Omit<ResolveModelOptions, "folders"> {
   /** Files are taken in their order until they have so many bytes. */
   readonly wantedBytes: number;
 }
@@ -74,18 +75,18 @@ interface Listing {
 class HubDataset {
   readonly #name: string;
   readonly #options: DownloadDatasetOptions;
-  readonly #hubUrl: string;
+  readonly #hub: HubClient;
   readonly #storage: string;
 
   constructor(name: string, options: DownloadDatasetOptions) {
     this.#name = name;
     this.#options = options;
-    this.#hubUrl = (options.hubUrl ?? process.env["HF_ENDPOINT"] ?? "https://huggingface.co").replace(/\/+$/, "");
+    this.#hub = new HubClient(options);
     this.#storage = join(options.cacheFolder ?? hubCacheFolder(), `datasets--${name.replace("/", "--")}`);
   }
 
   get page(): string {
-    return `${this.#hubUrl}/datasets/${this.#name}`;
+    return this.#hub.page(`datasets/${this.#name}`);
   }
 
   /** @param needed whether it is an error that there is no such revision */
@@ -100,18 +101,22 @@ class HubDataset {
       }
       const cached = await this.#cached(revision);
       if (cached !== null) return cached;
-      throw error instanceof CrossblockError ? error : networkError(this.page, error);
+      throw error instanceof CrossblockError ? error : this.#failed(this.page, error);
     }
   }
 
   #refused(status: number): InputError {
-    const token = this.#options.token ?? process.env["HF_TOKEN"];
+    const { token } = this.#hub;
     return new InputError({
       where: this.page,
       what: `the hub answers ${status}`,
-      why: `it has no data set of this name, or that is private or gated (${token ? "a token was sent" : "no token was sent"})`,
-      next: "check the name; for a private or gated data set accept its terms on its page and set HF_TOKEN",
+      why: `it has no data set of this name, or that is private or gated (${token === null ? "no token was sent" : `the token of ${token.origin} was sent`})`,
+      next: "check the name; for a private or gated data set accept its terms on its page, and run hf auth login or set HF_TOKEN",
     });
+  }
+
+  #failed(where: string, cause: unknown): EnvironmentError {
+    return this.#hub.failure("the download failed", where, cause);
   }
 
   /** Downloads files in their order until there are enough. */
@@ -132,7 +137,10 @@ class HubDataset {
         const blob = join(this.#storage, "blobs", remote.hash.hex);
         const { signal, onProgress } = this.#options;
         const onBytes = (bytes: number): void => onProgress?.({ file: name, bytes: done + bytes, totalBytes });
-        await downloadBlob(remote, blob, { fetch: this.#fetch, onBytes, ...(signal && { signal }) });
+        const refused = (status: number): InputError => this.#refused(status);
+        const failed = (url: string, cause: unknown): EnvironmentError => this.#failed(url, cause);
+        const { fetch } = this.#hub;
+        await downloadBlob(remote, blob, { fetch, refused, failed, onBytes, ...(signal && { signal }) });
         await link(blob, join(folder, name));
         done += remote.size;
       }
@@ -145,14 +153,15 @@ class HubDataset {
 
   // What the server says is checked: names and hashes become file names here.
   async #ask(revision: string): Promise<Listing> {
-    if (/^(?:1|on|yes|true)$/i.test(process.env["HF_HUB_OFFLINE"] ?? "")) {
+    const offline = offlineVariable();
+    if (offline !== null) {
       throw new EnvironmentError({
         where: this.page,
-        what: "HF_HUB_OFFLINE is set, and no text of this data set was downloaded before",
+        what: `${offline} is set, and no text of this data set was downloaded before`,
         next: "unset it, or give files: --calibration PATH",
       });
     }
-    const common = { hubUrl: this.#hubUrl, fetch: this.#fetch };
+    const common = { hubUrl: this.#hub.url, fetch: this.#hub.fetch };
     const { sha } = await datasetInfo({ ...common, name: this.#name, revision, additionalFields: ["sha"] });
     if (!/^[0-9a-f]{40}$/.test(sha)) throw new Error("no commit hash in the answer");
     const files = new Map<string, RemoteFile>();
@@ -187,16 +196,6 @@ class HubDataset {
       return null;
     }
   }
-
-  // The token goes to the hub itself only: files may be elsewhere.
-  readonly #fetch: typeof fetch = async (input, init) => {
-    const token = this.#options.token ?? process.env["HF_TOKEN"];
-    const request = new Request(input, init);
-    if (token && new URL(request.url).origin === new URL(this.#hubUrl).origin) {
-      request.headers.set("authorization", `Bearer ${token}`);
-    }
-    return await (this.#options.fetch ?? fetch)(request, this.#options.signal && { signal: this.#options.signal });
-  };
 }
 
 async function link(blob: string, path: string): Promise<void> {
