@@ -70,13 +70,19 @@ async function pack() {
     "dist/crossblock.schema.json",
     "native/build/build.mjs",
     "native/addon.cpp",
+    "text/NOTICE",
+    "text/own.jsonl",
+    "text/prose.jsonl.gz",
     "LICENSE",
   ];
   for (const path of needed) check(paths.includes(path), `the tarball lacks ${path}`);
   const declarations = paths.filter((path) => path.endsWith(".d.ts"));
   check(declarations.join() === "dist/index.d.ts", `the tarball declares ${declarations.join(", ")}`);
   const stray = paths.filter(
-    (path) => !/^(dist|native)\/|^docs\/.+\.md$|^[A-Z]+(\.md)?$|^package\.json$/.test(path) || /\.test\./.test(path),
+    (path) =>
+      !/^(dist|native)\/|^text\/(NOTICE|[a-z]+\.jsonl(\.gz)?)$|^docs\/.+\.md$|^[A-Z]+(\.md)?$|^package\.json$/.test(
+        path,
+      ) || /\.test\./.test(path),
   );
   check(stray.length === 0, `the tarball holds what it should not: ${stray.join(", ")}`);
   const kilobytes = [packed.size, packed.unpackedSize].map((bytes) => `${(bytes / 1e3).toFixed(0)} kB`);

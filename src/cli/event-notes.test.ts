@@ -94,6 +94,7 @@ describe("EventNotes", () => {
       notesOf({
         event: "calibrate",
         source: "files",
+        why: null,
         documents: 294,
         tokens: 2_273_079,
         windows: 256,

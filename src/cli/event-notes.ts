@@ -72,7 +72,8 @@ function plainNotes(event: RunEvent): string[] {
           `calibration: ${formatCount(windows)} sequences of ${formatCount(context)} tokens that the model made up`,
         ];
       }
-      const source = `${formatCount(tokens)} tokens of ${formatCount(documents)} documents`;
+      const of = kind === "bundled" ? "documents of the bundled text" : "documents";
+      const source = `${formatCount(tokens)} tokens of ${formatCount(documents)} ${of}`;
       return [`calibration: ${source}, ${formatCount(windows)} sequences of ${formatCount(context)} chosen`];
     }
     case "plan": {

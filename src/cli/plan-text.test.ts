@@ -20,7 +20,7 @@ const plan: PlanEvent = {
   },
   ...{ exports: [], device: "cpu", blocks: 1, windows: [[0, 0]], windowSeconds: [1], linears: 7 },
   ...{ tensors: { quantized: 7, computed: 0, leftOut: [] }, weights: 1, bitsPerWeight: 4, trainedParameters: 1 },
-  ...{ calibrationTokens: 1, selfGenerated: null, estimate, simulatedActivations: null },
+  ...{ calibrationTokens: 1, text: null, selfGenerated: null, estimate, simulatedActivations: null },
 };
 
 describe("the plan's time", () => {

@@ -71,11 +71,13 @@ function effortRows(plan: PlanEvent): readonly (readonly [string, string])[] {
   return [["effort", why], ...(values.length === 0 ? [] : ([["", values.join(" ")]] as const))];
 }
 
-function calibrationText({ calibrationTokens, selfGenerated }: PlanEvent): string {
+function calibrationText({ calibrationTokens, text, selfGenerated }: PlanEvent): string {
   const tokens = `${formatCount(calibrationTokens)} tokens`;
-  if (selfGenerated === null) return tokens;
+  if (text === null) return tokens;
+  const why = text.why === null ? "" : ` (${text.why})`;
+  if (selfGenerated === null) return `${tokens}${text.source === "bundled" ? " of the bundled text" : ""}${why}`;
   const { atOnce, seconds } = selfGenerated;
-  return `${tokens} that the model makes up, ${formatCount(atOnce)} sequences at once, about ${formatSeconds(seconds)}`;
+  return `${tokens} that the model makes up, ${formatCount(atOnce)} sequences at once, about ${formatSeconds(seconds)}${why}`;
 }
 
 // A recipe that has no choice of presets says nothing of them.

@@ -77,6 +77,8 @@ describe("text that the model makes up", () => {
     const record = JSON.parse(readFileSync(join(place.folder, "first", "crossblock.json"), "utf8"));
     expect(record.calibration).toMatchObject({ source: "self-generated", windows: 5, context: 24, tokens: 120 });
     expect(record.calibration.hash).toBe(first.hash);
+    // Scored on other text: what the model made up was all calibrated on.
+    expect(record.quality).toMatchObject({ text: "4 sequences of the bundled text", context: 256 });
     expect(first.events.flatMap((event) => new EventNotes().of(event))).toContain(
       "calibration: 5 sequences of 24 tokens that the model made up",
     );
@@ -86,7 +88,7 @@ describe("text that the model makes up", () => {
     const again = await run("again", { selfGenerated: { batch: 2 } });
     expect([again.drew, again.hash]).toEqual([true, first.hash]);
     expect(weightsOf("again").equals(weightsOf("first"))).toBe(true);
-    for (const change of [{ seed: 2 }, { selfGenerated: { temperature: 0.5 } }, { selfGenerated: { greedy: 0 } }]) {
+    for (const change of [{ seed: 2 }, { selfGenerated: { temperature: 0.5 } }, { selfGenerated: { greedy: 4 } }]) {
       expect((await run("changed", { ...change, force: true })).hash).not.toBe(first.hash);
     }
   });
@@ -148,8 +150,11 @@ describe("text that the model makes up", () => {
     cpSync(model, other, { recursive: true });
     const path = join(other, "tokenizer_config.json");
     const config = JSON.parse(readFileSync(path, "utf8"));
-    writeFileSync(path, JSON.stringify({ ...config, bos_token: null }));
+    writeFileSync(path, JSON.stringify({ ...config, bos_token: "A" }));
     expect((await run("unbegun", { model: other })).hash).not.toBe(hash);
+    // Without a start token documents begin with what separates them, which is the same one here.
+    writeFileSync(path, JSON.stringify({ ...config, bos_token: null }));
+    expect((await run("separated", { model: other })).hash).toBe(hash);
   });
 
   it("is part of what a saved run is told by, before it is made as well", async () => {
@@ -176,12 +181,11 @@ describe("text that the model makes up", () => {
     const { events } = await run("ids", { model: bare, samples: 1, context: 256 });
     expect(events.find((event) => event.event === "calibrate")).toMatchObject({ windows: 1, context: 256 });
     const warnings = events.flatMap((event) => (event.event === "warning" ? [event.message] : []));
-    expect(warnings).toEqual([
-      expect.stringMatching(/no tokenizer\.json/),
-      expect.stringMatching(/can't be told what script a token is of/),
-    ]);
-    const any = await run("any", { model: bare, samples: 1, context: 256, selfGenerated: { scripts: [] } });
-    expect(any.events.filter((event) => event.event === "warning").length).toBe(1);
+    expect(warnings).toEqual([expect.stringMatching(/no tokenizer\.json/)]);
+    const latin = await run("latin", { model: bare, samples: 1, context: 256, selfGenerated: { scripts: ["Latin"] } });
+    expect(latin.events.flatMap((event) => (event.event === "warning" ? [event.message] : []))[1]).toMatch(
+      /can't be told what script a token is of/,
+    );
   });
 
   it("is refused where no token is of the script, and a path of that name is a path", async () => {

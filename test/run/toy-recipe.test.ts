@@ -64,7 +64,6 @@ describe("a recipe that is one file and one line", () => {
     [{ window: { batch: 2 } }, /"window\.batch".*the recipe toy does not read it.*--recipe cbq/],
     [{ gptq: { damping: 0.1 } }, /"gptq\.damping".*it is for gptq, .*and cbq/],
     [{ compute: { gradients: "full" } }, /"compute\.gradients".*it is for .*cbq/],
-    [{ calibration: [] }, /recipe toy needs text.*--recipe rtn/],
   ])("has others' options, and its own as they don't fit, refused: %j", (options, message) => {
     expect(() => resolved(toy, options)).toThrow(OptionError);
     expect(() => resolved(toy, options)).toThrow(message);

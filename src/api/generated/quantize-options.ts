@@ -67,14 +67,17 @@ export interface QuantizeOptions {
    */
   readonly time?: string | null | undefined;
   /**
-   * Text files or folders: .txt (a document each), .jsonl, .json, .parquet; or self-generated: sequences that the
-   * model makes up (a file of that name is ./self-generated).
+   * Text files or folders: .txt (a document each), .jsonl, .json, .parquet with a field text or messages a record;
+   * hub:owner/name[:split][:column]: a data set of the Hugging Face Hub; self-generated: sequences that the model
+   * makes up; bundled: prose, conversations and code that come with crossblock (a file of such a name is
+   * ./bundled); 128 sequences of 2,048 tokens take about 1 MB of text; without this option a run that needs text
+   * chooses one of the last two and says which.
    *
    * Command line: `--calibration <paths...>`.
    *
    * @default []
    */
-  readonly calibration?: string | readonly string[] | undefined;
+  readonly calibration?: string | "self-generated" | "bundled" | readonly (string | "self-generated" | "bundled")[] | undefined;
   /**
    * Calibration sequences. An integer of at least 1. Read by every recipe with calibration text.
    *
@@ -308,18 +311,18 @@ export interface SelfGeneratedOptions {
    *
    * Command line: `--set selfGenerated.greedy=...`.
    *
-   * @default 4
+   * @default 0
    */
   readonly greedy?: number | undefined;
   /**
-   * Scripts of the languages that a sequence may begin in, as Unicode names them: ["Latin", "Han"]; [] lets any
-   * token be the first. Read by every recipe with --calibration self-generated.
+   * Scripts that a random first token is of, as Unicode names them: ["Latin", "Han"]; [] draws it from all tokens;
+   * null lets the model begin, as it would a document. Read by every recipe with --calibration self-generated.
    *
    * Command line: `--set selfGenerated.scripts=...`.
    *
-   * @default ["Latin"]
+   * @default null
    */
-  readonly scripts?: string | readonly string[] | undefined;
+  readonly scripts?: string | readonly string[] | null | undefined;
   /**
    * Sequences that grow at once; null chooses what fits. An integer of at least 1. Read by every recipe with
    * --calibration self-generated.

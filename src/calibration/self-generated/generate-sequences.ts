@@ -10,8 +10,8 @@ export interface SequenceGeneration {
   readonly temperature: number;
   /** Tokens behind the first that are the likeliest ones. */
   readonly greedy: number;
-  /** Ids that a first token is drawn from, all alike. */
-  readonly firstTokens: Int32Array;
+  /** Ids that a first token is drawn from, all alike; null lets the model draw it behind the start token. */
+  readonly firstTokens: Int32Array | null;
   /** What every document begins with; null for a model that has no such token. */
   readonly startToken: number | null;
   /** What ends a document. */
@@ -36,15 +36,17 @@ export function generateSequences(
   onToken: (done: number) => void = () => {},
 ): Int32Array {
   const streams = rows.map((row) => new SeededRandom(seedOf(seed, row)));
-  const firsts = streams.map((random) => firstTokens[random.below(firstTokens.length)] ?? 0);
+  const firsts = firstTokens && streams.map((random) => firstTokens[random.below(firstTokens.length)] ?? 0);
   const ids = new Int32Array(rows.length * context);
   const put = (at: number, tokens: ArrayLike<number>): void => {
     for (let i = 0; i < rows.length; i++) ids[i * context + at] = tokens[i] ?? 0;
   };
   // The start token and the first one.
-  const given = startToken === null ? [firsts] : [rows.map(() => startToken), firsts];
+  const given = [startToken === null ? null : rows.map(() => startToken), firsts].filter((tokens) => tokens !== null);
+  const [begin] = given;
+  if (begin === undefined) throw new TypeError("a sequence begins with a start token or a first one");
   using sequences = sampler.begin(rows.length);
-  put(0, given[0] ?? firsts);
+  put(0, begin);
   for (let at = 1; at < context; at++) {
     onToken(at);
     const before = Int32Array.from(rows, (_, i) => ids[i * context + at - 1] ?? 0);

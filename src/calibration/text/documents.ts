@@ -64,12 +64,20 @@ export async function* readDocuments(
 type Reader = (file: TextFile, chat: ChatFormat, options: ReadingOptions) => AsyncGenerator<Document>;
 
 const readers: Readonly<Record<TextFile["kind"], Reader>> = {
-  ".txt": (file, _chat, options) => readPlainText(file, options),
+  ".txt": (file, _chat, options) => {
+    if (options.column === undefined) return readPlainText(file, options);
+    throw new CalibrationError({
+      what: `there is no column "${options.column}"`,
+      where: file.path,
+      why: "plain text has no columns",
+      next: "leave the column out",
+    });
+  },
   ".jsonl": readJsonLines,
   ".json": readJsonFile,
-  ".parquet": async function* ({ path }, chat) {
+  ".parquet": async function* ({ path }, chat, { column }) {
     // Its libraries are forty modules, which no other text needs.
     const { readParquetRows } = await import("./parquet-rows.js");
-    yield* readParquetRows(path, chat);
+    yield* readParquetRows(path, chat, column);
   },
 };

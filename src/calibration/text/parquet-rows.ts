@@ -23,12 +23,12 @@ import { unreadable } from "./text-files.js";
  * @returns documents whose text is empty for rows without any
  * @throws CalibrationError that names the file when it can't be read or has no such column, and the row of another form.
  */
-export async function* readParquetRows(path: string, chat: ChatFormat): AsyncGenerator<Document> {
+export async function* readParquetRows(path: string, chat: ChatFormat, column?: string): AsyncGenerator<Document> {
   const file = await asyncBufferFromFile(path).catch((cause: unknown) => {
     throw unreadable(path, cause);
   });
   const metadata = await decode(path, () => parquetMetadataAsync(file));
-  const columns = textColumns(metadata, path);
+  const columns = textColumns(metadata, path, column);
   let rowStart = 0;
   for (const group of metadata.row_groups) {
     const rowEnd = rowStart + Number(group.num_rows);
@@ -46,7 +46,7 @@ export async function* readParquetRows(path: string, chat: ChatFormat): AsyncGen
     for (const [i, row] of rows.entries()) {
       const source = `${path}, row ${rowStart + i + 1}`;
       const record = new Map<Key, Value>(columns.map((name) => [name, cellOf(row, name, source)]));
-      yield { text: textOfRecord(record, chat, source) ?? "", source };
+      yield { text: textOfRecord(record, chat, source, column) ?? "", source };
     }
     rowStart = rowEnd;
   }
@@ -81,7 +81,7 @@ function cellOf(row: unknown, name: string, source: string): Value {
   }
 }
 
-function textColumns(metadata: FileMetaData, path: string): string[] {
+function textColumns(metadata: FileMetaData, path: string, column: string | undefined): string[] {
   // The schema is a tree in depth-first order: the root comes first, and only its children are columns of the table.
   const names: string[] = [];
   let below = 0;
@@ -90,17 +90,28 @@ function textColumns(metadata: FileMetaData, path: string): string[] {
     else below -= 1;
     below += children;
   }
+  if (column !== undefined) {
+    if (names.includes(column)) return [...new Set([column, ...besideText.filter((name) => names.includes(name))])];
+    throw new CalibrationError({
+      what: `there is no column "${column}"`,
+      where: path,
+      why: `the columns are ${listed(names)}`,
+      next: "name the column that holds the text",
+    });
+  }
   const found = textFields.filter((name) => names.includes(name));
   if (found.length > 0) return [...found, ...besideText.filter((name) => names.includes(name))];
   throw new CalibrationError({
     what: 'the table has neither a column "text" nor a column "messages"',
     where: path,
-    why: `its columns are ${names
-      .slice(0, 12)
-      .map((name) => JSON.stringify(name.slice(0, 40)))
-      .join(", ")}`,
+    why: `its columns are ${listed(names)}`,
     next: "rename the column that holds the text, or write the text to a .jsonl file",
   });
+}
+
+function listed(names: readonly string[]): string {
+  const shown = names.slice(0, 12).map((name) => JSON.stringify(name.slice(0, 40)));
+  return `${shown.join(", ")}${names.length > 12 ? ", ..." : ""}`;
 }
 
 async function decode<T>(path: string, action: () => Promise<T>): Promise<T> {

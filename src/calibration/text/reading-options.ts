@@ -8,6 +8,8 @@ export interface ReadingWarning {
 export interface ReadingOptions {
   /** Bytes that are read at least of a file that is too large to be read whole. */
   readonly wantedBytes: number;
+  /** The field or column that holds the text, where it is named; else the one that `textOfRecord` finds. */
+  readonly column?: string;
   readonly onWarning?: (warning: ReadingWarning) => void;
   /** Bytes of a `.txt` file up to which it is one document; for tests. */
   readonly longestPlainText?: number;

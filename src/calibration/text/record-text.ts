@@ -5,6 +5,7 @@ import { type Dict, isDict, isList, typeName, type Value } from "../chat/jinja/v
 import { messagesOfTurns } from "../chat/share-gpt.js";
 import { parseExactJson } from "./json/exact-json.js";
 import { keyList } from "./parse-record.js";
+import { textInColumn } from "./record-column.js";
 
 /** The fields that a record's text can come from, in the order in which they are looked at. */
 export const textFields = [
@@ -27,10 +28,12 @@ export const besideText = ["input", "system", "tools"] as const;
  * `input` and `output`, as a conversation of two turns.
  *
  * @param where the file and line, for the error
+ * @param column the field that holds it, where it is named
  * @returns null where all of these fields are null or empty
  * @throws CalibrationError when the record has none of them, or one in another form.
  */
-export function textOfRecord(record: Dict, chat: ChatFormat, where: string): string | null {
+export function textOfRecord(given: Dict, chat: ChatFormat, where: string, column?: string): string | null {
+  const record = column === undefined ? given : textInColumn(given, column, where);
   if (!textFields.some((name) => record.has(name))) {
     throw wrongForm(record, `neither a "text" that is a string nor "messages" that have a role each`, where);
   }

@@ -25,6 +25,7 @@ const plan: PlanEvent = {
   bitsPerWeight: 2.25,
   trainedParameters: 500,
   calibrationTokens: 4096,
+  text: null,
   selfGenerated: null,
   estimate: { deviceBytes: 1, hostBytes: 1, diskBytes: 1, resultBytes: 1, seconds: 100, range: [85, 120], load: 0 },
   simulatedActivations: null,

@@ -127,7 +127,7 @@ function calibrationText({ record: { calibration, options } }: CardFacts): strin
   const from =
     source === "self-generated"
       ? " that the model made up"
-      : `, chosen from ${count(tokens)}${named === "" ? "" : ` in ${named}`}`;
+      : `, chosen from ${count(tokens)}${source === "bundled" ? " that come with crossblock" : named === "" ? "" : ` in ${named}`}`;
   return `${count(windows)} sequences of ${count(context)} tokens${from}`;
 }
 

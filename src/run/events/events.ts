@@ -92,6 +92,8 @@ export interface PlanEvent {
   readonly trainedParameters: number;
   /** Calibration tokens that every epoch sees; 0 without calibration. */
   readonly calibrationTokens: number;
+  /** What they are taken from, and why where that was not asked for; null without calibration. */
+  readonly text: { readonly source: TextSource; readonly why: string | null } | null;
   /** How the model makes these tokens up itself: sequences at once, and about how long; null where text is read, or none is. */
   readonly selfGenerated: { readonly atOnce: number; readonly seconds: number } | null;
   readonly estimate: {
@@ -110,10 +112,15 @@ export interface PlanEvent {
   readonly simulatedActivations: string | null;
 }
 
+/** Text of the user's, of a data set of the hub, text that comes with the package, or text that the model makes up. */
+export type TextSource = "files" | "hub" | "bundled" | "self-generated";
+
 /** The calibration text was read and cut, or made up by the model: then its sequences are documents and windows alike. */
 export interface CalibrateEvent {
   readonly event: "calibrate";
-  readonly source: "files" | "self-generated";
+  readonly source: TextSource;
+  /** Why this text, where it was not asked for; else null. */
+  readonly why: string | null;
   readonly documents: number;
   /** Tokens of the whole text. */
   readonly tokens: number;

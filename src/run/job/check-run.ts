@@ -46,14 +46,14 @@ export async function checkRun(run: ResolvedRun, context: Context): Promise<Chec
   const copied = filesToCopy(folder);
   const generates = isSelfGenerated(options);
   const readsText = needsTokens(options) && !generates;
-  if (readsText) await findTextFiles(textPaths(options));
+  if (textPaths(options).length > 0) await findTextFiles(textPaths(options));
   await checkSpace(run, copied);
   const warnings = model.contradictions.map((found) => contradiction(folder, found));
   warnings.push(...censusWarnings(model.census, folder, { result: true, rotated: model.rotation !== "none" }));
   if (!readsText && !ModelFolder.open(folder).has("tokenizer.json")) warnings.push(noTokenizer(folder));
   for (const warning of warnings) context.emit(warning);
   context.emit(fitted.plan);
-  const text = readsText ? await calibrate(options, folder, model.spec, context) : null;
+  const text = readsText ? await calibrate(options, { folder, spec: model.spec, why: run.textWhy }, context) : null;
   if (text !== null) context.emit(text.event);
   const weights = checkWeights(original, config, model.census.read, context);
   if (weights.notFinite.length > 0) {
@@ -83,12 +83,12 @@ export async function checkRun(run: ResolvedRun, context: Context): Promise<Chec
 }
 
 async function makeUpText(run: ResolvedRun, weights: string, context: Context): Promise<Calibration | null> {
-  const { options, original, config, device, dtype, fitted } = run;
+  const { options, original, config, device, dtype, fitted, textWhy: why } = run;
   const work = WorkDirectory.pathOf(options);
   const { sampling, tensorBytes } = fitted;
   return selfGeneratedText(
     {
-      ...{ options, config, device, dtype, weights, work, tensorBytes },
+      ...{ options, config, device, dtype, weights, work, tensorBytes, why },
       checkpoint: original,
       engine: engineName(device),
       atOnce: sampling,

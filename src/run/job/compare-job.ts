@@ -23,7 +23,7 @@ export async function compareJob(
   const specs = [model.decoder.spec, reference.decoder.spec];
   const context = asked ?? defaultContext(...specs);
   for (const spec of specs) requireContextOption(context, spec);
-  const { ids } = await readTokens(text, tokenizer, request);
+  const { ids } = await readTokens([{ paths: text }], tokenizer, request);
   const all = evaluationSequences(ids, context);
   const compared = firstSequences(all, limit);
   const comparison = compareModels(model.decoder, reference.decoder, compared, {

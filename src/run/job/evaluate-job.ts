@@ -17,7 +17,7 @@ export async function evaluateJob(
   const tokenizer = await openTokenizer(model.folder, model.decoder.spec, request);
   const context = asked ?? defaultContext(model.decoder.spec);
   requireContextOption(context, model.decoder.spec);
-  const { ids } = await readTokens(text, tokenizer, request);
+  const { ids } = await readTokens([{ paths: text }], tokenizer, request);
   const all = evaluationSequences(ids, context);
   const scored = firstSequences(all, limit);
   const { value, tokens } = perplexity(model.decoder, scored, {

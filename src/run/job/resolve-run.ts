@@ -4,6 +4,7 @@ import { basename, join, resolve } from "node:path";
 import { Checkpoint } from "../../checkpoint/checkpoint.js";
 import { hubNameOf } from "../../checkpoint/hub/hub-name.js";
 import { type ModelConfig, readModelConfig } from "../../checkpoint/model-config.js";
+import { ModelFolder } from "../../checkpoint/model-folder.js";
 import { ModelError } from "../../errors.js";
 import type { ActivationQuantization } from "../../format/contract/export-source.js";
 import { primaryFormat } from "../../format/exporters.js";
@@ -34,6 +35,7 @@ import { gradientPrecision } from "../machine/gradient-precision.js";
 import { readSystemFile } from "../machine/system-file.js";
 import { defaultContext, requireContextOption } from "../options/default-context.js";
 import { type GivenOptions, type RunOptions, recipeOptionsOf, schemeOf } from "../options/options.js";
+import { withDefaultText } from "../options/text/default-text.js";
 import { type FittedPlan, fitMemory } from "../plan/fit-memory.js";
 import { linearPlans } from "../plan/linear-plans.js";
 import type { PlanInput } from "../plan/plan.js";
@@ -68,6 +70,8 @@ export interface ResolvedRun extends Disposable {
   readonly gradients: GradientPrecision;
   readonly planned: readonly PlannedFormat[];
   readonly fitted: FittedPlan;
+  /** Why the run calibrates on the text that it does, where that was not asked for. */
+  readonly textWhy: string | null;
   /** What the plan is made of. */
   readonly known: PlanInput;
 }
@@ -78,12 +82,12 @@ export interface ResolvedRun extends Disposable {
  * @throws ModelError, OptionError, FormatError for what can't be run, planned or written
  */
 export async function resolveRun(
-  { options: given, given: written }: { readonly options: GivenOptions; readonly given: UntypedOptions },
+  { options: chosen, given: written }: { readonly options: GivenOptions; readonly given: UntypedOptions },
   folder: string,
   device: Device,
 ): Promise<ResolvedRun> {
   const cpuinfo = await readSystemFile("/proc/cpuinfo");
-  const dtype = computeType(given.compute.dtype, device, { cpuinfo, config: engineInfo().config });
+  const dtype = computeType(chosen.compute.dtype, device, { cpuinfo, config: engineInfo().config });
   const config = await readModelConfig(folder);
   if (hasQuantization(config)) {
     throw new ModelError({
@@ -92,6 +96,8 @@ export async function resolveRun(
       next: "give the folder of the unquantized model",
     });
   }
+  const hasTokenizer = ModelFolder.open(folder).has("tokenizer.json");
+  const { options: given, why: textWhy } = withDefaultText(chosen, schemeOf(chosen), { device, hasTokenizer });
   const name = basename(hubNameOf(given.model)?.name ?? resolve(folder));
   const scheme = schemeOf(given);
   const activations = activationsOf(scheme, given);
@@ -109,7 +115,9 @@ export async function resolveRun(
     };
     const { maxPositions } = spec;
     const saved = given.time === null || given.fresh ? null : await savedPlan(given);
-    const effortOf = { given: written, options: given, device, maxPositions, context, saved };
+    // The text that was chosen counts as given: efforts say how much of it is taken.
+    const withText = textWhy === null ? written : { ...written, calibration: given.calibration };
+    const effortOf = { given: withText, options: given, device, maxPositions, context, saved };
     const first = namedEffort(effortOf).options;
     const { options: measured } = settle(first);
     const gradients = measured.compute.gradients === "fp8" ? "fp8" : "full";
@@ -137,7 +145,20 @@ export async function resolveRun(
     const speed = measureSpeed({ options: measured, scheme, spec, device, dtype, scratch: tmpdir() });
     resetPeakMemory(device);
     const machine = {
-      ...{ scheme, spec, schemes, activations, checkpoint, exports, device, speed, census, baseBytes, workspaceBytes },
+      ...{
+        scheme,
+        spec,
+        schemes,
+        activations,
+        checkpoint,
+        exports,
+        device,
+        speed,
+        census,
+        baseBytes,
+        workspaceBytes,
+        textWhy,
+      },
       kernels: scope(() => hasKernel("crossblock::code_unit_round", Tensor.zeros([1], { device }))),
       fusedAttention: hasOperator("aten::scaled_dot_product_attention"),
     };
@@ -152,8 +173,9 @@ export async function resolveRun(
     const opened = model;
     return {
       ...{ options, asked, recipeOptions, folder, name, config, original, model, scheme, schemes, activations },
-      ...{ device, dtype, gradients, planned, fitted, known },
-      decided: decided.options,
+      ...{ device, dtype, gradients, planned, fitted, known, textWhy },
+      // As it was given: the same command chooses the same text.
+      decided: { ...decided.options, calibration: chosen.calibration },
       [Symbol.dispose]: () => {
         opened[Symbol.dispose]();
         original.close();

@@ -46,6 +46,10 @@ export async function scoreRun(
       identity,
       isNearest,
       text: options.score && heldOut !== null ? heldOut : notScored(run, calibration),
+      of:
+        calibration?.event.source === "self-generated"
+          ? "the bundled text"
+          : "the calibration text that nothing was calibrated on",
       texts:
         typeof texts === "string"
           ? texts
@@ -59,9 +63,7 @@ export async function scoreRun(
 function notScored({ options }: ResolvedRun, calibration: Calibration | null): string {
   if (!options.score) return "it was left out (--no-score)";
   if (calibration === null) return "no text was given";
-  if (calibration.event.source === "self-generated") {
-    return "the text is made up by the model, and all of it was calibrated on";
-  }
+  if (calibration.event.source === "self-generated") return "without tokenizer.json there is no text to score";
   return "all of the text was calibrated on: a longer one leaves a part to score";
 }
 

@@ -7,7 +7,7 @@ describe("calibration text that the model makes up", () => {
 
   it("has defaults, and options that are read with it only", () => {
     const options = resolveOptions(required, given);
-    expect(options.selfGenerated).toEqual({ temperature: 1, greedy: 4, scripts: ["Latin"], batch: null });
+    expect(options.selfGenerated).toEqual({ temperature: 1, greedy: 0, scripts: null, batch: null });
     expect(resolveOptions(required, given, { selfGenerated: { scripts: [] } }).selfGenerated.scripts).toEqual([]);
     const unread = refusal({ selfGenerated: { temperature: 0.5 } });
     expect(unread.message).toMatch(
@@ -24,6 +24,8 @@ describe("calibration text that the model makes up", () => {
       { calibration: ["self-generated", "text.txt"] },
       /does not go with other text.*--calibration self-generated alone/,
     ],
+    [{ calibration: ["text.txt", "bundled"] }, /bundled does not go with other text.*--calibration bundled alone/],
+    [{ calibration: ["bundled", "self-generated"] }, /self-generated does not go with other text/],
     [{ selfGenerated: { temperature: 0 } }, /"selfGenerated\.temperature".*0 does not fit/],
     [{ selfGenerated: { temperature: Number.NaN } }, /"selfGenerated\.temperature"/],
     [{ selfGenerated: { greedy: -1 } }, /"selfGenerated\.greedy".*-1 does not fit/],

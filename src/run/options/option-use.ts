@@ -7,6 +7,7 @@ import { type ReadCondition, type ReaderContext, when } from "../../recipe/optio
 import { withSelfGenerated } from "./calibration-option.js";
 import type { GivenOptions } from "./options.js";
 import { listed } from "./parse/listed.js";
+import { needsText } from "./text/default-text.js";
 
 /** Who reads the options of a run that not every run reads; those of the algorithms have a table of their own. */
 const readers: Readonly<Record<string, readonly OptionReader[]>> = {
@@ -33,7 +34,13 @@ export function readerContext(
 ): ReaderContext {
   const recipe = recipeOf(options.recipe);
   const { activationBits, symmetric } = scheme;
-  return { recipe, options, activationBits, symmetric, hasText: recipe.needsText || options.calibration.length > 0 };
+  return {
+    recipe,
+    options,
+    activationBits,
+    symmetric,
+    hasText: options.calibration.length > 0 || needsText(options, scheme),
+  };
 }
 
 /** Whether an option can change anything in such a run; true for those that every run reads. */

@@ -42,8 +42,6 @@ describe("resolveOptions", () => {
     [{ overrides: [{ pattern: "x", bit: 3 }] }, 'option "overrides.0.bit"', '"overrides.0.bits"'],
     [{ device: "gpu" }, 'option "device"', "give"],
     [{ scheme: "W2A15" }, 'scheme "W2A15"', "W2A16"],
-    [{ calibration: [] }, 'option "calibration"', "--recipe rtn"],
-    [{ calibration: [], recipe: "rtn", finish: "scales" }, 'option "calibration"', "--finish scales needs text"],
     [JSON.parse('{"__proto__": {"samples": 1}}') as UntypedOptions, 'option "__proto__"', "Next: "],
   ])("refuses %j", (options, where, next) => {
     const error = refusal(options as UntypedOptions);
@@ -70,25 +68,6 @@ describe("resolveOptions", () => {
 
   it("asks for no text where nothing reads any", () => {
     expect(resolveOptions(required, { calibration: [], recipe: "rtn" })).toMatchObject({ finish: "auto" });
-    // A dry run refuses what the run refuses.
-    expect(refusal({ calibration: [], dryRun: true }).next).toContain("--calibration PATH");
-  });
-
-  it("offers a way without text that works, whatever asks for it", () => {
-    const ways: readonly UntypedOptions[] = [
-      { recipe: "gptq" },
-      { recipe: "rtn", finish: "scales" },
-      { recipe: "rtn", scheme: "W8A8", activation: { granularity: "tensor" } },
-    ];
-    const flags: Readonly<Record<string, UntypedOptions>> = {
-      "--recipe rtn": { recipe: "rtn" },
-      "--finish none": { finish: "none" },
-      "--set activation.granularity=token": { activation: { granularity: "token" } },
-    };
-    for (const options of ways) {
-      const way = /or use (.*)$/.exec(refusal({ ...options, calibration: [] }).next)?.[1] ?? "";
-      expect(() => resolveOptions(required, options, { calibration: [] }, flags[way] ?? { way })).not.toThrow();
-    }
   });
 
   it("takes ~ for the home folder in every path, and refuses that of another user", () => {

@@ -11,7 +11,7 @@ import { declares } from "../../recipe/options/option-readers.js";
 import { defaultPreset, presetNames } from "../../recipe/options/presets.js";
 import { type RecipeOptions, recipeOptionsShape } from "../../recipe/options/recipe-options.js";
 import { defaultsBelow } from "../../recipe/options/resolve-recipe-options.js";
-import { calibrationOption, checkCalibration, generationOptions, selfGenerated } from "./calibration-option.js";
+import { calibrationOption, checkCalibration, generationOptions } from "./calibration-option.js";
 import { DEFAULT_CONTEXT } from "./default-context.js";
 import { effortNamed, effortValues } from "./effort/efforts.js";
 import { assertRead, readerContext } from "./option-use.js";
@@ -170,7 +170,7 @@ export function resolveOver(values: UntypedOptions, given: UntypedOptions): Give
   const scheme = schemeOf(options);
   assertRead(given, readerContext(options, scheme), preset);
   assertUsed(given, options.format);
-  checkTogether(options, scheme);
+  checkTogether(options);
   return { ...options, format: withPrimary(options.format) };
 }
 
@@ -195,7 +195,7 @@ export function schemeOf(options: GivenOptions): Scheme {
   return parseScheme(options.scheme, { asym: options.asym });
 }
 
-function checkTogether(options: GivenOptions, scheme: Scheme): void {
+function checkTogether(options: GivenOptions): void {
   if (options.maxMemory !== null) parseBytes(options.maxMemory);
   if (options.time !== null) checkTime(options.time, options.effort);
   // Windows that would never move are an error for any network.
@@ -205,21 +205,6 @@ function checkTogether(options: GivenOptions, scheme: Scheme): void {
   checkCalibration(options);
   checkMicroBatch(options);
   checkOverrides(options);
-  const staticInputs = options.activation.granularity === "tensor" && scheme.activationBits < 16;
-  const needs: readonly (readonly [boolean, string, string])[] = [
-    [recipe.needsText, `recipe ${recipe.name}`, `--recipe ${recipeNames.find((name) => !recipeOf(name).needsText)}`],
-    [staticInputs, "activation.granularity=tensor", "--set activation.granularity=token"],
-    [options.finish === "scales", "--finish scales", "--finish none"],
-  ];
-  const needing = needs.filter(([needed]) => needed);
-  const without = needing.map(([, , way]) => way).join(" ");
-  if (needing.length > 0 && options.calibration.length === 0) {
-    throw new OptionError({
-      where: 'option "calibration"',
-      what: `${needing[0]?.[1]} needs text to calibrate on`,
-      next: `give --calibration PATH (.txt, .jsonl, .parquet or a folder of them) or --calibration ${selfGenerated}, or use ${without}`,
-    });
-  }
 }
 
 function checkTime(time: string, effort: GivenOptions["effort"]): void {

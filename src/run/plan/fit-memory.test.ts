@@ -37,7 +37,7 @@ function fitted(
   const scheme = schemeOf(options);
   const schemes = resolveSchemes(decoderUnits(spec), scheme, options.overrides);
   const machine = { device, speed: slowMachine, effort: null, kernels: true, fusedAttention: false, baseBytes: 280e6 };
-  const memory = { workspaceBytes: 0, spareBytes };
+  const memory = { workspaceBytes: 0, textWhy: null, spareBytes };
   return fitMemory({
     options,
     scheme,

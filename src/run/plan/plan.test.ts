@@ -41,6 +41,7 @@ async function plan(
     fusedAttention: device !== "cpu",
     baseBytes: 280e6,
     workspaceBytes,
+    textWhy: null,
   });
 }
 

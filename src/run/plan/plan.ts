@@ -13,6 +13,7 @@ import type { Device } from "../../tensor/index.js";
 import type { CensusRecord } from "../events/census-record.js";
 import type { PlanEvent, PlannedEffort, PlannedFile } from "../events/events.js";
 import { KEPT_STATE_BYTES } from "../journal/manifest.js";
+import { textSource } from "../options/calibration-option.js";
 import type { GivenOptions, RunOptions } from "../options/options.js";
 import { finishBytes, finishParameters } from "./finish-memory.js";
 import { type LinearPlan, linearPlans } from "./linear-plans.js";
@@ -55,6 +56,8 @@ export interface PlanInput {
   readonly baseBytes: number;
   /** What a product has left on a GPU: the workspace of cuBLAS, one for each thread that multiplies. */
   readonly workspaceBytes: number;
+  /** Why the text is calibrated on, where it was not asked for. */
+  readonly textWhy: string | null;
 }
 
 /** What reading and cutting text leaves in JavaScript's heap: measured with 4 MB of it. */
@@ -160,6 +163,7 @@ export function makePlan(input: PlanInput): PlanEvent {
     bitsPerWeight: weights === 0 ? 0 : bits / weights,
     trainedParameters: trained.reduce((a, b) => a + b, 0) + finish * finishParameters(input, linears),
     calibrationTokens,
+    text: needsTokens(options) ? { source: textSource(options), why: input.textWhy } : null,
     selfGenerated: sampling > 0 ? { atOnce: samplingBatch(options), seconds: samplingSeconds(input) } : null,
     estimate: {
       deviceBytes: Math.ceil(deviceBytes),

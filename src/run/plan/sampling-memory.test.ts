@@ -55,7 +55,7 @@ describe("what a model takes that makes its text up", () => {
           effort: null,
           kernels: true,
         },
-        ...{ fusedAttention: false, baseBytes: 280e6, workspaceBytes: 0, spareBytes },
+        ...{ fusedAttention: false, baseBytes: 280e6, workspaceBytes: 0, textWhy: null, spareBytes },
       });
     };
     expect(fitted({}).sampling).toBe(40);

@@ -27,7 +27,16 @@ function input(more: Partial<ScoreInput> = {}): ScoreInput {
   // What is mocked takes no look at them.
   const unread = {} as ScoreInput["networks"];
   const texts = {} as Exclude<ScoreInput["texts"], string>;
-  return { networks: unread, text, texts, work: work.path, identity: { model: "m" }, isNearest: false, ...more };
+  return {
+    networks: unread,
+    text,
+    of: "the text",
+    texts,
+    work: work.path,
+    identity: { model: "m" },
+    isNearest: false,
+    ...more,
+  };
 }
 
 describe("scoring a result", () => {
@@ -40,7 +49,7 @@ describe("scoring a result", () => {
   it("is done once: a run that is continued finds what was done, another run and other text do not", async () => {
     const first = await scoreResult(input(), context);
     expect(first.quality).toMatchObject({
-      text: "2 sequences of the calibration text that nothing was calibrated on",
+      text: "2 sequences of the text",
       perplexity: { source: 3, result: 4, roundToNearest: 5 },
       divergence: 0.5,
       roundToNearestDivergence: 0.75,

@@ -29,6 +29,8 @@ export interface ScoreInput {
   readonly networks: ScoredNetworks;
   /** Held-out text, or why there is none. */
   readonly text: TokenSequences | string;
+  /** What the text is part of, in words. */
+  readonly of: string;
   /** What writes sample texts, or why nothing does. */
   readonly texts: TextsToWrite | string;
   /** The work folder. */
@@ -47,7 +49,7 @@ type Attempt<T> = { readonly value: T; readonly why: null } | { readonly value: 
  * impossible does not end a run that has its codes.
  */
 export async function scoreResult(
-  { networks, text, texts, work, identity, isNearest }: ScoreInput,
+  { networks, text, of, texts, work, identity, isNearest }: ScoreInput,
   { emit, poll }: RequestContext<ProgressEvent>,
 ): Promise<Scored> {
   const key = keyOf(identity, text, texts);
@@ -66,7 +68,7 @@ export async function scoreResult(
       ? { value: saved.quality, why: null }
       : typeof text === "string"
         ? { value: null, why: text }
-        : scored(networks, text, isNearest, during("scoring"));
+        : scored(networks, { ...text, of }, isNearest, during("scoring"));
   if (saved.quality === null && quality.value !== null) await save({ quality: quality.value, samples: null });
   const samples: Attempt<SampleTexts> =
     saved.samples !== null
@@ -85,7 +87,7 @@ export async function scoreResult(
 
 function scored(
   networks: ScoredNetworks,
-  text: TokenSequences,
+  text: TokenSequences & { readonly of: string },
   isNearest: boolean,
   tell: (done: number, total: number) => void,
 ): Attempt<ResultQuality> {
@@ -101,14 +103,14 @@ function scored(
 
 function qualityOf(
   { source, result, tokens, roundToNearest }: NetworkScores,
-  { sequences, context }: TokenSequences,
+  { sequences, context, of }: TokenSequences & { readonly of: string },
   isNearest: boolean,
   seconds: number,
 ): NonNullable<ResultQuality> {
   const rounded = isNearest ? result : roundToNearest;
   const nearest = rounded !== null && Number.isFinite(rounded.perplexity) ? rounded : null;
   return {
-    text: `${sequences} ${sequences === 1 ? "sequence" : "sequences"} of the calibration text that nothing was calibrated on`,
+    text: `${sequences} ${sequences === 1 ? "sequence" : "sequences"} of ${of}`,
     tokens,
     context,
     perplexity: { source, result: result.perplexity, roundToNearest: nearest?.perplexity ?? null },

@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { DecoderSpec } from "../../network/index.js";
 import type { GradientPrecision } from "../../reconstruct/quantized-layer.js";
 import type { CensusRecord } from "../events/census-record.js";
-import type { LayerError, WindowDoneEvent } from "../events/events.js";
+import type { LayerError, TextSource, WindowDoneEvent } from "../events/events.js";
 import type { GivenOptions } from "../options/options.js";
 import type { LinearRecord, SampleTexts } from "./result-details.js";
 import type { Origin } from "./told/told-options.js";
@@ -127,7 +127,9 @@ export interface ResultRecord {
   readonly origin: Origin;
   readonly engine: EngineRecord;
   readonly calibration: {
-    readonly source: "files" | "self-generated";
+    readonly source: TextSource;
+    /** Why this text, where it was not asked for; else null. */
+    readonly why: string | null;
     readonly documents: number;
     readonly tokens: number;
     readonly windows: number;

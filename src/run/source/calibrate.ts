@@ -4,8 +4,10 @@ import type { DecoderSpec } from "../../network/index.js";
 import type { CalibrationTokens } from "../../recipe/job/recipe-job.js";
 import type { RequestContext } from "../engine/serve-requests.js";
 import type { CalibrateEvent, WorkEvent } from "../events/events.js";
+import { isBundled, textSource } from "../options/calibration-option.js";
 import type { RunOptions } from "../options/options.js";
-import { openTokenizer, readTokens } from "./read-tokens.js";
+import { calibrationFiles } from "./calibration-files.js";
+import { openTokenizer, readBundledTokens, readTokens } from "./read-tokens.js";
 import { SCORED } from "./scored-size.js";
 
 /** The calibration sequences and what tells them from others. */
@@ -14,24 +16,28 @@ export interface Calibration {
   /** Hash of the tokenizer; null for a model without one, which can make text up all the same. */
   readonly tokenizer: string | null;
   readonly event: CalibrateEvent;
-  /** Sequences of the same text that nothing is calibrated on; null where none are left, and where the model makes its text up. */
+  /** Sequences that nothing is calibrated on: of the same text, or of the bundled text where the model makes its text up; null where there are none. */
   readonly heldOut: TokenSequences | null;
 }
 
 /**
  * Reads the calibration text and cuts it into sequences.
  *
+ * @param folder of the model
+ * @param why this text was chosen, where it was not asked for
  * @throws CalibrationError for text that can't be used, or too little of it
  */
 export async function calibrate(
   options: RunOptions,
-  folder: string,
-  spec: DecoderSpec,
+  { folder, spec, why }: { readonly folder: string; readonly spec: DecoderSpec; readonly why: string | null },
   request: RequestContext<WorkEvent>,
 ): Promise<Calibration> {
   const tokenizer = await openTokenizer(folder, spec, request);
   const { samples, context, seed } = options;
-  const stream = await readTokens(options.calibration, tokenizer, request, samples * context);
+  const wanted = samples * context;
+  const stream = isBundled(options)
+    ? await readBundledTokens(tokenizer, request, { wanted: wanted + SCORED.sequences * SCORED.context, seed })
+    : await readTokens(await calibrationFiles(options, request), tokenizer, request, wanted);
   const chosen = sampleSequences(stream.ids, { samples, context, seed });
   const longest = Math.min(SCORED.context, spec.maxPositions);
   return {
@@ -41,7 +47,8 @@ export async function calibrate(
     heldOut: heldOutSequences(stream.ids, { samples, context, seed }, { ...SCORED, context: longest }),
     event: {
       event: "calibrate",
-      source: "files",
+      source: textSource(options),
+      why,
       documents: stream.documents,
       tokens: stream.ids.length,
       windows: chosen.sequences,

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { type DocumentBounds, documentBounds } from "../../calibration/self-generated/document-bounds.js";
 import { firstTokens } from "../../calibration/self-generated/first-tokens.js";
 import { generateSequences, type SequenceGeneration } from "../../calibration/self-generated/generate-sequences.js";
 import {
@@ -7,7 +8,7 @@ import {
   storedSequences,
   storeSequences,
 } from "../../calibration/self-generated/stored-sequences.js";
-import { sequencesFingerprint, type TokenSequences } from "../../calibration/token-sequences.js";
+import { sampleSequences, sequencesFingerprint, type TokenSequences } from "../../calibration/token-sequences.js";
 import type { Checkpoint } from "../../checkpoint/checkpoint.js";
 import type { ModelConfig } from "../../checkpoint/model-config.js";
 import { ModelFolder } from "../../checkpoint/model-folder.js";
@@ -23,11 +24,14 @@ import type { WarningEvent, WorkEvent } from "../events/events.js";
 import { pacedProgress } from "../events/paced-progress.js";
 import type { RunOptions } from "../options/options.js";
 import type { Calibration } from "./calibrate.js";
-import { openTokenizer } from "./read-tokens.js";
+import { openTokenizer, readBundledTokens } from "./read-tokens.js";
+import { SCORED } from "./scored-size.js";
 
 /** What text that a model makes up depends on, and where it waits. */
 export interface TextToGenerate {
   readonly options: RunOptions;
+  /** Why this text was chosen, where it was not asked for. */
+  readonly why: string | null;
   /** The model of the user, not rotated, and its `config.json`. */
   readonly checkpoint: Checkpoint;
   readonly config: ModelConfig;
@@ -55,13 +59,15 @@ export async function selfGeneratedText(
   text: TextToGenerate,
   request: RequestContext<WorkEvent>,
 ): Promise<Calibration | null> {
-  const { options, checkpoint, config, work } = text;
+  const { options, checkpoint, config, work, why } = text;
   const { samples, context, seed } = options;
   const { spec } = readModel(config, checkpoint);
   const tokenizer = await tokenizerOf(checkpoint.folder, spec, request);
-  if (tokenizer === null && options.selfGenerated.scripts.length > 0) request.emit(anyScript(checkpoint.folder));
-  const generation = generationOf(options, tokenizer, spec);
-  const key = keyOf(text, tokenizer);
+  if (tokenizer === null && (options.selfGenerated.scripts?.length ?? 0) > 0)
+    request.emit(anyScript(checkpoint.folder));
+  const bounds = tokenizer === null ? { start: null, ends: new Set<number>() } : documentBounds(tokenizer);
+  const generation = generationOf(options, tokenizer, bounds, spec);
+  const key = keyOf(text, tokenizer, bounds);
   const shape = { sequences: samples, context, vocabulary: spec.vocabSize };
   const cache = join(tokenCacheFolder(), "generated");
   const kept = (await storedSequences(work, key, shape)) ?? (await storedSequences(cache, key, shape));
@@ -76,8 +82,8 @@ export async function selfGeneratedText(
   return {
     tokens: sequences,
     tokenizer: tokenizer?.hash ?? null,
-    heldOut: null,
-    event: { event: "calibrate", source: "self-generated", documents, tokens, windows: samples, context, hash },
+    heldOut: tokenizer === null ? null : await bundledSequences(tokenizer, spec, { request, seed }),
+    event: { event: "calibrate", source: "self-generated", why, documents, tokens, windows: samples, context, hash },
   };
 }
 
@@ -89,7 +95,12 @@ async function tokenizerOf(
   return ModelFolder.open(folder).has("tokenizer.json") ? openTokenizer(folder, spec, request) : null;
 }
 
-function generationOf(options: RunOptions, tokenizer: Tokenizer | null, spec: DecoderSpec): SequenceGeneration {
+function generationOf(
+  options: RunOptions,
+  tokenizer: Tokenizer | null,
+  { start, ends }: DocumentBounds,
+  spec: DecoderSpec,
+): SequenceGeneration {
   const { context, seed, selfGenerated } = options;
   const { temperature, greedy, scripts } = selfGenerated;
   return {
@@ -97,23 +108,43 @@ function generationOf(options: RunOptions, tokenizer: Tokenizer | null, spec: De
     seed,
     temperature,
     greedy,
-    // Without a tokenizer nobody knows what is written in what.
-    firstTokens:
-      tokenizer === null ? Int32Array.from({ length: spec.vocabSize }, (_, id) => id) : firstTokens(tokenizer, scripts),
-    startToken: tokenizer?.startToken ?? null,
-    endTokens: new Set(tokenizer?.eosTokens ?? []),
+    firstTokens: firsts(),
+    startToken: start,
+    endTokens: ends,
   };
+
+  function firsts(): Int32Array | null {
+    // Without a tokenizer nobody knows what is written in what.
+    if (tokenizer === null) return Int32Array.from({ length: spec.vocabSize }, (_, id) => id);
+    // A sequence has to begin with something.
+    return scripts === null && start !== null ? null : firstTokens(tokenizer, scripts ?? []);
+  }
+}
+
+// What a model made up is no text to score it by: nothing is as likely to it.
+async function bundledSequences(
+  tokenizer: Tokenizer,
+  { maxPositions }: DecoderSpec,
+  { request, seed }: { readonly request: RequestContext<WorkEvent>; readonly seed: number },
+): Promise<TokenSequences> {
+  const [samples, context] = [SCORED.sequences, Math.min(SCORED.context, maxPositions)];
+  const { ids } = await readBundledTokens(tokenizer, request, { wanted: samples * context, seed });
+  return sampleSequences(ids, { samples, context, seed });
 }
 
 /** Raised when the same key would give other sequences. */
-const RULES = 2;
+const RULES = 3;
 
-function keyOf({ options, dtype, weights, engine }: TextToGenerate, tokenizer: Tokenizer | null): SequenceKey {
+function keyOf(
+  { options, dtype, weights, engine }: TextToGenerate,
+  tokenizer: Tokenizer | null,
+  { start, ends }: DocumentBounds,
+): SequenceKey {
   const { samples, context, seed, selfGenerated } = options;
   const { temperature, greedy, scripts } = selfGenerated;
   const decided = { samples, context, seed, temperature, greedy, scripts };
-  const { hash = null, startToken: start = null, eosTokens = [] } = tokenizer ?? {};
-  return { rules: RULES, weights, tokenizer: hash, start, ends: eosTokens.join(" "), dtype, engine, ...decided };
+  const tokens = { tokenizer: tokenizer?.hash ?? null, start, ends: [...ends].join(" ") };
+  return { rules: RULES, weights, ...tokens, dtype, engine, ...decided };
 }
 
 // What is finished is kept after every part, so that a run that is stopped goes on from there.

@@ -33,7 +33,7 @@ export async function* readJsonFile(
     if (length > longestText) throw tooLong(length, path);
   }
   if (!isList) yield* readJsonLines(file, chat, options);
-  else yield* recordsOf(decodeUtf8(Buffer.concat(chunks), path), path, chat);
+  else yield* recordsOf(decodeUtf8(Buffer.concat(chunks), path), path, chat, options.column);
 }
 
 function startsList(bytes: Uint8Array): boolean {
@@ -41,7 +41,7 @@ function startsList(bytes: Uint8Array): boolean {
   return start.startsWith("[");
 }
 
-function* recordsOf(text: string, path: string, chat: ChatFormat): Generator<Document> {
+function* recordsOf(text: string, path: string, chat: ChatFormat, column?: string): Generator<Document> {
   let records: Value;
   try {
     records = parseExactJson(text);
@@ -64,7 +64,7 @@ function* recordsOf(text: string, path: string, chat: ChatFormat): Generator<Doc
         next: 'write {"text": "..."} or {"messages": [...]} for each',
       });
     }
-    yield { text: textOfRecord(record, chat, source) ?? "", source };
+    yield { text: textOfRecord(record, chat, source, column) ?? "", source };
   }
 }
 

@@ -27,7 +27,7 @@ export async function* readJsonLines(
 ): AsyncGenerator<Document> {
   const { path, packing, size } = file;
   if (packing !== null || size <= (options.longestLines ?? longestLines)) {
-    yield* documentsOf(file, chat);
+    yield* documentsOf(file, chat, options);
     return;
   }
   const sections = await fileSections(path, size, options.wantedBytes, "lines");
@@ -37,18 +37,19 @@ export async function* readJsonLines(
     where: path,
     next: "nothing to do; to read all of it, split it with `split -C 500M --additional-suffix=.jsonl`",
   });
-  for (const section of sections) yield* documentsOf(file, chat, section);
+  for (const section of sections) yield* documentsOf(file, chat, options, section);
 }
 
 async function* documentsOf(
   { path, packing }: TextFile,
   chat: ChatFormat,
+  { column }: ReadingOptions,
   range?: ByteRange,
 ): AsyncGenerator<Document> {
   for await (const { number, bytes } of readLines(path, packing, range)) {
     const source = range === undefined ? `${path}:${number}` : `${path}, line ${number} from byte ${range.start + 1}`;
     const line = decodeUtf8(bytes, source);
     if (line.trim() === "") continue;
-    yield { text: textOfRecord(parseDict(line, source, next), chat, source) ?? "", source };
+    yield { text: textOfRecord(parseDict(line, source, next), chat, source, column) ?? "", source };
   }
 }
