@@ -1,4 +1,5 @@
 import type {
+  AllocationEvent,
   AlreadyThereEvent,
   ExportedEvent,
   ReplacedEvent,
@@ -28,6 +29,8 @@ function plainNotes(event: RunEvent): string[] {
     }
     case "continued":
       return [`continuing after window ${event.window} of ${event.windows}, saved in ${event.work}`];
+    case "allocation":
+      return [allocationNote(event)];
     case "window-done":
       return [windowNote(event)];
     case "warning":
@@ -107,6 +110,16 @@ function windowNote({ window, windows, blocks, lossBefore, lossAfter, layers, se
   const worstLayer = worst === null ? [] : [`worst ${worst.name} (${percent(worst.relativeError)})`];
   const parts = [...loss, ...worstLayer, formatSeconds(seconds)];
   return `window ${window + 1} of ${windows} (${blockRange(blocks)}): ${parts.join(", ")}`;
+}
+
+function allocationNote({ budget, meanBits, bitsPerWeight, bits }: AllocationEvent): string {
+  const counts = new Map<number, number>();
+  for (const width of Object.values(bits)) counts.set(width, (counts.get(width) ?? 0) + 1);
+  const shares = [...counts].sort(([a], [b]) => a - b).map(([width, count]) => `${width} bits ${count}`);
+  return (
+    `bits shared out: ${meanBits.toFixed(3)} a code of ${budget} allowed, ${bitsPerWeight.toFixed(3)} a weight with ` +
+    `scales; Linears: ${shares.join(", ")}`
+  );
 }
 
 function percent(relativeError: number): string {

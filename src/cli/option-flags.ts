@@ -12,6 +12,7 @@ const flags: Readonly<Record<string, string>> = {
   asym: "--asym",
   recipe: "--recipe <name>",
   preset: "--preset <name>",
+  bitsBudget: "--bits-budget <bits>",
   calibration: "--calibration <paths...>",
   samples: "--samples <n>",
   context: "--context <n>",

@@ -23,10 +23,12 @@ import { Journal } from "../journal/journal.js";
 import { planFile } from "../journal/work-directory.js";
 import { resolveDevice } from "../machine/device.js";
 import { needsTokens } from "../plan/plan.js";
+import type { PlannedAllocation } from "../plan/planned-allocation.js";
 import { writeResultRecord } from "../result/result-file.js";
 import { resolveFolder } from "../source/resolve-folder.js";
 import { checkRun } from "./check-run.js";
 import { placeOf, resolveRun } from "./resolve-run.js";
+import { allocationRecord, measureAllocation, type SharedBits, sharedBits } from "./share-bits.js";
 import { writeExport } from "./write-exports.js";
 
 type Context = RequestContext<QuantizeEvent>;
@@ -75,38 +77,36 @@ export async function quantizeJob(
   if (window > 0) context.emit({ event: "continued", window, windows: journal.windows, work: folders.work });
   // The same number of threads and sequences at once: other sums are rounded in another order.
   setThreads(journal.chosen.threads);
-  const report = runToEnd(
-    {
-      checkpoint,
-      network: new DecoderNetwork(spec),
-      recipe,
-      scheme,
-      options: {
-        ...recipeOptions,
-        window: { ...recipeOptions.window, microBatch: journal.chosen.microBatch },
-        finish: journal.chosen.finish,
-      },
-      seed: options.seed,
-      tokens: calibration?.tokens ?? null,
-      device,
-      dtype,
-      gradients,
-      storage: fitted.storage,
-      scratch: folders.work,
-      resume: journal.resume,
-      results: journal.finished,
-      poll: context.poll,
-      sink: journal,
+  const job: RecipeJob = {
+    checkpoint,
+    network: new DecoderNetwork(spec),
+    recipe,
+    scheme,
+    options: {
+      ...recipeOptions,
+      window: { ...recipeOptions.window, microBatch: journal.chosen.microBatch },
+      finish: journal.chosen.finish,
     },
-    journal,
-    context,
-  );
+    seed: options.seed,
+    tokens: calibration?.tokens ?? null,
+    device,
+    dtype,
+    gradients,
+    storage: fitted.storage,
+    scratch: folders.work,
+    resume: journal.resume,
+    results: journal.finished,
+    poll: context.poll,
+    sink: journal,
+  };
+  const shared = run.allocation === null ? null : shareBits(job, run.allocation, journal, context);
+  const report = runToEnd(shared === null ? job : { ...job, allocation: shared.bits }, journal, context);
   const { finished } = journal;
   const windows = finished.done;
   const summary = summarize(windows);
   context.emit(summary);
   const source = finished.exportSource(checkpoint, { name, config: model.config, activations });
-  for (const each of run.planned) {
+  for (const each of shared === null ? run.planned : run.planFormats(shared.schemes)) {
     const [target, shown] = [placeOf(folders.staging, each), placeOf(options.out, each)];
     await writeExport(each, source, { target, shown }, options, context);
   }
@@ -116,7 +116,8 @@ export async function quantizeJob(
     created: new Date().toISOString(),
     scheme: plan.scheme,
     symmetric: plan.symmetric,
-    bitsPerWeight: plan.bitsPerWeight,
+    bitsPerWeight: shared?.event.bitsPerWeight ?? plan.bitsPerWeight,
+    allocation: shared === null ? null : allocationRecord(shared.event),
     recipe: options.recipe,
     preset: options.preset,
     seed: options.seed,
@@ -157,6 +158,15 @@ function runToEnd(job: RecipeJob, journal: Journal, { emit }: Context): RecipeRe
     if (next.value.event === "warning") journal.warning(next.value);
     emit(next.value);
   }
+}
+
+// As an earlier process of the run shared them out, or anew: the same codes follow from either.
+function shareBits(job: RecipeJob, planned: PlannedAllocation, journal: Journal, { emit }: Context): SharedBits {
+  const shared = sharedBits(job, planned, journal.chosen.allocation ?? measureAllocation(job, planned, emit));
+  const { bits, loss } = shared.event;
+  if (journal.chosen.allocation === undefined) journal.chooseAllocation({ bits: { ...bits }, loss });
+  emit(shared.event);
+  return shared;
 }
 
 function unlimited(device: Device): WarningEvent {

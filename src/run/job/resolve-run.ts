@@ -31,6 +31,7 @@ import { type GivenOptions, type RunOptions, recipeOptionsOf, schemeOf } from ".
 import { type FittedPlan, fitMemory } from "../plan/fit-memory.js";
 import { linearPlans } from "../plan/linear-plans.js";
 import type { PlanInput } from "../plan/plan.js";
+import { type PlannedAllocation, planAllocation } from "../plan/planned-allocation.js";
 import { plannedSource } from "../plan/planned-source.js";
 import { type ModelToQuantize, modelToQuantize } from "../source/model-to-quantize.js";
 import { hasQuantization, quantizationMethod } from "../source/quantized-source.js";
@@ -51,12 +52,16 @@ export interface ResolvedRun extends Disposable {
   readonly original: Checkpoint;
   readonly model: ModelToQuantize;
   readonly scheme: Scheme;
+  /** With a budget of bits, as they will be about: it is shared out once text is read. */
   readonly schemes: LayerSchemes;
+  readonly allocation: PlannedAllocation | null;
   readonly activations: ActivationQuantization | null;
   readonly device: Device;
   readonly dtype: RunOptions["compute"]["dtype"] & DType;
   readonly gradients: GradientPrecision;
   readonly planned: readonly PlannedFormat[];
+  /** Plans the formats anew with the schemes that Linears got in the end. */
+  planFormats(schemes: LayerSchemes): readonly PlannedFormat[];
   readonly fitted: FittedPlan;
   /** What the plan is made of. */
   readonly known: PlanInput;
@@ -93,20 +98,20 @@ export async function resolveRun(given: GivenOptions, folder: string, device: De
     const options: RunOptions = { ...asked, rotation, compute: { ...asked.compute, gradients } };
     const recipeOptions = recipeOptionsOf(options);
     const units = decoderUnits(spec);
-    const schemes = resolveSchemes(units, scheme, recipeOptions.overrides);
     if (options.compute.threads !== null) setThreads(options.compute.threads);
     const flops = measureFlops(device, dtype);
     resetPeakMemory(device);
+    const source = { name, config: model.config, activations };
+    const planFormats = (of: LayerSchemes): readonly PlannedFormat[] =>
+      planExports(plannedSource(linearPlans(units, of), checkpoint, source), options.format, options);
+    const allocation = planAllocation(units, scheme, options, planFormats);
+    const schemes = allocation?.schemes ?? resolveSchemes(units, scheme, recipeOptions.overrides);
     const linears = linearPlans(units, schemes);
     const census = censusRecord(
       model.census,
       linears.map((linear) => linear.name),
     );
-    const planned = planExports(
-      plannedSource(linears, checkpoint, { name, config: model.config, activations }),
-      options.format,
-      options,
-    );
+    const planned = planFormats(schemes);
     const exports = planned.map((each) => ({
       format: each.format,
       path: placeOf(options.out, each),
@@ -122,8 +127,8 @@ export async function resolveRun(given: GivenOptions, folder: string, device: De
     const fitted = fitMemory({ ...known, spareBytes: spareMemory(device, options.deterministic) });
     const opened = model;
     return {
-      ...{ options, asked, recipeOptions, folder, name, config, original, model, scheme, schemes, activations },
-      ...{ device, dtype, gradients, planned, fitted, known },
+      ...{ options, asked, recipeOptions, folder, name, config, original, model, scheme, schemes, allocation },
+      ...{ activations, device, dtype, gradients, planned, planFormats, fitted, known },
       [Symbol.dispose]: () => {
         opened[Symbol.dispose]();
         original.close();

@@ -6,7 +6,7 @@ import { type CopiedFiles, recordFile } from "../../format/written-files.js";
 import type { DecoderSpec } from "../../network/index.js";
 import type { GradientPrecision } from "../../reconstruct/quantized-layer.js";
 import type { CensusRecord } from "../events/census-record.js";
-import type { LayerError, WindowDoneEvent } from "../events/events.js";
+import type { AllocationEvent, LayerError, WindowDoneEvent } from "../events/events.js";
 import type { GivenOptions } from "../options/options.js";
 
 const activations = z.object({
@@ -44,6 +44,9 @@ export interface EngineRecord {
   readonly node: string;
 }
 
+/** A budget of mean bits of a code, and what each Linear got of it. */
+export type AllocationRecord = Omit<AllocationEvent, "event">;
+
 /** What `crossblock.json` tells about a result: enough to judge it and to make it again. */
 export interface ResultRecord {
   /** Name of the model: its folder's, or that on the hub without the owner. */
@@ -54,6 +57,8 @@ export interface ResultRecord {
   readonly scheme: string;
   readonly symmetric: boolean;
   readonly bitsPerWeight: number;
+  /** How a budget of bits was shared out; null where every Linear has the scheme's. */
+  readonly allocation: AllocationRecord | null;
   readonly recipe: string;
   readonly preset: string;
   readonly seed: number;
