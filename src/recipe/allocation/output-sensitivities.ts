@@ -19,7 +19,7 @@ export type Losses = ReadonlyMap<number, number>;
 const TOKENS = 16_384;
 
 /** Clip ratios tried for a group: what more of them gain is the same for every Linear. */
-const CANDIDATES = 16;
+export const RANGE_CANDIDATES = 16;
 
 /** Sequences that the estimate takes of those that there are. */
 export function probedSequences(sequences: number, context: number): number {
@@ -138,7 +138,7 @@ class Measurement {
       const squares = this.#squares[unit.index]?.get(firstConsumer(siteOf(unit, name)));
       scope(() => {
         const importance = weighted && squares !== undefined ? squares.div(squares.mean().clamp(1e-30)) : null;
-        const candidates = Math.min(CANDIDATES, candidatesOf(options.range));
+        const candidates = Math.min(RANGE_CANDIDATES, candidatesOf(options.range));
         probed.round(name, { scheme, widths: this.widthsOf(module), candidates, importance }, dtype);
       });
     }

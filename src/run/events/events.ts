@@ -55,6 +55,8 @@ export interface PlanEvent {
   readonly weights: number;
   /** Mean bits per quantized weight, scales and zero points included. */
   readonly bitsPerWeight: number;
+  /** Mean bits of a code that Linears share; null where all have the scheme's. Sizes are then about those of the result. */
+  readonly bitsBudget: number | null;
   /** Parameters that are trained, summed over the windows. */
   readonly trainedParameters: number;
   /** Calibration tokens that every epoch sees; 0 without calibration. */

@@ -118,7 +118,7 @@ export async function resolveRun(given: GivenOptions, folder: string, device: De
       bytes: each.bytes,
     }));
     const known: PlanInput = {
-      ...{ options, scheme, spec, schemes, activations, checkpoint, exports, device, flops, census },
+      ...{ allocation, options, scheme, spec, schemes, activations, checkpoint, exports, device, flops, census },
       kernels: scope(() => hasKernel("crossblock::code_unit_round", Tensor.zeros([1], { device }))),
       fusedAttention: hasOperator("aten::scaled_dot_product_attention"),
       baseBytes: process.memoryUsage.rss(),

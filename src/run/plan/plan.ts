@@ -14,9 +14,11 @@ import type { CensusRecord } from "../events/census-record.js";
 import type { PlanEvent, PlannedFile } from "../events/events.js";
 import { KEPT_STATE_BYTES } from "../journal/manifest.js";
 import type { GivenOptions, RunOptions } from "../options/options.js";
+import { allocationCost } from "./allocation-cost.js";
 import { finishBytes, finishParameters } from "./finish-memory.js";
 import { type LinearPlan, linearPlans } from "./linear-plans.js";
 import { bytesOf, groupsOf, trainedParameters, weightsOf, windowBytes } from "./memory-model.js";
+import type { PlannedAllocation } from "./planned-allocation.js";
 import { samplingBatch, samplingBytes, samplingOperations } from "./sampling-memory.js";
 
 /** What the plan is made of. */
@@ -25,6 +27,8 @@ export interface PlanInput {
   readonly scheme: Scheme;
   readonly spec: DecoderSpec;
   readonly schemes: LayerSchemes;
+  /** What a budget of bits is shared out over; null without one. */
+  readonly allocation?: PlannedAllocation | null;
   readonly activations: ActivationQuantization | null;
   readonly checkpoint: TensorReader;
   /** What becomes of the source model's tensors. */
@@ -85,12 +89,21 @@ export function makePlan(input: PlanInput): PlanEvent {
   }, 0);
   const endToEnd = finish > 0 ? finishBytes(input, linears) : 0;
   const sampling = samplingBytes(input);
+  const { allocation = null } = input;
+  const sharing = allocation === null ? null : allocationCost(input, linears, allocation.items);
   const working = Math.max(largestWindow, endToEnd, sampling);
   const onCpu = device === "cpu";
   const streamHome = options.streams.storage === "auto" ? "device" : options.streams.storage;
   // Gradients are computed in a thread of libtorch's.
   const workspaces = input.workspaceBytes * (trains ? 2 : 1);
-  const deviceBytes = working + workspaces + (streamHome === "device" ? streamBytes : 0);
+  const within = (home: string, bytes: number): number => (streamHome === home ? bytes : 0);
+  // Bits are shared out before the first window begins.
+  const deviceBytes =
+    workspaces +
+    Math.max(
+      working + within("device", streamBytes),
+      sharing === null ? 0 : sharing.working + within("device", sharing.stores),
+    );
   // A byte a code, five a group: those of one window on the host, all of them in the work directory.
   const codeBytes = (of: readonly LinearPlan[]): number => sum(of, weightsOf) + sum(of, groupsOf) * 5;
   const windowCodes = Math.max(
@@ -105,11 +118,10 @@ export function makePlan(input: PlanInput): PlanEvent {
   const onHost = onCpu
     ? Math.max(Math.max(largestWindow, sampling) * (1 + KEPT_SHARE), endToEnd * (1 + KEPT_SHARE) + left)
     : read + early;
-  const hostBytes =
-    besideTensors(input) +
-    windowCodes +
-    onHost +
-    (streamHome === "host" || (onCpu && streamHome === "device") ? streamBytes : 0);
+  const hosted = (bytes: number): number => (streamHome === "host" || (onCpu && streamHome === "device") ? bytes : 0);
+  const sharingOnHost =
+    sharing === null ? 0 : (onCpu ? sharing.working * (1 + KEPT_SHARE) : read) + hosted(sharing.stores);
+  const hostBytes = besideTensors(input) + Math.max(windowCodes + onHost + hosted(streamBytes), sharingOnHost);
   return {
     event: "plan",
     model: options.model,
@@ -129,6 +141,7 @@ export function makePlan(input: PlanInput): PlanEvent {
     tensors: input.census,
     weights,
     bitsPerWeight: weights === 0 ? 0 : bits / weights,
+    bitsBudget: allocation?.budget ?? null,
     trainedParameters: trained.reduce((a, b) => a + b, 0) + finish * finishParameters(input, linears),
     calibrationTokens,
     selfGenerated: sampling > 0 ? { atOnce: samplingBatch(options), seconds: samplingSeconds(input) } : null,
@@ -137,12 +150,14 @@ export function makePlan(input: PlanInput): PlanEvent {
       hostBytes: Math.ceil(hostBytes),
       diskBytes: Math.ceil(
         resultBytes +
-          (streamHome === "disk" ? streamBytes : 0) +
+          within("disk", Math.max(streamBytes, sharing?.stores ?? 0)) +
           codeBytes(linears) +
           stateBytes(input, windows, trained),
       ),
       resultBytes,
-      seconds: estimateSeconds(input, linears, { windows, finish }, calibrationTokens),
+      seconds:
+        estimateSeconds(input, linears, { windows, finish }, calibrationTokens) +
+        (sharing === null ? 0 : sharing.seconds),
     },
     simulatedActivations: simulationNote(
       linears.map(({ layout }) => layout),
