@@ -7,6 +7,7 @@ import { primaryFormat } from "../../format/exporters.js";
 import { decoderUnits } from "../../network/index.js";
 import type { Scheme } from "../../quant/scheme.js";
 import { type LayerSchemes, resolveSchemes } from "../../recipe/job/layer-schemes.js";
+import { recipeOf } from "../../recipe/job/recipe-names.js";
 import type { RecipeOptions } from "../../recipe/options/recipe-options.js";
 import type { GradientPrecision } from "../../reconstruct/quantized-layer.js";
 import {
@@ -29,7 +30,7 @@ import { readSystemFile } from "../machine/system-file.js";
 import { defaultContext, requireContextOption } from "../options/default-context.js";
 import { type GivenOptions, type RunOptions, recipeOptionsOf, schemeOf } from "../options/options.js";
 import { type FittedPlan, fitMemory } from "../plan/fit-memory.js";
-import { linearPlans } from "../plan/linear-plans.js";
+import { type LinearPlan, linearPlans, withGroupBits } from "../plan/linear-plans.js";
 import type { PlanInput } from "../plan/plan.js";
 import { type PlannedAllocation, planAllocation } from "../plan/planned-allocation.js";
 import { plannedSource } from "../plan/planned-source.js";
@@ -101,9 +102,11 @@ export async function resolveRun(given: GivenOptions, folder: string, device: De
     if (options.compute.threads !== null) setThreads(options.compute.threads);
     const flops = measureFlops(device, dtype);
     resetPeakMemory(device);
+    const inGroups = (linears: readonly LinearPlan[]): readonly LinearPlan[] =>
+      recipeOf(options.recipe).bitsPerGroup === true ? linears.map(withGroupBits) : linears;
     const source = { name, config: model.config, activations };
     const planFormats = (of: LayerSchemes): readonly PlannedFormat[] =>
-      planExports(plannedSource(linearPlans(units, of), checkpoint, source), options.format, options);
+      planExports(plannedSource(inGroups(linearPlans(units, of)), checkpoint, source), options.format, options);
     const allocation = planAllocation(units, scheme, options, planFormats);
     const schemes = allocation?.schemes ?? resolveSchemes(units, scheme, recipeOptions.overrides);
     const linears = linearPlans(units, schemes);
