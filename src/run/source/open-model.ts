@@ -18,9 +18,10 @@ import {
   type TensorSource,
   takeCensus,
 } from "../../network/index.js";
+import { fromQuantizedWeight } from "../../quant/from-quantized-weight.js";
 import { type ActivationQuantizer, quantizerFrom } from "../../quant/input/activation.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
-import { type Device, type DType, keep, noGrad, scope, Tensor } from "../../tensor/index.js";
+import { type Device, type DType, keep, noGrad, scope, type Tensor } from "../../tensor/index.js";
 import type { RequestContext } from "../engine/serve-requests.js";
 import { censusWarnings } from "../events/census-record.js";
 import { contradiction } from "../events/contradiction.js";
@@ -137,22 +138,9 @@ async function decodeWeights(
   }
 }
 
-// scale * (code - zeroPoint) in float32, then the compute dtype: what the optimisation computed.
+// In float32, then the compute dtype: what the optimisation computed.
 function decodedTensor(weight: QuantizedWeight, to: Placement): Tensor {
-  const { rows, columns, groupSize } = weight;
-  const groups = columns / groupSize;
-  return keep(
-    noGrad(() =>
-      scope(() => {
-        const onDevice = (array: Uint8Array | Float32Array, shape: readonly number[]): Tensor =>
-          Tensor.from(array, shape).to(to.device).to("float32");
-        const codes = onDevice(weight.codes, [rows, groups, groupSize]);
-        const zeroPoints = onDevice(weight.zeroPoints, [rows, groups, 1]);
-        const scales = onDevice(weight.scales, [rows, groups, 1]);
-        return codes.sub(zeroPoints).mul(scales).reshape([rows, columns]).to(to.dtype).contiguous();
-      }),
-    ),
-  );
+  return keep(noGrad(() => scope(() => fromQuantizedWeight(weight, to.device).to(to.dtype).contiguous())));
 }
 
 function expectShape(tensor: Tensor, name: string, shape: readonly number[]): Tensor {
