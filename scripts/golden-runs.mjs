@@ -62,7 +62,18 @@ try {
     for (const [name, flags] of Object.entries(RUNS)) {
       if (!name.startsWith(only)) continue;
       const out = join(work, "out");
-      const common = ["--calibration", "text.txt", "--samples", "6", "--context", "96", "--out", out];
+      const common = [
+        "--calibration",
+        "text.txt",
+        "--samples",
+        "6",
+        "--context",
+        "96",
+        "--effort",
+        "normal",
+        "--out",
+        out,
+      ];
       const epochs = flags.includes("--recipe") || flags.includes("--preset") ? [] : ["--set", "window.epochs=2"];
       const program = [join(root, "dist", "cli", "main.js"), "quantize", join(root, "models", "sotu-llama-7m")];
       execFileSync("node", [...program, ...common, ...flags, ...epochs, "--set", `compute.dtype=${dtype}`], {

@@ -137,6 +137,8 @@ function installPackages() {
     cwd: ROOT,
     encoding: "utf8",
     stdio: ["ignore", "pipe", "pipe"],
+    // onnxruntime-node, with which the tests judge, would download kernels for GPUs. In .npmrc npm 11 would warn of it each time.
+    env: { ...process.env, ONNXRUNTIME_NODE_INSTALL: "skip" },
   });
   if (npm.status !== 0) {
     const said = npm.error?.message ?? tail(npm.stderr);

@@ -8,12 +8,15 @@
 export { type ExportResultInput, exportResult } from "./api/export-result.js";
 export { inspect } from "./api/inspect.js";
 export {
+  type AnswerOptions,
+  type ChatMessage,
   type ChoicesOptions,
   type CompareOptions,
   compareModels,
   type EvaluateOptions,
   evaluate,
   evaluateChoices,
+  type Generated,
   type GenerateOptions,
   type LoadOptions,
   type Logits,
@@ -53,10 +56,13 @@ export type {
   PlanEvent,
   PlannedFile,
   ProgressEvent,
+  QualityEvent,
   QuantizeEvent,
   ReferenceEvent,
   ReplacedEvent,
   ReportEvent,
+  RunStartedEvent,
+  SizesEvent,
   StepEvent,
   TensorLoss,
   VerifiedEvent,
@@ -67,5 +73,6 @@ export type {
   WorkEvent,
 } from "./run/events/events.js";
 export type { InspectedTensor, Inspection } from "./run/events/inspection.js";
+export type { Timed } from "./run/events/timed.js";
 export type { Certificate, CertifiedTensor, ExportCertificate, RuntimeVerdict } from "./run/verify/certificate.js";
 export { TensorError } from "./tensor/tensor-error.js";

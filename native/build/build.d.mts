@@ -57,6 +57,30 @@ export function addonPath(libtorch: Libtorch, cache?: string): string;
  */
 export function ensureAddon(options?: EnsureOptions): string;
 
+export interface CompileOptions {
+  readonly env?: NodeJS.ProcessEnv;
+  /** The folder for compiled addons; {@link cacheFolder} by default. */
+  readonly cache?: string;
+  /** Stops the compilation. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A compilation under way. */
+export interface Compiling {
+  /** Of libtorch. */
+  readonly version: string;
+  /** The path of the .node file. Rejects with a {@link BuildError}, or with the reason of the signal. */
+  readonly done: Promise<string>;
+  /** The parts that the compiler is at. */
+  waitingFor(): readonly string[];
+}
+
+/**
+ * Compiles the addon if that was not done yet, beside other work. Null where it is there already; throws {@link BuildError}
+ * without libtorch or a compiler.
+ */
+export function compileAddon(options?: CompileOptions): Compiling | null;
+
 /** What apt must install on Debian and Ubuntu. */
 export const APT_PACKAGES: readonly string[];
 

@@ -2,7 +2,7 @@
  * Finds libtorch and compiles the native addon against it. Plain Node without dependencies, because set-up runs it
  * before there is a node_modules, and because a package from npm compiles its addon on first use.
  */
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { accessSync, constants, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { homedir } from "node:os";
@@ -115,17 +115,16 @@ function makeWritable(folder) {
 }
 
 /**
- * The compiled addon for the libtorch of this machine; compiles it if that was not done yet.
- * Blocks while it compiles: the engine's first call is synchronous.
- * @param {import("./build.mjs").EnsureOptions} [options]
- * @returns {string} the path of the .node file
- * @throws {BuildError} without libtorch, without a compiler, or when the compilation fails
+ * What has to be compiled, or the path of the addon that is there.
+ * @param {NodeJS.ProcessEnv} env @param {string | undefined} cache
+ * @returns {{ path: string } | { version: string, target: string, args: string[], env: NodeJS.ProcessEnv }}
+ * @throws {BuildError} without libtorch or a compiler
  */
-export function ensureAddon({ log = (line) => process.stderr.write(`${line}\n`), env = process.env, cache } = {}) {
+function compilation(env, cache) {
   const libtorch = findLibtorch(env);
   if (libtorch === null) throw noLibtorch();
   const target = addonPath(libtorch, cache ?? cacheFolder(env));
-  if (existsSync(target)) return target;
+  if (existsSync(target)) return { path: target };
   const compiler = findCompiler(env);
   if (compiler === null) {
     throw new BuildError({
@@ -134,21 +133,70 @@ export function ensureAddon({ log = (line) => process.stderr.write(`${line}\n`),
     });
   }
   makeWritable(dirname(target));
-  log(`crossblock: compiling the native addon for libtorch ${libtorch.version} (once, about 15 s)`);
   const { NODE_OPTIONS: _, ...childEnv } = env;
-  const child = spawnSync(process.execPath, [COMPILE_PROGRAM, JSON.stringify({ libtorch, compiler, target })], {
-    env: childEnv,
+  const args = [COMPILE_PROGRAM, JSON.stringify({ libtorch, compiler, target })];
+  return { version: libtorch.version, target, args, env: childEnv };
+}
+
+/**
+ * The compiled addon for the libtorch of this machine; compiles it if that was not done yet.
+ * Blocks while it compiles: the engine's first call is synchronous.
+ * @param {import("./build.mjs").EnsureOptions} [options]
+ * @returns {string} the path of the .node file
+ * @throws {BuildError} without libtorch, without a compiler, or when the compilation fails
+ */
+export function ensureAddon({ log = (line) => process.stderr.write(`${line}\n`), env = process.env, cache } = {}) {
+  const needed = compilation(env, cache);
+  if ("path" in needed) return needed.path;
+  const { target, args } = needed;
+  log(`crossblock: compiling the native addon for libtorch ${needed.version} (once, about 15 s)`);
+  const child = spawnSync(process.execPath, args, {
+    env: needed.env,
     encoding: "utf8",
     stdio: ["ignore", "pipe", "pipe"],
   });
   if (child.status === 0 && existsSync(target)) return target;
-  const details = /^\{.*\}$/m.exec(child.stdout ?? "")?.[0];
-  if (details !== undefined) throw new BuildError(JSON.parse(details));
-  throw new BuildError({
+  throw failure(child.stdout, child.error?.message ?? child.stderr?.trim().split("\n").at(-1), child.signal);
+}
+
+/** @param {string | null} stdout @param {string | undefined} why @param {string | null} signal */
+function failure(stdout, why, signal) {
+  const details = /^\{.*\}$/m.exec(stdout ?? "")?.[0];
+  if (details !== undefined) return new BuildError(JSON.parse(details));
+  return new BuildError({
     what: "the native addon did not compile",
-    why:
-      child.error?.message ??
-      (child.stderr?.trim().split("\n").at(-1) || `the compiling process ended by ${child.signal}`),
+    why: why || `the compiling process ended by ${signal}`,
     next: "run the same command again",
   });
+}
+
+/**
+ * Compiles the addon if that was not done yet, beside other work, and tells what the compiler is at.
+ * @param {import("./build.mjs").CompileOptions} [options]
+ * @returns {import("./build.mjs").Compiling | null} null where it is there already
+ * @throws {BuildError} without libtorch or a compiler
+ */
+export function compileAddon({ env = process.env, cache, signal } = {}) {
+  const needed = compilation(env, cache);
+  if ("path" in needed) return null;
+  const child = spawn(process.execPath, needed.args, { env: needed.env, stdio: ["ignore", "pipe", "pipe"], signal });
+  let [stdout, stderr] = ["", ""];
+  child.stdout.setEncoding("utf8").on("data", (text) => (stdout += text));
+  child.stderr.setEncoding("utf8").on("data", (text) => (stderr += text));
+  const done = new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code, ended) => {
+      if (code === 0 && existsSync(needed.target)) resolve(needed.target);
+      else reject(failure(stdout, stderr.trim().split("\n").at(-1), ended));
+    });
+  });
+  const parts = (/** @type {RegExp} */ line) => Array.from(stdout.matchAll(line), ([, name]) => name);
+  return {
+    version: needed.version,
+    done,
+    waitingFor: () => {
+      const compiled = parts(/^compiled (.+)$/gm);
+      return parts(/^compiling (.+)$/gm).filter((name) => !compiled.includes(name));
+    },
+  };
 }

@@ -1,6 +1,7 @@
 /**
  * The compiling half of build.mjs, as a program: ensureAddon blocks, compiling in parallel does not.
- * Its one argument is JSON: { libtorch, compiler, target }. A failure goes to standard output as one line of JSON.
+ * Its one argument is JSON: { libtorch, compiler, target }. Standard output has a line for each part, "compiling NAME" and
+ * "compiled NAME"; a failure goes there as one line of JSON.
  *
  * All .cpp files form one translation unit: parsing libtorch's headers is most of the time (8 s of a file's 9), so
  * seven files apart take 34 s on two cores and together 14. Two files must therefore not give the same name to two
@@ -68,6 +69,14 @@ function nodeHeaders() {
   }
 }
 
+/** @type {Set<import("node:child_process").ChildProcess>} */
+const running = new Set();
+
+// Who stops the compilation leaves no compilers running, and what they began is removed.
+process.once("SIGTERM", () => {
+  for (const child of running) child.kill();
+});
+
 /**
  * Runs one command; everything that it prints is kept.
  * @param {string} command @param {string[]} args @param {string} cwd
@@ -77,11 +86,26 @@ function runCommand(command, args, cwd) {
   return new Promise((settle) => {
     let output = `$ ${command} ${args.join(" ")}\n`;
     const child = spawn(command, args, { cwd, stdio: ["ignore", "pipe", "pipe"] });
+    running.add(child);
     child.stdout.on("data", (chunk) => (output += chunk));
     child.stderr.on("data", (chunk) => (output += chunk));
     child.on("error", (error) => settle({ ok: false, output: `${output}${error.message}\n`, signal: null }));
-    child.on("close", (code, signal) => settle({ ok: code === 0, output, signal }));
+    child.on("close", (code, signal) => {
+      running.delete(child);
+      settle({ ok: code === 0, output, signal });
+    });
   });
+}
+
+/**
+ * Says when work on a part begins and ends.
+ * @template T @param {string} name @param {() => Promise<T>} work @returns {Promise<T>}
+ */
+async function told(name, work) {
+  process.stdout.write(`compiling ${name}\n`);
+  const result = await work();
+  process.stdout.write(`compiled ${name}\n`);
+  return result;
 }
 
 /** @param {{ output: string, signal: string | null }[]} failures @param {string} log */
@@ -137,12 +161,15 @@ async function compile(libtorch, compiler, target) {
         await writeFile(source, files.map((file) => `#include ${JSON.stringify(file)}\n`).join(""));
         const object = join(work, `${name}.o`);
         return {
+          name,
           object,
           args: [...compiler.args, ...commonFlags(libtorch), ...flags, "-I", NATIVE_FOLDER, "-c", source, "-o", object],
         };
       }),
     );
-    const compiled = await Promise.all(units.map(({ args }) => runCommand(compiler.path, args, work)));
+    const compiled = await Promise.all(
+      units.map(({ name, args }) => told(name, () => runCommand(compiler.path, args, work))),
+    );
     const output = compiled.map((result) => result.output).join("");
     await writeFile(log, output);
     const failures = compiled.filter((result) => !result.ok);
@@ -150,7 +177,7 @@ async function compile(libtorch, compiler, target) {
     const built = join(work, "addon.node");
     const objects = units.map(({ object }) => object);
     const link = [...compiler.args, ...objects, "-o", built, ...linkFlags(libtorch), ...openMp.link];
-    const linked = await runCommand(compiler.path, link, work);
+    const linked = await told("the whole", () => runCommand(compiler.path, link, work));
     await writeFile(log, output + linked.output);
     if (!linked.ok) throw compileFailure([linked], log);
     await rename(built, target);

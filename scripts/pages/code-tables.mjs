@@ -1,11 +1,21 @@
 /** Tables that follow from the code: what each recipe, family and format does. They are made from dist/. */
+import { readFileSync } from "node:fs";
 import { quantizedBits } from "../../dist/format/bits/bits-per-weight.js";
 import { exactTypes } from "../../dist/format/gguf/blocks/exact-type.js";
 import { ggufFamily } from "../../dist/format/gguf/network/tensor-names.js";
 import { assertHolds } from "../../dist/format/gptq/layout.js";
 import { containerOf } from "../../dist/format/onnx/layout.js";
 import { families } from "../../dist/network/index.js";
+import { effortNames } from "../../dist/recipe/options/efforts.js";
 import { recipes } from "../../dist/recipe/recipes.js";
+import { DEFAULT_CONTEXT } from "../../dist/run/options/default-context.js";
+import { resolveOptions } from "../../dist/run/options/options.js";
+
+const NOT_MEASURED = ["not measured yet", "", "", "", ""];
+/** @typedef {{ model: string, effort: string, scheme: string | null, machine: string, seconds: number | null, perplexity: number | null, bytes: number | null }} MeasuredEffort */
+/** What `bench/effort/effort-table.mjs` has measured. @returns {MeasuredEffort[]} */
+const measuredEfforts = () =>
+  JSON.parse(readFileSync(new URL("../../docs/measurements/effort.json", import.meta.url), "utf8"));
 
 const WIDTHS = [2, 3, 4, 5, 6, 8];
 const GROUPS = [16, 32, 64, 128, 256];
@@ -48,6 +58,37 @@ export function bitsTable() {
 
 /** @type {Readonly<Record<string, () => string>>} */
 export const codeTables = {
+  efforts: () => {
+    const cell = (/** @type {number | null} */ value, /** @type {number} */ digits) =>
+      value === null ? "" : value.toFixed(digits);
+    const rows = measuredEfforts().map((run) => [
+      [run.model, ...(run.scheme === null ? ["full precision"] : [run.scheme, `\`--effort ${run.effort}\``])].join(
+        ", ",
+      ),
+      run.machine,
+      cell(run.seconds === null ? null : run.seconds / 60, 1),
+      cell(run.perplexity, 2),
+      cell(run.bytes === null ? null : run.bytes / 1e6, 0),
+    ]);
+    return table(["", "machine", "minutes", "perplexity", "GGUF, MB"], rows.length > 0 ? rows : [NOT_MEASURED]);
+  },
+
+  "effort-values": () => {
+    const given = { model: "m", out: "o", scheme: "W4A16", calibration: ["t"] };
+    const of = (/** @type {"cbq" | "efficient-qat"} */ recipe, /** @type {"quick" | "normal" | "best"} */ effort) => {
+      const { window, blockAp, finish, endToEnd } = resolveOptions({ ...given, recipe, effort });
+      const stage = finish === "none" ? "none" : `${endToEnd.epochs}`;
+      return `${recipe === "cbq" ? window.epochs : blockAp.epochs} epochs, ${stage} end to end`;
+    };
+    const rows = effortNames.map((effort) => {
+      const { samples, context } = resolveOptions({ ...given, effort });
+      const where = { quick: ", the default on a CPU", normal: ", the default on a GPU", best: "" }[effort];
+      const text = `${samples} x ${(context ?? DEFAULT_CONTEXT).toLocaleString("en-US")} tokens`;
+      return [`\`--effort ${effort}\`${where}`, text, of("cbq", effort), of("efficient-qat", effort)];
+    });
+    return table(["", "text", "`cbq`", "`efficient-qat`"], rows);
+  },
+
   bits: () => table(bitsTable().header, bitsTable().rows),
 
   recipes: () =>

@@ -104,7 +104,7 @@ export const FAULT_ROWS = /** @type {const} */ ([
   [
     "no permission: result, work directory, weights, configuration, a result to replace",
     "typed error that names the place, nothing left, continues once it is given",
-    "test/command/permissions.test.ts",
+    "test/command/places/permissions.test.ts",
     /missing|taken|enough/,
   ],
   [

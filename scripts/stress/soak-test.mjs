@@ -36,7 +36,7 @@ export async function soak({ windows, report = () => {} }) {
     const means = [];
     let [sum, done, descriptors] = [0, 0, 0];
     const run = quantize({
-      ...{ model, scheme: "W2A16g8", calibration: [text], samples: 4, context: 8, device: "cpu" },
+      ...{ model, scheme: "W2A16g8", calibration: [text], samples: 4, context: 8, device: "cpu", effort: "normal" },
       ...{ out: join(folder, "out"), window: { epochs: 1, batch: 2 }, range: { candidates: 4 }, gptq: { widths: [1] } },
     });
     for await (const { event } of run) {

@@ -1,5 +1,7 @@
 import { EngineClient } from "../run/engine/engine-client.js";
 import type { ExportEvent } from "../run/events/events.js";
+import { runStarted } from "../run/events/run-started.js";
+import { type Timed, timed } from "../run/events/timed.js";
 import { type ExportResultOptionsInput, resolveExportOptions } from "../run/options/export-result-options.js";
 
 /** Options of `exportResult`: those of the command line by the same names, and a signal that stops it. */
@@ -17,18 +19,19 @@ export type ExportResultInput = ExportResultOptionsInput & { readonly signal?: A
  * @throws OptionError, CheckpointError for bad input; FormatError for what a format can't hold, before anything is
  *   written; EnvironmentError when writing fails; the signal's reason when it was aborted.
  */
-export async function* exportResult(options: ExportResultInput): AsyncGenerator<ExportEvent, void> {
+export async function* exportResult(options: ExportResultInput): AsyncGenerator<Timed<ExportEvent>, void> {
   const started = performance.now();
   const { signal, ...given } = options;
   signal?.throwIfAborted();
   const resolved = resolveExportOptions(given);
+  yield timed(runStarted("export"));
   await using engine = EngineClient.forStreaming();
   yield* engine.stream("export", { options: resolved }, { signal });
-  yield {
+  yield timed({
     event: "done",
     out: resolved.out ?? resolved.result,
     seconds: (performance.now() - started) / 1000,
     peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
     devicePeakBytes: null,
-  };
+  });
 }

@@ -1,12 +1,16 @@
+import type { ChatMessage } from "../calibration/chat/chat-prompt.js";
 import { InputError, OptionError } from "../errors.js";
 import { EngineClient } from "../run/engine/engine-client.js";
-import type { LoadOptions, Logits, OpenedModel, TextEvent } from "../run/engine/engine-protocol.js";
+import type { Generated, LoadOptions, Logits, OpenedModel, TextParameters } from "../run/engine/engine-protocol.js";
 import type { ChoicesEvent, PerplexityEvent, ReferenceEvent, WorkEvent } from "../run/events/events.js";
 import { evaluationDefaults } from "../run/options/evaluation-defaults.js";
 import { homePath } from "../run/options/parse/path-option.js";
 import { checkInputs } from "../run/source/check-inputs.js";
+import { type AnswerOptions, type GenerateOptions, generationParameters } from "./answer-options.js";
 
-export type { LoadOptions, Logits } from "../run/engine/engine-protocol.js";
+export type { ChatMessage } from "../calibration/chat/chat-prompt.js";
+export type { Generated, LoadOptions, Logits } from "../run/engine/engine-protocol.js";
+export type { AnswerOptions, GenerateOptions } from "./answer-options.js";
 
 /** Text to evaluate on, and how. */
 export interface EvaluateOptions {
@@ -14,6 +18,8 @@ export interface EvaluateOptions {
   readonly text: string | readonly string[];
   /** Tokens per sequence. Defaults to 2048, or to the longest that the model was made for. */
   readonly context?: number;
+  /** Most sequences of `context` tokens to look at, from the first. Defaults to all. */
+  readonly limit?: number;
   readonly signal?: AbortSignal;
   /** Sees progress and warnings on the way. */
   readonly onEvent?: (event: WorkEvent) => void;
@@ -41,15 +47,8 @@ export interface ChoicesOptions {
   readonly onEvent?: (event: WorkEvent) => void;
 }
 
-export interface GenerateOptions {
-  /** Most tokens to generate. Defaults to 64. */
-  readonly tokens?: number;
-  /** 0 (default) takes the most likely token; higher values sample. */
-  readonly temperature?: number;
-  /** Seed of the sampling, where `temperature` is above 0. Defaults to 0. */
-  readonly seed?: number;
-  readonly signal?: AbortSignal;
-}
+/** The model is worth more than the wait: a long prompt runs to its end before work that was cancelled can stop, in milliseconds. */
+const GENERATION_GRACE = { milliseconds: 60_000, longest: 300_000 };
 
 /**
  * A language model that is loaded in a worker thread of its own. It holds memory until it is
@@ -129,31 +128,58 @@ export class Model implements AsyncDisposable {
    */
   async choices(options: ChoicesOptions): Promise<ChoicesEvent> {
     const { choices, limit = null, delimiter = evaluationDefaults.delimiter } = options;
-    if (limit !== null && (!Number.isSafeInteger(limit) || limit < 1)) {
-      throw new OptionError({ where: "limit", what: `${limit} is no number of questions`, next: "give 1 or more" });
-    }
+    checkLimit(limit, "questions");
     return this.#engine.call("choices", { file: homePath(choices, "choices"), limit, delimiter }, options);
   }
 
   /**
-   * Continues a prompt; yields pieces of text as they appear.
+   * Answers a prompt by the model's chat template, or continues it where the model has none; yields pieces of text as they
+   * appear, and returns how it ended.
    *
-   * @throws OptionError for a seed where nothing is sampled
+   * @throws OptionError for options out of range, and for those of sampling where nothing is sampled
    */
-  async *generate(prompt: string, options: GenerateOptions = {}): AsyncGenerator<string, void> {
-    const { seed, signal } = options;
-    const { tokens = evaluationDefaults.tokens, temperature = evaluationDefaults.temperature } = options;
-    if (seed !== undefined && temperature === 0) {
-      throw new OptionError({
-        where: "seed",
-        what: "nothing is random at temperature 0, which takes the most likely token",
-        next: "give a temperature above 0 (--temperature 0.8), or leave the seed out",
-      });
-    }
-    const parameters = { prompt, tokens, temperature, seed: seed ?? evaluationDefaults.seed };
-    const events = this.#engine.stream("generate", parameters, { signal });
-    for await (const event of events as AsyncGenerator<TextEvent>) {
-      yield event.text;
+  async *generate(prompt: string, options: GenerateOptions = {}): AsyncGenerator<string, Generated> {
+    const { raw = false, tokens } = options;
+    generationParameters(options);
+    const chat = !raw && tokens === undefined && (await this.hasChatTemplate());
+    const most = tokens ?? (chat ? evaluationDefaults.answerTokens : evaluationDefaults.tokens);
+    return yield* this.#generate(prompt, raw, { ...options, tokens: most });
+  }
+
+  /**
+   * Answers the last message of a conversation; yields pieces of text as they appear, and returns how it ended. Where the
+   * conversation is longer than the model's context, its oldest messages are left out, up to a question, but no system message.
+   * What it shares with the conversation before is not computed again.
+   *
+   * @throws InputError when the model has no chat template; CalibrationError for messages that it refuses, or that are too long;
+   *   OptionError as `generate`
+   */
+  async *chat(messages: readonly ChatMessage[], options: AnswerOptions = {}): AsyncGenerator<string, Generated> {
+    return yield* this.#generate(messages, false, options);
+  }
+
+  /** Whether the model has a chat template, with which it answers messages. */
+  async hasChatTemplate(options: { readonly signal?: AbortSignal } = {}): Promise<boolean> {
+    return this.#engine.call("hasChatTemplate", null, options);
+  }
+
+  async *#generate(
+    prompt: string | readonly ChatMessage[],
+    raw: boolean,
+    options: AnswerOptions,
+  ): AsyncGenerator<string, Generated> {
+    const parameters = { prompt, raw, ...generationParameters(options) };
+    const { signal } = options;
+    const events = this.#engine.stream("generate", parameters, { signal, grace: GENERATION_GRACE });
+    try {
+      for (;;) {
+        const next = await events.next();
+        if (next.done === true) return next.value;
+        yield next.value.text;
+      }
+    } finally {
+      // A caller that leaves its loop stops the work.
+      await events.return(undefined as never);
     }
   }
 
@@ -244,9 +270,13 @@ function loadedAlready(model: Model, { device, dtype }: LoadOptions): Model {
   });
 }
 
-function textParameters({ text, context }: EvaluateOptions): {
-  readonly text: readonly string[];
-  readonly context: number | null;
-} {
-  return { text: [text].flat().map((path) => homePath(path, "text")), context: context ?? null };
+function textParameters({ text, context, limit }: EvaluateOptions): TextParameters {
+  checkLimit(limit ?? null, "sequences");
+  const paths = [text].flat().map((path) => homePath(path, "text"));
+  return { text: paths, context: context ?? null, limit: limit ?? null };
+}
+
+function checkLimit(limit: number | null, what: string): void {
+  if (limit === null || (Number.isSafeInteger(limit) && limit >= 1)) return;
+  throw new OptionError({ where: "limit", what: `${limit} is no number of ${what}`, next: "give 1 or more" });
 }

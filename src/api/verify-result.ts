@@ -1,5 +1,7 @@
 import { EngineClient } from "../run/engine/engine-client.js";
 import type { VerifyEvent } from "../run/events/events.js";
+import { runStarted } from "../run/events/run-started.js";
+import { type Timed, timed } from "../run/events/timed.js";
 import { resolveVerifyOptions, type VerifyOptionsInput } from "../run/options/verify-options.js";
 
 /** Options of `verifyResult`: those of the command line by the same names, and a signal that stops it. */
@@ -19,18 +21,19 @@ export type VerifyInput = VerifyOptionsInput & { readonly signal?: AbortSignal |
  * @throws OptionError, InputError for what is no result or no export; EnvironmentError when the certificate can't be
  *   written; the signal's reason when it was aborted.
  */
-export async function* verifyResult(options: VerifyInput): AsyncGenerator<VerifyEvent, void> {
+export async function* verifyResult(options: VerifyInput): AsyncGenerator<Timed<VerifyEvent>, void> {
   const started = performance.now();
   const { signal, ...given } = options;
   signal?.throwIfAborted();
   const resolved = resolveVerifyOptions(given);
+  yield timed(runStarted("verify"));
   await using engine = new EngineClient();
   yield* engine.stream("verify", { options: resolved }, { signal });
-  yield {
+  yield timed({
     event: "done",
     out: resolved.result,
     seconds: (performance.now() - started) / 1000,
     peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
     devicePeakBytes: null,
-  };
+  });
 }

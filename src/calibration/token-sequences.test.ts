@@ -38,9 +38,14 @@ describe("sampleSequences", () => {
   it("says how many tokens there are, how many are needed, and which options fit", () => {
     const error = failure(() => sampleSequences(tokens, { samples: 128, context: 100, seed: 0 }));
     expect(error.what).toBe("the text has 1003 tokens, and 128 sequences of 100 take 12800");
-    expect(error.next).toBe("give at least 11797 tokens more of text, or use --samples 10, or use --context 7");
+    expect(error.next).toBe("give at least 11797 tokens more of text, or use --samples 10");
+    const few = failure(() => sampleSequences(tokens, { samples: 20, context: 90, seed: 0 }));
+    expect(few.next).toBe("give at least 797 tokens more of text, or use --samples 11, or use --context 50");
+    const both = failure(() => sampleSequences(tokens, { samples: 128, context: 2048, seed: 0 }));
+    expect(both.next).toMatch(/tokens more of text, or use --samples 31 --context 32$/);
+    expect(() => sampleSequences(tokens, { samples: 31, context: 32, seed: 0 })).not.toThrow();
     expect(() => sampleSequences(tokens, { samples: 10, context: 100, seed: 0 })).not.toThrow();
-    expect(() => sampleSequences(tokens, { samples: 128, context: 7, seed: 0 })).not.toThrow();
+    expect(() => sampleSequences(tokens, { samples: 20, context: 50, seed: 0 })).not.toThrow();
     const short = failure(() => sampleSequences(tokens.subarray(0, 1), { samples: 2, context: 100, seed: 0 }));
     expect(short.next).toBe("give at least 199 tokens more of text");
   });

@@ -63,17 +63,24 @@ export function sequencesFingerprint(text: TokenSequences, parameters: SequenceP
     .digest("hex");
 }
 
+/** Tokens of a sequence below which a shorter one is no way out while there are several. */
+const SHORTEST = 32;
+
 function tooFew(tokens: number, samples: number, context: number): CalibrationError {
   const needed = samples * context;
   const wanted = samples === 1 ? "one sequence takes" : `${samples} sequences of ${context} take`;
   const fewer = Math.floor(tokens / context);
   const shorter = Math.floor(tokens / samples);
+  const useful = shorter >= (samples === 1 ? 2 : SHORTEST);
+  // Neither alone is enough: fewer sequences that are shorter, too.
+  const both = Math.min(tokens, SHORTEST);
   const ways = [
     `give at least ${needed - tokens} tokens more of text`,
     ...(fewer > 0 ? [`use --samples ${fewer}`] : []),
-    ...(shorter >= 2 ? [`use --context ${shorter}`] : []),
-    // Neither alone is enough.
-    ...(samples > 1 && fewer === 0 && shorter < 2 && tokens >= 2 ? [`use --samples 1 --context ${tokens}`] : []),
+    ...(useful ? [`use --context ${shorter}`] : []),
+    ...(samples > 1 && fewer === 0 && !useful && tokens >= 2
+      ? [`use --samples ${Math.floor(tokens / both)} --context ${both}`]
+      : []),
   ];
   return new CalibrationError({
     what: `the text has ${tokens} tokens, and ${wanted} ${needed}`,

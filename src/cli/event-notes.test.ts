@@ -1,7 +1,59 @@
 import { describe, expect, it } from "vitest";
-import { notesOf } from "./event-notes.js";
+import type { PlanEvent, RunEvent } from "../run/events/events.js";
+import { EventNotes } from "./event-notes.js";
 
-describe("notesOf", () => {
+const notesOf = (event: RunEvent): string[] => new EventNotes().of(event);
+
+const rounded = (recipe: "rtn" | "gptq"): string[] => {
+  const windows = [0, 1, 2].map((block) => [block, block] as const);
+  const notes = new EventNotes();
+  const events = [
+    { event: "plan", recipe, windows, blocks: 3 } as unknown as PlanEvent,
+    ...windows.map((blocks, window) => ({
+      event: "window-done" as const,
+      window,
+      windows: 3,
+      blocks,
+      lossBefore: null,
+      lossAfter: null,
+      layers: [{ name: `layers.${window}`, relativeError: 0.01 * (window + 1) }],
+      seconds: 2,
+    })),
+    {
+      event: "report" as const,
+      worstLayer: { name: "layers.2", relativeError: 0.03 },
+      slowestWindow: { window: 1, blocks: [1, 1] as const, seconds: 2 },
+    },
+  ];
+  return events.flatMap((event) => notes.of(event));
+};
+
+describe("EventNotes", () => {
+  it("tells of blocks that are rounded in one line, and of those that GPTQ computes as blocks", () => {
+    expect(rounded("rtn")).toEqual(["3 blocks rounded: worst layers.2 (relative error 3.00 %), 6.0 s"]);
+    expect(rounded("gptq")).toEqual([
+      "block 1 of 3: worst layers.0 (relative error 1.00 %), 2.0 s",
+      "block 2 of 3: worst layers.1 (relative error 2.00 %), 2.0 s",
+      "block 3 of 3: worst layers.2 (relative error 3.00 %), 2.0 s",
+      "worst layer: layers.2 (relative error 3.00 %)",
+      "slowest: block 2 of 3, 2.0 s",
+    ]);
+  });
+
+  it("says where a continued run goes on", () => {
+    const notes = new EventNotes();
+    const windows = [
+      [0, 1],
+      [1, 2],
+      [0, 2],
+      [0, 2],
+    ];
+    notes.of({ event: "plan", recipe: "cbq", windows, blocks: 3 } as unknown as PlanEvent);
+    const continued = (window: number): string[] => notes.of({ event: "continued", window, windows: 4, work: "w" });
+    expect(continued(1)).toEqual(["continuing after window 1 of 2 (blocks 1-2), saved in w"]);
+    expect(continued(3)).toEqual(["continuing after end to end, epoch 1 of 2, saved in w"]);
+  });
+
   it("keeps a window's losses, its worst layer and its time", () => {
     const branches = { fullPrecision: null, quantized: null };
     const done = {
@@ -18,11 +70,11 @@ describe("notesOf", () => {
       seconds: 12.3,
     } as const;
     expect(notesOf(done)).toEqual([
-      "window 3 of 7 (blocks 2-3): loss 0.01230 -> 4.500e-4, " +
+      "window 3 of 7 (blocks 3-4): loss 0.01230 -> 4.500e-4, " +
         "worst model.layers.2.mlp.down_proj (relative error 12.3 %), 12 s",
     ]);
     expect(notesOf({ ...done, blocks: [2, 2], lossBefore: null, lossAfter: null, layers: [] })).toEqual([
-      "window 3 of 7 (block 2): 12 s",
+      "window 3 of 7 (block 3): 12 s",
     ]);
   });
 
@@ -60,7 +112,7 @@ describe("notesOf", () => {
         worstLayer: { name: "lm_head", relativeError: 0.05 },
         slowestWindow: { window: 0, blocks: [0, 1], seconds: 75 },
       }),
-    ).toEqual(["worst layer: lm_head (relative error 5.00 %)", "slowest window: 1 (blocks 0-1), 1 min 15 s"]);
+    ).toEqual(["worst layer: lm_head (relative error 5.00 %)", "slowest: window 1 of 1 (blocks 1-2), 1 min 15 s"]);
     expect(notesOf({ event: "report", worstLayer: null, slowestWindow: null })).toEqual([]);
   });
 

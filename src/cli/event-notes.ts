@@ -3,16 +3,65 @@ import type {
   AlreadyThereEvent,
   ExportedEvent,
   ReplacedEvent,
+  ReportEvent,
   RunEvent,
   TensorLoss,
   WindowDoneEvent,
 } from "../run/events/events.js";
-import { blockRange, formatLoss, printable } from "./progress/render-progress.js";
+import { moreEffort, timeText } from "./plan-text.js";
+import { Places, placeText } from "./progress/places.js";
+import { formatLoss, printable } from "./progress/render-progress.js";
 import { formatBytes, formatCount, formatSeconds } from "./quantities.js";
 
 /** What stays on the screen and in the log once an event has passed; most events leave nothing. */
-export function notesOf(event: RunEvent): string[] {
-  return plainNotes(event).map(printable);
+export class EventNotes {
+  #places = new Places(null);
+  /** Of blocks that are only rounded, which are told of together. */
+  #rounded: WindowDoneEvent[] = [];
+
+  of(event: RunEvent): string[] {
+    return this.#notes(event).map(printable);
+  }
+
+  #notes(event: RunEvent): string[] {
+    switch (event.event) {
+      case "plan":
+        this.#places = new Places(event);
+        this.#rounded = [];
+        return plainNotes(event);
+      case "continued": {
+        const done = this.#places.ofWindow(event.window - 1, event.windows);
+        return [`continuing after ${placeText(done)}, saved in ${event.work}`];
+      }
+      case "window-done":
+        return this.#windowNotes(event);
+      case "report":
+        return this.#reportNotes(event);
+      default:
+        return plainNotes(event);
+    }
+  }
+
+  #windowNotes(event: WindowDoneEvent): string[] {
+    const place = this.#places.at(event);
+    const plain = place.unit === "block" && event.lossAfter === null && this.#places.onlyRounds;
+    if (!plain) return [windowNote(event, placeText(place))];
+    this.#rounded.push(event);
+    if (place.number < place.count) return [];
+    const seconds = this.#rounded.reduce((sum, each) => sum + each.seconds, 0);
+    const layers = this.#rounded.flatMap((each) => each.layers);
+    const count = this.#rounded.length;
+    return [windowNote({ ...event, layers, seconds }, `${count} ${count === 1 ? "block" : "blocks"} rounded`)];
+  }
+
+  #reportNotes({ worstLayer, slowestWindow }: ReportEvent): string[] {
+    // One line says it all already.
+    if (this.#rounded.length > 0 && slowestWindow !== null) return [];
+    const worst = worstLayer === null ? [] : [`worst layer: ${worstLayer.name} (${percent(worstLayer.relativeError)})`];
+    if (slowestWindow === null) return worst;
+    const place = this.#places.at({ ...slowestWindow, windows: this.#places.windows ?? slowestWindow.window + 1 });
+    return [...worst, `slowest: ${placeText(place)}, ${formatSeconds(slowestWindow.seconds)}`];
+  }
 }
 
 function plainNotes(event: RunEvent): string[] {
@@ -27,39 +76,32 @@ function plainNotes(event: RunEvent): string[] {
       const source = `${formatCount(tokens)} tokens of ${formatCount(documents)} documents`;
       return [`calibration: ${source}, ${formatCount(windows)} sequences of ${formatCount(context)} chosen`];
     }
-    case "continued":
-      return [`continuing after window ${event.window} of ${event.windows}, saved in ${event.work}`];
+    case "plan": {
+      const more = moreEffort(event);
+      return [`planned: ${timeText(event)}`, ...(more === null ? [] : [`effort: ${more}`])];
+    }
     case "allocation":
       return [allocationNote(event)];
-    case "window-done":
-      return [windowNote(event)];
     case "warning":
       return [`warning: ${event.where}: ${event.message}; next: ${event.next}`];
     case "replaced":
       return replacedNotes(event);
     case "exported":
       return exportNotes(event);
-    case "report": {
-      const { worstLayer, slowestWindow } = event;
-      const worst =
-        worstLayer === null ? [] : [`worst layer: ${worstLayer.name} (${percent(worstLayer.relativeError)})`];
-      const slowest =
-        slowestWindow === null
-          ? []
-          : [
-              `slowest window: ${slowestWindow.window + 1} (${blockRange(slowestWindow.blocks)}), ` +
-                formatSeconds(slowestWindow.seconds),
-            ];
-      return [...worst, ...slowest];
-    }
     // The command says it in the end.
+    case "run":
+    case "quality":
+    case "sizes":
     case "already-there":
     case "disagreement":
     case "verified":
     case "certified":
-    case "plan":
     case "export-plan":
     case "progress":
+    // These are told by what came before them.
+    case "continued":
+    case "window-done":
+    case "report":
     case "window-start":
     case "step":
     case "exporting":
@@ -98,7 +140,7 @@ function replacedNotes({ path, removed, movedTo, moved }: ReplacedEvent): string
   ];
 }
 
-function windowNote({ window, windows, blocks, lossBefore, lossAfter, layers, seconds }: WindowDoneEvent): string {
+function windowNote({ lossBefore, lossAfter, layers, seconds }: WindowDoneEvent, where: string): string {
   const loss =
     lossBefore === null || lossAfter === null
       ? []
@@ -109,7 +151,7 @@ function windowNote({ window, windows, blocks, lossBefore, lossAfter, layers, se
   );
   const worstLayer = worst === null ? [] : [`worst ${worst.name} (${percent(worst.relativeError)})`];
   const parts = [...loss, ...worstLayer, formatSeconds(seconds)];
-  return `window ${window + 1} of ${windows} (${blockRange(blocks)}): ${parts.join(", ")}`;
+  return `${where}: ${parts.join(", ")}`;
 }
 
 function allocationNote({ budget, meanBits, bitsPerWeight, bits }: AllocationEvent): string {

@@ -1,5 +1,7 @@
 import { CrossblockError } from "../errors.js";
 import { type Patience, whenPatienceEnds } from "../run/engine/patience.js";
+import { timed } from "../run/events/timed.js";
+import { colorsOf } from "./terminal/terminal-colors.js";
 
 /** Exit code of a run that a signal ended, as shells count them. */
 const signalCodes = { SIGINT: 130, SIGTERM: 143 } as const;
@@ -26,9 +28,10 @@ export async function runCommand(
   const stop = (name: NodeJS.Signals): void => {
     if (signalCode !== 0) dieOf(name);
     signalCode = name === "SIGTERM" ? signalCodes.SIGTERM : signalCodes.SIGINT;
+    // First, so that whatever is shown in place leaves the screen.
+    controller.abort();
     process.stderr.write("\nstopping; once more to stop at once\n");
     whenPatienceEnds(patience, () => dieOf(name));
-    controller.abort();
   };
   process.on("SIGINT", stop);
   process.on("SIGTERM", stop);
@@ -63,11 +66,12 @@ export function reportError(thrown: unknown, output: ErrorOutput): number {
   if (output.json) printLine({ event: "error", name, what, where, why, next, exitCode });
   const place = where === undefined ? "" : `${where}: `;
   const reason = why === undefined ? "" : `\n  why:  ${why}`;
-  process.stderr.write(`error: ${place}${what}${reason}\n  next: ${next}\n`);
+  process.stderr.write(`${colorsOf(process.stderr).red("error:")} ${place}${what}${reason}\n  next: ${next}\n`);
   return exitCode;
 }
 
-/** Prints an object as one line of JSON on standard output. */
+/** Prints an object as one line of JSON on standard output; an event that does not say when it happened happens now. */
 export function printLine(value: object): void {
-  process.stdout.write(`${JSON.stringify(value)}\n`);
+  const line = "event" in value && !("time" in value) ? timed(value) : value;
+  process.stdout.write(`${JSON.stringify(line)}\n`);
 }

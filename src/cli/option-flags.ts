@@ -13,6 +13,8 @@ const flags: Readonly<Record<string, string>> = {
   recipe: "--recipe <name>",
   preset: "--preset <name>",
   bitsBudget: "--bits-budget <bits>",
+  effort: "--effort <name>",
+  time: "--time <duration>",
   calibration: "--calibration <paths...>",
   samples: "--samples <n>",
   context: "--context <n>",
@@ -35,6 +37,8 @@ const flags: Readonly<Record<string, string>> = {
   work: "--work <folder>",
   fresh: "--fresh",
   force: "--force",
+  score: "--no-score",
+  report: "--no-report",
   dryRun: "--dry-run",
 };
 

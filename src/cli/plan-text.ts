@@ -1,14 +1,14 @@
 import { recipeOf } from "../recipe/job/recipe-names.js";
+import { optionEntries } from "../recipe/options/merge-options.js";
 import { leftOutSentence } from "../run/events/census-record.js";
 import type { PlanEvent } from "../run/events/events.js";
+import { windowsText } from "./progress/places.js";
 import { printable } from "./progress/render-progress.js";
-import { formatBytes, formatCount, formatSeconds } from "./quantities.js";
+import { formatBytes, formatCount, formatRange, formatSeconds } from "./quantities.js";
 
 /** The plan for a reader, as `--dry-run` prints it. */
 export function formatPlan(plan: PlanEvent): string {
   const { estimate } = plan;
-  const windows = plan.windows.map(([first, last]) => (first === last ? `${first}` : `${first}-${last}`));
-  const shown = windows.length > 12 ? [...windows.slice(0, 6), "...", ...windows.slice(-3)] : windows;
   const rows: readonly (readonly [string, string])[] = [
     ["model", plan.model],
     [
@@ -24,15 +24,16 @@ export function formatPlan(plan: PlanEvent): string {
           ] as const,
         ]),
     ["recipe", recipeText(plan)],
+    ...effortRows(plan),
     ["quantized", `${formatCount(plan.linears)} Linears, ${formatCount(plan.weights)} weights`],
     ...plan.tensors.leftOut.map((group, i) => [i === 0 ? "left out" : "", printable(leftOutSentence(group))] as const),
-    ["windows", `${plan.windows.length} over ${plan.blocks} blocks: ${shown.join(" ")}`],
+    ["windows", windowsText(plan)],
     ["trained", `${formatCount(plan.trainedParameters)} parameters`],
     ["calibration", calibrationText(plan)],
     ["device", `${plan.device}, about ${formatBytes(estimate.deviceBytes)}`],
     ["host", `about ${formatBytes(estimate.hostBytes)}`],
     ["disk", `about ${formatBytes(estimate.diskBytes)}, of which the result ${formatBytes(estimate.resultBytes)}`],
-    ["time", `about ${formatSeconds(estimate.seconds)}`],
+    ["time", timeText(plan)],
     ...plan.exports.map(
       ({ format, path, bytes }, i) => [i === 0 ? "out" : "", `${path} (${format}, ${formatBytes(bytes)})`] as const,
     ),
@@ -41,6 +42,41 @@ export function formatPlan(plan: PlanEvent): string {
   return [...rows.map(([name, value]) => `${(name === "" ? "" : `${name}:`).padEnd(13)}${value}`), ...note, ""].join(
     "\n",
   );
+}
+
+/** `5 to 9 min; other programs take 80 % of this CPU now`. */
+export function timeText({ estimate: { range, load } }: PlanEvent): string {
+  const busy = load < NOTICEABLE_LOAD ? "" : `; other programs take ${Math.round(load * 100)} % of this CPU now`;
+  return `${formatRange(range)}${busy}`;
+}
+
+/** Less than this is what a machine does by itself. */
+const NOTICEABLE_LOAD = 0.15;
+
+/** How far a run was from its plan, where that is more than 30 % of what it took; null otherwise. */
+export function planMissed({ estimate }: PlanEvent, seconds: number): string | null {
+  const off = estimate.seconds / seconds - 1;
+  if (Math.abs(off) <= 0.3) return null;
+  return `the plan said ${formatRange(estimate.range)}: ${Math.round(Math.abs(off) * 100)} % too ${off > 0 ? "long" : "short"}`;
+}
+
+/** What more than the effort that a device chose costs and gives, in a line; null where there is nothing to say. */
+export function moreEffort({ effort, device }: Pick<PlanEvent, "effort" | "device">): string | null {
+  if (effort === null || effort.more === null) return null;
+  const { name, range } = effort.more;
+  return `${effort.name} because this is a ${device === "cpu" ? "CPU" : "GPU"}; --effort ${name} takes ${formatRange(range)} and ${MORE_GAINS}`;
+}
+
+// SmolLM2-135M: docs/measurements/accuracy.md and, for little text and no end-to-end training, docs/measurements/speed.md.
+const MORE_GAINS = "loses about half as much (SmolLM2-135M at 3 bits)";
+
+function effortRows(plan: PlanEvent): readonly (readonly [string, string])[] {
+  const { effort } = plan;
+  if (effort === null) return [];
+  const values = optionEntries(effort.values).map(([name, value]) => `${name}=${String(value)}`);
+  const why =
+    effort.chosen === "time" ? `${effort.name}, what fits into ${effort.time}` : (moreEffort(plan) ?? effort.name);
+  return [["effort", why], ...(values.length === 0 ? [] : ([["", values.join(" ")]] as const))];
 }
 
 function calibrationText({ calibrationTokens, selfGenerated }: PlanEvent): string {

@@ -7,6 +7,7 @@ import type { ExportSource } from "./contract/export-source.js";
 import type { Exporter, OpenedExport } from "./contract/exporter.js";
 import { schemeLabel } from "./model-label.js";
 import { compareSources } from "./source/compare-sources.js";
+import { embeddingBytes } from "./source/embedding-bytes.js";
 import { inspectSource } from "./source/inspect-source.js";
 import { sourceCensus } from "./source/source-census.js";
 import { isModelFolderFile } from "./written-files.js";
@@ -27,11 +28,18 @@ export interface FolderFormat {
 export function folderExporter(format: FolderFormat): Exporter {
   return {
     kind: "folder",
-    plan: (source) => ({
-      path: format.folder,
-      bytes: totalBytes(format.tensors(source)),
-      notes: format.notes(source),
-    }),
+    plan(source) {
+      const tensors = format.tensors(source);
+      return {
+        path: format.folder,
+        bytes: totalBytes(tensors),
+        embeddingBytes: embeddingBytes(
+          source,
+          tensors.map(({ name, byteLength }) => ({ source: name, byteLength })),
+        ),
+        notes: format.notes(source),
+      };
+    },
     async write(source, path, { signal }) {
       await format.write(source, path, { signal });
       return [];

@@ -7,6 +7,8 @@ export const recordFile = "crossblock.json";
 /** What `verify` writes beside a result. */
 export const certificateFile = "certificate.json";
 export const certificatePageFile = "certificate.md";
+/** The same as a page for people. */
+export const reportFile = "report.html";
 /** Written last into a model folder: without it no reader takes the folder for a model. */
 export const configFile = "config.json";
 /** The same settings for older readers of GPTQ. */
@@ -20,6 +22,7 @@ export const ownFiles: ReadonlySet<string> = new Set([
   recordFile,
   certificateFile,
   certificatePageFile,
+  reportFile,
 ]);
 
 /** Files that an export took over from the model's folder, by name, with their sizes in bytes. */

@@ -35,7 +35,7 @@ import { gradient } from "./solve/gradient-solver.js";
  * dealt with first, roundings are learnt. Which rounding, which loss and which schedule are options; the paper's are the
  * preset `paper`. By default the rounding is in code units and starts from GPTQ's codes, where the paper has
  * LoRA-Rounding, and the scales of all blocks are trained end to end after it.
- * Source: arXiv 2312.07950.
+ * Source: arXiv 2312.07950; the equations are numbered as in `docs/guide/recipes.md`.
  */
 export const cbq = defineRecipe({
   name: "cbq",
@@ -67,24 +67,32 @@ export const cbq = defineRecipe({
       finish: "none",
     },
   },
+  efforts: {
+    quick: { window: { epochs: 2 }, finish: "none" },
+    best: { window: { epochs: 20 }, endToEnd: { epochs: 8 } },
+  },
   training: when(withTraining),
   needsText: true,
   followedByEndToEnd: true,
   rotatesByDefault: true,
 
-  // Section 3.2, cross-block dependency (CBD): windows of several blocks that overlap.
+  // (1), section 3.2, cross-block dependency (CBD): windows of several blocks that overlap.
   windows: (blocks, { window }) => windowSchedule(blocks, window.size, window.overlap),
 
-  // Section 3.2, the homologous scheme: the quantized window sees the quantized stream x_q in both branches, and is held
+  // (2), section 3.2, the homologous scheme: the quantized window sees the quantized stream x_q in both branches, and is held
   // against the full-precision window on x_f, and on x_q.
-  targets: ({ window }) => (window.secondBranch ? ["full", "fullOfQuantized"] : ["full"]),
+  chain: ({ window }) => ({
+    input: "quantized",
+    targets: window.secondBranch ? ["full", "fullOfQuantized"] : ["full"],
+  }),
 
-  // E(y, y') = c2 |y - y'|^2 + ck KL(softmax(y) || softmax(y')).
+  // (3) E(y, y') = c2 |y - y'|^2 + ck KL(softmax(y) || softmax(y')).
   error: (target, actual, { window }) => reconstructionError(target, actual, window.loss),
 
   cost: ({ window, rounding }) => ({
     trains: true,
     moments: rounding.start === "gptq" ? "block" : "none",
+    columns: rounding.start === "gptq",
     passes: 3 * window.epochs + 4,
     parameters: (linear) => {
       const { rows, columns } = linear;
@@ -134,13 +142,13 @@ export const cbq = defineRecipe({
     }
   },
 
-  // L = L_rec + gamma L_com.
+  // (6) L = L_rec + gamma L_com.
   solve(work) {
     const { window, rates, schedule, rounding } = work.job.options;
-    // Section 3.2: L_rec = E(F(x_f), Q(x_q)) + E(F(x_q), Q(x_q)), where `targets` are what the full-precision window F makes
+    // (2) L_rec = E(F(x_f), Q(x_q)) + E(F(x_q), Q(x_q)), where `targets` are what the full-precision window F makes
     // of both streams, and `actual` what the quantized window Q makes of its own.
     const reconstruction = overTargets((target, actual) => reconstructionError(target, actual, window.loss));
-    // Section 3.3: gamma and the exponent beta of L_com = mean(1 - |2 h - 1|^beta), which drives every h to 0 or 1.
+    // (5) gamma and the exponent beta of L_com = mean(1 - |2 h - 1|^beta), section 3.3, which drives every h to 0 or 1.
     const penalty = rounding.regulariser;
     return gradient(work, {
       epochs: window.epochs,
@@ -155,7 +163,7 @@ export const cbq = defineRecipe({
 
 type Job = RecipeJob<OptionsOf<{ rounding: typeof roundingOptions }>>;
 
-// Section 3.3: w^ = s (clip(B + h(V0 + A1 A2) + z) - z), LoRA-Rounding, or another form of w^. What is not GPTQ's starts at the
+// (4), section 3.3: w^ = s (clip(B + h(V0 + A1 A2) + z) - z), LoRA-Rounding, or another form of w^. What is not GPTQ's starts at the
 // weight itself.
 function roundingOf(
   job: Job,

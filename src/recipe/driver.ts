@@ -12,7 +12,7 @@ import { learnsClips } from "./job/learns-clips.js";
 import { measuredSequences } from "./job/measured-sequences.js";
 import { microBatch, mostAtOnce } from "./job/micro-batch.js";
 import type { BranchLoss, LayerError, RecipeEvent, RecipeJob, WarningEvent } from "./job/recipe-job.js";
-import type { Recipe, Target, WindowWork } from "./recipe.js";
+import type { Chain, Recipe, Target, WindowWork } from "./recipe.js";
 import { chooseColumns } from "./solve/column-solver.js";
 import { deliverBlock, hardenBlock, measureLayers } from "./solve/finish-block.js";
 import { gptqRule } from "./solve/layer-rule.js";
@@ -42,7 +42,7 @@ class Run {
   readonly #parts: SequenceParts;
   readonly #warnings: WarningEvent[] = [];
   readonly #windows: readonly Window[];
-  /** What windows are held against. */
+  readonly #chain: Chain;
   readonly #targets: readonly Target[];
   readonly #names: readonly string[];
   readonly #storage: Storage;
@@ -54,6 +54,8 @@ class Run {
   #ahead: PortStore | null = null;
   /** The stream of the quantized network at the input of the window; null without text. */
   readonly #quantized: PortStore | null;
+  /** What the window sees: the stream of the quantized network, or a store of its own of full precision. */
+  #input: PortStore | null = null;
   /** Blocks of the current window, those that overlap with the one before first. */
   #blocks: QuantizedUnit[] = [];
   #nextBlock: number;
@@ -69,7 +71,8 @@ class Run {
     this.#parts = new SequenceParts(tokens === null ? 1 : microBatch(options, mostAtOnce(recipe, options)), (size) => {
       this.#warnings.push(smallerParts(device, size));
     });
-    this.#targets = recipe.targets(options);
+    this.#chain = recipe.chain(options);
+    this.#targets = this.#chain.targets;
     this.#names = streamsOf(recipe, options);
     this.#storage = tokens === null ? "host" : chooseStorage(job, streamShape(job, tokens), storesOf(recipe, options));
     const streams = tokens === null ? [] : openStreams(job, tokens, this.#names, this.#storage);
@@ -124,6 +127,7 @@ class Run {
       yield done;
     } finally {
       for (const target of targets) if (target !== this.#ahead) target.dispose();
+      if (this.#input !== this.#quantized) this.#input?.dispose();
     }
   }
 
@@ -136,6 +140,8 @@ class Run {
     const target = full === null ? null : (this.#ahead ?? this.#through(full, []));
     this.#ahead = null;
     if (target !== null) targets.push(target);
+    // The full-precision stream itself moves on while the window's blocks are opened.
+    this.#input = full !== null && this.#chain.input === "full" ? this.#through(full, []) : this.#quantized;
     const pass = (k: number): void => {
       if (k !== next || full === null || target === null) return;
       this.#advance(target, full, (x) => x);
@@ -143,7 +149,7 @@ class Run {
     };
     while (this.#nextBlock <= window.last) {
       const k = this.#nextBlock++;
-      yield { event: "progress", stage: `preparing block ${k}`, done: k, total: job.network.units.length };
+      yield { event: "progress", stage: "preparing block", done: k + 1, total: job.network.units.length };
       pass(k);
       const block = this.#source.open(k, learnsClips(this.recipe, job.options));
       this.#blocks.push(block);
@@ -191,7 +197,7 @@ class Run {
       parts: this.#parts,
       warnings: this.#warnings,
       blocks: this.#blocks,
-      input: this.#quantized,
+      input: this.#input,
       whileDeviceWorks: (seconds) => {
         const begun = performance.now();
         this.#source.readOn(seconds * READING_SHARE);
@@ -221,8 +227,8 @@ class Run {
     for (const block of leaving) {
       yield {
         event: "progress",
-        stage: `finishing block ${block.index}`,
-        done: block.index,
+        stage: "finishing block",
+        done: block.index + 1,
         total: job.network.units.length,
       };
       if ([...block.layers.values()].some((layer) => !layer.isHard)) yield* this.#fallBack(block);
@@ -258,17 +264,17 @@ class Run {
   #measure(targets: readonly PortStore[]): BranchLoss | null {
     const { recipe, job } = this;
     const { error } = recipe;
-    if (error === undefined || this.#quantized === null || targets.length === 0) return null;
+    if (error === undefined || this.#input === null || targets.length === 0) return null;
     for (const block of this.#blocks) for (const layer of block.layers.values()) layer.previewHard();
     const losses = measureWindow(
       this.#blocks,
-      this.#quantized,
+      this.#input,
       targets,
       (target, actual) => error(target, actual, job.options),
       this.#parts,
-      measuredSequences(this.#quantized),
+      measuredSequences(this.#input),
     );
-    const of = (kind: "full" | "fullOfQuantized"): number | null => losses[this.#targets.indexOf(kind)] ?? null;
+    const of = (kind: Target): number | null => losses[this.#targets.indexOf(kind)] ?? null;
     return {
       total: losses.reduce((sum, loss) => sum + loss, 0),
       fullPrecision: of("full"),

@@ -58,13 +58,17 @@ export const efficientQat = defineRecipe({
       endToEnd: { loss: "next-token", epochs: 1, warmup: 0.03, clip: 0.3 },
     },
   },
+  efforts: {
+    quick: { blockAp: { epochs: 2 }, finish: "none" },
+    best: { blockAp: { epochs: 8 }, endToEnd: { epochs: 8 } },
+  },
   training: when(trainingBlocks),
   needsText: true,
   followedByEndToEnd: true,
   rotatesByDefault: false,
 
   windows: singleBlocks,
-  targets: () => ["full"],
+  chain: () => ({ input: "quantized", targets: ["full"] }),
   error: (target, actual, { blockAp }) => reconstructionError(target, actual, lossOf(blockAp)),
   cost: ({ blockAp }, hiddenSize = 0) => ({
     trains: true,

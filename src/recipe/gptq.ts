@@ -18,7 +18,7 @@ export const gptq = defineRecipe({
   followedByEndToEnd: false,
   rotatesByDefault: false,
   windows: singleBlocks,
-  targets: () => [],
+  chain: () => ({ input: "quantized", targets: [] }),
   cost: () => ({ trains: false, moments: "site", passes: 3, parameters: () => 0, normParameters: 0 }),
   prepare(block, stream, { job }) {
     block.castWeights(job.dtype);

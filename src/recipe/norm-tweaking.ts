@@ -66,7 +66,7 @@ export const normTweakingRecipe = defineRecipe({
   rotatesByDefault: false,
   windows: gptq.windows,
   prepare: gptq.prepare,
-  targets: () => ["fullOfQuantized"],
+  chain: () => ({ input: "quantized", targets: ["fullOfQuantized"] }),
   error: (target, actual, { normTweaking: { moments } }) => channelMoments(target, actual, moments),
   cost: ({ normTweaking: { epochs, batch } }, hiddenSize = 0) => ({
     trains: true,

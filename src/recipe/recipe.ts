@@ -5,6 +5,7 @@ import type { Window } from "../reconstruct/schedule.js";
 import type { SequenceParts } from "../reconstruct/sequence-parts.js";
 import type { Tensor } from "../tensor/index.js";
 import type { RecipeEvent, RecipeJob, WarningEvent } from "./job/recipe-job.js";
+import type { Efforts } from "./options/efforts.js";
 import type { EngineOptions } from "./options/engine-options.js";
 import type { Fragments, InputOf, ValuesOf } from "./options/fragment.js";
 import type { UntypedOptions } from "./options/merge-options.js";
@@ -14,10 +15,18 @@ import type { SharedOptions, SharedShape } from "./options/shared-options.js";
 
 /**
  * What the output of a window is held against: `full`, the full-precision window on the full-precision stream;
- * `fullOfQuantized`, the full-precision window on the stream of the quantized network. The quantized window sees the
- * quantized stream in either case.
+ * `fullOfQuantized`, the full-precision window on the stream of the quantized network.
  */
 export type Target = "full" | "fullOfQuantized";
+
+/**
+ * What a quantized window sees, and what its output is held against: the stream of the quantized network, and any targets
+ * (none where nothing is reconstructed); or the full-precision stream, so that a window makes up for its own errors alone,
+ * and the target that belongs to it.
+ */
+export type Chain =
+  | { readonly input: "quantized"; readonly targets: readonly Target[] }
+  | { readonly input: "full"; readonly targets: readonly ["full"] };
 
 /**
  * All that the driver, the plan and the options know of a method. Its own code sees the options that it declares, `O`; whoever
@@ -33,6 +42,8 @@ export interface Recipe<O extends EngineOptions = EngineOptions> {
   readonly options: Fragments;
   /** Values that lie over the schema's defaults and under whatever the user sets, of what it reads. */
   readonly presets: Presets;
+  /** How long it trains at an effort, laid over a preset: of what it reads. Left out where only the amount of text counts. */
+  readonly efforts?: Efforts<UntypedOptions>;
   /** When the options have its windows trained; null where they never are. */
   readonly training: Reading | null;
   /** False where training leaves the Linears alone, and so has no gradients of their weights. */
@@ -47,8 +58,8 @@ export interface Recipe<O extends EngineOptions = EngineOptions> {
   readonly rotatesByDefault: boolean;
   /** The windows of blocks that it goes through, in order. */
   windows(blocks: number, options: O): readonly Window[];
-  /** What windows are held against; none where nothing is reconstructed. */
-  targets(options: O): readonly Target[];
+  /** What windows see and are held against. */
+  chain(options: O): Chain;
   /** The reconstruction error that events report, of the window's output `actual` against one target, a scalar. */
   error?(target: Tensor, actual: Tensor, options: O): Tensor;
   /** What plan and memory model need to know of a network of this hidden size. */
@@ -87,6 +98,7 @@ export function defineRecipe<const N extends string, D extends Fragments>(
     readonly name: N;
     readonly options: D;
     readonly presets: Presets<PresetValues<NoInfer<D>>>;
+    readonly efforts?: Efforts<PresetValues<NoInfer<D>>>;
   },
 ): DefinedRecipe<N, D> {
   return recipe;
@@ -100,6 +112,8 @@ export interface Cost {
   readonly batch?: number;
   /** Second moments of inputs that exist at once: of one site, or of all those of a block. */
   readonly moments: "none" | "site" | "block";
+  /** Whether GPTQ chooses codes beside it; where it is left out, wherever second moments are those of a site. */
+  readonly columns?: boolean;
   /** How often all tokens pass through its Linears; a backward pass counts twice. */
   readonly passes: number;
   /** Numbers that are trained of a Linear, its input's clip aside. */
@@ -141,9 +155,9 @@ export interface WindowWork<O extends EngineOptions = EngineOptions> {
   readonly index: number;
   readonly windows: number;
   readonly blocks: readonly QuantizedUnit[];
-  /** The stream of the quantized network at the window's input; null without text. */
+  /** What the window sees, as the recipe's chain says; null without text. */
   readonly input: PortStore | null;
-  /** In the order of the recipe's. */
+  /** In the order of the chain's. */
   readonly targets: readonly PortStore[];
   /** To be called while a device has work for about this many seconds: the next block is read, what is done is written. */
   whileDeviceWorks(seconds: number): void;

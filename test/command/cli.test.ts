@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findLibtorch } from "../../native/build/build.mjs";
@@ -40,7 +40,23 @@ describe("crossblock", () => {
   it("quantize --json prints events only, the last one done, and progress on standard error", () => {
     expect(run.code, run.stderr).toBe(0);
     const events = lines(run.stdout);
-    expect(events[0]).toMatchObject({
+    expect(events[0]).toMatchObject({ event: "run", schemaVersion: 1, command: "quantize" });
+    const times = events.map(({ time }) => Date.parse(String(time)));
+    expect(times.every((time, i) => time >= (times[i - 1] ?? 0))).toBe(true);
+    const record = JSON.parse(readFileSync(join(out, "crossblock.json"), "utf8"));
+    expect(record).toMatchObject({ schemaVersion: 1, run: events[0]?.["id"] });
+    expect(record.timeline.map(({ stage }: { readonly stage: string }) => stage)).toEqual([
+      "planning",
+      "reading text",
+      "checking weights",
+      "windows",
+      "end-to-end",
+      "writing compressed-tensors",
+    ]);
+    const { steps } = events.findLast(({ event, window }) => event === "step" && window === 0) ?? {};
+    expect(record.windows[0]).toMatchObject({ losses: { steps } });
+    expect(Date.parse(record.windows[1].start)).toBeGreaterThanOrEqual(Date.parse(record.windows[0].start));
+    expect(events[1]).toMatchObject({
       event: "plan",
       windows: [
         [0, 0],
@@ -61,7 +77,7 @@ describe("crossblock", () => {
     const { code, stdout, stderr } = await crossblockHere(args);
     expect(code, stderr).toBe(0);
     const last = lines(stdout).at(-1);
-    expect(Object.keys(last ?? {})).toEqual(["event", "value", "tokens", "context"]);
+    expect(Object.keys(last ?? {})).toEqual(["event", "value", "tokens", "context", "time"]);
     expect(last).toMatchObject({ event: "perplexity", context: 64 });
   });
 
@@ -119,7 +135,7 @@ describe("crossblock", () => {
       ...args,
       ...["--set", "window.overlap=1", "endToEnd.epochs=1"],
     ]);
-    expect(lines(stdout)[0], stderr).toMatchObject({
+    expect(lines(stdout)[1], stderr).toMatchObject({
       scheme: "W4A16",
       windows: [
         [0, 2],
@@ -139,7 +155,7 @@ describe("crossblock", () => {
     file("");
     const args = ["quantize", "--config", config, "--out", "x", "--dry-run", "--json"];
     const shared = await crossblockHere([...args, "--recipe", "rtn"]);
-    expect(lines(shared.stdout)[0], shared.stderr).toMatchObject({ event: "plan", recipe: "rtn" });
+    expect(lines(shared.stdout)[1], shared.stderr).toMatchObject({ event: "plan", recipe: "rtn" });
     const set = await crossblockHere([...args, "--recipe", "rtn", "--set", "rates.scale=0.1"]);
     expect(set.stderr).toMatch(/"rates\.scale".*rtn.*\n.*it is for cbq\n.*next: .*--recipe cbq/);
     file(', "cfp": { "weights": true }');
@@ -161,7 +177,7 @@ describe("crossblock", () => {
   it("lists every command without one, and suggests the one that was meant", async () => {
     const { stdout } = await crossblockHere(["--help"]);
     const names = [...stdout.matchAll(/^ {2}(\w+) \[options\]/gm)].map(([, name]) => name);
-    expect(names).toEqual(["quantize", "export", "verify", "eval", "generate", "inspect", "doctor"]);
+    expect(names).toEqual(["quantize", "export", "verify", "eval", "generate", "chat", "inspect", "doctor"]);
     const { code, stderr } = await crossblockHere(["quantise", model]);
     expect(stderr).toMatch(/unknown command 'quantise'\n\(Did you mean quantize\?\)\n+next: see `crossblock --help`/);
     expect(code).toBe(2);

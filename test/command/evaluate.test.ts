@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Tokenizer } from "../../src/checkpoint/tokenizer/tokenizer.js";
 import type { WorkEvent } from "../../src/index.js";
-import { eventsHere } from "../fixtures/in-process/cli-in-process.js";
+import { crossblockHere, eventsHere } from "../fixtures/in-process/cli-in-process.js";
 import { library } from "../fixtures/in-process/library.js";
 import { bundledModel, type Workplace, workplace } from "../fixtures/sample-text.js";
 
@@ -74,7 +74,7 @@ describe("evaluateChoices", () => {
     expect(outcome.accuracyNorm).toBe(rightNorm / 4);
     // "States" and "States of America" differ in length only; otherwise this compares nothing.
     expect(rightNorm).toBeLessThan(4);
-    expect(events.at(-1)).toEqual({ event: "progress", stage: "scoring choices", done: 10, total: 10 });
+    expect(events.at(-1)).toMatchObject({ event: "progress", stage: "scoring choices", done: 10, total: 10 });
     const norm = asked.map(([context, choices], q) => ({ context, choices, answer: bestNorm[q] }));
     expect(await model.choices({ choices: write("norm.jsonl", norm) })).toMatchObject({ accuracyNorm: 1 });
     const wrong = asked.map(([question, choices], q) => ({ question, choices, label: best[q] === 0 ? "B" : "A" }));
@@ -138,7 +138,7 @@ describe("crossblock eval", () => {
   it("--choices ends with the choices line", async () => {
     const { code, events, stderr } = await eventsHere(["eval", result, "--choices", questions, "--limit", "3"]);
     expect(code, stderr).toBe(0);
-    const keys = ["event", "accuracy", "stderr", "accuracyNorm", "stderrNorm", "questions"];
+    const keys = ["event", "accuracy", "stderr", "accuracyNorm", "stderrNorm", "questions", "time"];
     expect(Object.keys(events.at(-1) ?? {})).toEqual(keys);
     expect(events.at(-1)).toMatchObject({ event: "choices", questions: 3 });
   });
@@ -150,20 +150,56 @@ describe("crossblock eval", () => {
     const results = events.filter(({ event }) => event !== "progress");
     expect(results.map(({ event }) => event)).toEqual(["choices", "reference", "perplexity"]);
     const [, reference, perplexity] = results;
-    expect(Object.keys(perplexity ?? {})).toEqual(["event", "value", "tokens", "context"]);
-    expect(perplexity).toEqual({
+    expect(Object.keys(perplexity ?? {})).toEqual([
+      "event",
+      "value",
+      "tokens",
+      "context",
+      "sequences",
+      "ofSequences",
+      "time",
+    ]);
+    expect(perplexity).toMatchObject({
       event: "perplexity",
       value: reference?.["perplexity"],
       tokens: reference?.["tokens"],
       context: 64,
+      sequences: reference?.["sequences"],
+      ofSequences: reference?.["sequences"],
     });
+  });
+
+  it("--limit takes the first sequences of a text, and says that other figures don't compare", async () => {
+    const whole = await evaluate(bundledModel, { text: place.text, context: 64 });
+    const first = await evaluate(bundledModel, { text: place.text, context: 64, limit: 2 });
+    expect(first).toMatchObject({ tokens: 2 * 63, sequences: 2, ofSequences: whole.sequences });
+    expect(whole.ofSequences).toBe(whole.sequences);
+    expect(first.value).not.toBe(whole.value);
+    const args = ["eval", bundledModel, "--text", place.text, "--context", "64", "--limit"];
+    const { code, stdout } = await crossblockHere([...args, "2"]);
+    const part = `the first 2 of the text's ${whole.sequences} sequences, a part that other figures don't compare to`;
+    expect([code, stdout]).toEqual([0, `perplexity ${first.value.toFixed(3)} over 126 tokens, context 64; ${part}\n`]);
+    const all = await crossblockHere([...args, "100000"]);
+    expect(all.stdout).toMatch(/context 64\n$/);
+    const compared = await compareModels(bundledModel, {
+      reference: result,
+      text: place.text,
+      context: 64,
+      limit: 2,
+    });
+    expect([compared.sequences, compared.perplexity]).toEqual([2, expect.closeTo(first.value, 4)]);
+    await expect(evaluate(bundledModel, { text: place.text, limit: 0 })).rejects.toThrow(/limit: 0 .*Next: give 1/);
   });
 
   it.each<[name: string, args: () => readonly string[], message: RegExp]>([
     ["nothing to evaluate on", () => [], /nothing to evaluate on.*--text.*--choices/s],
     ["--reference without text", () => ["--choices", questions, "--reference", bundledModel], /--reference.*--text/s],
     ["--context without text", () => ["--choices", questions, "--context", "64"], /--context.*--text/s],
-    ["--limit without questions", () => ["--text", place.text, "--limit", "3"], /--limit.*--choices/s],
+    [
+      "--limit for a text and questions",
+      () => ["--text", place.text, "--choices", questions, "--limit", "3"],
+      /--limit.*next: run eval twice/s,
+    ],
     ["--delimiter without questions", () => ["--text", place.text, "--delimiter", ""], /--delimiter.*--choices/s],
     ["a file that is not there", () => ["--choices", "/none.jsonl"], /none\.jsonl.*check the path/s],
     [

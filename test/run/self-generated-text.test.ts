@@ -2,7 +2,7 @@ import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:f
 import { basename, join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { type QuantizeOptions, quantize } from "../../src/api/quantize.js";
-import { notesOf } from "../../src/cli/event-notes.js";
+import { EventNotes } from "../../src/cli/event-notes.js";
 import { formatPlan } from "../../src/cli/plan-text.js";
 import { CalibrationError, InputError } from "../../src/errors.js";
 import type { QuantizeEvent } from "../../src/run/events/events.js";
@@ -77,7 +77,9 @@ describe("text that the model makes up", () => {
     const record = JSON.parse(readFileSync(join(place.folder, "first", "crossblock.json"), "utf8"));
     expect(record.calibration).toMatchObject({ source: "self-generated", windows: 5, context: 24, tokens: 120 });
     expect(record.calibration.hash).toBe(first.hash);
-    expect(first.events.flatMap(notesOf)).toContain("calibration: 5 sequences of 24 tokens that the model made up");
+    expect(first.events.flatMap((event) => new EventNotes().of(event))).toContain(
+      "calibration: 5 sequences of 24 tokens that the model made up",
+    );
     const other = await run("other", { recipe: "norm-tweaking" });
     expect([other.drew, other.hash]).toEqual([false, first.hash]);
     forget();

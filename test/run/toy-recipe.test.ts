@@ -121,7 +121,7 @@ describe("a run of such a recipe", () => {
   afterAll(() => place[Symbol.dispose]());
 
   it("is planned", async () => {
-    const [plan] = (await collect({ ...given("none"), dryRun: true })) as [PlanEvent];
+    const [, plan] = (await collect({ ...given("none"), dryRun: true })) as [QuantizeEvent, PlanEvent];
     expect(plan).toMatchObject({
       event: "plan",
       recipe: "toy",

@@ -37,13 +37,14 @@ export class ChatFormat {
   }
 
   /**
-   * The text of one conversation, without a prompt for a further answer.
+   * The text of one conversation.
    *
    * @param tools what the model may call, as the record has it; null for none
    * @param where the file and line, for the error
+   * @param asking true: it ends with what the model's next answer begins with
    * @throws CalibrationError when the model has no template, or when the template refuses the messages.
    */
-  render(messages: readonly Message[], tools: Value, where: string): string {
+  render(messages: readonly Message[], tools: Value, where: string, asking = false): string {
     const template = tools === null ? this.#template : (this.#toolTemplate ?? this.#template);
     if (template === null) {
       throw new CalibrationError({
@@ -56,14 +57,14 @@ export class ChatFormat {
     const parts = partsOf(conversation);
     let text = "";
     try {
-      text = this.#write(template, conversation, tools);
+      text = this.#write(template, conversation, tools, asking);
       if (parts.every((part) => text.includes(part))) return text;
     } catch (cause) {
       if (parts.length === 0) throw refusal(cause, where);
     }
     // The template takes plain strings: it fails on a list, or leaves it out.
     try {
-      const plain = this.#write(template, withJoinedParts(conversation, where), tools);
+      const plain = this.#write(template, withJoinedParts(conversation, where), tools, asking);
       const found = (output: string): number => parts.filter((part) => output.includes(part)).length;
       return text !== "" && found(text) >= found(plain) ? text : plain;
     } catch (cause) {
@@ -71,13 +72,13 @@ export class ChatFormat {
     }
   }
 
-  #write(template: Template, messages: readonly Message[], tools: Value): string {
+  #write(template: Template, messages: readonly Message[], tools: Value, asking: boolean): string {
     return template.render([
       ...(this.#source?.roleTokens ?? []),
       ["messages", messages],
       ["tools", tools],
       ["documents", null],
-      ["add_generation_prompt", false],
+      ["add_generation_prompt", asking],
     ]);
   }
 }

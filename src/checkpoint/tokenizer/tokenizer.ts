@@ -39,8 +39,10 @@ export class Tokenizer {
    * where that file doesn't mention one, `bos_token_id` of `config.json` or `generation_config.json`.
    */
   readonly startToken: number | null;
-  /** Ids that end a generated text. */
+  /** Ids that end a document: all that `generation_config.json` or else `config.json` names, or else the `eos_token`. */
   readonly eosTokens: readonly number[];
+  /** Ids that end a generated text: `eosTokens`, and the `eos_token` where it is another. */
+  readonly endTokens: readonly number[];
   /** Largest id plus one, added tokens included. */
   readonly vocabSize: number;
   /** Ids that `encode` can give lie below: `vocabSize`, or the model's rows where it has fewer. */
@@ -84,6 +86,8 @@ export class Tokenizer {
     this.toolTemplate = files.templates.get("tool_use") ?? null;
     this.startToken = this.#namedToken(files, "bos_token")[0] ?? null;
     this.eosTokens = this.#namedToken(files, "eos_token");
+    const ending = this.#namedToken({ ...files, modelConfigs: [] }, "eos_token");
+    this.endTokens = [...new Set([...this.eosTokens, ...ending])];
     const tokens = { added, largest: files.largestId, startToken: this.startToken };
     this.withoutRow = tokensWithoutRow(tokens, rows, files.where);
     this.idLimit = Math.min(this.vocabSize, rows);

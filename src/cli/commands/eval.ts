@@ -34,7 +34,11 @@ export function evalCommand(): Command {
     )
     .option("--reference <model>", "KL divergence from this model on the text too, such as the one that was quantized")
     .option("--choices <file>", "accuracy on multiple-choice questions, one a line (see below)")
-    .option("--limit <n>", "most questions to answer (default: all)", wholeNumber("--limit", 1))
+    .option(
+      "--limit <n>",
+      "most questions of --choices, or most sequences of --context tokens of --text, from the first (default: all)",
+      wholeNumber("--limit", 1),
+    )
     .option("--delimiter <text>", "between context and choice that have no white space there (default: one space)")
     .option(
       "--device <device>",
@@ -59,7 +63,8 @@ export function evalCommand(): Command {
 async function run(folder: string, flags: Flags, signal: AbortSignal): Promise<number> {
   checkFlags(flags);
   const { text, context, reference, choices, limit, delimiter, device } = flags;
-  const length = context === undefined ? {} : { context };
+  const most = limit === undefined ? {} : { limit };
+  const length = { ...(context !== undefined && { context }), ...most };
   const json = flags.json === true;
   const view = progressView(process.stderr, { signal });
   const sentences: string[] = [];
@@ -80,7 +85,7 @@ async function run(folder: string, flags: Flags, signal: AbortSignal): Promise<n
     if (choices !== undefined) {
       const questions = {
         choices,
-        ...(limit !== undefined && { limit }),
+        ...most,
         ...(delimiter !== undefined && { delimiter }),
       };
       const result = await model.choices({ ...questions, ...work });
@@ -88,8 +93,8 @@ async function run(folder: string, flags: Flags, signal: AbortSignal): Promise<n
     }
     if (text !== undefined && reference !== undefined) {
       const result = await model.compare({ text, reference, ...length, ...work });
-      const { perplexity: value, tokens, context } = result;
-      const perplexity = { event: "perplexity", value, tokens, context } as const;
+      const { perplexity: value, tokens, context, sequences, ofSequences } = result;
+      const perplexity = { event: "perplexity", value, tokens, context, sequences, ofSequences } as const;
       tell(result, []);
       tell(perplexity, [perplexitySentence(perplexity), ...referenceSentences(result)]);
     } else if (text !== undefined) {
@@ -118,14 +123,24 @@ function checkFlags({ text, context, reference, choices, limit, delimiter }: Fla
     alone("--context", context, "--text");
     alone("--reference", reference, "--text");
   }
+  if (choices !== undefined && text !== undefined && limit !== undefined) {
+    throw new OptionError({
+      where: "--limit",
+      what: "it would count questions and sequences alike",
+      next: "run eval twice: once with --text, once with --choices",
+    });
+  }
   if (choices === undefined) {
-    alone("--limit", limit, "--choices");
     alone("--delimiter", delimiter, "--choices");
   }
 }
 
-function perplexitySentence({ value, tokens, context }: PerplexityEvent): string {
-  return `perplexity ${value.toFixed(3)} over ${formatCount(tokens)} tokens, context ${context}`;
+function perplexitySentence({ value, tokens, context, sequences, ofSequences }: PerplexityEvent): string {
+  const part =
+    sequences === ofSequences
+      ? ""
+      : `; the first ${formatCount(sequences)} of the text's ${formatCount(ofSequences)} sequences, a part that other figures don't compare to`;
+  return `perplexity ${value.toFixed(3)} over ${formatCount(tokens)} tokens, context ${context}${part}`;
 }
 
 function referenceSentences(result: ReferenceEvent): string[] {

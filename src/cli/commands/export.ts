@@ -9,6 +9,7 @@ import {
 } from "../../run/options/export-result-options.js";
 import { alreadyThereNote } from "../event-notes.js";
 import { printLine, runCommand } from "../exit.js";
+import { inFlagTerms } from "../flags/flag-terms.js";
 import { addOptionFlags, givenFlags } from "../option-flags.js";
 import { progressView } from "../progress/progress.js";
 import { printable } from "../progress/render-progress.js";
@@ -34,7 +35,7 @@ export function exportCommand(): Command {
 
 async function run(folder: string, flags: Flags, signal: AbortSignal): Promise<number> {
   const given = { ...givenFlags(flags), result: folder };
-  const options = resolveExportOptions(given);
+  const options = inFlagTerms({ ...flags }, () => resolveExportOptions(given));
   const { result } = options;
   const json = flags.json === true;
   const view = progressView(process.stderr, { signal });

@@ -1,72 +1,97 @@
 import { Command } from "commander";
-import { loadModel } from "../../api/model.js";
-import { OptionError } from "../../errors.js";
+import { generationParameters } from "../../api/answer-options.js";
+import { type Generated, type GenerateOptions, loadModel } from "../../api/model.js";
 import { evaluationDefaults } from "../../run/options/evaluation-defaults.js";
-import { runCommand } from "../exit.js";
+import { printLine, runCommand } from "../exit.js";
+import { addSamplingFlags, type SamplingFlags } from "../flags/sampling-flags.js";
 import { progressView } from "../progress/progress.js";
+import { harmless } from "../terminal/harmless.js";
 import { wholeNumber } from "../whole-number.js";
 
-interface Flags {
+interface Flags extends SamplingFlags {
   readonly prompt: string;
-  readonly tokens: number;
-  readonly temperature: number;
-  readonly seed?: number;
+  readonly raw?: boolean;
+  readonly tokens?: number;
   readonly device: string;
+  readonly json?: boolean;
 }
 
 /** `crossblock generate MODEL_OR_RESULT --prompt TEXT` */
 export function generateCommand(): Command {
-  return new Command("generate")
-    .description("continue a prompt with a model folder or a result")
+  const { tokens, answerTokens, temperature, seed, device } = evaluationDefaults;
+  const command = new Command("generate")
+    .description("answer a prompt, or continue it where the model has no chat template")
     .argument("<model>", "model folder, or a result of crossblock")
-    .requiredOption("--prompt <text>", "text to continue")
-    .option("--tokens <n>", "most tokens to generate", wholeNumber("--tokens", 1), evaluationDefaults.tokens)
+    .requiredOption("--prompt <text>", "text to answer or to continue")
+    .option("--raw", "continue the prompt as it is, also where the model has a chat template")
     .option(
-      "--temperature <t>",
-      "0 takes the most likely token; higher values sample",
-      temperature,
-      evaluationDefaults.temperature,
-    )
-    .option(
-      "--seed <n>",
-      `seed of the sampling, with --temperature above 0 (default: ${evaluationDefaults.seed})`,
-      wholeNumber("--seed", 0),
-    )
-    .option(
-      "--device <device>",
-      "cpu, cuda:0, or auto for the first GPU that libtorch sees, else the CPU",
-      evaluationDefaults.device,
-    )
-    .action((model: string, flags: Flags) => runCommand({ json: false }, (signal) => run(model, flags, signal)));
+      "--tokens <n>",
+      `most tokens to generate (default: ${tokens}; ${answerTokens} for an answer)`,
+      wholeNumber("--tokens", 1),
+    );
+  return addSamplingFlags(command, { temperature: `${temperature}`, topP: "1: all", seed: `${seed}` })
+    .option("--device <device>", "cpu, cuda:0, or auto for the first GPU that libtorch sees, else the CPU", device)
+    .option("--json", "one JSON object a line on standard output: pieces of text, and how it ended")
+    .action((model: string, flags: Flags) =>
+      runCommand({ json: flags.json === true }, (signal) => run(model, flags, signal)),
+    );
 }
 
 async function run(folder: string, flags: Flags, signal: AbortSignal): Promise<number> {
-  const { prompt, device, ...options } = flags;
+  const { prompt, device, json = false, ...given } = flags;
+  // Refused before the model is loaded.
+  generationParameters(given as GenerateOptions);
   const view = progressView(process.stderr, { signal });
   try {
-    await using model = await loadModel(folder, { device, signal, onEvent: (event) => view.show(event) });
+    await using model = await loadModel(folder, {
+      device,
+      signal,
+      onEvent: (event) => {
+        if (json) printLine(event);
+        view.show(event);
+      },
+    });
+    const chat = given.raw !== true && (await model.hasChatTemplate({ signal }));
     view.close();
-    // The prompt is written once nothing is left to refuse.
-    let begun = false;
-    for await (const text of model.generate(prompt, { ...options, signal })) {
-      process.stdout.write(begun ? text : prompt + text);
-      begun = true;
-    }
-    process.stdout.write(begun ? "\n" : `${prompt}\n`);
+    const pieces = model.generate(prompt, { ...(given as GenerateOptions), signal });
+    if (json) await writeJson(pieces);
+    else await writeText(pieces, chat ? "" : prompt);
   } finally {
     view.close();
   }
   return 0;
 }
 
-function temperature(text: string): number {
-  const value = Number(text);
-  if (!Number.isFinite(value) || value < 0 || text.trim() === "") {
-    throw new OptionError({
-      where: "--temperature",
-      what: `"${text}" is no number of at least 0`,
-      next: "give 0 for the most likely text, 0.8 for a livelier one",
-    });
+async function writeText(pieces: AsyncGenerator<string, Generated>, before: string): Promise<void> {
+  // The prompt is written once nothing is left to refuse.
+  let unwritten = before;
+  for (;;) {
+    const next = await pieces.next();
+    const text = unwritten + (next.done === true ? "\n" : next.value);
+    process.stdout.write(process.stdout.isTTY ? harmless(text) : text);
+    unwritten = "";
+    if (next.done !== true) continue;
+    process.stderr.write(endingNote(next.value));
+    return;
   }
-  return value;
+}
+
+async function writeJson(pieces: AsyncGenerator<string, Generated>): Promise<void> {
+  let text = "";
+  for (;;) {
+    const next = await pieces.next();
+    if (next.done === true) {
+      printLine({ event: "generated", text, ...next.value });
+      return;
+    }
+    text += next.value;
+    printLine({ event: "text", text: next.value });
+  }
+}
+
+function endingNote({ ended, tokens }: Generated): string {
+  if (ended === "end token") return "(the model ended here)\n";
+  if (ended === "stop text") return "(a stop text ended it)\n";
+  if (ended === "context") return "(the model's context is full)\n";
+  return `(stopped after ${tokens} tokens; --tokens gives more)\n`;
 }

@@ -4,15 +4,26 @@ import { Command } from "commander";
 import { quantize } from "../../api/quantize.js";
 import { shellWord } from "../../checkpoint/file-system/shell-word.js";
 import { mergeOptions } from "../../recipe/options/merge-options.js";
-import type { AlreadyThereEvent, DoneEvent, ExportedEvent, PlanEvent, QuantizeEvent } from "../../run/events/events.js";
+import type {
+  AlreadyThereEvent,
+  DoneEvent,
+  ExportedEvent,
+  PlanEvent,
+  QualityEvent,
+  QuantizeEvent,
+  SizesEvent,
+} from "../../run/events/events.js";
 import { type RunOptionsInput, resolveOptions, runOptionsSchema } from "../../run/options/options.js";
 import { parseAssignments, readConfigFile } from "../../run/options/parse/config-file.js";
 import { homePath } from "../../run/options/parse/path-option.js";
 import { withRecipeSection } from "../../run/options/recipe-sections.js";
 import { alreadyThereNote } from "../event-notes.js";
 import { printLine, runCommand } from "../exit.js";
+import { inFlagTerms } from "../flags/flag-terms.js";
+import { gainedLine } from "../gained-text.js";
 import { addOptionFlags, givenFlags, settingsHelp } from "../option-flags.js";
-import { formatPlan } from "../plan-text.js";
+import { formatPlan, planMissed } from "../plan-text.js";
+import { Interruption } from "../progress/interruption.js";
 import { progressView } from "../progress/progress.js";
 import { printable } from "../progress/render-progress.js";
 import { formatBytes, formatSeconds } from "../quantities.js";
@@ -45,25 +56,28 @@ async function run(model: string | undefined, flags: Flags, signal: AbortSignal)
   const over = mergeOptions(parseAssignments(flags.set ?? []), givenFlags(flags), { model });
   // As given: what is resolved has values for options that the recipe does not read.
   const given = mergeOptions(withRecipeSection(file, over), over);
-  const options = resolveOptions(given);
+  const options = inFlagTerms(flags, () => resolveOptions(given));
   const json = flags.json === true;
   const view = progressView(process.stderr, { signal });
-  const seen: Seen = { exported: [] };
+  const interruption = new Interruption();
+  const seen: Seen = { exported: [], continued: false };
   try {
     for await (const event of quantize({ ...(given as RunOptionsInput), signal })) {
       if (json) printLine(event);
       else remember(event, seen);
-      view.show(event);
+      interruption.apply(event, performance.now() / 1000);
+      // A dry run prints the plan itself, and its time is not that of the dry run.
+      if (!options.dryRun || event.event !== "plan") view.show(event);
     }
   } finally {
     view.close();
-    if (signal.aborted && !options.dryRun) process.stderr.write("run the same command again: it continues\n");
+    if (signal.aborted && !options.dryRun) process.stderr.write(`${interruption.text(performance.now() / 1000)}\n`);
   }
   if (!json && seen.there !== undefined) {
     process.stdout.write(`${printable(alreadyThereNote(seen.there))}\n${nextLine(seen.there.path)}`);
   }
   if (!json && seen.plan !== undefined && seen.done !== undefined) {
-    process.stdout.write(options.dryRun ? formatPlan(seen.plan) : summary(seen.plan, seen.exported, seen.done));
+    process.stdout.write(options.dryRun ? formatPlan(seen.plan) : summary(seen.plan, seen, seen.done));
   }
   return 0;
 }
@@ -73,13 +87,20 @@ interface Seen {
   plan?: PlanEvent;
   there?: AlreadyThereEvent;
   exported: ExportedEvent[];
+  quality?: QualityEvent;
+  sizes?: SizesEvent;
+  /** Earlier sessions have done a part. */
+  continued: boolean;
   done?: DoneEvent;
 }
 
 function remember(event: QuantizeEvent, seen: Seen): void {
   if (event.event === "already-there") seen.there = event;
   else if (event.event === "plan") seen.plan = event;
+  else if (event.event === "continued") seen.continued = true;
   else if (event.event === "exported") seen.exported.push(event);
+  else if (event.event === "quality") seen.quality = event;
+  else if (event.event === "sizes") seen.sizes = event;
   else if (event.event === "done") seen.done = event;
 }
 
@@ -89,13 +110,17 @@ function nextLine(out: string): string {
   return `next: crossblock eval ${shellWord(out)} --text PATH\n`;
 }
 
-function summary(plan: PlanEvent, exported: readonly ExportedEvent[], done: DoneEvent): string {
+function summary(plan: PlanEvent, { exported, quality, sizes, continued }: Seen, done: DoneEvent): string {
+  // The plan is of the whole run.
+  const missed = continued ? null : planMissed(plan, done.seconds);
   const out = done.out ?? "";
   const device = done.devicePeakBytes === null ? "" : `, ${formatBytes(done.devicePeakBytes)} on the device`;
   const bytes = exported.reduce((sum, entry) => sum + entry.bytes, 0);
   return [
     `${out}: ${plan.scheme}, ${plan.bitsPerWeight.toFixed(2)} bits per quantized weight, ${formatBytes(bytes)}`,
-    `took ${formatSeconds(done.seconds)}, at most ${formatBytes(done.peakMemoryBytes)} of memory${device}`,
+    ...(sizes === undefined ? [] : [gainedLine(quality, sizes)]),
+    `took ${formatSeconds(done.seconds)}${continued ? " in this session" : ""}, at most ${formatBytes(done.peakMemoryBytes)} of memory${device}`,
+    ...(missed === null ? [] : [missed]),
     ...(plan.simulatedActivations === null ? [] : [`simulated: ${plan.simulatedActivations}`]),
     nextLine(out),
   ].join("\n");

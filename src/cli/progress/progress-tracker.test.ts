@@ -14,10 +14,12 @@ const plan: PlanEvent = {
   device: "cpu",
   blocks: 3,
   bitsBudget: null,
+  effort: null,
   windows: [
     [0, 1],
     [1, 2],
   ],
+  windowSeconds: [40, 40],
   linears: 21,
   tensors: { quantized: 21, computed: 9, leftOut: [] },
   weights: 1000,
@@ -25,7 +27,7 @@ const plan: PlanEvent = {
   trainedParameters: 500,
   calibrationTokens: 4096,
   selfGenerated: null,
-  estimate: { deviceBytes: 1, hostBytes: 1, diskBytes: 1, resultBytes: 1, seconds: 100 },
+  estimate: { deviceBytes: 1, hostBytes: 1, diskBytes: 1, resultBytes: 1, seconds: 100, range: [85, 120], load: 0 },
   simulatedActivations: null,
 };
 const step = (window: number, done: number): StepEvent => ({
@@ -64,7 +66,7 @@ describe("ProgressTracker", () => {
       tracker.apply(event, 1000 + seconds);
       return tracker.state(1000 + seconds, 7);
     };
-    expect(at(0, plan)).toMatchObject({ title: "W2A16g64 by cbq on cpu", window: null, remainingSeconds: 100 });
+    expect(at(0, plan)).toMatchObject({ title: "W2A16g64 by cbq on cpu", place: null, remainingSeconds: 100 });
     expect(at(5, { event: "progress", stage: "reading weights", done: 1, total: 4 })).toMatchObject({
       stage: { name: "reading weights", done: 1, total: 4 },
       fraction: 0.25,
@@ -74,7 +76,7 @@ describe("ProgressTracker", () => {
       memoryBytes: 7,
     });
     expect(at(10, windowStart(0))).toMatchObject({
-      window: { number: 1, count: 2, blocks: [0, 1] },
+      place: { unit: "window", number: 1, count: 2, blocks: [1, 2] },
       stage: null,
       fraction: 0,
       remainingSeconds: 90,
@@ -85,14 +87,17 @@ describe("ProgressTracker", () => {
     });
     for (let done = 1; done < 10; done++) at(12 + done * 3, step(0, done));
     const trained = at(42, step(0, 10));
-    expect(trained).toMatchObject({ stage: null, training: { epoch: 2, epochs: 2, loss: 0.1, tokensPerSecond: 100 } });
+    expect(trained).toMatchObject({
+      stage: null,
+      training: { epoch: { number: 2, count: 2 }, loss: 0.1, tokensPerSecond: 100 },
+    });
     expect(trained.fraction).toBe(0.5);
     expect(trained.remainingSeconds).toBeCloseTo(30, 6);
     expect(at(43, windowDone(0))).toMatchObject({ training: null, fraction: 0.5 });
-    expect(at(44, windowStart(1))).toMatchObject({ window: { number: 2 }, fraction: 0.5 });
+    expect(at(44, windowStart(1))).toMatchObject({ place: { number: 2 }, fraction: 0.5 });
     expect(at(74, windowDone(1))).toMatchObject({ fraction: 1, remainingSeconds: 0 });
     expect(at(75, { event: "exporting", format: "compressed-tensors", path: "out" })).toMatchObject({
-      window: null,
+      place: null,
       stage: { name: "writing compressed-tensors", done: 0, total: 0 },
       fraction: null,
       remainingSeconds: null,

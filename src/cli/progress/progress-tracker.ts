@@ -1,18 +1,15 @@
 import type { RunEvent, WindowStartEvent } from "../../run/events/events.js";
-import { RemainingTime } from "./remaining-time.js";
+import { type Place, Places } from "./places.js";
+import { PlannedWork, RemainingTime } from "./remaining-time.js";
 
 /** Where a run is, as one screen shows it. Numbers that people read count from 1. */
 export interface ProgressState {
   /** What the run does as a whole; null until its plan is known, and for commands without one. */
   readonly title: string | null;
-  readonly window: {
-    readonly number: number;
-    readonly count: number;
-    readonly blocks: readonly [number, number];
-  } | null;
+  readonly place: Place | null;
   readonly training: {
-    readonly epoch: number;
-    readonly epochs: number;
+    /** Of the window; null in end-to-end training, where the place is an epoch. */
+    readonly epoch: { readonly number: number; readonly count: number } | null;
     readonly loss: number;
     readonly tokensPerSecond: number;
   } | null;
@@ -31,10 +28,12 @@ export class ProgressTracker {
   readonly #started: number;
   readonly #remaining = new RemainingTime();
   #title: ProgressState["title"] = null;
-  #window: ProgressState["window"] = null;
+  #places = new Places(null);
+  #place: Place | null = null;
   #training: ProgressState["training"] = null;
   #stage: ProgressState["stage"] = null;
   #fraction: number | null = null;
+  #work = new PlannedWork([]);
   /** What the plan expects in all; only used until the work itself tells more. */
   #expectedSeconds: number | null = null;
 
@@ -46,31 +45,34 @@ export class ProgressTracker {
     switch (event.event) {
       case "plan":
         this.#title = `${event.scheme} by ${event.recipe} on ${event.device}`;
+        this.#places = new Places(event);
         this.#expectedSeconds = event.estimate.seconds;
+        this.#work = new PlannedWork(event.windowSeconds);
         break;
       case "export-plan":
         this.#title = `${event.scheme ?? "result"} to ${event.exports.map(({ format }) => format).join(", ")}`;
         break;
       case "progress":
-        if (this.#window === null && this.#stage?.name !== event.stage) this.#remaining.restart();
+        if (this.#place === null && this.#stage?.name !== event.stage) this.#remaining.restart();
         this.#stage = { name: event.stage, done: event.done, total: event.total };
-        if (this.#window === null) this.#reach(event.total > 0 ? Math.min(1, event.done / event.total) : null, now);
+        if (this.#place === null) this.#reach(event.total > 0 ? Math.min(1, event.done / event.total) : null, now);
         break;
       case "window-start":
         this.#enter(event);
-        this.#reach(event.window / event.windows, now);
+        this.#reach(this.#work.fraction(event.window, event.windows, 0), now);
         break;
       case "step": {
         const { epoch, epochs, loss, tokensPerSecond } = event;
         this.#stage = null;
-        this.#training = { epoch: epoch + 1, epochs, loss, tokensPerSecond };
-        this.#reach((event.window + event.step / event.steps) / event.windows, now);
+        const inWindow = this.#place?.unit === "epoch" ? null : { number: epoch + 1, count: epochs };
+        this.#training = { epoch: inWindow, loss, tokensPerSecond };
+        this.#reach(this.#work.fraction(event.window, event.windows, event.step / event.steps), now);
         break;
       }
       case "window-done":
         this.#training = null;
         this.#stage = null;
-        this.#reach((event.window + 1) / event.windows, now);
+        this.#reach(this.#work.fraction(event.window, event.windows, 1), now);
         break;
       case "exporting":
         this.#leaveWindows();
@@ -86,7 +88,10 @@ export class ProgressTracker {
       case "calibrate":
         this.#stage = null;
         break;
+      case "run":
       case "continued":
+      case "quality":
+      case "sizes":
       case "report":
       case "warning":
       case "disagreement":
@@ -98,7 +103,7 @@ export class ProgressTracker {
     const elapsedSeconds = now - this.#started;
     return {
       title: this.#title,
-      window: this.#window,
+      place: this.#place,
       training: this.#training,
       stage: this.#stage,
       fraction: this.#fraction,
@@ -108,15 +113,15 @@ export class ProgressTracker {
     };
   }
 
-  #enter({ window, windows, blocks }: WindowStartEvent): void {
-    if (this.#window === null) this.#remaining.restart();
-    this.#window = { number: window + 1, count: windows, blocks };
+  #enter(event: WindowStartEvent): void {
+    if (this.#place === null) this.#remaining.restart();
+    this.#place = this.#places.at(event);
     this.#training = null;
     this.#stage = null;
   }
 
   #leaveWindows(): void {
-    this.#window = null;
+    this.#place = null;
     this.#training = null;
     this.#fraction = null;
     this.#expectedSeconds = null;
@@ -131,7 +136,7 @@ export class ProgressTracker {
 
   #remainingSeconds(now: number, elapsed: number): number | null {
     // A stage before the windows says nothing about the whole run, which the plan has an opinion on.
-    const beforeWindows = this.#expectedSeconds !== null && this.#window === null;
+    const beforeWindows = this.#expectedSeconds !== null && this.#place === null;
     const measured = this.#fraction === null || beforeWindows ? null : this.#remaining.estimate(now);
     if (measured !== null || this.#expectedSeconds === null) return measured;
     // Beyond what was expected nobody knows.

@@ -1,36 +1,41 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { Screen } from "../testing/screen.js";
 import { progressView } from "./progress.js";
 
 const reading = { event: "progress", stage: "reading weights", done: 1, total: 4 } as const;
 const warning = { event: "warning", message: "clipped", where: "lm_head", next: "use --asym" } as const;
 
-/** A terminal of which only what progress uses is there: lines, the way up, clearing below. */
-function screen(isTTY: boolean): { isTTY: boolean; columns: number; written: string; write(text: string): void } {
-  return {
-    isTTY,
-    columns: 80,
-    written: "",
-    write(text: string) {
-      this.written += text;
-    },
-  };
-}
+/** A terminal for a view. */
+class Terminal extends Screen {
+  readonly isTTY = true;
+  written = "";
+  #resized: (() => void)[] = [];
 
-function shown(written: string): string[] {
-  const lines: string[] = [];
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences are the subject
-  for (const piece of written.match(/\x1b\[\d*[AJ]|\x1b\[\?7[lh]|[^\x1b\n]*\n/g) ?? []) {
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences are the subject
-    const up = /^\x1b\[(\d+)A$/.exec(piece);
-    if (up !== null) lines.length -= Number(up[1]);
-    else if (piece.endsWith("\n")) lines.push(piece.slice(0, -1));
+  override write(text: string): void {
+    this.written += text;
+    super.write(text);
   }
-  return lines;
+
+  on(_: "resize", listener: () => void): void {
+    this.#resized.push(listener);
+  }
+
+  off(_: "resize", listener: () => void): void {
+    this.#resized = this.#resized.filter((each) => each !== listener);
+  }
+
+  override async resize(columns: number): Promise<void> {
+    await super.resize(columns);
+    for (const hear of this.#resized) hear();
+  }
 }
 
 beforeEach(() => {
-  vi.useFakeTimers();
+  // The terminal's own timers go on.
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "performance"] });
   vi.stubEnv("TERM", "xterm");
+  vi.stubEnv("FORCE_COLOR", undefined);
+  vi.stubEnv("NO_COLOR", undefined);
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -38,14 +43,14 @@ afterEach(() => {
 });
 
 describe("progressView on a terminal", () => {
-  it("updates one block in place, keeps notes above it, and takes the block away at the end", () => {
-    const stream = screen(true);
+  it("updates one block in place, keeps notes above it, and takes the block away at the end", async () => {
+    const stream = new Terminal(80, 24);
     const view = progressView(stream);
     vi.advanceTimersByTime(1000);
     expect(stream.written).toBe("");
     view.show(reading);
     vi.advanceTimersByTime(1000);
-    expect(shown(stream.written)).toEqual([
+    expect(await stream.text()).toEqual([
       `${"█".repeat(13)}${"░".repeat(41)}  25 %`,
       "reading weights 1 of 4",
       expect.stringMatching(/^elapsed 0:02, memory [\d.]+ MB$/),
@@ -53,44 +58,81 @@ describe("progressView on a terminal", () => {
     view.show(warning);
     view.show({ ...reading, done: 2 });
     vi.advanceTimersByTime(200);
-    expect(shown(stream.written)).toEqual([
+    expect(await stream.text()).toEqual([
       "warning: lm_head: clipped; next: use --asym",
       expect.stringContaining("50 %"),
       "reading weights 2 of 4",
       expect.stringContaining("elapsed 0:02"),
     ]);
     view.close();
-    expect(shown(stream.written)).toEqual(["warning: lm_head: clipped; next: use --asym"]);
+    expect(await stream.text()).toEqual(["warning: lm_head: clipped; next: use --asym"]);
     const end = stream.written;
     view.show(warning);
     view.close();
     vi.advanceTimersByTime(10_000);
+    await stream.resize(60);
     expect(stream.written).toBe(end);
   });
 
   it("paints at most five times a second, however many events come", () => {
-    const stream = screen(true);
+    const stream = new Terminal(80, 24);
     const view = progressView(stream);
     for (let i = 0; i < 1000; i++) {
       view.show({ ...reading, done: i, total: 1000 });
       vi.advanceTimersByTime(1);
     }
     view.close();
-    expect(stream.written.split("reading weights").length - 1).toBe(5);
+    // Five pictures, and the one that takes the block away.
+    expect(stream.writes).toBe(6);
   });
 
-  it("leaves the screen alone once the run is aborted", () => {
-    const stream = screen(true);
+  it("follows the terminal's width, and wraps notes at words", async () => {
+    const stream = new Terminal(100, 24);
+    const view = progressView(stream);
+    view.show(reading);
+    vi.advanceTimersByTime(200);
+    await stream.resize(30);
+    view.show(warning);
+    expect(await stream.text()).toEqual([
+      "warning: lm_head: clipped;",
+      "  next: use --asym",
+      expect.stringMatching(/^█+░+ {2}25 %$/),
+      "reading weights 1 of 4",
+      expect.stringMatching(/^elapsed 0:00, memory/),
+    ]);
+    view.close();
+  });
+
+  it("has colours where they are wanted", () => {
+    const written = (env: object): string => {
+      for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value as string);
+      const stream = new Terminal(80, 24);
+      const view = progressView(stream);
+      view.show(warning);
+      view.close();
+      return stream.written;
+    };
+    expect(written({})).toContain("\x1b[33mwarning:");
+    expect(written({ NO_COLOR: "1" })).toContain("warning:");
+    expect(written({ NO_COLOR: "1" })).not.toContain("\x1b[33m");
+  });
+
+  it("leaves the screen in order once the run is aborted, and writes nothing more", async () => {
+    const stream = new Terminal(80, 24);
     const controller = new AbortController();
     const view = progressView(stream, { signal: controller.signal });
     view.show(reading);
     vi.advanceTimersByTime(200);
-    const before = stream.written;
+    const block = await stream.text();
+    stream.write("^C");
     controller.abort();
+    const before = stream.written;
     view.show(warning);
     vi.advanceTimersByTime(1000);
     view.close();
     expect(stream.written).toBe(before);
+    // What it showed last stays; the keys do not.
+    expect(await stream.text()).toEqual(block);
   });
 });
 
@@ -98,7 +140,13 @@ describe("progressView elsewhere", () => {
   it("writes notes at once and a status line every five seconds, without escape sequences", () => {
     for (const dumb of [false, true]) {
       vi.stubEnv("TERM", dumb ? "dumb" : "xterm");
-      const stream = screen(dumb);
+      const stream = {
+        isTTY: dumb,
+        written: "",
+        write(text: string) {
+          this.written += text;
+        },
+      };
       const view = progressView(stream);
       vi.advanceTimersByTime(6000);
       view.show(reading);

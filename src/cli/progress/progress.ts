@@ -1,5 +1,7 @@
 import type { RunEvent } from "../../run/events/events.js";
-import { notesOf } from "../event-notes.js";
+import { EventNotes } from "../event-notes.js";
+import { colorsOf } from "../terminal/terminal-colors.js";
+import { LiveBlock, type TerminalStream } from "./live-block.js";
 import { ProgressTracker } from "./progress-tracker.js";
 import { render, statusLine } from "./render-progress.js";
 
@@ -8,10 +10,10 @@ const livePeriod = 200;
 const logPeriod = 5000;
 
 /** What a view needs of standard error. */
-export interface ProgressStream {
+export interface ProgressStream extends TerminalStream {
   readonly isTTY?: boolean;
-  readonly columns?: number;
-  write(text: string): unknown;
+  on?(event: "resize", listener: () => void): unknown;
+  off?(event: "resize", listener: () => void): unknown;
 }
 
 export interface ProgressViewOptions {
@@ -32,61 +34,55 @@ export interface ProgressView {
 export function progressView(stream: ProgressStream, { signal }: ProgressViewOptions = {}): ProgressView {
   const live = stream.isTTY === true && process.env["TERM"] !== "dumb";
   const tracker = new ProgressTracker(seconds());
-  let block = 0;
+  const notes = new EventNotes();
+  const colors = colorsOf(stream);
+  const block = live ? new LiveBlock(stream) : null;
   let closed = false;
   let begun = false;
 
-  const paint = (notes: readonly string[]): void => {
-    const state = tracker.state(seconds(), process.memoryUsage.rss());
-    const lines = render(state, Math.max(20, (stream.columns ?? 80) - 1));
-    // Without automatic wrapping every line stays one line, so that the way up is known.
-    stream.write(`${erase(block)}${text(notes)}\x1b[?7l${text(lines)}\x1b[?7h`);
-    block = lines.length;
-  };
-  const log = (): void => {
-    stream.write(text([statusLine(tracker.state(seconds(), process.memoryUsage.rss()))]));
-  };
-  const tick = (): void => {
+  const paint = (): void => {
     if (!begun) return;
-    if (live) paint([]);
-    else log();
+    const state = tracker.state(seconds(), process.memoryUsage.rss());
+    if (block !== null) block.show(render(state, block.width, colors));
+    else stream.write(`${statusLine(state)}\n`);
   };
-  const timer = setInterval(tick, live ? livePeriod : logPeriod).unref();
+  const resize = (): void => {
+    block?.resized();
+    paint();
+  };
+  const timer = setInterval(paint, live ? livePeriod : logPeriod).unref();
+  if (live) stream.on?.("resize", resize);
 
   const stop = (): void => {
     closed = true;
     clearInterval(timer);
-    signal?.removeEventListener("abort", stop);
+    stream.off?.("resize", resize);
+    signal?.removeEventListener("abort", abandon);
+  };
+  const abandon = (): void => {
+    stop();
+    if (begun) block?.abandon();
   };
   if (signal?.aborted === true) stop();
-  signal?.addEventListener("abort", stop);
+  signal?.addEventListener("abort", abandon);
 
   return {
     show(event) {
       if (closed) return;
       tracker.apply(event, seconds());
-      const notes = notesOf(event);
-      if (notes.length > 0 && live) paint(notes);
-      else if (notes.length > 0) stream.write(text(notes));
+      const kept = notes.of(event).map((note) => (note.startsWith("warning:") ? colors.yellow(note) : note));
+      if (kept.length > 0 && block !== null) block.above(kept);
+      else if (kept.length > 0) stream.write(kept.map((note) => `${note}\n`).join(""));
       begun = true;
     },
     close() {
       if (closed) return;
       stop();
-      if (live && block > 0) stream.write(erase(block));
+      block?.clear();
     },
   };
 }
 
 function seconds(): number {
   return performance.now() / 1000;
-}
-
-function text(lines: readonly string[]): string {
-  return lines.map((line) => `${line}\n`).join("");
-}
-
-/** Moves to the start of the block above the cursor and clears from there. */
-function erase(lines: number): string {
-  return lines === 0 ? "" : `\x1b[${lines}A\x1b[J`;
 }

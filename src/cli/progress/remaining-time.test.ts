@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { RemainingTime } from "./remaining-time.js";
+import { PlannedWork, RemainingTime } from "./remaining-time.js";
 
 /** Work that advances by `rate(t)` a second, told once a second; returns the estimator and how far it came. */
 function worked(
@@ -59,5 +59,29 @@ describe("RemainingTime", () => {
     const left = new RemainingTime();
     for (let i = 0; i <= 100_000; i++) left.update(i / 200_000, i / 100);
     expect(left.estimate(1000)).toBeCloseTo(1000, 0);
+  });
+});
+
+describe("PlannedWork", () => {
+  it("counts windows and end-to-end epochs by the seconds that are planned for them", () => {
+    const work = new PlannedWork([10, 10, 60, 20]);
+    expect([0, 1, 2, 3].map((window) => work.fraction(window, 4, 0))).toEqual([0, 0.1, 0.2, 0.8]);
+    expect(work.fraction(2, 4, 0.5)).toBeCloseTo(0.5, 12);
+    expect(work.fraction(3, 4, 1)).toBe(1);
+  });
+
+  it("counts them alike where the plan knows nothing of them", () => {
+    expect(new PlannedWork([]).fraction(1, 4, 0.5)).toBe(0.375);
+    expect(new PlannedWork([0, 0]).fraction(1, 2, 0.5)).toBe(0.75);
+    // A run that continues leaves out a stage that the plan had.
+    expect(new PlannedWork([1, 9]).fraction(0, 4, 1)).toBe(0.25);
+  });
+
+  it("makes the estimate right where the last stage is slow", () => {
+    const work = new PlannedWork([10, 10, 10, 30]);
+    const left = new RemainingTime();
+    for (let time = 0; time <= 30; time++)
+      left.update(work.fraction(Math.min(2, Math.floor(time / 10)), 4, time === 30 ? 1 : (time % 10) / 10), time);
+    expect(left.estimate(30)).toBeCloseTo(30, 6);
   });
 });

@@ -7,6 +7,34 @@ interface Sample {
   readonly fraction: number;
 }
 
+/** How much of a run's windows is done, each counted by the seconds that the plan expects of it. */
+export class PlannedWork {
+  readonly #before: readonly number[];
+  readonly #seconds: readonly number[];
+
+  /** @param seconds what the plan expects of every window; where it expects nothing of any, all count alike */
+  constructor(seconds: readonly number[]) {
+    this.#seconds = seconds.some((each) => each > 0) ? seconds : seconds.map(() => 1);
+    let sum = 0;
+    this.#before = [...this.#seconds, 0].map((each) => {
+      const before = sum;
+      sum += each;
+      return before;
+    });
+  }
+
+  /**
+   * The part that is done, 0 to 1, when `share` of window number `window` is.
+   *
+   * @param windows as many as the run has; of another number than planned, all count alike
+   */
+  fraction(window: number, windows: number, share: number): number {
+    if (windows !== this.#seconds.length) return (window + share) / windows;
+    const total = this.#before[windows] ?? 0;
+    return ((this.#before[window] ?? 0) + share * (this.#seconds[window] ?? 0)) / total;
+  }
+}
+
 /**
  * Estimates how long work still takes from how far it has come. The rate is that of the younger half of the time, at
  * least 20 seconds of it: a slow start is forgotten, and a single slow step hardly shows.

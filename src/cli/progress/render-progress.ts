@@ -1,16 +1,18 @@
+import stringWidth from "string-width";
 import { formatBytes, formatCount } from "../quantities.js";
+import { type Colors, plainColors } from "../terminal/terminal-colors.js";
+import { placeText } from "./places.js";
 import type { ProgressState } from "./progress-tracker.js";
 
-/** The lines of the live block, at most `width` characters each. */
-export function render(state: ProgressState, width: number): string[] {
+/** The lines of the live block, at most `width` columns each. */
+export function render(state: ProgressState, width: number, colors: Colors = plainColors): string[] {
   const head = [state.title, position(state)].filter((part) => part !== null).join(", ");
-  const lines = [
-    ...(head === "" ? [] : [head]),
-    ...(state.fraction === null ? [] : [bar(state.fraction, Math.min(width, 60))]),
-    ...details(state),
-    times(state),
+  return [
+    ...(head === "" ? [] : [colors.bold(cut(head, width))]),
+    ...(state.fraction === null ? [] : [colors.cyan(cut(bar(state.fraction, Math.min(width, 60)), width))]),
+    ...details(state).map((line) => cut(line, width)),
+    colors.dim(cut(times(state), width)),
   ];
-  return lines.map((line) => cut(line, width));
 }
 
 /** The same on one line, for logs. */
@@ -26,13 +28,8 @@ export function printable(text: string): string {
   return text.replaceAll(/\p{Cc}+/gu, " ");
 }
 
-function position({ window }: ProgressState): string | null {
-  return window === null ? null : `window ${window.number} of ${window.count} (${blockRange(window.blocks)})`;
-}
-
-/** `block 3`, or `blocks 3-4`. */
-export function blockRange([first, last]: readonly [number, number]): string {
-  return first === last ? `block ${first}` : `blocks ${first}-${last}`;
+function position({ place }: ProgressState): string | null {
+  return place === null ? null : placeText(place);
 }
 
 function details({ training, stage }: ProgressState): string[] {
@@ -41,9 +38,10 @@ function details({ training, stage }: ProgressState): string[] {
     return [`${printable(stage.name)}${amount}`];
   }
   if (training === null) return [];
-  const { epoch, epochs, loss, tokensPerSecond } = training;
+  const { epoch, loss, tokensPerSecond } = training;
   const rate = `${formatCount(Math.round(tokensPerSecond))} tokens/s`;
-  return [`epoch ${epoch} of ${epochs}, loss ${formatLoss(loss)}, ${rate}`];
+  const where = epoch === null ? "" : `epoch ${epoch.number} of ${epoch.count}, `;
+  return [`${where}loss ${formatLoss(loss)}, ${rate}`];
 }
 
 function times({ elapsedSeconds, remainingSeconds, memoryBytes }: ProgressState): string {
@@ -75,6 +73,14 @@ function bar(fraction: number, width: number): string {
 }
 
 function cut(line: string, width: number): string {
-  const characters = [...line];
-  return characters.length <= width ? line : characters.slice(0, width).join("");
+  if (stringWidth(line) <= width) return line;
+  let cut = "";
+  let columns = 0;
+  // What a reader sees as one character is never halved; many take two columns.
+  for (const { segment } of new Intl.Segmenter().segment(line)) {
+    columns += stringWidth(segment);
+    if (columns > width) break;
+    cut += segment;
+  }
+  return cut;
 }

@@ -11,6 +11,8 @@ export interface PlannedExport {
   readonly path: string;
   /** Exact size: of the whole file for GGUF, of all tensors for folders of safetensors. */
   readonly bytes: number;
+  /** Those of them that hold the embedding, and the head where it is a matrix of its own. */
+  readonly embeddingBytes: number;
   /** What a user should know of it: whole sentences. */
   readonly notes: readonly string[];
 }

@@ -3,11 +3,14 @@ import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { FormatError } from "../../errors.js";
 import type { ExportOptions } from "../contract/export-options.js";
+import type { ExportSource } from "../contract/export-source.js";
 import type { Exporter, OpenedExport } from "../contract/exporter.js";
 import { modelName, schemeLabel } from "../model-label.js";
+import { embeddingBytes } from "../source/embedding-bytes.js";
 import { sourceSpec } from "../source/source-spec.js";
 import { checkGguf } from "./check.js";
 import { checkMetadata } from "./file/check-metadata.js";
+import { TENSOR_TYPES } from "./file/layout.js";
 import { inspectGguf } from "./inspect.js";
 import { compareKeys } from "./network/compare-keys.js";
 import type { GgufPlanOptions } from "./plan.js";
@@ -22,13 +25,23 @@ const FOLDER = "gguf";
 export const ggufExporter: Exporter = {
   kind: "file",
   plan(source, options) {
-    const { mainType, bytes, notes } = prepareGguf(source, planOptions(options));
+    const { plan, mainType, bytes, notes } = prepareGguf(source, planOptions(options, embeddingColumns(source)));
     // Both: the scheme tells results apart, and listings and downloads read the type from the end of the name.
     const name = [modelName(source), schemeLabel(source), mainType].filter((part) => part !== null).join("-");
-    return { path: join(FOLDER, `${name}.gguf`), bytes, notes };
+    return {
+      path: join(FOLDER, `${name}.gguf`),
+      bytes,
+      embeddingBytes: embeddingBytes(
+        source,
+        plan.tensors.flatMap(({ source: tensor, byteLength }) =>
+          tensor === null ? [] : [{ source: tensor, byteLength }],
+        ),
+      ),
+      notes,
+    };
   },
   async write(source, path, { signal, ...options }) {
-    const { tensors } = await writeGguf(source, path, { ...planOptions(options), signal });
+    const { tensors } = await writeGguf(source, path, { ...planOptions(options, embeddingColumns(source)), signal });
     return tensors
       .filter(({ fidelity }) => fidelity !== "exact")
       .map(({ name, type, relativeError }) => ({ tensor: name, type, relativeError }));
@@ -70,7 +83,8 @@ export const ggufExporter: Exporter = {
       tensorCount: tensors.size,
       census: null,
       bytes: byteLength,
-      madeWith: (given) => isDeepStrictEqual(options, planOptions(given)),
+      madeWith: (given) =>
+        isDeepStrictEqual(options, planOptions(given, tensors.get("token_embd.weight")?.shape.at(-1) ?? null)),
       plannedBytes: (result) => prepareGguf(result, options).bytes,
       notes: (result) => prepareGguf(result, options).notes,
       async *check(result) {
@@ -84,10 +98,20 @@ export const ggufExporter: Exporter = {
   },
 };
 
-function planOptions({ ggufEmbedding, ggufOutput, reencode }: ExportOptions): GgufPlanOptions {
+/** Of an embedding whose rows are of whole blocks; what is chosen is recorded in the file. */
+const defaultEmbedding = "q8_0";
+
+/** @param columns of the embedding; null where there is none */
+function planOptions({ ggufEmbedding, ggufOutput, reencode }: ExportOptions, columns: number | null): GgufPlanOptions {
+  const fits = columns !== null && columns % TENSOR_TYPES.Q8_0.elements === 0;
+  const embedding = ggufEmbedding ?? (fits ? defaultEmbedding : null);
   return {
     reencode,
-    ...(ggufEmbedding !== null && { embedding: ggufEmbedding }),
+    ...(embedding !== null && { embedding }),
     ...(ggufOutput !== null && { output: ggufOutput }),
   };
+}
+
+function embeddingColumns({ plain }: ExportSource): number | null {
+  return plain.get("model.embed_tokens.weight")?.shape.at(-1) ?? null;
 }

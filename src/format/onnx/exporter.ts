@@ -4,6 +4,7 @@ import { isDeepStrictEqual } from "node:util";
 import { FormatError } from "../../errors.js";
 import type { ExportOptions } from "../contract/export-options.js";
 import type { Exporter, OpenedExport } from "../contract/exporter.js";
+import { embeddingBytes } from "../source/embedding-bytes.js";
 import { configFile, isCopy } from "../written-files.js";
 import { checkOnnx } from "./check.js";
 import { checkConfig } from "./config/check-config.js";
@@ -24,7 +25,17 @@ export const onnxExporter: Exporter = {
   kind: "folder",
   plan(source, options) {
     const plan = planOnnx(source, graphOptions(options));
-    return { path: FOLDER, bytes: tensorBytes(plan), notes: onnxNotes(plan, source) };
+    return {
+      path: FOLDER,
+      bytes: tensorBytes(plan),
+      embeddingBytes: embeddingBytes(
+        source,
+        plan.tensors.flatMap(({ source: tensor, byteLength }) =>
+          tensor === null ? [] : [{ source: tensor, byteLength }],
+        ),
+      ),
+      notes: onnxNotes(plan, source),
+    };
   },
   async write(source, path, { signal, ...options }) {
     await writeOnnx(source, path, { ...graphOptions(options), signal });

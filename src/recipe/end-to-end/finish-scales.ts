@@ -98,8 +98,8 @@ class FinishStage {
     for (let k = 0; k < network.units.length; k++) {
       yield {
         event: "progress",
-        stage: `opening block ${k} for end-to-end training`,
-        done: k,
+        stage: "end to end: opening block",
+        done: k + 1,
         total: network.units.length,
       };
       const full = this.#source.open(k, false);

@@ -23,8 +23,8 @@ export function* chooseColumns(
 ): Generator<RecipeEvent, void> {
   for (const site of block.plan.sites) {
     job.poll();
-    const stage = `block ${block.index}: ${site.consumers.join(", ")}`;
-    yield { event: "progress", stage, done: block.index, total: job.network.units.length };
+    const stage = `${site.consumers.join(", ")} of block`;
+    yield { event: "progress", stage, done: block.index + 1, total: job.network.units.length };
     yield* quantizeSite(job, block, site, input, parts, rule);
     yield* warnings.splice(0);
   }

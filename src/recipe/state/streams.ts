@@ -16,12 +16,13 @@ const [FULL, QUANTIZED] = ["stream.full", "stream.quantized"] as const;
 
 /** The streams that a recipe moves through the network; that of full precision comes first where there is one. */
 export function streamsOf(recipe: Recipe, options: EngineOptions): readonly string[] {
-  return recipe.targets(options).includes("full") ? [FULL, QUANTIZED] : [QUANTIZED];
+  return recipe.chain(options).targets.includes("full") ? [FULL, QUANTIZED] : [QUANTIZED];
 }
 
-/** Stores that exist at once: the streams, and what a window is held against. */
+/** Stores that exist at once: the streams, what a window is held against, and its input where that is no stream's own store. */
 export function storesOf(recipe: Recipe, options: EngineOptions): number {
-  return streamsOf(recipe, options).length + recipe.targets(options).length;
+  const { input, targets } = recipe.chain(options);
+  return streamsOf(recipe, options).length + targets.length + (input === "full" ? 1 : 0);
 }
 
 /** Where `stores` stores of this shape fit: the device, the host, or the disk, in this order. */

@@ -1,13 +1,18 @@
 import { type ResourceLimits, Worker } from "node:worker_threads";
 import { letThreadsSleep } from "../../tensor/index.js";
+import { type Timed, timed } from "../events/timed.js";
 import { EngineError } from "./engine-error.js";
 import type { EngineCalls, EngineMethod, FromWorker, ToWorker } from "./engine-protocol.js";
 import { errorFromMessage } from "./error-transport.js";
+import { firstCompile } from "./first-compile.js";
 import { type Patience, whenPatienceEnds } from "./patience.js";
 import { RunControl } from "./run-control.js";
 
 /** How long the worker may take to reach its next poll after a cancellation before it is terminated. */
 const GRACE: Patience = { milliseconds: 1200, longest: 10_000 };
+
+/** What begins with libtorch, whose addon may have to be compiled first; nothing else tells of progress before that. */
+const computes: ReadonlySet<EngineMethod> = new Set<EngineMethod>(["quantize", "open"]);
 
 interface PendingRequest {
   readonly control: RunControl;
@@ -21,6 +26,8 @@ interface PendingRequest {
  * and servers here stay responsive. Requests are served one after the other.
  */
 export class EngineClient implements AsyncDisposable {
+  /** Whether this process has seen to the addon. */
+  static #compiled = false;
   readonly #worker: Worker;
   readonly #grace: Patience;
   readonly #pending = new Map<number, PendingRequest>();
@@ -60,18 +67,22 @@ export class EngineClient implements AsyncDisposable {
    *
    * Events wait in memory until they are consumed, and the worker pauses when too many do. Aborting
    * `signal`, or leaving the loop early, stops the work at its next poll, or ends the worker when that takes
-   * more than 1.2 s of processor time or ten seconds; then the signal's reason is thrown.
+   * more than 1.2 s of processor time or ten seconds, unless `grace` is given; then the signal's reason is thrown.
    *
    * @throws EngineError when the worker dies; else whatever the work throws, class and fields intact.
    */
   async *stream<M extends EngineMethod>(
     method: M,
     parameters: EngineCalls[M]["parameters"],
-    options: { readonly signal?: AbortSignal | undefined } = {},
-  ): AsyncGenerator<EngineCalls[M]["event"], EngineCalls[M]["result"]> {
-    const { signal } = options;
+    options: { readonly signal?: AbortSignal | undefined; readonly grace?: Patience } = {},
+  ): AsyncGenerator<Timed<EngineCalls[M]["event"]>, EngineCalls[M]["result"]> {
+    const { signal, grace = this.#grace } = options;
     signal?.throwIfAborted();
     if (this.#death !== null) throw this.#death;
+    if (computes.has(method) && !EngineClient.#compiled) {
+      for await (const event of firstCompile(signal)) yield timed(event) as Timed<EngineCalls[M]["event"]>;
+      EngineClient.#compiled = true;
+    }
     const id = this.#nextId++;
     const request: PendingRequest = { control: new RunControl(), events: [], outcome: null, wake: () => {} };
     this.#pending.set(id, request);
@@ -82,7 +93,7 @@ export class EngineClient implements AsyncDisposable {
     const cancel = (): void => {
       request.control.cancel();
       this.#worker.postMessage({ type: "cancel", id } satisfies ToWorker);
-      endGrace ??= whenPatienceEnds(this.#grace, () => void this.#terminate("it did not stop in time"));
+      endGrace ??= whenPatienceEnds(grace, () => void this.#terminate("it did not stop in time"));
       request.wake();
     };
     signal?.addEventListener("abort", cancel, { once: true });
@@ -90,7 +101,7 @@ export class EngineClient implements AsyncDisposable {
       for (;;) {
         const event = request.events.shift();
         if (event !== undefined && signal?.aborted !== true) {
-          yield event as EngineCalls[M]["event"];
+          yield event as Timed<EngineCalls[M]["event"]>;
           request.control.consumed();
         } else if (event !== undefined) {
           request.control.consumed();
@@ -123,7 +134,7 @@ export class EngineClient implements AsyncDisposable {
     parameters: EngineCalls[M]["parameters"],
     options: {
       readonly signal?: AbortSignal | undefined;
-      readonly onEvent?: ((event: EngineCalls[M]["event"]) => void) | undefined;
+      readonly onEvent?: ((event: Timed<EngineCalls[M]["event"]>) => void) | undefined;
     } = {},
   ): Promise<EngineCalls[M]["result"]> {
     const events = this.stream(method, parameters, options);

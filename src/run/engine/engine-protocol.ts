@@ -1,3 +1,6 @@
+import type { ChatMessage } from "../../calibration/chat/chat-prompt.js";
+import type { SamplingOptions } from "../../evaluate/generation/sample-token.js";
+import type { UntypedOptions } from "../../recipe/options/merge-options.js";
 import type {
   ChoicesEvent,
   ExportEvent,
@@ -56,11 +59,39 @@ export interface TextEvent {
 }
 
 export interface GenerateParameters {
-  readonly prompt: string;
+  /** A text to continue or to answer, or a conversation to answer. */
+  readonly prompt: string | readonly ChatMessage[];
+  /** Whether a text is continued as it is also where the model has a chat template. */
+  readonly raw: boolean;
+  /** Most tokens; null for as many as the context has room for. */
+  readonly tokens: number | null;
+  /** Texts that end it; none empty. */
+  readonly stop: readonly string[];
+  readonly sampling: SamplingOptions & { readonly seed: number };
+}
+
+/** How a text was generated. */
+export interface Generated {
+  /** Whether it answers the prompt by the model's chat template; otherwise it continues it. */
+  readonly chat: boolean;
+  /** Tokens of the prompt, those that the template adds included. */
+  readonly promptTokens: number;
+  /** Tokens that were generated. */
   readonly tokens: number;
-  /** 0 takes the most likely token. */
-  readonly temperature: number;
-  readonly seed: number;
+  readonly seconds: number;
+  /** Why it ended: the model's end token, a stop text, the most tokens, or the end of the model's context. */
+  readonly ended: "end token" | "stop text" | "tokens" | "context";
+  /** The oldest messages of a conversation that were left out, because the context has no room for them. */
+  readonly dropped: number;
+}
+
+/** A text, and how much of it is looked at. */
+export interface TextParameters {
+  readonly text: readonly string[];
+  /** Tokens per sequence; null for the default. */
+  readonly context: number | null;
+  /** Most sequences, from the first; null for all. */
+  readonly limit: number | null;
 }
 
 export interface ChoicesParameters {
@@ -73,13 +104,19 @@ export interface ChoicesParameters {
 
 /**
  * What the main thread can ask the worker for: parameters, events on the way, result. A worker holds at most one
- * model, which `open` loads for `logits`, `perplexity`, `compare`, `choices` and `generate`; `compare` loads
+ * model, which `open` loads for `logits`, `perplexity`, `compare`, `choices`, `generate` and `hasChatTemplate`; `compare` loads
  * a second one meanwhile.
  */
 export interface EngineCalls {
   quantize: {
-    /** `folders` is null for a dry run. */
-    parameters: { readonly options: GivenOptions; readonly folders: RunFolders | null };
+    /** `given` is what `options` were resolved from, so that an effort can be laid below it; `folders` is null for a dry run. */
+    parameters: {
+      readonly options: GivenOptions;
+      readonly given: UntypedOptions;
+      readonly folders: RunFolders | null;
+      /** Id of the run. */
+      readonly run: string;
+    };
     event: QuantizeEvent;
     result: QuantizeSummary;
   };
@@ -95,21 +132,18 @@ export interface EngineCalls {
     result: Logits;
   };
   perplexity: {
-    parameters: { readonly text: readonly string[]; readonly context: number | null };
+    parameters: TextParameters;
     event: WorkEvent;
     result: PerplexityEvent;
   };
   compare: {
-    parameters: { readonly reference: string; readonly text: readonly string[]; readonly context: number | null };
+    parameters: TextParameters & { readonly reference: string };
     event: WorkEvent;
     result: ReferenceEvent;
   };
   choices: { parameters: ChoicesParameters; event: WorkEvent; result: ChoicesEvent };
-  generate: {
-    parameters: GenerateParameters;
-    event: TextEvent;
-    result: { readonly tokens: number; readonly seconds: number };
-  };
+  generate: { parameters: GenerateParameters; event: TextEvent; result: Generated };
+  hasChatTemplate: { parameters: null; event: never; result: boolean };
   verify: { parameters: { readonly options: VerifyOptions }; event: VerifyEvent; result: undefined };
   inspect: { parameters: { readonly folder: string }; event: WorkEvent; result: Inspection };
 }

@@ -1,4 +1,5 @@
 import type { MessagePort } from "node:worker_threads";
+import { timed } from "../events/timed.js";
 import type { EngineCalls, EngineMethod, FromWorker, RequestMessage, ToWorker } from "./engine-protocol.js";
 import { errorToMessage } from "./error-transport.js";
 import { CancelledError, RunControl } from "./run-control.js";
@@ -21,7 +22,7 @@ export type EngineHandlers = {
   ) => Promise<EngineCalls[M]["result"]>;
 };
 
-type AnyHandler = (parameters: unknown, context: RequestContext<unknown>) => Promise<unknown>;
+type AnyHandler = (parameters: unknown, context: RequestContext<object>) => Promise<unknown>;
 
 /** Answers the requests that arrive at a worker's port, one after the other. */
 export function serveRequests(port: MessagePort, handlers: EngineHandlers): void {
@@ -34,8 +35,8 @@ export function serveRequests(port: MessagePort, handlers: EngineHandlers): void
   const serve = async ({ id, method, parameters, control: buffer }: RequestMessage<EngineMethod>): Promise<void> => {
     const control = new RunControl(buffer);
     const signal = cancellations.get(id)?.signal ?? AbortSignal.abort(new CancelledError());
-    const emit = (event: unknown): void => {
-      send({ type: "event", id, event });
+    const emit = (event: object): void => {
+      send({ type: "event", id, event: timed(event) });
       control.sent();
     };
     try {

@@ -1,4 +1,3 @@
-import type { ModelComparison } from "../../evaluate/compare-models.js";
 import type { TensorLoss } from "../../format/contract/exporter.js";
 import type {
   LayerError,
@@ -9,7 +8,12 @@ import type {
   WindowStartEvent,
 } from "../../recipe/job/recipe-job.js";
 import type { RecipeName } from "../../recipe/job/recipe-names.js";
+import type { EffortName } from "../../recipe/options/efforts.js";
+import type { UntypedOptions } from "../../recipe/options/merge-options.js";
+import type { EffortChoice } from "../options/effort/efforts.js";
+import type { AllocationEvent } from "./allocation-event.js";
 import type { CensusRecord } from "./census-record.js";
+import type { QualityEvent, SizesEvent } from "./evaluation-events.js";
 
 export type { TensorLoss } from "../../format/contract/exporter.js";
 export type {
@@ -23,6 +27,19 @@ export type {
   WindowStartEvent,
 } from "../../recipe/job/recipe-job.js";
 export type { CensusRecord } from "./census-record.js";
+export type { ChoicesEvent, PerplexityEvent, QualityEvent, ReferenceEvent, SizesEvent } from "./evaluation-events.js";
+
+/** Always the first event of a command that makes, exports or verifies a result. */
+export interface RunStartedEvent {
+  readonly event: "run";
+  /** Of events and `crossblock.json`: raised when a field is renamed, removed or gets another meaning. */
+  readonly schemaVersion: 1;
+  /** A UUID; `crossblock.json` has it as `run`. */
+  readonly id: string;
+  readonly command: "quantize" | "export" | "verify";
+  /** Version of crossblock. */
+  readonly version: string;
+}
 
 /** A file or folder that will be written. */
 export interface PlannedFile {
@@ -30,6 +47,19 @@ export interface PlannedFile {
   readonly path: string;
   /** Exact size: of the whole file for GGUF, of all tensors for folders. */
   readonly bytes: number;
+}
+
+/** How much of text and training a run takes. */
+export interface PlannedEffort {
+  readonly name: EffortName;
+  /** The user, the device that it runs on, or the time that was given. */
+  readonly chosen: EffortChoice;
+  /** The time that was given, as it was written; null without. */
+  readonly time: string | null;
+  /** What it sets, of what the user left open. */
+  readonly values: UntypedOptions;
+  /** Seconds that the next more effort is expected to take; null where the user chose, or nothing is more. */
+  readonly more: { readonly name: EffortName; readonly range: readonly [from: number, to: number] } | null;
 }
 
 /** What will be done, before anything is trained. All sizes in bytes, times in seconds. */
@@ -40,6 +70,8 @@ export interface PlanEvent {
   readonly symmetric: boolean;
   readonly recipe: RecipeName;
   readonly preset: string;
+  /** How much is trained, and who chose that; null for a run that reads no text. */
+  readonly effort: PlannedEffort | null;
   readonly out: string;
   /** What will be written, the result itself first. */
   readonly exports: readonly PlannedFile[];
@@ -47,6 +79,8 @@ export interface PlanEvent {
   readonly blocks: number;
   /** First and last block of every window. */
   readonly windows: readonly (readonly [number, number])[];
+  /** Seconds that each of them is expected to take. */
+  readonly windowSeconds: readonly number[];
   /** Linears that will be quantized. */
   readonly linears: number;
   /** What becomes of every tensor of the source model, these Linears among them. */
@@ -70,6 +104,10 @@ export interface PlanEvent {
     readonly diskBytes: number;
     readonly resultBytes: number;
     readonly seconds: number;
+    /** Between which the run is expected to end. */
+    readonly range: readonly [from: number, to: number];
+    /** Share of the processors that other programs took while the speed was measured, 0 to 1. */
+    readonly load: number;
   };
   /** Why the activation quantization is a simulation that no runtime executes; null when it is none. */
   readonly simulatedActivations: string | null;
@@ -89,20 +127,7 @@ export interface CalibrateEvent {
   readonly hash: string;
 }
 
-/** Bits were shared out within a budget; a continued run tells it again. */
-export interface AllocationEvent {
-  readonly event: "allocation";
-  /** Mean bits of a code that were allowed. */
-  readonly budget: number;
-  /** That there are. */
-  readonly meanBits: number;
-  /** Mean bits per quantized weight, scales and zero points included. */
-  readonly bitsPerWeight: number;
-  /** What the output is expected to lose by rounding to nearest: nats a token, to second order. */
-  readonly loss: number;
-  /** Of every quantized Linear, by module name. */
-  readonly bits: Readonly<Record<string, number>>;
-}
+export type { AllocationEvent } from "./allocation-event.js";
 
 /** The run goes on where an earlier one of the same command was ended. */
 export interface ContinuedEvent {
@@ -167,6 +192,7 @@ export interface ExportPlanEvent {
 
 /** What `exportResult` yields; `done` comes last. */
 export type ExportEvent =
+  | RunStartedEvent
   | ExportPlanEvent
   | ProgressEvent
   | WarningEvent
@@ -207,7 +233,14 @@ export interface CertifiedEvent {
 }
 
 /** What `verifyResult` yields; `certified` and `done` come last. */
-export type VerifyEvent = ProgressEvent | WarningEvent | DisagreementEvent | VerifiedEvent | CertifiedEvent | DoneEvent;
+export type VerifyEvent =
+  | RunStartedEvent
+  | ProgressEvent
+  | WarningEvent
+  | DisagreementEvent
+  | VerifiedEvent
+  | CertifiedEvent
+  | DoneEvent;
 
 /** Where quality and time went. */
 export interface ReportEvent {
@@ -234,6 +267,7 @@ export interface DoneEvent {
 
 /** What `quantize` yields. Plain data: `JSON.stringify` gives the line that `--json` prints. */
 export type QuantizeEvent =
+  | RunStartedEvent
   | PlanEvent
   | AlreadyThereEvent
   | ReplacedEvent
@@ -248,6 +282,8 @@ export type QuantizeEvent =
   | ExportingEvent
   | ExportedEvent
   | ReportEvent
+  | QualityEvent
+  | SizesEvent
   | DoneEvent;
 
 /** What the other commands tell while they work. */
@@ -255,33 +291,3 @@ export type WorkEvent = ProgressEvent | WarningEvent;
 
 /** Every event of every command. */
 export type RunEvent = QuantizeEvent | ExportEvent | VerifyEvent | WorkEvent;
-
-/** The last line of `eval --json`. */
-export interface PerplexityEvent {
-  readonly event: "perplexity";
-  readonly value: number;
-  /** Tokens that were predicted and counted. */
-  readonly tokens: number;
-  readonly context: number;
-}
-
-/** The last line of `eval --choices --json`. */
-export interface ChoicesEvent {
-  readonly event: "choices";
-  /** Share of questions whose right choice has the largest log-likelihood. */
-  readonly accuracy: number;
-  /** Standard error of `accuracy`; null for a single question. */
-  readonly stderr: number | null;
-  /** The same where each log-likelihood is divided by the bytes of its choice. */
-  readonly accuracyNorm: number;
-  readonly stderrNorm: number | null;
-  readonly questions: number;
-}
-
-/** How far a model is from a reference over a text: the line before the last of `eval --reference --json`. */
-export interface ReferenceEvent extends ModelComparison {
-  readonly event: "reference";
-  /** Folder or name of the reference. */
-  readonly reference: string;
-  readonly context: number;
-}

@@ -1,6 +1,7 @@
 import { evaluationSequences } from "../../calibration/token-sequences.js";
 import { requireSameTokens } from "../../checkpoint/tokenizer/same-tokens.js";
 import { compareModels } from "../../evaluate/compare-models.js";
+import { firstSequences } from "../../evaluate/first-sequences.js";
 import type { EngineCalls } from "../engine/engine-protocol.js";
 import type { RequestContext } from "../engine/serve-requests.js";
 import type { ReferenceEvent, WorkEvent } from "../events/events.js";
@@ -11,7 +12,7 @@ import { openTokenizer, readTokens } from "../source/read-tokens.js";
 /** Compares a loaded model with a reference, which is loaded beside it, on the documents in files and folders. */
 export async function compareJob(
   model: LoadedModel,
-  { reference: name, text, context: asked }: EngineCalls["compare"]["parameters"],
+  { reference: name, text, context: asked, limit }: EngineCalls["compare"]["parameters"],
   request: RequestContext<WorkEvent>,
 ): Promise<ReferenceEvent> {
   const tokenizer = await openTokenizer(model.folder, model.decoder.spec, request);
@@ -23,11 +24,20 @@ export async function compareJob(
   const context = asked ?? defaultContext(...specs);
   for (const spec of specs) requireContextOption(context, spec);
   const { ids } = await readTokens(text, tokenizer, request);
-  const comparison = compareModels(model.decoder, reference.decoder, evaluationSequences(ids, context), {
+  const all = evaluationSequences(ids, context);
+  const compared = firstSequences(all, limit);
+  const comparison = compareModels(model.decoder, reference.decoder, compared, {
     onProgress: (done, total) => {
       request.poll();
       request.emit({ event: "progress", stage: "comparing", done, total });
     },
   });
-  return { event: "reference", reference: name, ...comparison, context };
+  return {
+    event: "reference",
+    reference: name,
+    ...comparison,
+    context,
+    sequences: compared.sequences,
+    ofSequences: all.sequences,
+  };
 }

@@ -12,8 +12,10 @@ import { openCompressedTensors } from "../../format/compressed-tensors/read.js";
 import { exportFlags, unusedOptions } from "../../format/contract/export-options.js";
 import { exporters, primaryFormat } from "../../format/exporters.js";
 import { recordFile } from "../../format/written-files.js";
+import { mergeOptions, optionValue, type UntypedOptions } from "../../recipe/options/merge-options.js";
 import { circumstances, optionLeaves } from "../journal/run-identity.js";
 import { isSelfGenerated, textPaths } from "../options/calibration-option.js";
+import { effortOptions, optionGroup } from "../options/effort/efforts.js";
 import { type GivenOptions, runOptionsSchema } from "../options/options.js";
 import { copiedFilesOf, type MadeRecord, parseMadeRecord } from "../result/result-file.js";
 
@@ -21,11 +23,12 @@ const ways = "choose another --out, or give --force to replace it";
 
 /**
  * The record of a finished result at `out` that the same command made; null where no result is. Options are compared as they
- * were given, paths by what they lead to.
+ * were given (`given`, before defaults), paths by what they lead to; an effort that the device or a time chose is the same
+ * wherever it is asked for.
  *
  * @throws InputError when the result there is another one, is not whole, or is older than what it was made from
  */
-export async function existingResult(options: GivenOptions): Promise<MadeRecord | null> {
+export async function existingResult(options: GivenOptions, given: UntypedOptions): Promise<MadeRecord | null> {
   const { out } = options;
   const text = await recordText(out);
   if (text === null) return null;
@@ -42,7 +45,7 @@ export async function existingResult(options: GivenOptions): Promise<MadeRecord 
       `${ways}; it is then moved to OUT.old-DATE`,
     );
   }
-  const differences = await differencesBetween(record.options, options);
+  const differences = await differencesBetween(record, asMade(record, options, given));
   if (differences.length > 0) {
     const why = `differs: ${differences.map(({ name, there, asked }) => `${name} ${there} -> ${asked}`).join("; ")}`;
     throw refuse("a finished result of other options is there", why, nextFor(differences, record.options, options));
@@ -87,11 +90,28 @@ interface Difference {
   readonly asked: string;
 }
 
-async function differencesBetween(recorded: unknown, asked: GivenOptions): Promise<Difference[]> {
+// With what the effort of the record has set and the user leaves open, where the same was asked for: a device chose it, or the
+// same time.
+function asMade({ effort, options: made }: MadeRecord, options: GivenOptions, given: UntypedOptions): GivenOptions {
+  const same =
+    options.time === null ? options.effort === null && effort?.chosen === "device" : made["time"] === options.time;
+  if (!same) return options;
+  const open = effortOptions(options.recipe).filter((name) => optionValue(given, name) === undefined);
+  const values = open.map((name) => optionGroup(name, optionValue(made, name)));
+  const merged = runOptionsSchema.safeParse(mergeOptions(options, ...values));
+  return merged.success ? merged.data : options;
+}
+
+async function differencesBetween(
+  { effort, options: recorded }: MadeRecord,
+  asked: GivenOptions,
+): Promise<Difference[]> {
   const parsed = runOptionsSchema.safeParse(recorded);
   // What another version wrote is compared as it stands.
   const there = parsed.success ? parsed.data : recorded !== null && typeof recorded === "object" ? recorded : {};
-  const without = [...circumstances, ...unusedOptions(asked.format)];
+  // Values tell what an effort came to; none at all asks for the device's choice.
+  const byDevice = asked.effort === null && asked.time === null && effort?.chosen !== "device";
+  const without = [...circumstances.filter((name) => !(byDevice && isEffort(name))), ...unusedOptions(asked.format)];
   const [before, now] = [optionLeaves(there, without), optionLeaves(asked, without)];
   const found: Difference[] = [];
   for (const name of new Set([...before.keys(), ...now.keys()])) {
@@ -100,6 +120,10 @@ async function differencesBetween(recorded: unknown, asked: GivenOptions): Promi
     found.push({ name, there: old ?? "none", asked: wanted ?? "none" });
   }
   return found;
+}
+
+function isEffort(name: string): boolean {
+  return name === "effort" || name === "time";
 }
 
 /** Whether two values mean the same: paths of one file, and formats that are all there. */

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { writeFileAtomically } from "../../checkpoint/file-system/write-file-atomically.js";
+import { primaryFormat } from "../../format/exporters.js";
 import { DecoderNetwork } from "../../network/index.js";
 import { packageVersion } from "../../package-version.js";
 import { finishEpochs, wantsFinish } from "../../recipe/end-to-end/windows.js";
@@ -17,34 +18,44 @@ import {
 } from "../../tensor/index.js";
 import type { EngineCalls } from "../engine/engine-protocol.js";
 import type { RequestContext } from "../engine/serve-requests.js";
-import type { QuantizeEvent, ReportEvent, WarningEvent, WindowDoneEvent } from "../events/events.js";
+import type { QuantizeEvent, WarningEvent } from "../events/events.js";
+import { SCHEMA_VERSION } from "../events/run-started.js";
+import { Timeline } from "../events/timeline.js";
 import { fingerprintsOf } from "../journal/fingerprints.js";
 import { Journal } from "../journal/journal.js";
 import { planFile } from "../journal/work-directory.js";
 import { resolveDevice } from "../machine/device.js";
+import type { PlannedAllocation } from "../plan/allocation/planned-allocation.js";
 import { needsTokens } from "../plan/plan.js";
-import type { PlannedAllocation } from "../plan/planned-allocation.js";
+import { writeReport } from "../report/write-report.js";
+import { linearRecords } from "../result/linear-records.js";
 import { writeResultRecord } from "../result/result-file.js";
+import type { ResultRecord } from "../result/result-record.js";
+import { resultSizes, type WrittenFormat } from "../result/result-sizes.js";
 import { resolveFolder } from "../source/resolve-folder.js";
+import { allocationRecord, measureAllocation, type SharedBits, sharedBits } from "./allocation/share-bits.js";
 import { checkRun } from "./check-run.js";
 import { placeOf, resolveRun } from "./resolve-run.js";
-import { allocationRecord, measureAllocation, type SharedBits, sharedBits } from "./share-bits.js";
-import { writeExport } from "./write-exports.js";
+import { scoreRun } from "./score-run.js";
+import { summarize } from "./summarize.js";
+import { type PlannedFormat, writeExport } from "./write-exports.js";
 
 type Context = RequestContext<QuantizeEvent>;
 
 /** Resolves, plans and checks a run; a dry run ends there. Then calibrates, quantizes and writes to the staging folder. */
 export async function quantizeJob(
-  { options: given, folders }: EngineCalls["quantize"]["parameters"],
-  context: Context,
+  { options: asked, given, folders, run: runId }: EngineCalls["quantize"]["parameters"],
+  outer: Context,
 ): Promise<EngineCalls["quantize"]["result"]> {
-  const device = resolveDevice(given.device);
-  const folder = await resolveFolder(given.model, context);
-  if (given.compute.threads !== null) setThreads(given.compute.threads);
+  const timeline = new Timeline();
+  const context = observed(outer, timeline);
+  const device = resolveDevice(asked.device);
+  const folder = await resolveFolder(asked.model, context);
+  if (asked.compute.threads !== null) setThreads(asked.compute.threads);
   // Before anything is multiplied: cuBLAS keeps a workspace for every stream that it saw.
   useOwnStream(device);
-  using _operators = given.deterministic ? new DeterministicOperators(device) : null;
-  using run = await resolveRun(given, folder, device);
+  using _operators = asked.deterministic ? new DeterministicOperators(device) : null;
+  using run = await resolveRun({ options: asked, given }, folder, device);
   const { options, recipeOptions, name, model, scheme, activations, dtype, gradients, fitted } = run;
   const { spec, checkpoint } = model;
   const recipe = recipeOf(options.recipe);
@@ -74,10 +85,11 @@ export async function quantizeJob(
   for (const warning of early) context.emit(warning);
   await writeFileAtomically(join(folders.work, planFile), `${JSON.stringify(plan, null, 2)}\n`);
   const { window } = journal.resume;
+  timeline.begin(recipe.windows(spec.blocks, recipeOptions).length);
   if (window > 0) context.emit({ event: "continued", window, windows: journal.windows, work: folders.work });
   // The same number of threads and sequences at once: other sums are rounded in another order.
   setThreads(journal.chosen.threads);
-  const job: RecipeJob = {
+  const opened: RecipeJob = {
     checkpoint,
     network: new DecoderNetwork(spec),
     recipe,
@@ -99,18 +111,26 @@ export async function quantizeJob(
     poll: context.poll,
     sink: journal,
   };
-  const shared = run.allocation === null ? null : shareBits(job, run.allocation, journal, context);
-  const report = runToEnd(shared === null ? job : { ...job, allocation: shared.bits }, journal, context);
+  const shared = run.allocation === null ? null : shareBits(opened, run.allocation, journal, context);
+  const job = shared === null ? opened : { ...opened, allocation: shared.bits };
+  const report = runToEnd(job, journal, context);
   const { finished } = journal;
   const windows = finished.done;
   const summary = summarize(windows);
   context.emit(summary);
+  const scored = await scoreRun(run, job, { calibration, identity, results: finished, work: folders.work }, context);
+  if (scored.quality !== null) context.emit({ event: "quality", ...scored.quality });
   const source = finished.exportSource(checkpoint, { name, config: model.config, activations });
   for (const each of shared === null ? run.planned : run.planFormats(shared.schemes)) {
     const [target, shown] = [placeOf(folders.staging, each), placeOf(options.out, each)];
     await writeExport(each, source, { target, shown }, options, context);
   }
-  await writeResultRecord(folders.staging, {
+  const sizes = await resultSizes(run.folder, run.planned.map(sizedFormat));
+  context.emit({ event: "sizes", ...sizes });
+  const stages = timeline.stages(finished.records.slice(0, window));
+  const record: ResultRecord = {
+    schemaVersion: SCHEMA_VERSION,
+    run: runId,
     name,
     version: packageVersion(),
     created: new Date().toISOString(),
@@ -121,9 +141,12 @@ export async function quantizeJob(
     recipe: options.recipe,
     preset: options.preset,
     seed: options.seed,
-    options: given,
+    options: run.decided,
+    effort: plan.effort === null ? null : { name: plan.effort.name, chosen: plan.effort.chosen },
     engine: { torch: engineInfo().torchVersion, device, dtype, gradients, node: process.versions.node },
     calibration: calibration?.event ?? null,
+    sizes,
+    ...scored,
     activations:
       activations === null
         ? null
@@ -133,7 +156,17 @@ export async function quantizeJob(
             simulated: plan.simulatedActivations,
             values: Object.fromEntries(finished.activations),
           },
-    windows,
+    windows: finished.records,
+    timeline: stages,
+    seconds: stages.reduce((sum, { seconds }) => sum + seconds, 0),
+    peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
+    linears: linearRecords({
+      units: job.network.units,
+      has: (module) => source.linears.has(module),
+      read: (module) => finished.readPacked(module),
+      errors: windows.flatMap(({ layers }) => layers),
+      poll: context.poll,
+    }),
     worstLayer: summary.worstLayer,
     census: plan.tensors,
     warnings: [...warnings, ...early, ...finished.warnings],
@@ -145,8 +178,25 @@ export async function quantizeJob(
       [...new Set([...model.changed, ...finished.changed])],
       context.poll,
     ),
-  });
+  };
+  await writeResultRecord(folders.staging, record);
+  if (options.report) await writeReport(folders.staging, record, null);
   return report;
+}
+
+// Sees every event on its way.
+function observed(context: Context, timeline: Timeline): Context {
+  return {
+    ...context,
+    emit(event) {
+      timeline.observe(event);
+      context.emit(event);
+    },
+  };
+}
+
+function sizedFormat(each: PlannedFormat): WrittenFormat {
+  return { ...each, path: each.format === primaryFormat ? "." : each.path };
 }
 
 function runToEnd(job: RecipeJob, journal: Journal, { emit }: Context): RecipeReport {
@@ -155,7 +205,7 @@ function runToEnd(job: RecipeJob, journal: Journal, { emit }: Context): RecipeRe
   for (;;) {
     const next: IteratorResult<RecipeEvent, RecipeReport> = events.next();
     if (next.done === true) return next.value;
-    if (next.value.event === "warning") journal.warning(next.value);
+    journal.observe(next.value);
     emit(next.value);
   }
 }
@@ -184,23 +234,5 @@ function unfinished(device: Device): WarningEvent {
     where: `device ${device}`,
     message: "end-to-end training is left out: there is no room for the codes of all blocks at once",
     next: "nothing to do; a larger device or --max-memory brings it back, and --finish none asks for none",
-  };
-}
-
-function summarize(windows: readonly WindowDoneEvent[]): ReportEvent {
-  const layers = windows.flatMap((window) => window.layers);
-  const worst = layers.reduce<ReportEvent["worstLayer"]>(
-    (best, layer) => (best === null || layer.relativeError > best.relativeError ? layer : best),
-    null,
-  );
-  const slowest = windows.reduce<WindowDoneEvent | null>(
-    (best, window) => (best === null || window.seconds > best.seconds ? window : best),
-    null,
-  );
-  return {
-    event: "report",
-    worstLayer: worst,
-    slowestWindow:
-      slowest === null ? null : { window: slowest.window, blocks: slowest.blocks, seconds: slowest.seconds },
   };
 }

@@ -1,3 +1,5 @@
+import { readFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { Checkpoint } from "../../checkpoint/checkpoint.js";
 import { type ModelConfig, readModelConfig } from "../../checkpoint/model-config.js";
@@ -8,6 +10,7 @@ import { decoderUnits } from "../../network/index.js";
 import type { Scheme } from "../../quant/scheme.js";
 import { type LayerSchemes, resolveSchemes } from "../../recipe/job/layer-schemes.js";
 import { recipeOf } from "../../recipe/job/recipe-names.js";
+import type { UntypedOptions } from "../../recipe/options/merge-options.js";
 import type { RecipeOptions } from "../../recipe/options/recipe-options.js";
 import type { GradientPrecision } from "../../reconstruct/quantized-layer.js";
 import {
@@ -23,23 +26,29 @@ import {
   Tensor,
 } from "../../tensor/index.js";
 import { censusRecord } from "../events/census-record.js";
+import type { PlannedEffort } from "../events/events.js";
+import { planFile, WorkDirectory } from "../journal/work-directory.js";
 import { computeType } from "../machine/compute-type.js";
 import { measureFlops, spareMemory } from "../machine/device.js";
 import { gradientPrecision } from "../machine/gradient-precision.js";
 import { readSystemFile } from "../machine/system-file.js";
 import { defaultContext, requireContextOption } from "../options/default-context.js";
 import { type GivenOptions, type RunOptions, recipeOptionsOf, schemeOf } from "../options/options.js";
+import { type PlannedAllocation, planAllocation } from "../plan/allocation/planned-allocation.js";
 import { type FittedPlan, fitMemory } from "../plan/fit-memory.js";
 import { type LinearPlan, linearPlans, withGroupBits } from "../plan/linear-plans.js";
 import type { PlanInput } from "../plan/plan.js";
-import { type PlannedAllocation, planAllocation } from "../plan/planned-allocation.js";
 import { plannedSource } from "../plan/planned-source.js";
+import { decideEffort, namedEffort } from "../plan/time/decide-effort.js";
+import { measureSpeed } from "../plan/time/measure-speed.js";
 import { type ModelToQuantize, modelToQuantize } from "../source/model-to-quantize.js";
 import { hasQuantization, quantizationMethod } from "../source/quantized-source.js";
 import { type PlannedFormat, planExports } from "./write-exports.js";
 
 /** A run whose every choice is made, before any weight or text is read. */
 export interface ResolvedRun extends Disposable {
+  /** With the values of its effort, and null or "auto" where a choice is left to the run. */
+  readonly decided: GivenOptions;
   /** With what "auto" and null came to. */
   readonly options: RunOptions;
   /** The same with "auto" where a continued run may decide it anew: part of the run's identity. */
@@ -73,7 +82,11 @@ export interface ResolvedRun extends Disposable {
  *
  * @throws ModelError, OptionError, FormatError for what can't be run, planned or written
  */
-export async function resolveRun(given: GivenOptions, folder: string, device: Device): Promise<ResolvedRun> {
+export async function resolveRun(
+  { options: given, given: written }: { readonly options: GivenOptions; readonly given: UntypedOptions },
+  folder: string,
+  device: Device,
+): Promise<ResolvedRun> {
   const cpuinfo = await readSystemFile("/proc/cpuinfo");
   const dtype = computeType(given.compute.dtype, device, { cpuinfo, config: engineInfo().config });
   const config = await readModelConfig(folder);
@@ -92,23 +105,29 @@ export async function resolveRun(given: GivenOptions, folder: string, device: De
   try {
     model = modelToQuantize(original, config, scheme, given);
     const { spec, checkpoint, rotation } = model;
-    const context = given.context ?? defaultContext(spec);
-    requireContextOption(context, spec);
-    const asked: RunOptions = { ...given, context, compute: { ...given.compute, dtype } };
-    const gradients = gradientPrecision(asked, spec, device);
-    const options: RunOptions = { ...asked, rotation, compute: { ...asked.compute, gradients } };
-    const recipeOptions = recipeOptionsOf(options);
+    const context = defaultContext(spec);
+    const settle = (each: GivenOptions): Pick<ResolvedRun, "asked" | "options"> => {
+      const asked = { ...each, context: each.context ?? context, compute: { ...each.compute, dtype } };
+      requireContextOption(asked.context, spec);
+      const gradients = gradientPrecision(asked, spec, device);
+      return { asked, options: { ...asked, rotation, compute: { ...asked.compute, gradients } } };
+    };
+    const { maxPositions } = spec;
+    const saved = given.time === null || given.fresh ? null : await savedPlan(given);
+    const effortOf = { given: written, options: given, device, maxPositions, context, saved };
+    const first = namedEffort(effortOf).options;
+    const { options: measured } = settle(first);
+    const gradients = measured.compute.gradients === "fp8" ? "fp8" : "full";
     const units = decoderUnits(spec);
-    if (options.compute.threads !== null) setThreads(options.compute.threads);
-    const flops = measureFlops(device, dtype);
-    resetPeakMemory(device);
     const inGroups = (linears: readonly LinearPlan[]): readonly LinearPlan[] =>
-      recipeOf(options.recipe).bitsPerGroup === true ? linears.map(withGroupBits) : linears;
+      recipeOf(measured.recipe).bitsPerGroup === true ? linears.map(withGroupBits) : linears;
     const source = { name, config: model.config, activations };
     const planFormats = (of: LayerSchemes): readonly PlannedFormat[] =>
-      planExports(plannedSource(inGroups(linearPlans(units, of)), checkpoint, source), options.format, options);
-    const allocation = planAllocation(units, scheme, options, planFormats);
-    const schemes = allocation?.schemes ?? resolveSchemes(units, scheme, recipeOptions.overrides);
+      planExports(plannedSource(inGroups(linearPlans(units, of)), checkpoint, source), measured.format, measured);
+    const allocation = planAllocation(units, scheme, measured, planFormats);
+    const schemes = allocation?.schemes ?? resolveSchemes(units, scheme, measured.overrides);
+    if (measured.compute.threads !== null) setThreads(measured.compute.threads);
+    measureFlops(device, dtype);
     const linears = linearPlans(units, schemes);
     const census = censusRecord(
       model.census,
@@ -117,21 +136,44 @@ export async function resolveRun(given: GivenOptions, folder: string, device: De
     const planned = planFormats(schemes);
     const exports = planned.map((each) => ({
       format: each.format,
-      path: placeOf(options.out, each),
+      path: placeOf(measured.out, each),
       bytes: each.bytes,
     }));
-    const known: PlanInput = {
-      ...{ allocation, options, scheme, spec, schemes, activations, checkpoint, exports, device, flops, census },
+    const baseBytes = process.memoryUsage.rss();
+    const workspaceBytes = deviceMemory(device)?.used ?? 0;
+    const speed = measureSpeed({ options: measured, scheme, spec, device, dtype, scratch: tmpdir() });
+    resetPeakMemory(device);
+    const machine = {
+      ...{
+        allocation,
+        scheme,
+        spec,
+        schemes,
+        activations,
+        checkpoint,
+        exports,
+        device,
+        speed,
+        census,
+        baseBytes,
+        workspaceBytes,
+      },
       kernels: scope(() => hasKernel("crossblock::code_unit_round", Tensor.zeros([1], { device }))),
       fusedAttention: hasOperator("aten::scaled_dot_product_attention"),
-      baseBytes: process.memoryUsage.rss(),
-      workspaceBytes: deviceMemory(device)?.used ?? 0,
     };
-    const fitted = fitMemory({ ...known, spareBytes: spareMemory(device, options.deterministic) });
+    const spareBytes = spareMemory(device, given.deterministic);
+    const fitTo = (each: GivenOptions, effort: PlannedEffort | null): FittedPlan =>
+      fitMemory({ ...machine, options: settle(each).options, effort, spareBytes });
+    const decided = decideEffort(effortOf, (each) => fitTo(each, null).plan.estimate.range);
+    const { asked, options } = settle(decided.options);
+    const recipeOptions = recipeOptionsOf(options);
+    const known: PlanInput = { ...machine, options, effort: decided.effort };
+    const fitted = fitTo(decided.options, decided.effort);
     const opened = model;
     return {
       ...{ options, asked, recipeOptions, folder, name, config, original, model, scheme, schemes, allocation },
       ...{ activations, device, dtype, gradients, planned, planFormats, fitted, known },
+      decided: decided.options,
       [Symbol.dispose]: () => {
         opened[Symbol.dispose]();
         original.close();
@@ -141,6 +183,15 @@ export async function resolveRun(given: GivenOptions, folder: string, device: De
     model?.[Symbol.dispose]();
     original.close();
     throw error;
+  }
+}
+
+// The plan of an earlier session, whatever it holds; null where there is none.
+async function savedPlan(options: GivenOptions): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(join(WorkDirectory.pathOf(options), planFile), "utf8"));
+  } catch {
+    return null;
   }
 }
 

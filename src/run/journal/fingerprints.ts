@@ -1,6 +1,6 @@
 import { bytesHash, type WeightHash } from "../../format/bits/weight-hash.js";
 import type { ExportSource } from "../../format/contract/export-source.js";
-import type { Fingerprints } from "../result/result-file.js";
+import type { Fingerprints } from "../result/result-record.js";
 
 /**
  * The fingerprints of a result. Those of quantized Linears were made when their codes were handed over, so that they tell

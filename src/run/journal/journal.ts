@@ -10,11 +10,12 @@ import { assertSound, assertSoundScales } from "../../format/contract/assert-sou
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import type { RecipeSink } from "../../recipe/job/recipe-job.js";
 import type { RecipeState, StateTensor } from "../../recipe/state/saved-state.js";
-import type { WarningEvent, WindowDoneEvent } from "../events/events.js";
+import type { RecipeEvent, WindowDoneEvent } from "../events/events.js";
 import { dropOldStates, type Manifest, manifestFile, manifestText, newManifest } from "./manifest.js";
 import { type RecoverOptions, recoverManifest } from "./recover-manifest.js";
 import { Artefact, syncArtefact, writingArtefact } from "./saved/artefact.js";
 import { FinishedWindows } from "./saved/finished-windows.js";
+import { LossCurve } from "./saved/loss-curve.js";
 import { type PackedLinear, stateTensor, type WindowContent, windowArtefact } from "./saved/saved-window.js";
 import { StatePace } from "./state-pace.js";
 
@@ -146,9 +147,11 @@ export class Journal implements RecipeSink, Disposable {
     this.#pending.activations.set(name, value);
   }
 
-  /** A warning that belongs to the window under way. */
-  warning(event: WarningEvent): void {
-    this.#pending.warnings.push(event);
+  /** What belongs to the window under way: when it begins, the losses of its steps, its warnings. */
+  observe(event: RecipeEvent): void {
+    if (event.event === "window-start") this.#pending.start = new Date().toISOString();
+    else if (event.event === "step") this.#pending.losses.add(event);
+    else if (event.event === "warning") this.#pending.warnings.push(event);
   }
 
   windowDone(done: WindowDoneEvent, state: readonly StateTensor[], microBatch: number): void {
@@ -228,7 +231,15 @@ function* packing(linears: Map<string, QuantizedWeight>): Generator<void, Map<st
 }
 
 function emptyWindow(): WindowContent {
-  return { linears: new Map(), plain: new Map(), rescaled: new Map(), activations: new Map(), warnings: [] };
+  return {
+    linears: new Map(),
+    plain: new Map(),
+    rescaled: new Map(),
+    activations: new Map(),
+    warnings: [],
+    start: null,
+    losses: new LossCurve(),
+  };
 }
 
 function number(window: number): string {

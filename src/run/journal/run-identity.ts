@@ -23,12 +23,17 @@ export interface IdentityParts {
 
 /** Options that change where and how fast a result is made, and nothing of it. */
 export const circumstances: readonly string[] = [
+  // What they come to are the values of other options.
+  "effort",
+  "time",
   "out",
   "work",
   "maxMemory",
   "fresh",
   "force",
   "dryRun",
+  "score",
+  "report",
   "device",
   "streams.storage",
   "selfGenerated.batch",

@@ -11,6 +11,8 @@ import { lockFile, WorkLock } from "./work-lock.js";
 
 /** What will be done, for people who look into a work directory. */
 export const planFile = "plan.json";
+/** What the result was scored at, for a run that is stopped after it. */
+export const scoresFile = "scores.json";
 
 /**
  * The folder in which a run keeps what it has finished, so that the same command goes on after any
@@ -111,6 +113,7 @@ const marks: Readonly<Record<string, readonly string[]>> = {
   [manifestFile]: ["sha256", "body"],
   [planFile]: ["event", "windows"],
   [lockFile]: ["token", "pid"],
+  [scoresFile]: ["key", "quality"],
 };
 
 /** @param names all names in the folder */

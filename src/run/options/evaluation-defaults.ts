@@ -2,8 +2,10 @@
 export const evaluationDefaults = {
   /** Between context and choice that have no white space there. */
   delimiter: " ",
-  /** Most tokens to generate. */
+  /** Most tokens that continue a text. */
   tokens: 64,
+  /** Most tokens of an answer. */
+  answerTokens: 512,
   /** 0 takes the most likely token. */
   temperature: 0,
   /** Of the sampling. */

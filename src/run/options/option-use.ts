@@ -10,6 +10,8 @@ import { listed } from "./parse/listed.js";
 
 /** Who reads the options of a run that not every run reads; those of the algorithms have a table of their own. */
 const readers: Readonly<Record<string, readonly OptionReader[]>> = {
+  effort: readersBy(() => when(withText)),
+  time: readersBy(() => when(withText)),
   samples: readersBy(() => when(withText)),
   context: readersBy(() => when(withText)),
   ...Object.fromEntries(

@@ -4,7 +4,8 @@ import { assertUsed, exportOptionsShape } from "../../format/contract/export-opt
 import { type FormatName, formatNames, primaryFormat } from "../../format/exporters.js";
 import { parseScheme, type Scheme, schemeName, WEIGHT_BITS } from "../../quant/scheme.js";
 import { wantsFinish } from "../../recipe/end-to-end/windows.js";
-import { defaultRecipe, recipeNames, recipeOf } from "../../recipe/job/recipe-names.js";
+import { defaultRecipe, type RecipeName, recipeNames, recipeOf } from "../../recipe/job/recipe-names.js";
+import { effortNames } from "../../recipe/options/efforts.js";
 import { mergeOptions } from "../../recipe/options/merge-options.js";
 import { declares } from "../../recipe/options/option-readers.js";
 import { defaultPreset, presetNames } from "../../recipe/options/presets.js";
@@ -12,8 +13,10 @@ import { type RecipeOptions, recipeOptionsShape } from "../../recipe/options/rec
 import { defaultsBelow } from "../../recipe/options/resolve-recipe-options.js";
 import { calibrationOption, checkCalibration, generationOptions, selfGenerated } from "./calibration-option.js";
 import { DEFAULT_CONTEXT } from "./default-context.js";
+import { effortNamed, effortValues } from "./effort/efforts.js";
 import { assertRead, readerContext } from "./option-use.js";
 import { parseBytes } from "./parse/parse-bytes.js";
+import { parseDuration } from "./parse/parse-duration.js";
 import { parseOptions, rejectUnknownKeys, type UntypedOptions } from "./parse/parse-options.js";
 import { pathOption } from "./parse/path-option.js";
 
@@ -66,6 +69,19 @@ export const runOptionsSchema = z.strictObject({
     .enum(presetNames)
     .default(defaultPreset)
     .describe("named set of values: what measures best, or the paper's"),
+  effort: z
+    .enum(effortNames)
+    .nullable()
+    .default(null)
+    .describe(
+      "how much is trained, on how much text, where nothing else says it; null is normal on a GPU or with another preset, and quick on a CPU",
+    ),
+  time: z
+    .string()
+    .min(1)
+    .nullable()
+    .default(null)
+    .describe("time that the run may take, 20min or 1h30: as much is trained as fits, in place of an effort"),
   calibration: calibrationOption,
   samples: z.int().min(1).default(128).describe("calibration sequences"),
   context: z
@@ -106,6 +122,11 @@ export const runOptionsSchema = z.strictObject({
     .boolean()
     .default(false)
     .describe("replace a finished result; what else lies in the output folder is moved to OUT.old-DATE"),
+  score: z
+    .boolean()
+    .default(true)
+    .describe("do not score source, result and round to nearest on text that was held out"),
+  report: z.boolean().default(true).describe("do not write report.html beside the result"),
   dryRun: z.boolean().default(false).describe("plan, make all checks and stop: nothing is trained or written"),
   ...recipeOptionsShape,
   compute: compute.prefault({}),
@@ -122,7 +143,8 @@ export type GivenOptions = z.output<typeof runOptionsSchema>;
 export type RunOptions = GivenOptions & { readonly context: number };
 
 /**
- * Lays the given options over the defaults and checks them; later sources win.
+ * Lays the given options over the defaults and checks them; later sources win. Without an effort they are those of `normal`,
+ * until the device is known.
  *
  * @throws OptionError that names the key, and the nearest valid key or value; also for an option that the recipe would
  *   not read
@@ -130,14 +152,30 @@ export type RunOptions = GivenOptions & { readonly context: number };
 export function resolveOptions(...sources: readonly UntypedOptions[]): GivenOptions {
   for (const source of sources) rejectUnknownKeys(runOptionsSchema, source);
   const given = mergeOptions(...sources);
-  const recipe = recipeNames.find((name) => name === given["recipe"]) ?? defaultRecipe;
+  const effort = effortNamed(given["effort"]);
+  return resolveOver(effort === null ? {} : effortValues(effort, recipeIn(given), given), given);
+}
+
+/**
+ * The same with what an effort sets (`values`): it lies over the preset and under what is given.
+ *
+ * @throws OptionError
+ */
+export function resolveOver(values: UntypedOptions, given: UntypedOptions): GivenOptions {
+  const recipe = recipeIn(given);
   const preset = presetNames.find((name) => name === given["preset"]) ?? defaultPreset;
-  const options = parseOptions(runOptionsSchema, mergeOptions(defaultsBelow(given, { recipe, preset }), given), given);
+  const below = mergeOptions(defaultsBelow(mergeOptions(values, given), { recipe, preset }), values);
+  const options = parseOptions(runOptionsSchema, mergeOptions(below, given), given);
   const scheme = schemeOf(options);
   assertRead(given, readerContext(options, scheme), preset);
   assertUsed(given, options.format);
   checkTogether(options, scheme);
   return { ...options, format: withPrimary(options.format) };
+}
+
+/** The recipe that options name, or the one that counts without; what is no recipe at all is refused when they are parsed. */
+export function recipeIn(given: UntypedOptions): RecipeName {
+  return recipeNames.find((name) => name === given["recipe"]) ?? defaultRecipe;
 }
 
 /** The formats that will be written: each once, the primary one first, whether it was named or not. */
@@ -158,6 +196,7 @@ export function schemeOf(options: GivenOptions): Scheme {
 
 function checkTogether(options: GivenOptions, scheme: Scheme): void {
   if (options.maxMemory !== null) parseBytes(options.maxMemory);
+  if (options.time !== null) checkTime(options.time, options.effort);
   // Windows that would never move are an error for any network.
   const recipe = recipeOf(options.recipe);
   recipe.windows(1, options);
@@ -181,6 +220,16 @@ function checkTogether(options: GivenOptions, scheme: Scheme): void {
       next: `give --calibration PATH (.txt, .jsonl, .parquet or a folder of them) or --calibration ${selfGenerated}, or use ${without}`,
     });
   }
+}
+
+function checkTime(time: string, effort: GivenOptions["effort"]): void {
+  parseDuration(time);
+  if (effort === null) return;
+  throw new OptionError({
+    where: 'option "time"',
+    what: `it chooses what is trained, and so does --effort ${effort}`,
+    next: "leave out --effort, or leave out --time",
+  });
 }
 
 function checkMicroBatch({ recipe: name, window, endToEnd, finish }: GivenOptions): void {

@@ -8,6 +8,7 @@ import { resolveSchemes } from "../../recipe/job/layer-schemes.js";
 import { resolveOptions, schemeOf, type UntypedOptions } from "../options/options.js";
 import { parseBytes } from "../options/parse/parse-bytes.js";
 import { type FittedPlan, fitMemory } from "./fit-memory.js";
+import { slowMachine } from "./testing/slow-machine.js";
 
 const model = fileURLToPath(new URL("../../../models/sotu-llama-7m", import.meta.url));
 let checkpoint: Checkpoint;
@@ -35,7 +36,7 @@ function fitted(
   const options = { ...resolveOptions(given, extra), context: 512 };
   const scheme = schemeOf(options);
   const schemes = resolveSchemes(decoderUnits(spec), scheme, options.overrides);
-  const machine = { device, flops: 1e11, kernels: true, fusedAttention: false, baseBytes: 280e6 };
+  const machine = { device, speed: slowMachine, effort: null, kernels: true, fusedAttention: false, baseBytes: 280e6 };
   const memory = { workspaceBytes: 0, spareBytes };
   return fitMemory({
     options,

@@ -88,7 +88,7 @@ function fitProducts({ options, scheme, checkpoint }: MemoryInput, linears: read
 // The inputs of a step's whole batch and its targets, which stay in place while a window is trained.
 function batchBytes({ options, spec }: MemoryInput): number {
   const recipe = recipeOf(options.recipe);
-  const stores = 1 + recipe.targets(options).length;
+  const stores = 1 + recipe.chain(options).targets.length;
   const vectors = Math.min(stepBatch(recipe, options), options.samples) * options.context * stores;
   return vectors * spec.hiddenSize * bytesOf(options);
 }
@@ -153,7 +153,7 @@ export function keptFloats({ spec, scheme, options, device, kernels, fusedAttent
 const COMPOSED_INPUT = 4;
 
 // A block without gradients holds all that it computes until it ends, keys and values of every head included.
-function plainFloats({ spec, scheme, device, kernels, fusedAttention }: MemoryInput): number {
+export function plainFloats({ spec, scheme, device, kernels, fusedAttention }: MemoryInput): number {
   const { heads, kvHeads, headDim } = spec.attention;
   const own = 7 * spec.hiddenSize + 4 * heads * headDim + 3 * kvHeads * headDim;
   const inner = (spec.mlp.kind === "gated" ? 3 : 2) * spec.intermediateSize;

@@ -8,6 +8,7 @@ import type { Device } from "../../tensor/index.js";
 import type { PlanEvent } from "../events/events.js";
 import { resolveOptions, schemeOf, type UntypedOptions } from "../options/options.js";
 import { makePlan } from "./plan.js";
+import { slowMachine } from "./testing/slow-machine.js";
 
 const model = fileURLToPath(new URL("../../../models/sotu-llama-7m", import.meta.url));
 
@@ -17,7 +18,7 @@ async function plan(
   device: Device = "cpu",
   workspaceBytes = 0,
 ): Promise<PlanEvent> {
-  const given = { model, scheme, out: "o", calibration: ["t"], context: 512, finish: "none" };
+  const given = { model, scheme, out: "o", calibration: ["t"], context: 512, finish: "none", score: false };
   const window = (extra["recipe"] ?? "cbq") === "cbq" ? { batch: 8 } : {};
   const options = { ...resolveOptions({ ...given, window }, extra), context: 512 };
   const spec = readSpec(await readModelConfig(model));
@@ -34,7 +35,8 @@ async function plan(
     exports: [],
     census: { quantized: 0, computed: 0, leftOut: [] },
     device,
-    flops: 1e11,
+    speed: slowMachine,
+    effort: null,
     kernels: true,
     fusedAttention: device !== "cpu",
     baseBytes: 280e6,
@@ -50,6 +52,19 @@ describe("makePlan", () => {
     expect(estimate.resultBytes).toBe((6291456 * 2.25) / 8 + 2 * (4096 * 256 + 17 * 256));
     expect((await plan("W2A16g64", { asym: true })).bitsPerWeight).toBe(2 + 18 / 64);
     expect((await plan("W4A16")).bitsPerWeight).toBeCloseTo(4 + 16 / 307.2, 6);
+  });
+
+  it("counts scoring: of a small model its logits are what takes most, and its products take their time", async () => {
+    const little = { recipe: "rtn", samples: 1 };
+    const [scored, not] = [await plan("W4A16", { ...little, score: true }), await plan("W4A16", little)];
+    // Three streams of 4 x 512 tokens; the head in fp32 with its bytes as stored, logits of 512 rows of three networks, eight
+    // rows in float64.
+    const scoring = 3 * 2048 * 256 * 4 + 4096 * 256 * 6 + 3 * 512 * 4096 * 4 + 512 * 4096;
+    const streams = 512 * 256 * 4;
+    expect(scored.estimate.deviceBytes - streams).toBe(scoring);
+    expect(not.estimate.deviceBytes).toBeLessThan(scored.estimate.deviceBytes);
+    const products = 3 * 2 * (6291456 + 4096 * 256) * 2048;
+    expect(scored.estimate.seconds - not.estimate.seconds).toBeCloseTo((products * 2.5) / 1e11, 9);
   });
 
   it("counts the trained parameters of overlapping windows", async () => {

@@ -11,15 +11,26 @@ import { storesOf, streamsOf } from "../../recipe/state/streams.js";
 import type { Window } from "../../reconstruct/schedule.js";
 import type { Device } from "../../tensor/index.js";
 import type { CensusRecord } from "../events/census-record.js";
-import type { PlanEvent, PlannedFile } from "../events/events.js";
+import type { PlanEvent, PlannedEffort, PlannedFile } from "../events/events.js";
 import { KEPT_STATE_BYTES } from "../journal/manifest.js";
 import type { GivenOptions, RunOptions } from "../options/options.js";
-import { allocationCost } from "./allocation-cost.js";
+import { allocationCost } from "./allocation/allocation-cost.js";
+import type { PlannedAllocation } from "./allocation/planned-allocation.js";
 import { finishBytes, finishParameters } from "./finish-memory.js";
 import { type LinearPlan, linearPlans } from "./linear-plans.js";
 import { bytesOf, groupsOf, trainedParameters, weightsOf, windowBytes } from "./memory-model.js";
-import type { PlannedAllocation } from "./planned-allocation.js";
 import { samplingBatch, samplingBytes, samplingOperations } from "./sampling-memory.js";
+import {
+  isSmallNetwork,
+  networkBytes,
+  scores,
+  scoringBytes,
+  scoringOperations,
+  textOperations,
+} from "./scoring-cost.js";
+import type { MachineSpeed } from "./time/machine-speed.js";
+import { planTime } from "./time/time-model.js";
+import { timeRange } from "./time/time-range.js";
 
 /** What the plan is made of. */
 export interface PlanInput {
@@ -36,8 +47,10 @@ export interface PlanInput {
   /** What will be written, the result itself first. */
   readonly exports: readonly PlannedFile[];
   readonly device: Device;
-  /** Measured speed of a matrix product, in floating point operations a second. */
-  readonly flops: number;
+  /** How fast the machine is at what the run does. */
+  readonly speed: MachineSpeed;
+  /** What was decided of how much is trained; null for a run that reads no text. */
+  readonly effort: PlannedEffort | null;
   /** Whether the device has our kernels. */
   readonly kernels: boolean;
   /** Whether libtorch has an attention that keeps no scores. */
@@ -89,9 +102,14 @@ export function makePlan(input: PlanInput): PlanEvent {
   }, 0);
   const endToEnd = finish > 0 ? finishBytes(input, linears) : 0;
   const sampling = samplingBytes(input);
+  const scored = scores(input, calibrationTokens);
+  const blocks = Array.from({ length: spec.blocks }, (_, block) => inBlocks(linears, block, block));
+  const texts = isSmallNetwork(input) ? networkBytes(input) : 0;
+  const scoring = scored ? Math.max(texts, ...blocks.map((block) => scoringBytes(input, block))) : 0;
+  const working = Math.max(largestWindow, endToEnd, sampling, scoring);
   const { allocation = null } = input;
-  const sharing = allocation === null ? null : allocationCost(input, linears, allocation.items);
-  const working = Math.max(largestWindow, endToEnd, sampling);
+  const sharing =
+    allocation === null ? null : allocationCost({ ...input, flops: input.speed.flops }, linears, allocation.items);
   const onCpu = device === "cpu";
   const streamHome = options.streams.storage === "auto" ? "device" : options.streams.storage;
   // Gradients are computed in a thread of libtorch's.
@@ -116,12 +134,27 @@ export function makePlan(input: PlanInput): PlanEvent {
   // The next block is read while this one trains.
   const early = trains ? largestUnit(checkpoint, spec) : 0;
   const onHost = onCpu
-    ? Math.max(Math.max(largestWindow, sampling) * (1 + KEPT_SHARE), endToEnd * (1 + KEPT_SHARE) + left)
+    ? Math.max(Math.max(largestWindow, sampling, scoring) * (1 + KEPT_SHARE), endToEnd * (1 + KEPT_SHARE) + left)
     : read + early;
   const hosted = (bytes: number): number => (streamHome === "host" || (onCpu && streamHome === "device") ? bytes : 0);
   const sharingOnHost =
     sharing === null ? 0 : (onCpu ? sharing.working * (1 + KEPT_SHARE) : read) + hosted(sharing.stores);
   const hostBytes = besideTensors(input) + Math.max(windowCodes + onHost + hosted(streamBytes), sharingOnHost);
+  const time = planTime(
+    {
+      ...{ options, spec, linears, windows, finish, tokens: calibrationTokens },
+      readBytes: [...checkpoint.tensors.values()].reduce((bytes, { byteLength }) => bytes + byteLength, 0),
+      writtenBytes: resultBytes,
+    },
+    input.speed,
+  );
+  const around =
+    time.before +
+    samplingSeconds(input) +
+    scoringSeconds(input, linears, calibrationTokens) +
+    time.after +
+    (sharing?.seconds ?? 0);
+  const seconds = around + sum(time.windows, (each) => each);
   return {
     event: "plan",
     model: options.model,
@@ -129,6 +162,7 @@ export function makePlan(input: PlanInput): PlanEvent {
     symmetric: scheme.symmetric,
     recipe: options.recipe,
     preset: options.preset,
+    effort: input.effort,
     out: options.out,
     exports: input.exports,
     device,
@@ -137,6 +171,7 @@ export function makePlan(input: PlanInput): PlanEvent {
       ...windows.map(({ first, last }) => [first, last] as const),
       ...Array.from({ length: finish }, () => [0, spec.blocks - 1] as const),
     ],
+    windowSeconds: time.windows,
     linears: linears.length,
     tensors: input.census,
     weights,
@@ -155,9 +190,9 @@ export function makePlan(input: PlanInput): PlanEvent {
           stateBytes(input, windows, trained),
       ),
       resultBytes,
-      seconds:
-        estimateSeconds(input, linears, { windows, finish }, calibrationTokens) +
-        (sharing === null ? 0 : sharing.seconds),
+      seconds,
+      range: timeRange(seconds, input.speed.load),
+      load: input.speed.load,
     },
     simulatedActivations: simulationNote(
       linears.map(({ layout }) => layout),
@@ -187,34 +222,22 @@ function inBlocks(linears: readonly LinearPlan[], first: number, last: number): 
   return linears.filter(({ block }) => block >= first && block <= last);
 }
 
-// Multiplications and additions of the passes through each window, at the measured speed; what is
-// no matrix product (fake quantization, norms, attention, Adam) adds time in proportion.
-function estimateSeconds(
-  input: PlanInput,
-  linears: readonly LinearPlan[],
-  { windows, finish }: { readonly windows: readonly Window[]; readonly finish: number },
-  tokens: number,
-): number {
-  const { options, spec, flops } = input;
-  const perToken = (first: number, last: number): number => 2 * sum(inBlocks(linears, first, last), weightsOf);
-  const { passes } = recipeOf(options.recipe).cost(options);
-  const work = sum(windows, ({ first, last }) => perToken(first, last) * tokens * passes);
-  // Forward, forward again and twice that back; the head likewise, for two networks.
-  const whole = 4 * (perToken(0, spec.blocks - 1) + 2 * spec.vocabSize * spec.hiddenSize) * tokens;
-  return 3 + samplingSeconds(input) + ((work + finish * whole) / flops) * OVERHEAD;
+function scoringSeconds(input: PlanInput, linears: readonly LinearPlan[], tokens: number): number {
+  if (!scores(input, tokens)) return 0;
+  return (scoringOperations(input, linears) * SCORING + textOperations(input)) / input.speed.flops;
 }
 
 // Products of few rows are bound by reading the weights.
 function samplingSeconds(input: PlanInput): number {
   const rows = samplingBatch(input.options);
-  return rows === 0 ? 0 : (samplingOperations(input) / input.flops) * (1 + ROWS_TO_READ / rows);
+  return rows === 0 ? 0 : (samplingOperations(input) / input.speed.flops) * (1 + ROWS_TO_READ / rows);
 }
 
 /** Reading the weights for a token takes as long as the products of so many rows at full speed: 6 times those of 64 rows. */
 const ROWS_TO_READ = 320;
 
-/** Time of a training step over that of its matrix products. */
-const OVERHEAD = 2.5;
+/** Time of scoring over that of its matrix products: ranges are searched, and distributions compared in float64. */
+const SCORING = 2.5;
 
 function largestTensor(checkpoint: TensorReader): number {
   return [...checkpoint.tensors.values()].reduce((most, { byteLength }) => Math.max(most, byteLength), 0);

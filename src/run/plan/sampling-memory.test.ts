@@ -7,6 +7,7 @@ import { resolveSchemes } from "../../recipe/job/layer-schemes.js";
 import { type RunOptions, resolveOptions, schemeOf, type UntypedOptions } from "../options/options.js";
 import { type FittedPlan, fitMemory } from "./fit-memory.js";
 import { samplingBatch, samplingBytes, samplingOperations } from "./sampling-memory.js";
+import { slowMachine } from "./testing/slow-machine.js";
 
 const model = fileURLToPath(new URL("../../../models/sotu-llama-7m", import.meta.url));
 let spec: DecoderSpec;
@@ -47,7 +48,13 @@ describe("what a model takes that makes its text up", () => {
       const schemes = resolveSchemes(decoderUnits(spec), schemeOf(asked), asked.overrides);
       return fitMemory({
         ...{ options: asked, scheme: schemeOf(asked), spec, schemes, activations: null, checkpoint, exports: [] },
-        ...{ census: { quantized: 0, computed: 0, leftOut: [] }, device: "cuda:0", flops: 1e11, kernels: true },
+        ...{
+          census: { quantized: 0, computed: 0, leftOut: [] },
+          device: "cuda:0",
+          speed: slowMachine,
+          effort: null,
+          kernels: true,
+        },
         ...{ fusedAttention: false, baseBytes: 280e6, workspaceBytes: 0, spareBytes },
       });
     };

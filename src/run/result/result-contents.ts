@@ -8,6 +8,7 @@ import {
   certificatePageFile,
   isTemporaryFile,
   recordFile,
+  reportFile,
 } from "../../format/written-files.js";
 import { copiedFilesOf } from "./result-file.js";
 
@@ -19,7 +20,7 @@ export interface FolderContents {
   readonly foreign: readonly string[];
 }
 
-const besideWeights: ReadonlySet<string> = new Set([recordFile, certificateFile, certificatePageFile]);
+const besideWeights: ReadonlySet<string> = new Set([recordFile, certificateFile, certificatePageFile, reportFile]);
 
 /**
  * What in a folder belongs to the result in it: the files that its writers write, those that they copied, and its exports.

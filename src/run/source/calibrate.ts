@@ -1,10 +1,12 @@
-import { sampleSequences, sequencesFingerprint } from "../../calibration/token-sequences.js";
+import { heldOutSequences } from "../../calibration/held-out-sequences.js";
+import { sampleSequences, sequencesFingerprint, type TokenSequences } from "../../calibration/token-sequences.js";
 import type { DecoderSpec } from "../../network/index.js";
 import type { CalibrationTokens } from "../../recipe/job/recipe-job.js";
 import type { RequestContext } from "../engine/serve-requests.js";
 import type { CalibrateEvent, WorkEvent } from "../events/events.js";
 import type { RunOptions } from "../options/options.js";
 import { openTokenizer, readTokens } from "./read-tokens.js";
+import { SCORED } from "./scored-size.js";
 
 /** The calibration sequences and what tells them from others. */
 export interface Calibration {
@@ -12,6 +14,8 @@ export interface Calibration {
   /** Hash of the tokenizer; null for a model without one, which can make text up all the same. */
   readonly tokenizer: string | null;
   readonly event: CalibrateEvent;
+  /** Sequences of the same text that nothing is calibrated on; null where none are left, and where the model makes its text up. */
+  readonly heldOut: TokenSequences | null;
 }
 
 /**
@@ -29,9 +33,12 @@ export async function calibrate(
   const { samples, context, seed } = options;
   const stream = await readTokens(options.calibration, tokenizer, request, samples * context);
   const chosen = sampleSequences(stream.ids, { samples, context, seed });
+  const longest = Math.min(SCORED.context, spec.maxPositions);
   return {
     tokens: chosen,
     tokenizer: tokenizer.hash,
+    // Cut from what was not chosen, once that is settled: it changes nothing of the calibration.
+    heldOut: heldOutSequences(stream.ids, { samples, context, seed }, { ...SCORED, context: longest }),
     event: {
       event: "calibrate",
       source: "files",

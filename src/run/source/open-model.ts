@@ -18,15 +18,14 @@ import {
   type TensorSource,
   takeCensus,
 } from "../../network/index.js";
-import { fromQuantizedWeight } from "../../quant/from-quantized-weight.js";
 import { type ActivationQuantizer, quantizerFrom } from "../../quant/input/activation.js";
-import type { QuantizedWeight } from "../../quant/quantized-weight.js";
-import { type Device, type DType, keep, noGrad, scope, type Tensor } from "../../tensor/index.js";
+import type { Device, DType, Tensor } from "../../tensor/index.js";
 import type { RequestContext } from "../engine/serve-requests.js";
 import { censusWarnings } from "../events/census-record.js";
 import { contradiction } from "../events/contradiction.js";
 import type { WorkEvent } from "../events/events.js";
 import { parseResultRecord } from "../result/result-file.js";
+import { decodedTensor } from "./decoded-tensor.js";
 import { hasQuantization, quantizationMethod } from "./quantized-source.js";
 import { resolveFolder } from "./resolve-folder.js";
 
@@ -136,11 +135,6 @@ async function decodeWeights(
     for (const weight of weights.values()) weight.dispose();
     throw error;
   }
-}
-
-// In float32, then the compute dtype: what the optimisation computed.
-function decodedTensor(weight: QuantizedWeight, to: Placement): Tensor {
-  return keep(noGrad(() => scope(() => fromQuantizedWeight(weight, to.device).to(to.dtype).contiguous())));
 }
 
 function expectShape(tensor: Tensor, name: string, shape: readonly number[]): Tensor {

@@ -76,6 +76,7 @@ export async function selfGeneratedText(
   return {
     tokens: sequences,
     tokenizer: tokenizer?.hash ?? null,
+    heldOut: null,
     event: { event: "calibrate", source: "self-generated", documents, tokens, windows: samples, context, hash },
   };
 }

@@ -3,7 +3,7 @@ import { CrossblockError } from "../../errors.js";
 import { bytesHash, type WeightHash, weightHash } from "../../format/bits/weight-hash.js";
 import type { ExportSource } from "../../format/contract/export-source.js";
 import type { TensorCheck } from "../../format/contract/tensor-check.js";
-import type { Fingerprints } from "../result/result-file.js";
+import type { Fingerprints } from "../result/result-record.js";
 
 /**
  * Compares a result on disk with what was recorded of it before it was written, and its untouched tensors byte for byte

@@ -26,6 +26,7 @@ import { type CheckedExport, type Comparison, checkExport, checkTensors, unreada
 import { checkResult } from "./check-result.js";
 import { compareConfig } from "./compare-config.js";
 import { findExports } from "./find-exports.js";
+import { rewriteReport } from "./rewrite-report.js";
 import { type JudgeInput, judgeRuntime } from "./runtime/judge-runtime.js";
 import { ownLogits } from "./runtime/own-logits.js";
 
@@ -81,6 +82,7 @@ export async function verifyJob(options: VerifyOptions, context: Context): Promi
     exports: certificates,
   };
   await writeCertificate(folder, certificate, context);
+  await rewriteReport(folder, certificate);
   return undefined;
 }
 

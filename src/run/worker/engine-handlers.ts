@@ -2,10 +2,13 @@ import { InputError } from "../../errors.js";
 import { tokenIds } from "../../network/decoder/token-ids.js";
 import { noGrad, scope } from "../../tensor/index.js";
 import type { EngineHandlers } from "../engine/serve-requests.js";
+import type { TextGenerator } from "../job/text-generator.js";
 import { resolveDevice } from "../machine/device.js";
 import type { LoadedModel } from "../source/open-model.js";
 
 let loaded: LoadedModel | null = null;
+/** Generates with the loaded model, once that was asked for. */
+let generator: TextGenerator | null = null;
 
 /** What the engine's worker does for each method. Each loads its own modules: most processes use one or two. */
 export const engineHandlers: EngineHandlers = {
@@ -21,8 +24,9 @@ export const engineHandlers: EngineHandlers = {
 
   open: async ({ folder, device, dtype }, context) => {
     const { openModel } = await import("../source/open-model.js");
+    generator?.[Symbol.dispose]();
     loaded?.[Symbol.dispose]();
-    loaded = null;
+    [generator, loaded] = [null, null];
     loaded = await openModel(folder, { device: resolveDevice(device), dtype }, context);
     const { vocabSize, maxPositions } = loaded.decoder.spec;
     return { device: loaded.device, vocabSize, contextLength: maxPositions };
@@ -39,9 +43,9 @@ export const engineHandlers: EngineHandlers = {
     );
   },
 
-  perplexity: async ({ text, context }, request) => {
+  perplexity: async (parameters, request) => {
     const { evaluateJob } = await import("../job/evaluate-job.js");
-    return await evaluateJob(opened(), text, context, request);
+    return await evaluateJob(opened(), parameters, request);
   },
 
   compare: async (parameters, request) => {
@@ -55,9 +59,10 @@ export const engineHandlers: EngineHandlers = {
   },
 
   generate: async (parameters, request) => {
-    const { generateJob } = await import("../job/generate-job.js");
-    return await generateJob(opened(), parameters, request);
+    return (await generatorOf(opened())).generate(parameters, request);
   },
+
+  hasChatTemplate: async () => (await generatorOf(opened())).answers,
 
   verify: async ({ options }, context) => {
     const { verifyJob } = await import("../verify/verify-job.js");
@@ -73,4 +78,10 @@ export const engineHandlers: EngineHandlers = {
 function opened(): LoadedModel {
   if (loaded === null) throw new InputError({ what: "no model is loaded", next: "load one with loadModel(folder)" });
   return loaded;
+}
+
+async function generatorOf(model: LoadedModel): Promise<TextGenerator> {
+  const { TextGenerator } = await import("../job/text-generator.js");
+  generator ??= await TextGenerator.open(model);
+  return generator;
 }

@@ -4,7 +4,7 @@ import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Tokenizer } from "../../../src/checkpoint/tokenizer/tokenizer.js";
 import { compareLogits, type LogitsComparison } from "../../../src/evaluate/compare-logits.js";
-import { generate } from "../../../src/evaluate/generate.js";
+import { generate } from "../../../src/evaluate/generation/generate.js";
 import type { ExportSource } from "../../../src/format/contract/export-source.js";
 import { planOnnx } from "../../../src/format/onnx/plan.js";
 import { type WriteOnnxOptions, writeOnnx } from "../../../src/format/onnx/write.js";

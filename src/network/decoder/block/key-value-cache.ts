@@ -56,6 +56,11 @@ export class KeyValueCache implements Disposable {
     this.#room = room;
   }
 
+  /** Forgets the tokens from `length` on; its room stays. */
+  truncate(length: number): void {
+    this.#length = Math.min(this.#length, length);
+  }
+
   #roomFor(seen: number, keys: Tensor, values: Tensor): Room {
     const old = this.#room;
     const capacity = old?.keys.size(2) ?? 0;

@@ -7,6 +7,7 @@ import { compareTensorNames } from "../../../format/contract/output-tensors.js";
 import type { QuantizedWeight } from "../../../quant/quantized-weight.js";
 import type { RecipeResults } from "../../../recipe/job/recipe-job.js";
 import type { WarningEvent, WindowDoneEvent } from "../../events/events.js";
+import type { WindowRecord } from "../../result/result-record.js";
 import type { ArtefactEntry } from "./artefact.js";
 import { SavedWindow } from "./saved-window.js";
 
@@ -41,6 +42,11 @@ export class FinishedWindows implements RecipeResults {
   /** Finished windows, those of earlier processes included. */
   get done(): WindowDoneEvent[] {
     return this.all.map(({ done }) => done);
+  }
+
+  /** The same as a result records them. */
+  get records(): WindowRecord[] {
+    return this.all.map(({ done: { event: _, ...done }, start, losses }) => ({ ...done, start, losses }));
   }
 
   /** Warnings of the finished windows. */

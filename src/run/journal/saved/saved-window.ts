@@ -10,6 +10,7 @@ import type { StateTensor } from "../../../recipe/state/saved-state.js";
 import type { DType } from "../../../tensor/index.js";
 import type { WarningEvent, WindowDoneEvent } from "../../events/events.js";
 import { Artefact, type ArtefactTensor } from "./artefact.js";
+import type { LossCurve, LossPoints } from "./loss-curve.js";
 
 /** What a recipe hands over for one window. */
 export interface WindowContent {
@@ -21,6 +22,10 @@ export interface WindowContent {
   /** Clip factors or steps by module name. */
   readonly activations: Map<string, number>;
   readonly warnings: WarningEvent[];
+  /** When it began, ISO 8601; null where that is not known. */
+  start: string | null;
+  /** Of its steps. */
+  losses: LossCurve;
 }
 
 /** A Linear as it is saved. */
@@ -73,12 +78,18 @@ const record = z.strictObject({
   warnings: z.array(
     z.strictObject({ event: z.literal("warning"), message: z.string(), where: z.string(), next: z.string() }),
   ),
+  /** Windows of early versions have neither. */
+  start: z.string().nullable().default(null),
+  losses: z
+    .strictObject({ steps: size, means: z.array(measured) })
+    .nullable()
+    .default(null),
 });
 
 /** The tensors and the record of a window's artefact. */
 export function windowArtefact(
   done: WindowDoneEvent,
-  { plain, rescaled, activations, warnings }: WindowContent,
+  { plain, rescaled, activations, warnings, start, losses }: WindowContent,
   linears: ReadonlyMap<string, PackedLinear>,
 ): { readonly tensors: ArtefactTensor[]; readonly record: object } {
   const tensors: ArtefactTensor[] = [];
@@ -107,6 +118,8 @@ export function windowArtefact(
       rescaled: Object.fromEntries([...rescaled].map(([name, { hash }]) => [name, hash])),
       activations: Object.fromEntries(activations),
       warnings,
+      start,
+      losses: losses.points,
     },
   };
 }
@@ -134,11 +147,17 @@ export class SavedWindow {
   /** Hashes of the scales by module name. */
   readonly rescaled: ReadonlyMap<string, string>;
   readonly activations: ReadonlyMap<string, number>;
+  /** When it began, ISO 8601; null where that is not known. */
+  readonly start: string | null;
+  /** Of its steps; null without any. */
+  readonly losses: LossPoints | null;
 
   private constructor(path: string, content: z.output<typeof record>) {
     this.#path = path;
     this.done = content.done;
     this.warnings = content.warnings;
+    this.start = content.start;
+    this.losses = content.losses;
     this.linears = new Map(Object.entries(content.linears));
     this.plain = new Set(content.plain);
     this.rescaled = new Map(Object.entries(content.rescaled));

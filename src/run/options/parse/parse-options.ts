@@ -92,9 +92,13 @@ function fromIssue(schema: z.ZodType, issue: Issue | undefined, given: UntypedOp
   }
   const accepted = acceptedValues(optionAt(schema, path));
   const near = typeof value === "string" && accepted !== null ? nearestName(value, accepted) : null;
+  const named = issue?.code === "invalid_value" && accepted !== null;
   return new OptionError({
-    where: `option "${name}"`,
-    what: `${JSON.stringify(value)} does not fit: ${issue?.message ?? "invalid"}`,
+    // One of a list is named by the list's name: its place in it says nothing to who wrote it in a shell.
+    where: `option "${path.filter((key) => !/^\d+$/.test(key)).join(".")}"`,
+    what: named
+      ? `${JSON.stringify(value)} is none of ${accepted.join(", ")}`
+      : `${JSON.stringify(value)} does not fit: ${issue?.message ?? "invalid"}`,
     next: near !== null ? `did you mean "${near}"?` : `give ${accepted?.join(", ") ?? "a value that fits"}`,
   });
 }

@@ -1,0 +1,78 @@
+import { fileURLToPath } from "node:url";
+import { beforeAll, describe, expect, it } from "vitest";
+import { readModelConfig } from "../../../checkpoint/model-config.js";
+import { type DecoderSpec, decoderUnits, readSpec } from "../../../network/index.js";
+import { finishEpochs } from "../../../recipe/end-to-end/windows.js";
+import { resolveSchemes } from "../../../recipe/job/layer-schemes.js";
+import { recipeOf } from "../../../recipe/job/recipe-names.js";
+import { resolveOptions, schemeOf, type UntypedOptions } from "../../options/options.js";
+import { required } from "../../options/testing/refusal.js";
+import { linearPlans } from "../linear-plans.js";
+import { slowMachine } from "../testing/slow-machine.js";
+import { type PlannedTime, planTime, windowTerms } from "./time-model.js";
+
+const model = fileURLToPath(new URL("../../../../models/sotu-llama-7m", import.meta.url));
+let spec: DecoderSpec;
+beforeAll(async () => {
+  spec = readSpec(await readModelConfig(model));
+});
+
+const block = 6291456 / 8;
+
+function input(given: UntypedOptions): Parameters<typeof planTime>[0] {
+  const options = { ...resolveOptions(required, { context: 512, samples: 16 }, given), context: 512 };
+  const recipe = recipeOf(options.recipe);
+  const linears = linearPlans(decoderUnits(spec), resolveSchemes(decoderUnits(spec), schemeOf(options), []));
+  const windows = recipe.windows(spec.blocks, options);
+  const finish = finishEpochs(recipe, options, true);
+  return { options, spec, linears, windows, finish, tokens: options.samples * 512, readBytes: 1e9, writtenBytes: 1e8 };
+}
+
+function planned(given: UntypedOptions): PlannedTime {
+  return planTime(input(given), slowMachine);
+}
+
+describe("planTime", () => {
+  it("counts a window's training by tokens, weights and epochs", () => {
+    const given = input({ finish: "none", window: { epochs: 3 } });
+    const terms = windowTerms(
+      given,
+      { ...slowMachine, perWeight: 1e-9 },
+      { first: 1, last: 2, leaving: 1 },
+      { first: 0, last: 1, leaving: 1 },
+      true,
+    );
+    expect(terms.tokens).toBeCloseTo((3 * 16 * 512 * 2 * block * 6) / 1e11, 9);
+    // Four steps of four sequences to an epoch.
+    expect(terms.weights).toBeCloseTo(3 * 4 * 2 * block * 1e-9, 12);
+    // One block is new and one leaves: the full-precision stream passes the one, that of the quantized network the other.
+    expect(terms.advancing).toBeCloseTo((2 * 16 * 512 * block * 2) / 1e11, 9);
+    expect(terms.attention).toBe(0);
+  });
+
+  it("gives every end-to-end epoch its own seconds, more to the first, which opens all blocks", () => {
+    const { windows } = planned({ window: { epochs: 1 }, endToEnd: { epochs: 3 } });
+    expect(windows.length).toBe(7 + 3);
+    const [first = 0, second = 0, third = 0] = windows.slice(7);
+    expect(first).toBeGreaterThan(second);
+    expect(second).toBe(third);
+    // Blocks forward twice and back, and the head.
+    expect(second).toBeGreaterThan((16 * 512 * 8 * block * 8) / 1e11);
+  });
+
+  it("grows with text, passes and what a recipe does", () => {
+    const total = (given: UntypedOptions): number => planned(given).windows.reduce((sum, each) => sum + each, 0);
+    const least = total({ finish: "none", window: { epochs: 1 } });
+    expect(total({ finish: "none", window: { epochs: 2 } })).toBeGreaterThan(1.3 * least);
+    expect(total({ finish: "none", window: { epochs: 1 }, samples: 32 })).toBeGreaterThan(1.6 * least);
+    expect(total({ finish: "scales", window: { epochs: 1 } })).toBeGreaterThan(1.5 * least);
+    expect(total({ recipe: "gptq" })).toBeLessThan(least);
+    expect(total({ recipe: "rtn" })).toBeLessThan(total({ recipe: "gptq" }));
+  });
+
+  it("counts what is read and written outside of windows", () => {
+    const { before, after } = planned({});
+    expect(before).toBeGreaterThan(1);
+    expect(after).toBeGreaterThan(0.5);
+  });
+});

@@ -1,0 +1,188 @@
+import { type DecoderSpec, type InputSite, inputSites, linearShape } from "../../../network/index.js";
+import { stepBatch } from "../../../recipe/job/micro-batch.js";
+import { recipeOf } from "../../../recipe/job/recipe-names.js";
+import type { Window } from "../../../reconstruct/schedule.js";
+import type { RunOptions } from "../../options/options.js";
+import type { LinearPlan } from "../linear-plans.js";
+import { groupsOf, weightsOf } from "../memory-model.js";
+import { type MachineSpeed, noWork, secondsOf, type WorkTerms } from "./machine-speed.js";
+
+/** What the time of a run depends on, beside the machine. */
+export interface TimeInput {
+  readonly options: RunOptions;
+  readonly spec: DecoderSpec;
+  readonly linears: readonly LinearPlan[];
+  readonly windows: readonly Window[];
+  /** End-to-end epochs. */
+  readonly finish: number;
+  /** Calibration tokens; 0 without text. */
+  readonly tokens: number;
+  /** Bytes of the checkpoint, and of everything that is written. */
+  readonly readBytes: number;
+  readonly writtenBytes: number;
+}
+
+/** Seconds of the parts of a run, in order. */
+export interface PlannedTime {
+  /** Until the first window: start, hashing the checkpoint, text, and measuring the machine. */
+  readonly before: number;
+  /** Every window, and every end-to-end epoch behind them. */
+  readonly windows: readonly number[];
+  /** Writing the formats. */
+  readonly after: number;
+}
+
+/** Products of attention reach so much less of the speed that products of weights have. */
+const ATTENTION_LOSS = 2;
+/** Sequences on which losses and errors are reported. */
+const MEASURED = 8;
+/** What the error of a Linear takes beside the forward pass: the quantized block, and every product twice more. */
+const ERROR_PASSES = 3;
+/** How much longer GPTQ takes for a weight among more columns: measured, 576 and 1,536 columns, 3 and 4 bits. */
+const COLUMN_EXPONENT = 0.75;
+/** Of what a weight takes in a training step, the part that makes the operand, without gradient or Adam: measured. */
+const OPERAND_SHARE = 0.3;
+/** Passes over the logits of a token that end-to-end training makes beside the products of the head. */
+const LOGIT_PASSES = 12;
+const LOGIT_SECONDS = 1.2e-9;
+/** Seconds of a byte, measured on a disk that is not the bottleneck: hashed and checked; encoded, hashed and written. */
+const [READ_SECONDS, WRITTEN_SECONDS] = [1.5e-9, 1.2e-8];
+/** Codes that are packed, hashed and kept in the work folder. */
+const CODE_SECONDS = 6e-9;
+/** The engine, the tokenizer and the text, what measuring takes. */
+const START_SECONDS = 5;
+
+/** The time that a run takes on a machine of this speed, window by window. */
+export function planTime(input: TimeInput, speed: MachineSpeed): PlannedTime {
+  const { windows, finish, readBytes, writtenBytes } = input;
+  const terms = windows.map((window, i) => windowTerms(input, speed, window, windows[i - 1], i + 1 < windows.length));
+  const epoch = secondsOf(epochTerms(input, speed));
+  const opening = secondsOf(openingTerms(input, speed));
+  return {
+    before: START_SECONDS + readBytes * READ_SECONDS,
+    windows: [...terms.map(secondsOf), ...Array.from({ length: finish }, (_, i) => epoch + (i === 0 ? opening : 0))],
+    after: writtenBytes * WRITTEN_SECONDS,
+  };
+}
+
+/** What a window takes, its new blocks prepared and those that leave it handed over. */
+export function windowTerms(
+  input: TimeInput,
+  speed: MachineSpeed,
+  window: Window,
+  before: Window | undefined,
+  more: boolean,
+): WorkTerms {
+  const { options, linears, tokens, spec } = input;
+  const recipe = recipeOf(options.recipe);
+  const cost = recipe.cost(options);
+  const { targets } = recipe.chain(options);
+  const inBlocks = (first: number, last: number): readonly LinearPlan[] =>
+    linears.filter(({ block }) => block >= first && block <= last);
+  const opened = { first: Math.max(window.first, (before?.last ?? -1) + 1), last: window.last };
+  const [all, fresh, leaving] = [
+    inBlocks(window.first, window.last),
+    inBlocks(opened.first, opened.last),
+    inBlocks(window.first, window.first + window.leaving - 1),
+  ];
+  const blocks = window.last - window.first + 1;
+  const freshBlocks = Math.max(0, opened.last - opened.first + 1);
+  const pass = (of: readonly LinearPlan[], count: number, tokensOf: number): number =>
+    forwardSeconds(input, speed, of, count) * tokensOf;
+  const epochs = tokens === 0 || !cost.trains ? 0 : trainingPasses(cost.passes);
+  const steps = epochs * Math.ceil(options.samples / stepBatch(recipe, options));
+  const measured = tokens === 0 ? 0 : Math.min(MEASURED, options.samples) * options.context;
+  const sites = cost.moments === "site" && tokens > 0 ? inputSites(spec).length : 0;
+  const squares = cost.moments === "none" ? 0 : 2 * sumOf(inputSites(spec), (site) => siteWidth(spec, site) ** 2);
+  const full = targets.some((target) => target === "full") ? pass(fresh, freshBlocks, tokens) : 0;
+  const ofQuantized = targets.some((target) => target === "fullOfQuantized") ? pass(all, blocks, tokens) : 0;
+  const trained = recipe.trainsLinears === false ? speed.training * 0.7 : speed.training;
+  return {
+    ...noWork,
+    tokens: epochs * tokens * sumOf(all, weightsOf) * trained,
+    attention: epochs * tokens * blocks * 3.5 * attentionSeconds(input, speed),
+    weights: recipe.trainsLinears === false ? 0 : steps * sumOf(all, weightsOf) * speed.perWeight,
+    choosing:
+      sumOf(fresh, (linear) => choosingSeconds(linear, speed)) +
+      sites * pass(fresh, freshBlocks, tokens) +
+      (tokens * freshBlocks * squares) / speed.exactFlops,
+    advancing: full + ofQuantized + (more ? pass(leaving, window.leaving, tokens) : 0),
+    measuring:
+      (epochs > 0 ? 2 * pass(all, blocks, measured) + 2 * operandSeconds(all, speed) : 0) +
+      ERROR_PASSES * pass(leaving, window.leaving, measured),
+    writing: sumOf(leaving, (linear) => weightsOf(linear) + 4 * groupsOf(linear)) * CODE_SECONDS,
+  };
+}
+
+// Blocks are opened one by one, the full-precision stream passes them, and the loss is measured.
+function openingTerms(input: TimeInput, speed: MachineSpeed): WorkTerms {
+  const { tokens } = input;
+  const pass = forwardSeconds(input, speed, input.linears, input.spec.blocks);
+  return { ...noWork, advancing: tokens * pass, measuring: measuringSeconds(input, speed) };
+}
+
+// Forward, forward once more and back, block by block; the head of both networks, and the gradient of one.
+function epochTerms(input: TimeInput, speed: MachineSpeed): WorkTerms {
+  const { options, spec, linears, tokens } = input;
+  const weights = sumOf(linears, weightsOf);
+  const steps = Math.ceil(options.samples / options.endToEnd.batch);
+  const pass = forwardSeconds(input, speed, linears, spec.blocks);
+  return {
+    ...noWork,
+    tokens: tokens * (pass + weights * speed.training),
+    attention: tokens * spec.blocks * 3.5 * attentionSeconds(input, speed),
+    // Operands are made on the way forward and on the way back; scales alone learn.
+    weights: 3 * steps * operandSeconds(linears, speed),
+    head: tokens * headSeconds(input, speed) * 3,
+    measuring: measuringSeconds(input, speed),
+  };
+}
+
+function measuringSeconds(input: TimeInput, speed: MachineSpeed): number {
+  const { options, linears, spec } = input;
+  const measured = Math.min(MEASURED, options.samples) * options.context;
+  return measured * (forwardSeconds(input, speed, linears, spec.blocks) + 2 * headSeconds(input, speed));
+}
+
+function headSeconds({ spec }: TimeInput, speed: MachineSpeed): number {
+  const logits = spec.vocabSize * (LOGIT_PASSES / 3) * LOGIT_SECONDS * (REFERENCE_FLOPS / speed.exactFlops);
+  return (2 * spec.vocabSize * spec.hiddenSize) / speed.flops + logits;
+}
+
+/** Speed of the machine on which the seconds of logits were measured. */
+const REFERENCE_FLOPS = 1.5e11;
+
+function operandSeconds(linears: readonly LinearPlan[], speed: MachineSpeed): number {
+  return sumOf(linears, weightsOf) * speed.perWeight * OPERAND_SHARE;
+}
+
+// Seconds of a token through Linears that stand in so many blocks.
+function forwardSeconds(input: TimeInput, speed: MachineSpeed, linears: readonly LinearPlan[], blocks: number): number {
+  return sumOf(linears, weightsOf) * speed.forward + blocks * attentionSeconds(input, speed);
+}
+
+// What attention takes of a token and block beyond what it takes at the context that was measured: less where it is shorter.
+function attentionSeconds({ spec, options }: TimeInput, speed: MachineSpeed): number {
+  const { heads, headDim, slidingWindow } = spec.attention;
+  const seen = (context: number): number => Math.min(context, slidingWindow ?? context) / 2;
+  const more = seen(options.context) - seen(speed.context);
+  return (4 * more * heads * headDim * ATTENTION_LOSS) / speed.flops;
+}
+
+function choosingSeconds(linear: LinearPlan, speed: MachineSpeed): number {
+  const longer = Math.max(0.25, linear.layout.columns / speed.choosingColumns) ** COLUMN_EXPONENT;
+  return weightsOf(linear) * speed.choosing * longer;
+}
+
+// A recipe counts three passes for every one that trains, and four beside them.
+function trainingPasses(passes: number): number {
+  return Math.max(0, (passes - 4) / 3);
+}
+
+function siteWidth(spec: DecoderSpec, { linears: [first = "q"] }: InputSite): number {
+  return linearShape(spec, first)[1];
+}
+
+function sumOf<T>(values: readonly T[], of: (value: T) => number): number {
+  return values.reduce((total, value) => total + of(value), 0);
+}
