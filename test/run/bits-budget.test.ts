@@ -31,7 +31,9 @@ async function collect(options: QuantizeOptions): Promise<readonly QuantizeEvent
 function allocationIn(events: readonly QuantizeEvent[]): AllocationEvent {
   const found = events.filter((event) => event.event === "allocation");
   expect(found.length).toBe(1);
-  return found[0] as AllocationEvent;
+  // When it was said differs.
+  const { budget, meanBits, bitsPerWeight, loss, bits } = found[0] as AllocationEvent;
+  return { event: "allocation", budget, meanBits, bitsPerWeight, loss, bits };
 }
 
 function weights(out: string): readonly string[] {
