@@ -30,6 +30,8 @@ const RUNS = {
   "cbq static inputs": ["--scheme", "W4A8", "--set", "activation.granularity=tensor", "--finish", "none"],
   "cbq AdaRound": ["--scheme", "W3A16", "--set", "rounding.kind=adaround", "--finish", "none"],
   "cbq overrides": ["--scheme", "W3A16g64", "--finish", "none", "--config", "overrides.json"],
+  boa: ["--recipe", "boa", "--scheme", "W2A16g64", "--asym"],
+  aespa: ["--recipe", "aespa", "--scheme", "W2A16g64", "--asym", "--set", "aespa.iterations=50"],
   "norm-tweaking": ["--recipe", "norm-tweaking", "--scheme", "W2A16g64", "--asym"],
   "efficient-qat": ["--recipe", "efficient-qat", "--scheme", "W2A16g64", "--asym", "--set", "blockAp.epochs=1"],
   "efficient-qat paper": ["--recipe", "efficient-qat", "--scheme", "W3A8", "--preset", "paper"],

@@ -6,7 +6,7 @@
  */
 
 export { type ExportResultInput, exportResult } from "./api/export-result.js";
-export { inspect } from "./api/inspect.js";
+export { type InspectOptions, inspect } from "./api/inspect.js";
 export {
   type AnswerOptions,
   type ChatMessage,
@@ -23,6 +23,7 @@ export {
   loadModel,
   type Model,
 } from "./api/model.js";
+export { type PushInput, pushResult } from "./api/push-result.js";
 export { type QuantizeOptions, quantize } from "./api/quantize.js";
 export { type VerifyInput, verifyResult } from "./api/verify-result.js";
 export {
@@ -73,6 +74,8 @@ export type {
   WorkEvent,
 } from "./run/events/events.js";
 export type { InspectedTensor, Inspection } from "./run/events/inspection.js";
+export type { PushEvent, PushedEvent, PushPlanEvent } from "./run/events/push-events.js";
 export type { Timed } from "./run/events/timed.js";
 export type { Certificate, CertifiedTensor, ExportCertificate, RuntimeVerdict } from "./run/verify/certificate.js";
+export type { CertificateVerdict } from "./run/verify/verdict.js";
 export { TensorError } from "./tensor/tensor-error.js";

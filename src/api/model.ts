@@ -1,4 +1,5 @@
 import type { ChatMessage } from "../calibration/chat/chat-prompt.js";
+import { withRevision } from "../checkpoint/hub/hub-name.js";
 import { InputError, OptionError } from "../errors.js";
 import { EngineClient } from "../run/engine/engine-client.js";
 import type { Generated, LoadOptions, Logits, OpenedModel, TextParameters } from "../run/engine/engine-protocol.js";
@@ -27,7 +28,7 @@ export interface EvaluateOptions {
 
 /** A text to compare two models on. */
 export interface CompareOptions extends EvaluateOptions {
-  /** Model folder, result or name on the hub, as for `loadModel`; it must have the same tokens. */
+  /** Model folder, result or `owner/name@revision` of the hub, as for `loadModel`; it must have the same tokens. */
   readonly reference: string;
 }
 
@@ -190,7 +191,8 @@ export class Model implements AsyncDisposable {
 }
 
 /**
- * Loads a model folder, a model of the Hugging Face Hub by name (`owner/name`), or a result of `quantize`, whose weights are then decoded from the written codes.
+ * Loads a model folder, or a result of `quantize`, whose weights are then decoded from the written codes; of the Hugging Face Hub
+ * both by name: `owner/name`, `owner/name@revision`.
  *
  * @throws CheckpointError, ModelError for a folder that can't be read; EnvironmentError without libtorch.
  */
@@ -201,10 +203,8 @@ export async function loadModel(
   const engine = new EngineClient();
   try {
     const { device = evaluationDefaults.device, dtype = evaluationDefaults.dtype, signal, onEvent } = options;
-    return new Model(
-      engine,
-      await engine.call("open", { folder: homePath(folder, "model"), device, dtype }, { signal, onEvent }),
-    );
+    const place = withRevision(homePath(folder, "model"), options.revision, "revision");
+    return new Model(engine, await engine.call("open", { folder: place, device, dtype }, { signal, onEvent }));
   } catch (error) {
     await engine[Symbol.asyncDispose]();
     throw error;
@@ -260,8 +260,8 @@ export async function evaluateChoices(
 }
 
 /** A model that is there already computes where and in what it was loaded. */
-function loadedAlready(model: Model, { device, dtype }: LoadOptions): Model {
-  const given = device !== undefined ? "device" : dtype !== undefined ? "dtype" : null;
+function loadedAlready(model: Model, options: LoadOptions): Model {
+  const given = (["device", "dtype", "revision"] as const).find((name) => options[name] !== undefined) ?? null;
   if (given === null) return model;
   throw new OptionError({
     where: `option "${given}"`,

@@ -11,8 +11,8 @@ export type VerifyInput = VerifyOptionsInput & { readonly signal?: AbortSignal |
  * Proves that the files of a result hold what was optimised: every tensor of every export is decoded and compared with
  * the result, and the result with the hashes that were recorded before it was written. Where a runtime is installed in
  * the user's project (`node-llama-cpp`), it computes logits on fixed tokens, to be compared with crossblock's own.
- * Writes `certificate.json` and `certificate.md` into the result's folder. The event `certified` tells whether
- * everything agrees; damaged files are events (`disagreement`), never exceptions.
+ * Writes `certificate.json` and `certificate.md` into the result's folder, or where `out` says. The event `certified` tells
+ * whether everything agrees, and the verdict on files, runtimes and quality in three lines; damaged files are events (`disagreement`), never exceptions.
  *
  * @example
  * for await (const event of verifyResult({ result: "llama-w4" })) {

@@ -26,7 +26,8 @@ export interface OpenFile {
  * A model folder on disk, and the only way its files are opened: by plain name, as regular files, and never outside it.
  *
  * Symbolic links are followed when they stay inside the folder, or when the folder is a snapshot of a Hugging Face
- * cache (`<repository>/snapshots/<revision>/`) and the link leads into that repository's own `<repository>/blobs/`.
+ * cache, or a folder of one (`<repository>/snapshots/<revision>/`), and the link leads into that repository's own
+ * `<repository>/blobs/`.
  * Any other link is refused, because a downloaded model must not be able to name files of its user.
  */
 export class ModelFolder {
@@ -38,8 +39,7 @@ export class ModelFolder {
   private constructor(path: string, root: string) {
     this.path = path;
     this.#root = root;
-    const snapshots = dirname(root);
-    this.#blobs = basename(snapshots) === "snapshots" ? join(dirname(snapshots), "blobs") : null;
+    this.#blobs = blobsOf(root);
   }
 
   /** @throws CheckpointError when `path` is not a folder */
@@ -172,6 +172,15 @@ export class ModelFolder {
       next: `replace the link by the file: ${replaceLink(where)}`,
     });
   }
+}
+
+/** The blobs of the cache that a folder is a snapshot of, or lies at most two levels below one. */
+function blobsOf(root: string): string | null {
+  for (let at = root, below = 0; below < 3; at = dirname(at), below++) {
+    const snapshots = dirname(at);
+    if (basename(snapshots) === "snapshots") return join(dirname(snapshots), "blobs");
+  }
+  return null;
 }
 
 function fileInstead(path: string): CheckpointError {

@@ -4,11 +4,17 @@ import { EventNotes } from "./event-notes.js";
 
 const notesOf = (event: RunEvent): string[] => new EventNotes().of(event);
 
+const planned = (recipe: string, windows: readonly (readonly number[])[]): PlanEvent =>
+  ({
+    ...{ event: "plan", recipe, windows, blocks: 3, effort: null },
+    estimate: { range: [1, 2], load: 0 },
+  }) as unknown as PlanEvent;
+
 const rounded = (recipe: "rtn" | "gptq"): string[] => {
   const windows = [0, 1, 2].map((block) => [block, block] as const);
   const notes = new EventNotes();
+  notes.of(planned(recipe, windows));
   const events = [
-    { event: "plan", recipe, windows, blocks: 3 } as unknown as PlanEvent,
     ...windows.map((blocks, window) => ({
       event: "window-done" as const,
       window,
@@ -48,7 +54,7 @@ describe("EventNotes", () => {
       [0, 2],
       [0, 2],
     ];
-    notes.of({ event: "plan", recipe: "cbq", windows, blocks: 3 } as unknown as PlanEvent);
+    notes.of(planned("cbq", windows));
     const continued = (window: number): string[] => notes.of({ event: "continued", window, windows: 4, work: "w" });
     expect(continued(1)).toEqual(["continuing after window 1 of 2 (blocks 1-2), saved in w"]);
     expect(continued(3)).toEqual(["continuing after end to end, epoch 1 of 2, saved in w"]);

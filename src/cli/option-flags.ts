@@ -8,6 +8,7 @@ import { type OptionLine, optionLines } from "../run/options/parse/option-tree.j
 
 /** Flags whose spelling is a contract; what they mean and default to comes from the schema. */
 const flags: Readonly<Record<string, string>> = {
+  revision: "--revision <name>",
   scheme: "--scheme <name>",
   asym: "--asym",
   recipe: "--recipe <name>",
@@ -29,6 +30,9 @@ const flags: Readonly<Record<string, string>> = {
   onnxAccuracy: "--onnx-accuracy <name>",
   export: "--export <paths...>",
   model: "--model <folder>",
+  private: "--private",
+  message: "--message <text>",
+  unchecked: "--unchecked",
   runtimes: "--no-runtimes",
   project: "--project <folder>",
   device: "--device <device>",

@@ -9,6 +9,7 @@ const commands: Readonly<Record<string, () => Promise<Command>>> = {
   verify: async () => (await import("./commands/verify.js")).verifyCommand(),
   eval: async () => (await import("./commands/eval.js")).evalCommand(),
   generate: async () => (await import("./commands/generate.js")).generateCommand(),
+  push: async () => (await import("./commands/push.js")).pushCommand(),
   chat: async () => (await import("./commands/chat/chat.js")).chatCommand(),
   inspect: async () => (await import("./commands/inspect.js")).inspectCommand(),
   doctor: async () => (await import("./commands/doctor.js")).doctorCommand(),

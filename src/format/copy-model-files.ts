@@ -6,11 +6,15 @@ import { shellWord } from "../checkpoint/file-system/shell-word.js";
 import { temporaryName } from "../checkpoint/file-system/write-file-atomically.js";
 import { largestRead, ModelFolder, readFully } from "../checkpoint/model-folder.js";
 import { CheckpointError } from "../errors.js";
-import { type CopiedFiles, ownFiles } from "./written-files.js";
+import { isSealed } from "./card-seal.js";
+import { type CopiedFiles, cardFile, ownFiles, recordFile, sourceCardFile } from "./written-files.js";
 
 /** Weights in any format, and their indexes: an export has its own. */
 const weights =
   /\.(?:safetensors|bin|pth?|ckpt|gguf|ggml|onnx|onnx_data\w*|h5|msgpack|ot|npz|tflite)$|\.(?:safetensors|bin)\.index\.json$/i;
+
+/** Bytes of the largest model card that is read. */
+export const maxCardLength = 16_000_000;
 
 const pieceBytes = 2 ** 24;
 
@@ -22,10 +26,23 @@ const pieceBytes = 2 ** 24;
  *   EnvironmentError for a file that can't be read
  */
 export function filesToCopy(from: string): CopiedFiles {
-  const folder = ModelFolder.open(from);
-  const files = new Map<string, number>();
+  return new Map(copiesOf(ModelFolder.open(from)).map(({ target, size }) => [target, size]));
+}
+
+interface Copy {
+  readonly name: string;
+  /** Its name in the copy. */
+  readonly target: string;
+  readonly size: number;
+}
+
+function copiesOf(folder: ModelFolder): readonly Copy[] {
+  const from = folder.path;
+  const files: Copy[] = [];
   for (const name of folder.list()) {
     if (name.startsWith(".") || weights.test(name) || ownFiles.has(name)) continue;
+    const target = targetOf(folder, name);
+    if (target === null) continue;
     const where = join(from, name);
     const found = statusOf(where);
     if (found === null || found.isDirectory()) continue;
@@ -39,9 +56,23 @@ export function filesToCopy(from: string): CopiedFiles {
     const file = folder.openFile(name);
     if (file === null) continue;
     closeSync(file.fd);
-    files.set(name, file.size);
+    files.push({ name, target, size: file.size });
   }
   return files;
+}
+
+/**
+ * The name under which a file goes along, null for one that stays. An export has a card of its own, and keeps the source
+ * model's beside it: of a model that is its card, of a result the one that it keeps.
+ */
+function targetOf(folder: ModelFolder, name: string): string | null {
+  const isResult = folder.has(recordFile);
+  if (name === sourceCardFile) return isResult ? name : null;
+  if (name !== cardFile) return name;
+  if (!isResult) return sourceCardFile;
+  // Results of early versions have the source's card under its own name.
+  const own = folder.has(sourceCardFile) || isSealed(folder.readText(name, maxCardLength) ?? "");
+  return own ? null : sourceCardFile;
 }
 
 /** @returns null for a file that is gone by now */
@@ -61,7 +92,7 @@ function statusOf(where: string): Stats | null {
 
 /**
  * Copies byte for byte what makes a model folder usable apart from weights and `config.json`: tokenizer, chat template,
- * generation settings, licence, model card. Hidden files and subfolders (other formats, download caches) stay behind.
+ * generation settings, licence, model card (as `README.source.md`). Hidden files and subfolders (other formats, download caches) stay behind.
  *
  * @returns the names of the copied files
  * @throws CheckpointError as `filesToCopy`; EnvironmentError when writing fails
@@ -69,10 +100,10 @@ function statusOf(where: string): Stats | null {
 export async function copyModelFiles(from: string, to: string, signal?: AbortSignal): Promise<readonly string[]> {
   const folder = ModelFolder.open(from);
   const copied: string[] = [];
-  for (const name of filesToCopy(from).keys()) {
+  for (const { name, target } of copiesOf(folder)) {
     signal?.throwIfAborted();
-    await copyFile(folder, name, join(to, name), signal);
-    copied.push(name);
+    await copyFile(folder, name, join(to, target), signal);
+    copied.push(target);
   }
   return copied;
 }

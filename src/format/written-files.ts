@@ -1,12 +1,17 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isWeightFile } from "../checkpoint/safetensors/write-safetensors.js";
+import { hasOwnCard } from "./card-seal.js";
 
 /** What a result is made of and how, beside its weights: the file that marks a folder as a result of crossblock. */
 export const recordFile = "crossblock.json";
 /** What `verify` writes beside a result. */
 export const certificateFile = "certificate.json";
 export const certificatePageFile = "certificate.md";
+/** The card of an export, which tells how it came about; the hub shows it. */
+export const cardFile = "README.md";
+/** The source model's card, under the only name that leaves room for its export's own. */
+export const sourceCardFile = "README.source.md";
 /** The same as a page for people. */
 export const reportFile = "report.html";
 /** Written last into a model folder: without it no reader takes the folder for a model. */
@@ -37,6 +42,7 @@ export async function isCopy(folder: string, name: string, copied: CopiedFiles):
 
 /** Whether `name` is a file that `writeModelFolder` writes. */
 export async function isModelFolderFile(folder: string, name: string, copied: CopiedFiles): Promise<boolean> {
+  if (name === cardFile && (await hasOwnCard(folder))) return true;
   return name === configFile || name === gptqConfigFile || isWeightFile(name) || isCopy(folder, name, copied);
 }
 

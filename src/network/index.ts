@@ -38,6 +38,9 @@ export type { Network, NetworkEnd, OpenNetwork } from "./network.js";
 export { checkpointSource, type TensorSource } from "./owned-weights.js";
 export { firstConsumer, foldedLayers, type Passage, type Site, siteOf } from "./site.js";
 export {
+  type AttentionPlan,
+  type AttentionValues,
+  type HeadNorm,
   type Hooks,
   type LayerPlan,
   layerOf,

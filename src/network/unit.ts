@@ -29,6 +29,19 @@ export interface NormPlan {
   readonly width: number;
 }
 
+/** How the Linears of a unit make up its attention, by their names; query heads that share keys and values lie side by side. */
+export interface AttentionPlan {
+  readonly query: string;
+  readonly key: string;
+  readonly value: string;
+  /** Reads the mixed values of all heads. */
+  readonly output: string;
+  readonly heads: number;
+  /** Heads of keys and values; `heads` is a multiple of it. */
+  readonly kvHeads: number;
+  readonly headDim: number;
+}
+
 /**
  * What a window consists of, in shapes and names alone: a decoder block is one, a residual block of a CNN another. Units of
  * a network may differ, so that whoever counts or sizes something asks each.
@@ -43,6 +56,32 @@ export interface UnitPlan {
   readonly sites: readonly Site[];
   /** Ports that the unit computes; the others of those that it is given pass by. */
   readonly writes: readonly string[];
+  /** Absent where it has none. */
+  readonly attention?: AttentionPlan;
+}
+
+/** What a unit's attention computes with. */
+export interface AttentionValues {
+  /** What queries, keys and values are made of, `[batch, time, in]`. */
+  readonly input: Tensor;
+  /** As they meet the keys, after norms and rotary positions, `[batch, heads, time, headDim]`. */
+  readonly q: Tensor;
+  /** `[batch, kvHeads, time, headDim]`. */
+  readonly k: Tensor;
+  /** Causal attention of these queries and keys over `v [batch, kvHeads or 1, time, n]`: `[batch, heads, time, n]`. */
+  readonly mix: (q: Tensor, k: Tensor, v: Tensor) => Tensor;
+  /** The mean of `R_l^T C R_l` over the positions `l`, where `R_l` turns a head; `C [..., headDim, headDim]` itself without rotary positions. */
+  readonly unrotated: (form: Tensor) => Tensor;
+  /** Norms over the heads of queries and keys; null where there are none. */
+  readonly headNorms: { readonly q: HeadNorm; readonly k: HeadNorm } | null;
+}
+
+/** An RMS norm over each head. */
+export interface HeadNorm {
+  /** What the Linear gives, `[batch, time, heads, headDim]`. */
+  readonly before: Tensor;
+  /** `[headDim]`. */
+  readonly gains: Tensor;
 }
 
 /** What a unit lets others see or replace while it runs. */
@@ -51,6 +90,8 @@ export interface Hooks {
   readonly product?: (layer: string, input: Tensor, linear: LinearWeights) => Tensor | undefined;
   /** Called with the input of each Linear, before it is computed. */
   readonly observe?: (layer: string, input: Tensor) => void;
+  /** Called with what attention is about to mix. */
+  readonly attention?: (values: AttentionValues) => void;
 }
 
 /** Runs units; differentiable in ports and weights. What a unit does not write, it gives back as it came. */

@@ -1,8 +1,7 @@
 import { OptionError } from "../errors.js";
+import type { Codes } from "../quant/grid/grid.js";
 import { searchRange } from "../quant/grid/range.js";
 import { fixedStep, learntStep } from "../quant/input/activation.js";
-import type { SecondMoments } from "../quant/second-moments.js";
-import { gptq } from "../quant/solver/gptq.js";
 import { CodeUnitRounding } from "../quant/weight-path/code-unit-rounding.js";
 import { adaRound, loraRounding } from "../quant/weight-path/soft-rounding.js";
 import type { WeightPath } from "../quant/weight-path/weight-path.js";
@@ -16,19 +15,23 @@ import { truncateWeights } from "../transform/cfp/truncate-weights.js";
 import { foldsActivations } from "./job/folds-activations.js";
 import type { RecipeJob } from "./job/recipe-job.js";
 import { calibrateStaticInputs } from "./measure/static-ranges.js";
+import { attentionOf } from "./measure/unit-attention.js";
 import { collectUnitMoments } from "./measure/unit-moments.js";
 import { withTraining } from "./options/conditions.js";
+import { part } from "./options/fragment.js";
 import { when } from "./options/reading.js";
 import { activationOptions } from "./options/shared/activation.js";
+import { boaOptions } from "./options/shared/boa.js";
 import { cfpOptions } from "./options/shared/cfp.js";
 import { gptqOptions } from "./options/shared/gptq.js";
 import { candidatesOf } from "./options/shared/range.js";
 import { ratesOptions, scheduleOptions } from "./options/shared/rates.js";
-import { roundingOptions } from "./options/shared/rounding.js";
+import { roundingOptions, startingFromBoa } from "./options/shared/rounding.js";
 import { windowOptions } from "./options/shared/window.js";
 import { defineRecipe, gridParameterCount, type OptionsOf } from "./recipe.js";
 import { foldUnit } from "./solve/fold-unit.js";
 import { gradient } from "./solve/gradient-solver.js";
+import { attentionFactorsOf, rowColumnRule } from "./solve/row-column-rule.js";
 
 /**
  * CBQ: windows of blocks that overlap are reconstructed together on two streams of calibration activations, outliers are
@@ -47,6 +50,7 @@ export const cbq = defineRecipe({
     rates: ratesOptions,
     schedule: scheduleOptions,
     gptq: gptqOptions,
+    boa: part(boaOptions, when(startingFromBoa)),
     cfp: cfpOptions,
     activation: activationOptions,
   },
@@ -89,10 +93,11 @@ export const cbq = defineRecipe({
   // (3) E(y, y') = c2 |y - y'|^2 + ck KL(softmax(y) || softmax(y')).
   error: (target, actual, { window }) => reconstructionError(target, actual, window.loss),
 
-  cost: ({ window, rounding }) => ({
+  cost: ({ window, rounding, boa }) => ({
     trains: true,
-    moments: rounding.start === "gptq" ? "block" : "none",
-    columns: rounding.start === "gptq",
+    moments: rounding.start === "rtn" ? "none" : "block",
+    columns: rounding.start !== "rtn",
+    ...(rounding.start === "boa" && { attention: boa.blockV ? "values" : "rows" }),
     passes: 3 * window.epochs + 4,
     parameters: (linear) => {
       const { rows, columns } = linear;
@@ -103,10 +108,10 @@ export const cbq = defineRecipe({
   }),
 
   check({ rounding }) {
-    if (rounding.start !== "gptq" || rounding.kind === "code") return;
+    if (rounding.start === "rtn" || rounding.kind === "code") return;
     throw new OptionError({
       where: "rounding.start",
-      what: `"gptq" does not go with the rounding "${rounding.kind}", which starts at the weight itself`,
+      what: `"${rounding.start}" does not go with the rounding "${rounding.kind}", which starts at the weight itself`,
       next: "use --set rounding.kind=code or --set rounding.start=rtn",
     });
   },
@@ -124,7 +129,9 @@ export const cbq = defineRecipe({
     block.castWeights(job.dtype);
     // Section 3.3: the step S_X of an input is trained too.
     calibrateStaticInputs(job, block, stream, activation.learnClip ? learntStep : fixedStep);
-    using moments = rounding.start === "gptq" ? collectUnitMoments(block, stream, work) : null;
+    using attention = rounding.start === "boa" ? attentionOf(block, work, job.options.boa) : null;
+    using moments = rounding.start === "rtn" ? null : collectUnitMoments(block, stream, work, attention);
+    const start = rowColumnRule(job.options, attentionFactorsOf(block, attention));
     // Per block, so that random starts do not depend on the blocks that this process saw before.
     manualSeed((job.seed + block.index) % Number.MAX_SAFE_INTEGER);
     for (const [role, layer] of block.layers) {
@@ -136,7 +143,9 @@ export const cbq = defineRecipe({
           const base = cfp.weights ? truncateWeights(weight, cfp).weight : weight;
           // The CPU's kernels take fp32; on a device a weight that fits the products' dtype is kept in it.
           const stored = base === weight && base.device !== "cpu" ? exact : base;
-          layer.learn(roundingOf(job, layer, { weight: base, stored }, moments?.of(role) ?? null));
+          const known = moments?.of(role) ?? null;
+          const codes = known === null ? null : start.choose(base, layer, known);
+          layer.learn(roundingOf(job, layer, { weight: base, stored }, codes));
         }),
       );
     }
@@ -163,20 +172,17 @@ export const cbq = defineRecipe({
 
 type Job = RecipeJob<OptionsOf<{ rounding: typeof roundingOptions }>>;
 
-// (4), section 3.3: w^ = s (clip(B + h(V0 + A1 A2) + z) - z), LoRA-Rounding, or another form of w^. What is not GPTQ's starts at the
-// weight itself.
+// (4), section 3.3: w^ = s (clip(B + h(V0 + A1 A2) + z) - z), LoRA-Rounding, or another form of w^. What has no codes to start from
+// starts at the weight itself.
 function roundingOf(
   job: Job,
   layer: QuantizedLayer,
   { weight, stored }: { readonly weight: Tensor; readonly stored: Tensor },
-  moments: SecondMoments | null,
+  codes: Codes | null,
 ): WeightPath {
-  const { range, rounding, gptq: options } = job.options;
+  if (codes !== null) return new CodeUnitRounding(stored, codes, { start: codes.codes });
+  const { range, rounding } = job.options;
   const candidates = candidatesOf(range);
-  if (moments !== null) {
-    const { codes } = gptq(weight, moments, layer.scheme, layer.name, { ...options, candidates });
-    return new CodeUnitRounding(stored, codes, { start: codes.codes });
-  }
   const grid = searchRange(weight, layer.scheme, layer.name, { candidates });
   switch (rounding.kind) {
     case "code":

@@ -114,6 +114,12 @@ export interface Cost {
   readonly moments: "none" | "site" | "block";
   /** Whether GPTQ chooses codes beside it; where it is left out, wherever second moments are those of a site. */
   readonly columns?: boolean;
+  /** What is measured of a block's attention: factors of its rows, and a square for every head of the values. */
+  readonly attention?: "rows" | "values";
+  /** Whether weights are folded, so that they are no longer what the checkpoint's dtype holds. */
+  readonly folds?: boolean;
+  /** Steps on a quadratic loss, each a product of the weight with a square of its inputs, per Linear. */
+  readonly quadraticSteps?: number;
   /** How often all tokens pass through its Linears; a backward pass counts twice. */
   readonly passes: number;
   /** Numbers that are trained of a Linear, its input's clip aside. */

@@ -6,7 +6,8 @@ import { grouped } from "../quant/grid/grid.js";
 import { binaryRange, salienceRange } from "../quant/grid/group-grid.js";
 import { groupColumns } from "../quant/scheme.js";
 import type { SecondMoments } from "../quant/second-moments.js";
-import { gptq, inverseFactor } from "../quant/solver/gptq.js";
+import { gptq } from "../quant/solver/gptq.js";
+import { inverseFactor } from "../quant/solver/inverse-factor.js";
 import { noGrad, scope, type Tensor } from "../tensor/index.js";
 import { gptq as gptqRecipe } from "./gptq.js";
 import type { RecipeJob } from "./job/recipe-job.js";
@@ -95,7 +96,7 @@ function slimRule({ options: given }: RecipeJob<OptionsOf<typeof options>>, inpu
 // Equation 3: delta_ij = w_ij^2 / [H^-1]_jj^2, or the released code's w_ij^2 / U_jj^2, where H^-1 = U^T U: its diagonal falls
 // from the first column to the last, as GPTQ sees the columns.
 function salience(weight: Tensor, moments: SecondMoments, damping: number, by: "inverse" | "factor"): Tensor {
-  const { factor } = inverseFactor(moments, damping);
+  const { factor } = inverseFactor(moments.matrix.div(Math.max(1, moments.tokens)), damping);
   const diagonal = by === "inverse" ? factor.square().sum(0) : factor.diagonal();
   return weight.div(diagonal.reshape([1, diagonal.size(0)])).square();
 }

@@ -1,4 +1,5 @@
 import {
+  type AttentionValues,
   linearOf,
   mapUnit,
   type OpenNetwork,
@@ -14,6 +15,9 @@ import { TrainedNorms } from "./trained-norms.js";
 
 /** Called with the input of every Linear while a unit runs. */
 export type InputObserver = (layer: string, input: Tensor) => void;
+
+/** Called with what a unit's attention computes with while it runs. */
+export type AttentionObserver = (values: AttentionValues) => void;
 
 /** One unit of a network with its full-precision weights and its quantized Linears. */
 export class QuantizedUnit {
@@ -103,8 +107,11 @@ export class QuantizedUnit {
   }
 
   /** The unit in full precision. */
-  forwardFull(x: Ports, observe?: InputObserver): Ports {
-    return this.network.run(this.plan, this.#weights, x, observe === undefined ? {} : { observe });
+  forwardFull(x: Ports, observe?: InputObserver, attention?: AttentionObserver): Ports {
+    return this.network.run(this.plan, this.#weights, x, {
+      ...(observe !== undefined && { observe }),
+      ...(attention !== undefined && { attention }),
+    });
   }
 
   /** The unit with quantized weights and inputs; Linears without a layer stay in full precision. */

@@ -51,6 +51,8 @@ describe("crossblock", () => {
       "checking weights",
       "windows",
       "end-to-end",
+      "scoring",
+      "sample texts",
       "writing compressed-tensors",
     ]);
     const { steps } = events.findLast(({ event, window }) => event === "step" && window === 0) ?? {};
@@ -69,7 +71,7 @@ describe("crossblock", () => {
     expect({ event, folder }).toEqual({ event: "done", folder: out });
     expect(seconds).toBeGreaterThan(0);
     expect(peakMemoryBytes).toBeGreaterThan(5e7);
-    expect(run.stderr).toContain("window 4 of 4");
+    expect(run.stderr).toContain("end to end, epoch 2 of 2");
   });
 
   it("eval --json ends with the perplexity", async () => {
@@ -77,7 +79,15 @@ describe("crossblock", () => {
     const { code, stdout, stderr } = await crossblockHere(args);
     expect(code, stderr).toBe(0);
     const last = lines(stdout).at(-1);
-    expect(Object.keys(last ?? {})).toEqual(["event", "value", "tokens", "context", "time"]);
+    expect(Object.keys(last ?? {})).toEqual([
+      "event",
+      "value",
+      "tokens",
+      "context",
+      "sequences",
+      "ofSequences",
+      "time",
+    ]);
     expect(last).toMatchObject({ event: "perplexity", context: 64 });
   });
 
@@ -170,14 +180,14 @@ describe("crossblock", () => {
     expect(stdout).toMatch(/rounding\.start +.*default: "gptq"; "rtn" with rounding\.kind=lora;.* \[cbq\]$/m);
     expect(stdout).toMatch(/rates\.rounding +.*default: 0\.005; 0\.1 with rounding\.kind=lora; 0\.03 with/);
     expect(stdout).toMatch(/cfp\.exponent +.*default: 0\.5; 0\.7 with cfp\.detection=msmodelslim/);
-    expect(stdout).toMatch(/--recipe <name> .*<rtn\|gptq\|norm-tweaking\|efficient-qat\|cbq>/);
+    expect(stdout).toMatch(/--recipe <name> .*<rtn\|gptq\|boa\|aespa\|norm-tweaking\|efficient-qat\|cbq>/);
     expect(stdout).toMatch(/endToEnd\.epochs +.*\[with end-to-end training\]/);
   });
 
   it("lists every command without one, and suggests the one that was meant", async () => {
     const { stdout } = await crossblockHere(["--help"]);
     const names = [...stdout.matchAll(/^ {2}(\w+) \[options\]/gm)].map(([, name]) => name);
-    expect(names).toEqual(["quantize", "export", "verify", "eval", "generate", "chat", "inspect", "doctor"]);
+    expect(names).toEqual(["quantize", "export", "verify", "eval", "generate", "chat", "push", "inspect", "doctor"]);
     const { code, stderr } = await crossblockHere(["quantise", model]);
     expect(stderr).toMatch(/unknown command 'quantise'\n\(Did you mean quantize\?\)\n+next: see `crossblock --help`/);
     expect(code).toBe(2);

@@ -39,7 +39,14 @@ describe("quantize", () => {
   it("tells plan, calibration, windows, steps, export, report and end, in this order", () => {
     const names = events.map(({ event }) => event).filter((name, i, all) => name !== all[i - 1]);
     expect(names.slice(0, 2)).toEqual(["run", "plan"]);
-    expect(names.filter((name) => name !== "progress").slice(-4)).toEqual(["report", "exporting", "exported", "done"]);
+    expect(names.filter((name) => name !== "progress").slice(-6)).toEqual([
+      "report",
+      "quality",
+      "exporting",
+      "exported",
+      "sizes",
+      "done",
+    ]);
     const order = ["plan", "calibrate", "window-start", "step", "window-done", "report", "done"];
     const places = order.map((name) => names.indexOf(name as QuantizeEvent["event"]));
     expect(places).toEqual([...places].sort((a, b) => a - b));

@@ -42,7 +42,7 @@ describe("refuses with exit code 2, and names the next action", () => {
     ],
     ["an unknown flag", () => quantize("--out", unused(), "--sample", "2"), /unknown option '--sample'/],
     ["a missing flag", () => ["quantize", bundledModel, "--scheme", "W2A16"], /option "out": is required/],
-    ["a value of another type", () => quantize("--out", unused(), "--samples", "many"), /option "samples".*many/],
+    ["a value of another type", () => quantize("--out", unused(), "--samples", "many"), /--samples: "many"/],
     ["a group that does not divide", () => quantize("--out", unused(), "--scheme", "W2A16g100"), /groups of 100/],
     ["a model that is not there", () => ["eval", join(place.folder, "no-model"), "--text", place.text], /next: /],
     [

@@ -56,7 +56,7 @@ describe("a model folder as ONNX", () => {
         "onnx",
         "tokenizer.json",
         "tokenizer_config.json",
-        "README.md",
+        "README.source.md",
       ].toSorted(),
     );
     const chunks = readdirSync(join(out, "onnx")).filter((name) => name !== "model_q4f16.onnx");

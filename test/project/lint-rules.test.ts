@@ -33,8 +33,10 @@ const ROOMS = [
   "plan",
   "quality",
   "report",
+  "card",
   "job",
   "verify",
+  "push",
   "worker",
 ];
 

@@ -93,7 +93,7 @@ describe("what a run scores", () => {
     await run("left-out", { recipe: "rtn", score: false, report: false });
     expect(record("left-out")).toMatchObject({ quality: null, qualityMissing: "it was left out (--no-score)" });
     expect(existsSync(join(at("left-out"), "report.html"))).toBe(false);
-    await run("no-text", { recipe: "rtn", calibration: [], samples: undefined, context: undefined } as object);
+    for await (const _ of quantize({ model, recipe: "rtn", scheme: "W3A16g64", out: at("no-text") }));
     expect(record("no-text")).toMatchObject({ quality: null, qualityMissing: "no text was given" });
     writeFileSync(at("short.txt"), "one two three four five six seven eight nine ten ".repeat(20));
     await run("all", { recipe: "rtn", calibration: [at("short.txt")], samples: 1, context: 128 });

@@ -67,7 +67,9 @@ describe("the formats of one result", () => {
         );
       }
     }
-    for (const file of filesBelow(join(out, "compressed-tensors"))) {
+    // The result's own card speaks of every format in it.
+    const copies = filesBelow(join(out, "compressed-tensors")).filter((file) => file !== "README.md");
+    for (const file of copies) {
       const copy = readFileSync(join(out, "compressed-tensors", file));
       expect(copy.equals(readFileSync(join(made.result, file))), file).toBe(true);
     }
@@ -79,11 +81,7 @@ describe("the formats of one result", () => {
       agrees: true,
       disagreements: [],
     });
-    expect(readCertificate(made.result).exports.map(({ path }) => path)).toEqual([
-      made.result,
-      join(made.result, "gptq"),
-      join(out, "gptq"),
-    ]);
+    expect(readCertificate(made.result).exports.map(({ path }) => path)).toEqual([".", "gptq", "../exports/gptq"]);
   });
 
   it("appear complete or not at all when an export is stopped, and nothing is left behind", async () => {

@@ -79,7 +79,7 @@ describe("a recipe that is one file and one line", () => {
       .configureHelp({ helpWidth: 400 })
       .outputHelp();
     const line = (start: string): string => lines.find((each) => each.trim().startsWith(start)) ?? "";
-    expect(line("--recipe")).toContain("<rtn|gptq|slim|norm-tweaking|efficient-qat|cbq|toy>");
+    expect(line("--recipe")).toContain("<rtn|gptq|slim|boa|aespa|norm-tweaking|efficient-qat|cbq|toy>");
     expect(line("toy ")).toMatch(/^ {2}toy +truncation towards zero \(no paper\)$/);
     expect(line("toy.bias")).toContain("(default: 0; 0.25 with toy.mode=dither; 0.5 with --recipe toy --preset paper)");
     expect(line("toy.bias")).toMatch(/<number> \[toy\]$/);

@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, truncateSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, truncateSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findPackage } from "../../src/run/verify/runtime/find-package.js";
@@ -35,8 +35,16 @@ describe("verify", () => {
       expect(untouched).toEqual({ comparedWith: "source model", tensors: 6 });
     }
     const page = readFileSync(join(made.result, "certificate.md"), "utf8");
-    expect(page).toContain("# Certificate: everything agrees");
-    expect(page).toMatch(/## gguf\n\n`.*\.gguf`/);
+    const ran = exports.some(({ runtimesAgree }) => runtimesAgree !== null);
+    expect(page).toContain(`# Certificate: ${ran ? "files and runtimes agree" : "files agree, no runtime ran"}\n`);
+    expect(page).toMatch(/^\| gguf \| `gguf\/sotu-llama-7m-W4A16g64-Q4_0\.gguf` \| agree \|/m);
+    expect(page).toMatch(/^- quality was not measured/m);
+    const files = readdirSync(made.result, { recursive: true, withFileTypes: true }).filter((found) => found.isFile());
+    expect(files.length).toBeGreaterThan(15);
+    for (const { parentPath, name } of files) {
+      // A folder that no file should tell of; the weights are read too.
+      expect(readFileSync(join(parentPath, name)).includes(made.scratch), name).toBe(false);
+    }
   });
 
   const onnxRuntime = findPackage("onnxruntime-node");

@@ -3,7 +3,7 @@ import { createReadStream } from "node:fs";
 import { type FileHandle, mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { setTimeout } from "node:timers/promises";
-import { CrossblockError, EnvironmentError, InputError } from "../../errors.js";
+import { CrossblockError, EnvironmentError, type InputError } from "../../errors.js";
 import { fileSystemError, isNotFound } from "../file-system/file-system-error.js";
 
 /** A file to download, with the hash that the hub's listing gives for it. */
@@ -16,6 +16,9 @@ export interface RemoteFile {
 
 export interface DownloadOptions {
   readonly fetch: typeof fetch;
+  /** What a refusal (401, 403, 404) and a failure of the network become. */
+  readonly refused: (status: number) => InputError;
+  readonly failed: (url: string, cause: unknown) => EnvironmentError;
   readonly signal?: AbortSignal;
   /** Called with the bytes that are there now, of `size`. */
   readonly onBytes?: (bytes: number) => void;
@@ -79,39 +82,42 @@ async function appendRest(
       ...(options.signal && { signal: options.signal }),
     });
   } catch (cause) {
-    return networkError(remote.url, cause);
+    return options.failed(remote.url, cause);
   }
   if (!response.ok) {
     await response.body?.cancel();
     if (response.status === 416) await rm(path, { force: true });
-    if ([401, 403, 404].includes(response.status)) throw refusedByHub(remote.url, response.status);
-    return networkError(remote.url, new Error(`HTTP status ${response.status}`));
+    if ([401, 403, 404].includes(response.status)) throw options.refused(response.status);
+    return options.failed(remote.url, new Error(`HTTP status ${response.status}`));
   }
   // Servers that don't do ranges send everything again.
   if (response.status !== 206) start = 0;
   let file: FileHandle | undefined;
   try {
     file = await open(path, start > 0 ? "a" : "w");
-    for await (const chunk of chunksOf(response, remote.url)) {
+    for await (const chunk of chunksOf(response, (cause) => options.failed(remote.url, cause))) {
       if (chunk instanceof EnvironmentError) return chunk;
       // More than was announced: the size check fails, and the rest isn't wanted on the disk.
       if (start + chunk.byteLength > remote.size) {
         await rm(path, { force: true });
-        return networkError(remote.url, new Error(`more than the announced ${remote.size} bytes arrive`));
+        return options.failed(remote.url, new Error(`more than the announced ${remote.size} bytes arrive`));
       }
       await file.writeFile(chunk);
       start += chunk.byteLength;
       options.onBytes?.(start);
     }
     await file.sync();
-    return start === remote.size ? null : networkError(remote.url, new Error("the connection ended early"));
+    return start === remote.size ? null : options.failed(remote.url, new Error("the connection ended early"));
   } finally {
     await file?.close();
   }
 }
 
 /** The chunks of a response; an error of the network comes as the last value, so that it isn't taken for one of the disk. */
-async function* chunksOf(response: Response, url: string): AsyncGenerator<Uint8Array | EnvironmentError> {
+async function* chunksOf(
+  response: Response,
+  failed: (cause: unknown) => EnvironmentError,
+): AsyncGenerator<Uint8Array | EnvironmentError> {
   const reader = response.body?.getReader();
   try {
     for (;;) {
@@ -120,30 +126,10 @@ async function* chunksOf(response: Response, url: string): AsyncGenerator<Uint8A
       yield value;
     }
   } catch (cause) {
-    yield networkError(url, cause);
+    yield failed(cause);
   } finally {
     await reader?.cancel().catch(() => {});
   }
-}
-
-export function networkError(url: string, cause: unknown, before?: string): EnvironmentError {
-  const inner = cause instanceof Error && cause.cause instanceof Error ? `: ${cause.cause.message}` : "";
-  return new EnvironmentError({
-    what: "the download failed",
-    where: url,
-    why: `${before === undefined ? "" : `${before}; `}${cause instanceof Error ? `${cause.message}${inner}` : String(cause)}`,
-    next: "check the network (HF_ENDPOINT names the hub) and run the same command again, which continues; or give a folder",
-    cause,
-  });
-}
-
-export function refusedByHub(url: string, status: number, before?: string): InputError {
-  return new InputError({
-    what: `the hub answers ${status}`,
-    where: url,
-    why: `${before === undefined ? "" : `${before}; `}it has no such model, or that is private or gated`,
-    next: "check the name; for a gated model accept its licence on its page and set HF_TOKEN",
-  });
 }
 
 /** Bytes of a file; -1 when there is none. */

@@ -1,13 +1,16 @@
 import { existsSync } from "node:fs";
 import { mkdir, readFile, readlink, rm, statfs, symlink } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { HubApiError, listFiles, modelInfo } from "@huggingface/hub";
-import { CheckpointError, CrossblockError, EnvironmentError } from "../../errors.js";
+import { CheckpointError, CrossblockError, EnvironmentError, InputError } from "../../errors.js";
 import { fileSystemError } from "../file-system/file-system-error.js";
 import { writeFileAtomically } from "../file-system/write-file-atomically.js";
 import { isPlainFileName, ModelFolder } from "../model-folder.js";
 import { maxIndexLength, parseWeightIndex, singleWeightFile, weightIndexFile } from "../weight-index.js";
-import { downloadBlob, networkError, type RemoteFile, refusedByHub } from "./download-blob.js";
+import { downloadBlob, type RemoteFile } from "./download-blob.js";
+import { HubClient, type HubClientOptions } from "./hub-client.js";
+import { offlineVariable } from "./hub-environment.js";
+import type { HubName } from "./hub-name.js";
 
 export interface DownloadProgress {
   readonly file: string;
@@ -16,17 +19,11 @@ export interface DownloadProgress {
   readonly totalBytes: number;
 }
 
-export interface ResolveModelOptions {
-  /** Branch, tag or commit. Default "main". */
-  readonly revision?: string;
+export interface ResolveModelOptions extends HubClientOptions {
   /** Default `HF_HUB_CACHE`, `$HF_HOME/hub` or `~/.cache/huggingface/hub`: shared with the Python libraries. */
   readonly cacheFolder?: string;
-  /** Default `HF_ENDPOINT` or https://huggingface.co. */
-  readonly hubUrl?: string;
-  /** For private and gated models; sent to the hub only. Default `HF_TOKEN`. */
-  readonly token?: string;
-  readonly fetch?: typeof fetch;
-  readonly signal?: AbortSignal;
+  /** Folders of the repository that are wanted too, with all that is in them: the exports of a result. Default none. */
+  readonly folders?: readonly string[];
   readonly onProgress?: (progress: DownloadProgress) => void;
 }
 
@@ -43,33 +40,42 @@ const sideFiles: ReadonlySet<string> = new Set([
   "merges.txt",
   "chat_template.jinja",
   "chat_template.json",
+  "README.md",
+  // What a result of crossblock has beside its weights.
+  "crossblock.json",
+  "certificate.json",
+  "README.source.md",
 ]);
+/** Terms that go along with every copy of a model. */
+const terms = /^(?:LICEN[CS]E|NOTICE|COPYING|USE_POLICY)(?:[.-]\w+)*$/i;
 
 /**
  * Downloads a model of the hub into its folder of the cache, `storage`, and returns the snapshot's folder.
  * @throws as `resolveModel` does
  */
-export async function downloadModel(name: string, storage: string, options: ResolveModelOptions): Promise<string> {
-  return await new HubModel(name, storage, options).download();
+export async function downloadModel(named: HubName, storage: string, options: ResolveModelOptions): Promise<string> {
+  return await new HubModel(named, storage, options).download();
 }
 
 class HubModel {
   readonly #name: string;
   readonly #options: ResolveModelOptions;
   readonly #revision: string;
-  readonly #hubUrl: string;
+  readonly #hub: HubClient;
   /** `models--owner--name` in the cache. */
   readonly #storage: string;
 
-  constructor(name: string, storage: string, options: ResolveModelOptions) {
+  constructor({ name, revision }: HubName, storage: string, options: ResolveModelOptions) {
     this.#name = name;
     this.#options = options;
-    this.#revision = options.revision ?? "main";
-    this.#hubUrl = (options.hubUrl ?? process.env["HF_ENDPOINT"] ?? "https://huggingface.co").replace(/\/+$/, "");
+    this.#revision = revision ?? "main";
+    this.#hub = new HubClient(options);
     this.#storage = storage;
   }
 
   async download(): Promise<string> {
+    const offline = offlineVariable();
+    if (offline !== null) return (await this.#cachedSnapshot()) ?? this.#notCached(offline);
     let listing: Listing;
     try {
       listing = await this.#list();
@@ -84,9 +90,10 @@ class HubModel {
     try {
       await mkdir(folder, { recursive: true });
       await this.#fetchAll(folder, listing);
-      if (this.#revision !== listing.commit && isPlainFileName(this.#revision)) {
-        await mkdir(join(this.#storage, "refs"), { recursive: true });
-        await writeFileAtomically(join(this.#storage, "refs", this.#revision), listing.commit);
+      if (this.#revision !== listing.commit) {
+        const ref = join(this.#storage, "refs", this.#revision);
+        await mkdir(dirname(ref), { recursive: true });
+        await writeFileAtomically(ref, listing.commit);
       }
     } catch (error) {
       if (error instanceof CrossblockError || this.#options.signal?.aborted) throw error;
@@ -95,17 +102,29 @@ class HubModel {
     return folder;
   }
 
+  #notCached(offline: string): never {
+    throw new InputError({
+      where: `${this.#name}@${this.#revision}`,
+      what: "there is no such folder, and no complete copy of a model of that name in the cache",
+      why: `${offline} is set, so that the hub is not asked`,
+      next: `check the path; to download ${this.#name}, unset ${offline} (the cache is ${this.#storage})`,
+    });
+  }
+
   /** Commit and files of the revision. What the server says is checked: names and hashes become file names here. */
   async #list(): Promise<Listing> {
-    const common = { hubUrl: this.#hubUrl, fetch: this.#fetch };
+    const { url: hubUrl, fetch } = this.#hub;
+    const common = { hubUrl, fetch };
     try {
       const revision = this.#revision;
       const { sha } = await modelInfo({ ...common, name: this.#name, revision, additionalFields: ["sha"] });
       if (!/^[0-9a-f]{40}$/.test(sha)) throw new Error("no commit hash in the answer");
       const files = new Map<string, RemoteFile>();
-      for await (const { type, path, size, oid, lfs } of listFiles({ ...common, repo: this.#name, revision: sha })) {
-        if (type !== "file" || !isPlainFileName(path)) continue;
-        const url = `${this.#hubUrl}/${this.#name}/resolve/${sha}/${encodeURIComponent(path)}`;
+      const recursive = (this.#options.folders ?? []).length > 0;
+      for await (const entry of listFiles({ ...common, repo: this.#name, revision: sha, recursive })) {
+        const { type, path, size, oid, lfs } = entry;
+        if (type !== "file" || !path.split("/").every(isPlainFileName)) continue;
+        const url = `${hubUrl}/${this.#name}/resolve/${sha}/${path.split("/").map(encodeURIComponent).join("/")}`;
         const hash = lfs
           ? ({ algorithm: "sha256", hex: lfs.oid } as const)
           : ({ algorithm: "git-sha1", hex: oid ?? "" } as const);
@@ -117,20 +136,25 @@ class HubModel {
       }
       return { commit: sha, files };
     } catch (error) {
-      const where = `${this.#hubUrl}/${this.#name}`;
       const local = `there is no folder ${this.#name} here, so the hub was asked`;
-      if (error instanceof HubApiError && error.statusCode < 500) throw refusedByHub(where, error.statusCode, local);
-      throw networkError(where, error, local);
+      if (error instanceof HubApiError && error.statusCode < 500) {
+        throw this.#hub.refusal(this.#name, this.#revision, error.statusCode, local);
+      }
+      throw this.#hub.failure("the download failed", this.#hub.page(this.#name), error, local);
     }
   }
 
   async #fetchAll(folder: string, { files }: Listing): Promise<void> {
-    const side = [...files.keys()].filter((name) => sideFiles.has(name));
+    const { folders = [] } = this.#options;
+    const side = [...files.keys()].filter((name) => {
+      const [folder = "", ...below] = name.split("/");
+      return below.length === 0 ? sideFiles.has(name) || terms.test(name) : folders.includes(folder);
+    });
     const single = files.has(singleWeightFile);
     if (!single && !files.has(weightIndexFile)) {
       throw new CheckpointError({
         what: `the model has neither ${singleWeightFile} nor ${weightIndexFile}`,
-        where: `${this.#hubUrl}/${this.#name}`,
+        where: this.#hub.page(this.#name),
         next: "choose a model with safetensors weights, or convert it with Python transformers (save_pretrained)",
       });
     }
@@ -146,7 +170,7 @@ class HubModel {
       if (remote !== undefined) return { name, remote, blob: join(this.#storage, "blobs", remote.hash.hex) };
       throw new CheckpointError({
         what: `the index names ${name}, which the model doesn't have`,
-        where: `${this.#hubUrl}/${this.#name}`,
+        where: this.#hub.page(this.#name),
         next: "tell the model's author, or choose another revision",
       });
     });
@@ -163,8 +187,12 @@ class HubModel {
         remote.size,
       );
       const { signal } = this.#options;
-      await downloadBlob(remote, blob, { fetch: this.#fetch, onBytes: report, ...(signal && { signal }) });
-      await link(join("..", "..", "blobs", remote.hash.hex), join(folder, name));
+      const refused = (status: number): InputError => this.#hub.refusal(this.#name, this.#revision, status);
+      const failed = (url: string, cause: unknown): EnvironmentError =>
+        this.#hub.failure("the download failed", url, cause);
+      const { fetch } = this.#hub;
+      await downloadBlob(remote, blob, { fetch, refused, failed, onBytes: report, ...(signal && { signal }) });
+      await link(blob, join(folder, name));
       done += remote.size;
     }
   }
@@ -196,16 +224,6 @@ class HubModel {
       return null;
     }
   }
-
-  /** Adds the token, for requests to the hub itself only: pages and files may be elsewhere. */
-  readonly #fetch: typeof fetch = async (input, init) => {
-    const token = this.#options.token ?? process.env["HF_TOKEN"];
-    const request = new Request(input, init);
-    if (token && new URL(request.url).origin === new URL(this.#hubUrl).origin) {
-      request.headers.set("authorization", `Bearer ${token}`);
-    }
-    return await (this.#options.fetch ?? fetch)(request, this.#options.signal && { signal: this.#options.signal });
-  };
 }
 
 interface Listing {
@@ -218,8 +236,10 @@ function shardsOf(folder: string): string[] {
   return text === null ? [] : [...new Set(parseWeightIndex(text, join(folder, weightIndexFile)).values())].sort();
 }
 
-async function link(target: string, path: string): Promise<void> {
+async function link(blob: string, path: string): Promise<void> {
+  const target = relative(dirname(path), blob);
   if ((await readlink(path).catch(() => null)) === target) return;
+  await mkdir(dirname(path), { recursive: true });
   await rm(path, { force: true });
   await symlink(target, path);
 }

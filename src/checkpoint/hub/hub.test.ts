@@ -1,8 +1,9 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { EnvironmentError, InputError } from "../../errors.js";
 import { Checkpoint } from "../checkpoint.js";
+import { ModelFolder } from "../model-folder.js";
 import { type FakeHub, fakeCommit, startFakeHub } from "../testing/fake-hub.js";
 import { rawSafetensors } from "../testing/raw-safetensors.js";
 import { temporaryFolder } from "../testing/temporary-folder.js";
@@ -17,7 +18,9 @@ const shard = (name: string, size: number): Uint8Array =>
 const files = {
   "config.json": "{}",
   "tokenizer.json": "{}",
-  "README.md": "not needed",
+  "README.md": "the card",
+  LICENSE: "as is",
+  "notes.txt": "not needed",
   "pytorch_model.bin": "not needed",
   "model-00001-of-00002.safetensors": shard("a", 300_000),
   "model-00002-of-00002.safetensors": shard("b", 10),
@@ -50,6 +53,13 @@ async function failure(work: Promise<unknown>): Promise<EnvironmentError | Input
   throw error ?? new Error("nothing failed");
 }
 
+// Nobody's token and cache.
+beforeEach(() => {
+  for (const name of ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE"]) vi.stubEnv(name, "");
+  vi.stubEnv("HF_TOKEN_PATH", "/nowhere/token");
+});
+afterEach(() => vi.unstubAllEnvs());
+
 describe("resolveModel", () => {
   it("takes a local folder as it is", async () => {
     using folder = temporaryFolder();
@@ -65,7 +75,7 @@ describe("resolveModel", () => {
     const options = { cacheFolder: folder.path, hubUrl: hub.url, onProgress: (p: DownloadProgress) => seen.push(p) };
     const model = await resolveModel("owner/name", { ...options, token: "hf_secret" });
     expect(model).toBe(join(folder.path, "models--owner--name", "snapshots", fakeCommit));
-    const names = Object.keys(files).filter((name) => !/README|\.bin|stray/.test(name));
+    const names = Object.keys(files).filter((name) => !/notes|\.bin|stray/.test(name));
     expect(readdirSync(model).sort()).toEqual(names.sort());
     expect(readFileSync(join(folder.path, "models--owner--name", "refs", "main"), "utf8")).toBe(fakeCommit);
     using checkpoint = await Checkpoint.open(model);
@@ -176,6 +186,74 @@ describe("resolveModel", () => {
     const error = await failure(resolveModel("owner/name", { cacheFolder: empty.path, hubUrl: url }));
     expect(error).toBeInstanceOf(EnvironmentError);
     expect(error.message).toMatch(/the download failed.*ECONNREFUSED.*Next: check the network/);
+  });
+
+  it("takes a revision, and keeps its name in the cache as Python does", async () => {
+    using folder = temporaryFolder();
+    await using hub = await startFakeHub(files);
+    const options = { cacheFolder: folder.path, hubUrl: hub.url };
+    const model = await resolveModel("owner/name@refs/pr/1", options);
+    expect(hub.requests[0]).toBe("/api/models/owner/name/revision/refs%2Fpr%2F1");
+    const storage = join(folder.path, "models--owner--name");
+    expect(readFileSync(join(storage, "refs", "refs", "pr", "1"), "utf8")).toBe(fakeCommit);
+    expect(await resolveModel(`owner/name@${fakeCommit}`, options)).toBe(model);
+    expect(readdirSync(join(storage, "refs"))).toEqual(["refs"]);
+  });
+
+  it("tells a gated model from one that is private or not there, and a missing revision from both", async () => {
+    using folder = temporaryFolder();
+    await using hub = await startFakeHub(files);
+    const refuse = (route: string, status: number, code: string): void => {
+      hub.intercept = (request, response) => {
+        if (!request.url?.includes(route)) return false;
+        response.writeHead(status, { "x-error-code": code, "content-type": "application/json" }).end("{}");
+        return true;
+      };
+    };
+    const message = async (options: object = {}): Promise<string> =>
+      (await failure(resolveModel("owner/name@v1", { cacheFolder: folder.path, hubUrl: hub.url, ...options }))).message;
+    refuse("/resolve/", 401, "GatedRepo");
+    const page = `${hub.url}/owner/name`;
+    expect(await message()).toContain(`Next: accept the terms on ${page}; then run hf auth login, or set HF_TOKEN`);
+    expect(await message({ token: "hf_x" })).toMatch(
+      /the given token was sent\).*accept the terms.*the account of that token/,
+    );
+    refuse("/revision/", 401, "RepoNotFound");
+    expect(await message()).toMatch(
+      /there is no folder owner\/name here.*or that is private.*\.\/owner\/name is always a path/,
+    );
+    refuse("/revision/", 404, "RevisionNotFound");
+    expect(await message()).toMatch(/it has no revision v1.*commits\/main/);
+  });
+
+  it("downloads the folders of exports that are wanted, and reads them through the cache's links", async () => {
+    using folder = temporaryFolder();
+    const inside = { "gptq/config.json": '{"model_type":"llama"}', "other/config.json": "{}", "crossblock.json": "{}" };
+    await using hub = await startFakeHub({ ...files, ...inside });
+    const options = { cacheFolder: folder.path, hubUrl: hub.url };
+    expect(readdirSync(await resolveModel("owner/name", options))).not.toContain("gptq");
+    const model = await resolveModel("owner/name", { ...options, folders: ["gptq"] });
+    expect(ModelFolder.open(join(model, "gptq")).readText("config.json", 100)).toBe('{"model_type":"llama"}');
+    expect(readdirSync(model)).toContain("crossblock.json");
+    expect(readdirSync(model)).not.toContain("other");
+  });
+
+  it("asks nobody where the environment says so", async () => {
+    using folder = temporaryFolder();
+    await using hub = await startFakeHub(files);
+    const options = { cacheFolder: folder.path, hubUrl: hub.url };
+    vi.stubEnv("HF_HUB_OFFLINE", "1");
+    const error = await failure(resolveModel("owner/name", options));
+    expect(error.message).toMatch(
+      /no complete copy.*HF_HUB_OFFLINE is set.*Next: check the path; to download owner\/name, unset/,
+    );
+    vi.stubEnv("HF_HUB_OFFLINE", "");
+    const model = await resolveModel("owner/name", options);
+    hub.requests.length = 0;
+    vi.stubEnv("HF_HUB_OFFLINE", "1");
+    expect(await resolveModel("owner/name", options)).toBe(model);
+    expect(hub.requests).toEqual([]);
+    vi.unstubAllEnvs();
   });
 
   it("keeps the token to the hub itself", async () => {

@@ -18,6 +18,7 @@ interface Flags {
   readonly limit?: number;
   readonly delimiter?: string;
   readonly device: string;
+  readonly revision?: string;
   readonly json?: boolean;
 }
 
@@ -25,14 +26,18 @@ interface Flags {
 export function evalCommand(): Command {
   return new Command("eval")
     .description("perplexity, distance from another model, or accuracy on questions, of a model folder or a result")
-    .argument("<model>", "model folder, or a result of crossblock")
+    .argument("<model>", "model folder or result, or owner/name of either on the Hugging Face Hub")
+    .option("--revision <name>", "branch, tag or commit of a model of the hub (default: main)")
     .option("--text <paths...>", "perplexity on text files or folders: .txt (a document each), .jsonl, .json, .parquet")
     .option(
       "--context <n>",
       `tokens per sequence of the text (default: ${DEFAULT_CONTEXT}, or the longest that the model was made for)`,
       wholeNumber("--context", 2),
     )
-    .option("--reference <model>", "KL divergence from this model on the text too, such as the one that was quantized")
+    .option(
+      "--reference <model>",
+      "KL divergence from this model on the text too, such as the one that was quantized (owner/name@revision on the hub)",
+    )
     .option("--choices <file>", "accuracy on multiple-choice questions, one a line (see below)")
     .option(
       "--limit <n>",
@@ -62,7 +67,7 @@ export function evalCommand(): Command {
 
 async function run(folder: string, flags: Flags, signal: AbortSignal): Promise<number> {
   checkFlags(flags);
-  const { text, context, reference, choices, limit, delimiter, device } = flags;
+  const { text, context, reference, choices, limit, delimiter, device, revision } = flags;
   const most = limit === undefined ? {} : { limit };
   const length = { ...(context !== undefined && { context }), ...most };
   const json = flags.json === true;
@@ -81,7 +86,7 @@ async function run(folder: string, flags: Flags, signal: AbortSignal): Promise<n
   };
   try {
     await checkInputs({ text, choices, reference });
-    await using model = await loadModel(folder, { device, ...work });
+    await using model = await loadModel(folder, { device, ...(revision !== undefined && { revision }), ...work });
     if (choices !== undefined) {
       const questions = {
         choices,

@@ -24,7 +24,7 @@ interface Flags {
 export function exportCommand(): Command {
   const command = new Command("export")
     .description("write a finished result in other formats, from the same codes")
-    .argument("<result>", "folder that quantize wrote");
+    .argument("<result>", "folder that quantize wrote, or owner/name of a result on the Hugging Face Hub");
   addOptionFlags(command, exportResultSchema);
   return command
     .option("--json", "one JSON object a line on standard output")

@@ -14,6 +14,7 @@ interface Flags extends SamplingFlags {
   readonly tokens?: number;
   readonly device: string;
   readonly json?: boolean;
+  readonly revision?: string;
 }
 
 /** `crossblock generate MODEL_OR_RESULT --prompt TEXT` */
@@ -21,7 +22,8 @@ export function generateCommand(): Command {
   const { tokens, answerTokens, temperature, seed, device } = evaluationDefaults;
   const command = new Command("generate")
     .description("answer a prompt, or continue it where the model has no chat template")
-    .argument("<model>", "model folder, or a result of crossblock")
+    .argument("<model>", "model folder or result, or owner/name of either on the Hugging Face Hub")
+    .option("--revision <name>", "branch, tag or commit of a model of the hub (default: main)")
     .requiredOption("--prompt <text>", "text to answer or to continue")
     .option("--raw", "continue the prompt as it is, also where the model has a chat template")
     .option(
@@ -38,13 +40,14 @@ export function generateCommand(): Command {
 }
 
 async function run(folder: string, flags: Flags, signal: AbortSignal): Promise<number> {
-  const { prompt, device, json = false, ...given } = flags;
+  const { prompt, device, json = false, revision, ...given } = flags;
   // Refused before the model is loaded.
   generationParameters(given as GenerateOptions);
   const view = progressView(process.stderr, { signal });
   try {
     await using model = await loadModel(folder, {
       device,
+      ...(revision !== undefined && { revision }),
       signal,
       onEvent: (event) => {
         if (json) printLine(event);

@@ -7,18 +7,23 @@ import { formatInspection } from "../inspection-text.js";
 interface Flags {
   readonly tensors?: boolean;
   readonly json?: boolean;
+  readonly revision?: string;
 }
 
 /** `crossblock inspect MODEL_OR_RESULT_OR_EXPORT` */
 export function inspectCommand(): Command {
   return new Command("inspect")
     .description("what a model folder, a result or an export holds: types, sizes, scales, histograms of codes")
-    .argument("<path>", "model folder, result of crossblock, or an export of it (GPTQ folder, .gguf file)")
+    .argument(
+      "<path>",
+      "model folder, result, or an export of it (GPTQ folder, .gguf file); owner/name on the Hugging Face Hub",
+    )
+    .option("--revision <name>", "branch, tag or commit of a model of the hub (default: main)")
     .option("--tensors", "a line for every tensor, and not only for every type")
     .option("--json", "one JSON object a line on standard output, every tensor among them")
-    .action((path: string, { tensors, json }: Flags) =>
+    .action((path: string, { tensors, json, revision }: Flags) =>
       runCommand({ json: json === true }, async (signal) => {
-        const inspection = await inspect(path, { signal });
+        const inspection = await inspect(path, { signal, ...(revision !== undefined && { revision }) });
         if (json === true) printJson(inspection);
         else process.stdout.write(formatInspection(inspection, { tensors: tensors === true }));
         return 0;

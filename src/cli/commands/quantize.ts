@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
 import { quantize } from "../../api/quantize.js";
@@ -107,7 +107,14 @@ function remember(event: QuantizeEvent, seen: Seen): void {
 function nextLine(out: string): string {
   // Without a tokenizer nothing can be measured on a text.
   if (!existsSync(join(out, "tokenizer.json"))) return `next: crossblock verify ${shellWord(out)}\n`;
-  return `next: crossblock eval ${shellWord(out)} --text PATH\n`;
+  return `next: crossblock ${answers(out) ? `chat ${shellWord(out)}` : `eval ${shellWord(out)} --text PATH`}\n`;
+}
+
+/** Whether the tokenizer has a chat template. */
+function answers(out: string): boolean {
+  if (existsSync(join(out, "chat_template.jinja"))) return true;
+  const path = join(out, "tokenizer_config.json");
+  return existsSync(path) && "chat_template" in (JSON.parse(readFileSync(path, "utf8")) as object);
 }
 
 function summary(plan: PlanEvent, { exported, quality, sizes, continued }: Seen, done: DoneEvent): string {

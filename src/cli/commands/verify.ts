@@ -16,7 +16,7 @@ interface Flags {
 export function verifyCommand(): Command {
   const command = new Command("verify")
     .description("prove that a result and its exports hold the codes that were optimised, and write a certificate")
-    .argument("<result>", "folder that quantize wrote");
+    .argument("<result>", "folder that quantize wrote, or owner/name of a result on the Hugging Face Hub");
   addOptionFlags(command, verifySchema);
   return command
     .option("--json", "one JSON object a line on standard output")
@@ -45,7 +45,7 @@ async function run(result: string, flags: Flags, signal: AbortSignal): Promise<n
     view.close();
   }
   if (!json) {
-    for (const line of lines) process.stdout.write(`${printable(line)}\n`);
+    for (const line of [...lines, ...(certified?.lines ?? [])]) process.stdout.write(`${printable(line)}\n`);
     for (const file of certified?.files ?? []) process.stdout.write(`wrote ${file}\n`);
   }
   return certified?.agrees === true ? 0 : 1;

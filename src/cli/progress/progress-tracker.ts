@@ -74,6 +74,10 @@ export class ProgressTracker {
         this.#stage = null;
         this.#reach(this.#work.fraction(event.window, event.windows, 1), now);
         break;
+      // Windows are done; scores follow.
+      case "report":
+        this.#leaveWindows();
+        break;
       case "exporting":
         this.#leaveWindows();
         this.#stage = { name: `writing ${event.format}`, done: 0, total: 0 };
@@ -92,7 +96,6 @@ export class ProgressTracker {
       case "continued":
       case "quality":
       case "sizes":
-      case "report":
       case "warning":
       case "disagreement":
         break;

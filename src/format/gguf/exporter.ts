@@ -2,12 +2,14 @@ import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { FormatError } from "../../errors.js";
+import { hasOwnCard } from "../card-seal.js";
 import type { ExportOptions } from "../contract/export-options.js";
 import type { ExportSource } from "../contract/export-source.js";
 import type { Exporter, OpenedExport } from "../contract/exporter.js";
 import { modelName, schemeLabel } from "../model-label.js";
 import { embeddingBytes } from "../source/embedding-bytes.js";
 import { sourceSpec } from "../source/source-spec.js";
+import { cardFile } from "../written-files.js";
 import { checkGguf } from "./check.js";
 import { checkMetadata } from "./file/check-metadata.js";
 import { TENSOR_TYPES } from "./file/layout.js";
@@ -47,6 +49,7 @@ export const ggufExporter: Exporter = {
       .map(({ name, type, relativeError }) => ({ tensor: name, type, relativeError }));
   },
   async owns(folder, path) {
+    if (path === cardFile) return hasOwnCard(folder);
     if (!path.endsWith(".gguf")) return false;
     try {
       const file = GgufFile.open(join(folder, path));

@@ -2,10 +2,11 @@ import { readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { FormatError } from "../../errors.js";
+import { hasOwnCard } from "../card-seal.js";
 import type { ExportOptions } from "../contract/export-options.js";
 import type { Exporter, OpenedExport } from "../contract/exporter.js";
 import { embeddingBytes } from "../source/embedding-bytes.js";
-import { configFile, isCopy } from "../written-files.js";
+import { cardFile, configFile, isCopy } from "../written-files.js";
 import { checkOnnx } from "./check.js";
 import { checkConfig } from "./config/check-config.js";
 import { inspectOnnx } from "./inspect.js";
@@ -42,6 +43,7 @@ export const onnxExporter: Exporter = {
     return [];
   },
   async owns(folder, path, copied) {
+    if (path === cardFile && (await hasOwnCard(folder))) return true;
     return graphFile.test(path) || path === configFile || isCopy(folder, path, copied);
   },
   async find(path) {

@@ -39,6 +39,15 @@ function decoderUnit(spec: DecoderSpec, block: number): UnitPlan {
     norms,
     sites: inputSites(spec).map((site) => siteAlong(spec, site)),
     writes: [HIDDEN],
+    attention: {
+      query: "q",
+      key: "k",
+      value: "v",
+      output: "o",
+      heads: attention.heads,
+      kvHeads: attention.kvHeads,
+      headDim: attention.headDim,
+    },
   };
 }
 

@@ -1,9 +1,11 @@
-import { noGrad, scope, Tensor, TensorError } from "../../tensor/index.js";
+import { noGrad, scope, Tensor } from "../../tensor/index.js";
 import { type Codes, dequantize } from "../grid/grid.js";
 import { widestOf } from "../grid/group-grid.js";
 import { type Range, searchRange, widened } from "../grid/range.js";
 import { groupColumns, type Scheme } from "../scheme.js";
 import type { SecondMoments } from "../second-moments.js";
+import { type InverseFactor, inverseFactor } from "./inverse-factor.js";
+import { refitScales } from "./refit-scales.js";
 import { type GptqColumns, type GptqState, roundInTurn } from "./round-in-turn.js";
 
 export interface GptqOptions {
@@ -24,11 +26,18 @@ export interface GptqOptions {
   readonly groupBits?: readonly number[];
   /** Finds the range of a group, number `group`, of weights `[out, columns]`; null leaves it to the search. */
   readonly rangeOf?: (weight: Tensor, bits: number, group: number) => Range | null;
+  /** Fit the scales once more to the codes. Defaults to false. */
+  readonly refit?: boolean;
+  /** Keep the weight as corrected for what was lost before each rounding. Defaults to false. */
+  readonly keepCorrected?: boolean;
 }
 
-/** What GPTQ found, and the damping that it took. */
+/** What GPTQ found. */
 export interface GptqResult {
   readonly codes: Codes;
+  /** The weight as it stood when each column was rounded, `[out, in]`; null unless it was asked for. */
+  readonly corrected: Tensor | null;
+  /** The damping that it took. */
   readonly damping: number;
 }
 
@@ -48,23 +57,44 @@ export function gptq(
   layer: string,
   options: GptqOptions = {},
 ): GptqResult {
-  return noGrad(() =>
-    scope(() => {
-      const { factor, dead, damping } = inverseFactor(moments, options.damping ?? 0.01);
-      const [first = 1, ...others] = options.widths ?? [1];
-      const attempt = (width: number): Attempt =>
-        scope(() => {
-          const codes = roundColumns(weight, factor, dead, moments, scheme, layer, width, options);
-          return { codes, loss: outputLoss(weight.sub(dequantize(codes)), moments) };
-        });
-      const best = others.reduce((kept, width) => scope(() => better(attempt(width), kept)), attempt(first));
-      return { codes: best.codes, damping };
-    }),
-  );
+  return noGrad(() => scope(() => gptqRows(weight, columnFactor(moments, options), scheme, layer, options)));
 }
 
-interface Attempt {
-  readonly codes: Codes;
+/** What GPTQ needs to know of the inputs. */
+export interface ColumnFactor extends InverseFactor {
+  readonly moments: SecondMoments;
+}
+
+/** Factors the second moments; `retry` as `inverseFactor` has it. */
+export function columnFactor(
+  moments: SecondMoments,
+  { damping = 0.01 }: Pick<GptqOptions, "damping">,
+  retry: "double" | "damping" = "damping",
+): ColumnFactor {
+  return { ...inverseFactor(moments.matrix.div(Math.max(1, moments.tokens)), damping, retry), moments };
+}
+
+/** GPTQ of some rows `[rows, in]` of a weight. No row depends on the others. */
+export function gptqRows(
+  weight: Tensor,
+  columns: ColumnFactor,
+  scheme: Scheme,
+  layer: string,
+  options: GptqOptions,
+): GptqResult {
+  const { factor, dead, damping, moments } = columns;
+  const [first = 1, ...others] = options.widths ?? [1];
+  const attempt = (width: number): Attempt =>
+    scope(() => {
+      const rounded = roundColumns(weight, factor, dead, moments, scheme, layer, width, options);
+      return { ...rounded, loss: outputLoss(weight.sub(dequantize(rounded.codes)), moments) };
+    });
+  const best = others.reduce((kept, width) => scope(() => better(attempt(width), kept)), attempt(first));
+  const codes = options.refit === true ? refitScales(weight, best.codes, moments) : best.codes;
+  return { codes, corrected: best.corrected, damping };
+}
+
+interface Attempt extends Pick<GptqResult, "codes" | "corrected"> {
   /** Squared error of the output that each row of the weight gives, `[out, 1]`. */
   readonly loss: Tensor;
 }
@@ -78,6 +108,7 @@ function better(a: Attempt, b: Attempt): Attempt {
   const groups = wins.unsqueeze(2);
   return {
     loss: Tensor.where(wins, a.loss, b.loss),
+    corrected: a.corrected === null || b.corrected === null ? null : Tensor.where(wins, a.corrected, b.corrected),
     codes: {
       ...a.codes,
       codes: Tensor.where(wins, a.codes.codes, b.codes.codes),
@@ -97,7 +128,7 @@ function roundColumns(
   layer: string,
   width: number,
   options: GptqOptions,
-): Codes {
+): Pick<GptqResult, "codes" | "corrected"> {
   const [rows, columns] = [weight.size(0), weight.size(1)];
   const { bits, symmetric } = scheme;
   const groupSize = groupColumns(scheme, columns, layer);
@@ -143,7 +174,7 @@ function roundColumns(
       });
     }
   }
-  return {
+  const codes = {
     ...(options.groupBits === undefined
       ? { bits, symmetric }
       : { bits: widestOf(options.groupBits), symmetric: false, groupBits: options.groupBits }),
@@ -152,6 +183,7 @@ function roundColumns(
     zeroPoint: Tensor.stack(zeroPoints, 1).unsqueeze(2),
     codes: state.codes,
   };
+  return { codes, corrected: options.keepCorrected === true ? state.weight : null };
 }
 
 // The range of a weight of one bit is around its mean: the columns are moved there, where the zero point is a code.
@@ -168,30 +200,4 @@ function roundBinary(state: GptqState, { scale, zeroPoint, first, count, reach }
 function blockColumns(groupSize: number, columns: number, wanted: number): number {
   if (groupSize === columns) return Math.min(wanted, columns);
   return Math.max(1, Math.floor(wanted / groupSize)) * groupSize;
-}
-
-/**
- * Upper Cholesky factor of the damped inverse. Inputs that were always zero say nothing: their weights are zeroed and their
- * diagonal set to one.
- */
-export function inverseFactor(
-  moments: SecondMoments,
-  start: number,
-): { factor: Tensor; dead: Tensor; damping: number } {
-  const matrix = moments.matrix.div(Math.max(1, moments.tokens));
-  const dead = matrix.diagonal().eq(0).to("float32");
-  matrix.diagonal().add_(dead);
-  const mean = matrix.diagonal().mean().item();
-  for (let damping = start; ; damping *= 10) {
-    try {
-      const factor = scope(() => {
-        const damped = matrix.clone();
-        damped.diagonal().add_(damping * mean);
-        return damped.cholesky().choleskyInverse().cholesky(true);
-      });
-      return { factor, dead, damping };
-    } catch (error) {
-      if (!(error instanceof TensorError) || error.code !== "OPERATOR" || damping > 10) throw error;
-    }
-  }
 }

@@ -38,6 +38,9 @@ const runs: readonly (readonly [string, RecipeName, string, RecipeOptionsInput])
   ],
   ["efficient-qat and its end-to-end training", "efficient-qat", "W3A16g8", { ...short, blockAp: { epochs: 2 } }],
   ["norm-tweaking", "norm-tweaking", "W3A16g8", {}],
+  ["boa", "boa", "W3A16g8", {}],
+  ["aespa", "aespa", "W3A16g8", { aespa: { iterations: 20, zFold: 2 } }],
+  ["cbq from BoA's codes", "cbq", "W3A16g8", { ...short, rounding: { start: "boa" }, finish: "none" }],
   ["cbq with LoRA-Rounding", "cbq", "W3A16g8", { ...short, rounding: { kind: "lora" }, finish: "none" }],
 ];
 

@@ -59,6 +59,8 @@ describe("a network that is no decoder: units of several shapes, with a skip con
     ["cbq", { window: windows, rounding: { start: "gptq" }, finish: "none" }, 1],
     ["cbq", { window: windows, cfp: { activations: true, lambda1: 0.1 }, finish: "none" }, 1],
     ["efficient-qat", { blockAp: trained, finish: "none" }, 3],
+    ["boa", {}, 0],
+    ["aespa", { aespa: { iterations: 20 } }, 0],
     ["norm-tweaking", { normTweaking: { ...trained, rate: 5e-3 } }, 0],
   ])("is quantized by every recipe, and what is trained loses less: %s %o", (recipe, options, training) => {
     const live = liveHandles();
@@ -73,7 +75,7 @@ describe("a network that is no decoder: units of several shapes, with a skip con
       expect(done[0]?.lossAfter?.total).toBeLessThan(still[0]?.lossAfter?.total ?? 0);
     }
     expect(run.delivered.plain.has("0.norm.weight")).toBe(
-      recipe === "efficient-qat" || recipe === "norm-tweaking" || "cfp" in options,
+      ["efficient-qat", "norm-tweaking", "aespa"].includes(recipe) || "cfp" in options,
     );
     expect(liveHandles()).toBe(live);
   });

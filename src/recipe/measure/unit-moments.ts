@@ -1,10 +1,11 @@
-import type { PortStore } from "../../calibration/port-store.js";
+import type { PortStore, Ports } from "../../calibration/port-store.js";
 import { firstConsumer, siteOf } from "../../network/index.js";
 import type { SecondMoments } from "../../quant/second-moments.js";
-import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
+import type { AttentionObserver, QuantizedUnit } from "../../reconstruct/quantized-unit.js";
 import { isFiniteTensor } from "../../tensor/index.js";
 import { unusableMoments } from "../job/fault-warnings.js";
 import type { UnitWork } from "../recipe.js";
+import type { AttentionFactors } from "./attention-factors.js";
 import { SiteMoments } from "./site-moments.js";
 
 /** Second moments of the inputs of a unit's Linears. */
@@ -17,19 +18,31 @@ export interface UnitMoments extends Disposable {
  * Moves a stream past a block in full precision, and adds up the second moments of what its Linears read on the way.
  *
  * @param stream at the block's input, which it moves to the block's output
+ * @param attention what else is added up on the way
  */
-export function collectUnitMoments(block: QuantizedUnit, stream: PortStore, work: UnitWork): UnitMoments {
+export function collectUnitMoments(
+  block: QuantizedUnit,
+  stream: PortStore,
+  work: UnitWork,
+  attention: AttentionFactors | null = null,
+): UnitMoments {
   const { job, warnings } = work;
   const { plan } = block;
   const standsFor = (layer: string): string => firstConsumer(siteOf(plan, layer));
   const moments = new SiteMoments(job.device);
   try {
     work.advance(stream, (x, part) =>
-      moments.during(part, (observe) =>
-        block.forwardFull(x, (layer, input) => {
-          if (standsFor(layer) === layer) observe(layer, input);
-        }),
-      ),
+      moments.during(part, (observe) => {
+        const run = (see?: AttentionObserver): Ports =>
+          block.forwardFull(
+            x,
+            (layer, input) => {
+              if (standsFor(layer) === layer) observe(layer, input);
+            },
+            see,
+          );
+        return attention === null ? run() : attention.during(part, run);
+      }),
     );
     for (const site of plan.sites) {
       const first = firstConsumer(site);

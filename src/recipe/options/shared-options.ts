@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import { activationOptions } from "./shared/activation.js";
 import { allocationOptions, bitsBudgetOptions } from "./shared/allocation.js";
+import { boaOptions } from "./shared/boa.js";
 import { cfpOptions } from "./shared/cfp.js";
 import { endToEndOptions, finishOptions } from "./shared/end-to-end.js";
 import { gptqOptions } from "./shared/gptq.js";
@@ -19,6 +20,7 @@ export const sharedFragments = {
   schedule: scheduleOptions,
   range: rangeOptions,
   gptq: gptqOptions,
+  boa: boaOptions,
   rotation: rotationOptions,
   cfp: cfpOptions,
   activation: activationOptions,

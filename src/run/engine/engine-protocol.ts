@@ -11,13 +11,17 @@ import type {
   WorkEvent,
 } from "../events/events.js";
 import type { Inspection } from "../events/inspection.js";
+import type { PushEvent } from "../events/push-events.js";
 import type { ExportResultOptions } from "../options/export-result-options.js";
 import type { GivenOptions } from "../options/options.js";
+import type { PushOptions } from "../options/push-options.js";
 import type { VerifyOptions } from "../options/verify-options.js";
 import type { ErrorMessage } from "./error-transport.js";
 
 /** Where and in what arithmetic a model is loaded. */
 export interface LoadOptions {
+  /** Branch, tag or commit of a model of the hub. Defaults to main. */
+  readonly revision?: string;
   /** `cpu`, `cuda:0`, or `auto` (default) for the first GPU that libtorch sees, else the CPU. */
   readonly device?: string;
   /** Arithmetic of the matrix products. Defaults to float32. */
@@ -145,6 +149,7 @@ export interface EngineCalls {
   generate: { parameters: GenerateParameters; event: TextEvent; result: Generated };
   hasChatTemplate: { parameters: null; event: never; result: boolean };
   verify: { parameters: { readonly options: VerifyOptions }; event: VerifyEvent; result: undefined };
+  push: { parameters: { readonly options: PushOptions }; event: PushEvent; result: undefined };
   inspect: { parameters: { readonly folder: string }; event: WorkEvent; result: Inspection };
 }
 

@@ -29,14 +29,14 @@ export type {
 export type { CensusRecord } from "./census-record.js";
 export type { ChoicesEvent, PerplexityEvent, QualityEvent, ReferenceEvent, SizesEvent } from "./evaluation-events.js";
 
-/** Always the first event of a command that makes, exports or verifies a result. */
+/** Always the first event of a command that makes, exports, verifies or uploads a result. */
 export interface RunStartedEvent {
   readonly event: "run";
   /** Of events and `crossblock.json`: raised when a field is renamed, removed or gets another meaning. */
   readonly schemaVersion: 1;
   /** A UUID; `crossblock.json` has it as `run`. */
   readonly id: string;
-  readonly command: "quantize" | "export" | "verify";
+  readonly command: "quantize" | "export" | "verify" | "push";
   /** Version of crossblock. */
   readonly version: string;
 }
@@ -229,6 +229,8 @@ export interface VerifiedEvent {
 export interface CertifiedEvent {
   readonly event: "certified";
   readonly agrees: boolean;
+  /** The verdict: a sentence on files, on runtimes, on quality. */
+  readonly lines: readonly [files: string, runtimes: string, quality: string];
   readonly files: readonly string[];
 }
 

@@ -2,7 +2,8 @@ import { readdir, readFile, realpath, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { fileSystemError, isNotFound } from "../../checkpoint/file-system/file-system-error.js";
 import { shellWord } from "../../checkpoint/file-system/shell-word.js";
-import { hubStorage, isHubName } from "../../checkpoint/hub/hub.js";
+import { hubStorage } from "../../checkpoint/hub/hub.js";
+import { hubNameOf, withRevision } from "../../checkpoint/hub/hub-name.js";
 import { InputError } from "../../errors.js";
 import { recordFile } from "../../format/written-files.js";
 import { WorkDirectory } from "../journal/work-directory.js";
@@ -19,9 +20,11 @@ import { assertOwnPlace, commonGuards, type Guarded } from "../result/guarded-fo
  */
 export async function checkGuarded(options: GivenOptions): Promise<void> {
   const { out, model } = options;
+  withRevision(model, options.revision);
+  const named = hubNameOf(model);
   const work = WorkDirectory.pathOf(options);
   const read: readonly Guarded[] = [
-    { path: isHubName(model) ? hubStorage(model) : model, name: "the model that is quantized", below: true },
+    { path: named === null ? model : hubStorage(named), name: "the model that is quantized", below: true },
     ...(await Promise.all(
       textPaths(options).map(async (path) => ({ path, name: "the calibration text", below: await isFolder(path) })),
     )),

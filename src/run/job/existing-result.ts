@@ -1,10 +1,11 @@
 import { existsSync } from "node:fs";
 import { readFile, realpath, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { findTextFiles } from "../../calibration/text/text-files.js";
 import { fileSystemError, isNotFound } from "../../checkpoint/file-system/file-system-error.js";
 import { shellWord } from "../../checkpoint/file-system/shell-word.js";
-import { isHubName } from "../../checkpoint/hub/hub.js";
+import { isHubName } from "../../checkpoint/hub/hub-name.js";
 import { ModelFolder } from "../../checkpoint/model-folder.js";
 import { isWeightFile } from "../../checkpoint/safetensors/write-safetensors.js";
 import { CrossblockError, InputError } from "../../errors.js";
@@ -18,6 +19,7 @@ import { isSelfGenerated, textPaths } from "../options/calibration-option.js";
 import { effortOptions, optionGroup } from "../options/effort/efforts.js";
 import { type GivenOptions, runOptionsSchema } from "../options/options.js";
 import { copiedFilesOf, type MadeRecord, parseMadeRecord } from "../result/result-file.js";
+import { type Origin, originOf, toldOptions } from "../result/told/told-options.js";
 
 const ways = "choose another --out, or give --force to replace it";
 
@@ -103,20 +105,24 @@ function asMade({ effort, options: made }: MadeRecord, options: GivenOptions, gi
 }
 
 async function differencesBetween(
-  { effort, options: recorded }: MadeRecord,
-  asked: GivenOptions,
+  { effort, options: recorded, origin }: MadeRecord,
+  given: GivenOptions,
 ): Promise<Difference[]> {
+  const asked = origin === undefined ? given : { ...given, revision: toldOptions(given).revision };
   const parsed = runOptionsSchema.safeParse(recorded);
   // What another version wrote is compared as it stands.
-  const there = parsed.success ? parsed.data : recorded !== null && typeof recorded === "object" ? recorded : {};
+  const there = parsed.success ? parsed.data : recorded;
   // Values tell what an effort came to; none at all asks for the device's choice.
   const byDevice = asked.effort === null && asked.time === null && effort?.chosen !== "device";
   const without = [...circumstances.filter((name) => !(byDevice && isEffort(name))), ...unusedOptions(asked.format)];
   const [before, now] = [optionLeaves(there, without), optionLeaves(asked, without)];
+  const same = origin === undefined ? isSamePlace : await sameOrigin(origin, given);
   const found: Difference[] = [];
   for (const name of new Set([...before.keys(), ...now.keys()])) {
     const [old, wanted] = [before.get(name), now.get(name)];
-    if (old === wanted || (await isSameOption(name, old, wanted))) continue;
+    if (name === "model" || name === "calibration") {
+      if (await same(name, old, wanted)) continue;
+    } else if (old === wanted || isSameFormat(name, old, wanted)) continue;
     found.push({ name, there: old ?? "none", asked: wanted ?? "none" });
   }
   return found;
@@ -126,15 +132,31 @@ function isEffort(name: string): boolean {
   return name === "effort" || name === "time";
 }
 
-/** Whether two values mean the same: paths of one file, and formats that are all there. */
-async function isSameOption(name: string, old: string | undefined, wanted: string | undefined): Promise<boolean> {
+type SamePlace = (name: "model" | "calibration", old: string | undefined, wanted: string | undefined) => unknown;
+
+/** Compares places by their hashes: the record tells no paths. */
+async function sameOrigin(there: Origin, options: GivenOptions): Promise<SamePlace> {
+  const asked = await originOf(options, options.model);
+  return (name) => isDeepStrictEqual(there[name], asked[name]);
+}
+
+/** Whether the formats that are asked for are all there. */
+function isSameFormat(name: string, old: string | undefined, wanted: string | undefined): boolean {
+  if (name !== "format" || old === undefined || wanted === undefined) return false;
+  const [before, now] = [old, wanted].map(listOf) as [string[], string[]];
+  return now.every((format) => before.includes(format));
+}
+
+function listOf(json: string): string[] {
+  return [JSON.parse(json) as unknown].flat().map(String);
+}
+
+/** Whether two paths lead to one file; results of early versions record them. */
+async function isSamePlace(name: string, old: string | undefined, wanted: string | undefined): Promise<boolean> {
+  if (old === wanted) return true;
   if (old === undefined || wanted === undefined) return false;
-  const [before, now] = [old, wanted].map((text) => [JSON.parse(text) as unknown].flat().map(String)) as [
-    string[],
-    string[],
-  ];
-  if (name === "format") return now.every((format) => before.includes(format));
-  if ((name !== "model" && name !== "calibration") || before.length !== now.length) return false;
+  const [before, now] = [old, wanted].map(listOf) as [string[], string[]];
+  if (before.length !== now.length) return false;
   // No path, though a file may be called so.
   if (name === "calibration" && [before, now].some((calibration) => isSelfGenerated({ calibration }))) return false;
   const real = (path: string): Promise<string> => realpath(path).catch(() => resolve(path));

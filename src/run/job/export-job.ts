@@ -2,8 +2,9 @@ import { randomUUID } from "node:crypto";
 import { lstat, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { fileSystemError } from "../../checkpoint/file-system/file-system-error.js";
+import { isHubName, withRevision } from "../../checkpoint/hub/hub-name.js";
 import { readModelConfig } from "../../checkpoint/model-config.js";
-import { InputError } from "../../errors.js";
+import { InputError, OptionError } from "../../errors.js";
 import {
   type CompressedTensorsFolder,
   isCompressedTensors,
@@ -14,6 +15,7 @@ import { exporters } from "../../format/exporters.js";
 import { schemeLabel } from "../../format/model-label.js";
 import { requireComplete } from "../../format/source/source-spec.js";
 import type { CopiedFiles } from "../../format/written-files.js";
+import { updateCard, writeExportCard } from "../card/update-card.js";
 import type { RequestContext } from "../engine/serve-requests.js";
 import type { ExportEvent } from "../events/events.js";
 import { pacedProgress } from "../events/paced-progress.js";
@@ -26,6 +28,8 @@ import { keepAll, moveAside, OutputFolder } from "../result/output-folder.js";
 import { replacedEvent } from "../result/replaced-event.js";
 import { exportContents } from "../result/result-contents.js";
 import { parseResultRecord } from "../result/result-file.js";
+import { recordedSource } from "../source/recorded-source.js";
+import { resolveFolder } from "../source/resolve-folder.js";
 import { type PlannedFormat, planExports, writeExport } from "./write-exports.js";
 
 type Context = RequestContext<ExportEvent>;
@@ -37,9 +41,17 @@ interface PlacedExport {
 
 /** Writes a finished result in other formats; everything is checked before anything is written. */
 export async function exportJob(options: ExportResultOptions, context: Context): Promise<undefined> {
-  using result = await openResult(options.result);
+  const asked = withRevision(options.result, options.revision);
+  if (options.out === null && isHubName(asked)) {
+    throw new OptionError({
+      where: 'option "out"',
+      what: "a result of the hub is read from the cache, where no export belongs",
+      next: "give a folder for the exports with --out",
+    });
+  }
+  using result = await openResult(await resolveFolder(asked, context));
   requireComplete(result);
-  const out = options.out ?? options.result;
+  const out = options.out ?? result.folder;
   const planned = planExports(result, options.format, options);
   const placed = planned.map((plan): PlacedExport => ({ plan, path: join(out, plan.path) }));
   const guards = [...guardsOf(result), ...commonGuards()];
@@ -61,6 +73,7 @@ export async function exportJob(options: ExportResultOptions, context: Context):
     const write = exporters[each.plan.format].kind === "file" ? writeFile : writeFolder;
     await write(each, result, copied, options, context);
   }
+  if (options.out === null) await updateCard(result.folder);
   return undefined;
 }
 
@@ -77,10 +90,10 @@ async function openResult(folder: string): Promise<CompressedTensorsFolder> {
 
 /** What an export must not take the place of. */
 function guardsOf({ folder, record }: CompressedTensorsFolder): readonly Guarded[] {
-  const source = record === null ? undefined : parseResultRecord(record, folder).options?.model;
+  const source = record === null ? null : recordedSource(parseResultRecord(record, folder), folder);
   return [
     { path: folder, name: "the result itself", below: false },
-    ...(source === undefined ? [] : [{ path: source, name: "the model that was quantized", below: true }]),
+    ...(source === null ? [] : [{ path: source, name: "the model that was quantized", below: true }]),
   ];
 }
 
@@ -121,6 +134,7 @@ async function writeFolder(
 ): Promise<void> {
   await using folder = await OutputFolder.create(path);
   await writeExport(plan, result, { target: folder.staging, shown: path }, options, context);
+  await writeExportCard(plan.format, folder.staging, result.folder);
   const sort = options.force ? async (there: string) => exportContents(there, plan.format, copied) : keepAll;
   const replaced = await folder.commit(sort);
   if (replaced !== null) context.emit(replacedEvent(path, replaced));
@@ -138,6 +152,7 @@ async function writeFile(
   const own = there?.isFile() === true && (await exporters[plan.format].owns(dirname(path), basename(path), copied));
   if (there === null || own) {
     await writeExport(plan, result, { target: path, shown: path }, options, context);
+    await writeExportCard(plan.format, dirname(path), result.folder);
     if (own) context.emit({ event: "replaced", path, removed: 1, movedTo: null, moved: [] });
     return;
   }
@@ -146,6 +161,7 @@ async function writeFile(
     await writeExport(plan, result, { target, shown: path }, options, context);
     const movedTo = await moveAside(path);
     await rename(target, path);
+    await writeExportCard(plan.format, dirname(path), result.folder);
     context.emit({ event: "replaced", path, removed: 0, movedTo, moved: [basename(path)] });
   } catch (error) {
     await rm(target, { force: true });

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { writeFileAtomically } from "../../checkpoint/file-system/write-file-atomically.js";
+import { withRevision } from "../../checkpoint/hub/hub-name.js";
 import { primaryFormat } from "../../format/exporters.js";
 import { DecoderNetwork } from "../../network/index.js";
 import { packageVersion } from "../../package-version.js";
@@ -16,6 +17,7 @@ import {
   setThreads,
   useOwnStream,
 } from "../../tensor/index.js";
+import { updateCard } from "../card/update-card.js";
 import type { EngineCalls } from "../engine/engine-protocol.js";
 import type { RequestContext } from "../engine/serve-requests.js";
 import type { QuantizeEvent, WarningEvent } from "../events/events.js";
@@ -32,6 +34,8 @@ import { linearRecords } from "../result/linear-records.js";
 import { writeResultRecord } from "../result/result-file.js";
 import type { ResultRecord } from "../result/result-record.js";
 import { resultSizes, type WrittenFormat } from "../result/result-sizes.js";
+import { originOf, toldOptions, toldPlaces } from "../result/told/told-options.js";
+import { withoutPaths } from "../result/told/told-paths.js";
 import { resolveFolder } from "../source/resolve-folder.js";
 import { allocationRecord, measureAllocation, type SharedBits, sharedBits } from "./allocation/share-bits.js";
 import { checkRun } from "./check-run.js";
@@ -50,7 +54,7 @@ export async function quantizeJob(
   const timeline = new Timeline();
   const context = observed(outer, timeline);
   const device = resolveDevice(asked.device);
-  const folder = await resolveFolder(asked.model, context);
+  const folder = await resolveFolder(withRevision(asked.model, asked.revision), context);
   if (asked.compute.threads !== null) setThreads(asked.compute.threads);
   // Before anything is multiplied: cuBLAS keeps a workspace for every stream that it saw.
   useOwnStream(device);
@@ -141,7 +145,8 @@ export async function quantizeJob(
     recipe: options.recipe,
     preset: options.preset,
     seed: options.seed,
-    options: run.decided,
+    options: toldOptions(run.decided),
+    origin: await originOf(run.decided, folder),
     effort: plan.effort === null ? null : { name: plan.effort.name, chosen: plan.effort.chosen },
     engine: { torch: engineInfo().torchVersion, device, dtype, gradients, node: process.versions.node },
     calibration: calibration?.event ?? null,
@@ -179,8 +184,12 @@ export async function quantizeJob(
       context.poll,
     ),
   };
-  await writeResultRecord(folders.staging, record);
-  if (options.report) await writeReport(folders.staging, record, null);
+  const work = { path: folders.work, told: "the work folder" };
+  const places = [...toldPlaces(run.decided, folder), { path: folders.staging, told: "." }, work];
+  const told = withoutPaths(record, places);
+  await writeResultRecord(folders.staging, told);
+  if (options.report) await writeReport(folders.staging, told, null);
+  await updateCard(folders.staging);
   return report;
 }
 

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { Checkpoint } from "../../checkpoint/checkpoint.js";
+import { hubNameOf } from "../../checkpoint/hub/hub-name.js";
 import { type ModelConfig, readModelConfig } from "../../checkpoint/model-config.js";
 import { ModelError } from "../../errors.js";
 import type { ActivationQuantization } from "../../format/contract/export-source.js";
@@ -97,7 +98,7 @@ export async function resolveRun(
       next: "give the folder of the unquantized model",
     });
   }
-  const name = basename(folder === given.model ? resolve(folder) : given.model);
+  const name = basename(hubNameOf(given.model)?.name ?? resolve(folder));
   const scheme = schemeOf(given);
   const activations = activationsOf(scheme, given);
   const original = await Checkpoint.open(folder);

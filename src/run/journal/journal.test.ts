@@ -14,6 +14,8 @@ const cases: readonly (readonly [string, Case])[] = [
   ],
   ["gptq", { recipe: "gptq", scheme: "W3A16g8", options: {}, text: true }],
   ["gptq, then all scales", { recipe: "gptq", scheme: "W3A16g8", options: scales, text: true }],
+  ["boa", { recipe: "boa", scheme: "W3A16g8", options: {}, text: true }],
+  ["aespa", { recipe: "aespa", scheme: "W3A16g8", options: { aespa: { iterations: 20 } }, text: true }],
   ["norm-tweaking", { recipe: "norm-tweaking", scheme: "W3A16g8", options: {}, text: true }],
   [
     "efficient-qat, then all scales on the text",

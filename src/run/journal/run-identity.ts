@@ -47,6 +47,7 @@ export const circumstances: readonly string[] = [
  */
 const immaterial: readonly string[] = [
   "model",
+  "revision",
   "preset",
   "calibration",
   "format",

@@ -4,10 +4,14 @@ import { assertUsed, exportOptionsShape } from "../../format/contract/export-opt
 import { formatNames } from "../../format/exporters.js";
 import { parseOptions, rejectUnknownKeys, type UntypedOptions } from "./parse/parse-options.js";
 import { pathOption } from "./parse/path-option.js";
+import { revisionOption } from "./parse/revision-option.js";
 
 /** Every option of `export`: types, defaults and help come from here, as those of `quantize` do from theirs. */
 export const exportResultSchema = z.strictObject({
-  result: pathOption.describe("folder that quantize wrote, or another one of compressed-tensors"),
+  result: pathOption.describe(
+    "folder that quantize wrote, or another one of compressed-tensors; owner/name where it is on the Hugging Face Hub",
+  ),
+  revision: revisionOption,
   format: z
     .array(z.enum(formatNames))
     .min(1)

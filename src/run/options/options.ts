@@ -19,6 +19,7 @@ import { parseBytes } from "./parse/parse-bytes.js";
 import { parseDuration } from "./parse/parse-duration.js";
 import { parseOptions, rejectUnknownKeys, type UntypedOptions } from "./parse/parse-options.js";
 import { pathOption } from "./parse/path-option.js";
+import { revisionOption } from "./parse/revision-option.js";
 
 export type { UntypedOptions } from "./parse/parse-options.js";
 
@@ -57,6 +58,7 @@ export const runOptionsSchema = z.strictObject({
   model: pathOption.describe(
     "model folder (config.json, tokenizer.json, safetensors), or owner/name on the Hugging Face Hub",
   ),
+  revision: revisionOption,
   scheme: z
     .string()
     .min(1)

@@ -3,10 +3,12 @@ import { OptionError } from "../../errors.js";
 import { formatNames } from "../../format/exporters.js";
 import { parseOptions, rejectUnknownKeys, type UntypedOptions } from "./parse/parse-options.js";
 import { pathOption } from "./parse/path-option.js";
+import { revisionOption } from "./parse/revision-option.js";
 
 /** Every option of `verify`: types, defaults and help come from here. */
 export const verifySchema = z.strictObject({
-  result: pathOption.describe("folder that quantize wrote"),
+  result: pathOption.describe("folder that quantize wrote, or owner/name where it is on the Hugging Face Hub"),
+  revision: revisionOption,
   format: z
     .array(z.enum(formatNames))
     .min(1)
@@ -20,7 +22,13 @@ export const verifySchema = z.strictObject({
   model: pathOption
     .nullable()
     .default(null)
-    .describe("folder of the source model; null takes the one that was quantized, where it still is"),
+    .describe(
+      "source model, a folder or owner/name of the hub; null takes the one that was quantized, where it still is",
+    ),
+  out: pathOption
+    .nullable()
+    .default(null)
+    .describe("folder of the certificate; null takes the result's own, and writes none for a result of the hub"),
   runtimes: z
     .boolean()
     .default(true)

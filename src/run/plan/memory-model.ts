@@ -5,6 +5,7 @@ import { foldsActivations } from "../../recipe/job/folds-activations.js";
 import { learnsClips } from "../../recipe/job/learns-clips.js";
 import { microBatch, mostAtOnce, stepBatch } from "../../recipe/job/micro-batch.js";
 import { recipeOf } from "../../recipe/job/recipe-names.js";
+import { MIXED_AT_ONCE } from "../../recipe/measure/attention-factors.js";
 import { declares } from "../../recipe/options/option-readers.js";
 import type { Device } from "../../tensor/index.js";
 import type { RunOptions } from "../options/options.js";
@@ -61,7 +62,8 @@ export function windowBytes(input: MemoryInput, { blocks, linears }: WindowPlan,
     prepared + block * (width < 4 ? 4 + width : 4),
     prepared + opened + chosen + atOnce * plainFloats(input) * width,
     prepared + opened + chosen + atOnce * observedBytes(input) + momentBytes(input, linears),
-    prepared + opened + chosen + choiceBytes(input, linears),
+    prepared + opened + chosen + atOnce * plainFloats(input) * width + mixingBytes(input) + attentionBytes(input),
+    prepared + opened + chosen + choiceBytes(input, linears) + attentionBytes(input),
   ];
   if (trains) {
     const kept = blocks * keptFloats(input) + 2 * input.spec.intermediateSize;
@@ -81,7 +83,9 @@ export function windowBytes(input: MemoryInput, { blocks, linears }: WindowPlan,
 
 // Whether the products' dtype holds the weights as they are stored, rotated and folded; else they are kept in fp32 as well.
 function fitProducts({ options, scheme, checkpoint }: MemoryInput, linears: readonly LinearPlan[]): boolean {
-  if (declares(recipeOf(options.recipe), "cfp.activations") && foldsActivations(options, scheme)) return false;
+  const recipe = recipeOf(options.recipe);
+  if (recipe.cost(options).folds === true) return false;
+  if (declares(recipe, "cfp.activations") && foldsActivations(options, scheme)) return false;
   return linears.every(({ name }) => checkpoint.tensors.get(`${name}.weight`)?.dtype === "BF16");
 }
 
@@ -199,12 +203,40 @@ function momentBytes({ spec, options }: MemoryInput, linears: readonly LinearPla
 // copies of the weight; a search of ranges three copies; sorting for outliers takes the places along.
 function choiceBytes(input: MemoryInput, linears: readonly LinearPlan[]): number {
   const { options } = input;
+  const { quadraticSteps: quadratic = 0 } = recipeOf(options.recipe).cost(options);
   return linears.reduce((most, { layout: { rows, columns } }) => {
     const [weight, square] = [rows * columns * 4, columns ** 2 * 4];
-    const search = (usesMoments(options) ? 7 : 3) * weight + (options.cfp.weights ? 6 * weight : 0);
+    const solving = (quadratic > 0 ? QUADRATIC_COPIES : usesMoments(options) ? 7 : 3) * weight;
+    const search = solving + (options.cfp.weights ? 6 * weight : 0);
     const inverse = usesMoments(options) ? Math.max(5 * square, 2 * square + search) : search;
     return Math.max(most, inverse + momentBytes(input, linears));
   }, 0);
+}
+
+/**
+ * Tensors of a weight's size while it is trained on a quadratic: itself, as corrected, two sets of codes, the rounding with gradient and
+ * moments, the soft weight with its gradient, its error twice, and what the rounding's gradient is made of.
+ */
+const QUADRATIC_COPIES = 16;
+
+// What is known of a block's attention while its codes are chosen: squares of the heads, and one of the hidden size for each head of the
+// values.
+function attentionBytes({ spec, options }: MemoryInput): number {
+  const { attention } = recipeOf(options.recipe).cost(options);
+  if (attention === undefined) return 0;
+  const { heads, kvHeads, headDim } = spec.attention;
+  const values = attention === "values" ? kvHeads * spec.hiddenSize ** 2 : 0;
+  return 4 * ((heads + 3 * kvHeads) * headDim ** 2 + values);
+}
+
+// Inputs that are mixed for as many heads at once as there is room for: in pieces and as a whole, and in fp32 for a head.
+function mixingBytes({ spec, options }: MemoryInput): number {
+  const { attention } = recipeOf(options.recipe).cost(options);
+  if (attention !== "values") return 0;
+  const { heads, kvHeads } = spec.attention;
+  const head = (heads / kvHeads) * options.context * spec.hiddenSize;
+  const mixed = head * Math.max(1, Math.min(kvHeads, Math.floor(MIXED_AT_ONCE / head)));
+  return 2 * mixed * bytesOf(options) + 4 * head;
 }
 
 function usesMoments(options: RunOptions): boolean {

@@ -70,7 +70,7 @@ async function sorted(folder: string, isOwn: (path: string) => Promise<boolean> 
 }
 
 /** All files; links, empty folders and what else is no regular file with `/` after the name, for none is ever ours. */
-async function filesBelow(folder: string, prefix = ""): Promise<string[]> {
+export async function filesBelow(folder: string, prefix = ""): Promise<string[]> {
   const entries: Dirent[] = await readdir(join(folder, prefix), { withFileTypes: true });
   const found: string[] = [];
   for (const entry of entries) {

@@ -12,6 +12,7 @@ import {
   sizesShape,
   timelineShape,
 } from "./result-record.js";
+import { originShape } from "./told/told-options.js";
 
 /** The files that a result took over from its source model. Empty where the record, or an early one, names none. */
 export function copiedFilesOf(value: unknown): CopiedFiles {
@@ -37,6 +38,7 @@ const readable = z.object({
   /** Absent in results of early versions, as is everything that follows. */
   name: z.string().optional(),
   options: z.object({ model: z.string() }).optional(),
+  origin: originShape.optional(),
   network: z.record(z.string(), z.unknown()).optional(),
   fingerprints: fingerprintsShape.optional(),
   sizes: sizesShape.optional(),
@@ -49,6 +51,8 @@ const made = z.object({
   scheme: z.string(),
   created: z.string(),
   options: z.record(z.string(), z.unknown()),
+  /** Absent in results of early versions, whose options have the paths themselves. */
+  origin: originShape.optional(),
   /** Absent in results of early versions. */
   effort: effortShape.nullish(),
 });

@@ -5,6 +5,7 @@ import type { CensusRecord } from "../events/census-record.js";
 import type { AllocationEvent, LayerError, WindowDoneEvent } from "../events/events.js";
 import type { GivenOptions } from "../options/options.js";
 import type { LinearRecord, SampleTexts } from "./result-details.js";
+import type { Origin } from "./told/told-options.js";
 
 /** How a result quantizes the inputs of its Linears. */
 export const activationsShape = z.object({
@@ -126,8 +127,9 @@ export interface ResultRecord {
   /** Null where no text is read. */
   readonly effort: ResultEffort;
   readonly seed: number;
-  /** As they were given, with the values of the effort; what "auto" and null came to stands in `engine` and `calibration`. */
+  /** As they were given, paths as `toldOptions` tells them, with the values of the effort; what "auto" and null came to stands in `engine` and `calibration`. */
   readonly options: GivenOptions;
+  readonly origin: Origin;
   readonly engine: EngineRecord;
   readonly calibration: {
     readonly source: "files" | "self-generated";

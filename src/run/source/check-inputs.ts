@@ -1,7 +1,6 @@
 import { open } from "node:fs/promises";
 import { findTextFiles, unreadable } from "../../calibration/text/text-files.js";
-import { isHubName } from "../../checkpoint/hub/hub.js";
-import { ModelFolder } from "../../checkpoint/model-folder.js";
+import { hubNameOf, localModel } from "../../checkpoint/hub/hub-name.js";
 import { homePath } from "../options/parse/path-option.js";
 
 /** What an evaluation reads beside the model. */
@@ -28,5 +27,5 @@ export async function checkInputs({ text, choices, reference }: EvaluationInputs
   }
   if (reference === undefined) return;
   const path = homePath(reference, "reference");
-  if (!isHubName(path)) ModelFolder.open(path);
+  if (hubNameOf(path) === null) localModel(path);
 }

@@ -2,14 +2,20 @@ import { resolveModel } from "../../checkpoint/hub/hub.js";
 import type { RequestContext } from "../engine/serve-requests.js";
 import type { WorkEvent } from "../events/events.js";
 
-/** The folder of a model: as given, or downloaded where it is a name of the Hugging Face Hub. */
+/**
+ * The folder of a model: as given, or downloaded where it is a name of the Hugging Face Hub.
+ *
+ * @param folders those of the repository that are wanted too: the exports of a result
+ */
 export async function resolveFolder(
   nameOrFolder: string,
   { emit, signal }: RequestContext<WorkEvent>,
+  folders: readonly string[] = [],
 ): Promise<string> {
   let shown = 0;
   return resolveModel(nameOrFolder, {
     signal,
+    folders,
     onProgress: ({ file, bytes, totalBytes }) => {
       if (performance.now() - shown < 200 && bytes < totalBytes) return;
       shown = performance.now();

@@ -1,21 +1,27 @@
 import type { LogitsComparison } from "../../evaluate/compare-logits.js";
 import { someNames } from "../../network/index.js";
 import type { CensusRecord } from "../events/census-record.js";
+import { code, cell as escaped } from "../result/markdown.js";
 import type { Certificate, ExportCertificate, RuntimeVerdict } from "./certificate.js";
+import { verdictTitle } from "./verdict.js";
 
 /** The certificate as one page of Markdown. */
 export function certificatePage(certificate: Certificate): string {
-  const { result, scheme, census, agrees, version, created, exports } = certificate;
+  const { result, scheme, census, verdict, version, created, exports } = certificate;
   return [
-    `# Certificate: ${agrees ? "everything agrees" : "something disagrees"}`,
+    `# Certificate: ${verdictTitle(verdict)}`,
+    "",
+    ...verdict.lines.map((line) => `- ${escaped(line)}`),
     "",
     `Result ${code(result)}${scheme === null ? "" : `, ${scheme}`}; checked by crossblock ${version}, ${created}.`,
     "Every file was read back by a decoder that was written from the format's specification, not from its writer.",
     "Hashes of all codes and scales are in `certificate.json`.",
     "",
     ...(census === null ? [] : censusSection(census)),
-    ...exports.flatMap(exportSection),
-    "",
+    ...filesTable(exports),
+    ...disagreementsTable(exports),
+    ...notesList(exports),
+    ...exports.flatMap(runtimeSection),
   ].join("\n");
 }
 
@@ -28,49 +34,66 @@ function censusSection({ quantized, computed, leftOut }: CensusRecord): string[]
     "",
     "| tensors | what they are |",
     "|---|---|",
-    ...leftOut.map(({ tensors, what }) => `| ${tensors.length}: ${code(someNames(tensors))} | ${cell(what)} |`),
+    ...leftOut.map(({ tensors, what }) => `| ${tensors.length}: ${code(someNames(tensors))} | ${escaped(what)} |`),
     "",
   ];
 }
 
-function exportSection(checked: ExportCertificate): string[] {
-  const { format, path, agrees, plannedBytes, bytes, untouched, leftOut, disagreements, notes, runtime, tensors } =
-    checked;
-  const count = (status: string): number => tensors.filter((tensor) => tensor.status === status).length;
-  const lossy = tensors.filter(({ status }) => status === "lossy");
-  const coded = tensors.filter(({ hash }) => hash !== undefined).length;
-  const worst = Math.max(0, ...lossy.map(({ relativeError }) => relativeError ?? 0));
-  const rows: readonly (readonly [string, string])[] = [
-    ["verdict", agrees ? "agrees" : "**disagrees**"],
-    ["identical", `${count("same")} of ${tensors.length} parts, ${coded} of them by hashes of codes and scales`],
-    ...(lossy.length === 0
-      ? []
-      : [["rounded as asked", `${lossy.length}; relative squared error at most ${worst.toPrecision(2)}`] as const]),
-    ["not quantized", `${untouched.tensors} tensors, compared with: ${untouched.comparedWith}`],
-    ...(leftOut.kept + leftOut.omitted === 0 ? [] : [["not read by the network", keptText(leftOut)] as const]),
-    ["size", bytes === null ? "unknown" : `${bytes} bytes, planned ${plannedBytes}`],
-    ["runtime", runtimeSentence(runtime)],
-    ...notes.map((note) => ["note", note] as const),
-  ];
+/** What the table of files says of each; a column that is empty for all is left out. */
+const columns: readonly (readonly [title: string, of: (checked: ExportCertificate) => string])[] = [
+  ["format", ({ format }) => format],
+  ["place", ({ path }) => code(path)],
+  ["files", ({ filesAgree }) => (filesAgree ? "agree" : "**disagree**")],
+  ["runtime", ({ runtimesAgree }) => (runtimesAgree === null ? "not run" : runtimesAgree ? "agrees" : "**disagrees**")],
+  [
+    "identical parts",
+    ({ tensors }) => `${tensors.filter(({ status }) => status === "same").length} of ${tensors.length}`,
+  ],
+  ["by hashes of codes and scales", ({ tensors }) => `${tensors.filter(({ hash }) => hash !== undefined).length}`],
+  ["rounded as asked", roundedText],
+  ["not quantized, compared with", ({ untouched }) => `${untouched.tensors}, ${untouched.comparedWith}`],
+  ["not read by the network", ({ leftOut }) => keptText(leftOut)],
+  ["bytes", ({ bytes }) => (bytes === null ? "unknown" : `${bytes}`)],
+  ["planned", ({ bytes, plannedBytes }) => (bytes === plannedBytes ? "" : `${plannedBytes}`)],
+];
+
+function filesTable(exports: readonly ExportCertificate[]): string[] {
+  const shown = columns.filter(([, of]) => exports.some((checked) => of(checked) !== ""));
   return [
-    `## ${format}`,
+    `| ${shown.map(([title]) => title).join(" | ")} |`,
+    `|${"---|".repeat(shown.length)}`,
+    ...exports.map((checked) => `| ${shown.map(([, of]) => of(checked)).join(" | ")} |`),
     "",
-    code(path),
-    "",
-    "| | |",
-    "|---|---|",
-    ...rows.map(([name, value]) => `| ${name} | ${cell(value)} |`),
-    "",
-    ...logitsTable(runtime),
-    ...(disagreements.length === 0 ? [] : ["| disagrees | how |", "|---|---|"]),
-    ...disagreements.map(({ tensor, what }) => `| ${code(tensor)} | ${cell(what)} |`),
-    ...(disagreements.length === 0 ? [] : [""]),
   ];
+}
+
+function roundedText({ tensors }: ExportCertificate): string {
+  const lossy = tensors.filter(({ status }) => status === "lossy");
+  if (lossy.length === 0) return "";
+  const worst = Math.max(0, ...lossy.map(({ relativeError }) => relativeError ?? 0));
+  return `${lossy.length}; relative squared error at most ${worst.toPrecision(2)}`;
 }
 
 function keptText({ kept, omitted }: ExportCertificate["leftOut"]): string {
   const parts = [...(kept > 0 ? [`${kept} kept unchanged`] : []), ...(omitted > 0 ? [`${omitted} left out`] : [])];
   return parts.join(", ");
+}
+
+function disagreementsTable(exports: readonly ExportCertificate[]): string[] {
+  const rows = exports.flatMap(({ format, disagreements }) =>
+    disagreements.map(({ tensor, what }) => `| ${format} | ${code(tensor)} | ${escaped(what)} |`),
+  );
+  return rows.length === 0 ? [] : ["| format | disagrees | how |", "|---|---|---|", ...rows, ""];
+}
+
+/** Notes of several formats are told once. */
+function notesList(exports: readonly ExportCertificate[]): string[] {
+  const formats = new Map<string, string[]>();
+  for (const { format, notes } of exports) {
+    for (const note of new Set(notes)) formats.set(note, [...(formats.get(note) ?? []), format]);
+  }
+  const lines = [...formats].map(([note, names]) => `- ${names.join(", ")}: ${escaped(note)}`);
+  return lines.length === 0 ? [] : [...lines, ""];
 }
 
 /** What an independent runtime said, in a sentence. */
@@ -87,27 +110,24 @@ export function runtimeSentence(runtime: RuntimeVerdict): string {
   );
 }
 
-function logitsTable(runtime: RuntimeVerdict): string[] {
+function runtimeSection({ format, runtime }: ExportCertificate): string[] {
   if (runtime.status === "absent") return [];
   const row = (name: string, c: LogitsComparison): string =>
     `| ${name} | ${c.divergence.toExponential(2)} | ${c.largestDifference.toPrecision(3)} | ` +
-    `${(c.topAgreement * 100).toFixed(1)} % | ${c.perplexity.toFixed(3)} | ${c.referencePerplexity.toFixed(3)} |`;
+    `${(c.topAgreement * 100).toFixed(1)} % | ${(c.perplexity / c.referencePerplexity).toFixed(5)} |`;
   return [
-    `Logits on ${runtime.tokens} fixed tokens against crossblock's own network in fp32. ${runtime.note}: the first row`,
-    "contains that, the second does not, so that it alone speaks of the codes.",
+    `## ${format}: ${runtime.runtime}`,
     "",
-    "| | KL divergence, nats per token | largest difference | same top token | perplexity | crossblock's |",
-    "|---|---|---|---|---|---|",
+    `${escaped(runtimeSentence(runtime))}.`,
+    "",
+    `Logits on ${runtime.tokens} fixed tokens against crossblock's own network in fp32, which say whether both compute the`,
+    `same and nothing of how good the model is. ${runtime.note}: the first row contains that, the second does not, so`,
+    "that it alone speaks of the codes.",
+    "",
+    "| | KL divergence, nats per token | largest difference | same top token | perplexity, as a multiple of crossblock's |",
+    "|---|---|---|---|---|",
     row("the export", runtime.asWritten),
     ...(runtime.sameWeights === null ? [] : [row("the same weights in fp32", runtime.sameWeights)]),
     "",
   ];
-}
-
-function code(text: string): string {
-  return `\`${text.replaceAll("`", "'")}\``;
-}
-
-function cell(text: string): string {
-  return text.replaceAll("|", "\\|").replaceAll("\n", " ");
 }

@@ -1,6 +1,7 @@
 import type { LogitsComparison } from "../../evaluate/compare-logits.js";
 import type { WeightHash } from "../../format/bits/weight-hash.js";
 import type { CensusRecord } from "../events/census-record.js";
+import type { CertificateVerdict } from "./verdict.js";
 
 /** The verdict on one tensor, as the certificate keeps it. */
 export interface CertifiedTensor {
@@ -59,8 +60,13 @@ export type UntouchedReference = "source model" | "recorded hashes" | "result" |
 /** The part of a certificate on one file or folder. */
 export interface ExportCertificate {
   readonly format: string;
+  /** Relative to the result; of an export elsewhere how it lies beside it, or its name alone. */
   readonly path: string;
   readonly agrees: boolean;
+  /** What was read back from the files is what it should be. */
+  readonly filesAgree: boolean;
+  /** What runtimes made of it is what it should be; null where none ran. */
+  readonly runtimesAgree: boolean | null;
   /** Exact size by the plan, and found: of the whole file for GGUF, of all tensors for folders. */
   readonly plannedBytes: number | null;
   readonly bytes: number | null;
@@ -79,12 +85,14 @@ export interface Certificate {
   /** Version of crossblock that checked. */
   readonly version: string;
   readonly created: string;
+  /** The name of the result's folder, or the result's own on the hub. */
   readonly result: string;
   readonly scheme: string | null;
   /** What the network reads of the result's tensors; null for a network that crossblock does not compute, or a result that can't be read. */
   readonly census: CensusRecord | null;
   /** True when nothing disagrees. */
   readonly agrees: boolean;
+  readonly verdict: CertificateVerdict;
   /** The result itself first. */
   readonly exports: readonly ExportCertificate[];
 }

@@ -6,7 +6,10 @@ import { exporters, type FoundExport } from "../../format/exporters.js";
 import type { CertifiedTensor, Disagreement, ExportCertificate } from "./certificate.js";
 
 /** What every check of a file or folder yields; the runtime's verdict is added later. */
-export type CheckedExport = Omit<ExportCertificate, "agrees" | "runtime" | "untouched" | "leftOut">;
+export type CheckedExport = Omit<
+  ExportCertificate,
+  "agrees" | "filesAgree" | "runtimesAgree" | "runtime" | "untouched" | "leftOut"
+>;
 
 /** What the export is compared with. */
 export interface Comparison {

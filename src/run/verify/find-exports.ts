@@ -1,8 +1,9 @@
-import { readdir, stat } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { stat } from "node:fs/promises";
+import { resolve } from "node:path";
 import { shellWord } from "../../checkpoint/file-system/shell-word.js";
 import { InputError } from "../../errors.js";
-import { exporters, type FormatName, type FoundExport, formatNames, recogniseExport } from "../../format/exporters.js";
+import { type FormatName, type FoundExport, formatNames, recogniseExport } from "../../format/exporters.js";
+import { exportsBelow } from "../../format/exports-below.js";
 
 /**
  * The exports of a result: those below its own folder, and those at the given paths, each a file, a folder of one
@@ -16,10 +17,10 @@ export async function findExports(
   paths: readonly string[],
   formats: readonly FormatName[] | null,
 ): Promise<readonly FoundExport[]> {
-  const found = await below(result);
+  const found = await exportsBelow(result);
   for (const path of paths) {
     const own = await recogniseExport(path);
-    const named = own === null ? await below(path) : [own];
+    const named = own === null ? await exportsBelow(path) : [own];
     if (named.length === 0) {
       throw new InputError({
         where: path,
@@ -46,24 +47,6 @@ export async function findExports(
   return unique.filter(({ format }) => formats === null || formats.includes(format));
 }
 
-/** The exports in the folders that are named after the formats. */
-async function below(folder: string): Promise<FoundExport[]> {
-  const found: FoundExport[] = [];
-  for (const format of formatNames) {
-    const place = join(folder, format);
-    for (const path of exporters[format].kind === "folder" ? [place] : await filesIn(place)) {
-      const existing = await exporters[format].find(path);
-      if (existing !== null) found.push({ format, path: existing });
-    }
-  }
-  return found;
-}
-
 async function isFile(path: string): Promise<boolean> {
   return (await stat(path).catch(() => null))?.isFile() === true;
-}
-
-async function filesIn(folder: string): Promise<string[]> {
-  const names = await readdir(folder).catch(() => []);
-  return names.filter((name) => !name.startsWith(".")).map((name) => join(folder, name));
 }

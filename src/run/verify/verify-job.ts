@@ -1,276 +1,66 @@
-import { join } from "node:path";
-import { Checkpoint } from "../../checkpoint/checkpoint.js";
+import { mkdir } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
 import { writeFileAtomically } from "../../checkpoint/file-system/write-file-atomically.js";
-import { readModelConfig } from "../../checkpoint/model-config.js";
-import { CrossblockError, EnvironmentError, InputError } from "../../errors.js";
-import {
-  type CompressedTensorsFolder,
-  isCompressedTensors,
-  openCompressedTensors,
-} from "../../format/compressed-tensors/read.js";
-import type { TensorCheck } from "../../format/contract/tensor-check.js";
-import { exporters, type FoundExport, primaryFormat } from "../../format/exporters.js";
-import { schemeLabel } from "../../format/model-label.js";
-import { sourceCensus } from "../../format/source/source-census.js";
+import { hubNameOf, withRevision } from "../../checkpoint/hub/hub-name.js";
+import { formatNames, primaryFormat } from "../../format/exporters.js";
 import { certificateFile, certificatePageFile } from "../../format/written-files.js";
-import { packageVersion } from "../../package-version.js";
+import { updateCard } from "../card/update-card.js";
 import type { RequestContext } from "../engine/serve-requests.js";
-import { type CensusRecord, censusRecord } from "../events/census-record.js";
 import type { VerifyEvent } from "../events/events.js";
-import { pacedProgress } from "../events/paced-progress.js";
 import type { VerifyOptions } from "../options/verify-options.js";
-import { parseResultRecord, type ReadRecord } from "../result/result-file.js";
-import type { Certificate, ExportCertificate, RuntimeVerdict } from "./certificate.js";
-import { certificatePage, runtimeSentence } from "./certificate-page.js";
-import { type CheckedExport, type Comparison, checkExport, checkTensors, unreadable } from "./check-export.js";
-import { checkResult } from "./check-result.js";
-import { compareConfig } from "./compare-config.js";
-import { findExports } from "./find-exports.js";
+import { checkWritable } from "../result/check-writable.js";
+import { toldPath, withoutPaths } from "../result/told/told-paths.js";
+import { resolveFolder } from "../source/resolve-folder.js";
+import type { Certificate } from "./certificate.js";
+import { certificatePage } from "./certificate-page.js";
+import { certify } from "./certify.js";
 import { rewriteReport } from "./rewrite-report.js";
-import { type JudgeInput, judgeRuntime } from "./runtime/judge-runtime.js";
-import { ownLogits } from "./runtime/own-logits.js";
 
 type Context = RequestContext<VerifyEvent>;
-/** What the runtimes' logits are held against, and where the runtimes are looked for. */
-type Judges = Pick<JudgeInput, "own" | "project">;
 
-/** Checks a result and its exports, and writes the certificate beside the result. */
+/** Checks a result and its exports, and writes the certificate beside the result, or where it is wanted. */
 export async function verifyJob(options: VerifyOptions, context: Context): Promise<undefined> {
-  const folder = options.result;
-  await assertResult(folder);
-  const found = await findExports(folder, options.export, options.format);
-  const itself: FoundExport = { format: primaryFormat, path: folder };
-  const certificates: ExportCertificate[] = [];
-  const add = (certificate: ExportCertificate): void => {
-    certificates.push(certificate);
-    tell(certificate, context);
-  };
-  let scheme: string | null = null;
-  let census: CensusRecord | null = null;
-  const opened = await openOrUnreadable(folder);
-  if (opened instanceof CrossblockError) {
-    add({ ...unopened(itself), disagreements: [unreadable(opened, folder)] });
-  } else {
-    using result = opened;
-    scheme = schemeLabel(result);
-    const counted = sourceCensus(result);
-    census = counted === null ? null : censusRecord(counted, result.linears.keys());
-    const leftOut = new Set(census?.leftOut.flatMap(({ tensors }) => tensors));
-    const record = result.record === null ? null : parseResultRecord(result.record, folder);
-    using source = await openSourceModel(options.model, record);
-    const own = await verifyItself(itself, { result, record, source, leftOut }, context);
-    add(own);
-    const comparison: Omit<Comparison, "onTensor"> = {
-      result,
-      recorded: record?.fingerprints?.linears ?? null,
-      damaged: new Set(own.tensors.filter(({ status }) => status !== "same").map(({ name }) => name)),
-    };
-    const logits = lazy(() => {
-      context.emit({ event: "progress", stage: "computing logits", done: 0, total: 0 });
-      return ownLogits(folder, options.device, context);
-    });
-    const judges = options.runtimes ? { own: logits, project: options.project } : null;
-    for (const each of found) add(await verifyExport(each, { ...comparison, leftOut }, own.untouched, judges, context));
+  const asked = withRevision(options.result, options.revision);
+  const named = hubNameOf(asked);
+  // The cache of the hub is not ours to write to.
+  const target = options.out ?? (named === null ? options.result : null);
+  if (options.out !== null) await checkWritable(options.out, "the certificate can't be written");
+  const folder = await resolveFolder(asked, context, named === null ? [] : exportFolders);
+  const model = options.model === null ? null : await resolveFolder(options.model, context);
+  const checked = await certify({ ...options, folder, model }, context);
+  const name = named === null ? basename(resolve(folder)) : `${named.name}@${basename(folder)}`;
+  const certificate = toldCertificate(checked, { folder, name, model });
+  const files = target === null ? [] : await writeCertificate(target, certificate);
+  // The card says what the certificate does, where it still is the one that was written for this result.
+  if (target !== null && resolve(target) === resolve(folder)) {
+    await rewriteReport(folder, certificate);
+    await updateCard(folder);
   }
-  const certificate: Certificate = {
-    version: packageVersion(),
-    created: new Date().toISOString(),
-    result: folder,
-    scheme,
-    census,
-    agrees: certificates.every(({ agrees }) => agrees),
-    exports: certificates,
-  };
-  await writeCertificate(folder, certificate, context);
-  await rewriteReport(folder, certificate);
+  context.emit({ event: "certified", agrees: certificate.agrees, lines: certificate.verdict.lines, files });
   return undefined;
 }
 
-/** @throws InputError for a folder that is no result */
-async function assertResult(folder: string): Promise<void> {
-  if (isCompressedTensors(await readModelConfig(folder))) return;
-  throw new InputError({
-    where: folder,
-    what: "is no result of crossblock",
-    why: "its config.json tells of no compressed-tensors weights",
-    next: "give the folder that `crossblock quantize` wrote; exports are named with --export",
-  });
+const exportFolders = formatNames.filter((format) => format !== primaryFormat);
+
+/** The certificate as others will read it: no path of this machine stands in it. */
+export function toldCertificate(
+  certificate: Certificate,
+  { folder, name, model }: { readonly folder: string; readonly name: string; readonly model: string | null },
+): Certificate {
+  const places = [
+    { path: folder, told: "." },
+    ...certificate.exports.map(({ path }) => ({ path, told: toldPath(path, folder) })),
+    ...certificate.exports.map(({ path }) => ({ path: dirname(path), told: toldPath(dirname(path), folder) })),
+    ...(model === null ? [] : [{ path: model, told: toldPath(model, folder) }]),
+  ];
+  const exports = certificate.exports.map((each) => ({ ...each, path: toldPath(each.path, folder) }));
+  return withoutPaths({ ...certificate, result: name, exports }, places);
 }
 
-async function openOrUnreadable(folder: string): Promise<CompressedTensorsFolder | CrossblockError> {
-  try {
-    return await openCompressedTensors(folder);
-  } catch (error) {
-    // Damage is what verify is there to report; a disk that fails is another matter.
-    if (error instanceof CrossblockError && !(error instanceof EnvironmentError)) return error;
-    throw error;
-  }
-}
-
-/** @throws CheckpointError when a model that was named can't be read; one that is merely recorded may be gone */
-async function openSourceModel(named: string | null, record: ReadRecord | null): Promise<Checkpoint | null> {
-  if (named !== null) return Checkpoint.open(named);
-  const recorded = record?.options?.model;
-  return recorded === undefined ? null : await Checkpoint.open(recorded).catch(() => null);
-}
-
-interface ResultToVerify {
-  readonly result: CompressedTensorsFolder;
-  readonly record: ReadRecord | null;
-  /** The model that was quantized, where it can be reached. */
-  readonly source: Checkpoint | null;
-  /** Tensors that the network does not read. */
-  readonly leftOut: ReadonlySet<string>;
-}
-
-async function verifyItself(
-  itself: FoundExport,
-  { result, record, source, leftOut }: ResultToVerify,
-  context: Context,
-): Promise<ExportCertificate> {
-  const fingerprints = record?.fingerprints ?? null;
-  if (fingerprints === null) {
-    context.emit({
-      event: "warning",
-      where: itself.path,
-      message: "the result records no hashes, so that its own codes can't be checked, only the exports against them",
-      next: "quantize again with this version to have them",
-    });
-  }
-  async function* checkFolder(): AsyncGenerator<TensorCheck, void, undefined> {
-    yield compareConfig(result, record?.network ?? null);
-    yield* checkResult(result, fingerprints, source);
-  }
-  const { tensors, disagreements } = await checkTensors(checkFolder(), 1 + result.linears.size + result.plain.size, {
-    recorded: fingerprints?.linears ?? null,
-    damaged: new Set(),
-    onTensor: onTensor(itself, context),
-  });
-  const comparedWith = source !== null ? "source model" : fingerprints !== null ? "recorded hashes" : "nothing";
-  using opened = await exporters[itself.format].open(itself.path);
-  return {
-    ...itself,
-    agrees: disagreements.length === 0,
-    plannedBytes: opened.plannedBytes(result),
-    bytes: opened.bytes,
-    untouched: { comparedWith, tensors: result.plain.size - (fingerprints?.changed.length ?? 0) },
-    leftOut: keptAndOmitted(leftOut, tensors),
-    disagreements,
-    notes: opened.notes(result),
-    runtime: { status: "absent", why: "crossblock's own network computes from this folder" },
-    tensors,
-  };
-}
-
-async function verifyExport(
-  found: FoundExport,
-  { leftOut, ...comparison }: Omit<Comparison, "onTensor"> & Pick<ResultToVerify, "leftOut">,
-  ofResult: ExportCertificate["untouched"],
-  judges: Judges | null,
-  context: Context,
-): Promise<ExportCertificate> {
-  const { result, damaged } = comparison;
-  const checked = await checkExport(found, { ...comparison, onTensor: onTensor(found, context) });
-  const judged = await judgement(found, checked, comparison, judges, context);
-  const disagreements = [...checked.disagreements, ...judged.disagreements];
-  // Compared with the result, whose own tensors were compared with the source model's: the same holds for the export.
-  const left = keptAndOmitted(leftOut, checked.tensors);
-  const untouched: ExportCertificate["untouched"] =
-    ofResult.comparedWith === "source model" && damaged.size === 0
-      ? { ...ofResult, tensors: ofResult.tensors - left.omitted }
-      : {
-          comparedWith: "result",
-          tensors: checked.tensors.filter(({ source }) => source !== null && result.plain.has(source)).length,
-        };
-  return {
-    ...checked,
-    agrees: disagreements.length === 0,
-    untouched,
-    leftOut: left,
-    disagreements,
-    notes: [...checked.notes, ...judged.notes],
-    runtime: judged.verdict,
-  };
-}
-
-async function judgement(
-  found: FoundExport,
-  { disagreements, tensors }: CheckedExport,
-  { result, damaged }: Omit<Comparison, "onTensor">,
-  judges: Judges | null,
-  { emit, signal }: Context,
-): ReturnType<typeof judgeRuntime> {
-  const absent = (why: string): { verdict: RuntimeVerdict; disagreements: []; notes: [] } => ({
-    verdict: { status: "absent", why },
-    disagreements: [],
-    notes: [],
-  });
-  if (judges === null) return absent("runtimes were left out, as asked");
-  if (disagreements.length > 0) return absent("the export is wrong already");
-  if (damaged.size > 0) return absent("the result is damaged, so that its network is no reference");
-  const lossy = tensors.some(({ status }) => status === "lossy");
-  const onRun = (): void => emit({ event: "progress", stage: `running ${found.path}`, done: 0, total: 0 });
-  return judgeRuntime({ found, result, lossy, ...judges, onRun, signal });
-}
-
-/** What a file does with tensors that the network does not read, by what was found in it. */
-function keptAndOmitted(
-  leftOut: ReadonlySet<string>,
-  tensors: ExportCertificate["tensors"],
-): ExportCertificate["leftOut"] {
-  // A quantized Linear goes by its module.
-  const isLeftOut = (name: string): boolean => leftOut.has(name) || leftOut.has(`${name}.weight`);
-  const kept = tensors.filter(({ source }) => source !== null && isLeftOut(source)).length;
-  return { kept, omitted: leftOut.size - kept };
-}
-
-function unopened(found: FoundExport): ExportCertificate {
-  return {
-    ...found,
-    agrees: false,
-    plannedBytes: null,
-    bytes: null,
-    untouched: { comparedWith: "nothing", tensors: 0 },
-    leftOut: { kept: 0, omitted: 0 },
-    disagreements: [],
-    notes: [],
-    runtime: { status: "absent", why: "the files can't be read" },
-    tensors: [],
-  };
-}
-
-function onTensor({ path }: FoundExport, { emit, poll }: Context): Comparison["onTensor"] {
-  const progress = pacedProgress(emit, `checking ${path}`);
-  return (done, total) => {
-    poll();
-    progress(done, total);
-  };
-}
-
-function lazy<T>(make: () => Promise<T>): () => Promise<T> {
-  let made: Promise<T> | null = null;
-  return () => {
-    made ??= make();
-    return made;
-  };
-}
-
-function tell({ format, path, agrees, disagreements, tensors, runtime }: ExportCertificate, { emit }: Context): void {
-  for (const { tensor, what } of disagreements) emit({ event: "disagreement", format, path, tensor, what });
-  emit({
-    event: "verified",
-    format,
-    path,
-    agrees,
-    tensors: tensors.length,
-    lossy: tensors.filter(({ status }) => status === "lossy").length,
-    runtime: runtimeSentence(runtime),
-  });
-}
-
-async function writeCertificate(folder: string, certificate: Certificate, { emit }: Context): Promise<void> {
+async function writeCertificate(folder: string, certificate: Certificate): Promise<readonly string[]> {
+  await mkdir(folder, { recursive: true });
   const files = [join(folder, certificateFile), join(folder, certificatePageFile)] as const;
   await writeFileAtomically(files[0], `${JSON.stringify(certificate, null, 2)}\n`);
   await writeFileAtomically(files[1], certificatePage(certificate));
-  emit({ event: "certified", agrees: certificate.agrees, files });
+  return files;
 }

@@ -69,6 +69,11 @@ export const engineHandlers: EngineHandlers = {
     return await verifyJob(options, context);
   },
 
+  push: async ({ options }, context) => {
+    const { pushJob } = await import("../push/push-job.js");
+    return await pushJob(options, context);
+  },
+
   inspect: async ({ folder }, request) => {
     const { inspectJob } = await import("../job/inspect-job.js");
     return await inspectJob(folder, request);

@@ -75,7 +75,7 @@ describe("exports", () => {
   });
 
   it("move a file of someone else under their name", async () => {
-    const name = readdirSync(runs.at("my exports", "gguf"))[0] ?? "";
+    const name = readdirSync(runs.at("my exports", "gguf")).find((each) => each.endsWith(".gguf")) ?? "";
     const path = runs.at("my exports", "gguf", name);
     writeFileSync(path, "someone else's");
     const gguf = ["export", result, "--format", "gguf", "--out", runs.at("my exports")];

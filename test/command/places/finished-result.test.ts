@@ -54,6 +54,26 @@ describe("a finished result", () => {
     expect(existsSync(`${out}.work`)).toBe(false);
   });
 
+  it("is known again by the paths that an early version recorded", async () => {
+    const early = runs.at("early result");
+    cpSync(out, early, { recursive: true, preserveTimestamps: true });
+    const record = join(early, "crossblock.json");
+    const { origin, ...rest } = JSON.parse(readFileSync(record, "utf8")) as Record<string, Record<string, unknown>>;
+    expect(origin).toMatchObject({ commit: null, calibration: [expect.stringMatching(/^[0-9a-f]{64}$/)] });
+    expect(rest["options"]).toMatchObject({
+      model: "../my model",
+      calibration: ["../text.jsonl"],
+      out: ".",
+      work: null,
+    });
+    const options = { ...rest["options"], model: runs.model, calibration: [runs.text], out: early };
+    writeFileSync(record, JSON.stringify({ ...rest, options }));
+    expect((await runs.shown(runs.quantize(early))).stdout).toMatch(/is there already/);
+    const elsewhere = { ...options, model: runs.at("my result") };
+    writeFileSync(record, JSON.stringify({ ...rest, options: elsewhere }));
+    await runs.refused(runs.quantize(early), /differs: model /);
+  });
+
   it("is not replaced by another command: the difference is named, and the way out works", async () => {
     const before = tree();
     const last = await runs.refused(
@@ -98,7 +118,8 @@ describe("a finished result", () => {
     expect(stderr).toMatch(/moved what else was in .*forced result to .*forced result\.old-.*notes\.txt/);
     expect(stderr).toMatch(/replaced .*\d+ files of an earlier result removed/);
     expect(readdirSync(replaced.movedTo).sort()).toEqual(["README.md", "notes.txt"]);
-    expect(readFileSync(join(target, "README.md"), "utf8")).toBe("a model card\n");
+    expect(readFileSync(join(target, "README.source.md"), "utf8")).toBe("a model card\n");
+    expect(readFileSync(join(target, "README.md"), "utf8")).toMatch(/^---\nquantized_by: crossblock/);
     expect(readdirSync(target)).not.toContain("onnx");
   });
 

@@ -17,6 +17,7 @@ interface Flags extends SamplingFlags {
   readonly system?: string;
   readonly tokens?: number;
   readonly device: string;
+  readonly revision?: string;
 }
 
 /** What a conversation is sampled with where nothing else is asked for: a small model repeats itself at temperature 0. */
@@ -27,7 +28,8 @@ const TOP_P = 0.95;
 export function chatCommand(): Command {
   const command = new Command("chat")
     .description("talk with a model folder or a result, by its chat template")
-    .argument("<model>", "model folder, or a result of crossblock")
+    .argument("<model>", "model folder or result, or owner/name of either on the Hugging Face Hub")
+    .option("--revision <name>", "branch, tag or commit of a model of the hub (default: main)")
     .option("--system <text>", "system message, which says what the model is to be")
     .option(
       "--tokens <n>",
@@ -60,6 +62,7 @@ async function open(folder: string, flags: Flags, signal: AbortSignal): Promise<
   try {
     await using model = await loadModel(folder, {
       device: flags.device,
+      ...(flags.revision !== undefined && { revision: flags.revision }),
       signal,
       onEvent: (event) => view.show(event),
     });

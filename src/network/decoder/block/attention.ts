@@ -63,9 +63,10 @@ const piece = 128;
 
 /**
  * Attention out of elementary operators. The heads of one group are folded into the rows of one product, so keys and
- * values are never copied per head.
+ * values are never copied per head. Values may have any width, and may be the same for all heads (`[batch, 1, seen, n]`).
  */
 export function composedAttention({ q, k, v, slidingWindow }: AttentionInputs): Tensor {
+  const width = v.size(3);
   const [batch, heads, time, headDim] = q.shape as readonly [number, number, number, number];
   const [kvHeads, seen] = [k.size(1), k.size(2)];
   const group = heads / kvHeads;
@@ -90,11 +91,16 @@ export function composedAttention({ q, k, v, slidingWindow }: AttentionInputs): 
         .softmax(-1)
         .reshape([batch, kvHeads, group * rows, length])
         .matmul(v.narrow(2, begin, length))
-        .reshape([batch, kvHeads, group, rows, headDim]),
+        .reshape([batch, kvHeads, group, rows, width]),
     );
   }
   const [whole] = pieces;
-  return (whole !== undefined && pieces.length === 1 ? whole : Tensor.cat(pieces, 3)).reshape(q.shape);
+  return (whole !== undefined && pieces.length === 1 ? whole : Tensor.cat(pieces, 3)).reshape([
+    batch,
+    heads,
+    time,
+    width,
+  ]);
 }
 
 // 0 where a query may look, -infinity elsewhere, [rows, length]; query i has the key own + i.

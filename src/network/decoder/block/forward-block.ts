@@ -1,10 +1,10 @@
 import type { Tensor } from "../../../tensor/index.js";
 import { applyLinear } from "../../apply-linear.js";
-import type { Hooks } from "../../unit.js";
+import type { AttentionValues, Hooks } from "../../unit.js";
 import { normWeights, type UnitWeights } from "../../unit-weights.js";
 import type { DecoderSpec, LinearRole } from "../spec/decoder-spec.js";
 import { activate, activateGate } from "./activation.js";
-import { causalAttention } from "./attention.js";
+import { causalAttention, composedAttention } from "./attention.js";
 import type { KeyValueCache } from "./key-value-cache.js";
 import { normalise } from "./normalise.js";
 import type { RotaryTable } from "./rotary.js";
@@ -45,14 +45,29 @@ function attention(spec: DecoderSpec, weights: UnitWeights, x: Tensor, context: 
     const norm = weights.norms.get(name);
     return norm === undefined ? y : normalise(y, norm, headNorm);
   };
-  const q = place(normed(split(apply("q", x), heads), "qNorm"));
-  let k = place(normed(split(apply("k", x), kvHeads), "kNorm"));
+  const [queries, keys] = [split(apply("q", x), heads), split(apply("k", x), kvHeads)];
+  const q = place(normed(queries, "qNorm"));
+  let k = place(normed(keys, "kNorm"));
   let v = split(apply("v", x), kvHeads).transpose(1, 2);
+  context.attention?.({
+    input: x,
+    q,
+    k,
+    mix: (some, theirs, values) => composedAttention({ q: some, k: theirs, v: values, slidingWindow }),
+    unrotated: (form) => context.rotary?.unrotated(form, time) ?? form,
+    headNorms: headNorms(weights, queries, keys),
+  });
   if (context.cache !== undefined) {
     ({ keys: k, values: v } = context.cache.append(k, v));
   }
   const mixed = causalAttention({ q, k, v, slidingWindow });
   return apply("o", mixed.transpose(1, 2).reshape([batch, time, heads * headDim]));
+}
+
+function headNorms({ norms }: UnitWeights, queries: Tensor, keys: Tensor): AttentionValues["headNorms"] {
+  const [q, k] = [norms.get("qNorm"), norms.get("kNorm")];
+  if (q === undefined || k === undefined) return null;
+  return { q: { before: queries, gains: q.weight }, k: { before: keys, gains: k.weight } };
 }
 
 function mlp(spec: DecoderSpec, x: Tensor, apply: Apply): Tensor {

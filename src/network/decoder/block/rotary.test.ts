@@ -1,8 +1,9 @@
 import { expect, it } from "vitest";
 import type { ModelConfig } from "../../../checkpoint/model-config.js";
+import { manualSeed, scope, Tensor } from "../../../tensor/index.js";
 import { goldens, tinyModel } from "../../testing/tiny-models.js";
 import { readSpec } from "../spec/read-spec.js";
-import { rotaryAmplitude, rotaryFrequencies } from "./rotary.js";
+import { RotaryTable, rotaryAmplitude, rotaryFrequencies } from "./rotary.js";
 
 it.each(goldens.frequencies)("frequencies of transformers for $rope.rope_type", ({ rope, headDim, values }) => {
   const config = { ...tinyModel("llama").config, rope_parameters: rope } as ModelConfig;
@@ -44,4 +45,21 @@ it.each([
     expect((frequencies[i] ?? Number.NaN) / value).toBeCloseTo(1, 4);
   });
   expect(rotaryAmplitude(positions.scaling)).toBeCloseTo(amplitude, 9);
+});
+
+it("turns a quadratic form of turned heads back, on the average over the positions", () => {
+  manualSeed(31);
+  const scaling = { kind: "none" } as const;
+  using table = RotaryTable.create({ kind: "rotary", theta: 100, scaling }, 8, 5, "cpu", "float64") as RotaryTable;
+  scope(() => {
+    const root = Tensor.randn([2, 8, 8], { dtype: "float64" });
+    const form = root.matmul(root.transpose(1, 2));
+    const heads = Tensor.randn([1, 2, 1, 8], { dtype: "float64" });
+    // x^T R_l^T C R_l x at every position, whose mean the form gives at x itself.
+    const turned = table.rotate(heads.expand([1, 2, 5, 8]).contiguous(), 0).select(0, 0);
+    const there = turned.matmul(form).mul(turned).sum(-1).mean(1);
+    const x = heads.select(0, 0);
+    const here = x.matmul(table.unrotated(form, 5)).mul(x).sum(-1).reshape([2]);
+    expect(here.sub(there).abs().amax().item()).toBeLessThan(1e-12 * there.amax().item());
+  });
 });

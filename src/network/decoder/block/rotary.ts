@@ -49,6 +49,36 @@ export class RotaryTable implements Disposable {
     return Tensor.cat([a.mul(cos).sub(b.mul(sin)), b.mul(cos).add(a.mul(sin))], 3);
   }
 
+  /** The mean of `R_l^T C R_l` over the first `time` positions, where `R_l` is what `rotate` does to a head; `C [..., headDim, headDim]`. */
+  unrotated(form: Tensor, time: number): Tensor {
+    return noGrad(() =>
+      scope(() => {
+        const half = form.size(-1) / 2;
+        const positions = (table: Tensor): Tensor => table.narrow(0, 0, time).to("float64");
+        const [cos, sin] = [positions(this.cos), positions(this.sin)];
+        // Means over the positions of products of a cosine or sine of one pair with that of another, [half, half].
+        const mean = (a: Tensor, b: Tensor): Tensor => a.transpose(0, 1).matmul(b).div(time);
+        const [cc, cs, sc, ss] = [mean(cos, cos), mean(cos, sin), mean(sin, cos), mean(sin, sin)];
+        const part = (row: number, column: number): Tensor =>
+          form
+            .to("float64")
+            .narrow(-2, row * half, half)
+            .narrow(-1, column * half, half);
+        const [a, b, c, d] = [part(0, 0), part(0, 1), part(1, 0), part(1, 1)];
+        const [ca, sa] = [a.mul(cc).add(d.mul(ss)), a.mul(ss).add(d.mul(cc))];
+        const top = Tensor.cat(
+          [ca.add(b.mul(cs)).add(c.mul(sc)), b.mul(cc).sub(c.mul(ss)).sub(a.mul(cs)).add(d.mul(sc))],
+          -1,
+        );
+        const low = Tensor.cat(
+          [c.mul(cc).sub(b.mul(ss)).sub(a.mul(sc)).add(d.mul(cs)), sa.sub(b.mul(sc)).sub(c.mul(cs))],
+          -1,
+        );
+        return Tensor.cat([top, low], -2).to(form.dtype);
+      }),
+    );
+  }
+
   dispose(): void {
     this.cos.dispose();
     this.sin.dispose();

@@ -14,6 +14,7 @@ const gptq = z.strictObject({
     .min(1)
     .default([1, 1.1, 1.2, 1.3])
     .describe("factors by which ranges are widened; each row keeps the one that loses least"),
+  refit: z.boolean().default(false).describe("fit the scales once more to the codes, by what the output loses"),
   blockSize: count.default(128).describe("columns that are updated together"),
 });
 

@@ -20,7 +20,7 @@ const rounding = z.strictObject({
     .describe("what is trained: an offset in code units, a low-rank offset, or a full rounding matrix"),
   rank: count.default(5).describe("rank of the low-rank offset (lora)"),
   regulariser: regulariser.prefault({}),
-  start: z.enum(["rtn", "gptq"]).default("gptq").describe("codes that training starts from"),
+  start: z.enum(["rtn", "gptq", "boa"]).default("gptq").describe("codes that training starts from"),
 });
 
 type WithRounding = z.output<z.ZodObject<{ rounding: typeof rounding }>>;
@@ -30,6 +30,13 @@ const soft = setting<WithRounding>(
   "rounding.kind=lora or adaround",
   "rounding.kind=lora",
   (options) => options.rounding.kind !== "code",
+);
+
+/** Windows start from BoA's codes. */
+export const startingFromBoa = setting<WithRounding>(
+  "rounding.start=boa",
+  "rounding.start=boa",
+  (options) => options.rounding.start === "boa",
 );
 
 /** Which rounding of the weights windows train, and where it starts. */

@@ -7,7 +7,7 @@ import { acceptedValues, optionAt, optionKeys } from "./option-tree.js";
 export type { UntypedOptions } from "../../../recipe/options/merge-options.js";
 
 /** Options that the command line takes as an argument and not as a flag. */
-const positional: ReadonlySet<string> = new Set(["model", "result"]);
+const positional: ReadonlySet<string> = new Set(["model", "result", "repository"]);
 
 /**
  * Checks options against a schema and fills its defaults.

@@ -212,10 +212,10 @@ function secondsOfChoosing(columns: number, byColumns: boolean, { options, schem
   const candidates = candidatesOf(options.range);
   return noGrad(() =>
     scope(() => {
-      const weight = Tensor.randn([CHOOSING_ROWS, columns], { device }).mul(0.02);
       using moments = disposing(new SecondMoments(columns, device));
       moments.it.add(Tensor.randn([1, 2 * columns, columns], { device }));
-      const once = (): number => {
+      const seconds = (rows: number): number => {
+        const weight = Tensor.randn([rows, columns], { device }).mul(0.02);
         const started = performance.now();
         scope(() => {
           if (byColumns) gptq(weight, moments.it, scheme, "", { ...options.gptq, candidates });
@@ -224,13 +224,15 @@ function secondsOfChoosing(columns: number, byColumns: boolean, { options, schem
         synchronize(device);
         return (performance.now() - started) / 1000;
       };
-      once();
-      return once() / (CHOOSING_ROWS * columns);
+      // A device's kernels are compiled at first use.
+      seconds(16);
+      return seconds(CHOOSING_ROWS) / (CHOOSING_ROWS * columns);
     }),
   );
 }
 
-const CHOOSING_ROWS = 256;
+/** A column takes as long for few rows as for some more. */
+const CHOOSING_ROWS = 512;
 
 function choosingColumns(hidden: number, { groupSize }: Scheme): number {
   if (groupSize === null) return Math.min(512, hidden);

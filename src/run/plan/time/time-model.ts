@@ -105,6 +105,8 @@ export function windowTerms(
     choosing:
       sumOf(fresh, (linear) => choosingSeconds(linear, speed)) +
       sites * pass(fresh, freshBlocks, tokens) +
+      (cost.attention !== undefined && sites > 0 ? pass(fresh, freshBlocks, tokens) : 0) +
+      factorSeconds(input, speed, fresh, freshBlocks) +
       (tokens * freshBlocks * squares) / speed.exactFlops,
     advancing: full + ofQuantized + (more ? pass(leaving, window.leaving, tokens) : 0),
     measuring:
@@ -167,6 +169,25 @@ function attentionSeconds({ spec, options }: TimeInput, speed: MachineSpeed): nu
   const seen = (context: number): number => Math.min(context, slidingWindow ?? context) / 2;
   const more = seen(options.context) - seen(speed.context);
   return (4 * more * heads * headDim * ATTENTION_LOSS) / speed.flops;
+}
+
+// Each head of the queries mixes the inputs, whose squares are added up; a step on a quadratic is one product of a weight, and Adam.
+function factorSeconds(
+  { options, spec, tokens }: TimeInput,
+  speed: MachineSpeed,
+  fresh: readonly LinearPlan[],
+  blocks: number,
+): number {
+  const { attention, quadraticSteps = 0 } = recipeOf(options.recipe).cost(options);
+  const { heads, slidingWindow } = spec.attention;
+  const { hiddenSize } = spec;
+  const seen = Math.min(options.context, slidingWindow ?? options.context) / 2;
+  const mixing = attention === "values" ? 2 * heads * hiddenSize : 0;
+  const products = sumOf(fresh, ({ layout: { rows, columns } }) => 2 * rows * columns ** 2);
+  return (
+    tokens * blocks * mixing * ((seen * ATTENTION_LOSS) / speed.flops + hiddenSize / speed.exactFlops) +
+    quadraticSteps * (products / speed.exactFlops + sumOf(fresh, weightsOf) * speed.perWeight)
+  );
 }
 
 function choosingSeconds(linear: LinearPlan, speed: MachineSpeed): number {

@@ -1,0 +1,40 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { temporaryFolder } from "../testing/temporary-folder.js";
+import { hubAddress, hubCacheFolder, offlineVariable, storedToken } from "./hub-environment.js";
+
+describe("the environment of the hub's tools", () => {
+  it("gives the token of HF_TOKEN, else that of the file that `hf auth login` wrote", () => {
+    using home = temporaryFolder();
+    const file = join(home.path, "token");
+    expect(storedToken({ HF_HOME: home.path })).toBeNull();
+    writeFileSync(file, "hf_file\n");
+    expect(storedToken({ HF_HOME: home.path })).toEqual({ value: "hf_file", origin: file });
+    expect(storedToken({ HF_HOME: home.path, HF_TOKEN: " hf_env\n" })).toEqual({ value: "hf_env", origin: "HF_TOKEN" });
+    const elsewhere = join(home.path, "elsewhere");
+    writeFileSync(elsewhere, "hf_other");
+    expect(storedToken({ HF_HOME: home.path, HF_TOKEN_PATH: elsewhere })?.value).toBe("hf_other");
+    mkdirSync(join(home.path, "huggingface"));
+    writeFileSync(join(home.path, "huggingface", "token"), "hf_cache");
+    expect(storedToken({ XDG_CACHE_HOME: home.path })?.value).toBe("hf_cache");
+    writeFileSync(file, "\n");
+    expect(storedToken({ HF_HOME: home.path, HF_TOKEN: "" })).toBeNull();
+  });
+
+  it("gives address and cache, with the home folder in place of ~", () => {
+    expect(hubAddress({})).toBe("https://huggingface.co");
+    expect(hubAddress({ HF_ENDPOINT: "http://mirror/" })).toBe("http://mirror");
+    expect(hubCacheFolder({ HF_HUB_CACHE: "~/models" })).toBe(join(homedir(), "models"));
+    expect(hubCacheFolder({ HF_HOME: "~/hf" })).toBe(join(homedir(), "hf", "hub"));
+    expect(hubCacheFolder({})).toBe(join(homedir(), ".cache", "huggingface", "hub"));
+  });
+
+  it("names the variable that forbids asking", () => {
+    for (const value of ["1", "ON", "yes", "True"])
+      expect(offlineVariable({ HF_HUB_OFFLINE: value })).toBe("HF_HUB_OFFLINE");
+    expect(offlineVariable({ TRANSFORMERS_OFFLINE: "1" })).toBe("TRANSFORMERS_OFFLINE");
+    for (const value of ["0", "", "no"]) expect(offlineVariable({ HF_HUB_OFFLINE: value })).toBeNull();
+  });
+});

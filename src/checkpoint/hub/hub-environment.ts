@@ -1,0 +1,52 @@
+import { readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { expandHome } from "../file-system/expand-home.js";
+
+/** What proves to the hub who asks, and where it was found. */
+export interface HubToken {
+  readonly value: string;
+  /** `HF_TOKEN`, or the file that `hf auth login` wrote; for messages. */
+  readonly origin: string;
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The hub's address, without a slash at the end. */
+export function hubAddress(environment: Environment = process.env): string {
+  return (environment["HF_ENDPOINT"] || "https://huggingface.co").replace(/\/+$/, "");
+}
+
+/**
+ * The token that the Python libraries would send: `HF_TOKEN`, its older name, or the file that `hf auth login` wrote (at
+ * `HF_TOKEN_PATH`, else `token` in the folder of `HF_HOME`). Null where there is none.
+ */
+export function storedToken(environment: Environment = process.env): HubToken | null {
+  for (const origin of ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"]) {
+    // As huggingface_hub does: a line break at the end of a copied token is no part of it.
+    const value = environment[origin]?.trim();
+    if (value) return { value, origin };
+  }
+  const origin = expandHome(environment["HF_TOKEN_PATH"] || join(hubHome(environment), "token"));
+  try {
+    const value = readFileSync(origin, "utf8").trim();
+    return value === "" ? null : { value, origin };
+  } catch {
+    return null;
+  }
+}
+
+/** Where models of the hub are kept, by the Python libraries too. */
+export function hubCacheFolder(environment: Environment = process.env): string {
+  return expandHome(environment["HF_HUB_CACHE"] || join(hubHome(environment), "hub"));
+}
+
+/** The variable that forbids asking the hub; null where none does. */
+export function offlineVariable(environment: Environment = process.env): string | null {
+  const names = ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"];
+  return names.find((name) => /^(1|on|yes|true)$/i.test(environment[name] ?? "")) ?? null;
+}
+
+function hubHome({ HF_HOME: home, XDG_CACHE_HOME: cache }: Environment): string {
+  return expandHome(home || join(cache || join(homedir(), ".cache"), "huggingface"));
+}

@@ -1,0 +1,32 @@
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { cardFile } from "./written-files.js";
+
+const mark = /\n<!-- crossblock [0-9a-f]{64} -->\n$/;
+
+/** A model card with a last line that tells whether it is still as it was written. */
+export function sealCard(text: string): string {
+  const body = text.trimEnd();
+  return `${body}\n\n<!-- crossblock ${hash(`${body}\n`)} -->\n`;
+}
+
+/** Whether a model card is one of ours, and no one changed it since. */
+export function isSealed(text: string): boolean {
+  const found = mark.exec(text)?.[0];
+  if (found === undefined) return false;
+  return found.includes(hash(text.slice(0, -found.length)));
+}
+
+/** The same of the card in a folder; false where there is none. */
+export async function hasOwnCard(folder: string): Promise<boolean> {
+  try {
+    return isSealed(await readFile(join(folder, cardFile), "utf8"));
+  } catch {
+    return false;
+  }
+}
+
+function hash(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
+}

@@ -1,0 +1,153 @@
+import { z } from "zod";
+import { zFold } from "../transform/z-fold/z-fold.js";
+import { boa } from "./boa.js";
+import { gptq } from "./gptq.js";
+import { collectAttention } from "./measure/unit-attention.js";
+import { fragment, part } from "./options/fragment.js";
+import { fraction, positive, weight } from "./options/numbers.js";
+import { always, setting, when } from "./options/reading.js";
+import { boaOptions } from "./options/shared/boa.js";
+import { gptqOptions } from "./options/shared/gptq.js";
+import { candidatesOf } from "./options/shared/range.js";
+import { defineRecipe } from "./recipe.js";
+import { chooseColumns } from "./solve/column-solver.js";
+import { foldUnit } from "./solve/fold-unit.js";
+import { quadraticRule } from "./solve/quadratic-rule.js";
+import { attentionFactorsOf, rowColumnOptions } from "./solve/row-column-rule.js";
+
+const aespaGroup = z.strictObject({
+  zFold: z
+    .int()
+    .min(0)
+    .default(30)
+    .describe("most rounds in which grids and factors of the columns are fitted; 0 folds nothing"),
+  start: z
+    .enum(["boa", "gptq"])
+    .default("boa")
+    .describe("whose codes and corrected weight roundings start from: BoA's, or those of GPTQ (the paper)"),
+  iterations: z.int().min(0).default(500).describe("steps of Adam, per Linear"),
+  rate: positive.default(5e-2).describe("Adam rate of the roundings: 0.015 is the paper's"),
+  scaleRate: weight
+    .default(0)
+    .describe("Adam rate of the scales, relative to the scale; 0 leaves them as they are (the paper)"),
+  softness: positive
+    .max(1)
+    .default(1)
+    .describe(
+      "how far from its code a weight begins: 1 at the weight that the solver corrected (the paper), near 0 at the code",
+    ),
+  // With 1 few roundings are decided at the end, and what hardening then loses is more than training gained.
+  penalty: weight
+    .default(30)
+    .describe("weight of the rounding penalty, where the codes that training starts from lose 1"),
+  attentionPenalty: weight.default(45).describe("the same for queries, keys and values"),
+  warmup: fraction.default(0.2).describe("fraction of the steps without the penalty"),
+  betaStart: positive.default(20).describe("its exponent after the warm-up"),
+  betaEnd: positive.default(2).describe("its exponent at the last step"),
+});
+
+type Aespa = z.output<typeof aespaGroup>;
+const training = setting<{ readonly aespa: Aespa }>(
+  "aespa.iterations above 0",
+  "aespa.iterations=500",
+  (options) => options.aespa.iterations > 0,
+);
+const trained = when(training);
+const startingFromBoa = setting<{ readonly aespa: Aespa }>(
+  "aespa.start=boa",
+  "aespa.start=boa",
+  (options) => options.aespa.start === "boa",
+);
+
+/**
+ * aespa: AdaRound of one Linear at a time on what its error does to attention, a quadratic that is computed beforehand, so that a
+ * step costs one product and no text. For every head h
+ *
+ *   queries  tr(E[K_h K_h^T] dW C_X dW^T)        keys    tr(E[Q_h Q_h^T] dW C_X dW^T)
+ *   values   tr(dW E[X A_h^T A_h X^T] dW^T)      others  tr(dW C_X dW^T)
+ *
+ * plus `lambda sum(1 - |2 h - 1|^beta)`. Before it Z-Fold gives each column of what reads a norm a factor, shared by those that read it,
+ * which the norm's gains take over; and a solver along the columns gives the weight that is rounded. Errors are counted from the
+ * weight itself, whatever the solver made of it.
+ * Source: arXiv 2402.08958, section 3 and algorithm 1. Its losses are absolute; here that of the codes that training starts from is 1, so that
+ * lambda means the same in every Linear.
+ */
+export const aespa = defineRecipe({
+  name: "aespa",
+  title: "aespa: roundings learnt on what they do to attention, one Linear at a time",
+  paper: "arXiv 2402.08958",
+  options: {
+    aespa: fragment(aespaGroup.prefault({}), {
+      zFold: always,
+      start: always,
+      iterations: always,
+      rate: trained,
+      scaleRate: trained,
+      softness: trained,
+      penalty: trained,
+      attentionPenalty: trained,
+      warmup: trained,
+      betaStart: trained,
+      betaEnd: trained,
+    }),
+    boa: part(boaOptions, {
+      blockV: always,
+      valueRows: always,
+      rowsAtOnce: when(startingFromBoa),
+      rowDamping: when(startingFromBoa),
+    }),
+    gptq: gptqOptions,
+  },
+  presets: {
+    default: {},
+    paper: {
+      aespa: { start: "gptq", iterations: 2000, rate: 1.5e-2 },
+      boa: { valueRows: false, rowsAtOnce: 1 },
+      gptq: { widths: [1] },
+    },
+  },
+  training: null,
+  needsText: true,
+  followedByEndToEnd: false,
+  rotatesByDefault: false,
+  windows: boa.windows,
+  chain: boa.chain,
+  cost: (options) => ({
+    ...boa.cost(options),
+    folds: options.aespa.zFold > 0,
+    quadraticSteps: options.aespa.iterations,
+  }),
+
+  prepare(block, stream, work) {
+    const { job, parts } = work;
+    const { aespa: group, range } = job.options;
+    if (stream === null) throw new TypeError("aespa needs calibration text");
+    if (group.zFold > 0) {
+      const folding = { rounds: group.zFold, candidates: candidatesOf(range) };
+      foldUnit(job, block, stream, parts, (weights, extremes, storedType) =>
+        zFold(weights, extremes.keys(), (name) => block.layers.get(name)?.scheme ?? job.scheme, storedType, folding),
+      );
+    }
+    gptq.prepare(block, stream, work);
+  },
+
+  *solve(work) {
+    const { job, blocks, input } = work;
+    const { aespa: group, ...options } = job.options;
+    if (input === null) throw new TypeError("aespa needs calibration text");
+    for (const block of blocks) {
+      const stage = `block ${block.index}: attention`;
+      yield { event: "progress", stage, done: block.index, total: job.network.units.length };
+      using attention = collectAttention(block, input, work, options.boa);
+      const rule = quadraticRule({
+        start: group.start,
+        solver: rowColumnOptions(options),
+        factorsOf: attentionFactorsOf(block, attention),
+        // The paper's lambda is half as much again for queries, keys and values.
+        training: (seen) => ({ ...group, penalty: seen ? group.attentionPenalty : group.penalty, poll: job.poll }),
+      });
+      yield* chooseColumns(work, block, input, rule);
+    }
+    return true;
+  },
+});
