@@ -1,4 +1,5 @@
 import type {
+  AllocationEvent,
   AlreadyThereEvent,
   ExportedEvent,
   ReplacedEvent,
@@ -80,6 +81,8 @@ function plainNotes(event: RunEvent): string[] {
       const more = moreEffort(event);
       return [`planned: ${timeText(event)}`, ...(more === null ? [] : [`effort: ${more}`])];
     }
+    case "allocation":
+      return [allocationNote(event)];
     case "warning":
       return [`warning: ${event.where}: ${event.message}; next: ${event.next}`];
     case "replaced":
@@ -150,6 +153,16 @@ function windowNote({ lossBefore, lossAfter, layers, seconds }: WindowDoneEvent,
   const worstLayer = worst === null ? [] : [`worst ${worst.name} (${percent(worst.relativeError)})`];
   const parts = [...loss, ...worstLayer, formatSeconds(seconds)];
   return `${where}: ${parts.join(", ")}`;
+}
+
+function allocationNote({ budget, meanBits, bitsPerWeight, bits }: AllocationEvent): string {
+  const counts = new Map<number, number>();
+  for (const width of Object.values(bits)) counts.set(width, (counts.get(width) ?? 0) + 1);
+  const shares = [...counts].sort(([a], [b]) => a - b).map(([width, count]) => `${width} bits ${count}`);
+  return (
+    `bits shared out: ${meanBits.toFixed(3)} a code of ${budget} allowed, ${bitsPerWeight.toFixed(3)} a weight with ` +
+    `scales; Linears: ${shares.join(", ")}`
+  );
 }
 
 function percent(relativeError: number): string {

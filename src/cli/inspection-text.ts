@@ -5,7 +5,8 @@ import { formatBytes, formatCount } from "./quantities.js";
 
 /** What `inspect` shows a reader: a line for each type of tensor, or for each tensor, and the whole in two lines. */
 export function formatInspection(inspection: Inspection, { tensors: all }: { readonly tensors: boolean }): string {
-  const { path, format, family, scheme, parameters, bytes, bitsPerWeight, quantizedBitsPerWeight } = inspection;
+  const { path, format, family, scheme, parameters, bytes, bitsPerWeight, quantizedBitsPerWeight, meanCodeBits } =
+    inspection;
   const table = all
     ? [
         ["tensor", "shape", ...columns],
@@ -19,7 +20,9 @@ export function formatInspection(inspection: Inspection, { tensors: all }: { rea
           ...cells(kind),
         ]),
       ];
-  const quantized = quantizedBitsPerWeight === null ? "" : `, ${quantizedBitsPerWeight.toFixed(3)} where quantized`;
+  const codes = meanCodeBits === null || Number.isInteger(meanCodeBits) ? "" : `, ${meanCodeBits.toFixed(3)} a code`;
+  const quantized =
+    quantizedBitsPerWeight === null ? "" : `, ${quantizedBitsPerWeight.toFixed(3)} where quantized${codes}`;
   return [
     ...aligned(table),
     "",

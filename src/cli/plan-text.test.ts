@@ -13,7 +13,16 @@ const estimate = {
   load: 0.8,
 } as const;
 const plan: PlanEvent = {
-  ...{ event: "plan", model: "m", scheme: "W4A16g64", symmetric: true, recipe: "cbq", preset: "default", out: "o" },
+  ...{
+    event: "plan",
+    bitsBudget: null,
+    model: "m",
+    scheme: "W4A16g64",
+    symmetric: true,
+    recipe: "cbq",
+    preset: "default",
+    out: "o",
+  },
   effort: {
     ...{ name: "quick", chosen: "device", time: null, values: { samples: 24, window: { epochs: 2 } } },
     more: { name: "normal", range: [34000, 50000] },

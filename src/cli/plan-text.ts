@@ -15,6 +15,14 @@ export function formatPlan(plan: PlanEvent): string {
       "scheme",
       `${plan.scheme} ${plan.symmetric ? "symmetric" : "asymmetric"}, ${plan.bitsPerWeight.toFixed(2)} bits per weight`,
     ],
+    ...(plan.bitsBudget === null
+      ? []
+      : [
+          [
+            "budget",
+            `${plan.bitsBudget} bits a code on average, scales and zero points on top; shared out once the text is read`,
+          ] as const,
+        ]),
     ["recipe", recipeText(plan)],
     ...effortRows(plan),
     ["quantized", `${formatCount(plan.linears)} Linears, ${formatCount(plan.weights)} weights`],

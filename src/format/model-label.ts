@@ -17,6 +17,9 @@ export function schemeLabel({ linears, activations }: Pick<ExportSource, "linear
   return [...weights].sort((a, b) => b[1] - a[1])[0]?.[0] ?? null;
 }
 
-function labelOf({ bits, perChannel, groupSize }: QuantizedLayout, activationBits: number): string {
+function labelOf(layout: QuantizedLayout, activationBits: number): string {
+  const { groupBits, perChannel, groupSize } = layout;
+  const mean = groupBits === undefined ? layout.bits : groupBits.reduce((a, b) => a + b, 0) / groupBits.length;
+  const bits = Math.round(mean * 100) / 100;
   return `W${bits}A${activationBits}${perChannel ? "" : `g${groupSize}`}`;
 }

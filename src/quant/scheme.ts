@@ -20,7 +20,8 @@ type Bits = `W${2 | 3 | 4 | 5 | 6 | 8}A${4 | 8 | 16}`;
  */
 export type SchemeName = Bits | `${Bits}g${32 | 64 | 128}` | (`${Bits}g${number}` & Record<never, never>);
 
-const WEIGHT_BITS = [2, 3, 4, 5, 6, 8];
+/** Bits that a weight may have. */
+export const WEIGHT_BITS = [2, 3, 4, 5, 6, 8] as const;
 const ACTIVATION_BITS = [4, 8, 16];
 
 /**
@@ -34,7 +35,12 @@ export function parseScheme(name: string, options: { readonly asym?: boolean } =
   const activationBits = Number(match?.[2]);
   const group = match?.[3] === undefined ? null : Number(match[3]);
   const groupFits = group === null || (group >= 8 && Number.isSafeInteger(group));
-  if (match === null || !WEIGHT_BITS.includes(bits) || !ACTIVATION_BITS.includes(activationBits) || !groupFits) {
+  if (
+    match === null ||
+    !WEIGHT_BITS.some((width) => width === bits) ||
+    !ACTIVATION_BITS.includes(activationBits) ||
+    !groupFits
+  ) {
     const nearBits = nearest(WEIGHT_BITS, Number.isNaN(bits) ? 4 : bits);
     const nearActivation = nearest(ACTIVATION_BITS, Number.isNaN(activationBits) ? 16 : activationBits);
     const nearGroup = match === null ? "g64" : group === null ? "" : `g${groupFits ? group : 8}`;

@@ -1,5 +1,6 @@
-import { noGrad } from "../tensor/index.js";
+import { noGrad, scope } from "../tensor/index.js";
 import type { Codes } from "./grid/grid.js";
+import { zeroPointUnits } from "./grid/group-grid.js";
 import type { QuantizedWeight } from "./quantized-weight.js";
 
 /** Codes on the host, as the writers take them. */
@@ -13,8 +14,16 @@ export function toQuantizedWeight(codes: Codes, perChannel: boolean): QuantizedW
     columns: codes.codes.size(1),
     codes: bytes(codes.codes),
     scales: codes.scale.toFloat32Array(),
-    zeroPoints: bytes(codes.zeroPoint),
+    zeroPoints: zeroPoints(codes),
+    ...(codes.groupBits !== undefined && { groupBits: codes.groupBits }),
   }));
+}
+
+function zeroPoints({ zeroPoint, groupBits }: Codes): Uint8Array {
+  const units = scope(() => zeroPoint.mul(zeroPointUnits(groupBits, zeroPoint.size(1), zeroPoint.device)).round());
+  const array = bytes(units);
+  units.dispose();
+  return array;
 }
 
 function bytes(tensor: Codes["codes"]): Uint8Array {

@@ -50,6 +50,8 @@ export interface Recipe<O extends EngineOptions = EngineOptions> {
   readonly training: Reading | null;
   /** False where training leaves the Linears alone, and so has no gradients of their weights. */
   readonly trainsLinears?: false;
+  /** Whether groups of columns of a Linear get different bits, at the scheme's mean. */
+  readonly bitsPerGroup?: true;
   /** Whether it cannot do without calibration text. */
   readonly needsText: boolean;
   /** Whether the scales of all blocks are trained end to end after it, unless the options say otherwise. */

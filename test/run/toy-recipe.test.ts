@@ -80,7 +80,17 @@ describe("a recipe that is one file and one line", () => {
 
   it("stands in help, with its options and who reads them", () => {
     const recipe = optionLines(runOptionsSchema).find(({ name }) => name === "recipe");
-    expect(recipe?.choices).toEqual(["rtn", "gptq", "boa", "aespa", "norm-tweaking", "efficient-qat", "cbq", "toy"]);
+    expect(recipe?.choices).toEqual([
+      "rtn",
+      "gptq",
+      "slim",
+      "boa",
+      "aespa",
+      "norm-tweaking",
+      "efficient-qat",
+      "cbq",
+      "toy",
+    ]);
     const help = (name: string): string => {
       const line = optionLines(runOptionsSchema).find((each) => each.name === name);
       return line === undefined ? "" : optionText(line);

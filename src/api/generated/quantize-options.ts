@@ -39,7 +39,7 @@ export interface QuantizeOptions {
    *
    * @default "cbq"
    */
-  readonly recipe?: "rtn" | "gptq" | "boa" | "aespa" | "norm-tweaking" | "efficient-qat" | "cbq" | undefined;
+  readonly recipe?: "rtn" | "gptq" | "slim" | "boa" | "aespa" | "norm-tweaking" | "efficient-qat" | "cbq" | undefined;
   /**
    * Values that lie over the defaults: default, what measures best; paper, what the recipe's paper has.
    *
@@ -280,6 +280,20 @@ export interface QuantizeOptions {
    * @default []
    */
   readonly overrides?: readonly OverrideOptions[] | undefined;
+  /**
+   * Mean bits of a code that the run may spend, 2.5 say: Linears that the output depends on most get more, others
+   * fewer; scales and zero points come on top, as with a scheme's own bits; null gives all of them the scheme's. A
+   * number from 2 to 8. Read by every recipe with calibration text.
+   *
+   * Command line: `--bits-budget <bits>`.
+   *
+   * @default null
+   */
+  readonly bitsBudget?: number | null | undefined;
+  /** Settings of `allocation`. */
+  readonly allocation?: AllocationOptions | undefined;
+  /** Settings of `slim`. */
+  readonly slim?: SlimOptions | undefined;
   /** Settings of `aespa`. */
   readonly aespa?: AespaOptions | undefined;
   /** How Norm Tweaking trains the norms of a block. */
@@ -563,7 +577,7 @@ export interface RangeOptions {
 export interface GptqOptions {
   /**
    * Fraction of the Hessian's mean diagonal that is added to it; grows if needed. A number above 0. Read by gptq,
-   * boa, aespa, norm-tweaking, efficient-qat, cbq.
+   * slim, boa, aespa, norm-tweaking, efficient-qat, cbq.
    *
    * Command line: `--set gptq.damping=...`.
    *
@@ -572,7 +586,7 @@ export interface GptqOptions {
   readonly damping?: number | undefined;
   /**
    * Weigh the range search with the mean squares of the inputs. Read by gptq, boa, aespa, norm-tweaking,
-   * efficient-qat, cbq.
+   * efficient-qat, cbq; slim with slim.ranges=weighted.
    *
    * Command line: `--set gptq.weightedRange=...`.
    *
@@ -580,12 +594,13 @@ export interface GptqOptions {
    */
   readonly weightedRange?: boolean | undefined;
   /**
-   * Factors by which ranges are widened; each row keeps the one that loses least. Read by gptq, boa, aespa,
+   * Factors by which ranges are widened; each row keeps the one that loses least. Read by gptq, slim, boa, aespa,
    * norm-tweaking, efficient-qat, cbq.
    *
    * Command line: `--set gptq.widths=...`.
    *
-   * @default [1,1.1,1.2,1.3]; [1] with --recipe boa --preset paper; [1] with --recipe aespa --preset paper
+   * @default [1,1.1,1.2,1.3]; [1] with --recipe slim --preset paper; [1] with --recipe boa --preset paper; [1]
+   * with --recipe aespa --preset paper
    */
   readonly widths?: readonly number[] | undefined;
   /**
@@ -725,8 +740,8 @@ export interface ActivationOptions {
   readonly granularity?: "token" | "tensor" | undefined;
   /**
    * Train the clip of each Linear's input. Read by efficient-qat, cbq with a scheme that quantizes inputs (W4A8,
-   * W4A4); rtn, gptq, boa, aespa, norm-tweaking with a scheme that quantizes inputs (W4A8, W4A4) and end-to-end
-   * training.
+   * W4A4); rtn, gptq, slim, boa, aespa, norm-tweaking with a scheme that quantizes inputs (W4A8, W4A4) and
+   * end-to-end training.
    *
    * Command line: `--set activation.learnClip=...`.
    *
@@ -811,6 +826,59 @@ export interface OverrideOptions {
   readonly group?: "channel" | number | undefined;
   /** Leave it in the source precision. */
   readonly skip?: boolean | undefined;
+}
+
+/** Settings of `allocation`. */
+export interface AllocationOptions {
+  /**
+   * Bits that a Linear may get; null takes all that every format of the run holds. Read by every recipe with
+   * calibration text and --bits-budget.
+   *
+   * Command line: `--set allocation.widths=...`.
+   *
+   * @default null
+   */
+  readonly widths?: readonly (2 | 3 | 4 | 5 | 6 | 8)[] | null | undefined;
+  /**
+   * Linears that read the same input get the same bits, q, k and v, gate and up: vLLM makes one Linear of them.
+   * Read by every recipe with calibration text and --bits-budget.
+   *
+   * Command line: `--set allocation.tied=...`.
+   *
+   * @default true
+   */
+  readonly tied?: boolean | undefined;
+}
+
+/** Settings of `slim`. */
+export interface SlimOptions {
+  /**
+   * What a weight's square is divided by to rank groups: the squared diagonal of the inverse Hessian, or that of
+   * its Cholesky factor. Read by slim.
+   *
+   * Command line: `--set slim.salience=...`.
+   *
+   * @default "inverse"
+   */
+  readonly salience?: "inverse" | "factor" | undefined;
+  /**
+   * Ranges of groups: by the search that weighs columns by their inputs, or by the paper's, which weighs salient
+   * weights (SQC). Read by slim.
+   *
+   * Command line: `--set slim.ranges=...`.
+   *
+   * @default "weighted"; "salience" with --recipe slim --preset paper
+   */
+  readonly ranges?: "weighted" | "salience" | undefined;
+  /**
+   * How often the error of a salient weight counts. A number of at least 1. Read by slim with
+   * slim.ranges=salience.
+   *
+   * Command line: `--set slim.lambda=...`.
+   *
+   * @default 2; 1 with --recipe slim --preset paper
+   */
+  readonly lambda?: number | undefined;
 }
 
 /** Settings of `aespa`. */

@@ -15,6 +15,7 @@ export const flags: Readonly<Record<string, Flag>> = {
     scheme: "--scheme <name>",
     asym: "--asym",
     recipe: "--recipe <name>",
+    bitsBudget: "--bits-budget <bits>",
     preset: "--preset <name>",
     effort: "--effort <name>",
     time: "--time <duration>",

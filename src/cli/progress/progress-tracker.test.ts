@@ -13,6 +13,7 @@ const plan: PlanEvent = {
   exports: [{ format: "compressed-tensors", path: "out", bytes: 100 }],
   device: "cpu",
   blocks: 3,
+  bitsBudget: null,
   effort: null,
   windows: [
     [0, 1],

@@ -6,6 +6,8 @@ export function firstDifference(stored: QuantizedWeight, expected: QuantizedWeig
   for (const key of ["bits", "rows", "columns", "groupSize", "symmetric"] as const) {
     if (stored[key] !== expected[key]) return `${key} ${stored[key]} instead of ${expected[key]}`;
   }
+  const [bitsThere, bitsHere] = [stored.groupBits?.join(" "), expected.groupBits?.join(" ")];
+  if (bitsThere !== bitsHere) return `bits of groups ${bitsThere ?? "alike"} instead of ${bitsHere ?? "alike"}`;
   const groups = columns / groupSize;
   const ofGroup = (group: number): string => `row ${Math.floor(group / groups)}, group ${group % groups}`;
   for (let group = 0; group < rows * groups; group++) {

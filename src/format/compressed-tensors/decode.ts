@@ -1,7 +1,9 @@
 import type { SafetensorsDType } from "../../checkpoint/dtype.js";
 import { FormatError } from "../../errors.js";
+import { BINARY_STEPS } from "../../quant/grid/group-grid.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import { floatsFromBytes } from "../bits/float-bytes.js";
+import { unpackGroupRows } from "../bits/group-rows.js";
 import { viewInt32 } from "../bits/typed-view.js";
 import { unpackBits } from "../bits/unpack-bits.js";
 import type { QuantizedLayout } from "../contract/export-source.js";
@@ -35,8 +37,9 @@ export function decodeWeight(
   storage: StorageFormat,
   stored: StoredWeight,
 ): QuantizedWeight {
-  const { bits, rows, columns, groupSize, symmetric } = layout;
+  const { bits, groupBits, rows, columns, groupSize, symmetric } = layout;
   const groups = columns / groupSize;
+  if (groupBits !== undefined) return decodeGroups(name, { ...layout, groupBits }, stored);
   const packed = storage === "pack-quantized";
   if (packed) expectTensor(stored.codes, ["I32"], [rows, Math.ceil((columns * bits) / 32)], `${name}.weight_packed`);
   else expectTensor(stored.codes, ["I8"], [rows, columns], `${name}.weight`);
@@ -53,6 +56,28 @@ export function decodeWeight(
     scales,
     zeroPoints: symmetric ? middle(layout) : zeroPoints(name, layout, packed, stored),
   };
+}
+
+function decodeGroups(
+  name: string,
+  layout: QuantizedLayout & { readonly groupBits: readonly number[] },
+  { codes, scale, zeroPoint }: StoredWeight,
+): QuantizedWeight {
+  const { rows, columns, groupSize, groupBits } = layout;
+  const groups = columns / groupSize;
+  const width = Math.ceil(groupBits.reduce((sum, bits) => sum + bits * groupSize, 0) / 32);
+  expectTensor(codes, ["I32"], [rows, width], `${name}.weight_group_packed`);
+  expectTensor(scale, ["F16"], [rows, groups], `${name}.weight_scale`);
+  const where = `${name}.weight_zero_point`;
+  if (zeroPoint === null) return damaged(where, "groups of different bits without their zero points");
+  expectTensor(zeroPoint, ["U8"], [rows, groups], where);
+  zeroPoint.bytes.forEach((value, i) => {
+    const bits = groupBits[i % groups] ?? 0;
+    if (value > (bits === 1 ? BINARY_STEPS : 2 ** bits - 1)) damaged(where, `${value} in a group of ${bits} bits`);
+  });
+  const scales = floatsFromBytes(scale.bytes, scale.dtype, `${name}.weight_scale`);
+  if (scales.some((each) => !Number.isFinite(each))) damaged(`${name}.weight_scale`, "a scale is no finite number");
+  return { ...layout, codes: unpackGroupRows(layout, codes.bytes), scales, zeroPoints: zeroPoint.bytes.slice() };
 }
 
 /** In symmetric weights nothing is subtracted from the signed code: the unsigned zero point is the offset itself. */

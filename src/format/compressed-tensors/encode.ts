@@ -1,9 +1,21 @@
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import { toHalfBytes } from "../bits/float-bytes.js";
+import { packGroupRows } from "../bits/group-rows.js";
 import { packBits, wordsFor } from "../bits/pack-bits.js";
 import { type PackedWeight, packingRows, unpackedWeight } from "../bits/packed-rows.js";
 import { toEnd } from "../bits/to-end.js";
-import { PACKED, PLAIN_WEIGHT, SCALE, SHAPE, type StorageFormat, type WeightPart, ZERO_POINT } from "./layout.js";
+import {
+  GROUP_BITS,
+  GROUP_PACKED,
+  GROUP_STORAGE,
+  PACKED,
+  PLAIN_WEIGHT,
+  SCALE,
+  SHAPE,
+  type StorageFormat,
+  type WeightPart,
+  ZERO_POINT,
+} from "./layout.js";
 
 /**
  * The bytes of one stored tensor of `weight`, little-endian, as `partsOf` describes it.
@@ -15,6 +27,12 @@ export function encodePart(
   part: WeightPart,
 ): Uint8Array {
   switch (part) {
+    case GROUP_PACKED: {
+      const whole = "words" in weight ? unpackedWeight(weight) : weight;
+      return packGroupRows({ ...whole, groupBits: whole.groupBits ?? [] }, whole.codes);
+    }
+    case GROUP_BITS:
+      return Uint8Array.from(weight.groupBits ?? []);
     case PACKED:
       return "words" in weight ? weight.words : toEnd(packingRows(weight));
     case PLAIN_WEIGHT:
@@ -22,6 +40,7 @@ export function encodePart(
     case SCALE:
       return toHalfBytes(weight.scales);
     case ZERO_POINT:
+      if (storage === GROUP_STORAGE) return weight.zeroPoints;
       return storage === "int-quantized" ? signed(weight.zeroPoints, weight.bits) : packZeroPoints(weight);
     case SHAPE:
       return new Uint8Array(BigInt64Array.of(BigInt(weight.rows), BigInt(weight.columns)).buffer);

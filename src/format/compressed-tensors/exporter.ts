@@ -10,7 +10,11 @@ export const compressedTensorsExporter = folderExporter({
   tensors: compressedTensors,
   notes({ linears, activations }) {
     const note = simulationNote(linears.values(), activations);
-    return note === null ? [] : [`Simulated activations: ${note}.`];
+    const own = [...linears.values()].some(({ groupBits }) => groupBits !== undefined);
+    return [
+      ...(note === null ? [] : [`Simulated activations: ${note}.`]),
+      ...(own ? ["Bits differ by group of columns: crossblock reads this folder, other programs do not."] : []),
+    ];
   },
   write: writeCompressedTensors,
   open: openCompressedTensors,

@@ -1,4 +1,5 @@
 import type { SafetensorsDType } from "../../checkpoint/dtype.js";
+import { rowBits } from "../bits/bits-per-weight.js";
 import { wordsFor } from "../bits/pack-bits.js";
 import type { ActivationQuantization, QuantizedLayout } from "../contract/export-source.js";
 
@@ -17,7 +18,14 @@ import type { ActivationQuantization, QuantizedLayout } from "../contract/export
  * | `<name>.weight_scale` | F16 `[out, groups]` | |
  * | `<name>.weight_zero_point` | I8 `[out, groups]` | asymmetric only |
  *
- * Both: `<name>.input_scale` F32 `[1]` when activations have a static scale.
+ * `crossblock-group-bits`, ours alone: groups of columns have bits of their own (SliM-LLM)
+ * | `<name>.weight_group_packed` | I32 `[out, ceil(row bits / 32)]` | each row a dense stream, group after group, lowest bit first |
+ * | `<name>.weight_group_bits` | U8 `[groups]` | 1 to 8, the same for all rows |
+ * | `<name>.weight_scale` | F16 `[out, groups]` | |
+ * | `<name>.weight_zero_point` | U8 `[out, groups]` | unsigned as the codes; of a group of one bit in 254ths of a step |
+ * | `<name>.weight_shape` | I64 `[2]` | out, in |
+ *
+ * All: `<name>.input_scale` F32 `[1]` when activations have a static scale.
  *
  * The codes are signed, `-2^(bits-1)` to `2^(bits-1) - 1`; packing adds `2^(bits-1)`, so that a packed field is the
  * unsigned code of `QuantizedWeight`, as is a packed zero point. The value is `(code - zero point) * scale`.
@@ -32,7 +40,9 @@ export const QUANT_METHOD = "compressed-tensors";
 /** The library version whose layout this is; readers show it. */
 export const LIBRARY_VERSION = "0.20.0";
 
-export type StorageFormat = "pack-quantized" | "int-quantized";
+/** Of Linears whose groups have different bits, which no other reader has. */
+export const GROUP_STORAGE = "crossblock-group-bits";
+export type StorageFormat = "pack-quantized" | "int-quantized" | typeof GROUP_STORAGE;
 /** What `format` of the whole configuration says when its groups differ. */
 export const MIXED_FORMAT = "mixed-precision";
 
@@ -45,7 +55,17 @@ export const INPUT_SCALE = "input_scale";
 /** Column order of the withdrawn "group" activation ordering; never written, refused when read. */
 export const GROUP_INDEX = "weight_g_idx";
 
-export type WeightPart = typeof PACKED | typeof SCALE | typeof ZERO_POINT | typeof SHAPE | typeof PLAIN_WEIGHT;
+export const GROUP_PACKED = "weight_group_packed";
+export const GROUP_BITS = "weight_group_bits";
+
+export type WeightPart =
+  | typeof GROUP_PACKED
+  | typeof GROUP_BITS
+  | typeof PACKED
+  | typeof SCALE
+  | typeof ZERO_POINT
+  | typeof SHAPE
+  | typeof PLAIN_WEIGHT;
 
 /** One stored tensor of a quantized Linear. */
 export interface PartLayout {
@@ -57,6 +77,7 @@ export interface PartLayout {
 
 /** How the weight of one Linear is stored. */
 export function storageOf(layout: QuantizedLayout, activations: ActivationQuantization | null): StorageFormat {
+  if (layout.groupBits !== undefined) return GROUP_STORAGE;
   // int8 kernels take 8-bit weights with one scale per row; everything else is smaller and more widely read when packed.
   return activations?.bits === 8 && layout.bits === 8 && layout.perChannel ? "int-quantized" : "pack-quantized";
 }
@@ -72,6 +93,16 @@ export function partsOf(layout: QuantizedLayout, storage: StorageFormat): readon
     shape,
     byteLength: shape.reduce((product, size) => product * size, width),
   });
+  const { groupBits } = layout;
+  if (groupBits !== undefined) {
+    return [
+      part(GROUP_BITS, "U8", [groups], 1),
+      part(GROUP_PACKED, "I32", [rows, Math.ceil(rowBits(groupBits, layout.groupSize) / 32)], 4),
+      part(ZERO_POINT, "U8", [rows, groups], 1),
+      part(SCALE, "F16", [rows, groups], 2),
+      part(SHAPE, "I64", [2], 8),
+    ];
+  }
   return [
     packed ? part(PACKED, "I32", [rows, wordsFor(columns, bits)], 4) : part(PLAIN_WEIGHT, "I8", [rows, columns], 1),
     ...(symmetric

@@ -45,12 +45,18 @@ function groupsOf({ linears, activations }: ExportSource): readonly Group[] {
   for (const [name, layout] of linears) {
     const storage = storageOf(layout, activations);
     const columns = layout.perChannel ? "channel" : layout.groupSize;
-    const key = `${storage} ${layout.bits} ${columns} ${layout.symmetric}`;
+    const key = `${storage} ${meanBits(layout)} ${columns} ${layout.symmetric}`;
     const group = groups.get(key);
     if (group === undefined) groups.set(key, { layout, storage, names: [name] });
     else group.names.push(name);
   }
   return [...groups.values()];
+}
+
+// Of groups with bits of their own the mean, which is a whole number.
+function meanBits({ bits, groupBits }: QuantizedLayout): number {
+  if (groupBits === undefined) return bits;
+  return Math.round(groupBits.reduce((sum, each) => sum + each, 0) / Math.max(1, groupBits.length));
 }
 
 function schemeOf({ layout, storage }: Group, targets: readonly string[], { activations }: ExportSource): JsonObject {
@@ -59,7 +65,7 @@ function schemeOf({ layout, storage }: Group, targets: readonly string[], { acti
   return {
     targets,
     weights: {
-      num_bits: layout.bits,
+      num_bits: meanBits(layout),
       type: "int",
       symmetric: layout.symmetric,
       strategy: layout.perChannel ? "channel" : "group",

@@ -9,6 +9,7 @@ import { sameTensor } from "../../checkpoint/same-tensor.js";
 import type { TensorInfo } from "../../checkpoint/tensor-reader.js";
 import { FormatError } from "../../errors.js";
 import type { TensorFacts } from "../../network/index.js";
+import { widestOf } from "../../quant/grid/group-grid.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import { floatsFromBytes } from "../bits/float-bytes.js";
 import type { ActivationQuantization, ExportSource, QuantizedLayout } from "../contract/export-source.js";
@@ -16,7 +17,10 @@ import { resolvedConfig } from "../source/source-spec.js";
 import { recordFile } from "../written-files.js";
 import { decodeWeight, type StoredTensor } from "./decode.js";
 import {
+  GROUP_BITS,
   GROUP_INDEX,
+  GROUP_PACKED,
+  GROUP_STORAGE,
   INPUT_SCALE,
   PACKED,
   PLAIN_WEIGHT,
@@ -107,12 +111,13 @@ async function quantizedModules(
 ): Promise<Map<string, QuantizedModule>> {
   const modules = new Map<string, QuantizedModule>();
   for (const { name: tensor, dtype } of checkpoint.tensors.values()) {
+    const grouped = tensor.endsWith(`.${GROUP_PACKED}`);
     const packed = tensor.endsWith(`.${PACKED}`);
-    if (!packed && !(tensor.endsWith(`.${PLAIN_WEIGHT}`) && dtype === "I8")) continue;
+    if (!packed && !grouped && !(tensor.endsWith(`.${PLAIN_WEIGHT}`) && dtype === "I8")) continue;
     const name = tensor.slice(0, tensor.lastIndexOf("."));
     const scheme = groupFor(name, groups);
     if (scheme === undefined) contradiction(name, "no group of the configuration targets this quantized module");
-    const storage: StorageFormat = packed ? "pack-quantized" : "int-quantized";
+    const storage: StorageFormat = grouped ? GROUP_STORAGE : packed ? "pack-quantized" : "int-quantized";
     const layout = await layoutOf(checkpoint, name, storage, scheme);
     modules.set(name, { layout, storage, activations: scheme.activations });
   }
@@ -135,6 +140,7 @@ async function layoutOf(
       next: "quantize without act-order, or with act-order of the kind that keeps the columns in place",
     });
   }
+  if (storage === GROUP_STORAGE) return groupLayout(checkpoint, name, groupSize);
   const packed = storage === "pack-quantized";
   const codes = find(checkpoint, `${name}.${packed ? PACKED : PLAIN_WEIGHT}`);
   const [rows = 0, width = 0] = codes.shape;
@@ -152,6 +158,24 @@ async function layoutOf(
   if (columns % size !== 0) contradiction(name, `groups of ${size} columns don't divide its ${columns} inputs`);
   for (const part of symmetric ? [SCALE] : [SCALE, ZERO_POINT]) find(checkpoint, `${name}.${part}`);
   return { bits, groupSize: size, perChannel, symmetric, rows, columns };
+}
+
+/** Of a weight whose groups have bits of their own, by the tensors that say so. */
+async function groupLayout(checkpoint: Checkpoint, name: string, groupSize: number | null): Promise<QuantizedLayout> {
+  const [rows = 0] = find(checkpoint, `${name}.${GROUP_PACKED}`).shape;
+  const columns = await storedColumns(checkpoint, name, rows);
+  const size = groupSize ?? columns;
+  if (columns % size !== 0) contradiction(name, `groups of ${size} columns don't divide its ${columns} inputs`);
+  const stored = find(checkpoint, `${name}.${GROUP_BITS}`);
+  const groups = columns / size;
+  if (stored.dtype !== "U8" || stored.byteLength !== groups) {
+    contradiction(stored.name, `${stored.dtype} [${stored.shape.join(", ")}] for the bits of ${groups} groups`);
+  }
+  const groupBits = [...(await checkpoint.read(stored.name))];
+  if (groupBits.some((bits) => bits < 1 || bits > 8)) contradiction(stored.name, "bits that are not 1 to 8");
+  for (const part of [SCALE, ZERO_POINT]) find(checkpoint, `${name}.${part}`);
+  const bits = widestOf(groupBits);
+  return { bits, groupBits, groupSize: size, perChannel: groupSize === null, symmetric: false, rows, columns };
 }
 
 /** Inputs of a packed weight: its stored shape, whose outputs must be the rows of the codes. */
@@ -206,7 +230,16 @@ function plainTensors(
   checkpoint: Checkpoint,
   modules: ReadonlyMap<string, QuantizedModule>,
 ): ReadonlyMap<string, TensorInfo> {
-  const parts: ReadonlySet<string> = new Set([PACKED, PLAIN_WEIGHT, SCALE, ZERO_POINT, SHAPE, INPUT_SCALE]);
+  const parts: ReadonlySet<string> = new Set([
+    GROUP_PACKED,
+    GROUP_BITS,
+    PACKED,
+    PLAIN_WEIGHT,
+    SCALE,
+    ZERO_POINT,
+    SHAPE,
+    INPUT_SCALE,
+  ]);
   const plain = new Map<string, TensorInfo>();
   for (const [name, info] of checkpoint.tensors) {
     const dot = name.lastIndexOf(".");
@@ -234,11 +267,17 @@ async function readQuantized(
     return { dtype, shape, bytes: await checkpoint.read(tensor) };
   };
   return decodeWeight(name, layout, storage, {
-    codes: await stored(storage === "pack-quantized" ? PACKED : PLAIN_WEIGHT),
+    codes: await stored(CODES[storage]),
     scale: await stored(SCALE),
     zeroPoint: layout.symmetric ? null : await stored(ZERO_POINT),
   });
 }
+
+const CODES: Readonly<Record<StorageFormat, string>> = {
+  "pack-quantized": PACKED,
+  "int-quantized": PLAIN_WEIGHT,
+  [GROUP_STORAGE]: GROUP_PACKED,
+};
 
 function find(checkpoint: Checkpoint, tensor: string): TensorInfo {
   return checkpoint.tensors.get(tensor) ?? contradiction(tensor, "the tensor is missing");

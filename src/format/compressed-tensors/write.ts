@@ -34,6 +34,7 @@ export function compressedTensors(source: ExportSource): readonly OutputTensor[]
       name,
       parts,
       async () =>
+        // Those of different bits are kept in rows of the widest.
         (storage === "pack-quantized" ? await readPacked(source, name, layout) : null) ??
         (await readSound(source, name, layout)),
     );

@@ -1,4 +1,5 @@
 import { FormatError } from "../../errors.js";
+import { BINARY_STEPS } from "../../quant/grid/group-grid.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import { roundToHalf } from "../bits/half.js";
 import { viewInt32 } from "../bits/typed-view.js";
@@ -10,7 +11,7 @@ import { viewInt32 } from "../bits/typed-view.js";
  * @throws FormatError naming the layer
  */
 export function assertSound(weight: QuantizedWeight, name: string): void {
-  const { bits, rows, columns, groupSize, codes, scales, zeroPoints, symmetric } = weight;
+  const { bits, groupBits, rows, columns, groupSize, codes, scales, zeroPoints, symmetric } = weight;
   const groups = rows * (columns / groupSize);
   const limit = 2 ** bits;
   const fail = (what: string): never => refuse(what, name);
@@ -21,10 +22,34 @@ export function assertSound(weight: QuantizedWeight, name: string): void {
   const misfit = firstMisfit(codes, bits);
   if (misfit !== -1) fail(`code ${codes[misfit]} does not fit ${bits} bits`);
   assertSoundScales(scales, name);
+  if (groupBits !== undefined) {
+    assertSoundGroups({ ...weight, groupBits }, fail);
+    return;
+  }
   for (let group = 0; group < groups; group++) {
     const zeroPoint = zeroPoints[group] ?? limit;
     if (symmetric ? zeroPoint !== limit / 2 : zeroPoint >= limit) {
       fail(`zero point ${zeroPoint} in a ${symmetric ? "symmetric" : "asymmetric"} ${bits}-bit weight`);
+    }
+  }
+}
+
+function assertSoundGroups(
+  { bits, groupBits, groupSize, rows, columns, codes, zeroPoints }: QuantizedWeight & { groupBits: readonly number[] },
+  fail: (what: string) => never,
+): void {
+  const groups = columns / groupSize;
+  if (groupBits.length !== groups) fail(`bits of ${groupBits.length} groups for ${groups}`);
+  for (const [group, width] of groupBits.entries()) {
+    if (!Number.isInteger(width) || width < 1 || width > bits) fail(`${width} bits in a group of ${bits} at most`);
+    const most = width === 1 ? BINARY_STEPS : 2 ** width - 1;
+    for (let row = 0; row < rows; row++) {
+      const zeroPoint = zeroPoints[row * groups + group] ?? 255;
+      if (zeroPoint > most) fail(`zero point ${zeroPoint} in a group of ${width} bits`);
+      const begin = row * columns + group * groupSize;
+      for (let i = begin; i < begin + groupSize; i++) {
+        if ((codes[i] ?? 0) >= 2 ** width) fail(`code ${codes[i]} does not fit ${width} bits`);
+      }
     }
   }
 }

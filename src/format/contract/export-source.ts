@@ -6,7 +6,7 @@ import type { PackedWeight } from "../bits/packed-rows.js";
 /** How one quantized Linear is stored, without its codes: enough to plan a file before reading anything. */
 export type QuantizedLayout = Pick<
   QuantizedWeight,
-  "bits" | "groupSize" | "perChannel" | "symmetric" | "rows" | "columns"
+  "bits" | "groupBits" | "groupSize" | "perChannel" | "symmetric" | "rows" | "columns"
 >;
 
 /** How the inputs of the quantized Linears are quantized at run time. */

@@ -81,6 +81,14 @@ export async function readPacked(
 function asPlanned<W extends QuantizedLayout>(weight: W, name: string, layout: QuantizedLayout): W {
   const keys = ["bits", "groupSize", "perChannel", "symmetric", "rows", "columns"] as const;
   const differs = keys.find((key) => weight[key] !== layout[key]);
+  const [ours, planned] = [weight.groupBits?.join(" "), layout.groupBits?.join(" ")];
+  if (differs === undefined && ours !== planned) {
+    throw new FormatError({
+      what: `its groups have the bits ${ours ?? "of the Linear"}, the plan says ${planned ?? "those of the Linear"}`,
+      where: name,
+      next: "quantize again into an empty folder: codes of two runs were mixed",
+    });
+  }
   if (differs !== undefined) {
     throw new FormatError({
       what: `its codes have ${differs} ${weight[differs]}, the plan says ${layout[differs]}`,

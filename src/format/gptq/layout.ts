@@ -1,6 +1,7 @@
 import type { SafetensorsDType } from "../../checkpoint/dtype.js";
 import { FormatError } from "../../errors.js";
 import { wordsFor } from "../bits/pack-bits.js";
+import { assertOneWidth } from "../contract/assert-one-width.js";
 import type { QuantizedLayout } from "../contract/export-source.js";
 
 /**
@@ -69,6 +70,7 @@ export function partsOf({ bits, rows, columns, groupSize }: QuantizedLayout): re
  */
 export function assertHolds(name: string, layout: QuantizedLayout, version: CheckpointFormat | null): void {
   const { bits, rows, columns, symmetric } = layout;
+  assertOneWidth(layout, "GPTQ", name);
   const refuse = (what: string, next: string): never => {
     throw new FormatError({ what, where: name, next });
   };

@@ -1,4 +1,5 @@
 import { FormatError } from "../../errors.js";
+import { assertOneWidth } from "../contract/assert-one-width.js";
 import type { QuantizedLayout } from "../contract/export-source.js";
 
 /**
@@ -61,6 +62,7 @@ export function rowBytes({ bits, blockSize, blocks }: BlockedRow, part: Quantize
  */
 export function containerOf(layout: QuantizedLayout, name?: string): Container {
   const { columns, groupSize, symmetric } = layout;
+  assertOneWidth(layout, "ONNX", name);
   const bits: StoredBits = layout.bits <= 2 ? 2 : layout.bits <= 4 ? 4 : 8;
   const zeroPoints = !symmetric || layout.bits !== bits;
   const candidates = BLOCK_SIZES.filter((size) => groupSize === columns || groupSize % size === 0)

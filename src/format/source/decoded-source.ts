@@ -1,5 +1,6 @@
 import type { TensorInfo } from "../../checkpoint/tensor-reader.js";
 import { FormatError } from "../../errors.js";
+import { BINARY_STEPS } from "../../quant/grid/group-grid.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import type { ExportSource } from "../contract/export-source.js";
 import { readSound } from "../contract/output-tensors.js";
@@ -37,11 +38,18 @@ export function decodedSource(source: ExportSource): ExportSource {
 }
 
 /** `scale * (code - zeroPoint)` of every weight, in fp32. */
-export function decodedValues({ codes, scales, zeroPoints, groupSize }: QuantizedWeight): Float32Array<ArrayBuffer> {
+export function decodedValues({
+  codes,
+  scales,
+  zeroPoints,
+  groupSize,
+  groupBits,
+}: QuantizedWeight): Float32Array<ArrayBuffer> {
   const values = new Float32Array(codes.length);
   for (let group = 0; group < scales.length; group++) {
     const scale = scales[group] ?? Number.NaN;
-    const zeroPoint = zeroPoints[group] ?? 0;
+    const units = groupBits?.[group % groupBits.length] === 1 ? BINARY_STEPS : 1;
+    const zeroPoint = (zeroPoints[group] ?? 0) / units;
     const end = (group + 1) * groupSize;
     for (let e = group * groupSize; e < end; e++) values[e] = scale * ((codes[e] ?? 0) - zeroPoint);
   }

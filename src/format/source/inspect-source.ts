@@ -27,12 +27,18 @@ function inspectedWeight(name: string, weight: QuantizedWeight): InspectedTensor
   return {
     name,
     shape: [weight.rows, weight.columns],
-    type: `W${weight.bits}${group} ${weight.symmetric ? "sym" : "asym"}`,
+    type: `W${weight.groupBits === undefined ? weight.bits : groupWidths(weight.groupBits)}${group} ${weight.symmetric ? "sym" : "asym"}`,
     bytes: Math.ceil(bits / 8),
     bitsPerWeight: bits / (weight.rows * weight.columns),
     histogram: histogramOf(weight.codes, 0, 2 ** weight.bits),
     scales: rangeOf(weight.scales),
   };
+}
+
+// "2.0 (1-3)": the mean over the groups, and which there are.
+function groupWidths(groupBits: readonly number[]): string {
+  const mean = groupBits.reduce((sum, bits) => sum + bits, 0) / Math.max(1, groupBits.length);
+  return `${mean.toFixed(1)} (${Math.min(...groupBits)}-${Math.max(...groupBits)})`;
 }
 
 /** How often each of `count` neighbouring integers occurs, from `lowest` on. */

@@ -9,11 +9,13 @@ import { levels } from "../scheme.js";
 export interface Grid {
   readonly bits: number;
   readonly symmetric: boolean;
+  /** Bits of each group of columns, where they differ: `bits` are then those of the widest code. */
+  readonly groupBits?: readonly number[] | undefined;
   /** Columns per group. */
   readonly groupSize: number;
   /** fp32 `[out, groups, 1]`. */
   readonly scale: Tensor;
-  /** fp32 integers `[out, groups, 1]`. */
+  /** fp32 integers `[out, groups, 1]`; of a group of one bit a fraction. */
   readonly zeroPoint: Tensor;
 }
 

@@ -85,7 +85,7 @@ export function composedSearch(w: Tensor, search: Search): Range {
 }
 
 /** The grid with every range `width` times as wide; codes and zero points keep their meaning. */
-export function widened(grid: Grid, width: number): Grid {
+export function widened<R extends Range>(grid: R, width: number): R {
   return width === 1 ? grid : { ...grid, scale: storableScale(grid.scale.mul(width)) };
 }
 

@@ -1,11 +1,12 @@
 import { noGrad, scope, Tensor } from "../../tensor/index.js";
 import { type Codes, dequantize } from "../grid/grid.js";
-import { searchRange, widened } from "../grid/range.js";
+import { widestOf } from "../grid/group-grid.js";
+import { type Range, searchRange, widened } from "../grid/range.js";
 import { groupColumns, type Scheme } from "../scheme.js";
 import type { SecondMoments } from "../second-moments.js";
 import { type InverseFactor, inverseFactor } from "./inverse-factor.js";
 import { refitScales } from "./refit-scales.js";
-import { roundInTurn } from "./round-in-turn.js";
+import { type GptqColumns, type GptqState, roundInTurn } from "./round-in-turn.js";
 
 export interface GptqOptions {
   /** Damping as a share of the mean diagonal; multiplied by 10 until the Cholesky succeeds. Defaults to 0.01. */
@@ -21,6 +22,10 @@ export interface GptqOptions {
    * Defaults to 1 alone.
    */
   readonly widths?: readonly number[];
+  /** Bits of every group of columns, where they differ. */
+  readonly groupBits?: readonly number[];
+  /** Finds the range of a group, number `group`, of weights `[out, columns]`; null leaves it to the search. */
+  readonly rangeOf?: (weight: Tensor, bits: number, group: number) => Range | null;
   /** Fit the scales once more to the codes. Defaults to false. */
   readonly refit?: boolean;
   /** Keep the weight as corrected for what was lost before each rounding. Defaults to false. */
@@ -136,6 +141,7 @@ function roundColumns(
     errors: Tensor.empty([rows, columns], { device: weight.device }),
     factor,
   };
+  const bitsAt = (column: number): number => options.groupBits?.[Math.floor(column / groupSize)] ?? bits;
   const scales: Tensor[] = [];
   const zeroPoints: Tensor[] = [];
   for (let first = 0; first < columns; first += block) {
@@ -143,17 +149,21 @@ function roundColumns(
     for (let column = first; column < end; ) {
       if (column % groupSize === 0) {
         const group = state.weight.narrow(1, column, groupSize);
-        const found = searchRange(group, { ...scheme, groupSize: null }, layer, {
-          ...(importance === null ? {} : { importance: importance.narrow(0, column, groupSize) }),
-          ...(options.candidates === undefined ? {} : { candidates: options.candidates }),
-        });
+        const found =
+          options.rangeOf?.(group, bitsAt(column), column / groupSize) ??
+          searchRange(group, { ...scheme, bits: bitsAt(column), groupSize: null }, layer, {
+            ...(importance === null ? {} : { importance: importance.narrow(0, column, groupSize) }),
+            ...(options.candidates === undefined ? {} : { candidates: options.candidates }),
+          });
         const grid = widened(found, width);
         scales.push(grid.scale.reshape([rows]));
         zeroPoints.push(grid.zeroPoint.reshape([rows]));
       }
       const [scale, zeroPoint] = [scales.at(-1) as Tensor, zeroPoints.at(-1) as Tensor];
       const next = Math.min(end, column - (column % groupSize) + groupSize);
-      roundInTurn(state, { bits, scale, zeroPoint, first: column, count: next - column, reach: end });
+      const columnsOf = { first: column, count: next - column, reach: end };
+      if (bitsAt(column) === 1) roundBinary(state, { scale, zeroPoint, ...columnsOf });
+      else roundInTurn(state, { bits: bitsAt(column), scale, zeroPoint, ...columnsOf });
       column = next;
     }
     if (end < columns) {
@@ -165,14 +175,25 @@ function roundColumns(
     }
   }
   const codes = {
-    bits,
-    symmetric,
+    ...(options.groupBits === undefined
+      ? { bits, symmetric }
+      : { bits: widestOf(options.groupBits), symmetric: false, groupBits: options.groupBits }),
     groupSize,
     scale: Tensor.stack(scales, 1).unsqueeze(2),
     zeroPoint: Tensor.stack(zeroPoints, 1).unsqueeze(2),
     codes: state.codes,
   };
   return { codes, corrected: options.keepCorrected === true ? state.weight : null };
+}
+
+// The range of a weight of one bit is around its mean: the columns are moved there, where the zero point is a code.
+function roundBinary(state: GptqState, { scale, zeroPoint, first, count, reach }: Omit<GptqColumns, "bits">): void {
+  scope(() => {
+    const columns = state.weight.narrow(1, first, count);
+    columns.add_(zeroPoint.mul(scale).unsqueeze(1));
+    const whole = Tensor.zeros(zeroPoint.shape, { device: zeroPoint.device });
+    roundInTurn(state, { bits: 1, scale, zeroPoint: whole, first, count, reach });
+  });
 }
 
 // Whole groups, so that every group begins with all corrections that are owed to it.

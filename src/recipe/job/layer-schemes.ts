@@ -9,12 +9,14 @@ export type LayerSchemes = ReadonlyMap<string, Scheme | null>;
 /**
  * Resolves overrides; the last whose pattern matches wins.
  *
+ * @param allocation bits of Linears by module name, for those that no override gives some
  * @throws OptionError for a pattern that matches no Linear, or a group that does not divide a width.
  */
 export function resolveSchemes(
   units: readonly Pick<UnitPlan, "layers">[],
   scheme: Scheme,
   overrides: readonly Override[],
+  allocation: ReadonlyMap<string, number> = new Map(),
 ): LayerSchemes {
   const linears = units.flatMap(({ layers }) => layers);
   for (const { pattern } of overrides) {
@@ -30,7 +32,17 @@ export function resolveSchemes(
     const named = linears.filter(({ module }) => pattern === "" || matches(pattern, module));
     return [...new Set(named.map(({ columns }) => columns))];
   };
-  return new Map(linears.map((linear) => [linear.module, resolve(linear, scheme, overrides, widths)]));
+  return new Map(
+    linears.map((linear) => [
+      linear.module,
+      resolve(linear, { ...scheme, bits: allocation.get(linear.module) ?? scheme.bits }, overrides, widths),
+    ]),
+  );
+}
+
+/** The bits that an override gives a Linear; null where none does. */
+export function pinnedBits(module: string, overrides: readonly Override[]): number | null {
+  return overrides.filter(({ pattern }) => matches(pattern, module)).at(-1)?.bits ?? null;
 }
 
 function resolve(

@@ -21,6 +21,8 @@ export interface RecipeJob<O extends EngineOptions = EngineOptions> {
   readonly scheme: Scheme;
   /** `rotation` says what was done to `checkpoint` (`RotatedModel`); a recipe does not rotate. */
   readonly options: O;
+  /** Bits of Linears by module name where they share a budget; the scheme's without it, and an override's in any case. */
+  readonly allocation?: ReadonlyMap<string, number>;
   readonly seed: number;
   /** Null when no text was given; only a recipe that needs none, without calibrated ranges, can do with that. */
   readonly tokens: CalibrationTokens | null;

@@ -2,6 +2,7 @@ import { quantizedInputs, withEndToEnd, withText } from "./conditions.js";
 import { type Fragments, part } from "./fragment.js";
 import { when } from "./reading.js";
 import { activationOptions } from "./shared/activation.js";
+import { allocationOptions, bitsBudgetOptions } from "./shared/allocation.js";
 import { endToEndOptions, finishOptions } from "./shared/end-to-end.js";
 import { overridesOptions } from "./shared/overrides.js";
 import { rangeOptions } from "./shared/range.js";
@@ -15,7 +16,16 @@ export interface EngineOptions
   // What training never makes finite falls back to GPTQ's codes, and these to the nearest ones.
   extends Pick<
     SharedOptions,
-    "schedule" | "range" | "gptq" | "rotation" | "activation" | "finish" | "endToEnd" | "overrides"
+    | "schedule"
+    | "range"
+    | "gptq"
+    | "rotation"
+    | "activation"
+    | "finish"
+    | "endToEnd"
+    | "overrides"
+    | "bitsBudget"
+    | "allocation"
   > {
   readonly window: Pick<SharedOptions["window"], "batch" | "microBatch">;
 }
@@ -33,4 +43,6 @@ export const engineFragments = {
   finish: finishOptions,
   endToEnd: endToEndOptions,
   overrides: overridesOptions,
+  bitsBudget: bitsBudgetOptions,
+  allocation: allocationOptions,
 } satisfies Fragments;

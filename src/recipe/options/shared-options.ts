@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import { activationOptions } from "./shared/activation.js";
+import { allocationOptions, bitsBudgetOptions } from "./shared/allocation.js";
 import { boaOptions } from "./shared/boa.js";
 import { cfpOptions } from "./shared/cfp.js";
 import { endToEndOptions, finishOptions } from "./shared/end-to-end.js";
@@ -26,6 +27,8 @@ export const sharedFragments = {
   finish: finishOptions,
   endToEnd: endToEndOptions,
   overrides: overridesOptions,
+  bitsBudget: bitsBudgetOptions,
+  allocation: allocationOptions,
 };
 
 /** Their schemas. */

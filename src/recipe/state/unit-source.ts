@@ -24,7 +24,7 @@ export class UnitSource {
   ) {
     const { network, device, dtype } = job;
     this.#early = new EarlyTensors(job.checkpoint);
-    this.schemes = resolveSchemes(network.units, job.scheme, job.options.overrides);
+    this.schemes = resolveSchemes(network.units, job.scheme, job.options.overrides, job.allocation);
     this.#network = network.open({ device, dtype, length });
   }
 

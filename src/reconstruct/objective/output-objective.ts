@@ -83,8 +83,27 @@ export function nextTokenLoss(ids: Int32Array, tokens: number): OutputObjective 
   });
 }
 
+/**
+ * Cross-entropy of a token that is drawn for every position from the network's own probabilities, in nats: over many of them
+ * the outer products of its gradient come to the Fisher information of the output. Draws from libtorch's own generator.
+ */
+export function drawnTokenLoss(): OutputObjective {
+  return objectiveOf((_head, _part, weight) => {
+    const rows: RowsLoss = (logits) => {
+      const ours = logarithms(() => logits);
+      const place = ours.exp().multinomial(1);
+      const slope = (): Tensor => {
+        const share = ours.exp();
+        return share.scatter(1, place, share.gather(1, place).sub(1)).mul_(weight);
+      };
+      return { loss: ours.gather(1, place).sum().mul(-weight), slope };
+    };
+    return { rows, owned: null };
+  });
+}
+
 function objectiveOf(
-  begin: (head: Head, part: readonly number[], weight: number) => { rows: RowsLoss; owned: Tensor },
+  begin: (head: Head, part: readonly number[], weight: number) => { rows: RowsLoss; owned: Tensor | null },
 ): OutputObjective {
   return {
     descend(head, hidden, part, weight) {
@@ -106,7 +125,7 @@ function objectiveOf(
         });
         return { loss: keep(loss), gradient: keep(gradient) };
       } finally {
-        owned.dispose();
+        owned?.dispose();
       }
     },
     measure(head, hidden, part, weight) {
@@ -117,7 +136,7 @@ function objectiveOf(
         loss.dispose();
         return value;
       } finally {
-        owned.dispose();
+        owned?.dispose();
       }
     },
   };

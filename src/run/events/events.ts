@@ -11,6 +11,7 @@ import type { RecipeName } from "../../recipe/job/recipe-names.js";
 import type { EffortName } from "../../recipe/options/efforts.js";
 import type { UntypedOptions } from "../../recipe/options/merge-options.js";
 import type { EffortChoice } from "../options/effort/efforts.js";
+import type { AllocationEvent } from "./allocation-event.js";
 import type { CensusRecord } from "./census-record.js";
 import type { QualityEvent, SizesEvent } from "./evaluation-events.js";
 
@@ -88,6 +89,8 @@ export interface PlanEvent {
   readonly weights: number;
   /** Mean bits per quantized weight, scales and zero points included. */
   readonly bitsPerWeight: number;
+  /** Mean bits of a code that Linears share; null where all have the scheme's. Sizes are then about those of the result. */
+  readonly bitsBudget: number | null;
   /** Parameters that are trained, summed over the windows. */
   readonly trainedParameters: number;
   /** Calibration tokens that every epoch sees; 0 without calibration. */
@@ -130,6 +133,8 @@ export interface CalibrateEvent {
   /** SHA-256 of the chosen token ids. */
   readonly hash: string;
 }
+
+export type { AllocationEvent } from "./allocation-event.js";
 
 /** The run goes on where an earlier one of the same command was ended. */
 export interface ContinuedEvent {
@@ -277,6 +282,7 @@ export type QuantizeEvent =
   | ReplacedEvent
   | CalibrateEvent
   | ContinuedEvent
+  | AllocationEvent
   | ProgressEvent
   | WindowStartEvent
   | StepEvent

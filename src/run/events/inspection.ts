@@ -20,6 +20,8 @@ export interface Inspection {
   readonly bytes: number;
   /** Over all tensors. */
   readonly bitsPerWeight: number;
+  /** Bits of a code, in the mean over all of them; null without any. */
+  readonly meanCodeBits: number | null;
   /** Over the tensors that hold codes; null without any. */
   readonly quantizedBitsPerWeight: number | null;
 }

@@ -59,8 +59,21 @@ function inspection(facts: Facts, tensors: readonly InspectedTensor[]): Inspecti
     parameters: all.weights,
     bytes: all.bytes,
     bitsPerWeight: all.weights === 0 ? 0 : (all.bytes * 8) / all.weights,
+    meanCodeBits: meanCodeBits(tensors),
     quantizedBitsPerWeight: quantized.weights === 0 ? null : (quantized.bytes * 8) / quantized.weights,
   };
+}
+
+// A histogram has a place for every code that there may be.
+function meanCodeBits(tensors: readonly InspectedTensor[]): number | null {
+  let [bits, weights] = [0, 0];
+  for (const { histogram, shape } of tensors) {
+    if (histogram === null) continue;
+    const count = shape.reduce((product, size) => product * size, 1);
+    bits += count * Math.log2(histogram.length);
+    weights += count;
+  }
+  return weights === 0 ? null : bits / weights;
 }
 
 function totals(tensors: readonly InspectedTensor[]): { weights: number; bytes: number } {

@@ -27,6 +27,7 @@ import { fingerprintsOf } from "../journal/fingerprints.js";
 import { Journal } from "../journal/journal.js";
 import { planFile } from "../journal/work-directory.js";
 import { resolveDevice } from "../machine/device.js";
+import type { PlannedAllocation } from "../plan/allocation/planned-allocation.js";
 import { needsTokens } from "../plan/plan.js";
 import { writeReport } from "../report/write-report.js";
 import { linearRecords } from "../result/linear-records.js";
@@ -36,6 +37,7 @@ import { resultSizes, type WrittenFormat } from "../result/result-sizes.js";
 import { originOf, toldOptions, toldPlaces } from "../result/told/told-options.js";
 import { withoutPaths } from "../result/told/told-paths.js";
 import { resolveFolder } from "../source/resolve-folder.js";
+import { allocationRecord, measureAllocation, type SharedBits, sharedBits } from "./allocation/share-bits.js";
 import { checkRun } from "./check-run.js";
 import { placeOf, resolveRun } from "./resolve-run.js";
 import { scoreRun } from "./score-run.js";
@@ -91,7 +93,7 @@ export async function quantizeJob(
   if (window > 0) context.emit({ event: "continued", window, windows: journal.windows, work: folders.work });
   // The same number of threads and sequences at once: other sums are rounded in another order.
   setThreads(journal.chosen.threads);
-  const job: RecipeJob = {
+  const opened: RecipeJob = {
     checkpoint,
     network: new DecoderNetwork(spec),
     recipe,
@@ -113,6 +115,8 @@ export async function quantizeJob(
     poll: context.poll,
     sink: journal,
   };
+  const shared = run.allocation === null ? null : shareBits(opened, run.allocation, journal, context);
+  const job = shared === null ? opened : { ...opened, allocation: shared.bits };
   const report = runToEnd(job, journal, context);
   const { finished } = journal;
   const windows = finished.done;
@@ -121,7 +125,7 @@ export async function quantizeJob(
   const scored = await scoreRun(run, job, { calibration, identity, results: finished, work: folders.work }, context);
   if (scored.quality !== null) context.emit({ event: "quality", ...scored.quality });
   const source = finished.exportSource(checkpoint, { name, config: model.config, activations });
-  for (const each of run.planned) {
+  for (const each of shared === null ? run.planned : run.planFormats(shared.schemes)) {
     const [target, shown] = [placeOf(folders.staging, each), placeOf(options.out, each)];
     await writeExport(each, source, { target, shown }, options, context);
   }
@@ -136,7 +140,8 @@ export async function quantizeJob(
     created: new Date().toISOString(),
     scheme: plan.scheme,
     symmetric: plan.symmetric,
-    bitsPerWeight: plan.bitsPerWeight,
+    bitsPerWeight: shared?.event.bitsPerWeight ?? plan.bitsPerWeight,
+    allocation: shared === null ? null : allocationRecord(shared.event),
     recipe: options.recipe,
     preset: options.preset,
     seed: options.seed,
@@ -212,6 +217,15 @@ function runToEnd(job: RecipeJob, journal: Journal, { emit }: Context): RecipeRe
     journal.observe(next.value);
     emit(next.value);
   }
+}
+
+// As an earlier process of the run shared them out, or anew: the same codes follow from either.
+function shareBits(job: RecipeJob, planned: PlannedAllocation, journal: Journal, { emit }: Context): SharedBits {
+  const shared = sharedBits(job, planned, journal.chosen.allocation ?? measureAllocation(job, planned, emit));
+  const { bits, loss } = shared.event;
+  if (journal.chosen.allocation === undefined) journal.chooseAllocation({ bits: { ...bits }, loss });
+  emit(shared.event);
+  return shared;
 }
 
 function unlimited(device: Device): WarningEvent {

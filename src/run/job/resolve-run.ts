@@ -11,6 +11,7 @@ import { primaryFormat } from "../../format/exporters.js";
 import { decoderUnits } from "../../network/index.js";
 import type { Scheme } from "../../quant/scheme.js";
 import { type LayerSchemes, resolveSchemes } from "../../recipe/job/layer-schemes.js";
+import { recipeOf } from "../../recipe/job/recipe-names.js";
 import type { UntypedOptions } from "../../recipe/options/merge-options.js";
 import type { RecipeOptions } from "../../recipe/options/recipe-options.js";
 import type { GradientPrecision } from "../../reconstruct/quantized-layer.js";
@@ -36,8 +37,9 @@ import { readSystemFile } from "../machine/system-file.js";
 import { defaultContext, requireContextOption } from "../options/default-context.js";
 import { type GivenOptions, type RunOptions, recipeOptionsOf, schemeOf } from "../options/options.js";
 import { withDefaultText } from "../options/text/default-text.js";
+import { type PlannedAllocation, planAllocation } from "../plan/allocation/planned-allocation.js";
 import { type FittedPlan, fitMemory } from "../plan/fit-memory.js";
-import { linearPlans } from "../plan/linear-plans.js";
+import { type LinearPlan, linearPlans, withGroupBits } from "../plan/linear-plans.js";
 import type { PlanInput } from "../plan/plan.js";
 import { plannedSource } from "../plan/planned-source.js";
 import { decideEffort, namedEffort } from "../plan/time/decide-effort.js";
@@ -63,12 +65,16 @@ export interface ResolvedRun extends Disposable {
   readonly original: Checkpoint;
   readonly model: ModelToQuantize;
   readonly scheme: Scheme;
+  /** With a budget of bits, as they will be about: it is shared out once text is read. */
   readonly schemes: LayerSchemes;
+  readonly allocation: PlannedAllocation | null;
   readonly activations: ActivationQuantization | null;
   readonly device: Device;
   readonly dtype: RunOptions["compute"]["dtype"] & DType;
   readonly gradients: GradientPrecision;
   readonly planned: readonly PlannedFormat[];
+  /** Plans the formats anew with the schemes that Linears got in the end. */
+  planFormats(schemes: LayerSchemes): readonly PlannedFormat[];
   readonly fitted: FittedPlan;
   /** Why the run calibrates on the text that it does, where that was not asked for. */
   readonly textWhy: string | null;
@@ -122,7 +128,13 @@ export async function resolveRun(
     const { options: measured } = settle(first);
     const gradients = measured.compute.gradients === "fp8" ? "fp8" : "full";
     const units = decoderUnits(spec);
-    const schemes = resolveSchemes(units, scheme, measured.overrides);
+    const inGroups = (linears: readonly LinearPlan[]): readonly LinearPlan[] =>
+      recipeOf(measured.recipe).bitsPerGroup === true ? linears.map(withGroupBits) : linears;
+    const source = { name, config: model.config, activations };
+    const planFormats = (of: LayerSchemes): readonly PlannedFormat[] =>
+      planExports(plannedSource(inGroups(linearPlans(units, of)), checkpoint, source), measured.format, measured);
+    const allocation = planAllocation(units, scheme, measured, planFormats);
+    const schemes = allocation?.schemes ?? resolveSchemes(units, scheme, measured.overrides);
     if (measured.compute.threads !== null) setThreads(measured.compute.threads);
     measureFlops(device, dtype);
     const linears = linearPlans(units, schemes);
@@ -130,11 +142,7 @@ export async function resolveRun(
       model.census,
       linears.map((linear) => linear.name),
     );
-    const planned = planExports(
-      plannedSource(linears, checkpoint, { name, config: model.config, activations }),
-      measured.format,
-      measured,
-    );
+    const planned = planFormats(schemes);
     const exports = planned.map((each) => ({
       format: each.format,
       path: placeOf(measured.out, each),
@@ -146,6 +154,7 @@ export async function resolveRun(
     resetPeakMemory(device);
     const machine = {
       ...{
+        allocation,
         scheme,
         spec,
         schemes,
@@ -172,8 +181,8 @@ export async function resolveRun(
     const fitted = fitTo(decided.options, decided.effort);
     const opened = model;
     return {
-      ...{ options, asked, recipeOptions, folder, name, config, original, model, scheme, schemes, activations },
-      ...{ device, dtype, gradients, planned, fitted, known, textWhy },
+      ...{ options, asked, recipeOptions, folder, name, config, original, model, scheme, schemes, allocation },
+      ...{ activations, device, dtype, gradients, planned, planFormats, fitted, known, textWhy },
       // As it was given: the same command chooses the same text.
       decided: { ...decided.options, calibration: chosen.calibration },
       [Symbol.dispose]: () => {

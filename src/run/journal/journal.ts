@@ -94,6 +94,12 @@ export class Journal implements RecipeSink, Disposable {
     return this.#manifest.chosen;
   }
 
+  /** Keeps how bits were shared out, before the first window: a continued run takes them as they are. */
+  chooseAllocation(allocation: NonNullable<Chosen["allocation"]>): void {
+    this.#manifest.chosen.allocation = allocation;
+    writeFileAtomicallySync(join(this.#options.folder, manifestFile), manifestText(this.#manifest));
+  }
+
   /** Where the recipe goes on. */
   get resume(): RecipeState {
     return {

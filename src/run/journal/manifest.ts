@@ -41,6 +41,8 @@ const body = z.strictObject({
     microBatch: z.int().min(1),
     threads: z.int().min(1),
     finish: z.enum(["none", "scales"]),
+    /** How a budget of bits was shared out: of every Linear, and what the output is expected to lose. */
+    allocation: z.strictObject({ bits: z.record(z.string(), z.int().min(2).max(8)), loss: z.number() }).optional(),
   }),
   /** Finished windows in their order. */
   windows: z.array(artefact),

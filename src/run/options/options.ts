@@ -2,7 +2,7 @@ import { z } from "zod";
 import { OptionError } from "../../errors.js";
 import { assertUsed, exportOptionsShape } from "../../format/contract/export-options.js";
 import { type FormatName, formatNames, primaryFormat } from "../../format/exporters.js";
-import { parseScheme, type Scheme, type SchemeName } from "../../quant/scheme.js";
+import { parseScheme, type Scheme, type SchemeName, schemeName, WEIGHT_BITS } from "../../quant/scheme.js";
 import { wantsFinish } from "../../recipe/end-to-end/windows.js";
 import { defaultRecipe, type RecipeName, recipeNames, recipeOf } from "../../recipe/job/recipe-names.js";
 import { effortNames } from "../../recipe/options/efforts.js";
@@ -205,6 +205,7 @@ function checkTogether(options: GivenOptions): void {
   checkCalibration(options);
   checkMicroBatch(options);
   checkOverrides(options);
+  checkBudget(options, schemeOf(options));
 }
 
 function checkTime(time: string, effort: GivenOptions["effort"]): void {
@@ -226,6 +227,18 @@ function checkMicroBatch({ recipe: name, window, endToEnd, finish }: GivenOption
     where: 'option "window.microBatch"',
     what: `${window.microBatch} sequences at once are more than a step has (${most})`,
     next: `use --set window.microBatch=${most} or less, or a larger window.batch`,
+  });
+}
+
+// The scheme's bits are those of no Linear then; they have to say the same as the budget all the same.
+function checkBudget({ bitsBudget }: GivenOptions, scheme: Scheme): void {
+  if (bitsBudget === null) return;
+  const above = WEIGHT_BITS.find((bits) => bits >= bitsBudget) ?? 8;
+  if (scheme.bits === above) return;
+  throw new OptionError({
+    where: 'option "scheme"',
+    what: `a mean of ${bitsBudget} bits is shared out, and ${schemeName(scheme)} says ${scheme.bits}`,
+    next: `use --scheme ${schemeName({ ...scheme, bits: above })}, the width at or above the budget`,
   });
 }
 

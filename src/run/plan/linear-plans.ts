@@ -1,5 +1,6 @@
 import type { QuantizedLayout } from "../../format/contract/export-source.js";
 import type { UnitPlan } from "../../network/index.js";
+import { widestOf } from "../../quant/grid/group-grid.js";
 import { groupColumns } from "../../quant/scheme.js";
 import type { LayerSchemes } from "../../recipe/job/layer-schemes.js";
 
@@ -22,4 +23,10 @@ export function linearPlans(units: readonly UnitPlan[], schemes: LayerSchemes): 
       return [{ name: module, block: index, layout }];
     }),
   );
+}
+
+/** The same Linear where groups will have bits of their own, as many together as if all had the scheme's. */
+export function withGroupBits({ layout, ...linear }: LinearPlan): LinearPlan {
+  const groupBits = new Array<number>(layout.columns / layout.groupSize).fill(layout.bits);
+  return { ...linear, layout: { ...layout, bits: widestOf(groupBits), groupBits, symmetric: false } };
 }

@@ -15,6 +15,8 @@ import type { PlanEvent, PlannedEffort, PlannedFile } from "../events/events.js"
 import { KEPT_STATE_BYTES } from "../journal/manifest.js";
 import { textSource } from "../options/calibration-option.js";
 import type { GivenOptions, RunOptions } from "../options/options.js";
+import { allocationCost } from "./allocation/allocation-cost.js";
+import type { PlannedAllocation } from "./allocation/planned-allocation.js";
 import { finishBytes, finishParameters } from "./finish-memory.js";
 import { type LinearPlan, linearPlans } from "./linear-plans.js";
 import { bytesOf, groupsOf, trainedParameters, weightsOf, windowBytes } from "./memory-model.js";
@@ -37,6 +39,8 @@ export interface PlanInput {
   readonly scheme: Scheme;
   readonly spec: DecoderSpec;
   readonly schemes: LayerSchemes;
+  /** What a budget of bits is shared out over; null without one. */
+  readonly allocation?: PlannedAllocation | null;
   readonly activations: ActivationQuantization | null;
   readonly checkpoint: TensorReader;
   /** What becomes of the source model's tensors. */
@@ -106,11 +110,21 @@ export function makePlan(input: PlanInput): PlanEvent {
   const texts = isSmallNetwork(input) ? networkBytes(input) : 0;
   const scoring = scored ? Math.max(texts, ...blocks.map((block) => scoringBytes(input, block))) : 0;
   const working = Math.max(largestWindow, endToEnd, sampling, scoring);
+  const { allocation = null } = input;
+  const sharing =
+    allocation === null ? null : allocationCost({ ...input, flops: input.speed.flops }, linears, allocation.items);
   const onCpu = device === "cpu";
   const streamHome = options.streams.storage === "auto" ? "device" : options.streams.storage;
   // Gradients are computed in a thread of libtorch's.
   const workspaces = input.workspaceBytes * (trains ? 2 : 1);
-  const deviceBytes = working + workspaces + (streamHome === "device" ? streamBytes : 0);
+  const within = (home: string, bytes: number): number => (streamHome === home ? bytes : 0);
+  // Bits are shared out before the first window begins.
+  const deviceBytes =
+    workspaces +
+    Math.max(
+      working + within("device", streamBytes),
+      sharing === null ? 0 : sharing.working + within("device", sharing.stores),
+    );
   // A byte a code, five a group: those of one window on the host, all of them in the work directory.
   const codeBytes = (of: readonly LinearPlan[]): number => sum(of, weightsOf) + sum(of, groupsOf) * 5;
   const windowCodes = Math.max(
@@ -125,11 +139,10 @@ export function makePlan(input: PlanInput): PlanEvent {
   const onHost = onCpu
     ? Math.max(Math.max(largestWindow, sampling, scoring) * (1 + KEPT_SHARE), endToEnd * (1 + KEPT_SHARE) + left)
     : read + early;
-  const hostBytes =
-    besideTensors(input) +
-    windowCodes +
-    onHost +
-    (streamHome === "host" || (onCpu && streamHome === "device") ? streamBytes : 0);
+  const hosted = (bytes: number): number => (streamHome === "host" || (onCpu && streamHome === "device") ? bytes : 0);
+  const sharingOnHost =
+    sharing === null ? 0 : (onCpu ? sharing.working * (1 + KEPT_SHARE) : read) + hosted(sharing.stores);
+  const hostBytes = besideTensors(input) + Math.max(windowCodes + onHost + hosted(streamBytes), sharingOnHost);
   const time = planTime(
     {
       ...{ options, spec, linears, windows, finish, tokens: calibrationTokens },
@@ -138,7 +151,12 @@ export function makePlan(input: PlanInput): PlanEvent {
     },
     input.speed,
   );
-  const around = time.before + samplingSeconds(input) + scoringSeconds(input, linears, calibrationTokens) + time.after;
+  const around =
+    time.before +
+    samplingSeconds(input) +
+    scoringSeconds(input, linears, calibrationTokens) +
+    time.after +
+    (sharing?.seconds ?? 0);
   const seconds = around + sum(time.windows, (each) => each);
   return {
     event: "plan",
@@ -161,6 +179,7 @@ export function makePlan(input: PlanInput): PlanEvent {
     tensors: input.census,
     weights,
     bitsPerWeight: weights === 0 ? 0 : bits / weights,
+    bitsBudget: allocation?.budget ?? null,
     trainedParameters: trained.reduce((a, b) => a + b, 0) + finish * finishParameters(input, linears),
     calibrationTokens,
     text: needsTokens(options) ? { source: textSource(options), why: input.textWhy } : null,
@@ -170,7 +189,7 @@ export function makePlan(input: PlanInput): PlanEvent {
       hostBytes: Math.ceil(hostBytes),
       diskBytes: Math.ceil(
         resultBytes +
-          (streamHome === "disk" ? streamBytes : 0) +
+          within("disk", Math.max(streamBytes, sharing?.stores ?? 0)) +
           codeBytes(linears) +
           stateBytes(input, windows, trained),
       ),

@@ -24,7 +24,7 @@ export function sampleTexts(
   const { device, dtype } = job;
   const prompts = samplePrompts(tokenizer).filter(({ ids }) => ids.length + 1 < sourceSpec.maxPositions);
   const modules = new Set(job.network.units.flatMap(({ layers }) => layers.map(({ module }) => module)));
-  const schemes = resolveSchemes(job.network.units, job.scheme, job.options.overrides);
+  const schemes = resolveSchemes(job.network.units, job.scheme, job.options.overrides, job.allocation);
   const plain = checkpointSource(job.checkpoint, { device, dtype });
   const moduleOf = (name: string): string => (name.endsWith(".weight") ? name.slice(0, -".weight".length) : "");
   const isCoded = (name: string): boolean =>

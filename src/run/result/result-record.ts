@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { DecoderSpec } from "../../network/index.js";
 import type { GradientPrecision } from "../../reconstruct/quantized-layer.js";
 import type { CensusRecord } from "../events/census-record.js";
-import type { LayerError, TextSource, WindowDoneEvent } from "../events/events.js";
+import type { AllocationEvent, LayerError, TextSource, WindowDoneEvent } from "../events/events.js";
 import type { GivenOptions } from "../options/options.js";
 import type { LinearRecord, SampleTexts } from "./result-details.js";
 import type { Origin } from "./told/told-options.js";
@@ -103,6 +103,9 @@ export interface WindowRecord extends Omit<WindowDoneEvent, "event"> {
   readonly losses: WindowLosses | null;
 }
 
+/** A budget of mean bits of a code, and what each Linear got of it. */
+export type AllocationRecord = Omit<AllocationEvent, "event">;
+
 /** What `crossblock.json` tells about a result: enough to judge it and to make it again. */
 export interface ResultRecord {
   /** See `SCHEMA_VERSION`. */
@@ -117,6 +120,8 @@ export interface ResultRecord {
   readonly scheme: string;
   readonly symmetric: boolean;
   readonly bitsPerWeight: number;
+  /** How a budget of bits was shared out; null where every Linear has the scheme's. */
+  readonly allocation: AllocationRecord | null;
   readonly recipe: string;
   readonly preset: string;
   /** Null where no text is read. */

@@ -1,4 +1,5 @@
 import { FormatError } from "../../../errors.js";
+import { assertOneWidth } from "../../contract/assert-one-width.js";
 import type { QuantizedLayout } from "../../contract/export-source.js";
 import { type QuantizedType, TENSOR_TYPES } from "../file/layout.js";
 
@@ -43,6 +44,7 @@ const RULES: readonly Rule[] = [
 
 /** Every type that holds the codes of `layout`, the best first; empty when there is none. */
 export function exactTypes(layout: QuantizedLayout): readonly ExactType[] {
+  assertOneWidth(layout, "GGUF");
   return RULES.filter(
     (rule) =>
       rule.bits.includes(layout.bits) &&

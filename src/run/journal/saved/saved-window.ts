@@ -61,6 +61,7 @@ const record = z.strictObject({
     z.string(),
     z.strictObject({
       bits: z.int().min(2).max(8),
+      groupBits: z.array(z.int().min(1).max(8)).optional(),
       groupSize: z.int().min(1),
       perChannel: z.boolean(),
       symmetric: z.boolean(),

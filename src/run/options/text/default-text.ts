@@ -30,14 +30,14 @@ export function defaultCalibration(effort: EffortName, device: string): DefaultT
 
 /**
  * Whether something in a run looks at text even where none is given: its recipe, ranges of inputs that are measured once,
- * or end-to-end training that was asked for.
+ * a budget of bits, or end-to-end training that was asked for.
  */
 export function needsText(
-  { recipe, finish, activation }: Pick<GivenOptions, "recipe" | "finish" | "activation">,
+  { recipe, finish, activation, bitsBudget }: Pick<GivenOptions, "recipe" | "finish" | "activation" | "bitsBudget">,
   { activationBits }: { readonly activationBits: number },
 ): boolean {
   const staticInputs = activation.granularity === "tensor" && activationBits < 16;
-  return recipeOf(recipe).needsText || staticInputs || finish === "scales";
+  return recipeOf(recipe).needsText || staticInputs || finish === "scales" || bitsBudget !== null;
 }
 
 /** The options of a run with the text that it calibrates on, and why that was chosen; null where it was given, or none is needed. */

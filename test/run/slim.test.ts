@@ -1,0 +1,127 @@
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { exportResult } from "../../src/api/export-result.js";
+import { inspect } from "../../src/api/inspect.js";
+import { evaluate } from "../../src/api/model.js";
+import { type QuantizeOptions, quantize } from "../../src/api/quantize.js";
+import { verifyResult } from "../../src/api/verify-result.js";
+import { openCompressedTensors } from "../../src/format/compressed-tensors/read.js";
+import type { PlanEvent, QuantizeEvent } from "../../src/run/events/events.js";
+import { writeCutModel } from "../fixtures/cut-model.js";
+import { heard } from "../fixtures/engine-in-process.js";
+import { type Workplace, workplace } from "../fixtures/sample-text.js";
+
+vi.mock("../../src/run/engine/engine-client.js", () => import("../fixtures/engine-in-process.js"));
+
+let place: Workplace;
+let model = "";
+
+const given = (out: string, more: Partial<QuantizeOptions> = {}): QuantizeOptions => ({
+  ...{ model, scheme: "W2A16g32", asym: true, recipe: "slim", out: join(place.folder, out) },
+  ...{ calibration: [place.text], samples: 4, context: 64, device: "cpu" },
+  ...more,
+});
+
+async function collect(options: QuantizeOptions): Promise<readonly QuantizeEvent[]> {
+  const events: QuantizeEvent[] = [];
+  for await (const event of quantize(options)) events.push(event);
+  return events;
+}
+
+function weights(out: string): readonly string[] {
+  return readdirSync(join(place.folder, out))
+    .filter((file) => file.endsWith(".safetensors"))
+    .map((file) =>
+      createHash("sha256")
+        .update(readFileSync(join(place.folder, out, file)))
+        .digest("hex"),
+    );
+}
+
+let whole: readonly QuantizeEvent[];
+beforeAll(async () => {
+  place = workplace(150);
+  model = join(place.folder, "model");
+  await writeCutModel(model, 2);
+  whole = await collect(given("whole"));
+});
+afterAll(() => place[Symbol.dispose]());
+
+describe("a result whose groups have bits of their own", () => {
+  it("has a mean of exactly the scheme's bits in every Linear, and codes that take no more", async () => {
+    using result = await openCompressedTensors(join(place.folder, "whole"));
+    let mixed = 0;
+    for (const [module, { groupBits = [], rows, columns, groupSize }] of result.linears) {
+      expect(groupBits.length).toBe(columns / groupSize);
+      expect(groupBits.reduce((sum, bits) => sum + bits, 0)).toBe(2 * groupBits.length);
+      expect(groupBits.every((bits) => bits >= 1 && bits <= 3)).toBe(true);
+      if (groupBits.some((bits) => bits !== 2)) mixed++;
+      const { codes } = await result.readQuantized(module);
+      for (let i = 0; i < rows * columns; i++) {
+        const bits = groupBits[Math.floor((i % columns) / groupSize)] ?? 0;
+        if ((codes[i] ?? 0) >= 2 ** bits) throw new Error(`${module}: code ${codes[i]} of ${bits} bits`);
+      }
+    }
+    expect(mixed).toBeGreaterThan(0);
+    const plan = whole.find((event) => event.event === "plan") as PlanEvent;
+    const written = whole.find((event) => event.event === "exported");
+    expect(plan.exports[0]?.bytes).toBeLessThanOrEqual(written?.event === "exported" ? written.bytes : 0);
+  });
+
+  it("continues where it was stopped, to the same bytes", async () => {
+    const stop = new AbortController();
+    heard.event = ({ event }) => {
+      if (event === "window-done") stop.abort(new Error("stopped"));
+    };
+    await expect(collect({ ...given("resumed"), signal: stop.signal })).rejects.toThrow("stopped");
+    heard.event = () => {};
+    await collect(given("resumed"));
+    expect(weights("resumed")).toEqual(weights("whole"));
+  });
+
+  it("is inspected, evaluated, verified, and written once more", async () => {
+    const path = join(place.folder, "whole");
+    const { tensors, scheme } = await inspect(path);
+    expect(scheme).toBe("W2A16g32");
+    expect(tensors.some(({ type }) => type === "W2.0 (1-3)g32 asym")).toBe(true);
+    const { value } = await evaluate(path, { text: place.text, context: 64, device: "cpu" });
+    const { value: exact } = await evaluate(model, { text: place.text, context: 64, device: "cpu" });
+    // Two bits on 256 tokens lose much; GPTQ with one width loses more.
+    await collect(given("gptq", { recipe: "gptq" }));
+    const { value: uniform } = await evaluate(join(place.folder, "gptq"), {
+      text: place.text,
+      context: 64,
+      device: "cpu",
+    });
+    expect(value).toBeLessThan(1.1 * uniform);
+    expect(value).toBeGreaterThan(exact);
+    const certified: boolean[] = [];
+    for await (const event of verifyResult({ result: path, runtimes: false })) {
+      if (event.event === "certified") certified.push(event.agrees);
+    }
+    expect(certified).toEqual([true]);
+  });
+
+  it.each(["gptq", "gguf", "onnx"] as const)(
+    "is refused by %s before work starts, and as an export",
+    async (format) => {
+      const message = /has one width a Linear.*--recipe gptq --bits-budget/;
+      await expect(collect(given("refused", { format: [format], dryRun: true }))).rejects.toThrow(message);
+      const exporting = async (): Promise<void> => {
+        const out = join(place.folder, `export-${format}`);
+        for await (const _ of exportResult({ result: join(place.folder, "whole"), format: [format], out }));
+      };
+      await expect(exporting()).rejects.toThrow(message);
+    },
+  );
+
+  it("may be trained end to end, under its codes, and has ranges by salience with the paper's preset", async () => {
+    const events = await collect(
+      given("scales", { finish: "scales", endToEnd: { epochs: 1, batch: 2 }, preset: "paper" }),
+    );
+    const done = events.flatMap((event) => (event.event === "window-done" ? [event] : [])).at(-1);
+    expect(done?.lossAfter?.total).toBeLessThan(done?.lossBefore?.total ?? 0);
+  });
+});
