@@ -4,12 +4,12 @@
  */
 import { z } from "zod";
 import { flags } from "../../dist/cli/help/flags.js";
-import { exportResultSchema } from "../../dist/run/options/export-result-options.js";
+import { exportResultSchema } from "../../dist/run/options/commands/export-result-options.js";
+import { pushSchema } from "../../dist/run/options/commands/push-options.js";
+import { verifySchema } from "../../dist/run/options/commands/verify-options.js";
 import { readersText } from "../../dist/run/options/option-use.js";
 import { runOptionsSchema } from "../../dist/run/options/options.js";
 import { otherDefaults } from "../../dist/run/options/other-defaults.js";
-import { pushSchema } from "../../dist/run/options/push-options.js";
-import { verifySchema } from "../../dist/run/options/verify-options.js";
 
 const WIDTH = 118;
 /** Options whose type is narrower than the schema can say. */

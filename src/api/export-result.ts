@@ -2,7 +2,7 @@ import { EngineClient } from "../run/engine/engine-client.js";
 import type { ExportEvent } from "../run/events/events.js";
 import { runStarted } from "../run/events/run-started.js";
 import { type Timed, timed } from "../run/events/timed.js";
-import { resolveExportOptions } from "../run/options/export-result-options.js";
+import { resolveExportOptions } from "../run/options/commands/export-result-options.js";
 import type { ExportResultInput } from "./generated/export-result-input.js";
 
 export type { ExportResultInput } from "./generated/export-result-input.js";

@@ -2,7 +2,7 @@ import { EngineClient } from "../run/engine/engine-client.js";
 import type { PushEvent } from "../run/events/push-events.js";
 import { runStarted } from "../run/events/run-started.js";
 import { type Timed, timed } from "../run/events/timed.js";
-import { resolvePushOptions } from "../run/options/push-options.js";
+import { resolvePushOptions } from "../run/options/commands/push-options.js";
 import type { PushInput } from "./generated/push-input.js";
 
 export type { PushInput } from "./generated/push-input.js";

@@ -2,7 +2,7 @@ import { EngineClient } from "../run/engine/engine-client.js";
 import type { VerifyEvent } from "../run/events/events.js";
 import { runStarted } from "../run/events/run-started.js";
 import { type Timed, timed } from "../run/events/timed.js";
-import { resolveVerifyOptions } from "../run/options/verify-options.js";
+import { resolveVerifyOptions } from "../run/options/commands/verify-options.js";
 import type { VerifyInput } from "./generated/verify-input.js";
 
 export type { VerifyInput } from "./generated/verify-input.js";

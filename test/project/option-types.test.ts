@@ -3,10 +3,10 @@ import type { ExportResultInput } from "../../src/api/generated/export-result-in
 import type { PushInput } from "../../src/api/generated/push-input.js";
 import type { QuantizeOptions } from "../../src/api/generated/quantize-options.js";
 import type { VerifyInput } from "../../src/api/generated/verify-input.js";
-import type { ExportResultOptionsInput } from "../../src/run/options/export-result-options.js";
+import type { ExportResultOptionsInput } from "../../src/run/options/commands/export-result-options.js";
+import type { PushOptionsInput } from "../../src/run/options/commands/push-options.js";
+import type { VerifyOptionsInput } from "../../src/run/options/commands/verify-options.js";
 import type { RunOptionsInput } from "../../src/run/options/options.js";
-import type { PushOptionsInput } from "../../src/run/options/push-options.js";
-import type { VerifyOptionsInput } from "../../src/run/options/verify-options.js";
 
 type Deep<T> = T extends readonly (infer E)[]
   ? readonly Deep<E>[]

@@ -6,7 +6,7 @@ import {
   type ExportResultOptionsInput,
   exportResultSchema,
   resolveExportOptions,
-} from "../../run/options/export-result-options.js";
+} from "../../run/options/commands/export-result-options.js";
 import { alreadyThereNote } from "../event-notes.js";
 import { printLine, runCommand } from "../exit.js";
 import { inFlagTerms } from "../flags/flag-terms.js";

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { pushResult } from "../../api/push-result.js";
 import type { PushedEvent, PushPlanEvent } from "../../run/events/push-events.js";
-import { type PushOptionsInput, pushSchema } from "../../run/options/push-options.js";
+import { type PushOptionsInput, pushSchema } from "../../run/options/commands/push-options.js";
 import { printLine, runCommand } from "../exit.js";
 import { addOptionFlags, givenFlags } from "../help/option-flags.js";
 import { progressView } from "../progress/progress.js";

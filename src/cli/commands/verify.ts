@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { verifyResult } from "../../api/verify-result.js";
 import type { CertifiedEvent } from "../../run/events/events.js";
-import { verifySchema } from "../../run/options/verify-options.js";
+import { verifySchema } from "../../run/options/commands/verify-options.js";
 import { printLine, runCommand } from "../exit.js";
 import { addOptionFlags, givenFlags } from "../help/option-flags.js";
 import { progressView } from "../progress/progress.js";

@@ -12,10 +12,10 @@ import type {
 } from "../events/events.js";
 import type { Inspection } from "../events/inspection.js";
 import type { PushEvent } from "../events/push-events.js";
-import type { ExportResultOptions } from "../options/export-result-options.js";
+import type { ExportResultOptions } from "../options/commands/export-result-options.js";
+import type { PushOptions } from "../options/commands/push-options.js";
+import type { VerifyOptions } from "../options/commands/verify-options.js";
 import type { GivenOptions } from "../options/options.js";
-import type { PushOptions } from "../options/push-options.js";
-import type { VerifyOptions } from "../options/verify-options.js";
 import type { ErrorMessage } from "./error-transport.js";
 
 /** Where and in what arithmetic a model is loaded. */

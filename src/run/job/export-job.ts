@@ -19,7 +19,7 @@ import { updateCard, writeExportCard } from "../card/update-card.js";
 import type { RequestContext } from "../engine/serve-requests.js";
 import type { ExportEvent } from "../events/events.js";
 import { pacedProgress } from "../events/paced-progress.js";
-import type { ExportResultOptions } from "../options/export-result-options.js";
+import type { ExportResultOptions } from "../options/commands/export-result-options.js";
 import { checkDiskSpace } from "../plan/disk-need.js";
 import { checkWritable } from "../result/check-writable.js";
 import { isExported } from "../result/existing-export.js";

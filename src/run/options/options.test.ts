@@ -3,11 +3,11 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { OptionError } from "../../errors.js";
 import { windowSchedule } from "../../reconstruct/schedule.js";
-import { resolveExportOptions } from "./export-result-options.js";
+import { resolveExportOptions } from "./commands/export-result-options.js";
+import { resolveVerifyOptions } from "./commands/verify-options.js";
 import { recipeOptionsOf, resolveOptions, type UntypedOptions } from "./options.js";
 import { parseAssignments } from "./parse/config-file.js";
 import { refusal, required } from "./testing/refusal.js";
-import { resolveVerifyOptions } from "./verify-options.js";
 
 describe("resolveOptions", () => {
   it("fills every default", () => {

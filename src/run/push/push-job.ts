@@ -6,7 +6,7 @@ import { readCardRecord } from "../card/card-record.js";
 import type { RequestContext } from "../engine/serve-requests.js";
 import { pacedProgress } from "../events/paced-progress.js";
 import type { PushEvent } from "../events/push-events.js";
-import type { PushOptions } from "../options/push-options.js";
+import type { PushOptions } from "../options/commands/push-options.js";
 import { certify } from "../verify/certify.js";
 import { filesToPush } from "./files-to-push.js";
 import { HubRepository } from "./hub-repository.js";

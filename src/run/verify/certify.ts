@@ -15,7 +15,7 @@ import type { RequestContext } from "../engine/serve-requests.js";
 import { type CensusRecord, censusRecord } from "../events/census-record.js";
 import type { VerifyEvent } from "../events/events.js";
 import { pacedProgress } from "../events/paced-progress.js";
-import type { VerifyOptions } from "../options/verify-options.js";
+import type { VerifyOptions } from "../options/commands/verify-options.js";
 import { parseResultRecord, type ReadRecord } from "../result/result-file.js";
 import { qualityOf, type Scores } from "../result/result-quality.js";
 import { recordedSource } from "../source/recorded-source.js";

@@ -7,7 +7,7 @@ import { certificateFile, certificatePageFile } from "../../format/written-files
 import { updateCard } from "../card/update-card.js";
 import type { RequestContext } from "../engine/serve-requests.js";
 import type { VerifyEvent } from "../events/events.js";
-import type { VerifyOptions } from "../options/verify-options.js";
+import type { VerifyOptions } from "../options/commands/verify-options.js";
 import { checkWritable } from "../result/check-writable.js";
 import { toldPath, withoutPaths } from "../result/told/told-paths.js";
 import { resolveFolder } from "../source/resolve-folder.js";

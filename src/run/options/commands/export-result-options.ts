@@ -1,11 +1,11 @@
 import { z } from "zod";
-import { OptionError } from "../../errors.js";
-import { assertUsed, exportOptionsShape } from "../../format/contract/export-options.js";
-import { formatNames } from "../../format/exporters.js";
-import { oneOrMany } from "./parse/one-or-many.js";
-import { parseOptions, rejectUnknownKeys, type UntypedOptions } from "./parse/parse-options.js";
-import { pathOption } from "./parse/path-option.js";
-import { revisionOption } from "./parse/revision-option.js";
+import { OptionError } from "../../../errors.js";
+import { assertUsed, exportOptionsShape } from "../../../format/contract/export-options.js";
+import { formatNames } from "../../../format/exporters.js";
+import { oneOrMany } from "../parse/one-or-many.js";
+import { parseOptions, rejectUnknownKeys, type UntypedOptions } from "../parse/parse-options.js";
+import { pathOption } from "../parse/path-option.js";
+import { revisionOption } from "../parse/revision-option.js";
 
 /** Every option of `export`: types, defaults and help come from here, as those of `quantize` do from theirs. */
 export const exportResultSchema = z.strictObject({

@@ -1,10 +1,10 @@
 import { z } from "zod";
-import { OptionError } from "../../errors.js";
-import { formatNames } from "../../format/exporters.js";
-import { oneOrMany } from "./parse/one-or-many.js";
-import { parseOptions, rejectUnknownKeys, type UntypedOptions } from "./parse/parse-options.js";
-import { pathOption } from "./parse/path-option.js";
-import { revisionOption } from "./parse/revision-option.js";
+import { OptionError } from "../../../errors.js";
+import { formatNames } from "../../../format/exporters.js";
+import { oneOrMany } from "../parse/one-or-many.js";
+import { parseOptions, rejectUnknownKeys, type UntypedOptions } from "../parse/parse-options.js";
+import { pathOption } from "../parse/path-option.js";
+import { revisionOption } from "../parse/revision-option.js";
 
 /** Every option of `verify`: types, defaults and help come from here. */
 export const verifySchema = z.strictObject({

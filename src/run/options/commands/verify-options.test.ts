@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { OptionError } from "../../errors.js";
+import { OptionError } from "../../../errors.js";
 import { resolveVerifyOptions } from "./verify-options.js";
 
 describe("resolveVerifyOptions", () => {

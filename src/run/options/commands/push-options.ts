@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { hubNameOf, isRevision } from "../../checkpoint/hub/hub-name.js";
-import { OptionError } from "../../errors.js";
-import { parseOptions, rejectUnknownKeys, type UntypedOptions } from "./parse/parse-options.js";
-import { pathOption } from "./parse/path-option.js";
+import { hubNameOf, isRevision } from "../../../checkpoint/hub/hub-name.js";
+import { OptionError } from "../../../errors.js";
+import { parseOptions, rejectUnknownKeys, type UntypedOptions } from "../parse/parse-options.js";
+import { pathOption } from "../parse/path-option.js";
 
 /** Every option of `push`: types, defaults and help come from here. */
 export const pushSchema = z.strictObject({
