@@ -12,6 +12,7 @@ import type { EffortName } from "../../recipe/options/efforts.js";
 import type { UntypedOptions } from "../../recipe/options/merge-options.js";
 import type { EffortChoice } from "../options/effort/efforts.js";
 import type { AllocationEvent } from "./allocation-event.js";
+import type { CalibrateEvent, TextSource } from "./calibrate-event.js";
 import type { CensusRecord } from "./census-record.js";
 import type { QualityEvent, SizesEvent } from "./evaluation-events.js";
 
@@ -26,6 +27,7 @@ export type {
   WindowDoneEvent,
   WindowStartEvent,
 } from "../../recipe/job/recipe-job.js";
+export type { CalibrateEvent, TextSource } from "./calibrate-event.js";
 export type { CensusRecord } from "./census-record.js";
 export type { ChoicesEvent, PerplexityEvent, QualityEvent, ReferenceEvent, SizesEvent } from "./evaluation-events.js";
 
@@ -113,25 +115,6 @@ export interface PlanEvent {
   };
   /** Why the activation quantization is a simulation that no runtime executes; null when it is none. */
   readonly simulatedActivations: string | null;
-}
-
-/** Text of the user's, of a data set of the hub, text that comes with the package, or text that the model makes up. */
-export type TextSource = "files" | "hub" | "bundled" | "self-generated";
-
-/** The calibration text was read and cut, or made up by the model: then its sequences are documents and windows alike. */
-export interface CalibrateEvent {
-  readonly event: "calibrate";
-  readonly source: TextSource;
-  /** Why this text, where it was not asked for; else null. */
-  readonly why: string | null;
-  readonly documents: number;
-  /** Tokens of the whole text. */
-  readonly tokens: number;
-  /** Sequences that were chosen. */
-  readonly windows: number;
-  readonly context: number;
-  /** SHA-256 of the chosen token ids. */
-  readonly hash: string;
 }
 
 export type { AllocationEvent } from "./allocation-event.js";

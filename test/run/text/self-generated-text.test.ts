@@ -1,17 +1,17 @@
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import { type QuantizeOptions, quantize } from "../../src/api/quantize.js";
-import { EventNotes } from "../../src/cli/event-notes.js";
-import { formatPlan } from "../../src/cli/plan-text.js";
-import { CalibrationError, InputError } from "../../src/errors.js";
-import type { QuantizeEvent } from "../../src/run/events/events.js";
-import { liveHandles } from "../../src/tensor/index.js";
-import { heard } from "../fixtures/engine-in-process.js";
-import { type Workplace, workplace } from "../fixtures/sample-text.js";
-import { writeTinyLlama } from "../fixtures/tiny-llama.js";
+import { type QuantizeOptions, quantize } from "../../../src/api/quantize.js";
+import { EventNotes } from "../../../src/cli/event-notes.js";
+import { formatPlan } from "../../../src/cli/plan-text.js";
+import { CalibrationError, InputError } from "../../../src/errors.js";
+import type { QuantizeEvent } from "../../../src/run/events/events.js";
+import { liveHandles } from "../../../src/tensor/index.js";
+import { heard } from "../../fixtures/engine-in-process.js";
+import { type Workplace, workplace } from "../../fixtures/sample-text.js";
+import { writeTinyLlama } from "../../fixtures/tiny-llama.js";
 
-vi.mock("../../src/run/engine/engine-client.js", () => import("../fixtures/engine-in-process.js"));
+vi.mock("../../../src/run/engine/engine-client.js", () => import("../../fixtures/engine-in-process.js"));
 
 let place: Workplace;
 let model: string;

@@ -1,8 +1,8 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { GgufFile } from "../../src/format/gguf/read.js";
-import { OnnxFile } from "../../src/format/onnx/read.js";
+import { GgufFile } from "../../../src/format/gguf/read.js";
+import { OnnxFile } from "../../../src/format/onnx/read.js";
 import {
   type ExportedResult,
   editWeights,
@@ -11,7 +11,7 @@ import {
   ggufName,
   module,
   verify,
-} from "../fixtures/prepared/exported-result.js";
+} from "../../fixtures/prepared/exported-result.js";
 
 let made: ExportedResult;
 beforeAll(async () => {

@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync, rmSync, truncateSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { findPackage } from "../../src/run/verify/runtime/find-package.js";
-import { crossblockHere } from "../fixtures/in-process/cli-in-process.js";
-import { library } from "../fixtures/in-process/library.js";
+import { findPackage } from "../../../src/run/verify/runtime/find-package.js";
+import { crossblockHere } from "../../fixtures/in-process/cli-in-process.js";
+import { library } from "../../fixtures/in-process/library.js";
 import {
   type ExportedResult,
   editWeights,
@@ -12,9 +12,9 @@ import {
   module,
   readCertificate,
   verify,
-} from "../fixtures/prepared/exported-result.js";
-import { type ProgramOutcome, startProgram } from "../fixtures/run-program.js";
-import { llamaCppProject } from "../format/judge/llama-cpp-package.js";
+} from "../../fixtures/prepared/exported-result.js";
+import { type ProgramOutcome, startProgram } from "../../fixtures/run-program.js";
+import { llamaCppProject } from "../../format/judge/llama-cpp-package.js";
 
 let made: ExportedResult;
 beforeAll(async () => {

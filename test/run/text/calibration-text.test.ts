@@ -1,16 +1,16 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import { type QuantizeOptions, quantize } from "../../src/api/quantize.js";
-import { parquetFiles } from "../../src/calibration/testing/parquet-files.js";
-import { startFakeDatasetHub } from "../../src/checkpoint/testing/fake-dataset-hub.js";
-import { EventNotes } from "../../src/cli/event-notes.js";
-import { formatPlan } from "../../src/cli/plan-text.js";
-import type { QuantizeEvent } from "../../src/run/events/events.js";
-import { type Workplace, workplace } from "../fixtures/sample-text.js";
-import { writeTinyLlama } from "../fixtures/tiny-llama.js";
+import { type QuantizeOptions, quantize } from "../../../src/api/quantize.js";
+import { parquetFiles } from "../../../src/calibration/testing/parquet-files.js";
+import { startFakeDatasetHub } from "../../../src/checkpoint/testing/fake-dataset-hub.js";
+import { EventNotes } from "../../../src/cli/event-notes.js";
+import { formatPlan } from "../../../src/cli/plan-text.js";
+import type { QuantizeEvent } from "../../../src/run/events/events.js";
+import { type Workplace, workplace } from "../../fixtures/sample-text.js";
+import { writeTinyLlama } from "../../fixtures/tiny-llama.js";
 
-vi.mock("../../src/run/engine/engine-client.js", () => import("../fixtures/engine-in-process.js"));
+vi.mock("../../../src/run/engine/engine-client.js", () => import("../../fixtures/engine-in-process.js"));
 
 let place: Workplace;
 let model: string;

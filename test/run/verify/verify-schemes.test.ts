@@ -2,14 +2,14 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { writeCompressedTensors } from "../../src/format/compressed-tensors/write.js";
-import type { ExportSource } from "../../src/format/contract/export-source.js";
-import type { Certificate, DisagreementEvent } from "../../src/index.js";
-import type { QuantizedWeight } from "../../src/quant/quantized-weight.js";
-import { writeCutModel } from "../fixtures/cut-model.js";
-import { library } from "../fixtures/in-process/library.js";
-import { llamaCppProject } from "../format/judge/llama-cpp-package.js";
-import { rtnSource } from "../format/rtn-source.js";
+import { writeCompressedTensors } from "../../../src/format/compressed-tensors/write.js";
+import type { ExportSource } from "../../../src/format/contract/export-source.js";
+import type { Certificate, DisagreementEvent } from "../../../src/index.js";
+import type { QuantizedWeight } from "../../../src/quant/quantized-weight.js";
+import { writeCutModel } from "../../fixtures/cut-model.js";
+import { library } from "../../fixtures/in-process/library.js";
+import { llamaCppProject } from "../../format/judge/llama-cpp-package.js";
+import { rtnSource } from "../../format/rtn-source.js";
 
 const { exportResult, verifyResult } = library;
 

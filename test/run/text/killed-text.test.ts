@@ -1,9 +1,9 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { startProgram } from "../fixtures/run-program.js";
-import { type Workplace, workplace } from "../fixtures/sample-text.js";
-import { writeTinyLlama } from "../fixtures/tiny-llama.js";
+import { startProgram } from "../../fixtures/run-program.js";
+import { type Workplace, workplace } from "../../fixtures/sample-text.js";
+import { writeTinyLlama } from "../../fixtures/tiny-llama.js";
 
 interface Line {
   readonly event: string;
