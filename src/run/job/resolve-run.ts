@@ -103,7 +103,7 @@ export async function resolveRun(
     });
   }
   const hasTokenizer = ModelFolder.open(folder).has("tokenizer.json");
-  const { options: given, why: textWhy } = withDefaultText(chosen, schemeOf(chosen), { device, hasTokenizer });
+  const { options: given, why: textWhy } = withDefaultText(chosen, schemeOf(chosen), hasTokenizer);
   const name = basename(hubNameOf(given.model)?.name ?? resolve(folder));
   const scheme = schemeOf(given);
   const activations = activationsOf(scheme, given);

@@ -1,22 +1,17 @@
 import { describe, expect, it } from "vitest";
 import { resolveOptions, schemeOf, type UntypedOptions } from "../options.js";
-import { defaultCalibration, withDefaultText } from "./default-text.js";
+import { withDefaultText } from "./default-text.js";
 
-const tokenized = { device: "cpu", hasTokenizer: true } as const;
-
-function textOf(
-  more: UntypedOptions,
-  where: Parameters<typeof withDefaultText>[2] = tokenized,
-): { calibration: readonly string[]; why: string | null } {
+function textOf(more: UntypedOptions, hasTokenizer = true): { calibration: readonly string[]; why: string | null } {
   const given = resolveOptions({ model: "m", scheme: "W4A4", out: "o", recipe: "gptq", ...more });
-  const { options, why } = withDefaultText(given, schemeOf(given), where);
+  const { options, why } = withDefaultText(given, schemeOf(given), hasTokenizer);
   return { calibration: options.calibration, why };
 }
 
 describe("the text of a run to which none was given", () => {
   it("is chosen where something needs text, and left alone where it was given", () => {
     expect(textOf({})).toEqual({
-      calibration: [defaultCalibration("normal", "cpu").calibration],
+      calibration: ["bundled"],
       why: expect.stringMatching(/^no --calibration was given/),
     });
     expect(textOf({ calibration: ["a.txt"] })).toEqual({ calibration: ["a.txt"], why: null });
@@ -28,14 +23,8 @@ describe("the text of a run to which none was given", () => {
   });
 
   it("is the model's own where nothing can be encoded", () => {
-    const { calibration, why } = textOf({}, { device: "cpu", hasTokenizer: false });
+    const { calibration, why } = textOf({}, false);
     expect(calibration).toEqual(["self-generated"]);
     expect(why).toMatch(/without tokenizer\.json/);
-  });
-
-  it("is there at once for a quick run and on a CPU", () => {
-    expect(defaultCalibration("quick", "cpu").calibration).toBe("bundled");
-    expect(defaultCalibration("quick", "cuda:0").calibration).toBe("bundled");
-    expect(defaultCalibration("normal", "cpu").calibration).toBe("bundled");
   });
 });

@@ -1,30 +1,25 @@
 import { recipeOf } from "../../../recipe/job/recipe-names.js";
-import type { EffortName } from "../../../recipe/options/efforts.js";
-import type { Device } from "../../../tensor/index.js";
 import { bundled, selfGenerated } from "../calibration-option.js";
-import { defaultEffort } from "../effort/efforts.js";
 import type { GivenOptions } from "../options.js";
 
 /** What a run calibrates on to which no text was given. */
 export interface DefaultText {
   readonly calibration: typeof bundled | typeof selfGenerated;
-  /** Why this one, in words that follow "because". */
+  /** Why this one. */
   readonly why: string;
 }
 
-/** The text of a run that needs one and was given none, by what it is worth and where it computes. */
-export function defaultCalibration(effort: EffortName, device: string): DefaultText {
-  if (device === "cpu") {
-    return {
-      calibration: bundled,
-      why: "no --calibration was given, and a CPU takes long to have the model make text up",
-    };
-  }
-  return effort === "quick"
-    ? { calibration: bundled, why: "no --calibration was given, and bundled text is there at once" }
+/**
+ * The text of a run that needs one and was given none, whatever it is worth and wherever it computes: text that the model makes
+ * up was not measured to be better than the bundled text, and takes time (docs/measurements/ablations.md). Without a tokenizer
+ * no text can be encoded; what the model makes up is tokens from the beginning.
+ */
+export function defaultCalibration(hasTokenizer: boolean): DefaultText {
+  return hasTokenizer
+    ? { calibration: bundled, why: "no --calibration was given" }
     : {
         calibration: selfGenerated,
-        why: "no --calibration was given, and text that the model makes up serves it best",
+        why: "no --calibration was given, and without tokenizer.json no text can be encoded",
       };
 }
 
@@ -44,15 +39,9 @@ export function needsText(
 export function withDefaultText(
   given: GivenOptions,
   scheme: { readonly activationBits: number },
-  { device, hasTokenizer }: { readonly device: Device; readonly hasTokenizer: boolean },
+  hasTokenizer: boolean,
 ): { readonly options: GivenOptions; readonly why: string | null } {
   if (given.calibration.length > 0 || !needsText(given, scheme)) return { options: given, why: null };
-  // Without a tokenizer no text can be encoded; the model's own is tokens from the beginning.
-  const { calibration, why } = hasTokenizer
-    ? defaultCalibration(given.effort ?? defaultEffort(device, given.preset), device)
-    : {
-        calibration: selfGenerated,
-        why: "no --calibration was given, and without tokenizer.json no text can be encoded",
-      };
+  const { calibration, why } = defaultCalibration(hasTokenizer);
   return { options: { ...given, calibration: [calibration] }, why };
 }
