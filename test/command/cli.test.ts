@@ -188,7 +188,7 @@ describe("crossblock", () => {
 
   it("lists recipes with what each is for, and prints the schema of configuration files", async () => {
     const { stdout } = await crossblockHere(["recipes"]);
-    expect(stdout).toMatch(/^cbq \(the default\): CBQ: .*\n\s+trains +roundings[\s\S]*\n {2}takes /m);
+    expect(stdout).toMatch(/^cbq \(the default\): CBQ: [^:]*\n\s+trains +roundings[\s\S]*\n {2}takes /m);
     const names = lines((await crossblockHere(["recipes", "--json"])).stdout).map(({ name }) => name);
     expect(names).toEqual(["rtn", "gptq", "slim", "boa", "aespa", "norm-tweaking", "efficient-qat", "cbq"]);
     const schema = JSON.parse((await crossblockHere(["schema"])).stdout) as object;

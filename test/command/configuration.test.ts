@@ -63,7 +63,7 @@ async function verdict(result: string): Promise<{ agrees: boolean; why: string[]
 
 function ggufOf(result: string): GgufFile {
   const folder = join(result, "gguf");
-  return GgufFile.open(join(folder, readdirSync(folder)[0] ?? ""));
+  return GgufFile.open(join(folder, readdirSync(folder).find((name) => name.endsWith(".gguf")) ?? ""));
 }
 
 function ggufKeys(result: string, keys: readonly string[]): unknown[] {

@@ -128,9 +128,14 @@ describe("a budget of bits", () => {
     expect(events.filter(({ event }) => event === "exported").length).toBe(4);
   });
 
+  it("looks at text of the package where none was given, with a recipe that needs none too", async () => {
+    const events = await collect(given("no-text", { calibration: [], recipe: "rtn", device: "cpu", dryRun: true }));
+    const plan = events.find((event) => event.event === "plan");
+    expect(plan?.text).toMatchObject({ source: "bundled" });
+  });
+
   it.each<[Partial<QuantizeOptions>, RegExp]>([
     [{ scheme: "W2A16g32" }, /mean of 2\.6 bits.*W2A16g32 says 2.*--scheme W3A16g32/],
-    [{ calibration: [], recipe: "rtn" }, /"bitsBudget".*reads it only with calibration text.*--calibration/],
     [{ bitsBudget: 1.5 }, /"bitsBudget"/],
     [{ bitsBudget: null, allocation: { tied: false } }, /"allocation\.tied".*with --bits-budget.*give --bits-budget/],
     [{ format: ["gguf"], scheme: "W3A16g16" }, /GGUF has no block type.*quantize with/],

@@ -43,15 +43,15 @@ export function scoringOperations({ spec }: Pick<MemoryInput, "spec">, linears: 
 
 /** Bytes of the whole network in the dtype of its products. */
 export function networkBytes({ spec, options, checkpoint }: MemoryInput): number {
-  const { tied } = spec;
-  const elements = [...networkTensors(spec).values()].reduce(
-    (sum, shape) => sum + shape.reduce((product, size) => product * size, 1),
-    0,
-  );
-  const head = tied && options.rotation === "hadamard" ? spec.vocabSize * spec.hiddenSize : 0;
+  const head = spec.tied && options.rotation === "hadamard" ? spec.vocabSize * spec.hiddenSize : 0;
   const largest = [...checkpoint.tensors.values()].reduce((most, { byteLength }) => Math.max(most, byteLength), 0);
   // One tensor is in memory as it is stored, too.
-  return (elements + head) * bytesOf(options) + 2 * largest;
+  return (elementsOf(spec) + head) * bytesOf(options) + 2 * largest;
+}
+
+function elementsOf(spec: MemoryInput["spec"]): number {
+  const shapes = [...networkTensors(spec).values()];
+  return shapes.reduce((sum, shape) => sum + shape.reduce((product, size) => product * size, 1), 0);
 }
 
 /** Whether sample texts are written whatever else the run needs: the network is small, and nothing was said of memory. */
@@ -65,7 +65,6 @@ const TOKENS_TO_READ = { cpu: 20, gpu: 320 } as const;
 /** The same of writing sample texts: they are bound by reading the weights. */
 export function textOperations(input: MemoryInput): number {
   if (!isSmallNetwork(input)) return 0;
-  const weights = networkBytes(input) / bytesOf(input.options);
   const tokens = NETWORKS * SAMPLES.prompts * SAMPLES.tokens;
-  return 2 * weights * tokens * TOKENS_TO_READ[input.device === "cpu" ? "cpu" : "gpu"];
+  return 2 * elementsOf(input.spec) * tokens * TOKENS_TO_READ[input.device === "cpu" ? "cpu" : "gpu"];
 }
