@@ -70,8 +70,8 @@ export interface QuantizeOptions {
    * Text files or folders: .txt (a document each), .jsonl, .json, .parquet with a field text or messages a record;
    * hub:owner/name[:split][:column]: a data set of the Hugging Face Hub; self-generated: sequences that the model
    * makes up; bundled: prose, conversations and code that come with crossblock (a file of such a name is
-   * ./bundled); 128 sequences of 2,048 tokens take about 1 MB of text; without this option a run that needs text
-   * chooses one of the last two and says which.
+   * ./bundled); 128 sequences of 2,048 tokens take about 1 MB of text; a run that needs text and was given none
+   * takes bundled.
    *
    * Command line: `--calibration <paths...>`.
    *
