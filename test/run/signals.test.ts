@@ -81,7 +81,7 @@ describe("a worker that is terminated while it trains", () => {
     for (const delay of [0, 60, 130]) {
       const worker = new Worker(script);
       const out = join(place.folder, `terminated-${delay}`);
-      const options = resolveOptions({
+      const given = {
         model: bundledModel,
         scheme: "W2A16g64",
         calibration: [place.text],
@@ -90,10 +90,11 @@ describe("a worker that is terminated while it trains", () => {
         context: 64,
         window: { epochs: 50 },
         rounding: { start: "rtn" },
-      });
+      };
+      const options = resolveOptions(given);
       const control = new RunControl();
       const folders = { staging: out, work: `${out}.work` };
-      const request = { type: "request", id: 1, method: "quantize", parameters: { options, folders } };
+      const request = { type: "request", id: 1, method: "quantize", parameters: { options, given, folders, run: out } };
       worker.postMessage({ ...request, control: control.buffer });
       await new Promise<void>((resolve, reject) => {
         worker.on("message", ({ type, event, error }) => {
