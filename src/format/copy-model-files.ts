@@ -6,7 +6,7 @@ import { shellWord } from "../checkpoint/file-system/shell-word.js";
 import { temporaryName } from "../checkpoint/file-system/write-file-atomically.js";
 import { largestRead, ModelFolder, readFully } from "../checkpoint/model-folder.js";
 import { CheckpointError } from "../errors.js";
-import { isSealed } from "./card-seal.js";
+import { isSealed } from "./seal.js";
 import { type CopiedFiles, cardFile, ownFiles, recordFile, sourceCardFile } from "./written-files.js";
 
 /** Weights in any format, and their indexes: an export has its own. */

@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isWeightFile } from "../checkpoint/safetensors/write-safetensors.js";
-import { hasOwnCard } from "./card-seal.js";
+import { hasOwnCard } from "./seal.js";
 
 /** What a result is made of and how, beside its weights: the file that marks a folder as a result of crossblock. */
 export const recordFile = "crossblock.json";

@@ -140,6 +140,11 @@ describe("a budget of bits", () => {
     [{ bitsBudget: null, allocation: { tied: false } }, /"allocation\.tied".*with --bits-budget.*give --bits-budget/],
     [{ format: ["gguf"], scheme: "W3A16g16" }, /GGUF has no block type.*quantize with/],
     [{ allocation: { widths: [3, 4] } }, /the fewest bits .* are 3 on average.*budget is 2\.6.*--bits-budget 3/],
+    [{ overrides: [{ pattern: "*", bits: 4 }] }, /"bitsBudget".*use --bits-budget 4 --scheme W4A16g32$/],
+    [
+      { overrides: [{ pattern: "*", bits: 8 }], format: ["gptq"] },
+      /"bitsBudget".*use --bits-budget 8 --scheme W8A16g32$/,
+    ],
     [{ overrides: [{ pattern: "*.down_proj", bits: 8 }] }, /overrides count in the budget.*--bits-budget 3\.\d+/],
     [{ allocation: { widths: [5, 6] }, format: ["gptq"] }, /GPTQ has no layout of 5 bits/],
   ])("is refused before work starts: %j", async (more, message) => {

@@ -83,9 +83,11 @@ describe("a result whose groups have bits of their own", () => {
 
   it("is inspected, evaluated, verified, and written once more", async () => {
     const path = join(place.folder, "whole");
-    const { tensors, scheme } = await inspect(path);
+    const { tensors, scheme, meanCodeBits } = await inspect(path);
     expect(scheme).toBe("W2A16g32");
     expect(tensors.some(({ type }) => type === "W2.0 (1-3)g32 asym")).toBe(true);
+    // Not the bits of the widest group.
+    expect(meanCodeBits).toBeCloseTo(2, 10);
     const { value } = await evaluate(path, { text: place.text, context: 64, device: "cpu" });
     const { value: exact } = await evaluate(model, { text: place.text, context: 64, device: "cpu" });
     // Two bits on 256 tokens lose much; GPTQ with one width loses more.

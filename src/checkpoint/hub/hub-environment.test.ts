@@ -23,6 +23,19 @@ describe("the environment of the hub's tools", () => {
     expect(storedToken({ HF_HOME: home.path, HF_TOKEN: "" })).toBeNull();
   });
 
+  it("refuses a token that no header can hold, and does not tell it", () => {
+    for (const value of ["hf_secret\nsecond", "hf_secret word", "hf_secretä"]) {
+      let said = "";
+      try {
+        storedToken({ HF_TOKEN: value });
+      } catch (error) {
+        said = String(error);
+      }
+      expect(said).toMatch(/HF_TOKEN: the token has characters .* unset HF_TOKEN/);
+      expect(said).not.toContain("secret");
+    }
+  });
+
   it("gives address and cache, with the home folder in place of ~", () => {
     expect(hubAddress({})).toBe("https://huggingface.co");
     expect(hubAddress({ HF_ENDPOINT: "http://mirror/" })).toBe("http://mirror");

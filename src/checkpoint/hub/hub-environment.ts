@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { InputError } from "../../errors.js";
 import { expandHome } from "../file-system/expand-home.js";
 
 /** What proves to the hub who asks, and where it was found. */
@@ -20,20 +21,34 @@ export function hubAddress(environment: Environment = process.env): string {
 /**
  * The token that the Python libraries would send: `HF_TOKEN`, its older name, or the file that `hf auth login` wrote (at
  * `HF_TOKEN_PATH`, else `token` in the folder of `HF_HOME`). Null where there is none.
+ *
+ * @throws InputError for one that can't stand in the header of a request; the error does not tell it
  */
 export function storedToken(environment: Environment = process.env): HubToken | null {
   for (const origin of ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"]) {
     // As huggingface_hub does: a line break at the end of a copied token is no part of it.
     const value = environment[origin]?.trim();
-    if (value) return { value, origin };
+    if (value) return sendable({ value, origin });
   }
   const origin = expandHome(environment["HF_TOKEN_PATH"] || join(hubHome(environment), "token"));
+  let value: string;
   try {
-    const value = readFileSync(origin, "utf8").trim();
-    return value === "" ? null : { value, origin };
+    value = readFileSync(origin, "utf8").trim();
   } catch {
     return null;
   }
+  return value === "" ? null : sendable({ value, origin });
+}
+
+// Of what else is in it, fetch would make an error that has the whole token in its message.
+function sendable(token: HubToken): HubToken {
+  if (/^[!-~]+$/.test(token.value)) return token;
+  throw new InputError({
+    where: token.origin,
+    what: "the token has characters that no token has",
+    why: "a line break, a space or a letter outside ASCII is in the midst of it",
+    next: `copy the token again (https://huggingface.co/settings/tokens), or ${token.origin.includes("/") ? "run hf auth login" : `unset ${token.origin}`}`,
+  });
 }
 
 /** Where models of the hub are kept, by the Python libraries too. */

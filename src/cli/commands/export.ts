@@ -9,7 +9,7 @@ import {
 } from "../../run/options/commands/export-result-options.js";
 import { alreadyThereNote } from "../event-notes.js";
 import { printLine, runCommand } from "../exit.js";
-import { inFlagTerms } from "../flags/flag-terms.js";
+import { flagTerms, inFlagTerms } from "../flags/flag-terms.js";
 import { addOptionFlags, givenFlags } from "../help/option-flags.js";
 import { progressView } from "../progress/progress.js";
 import { printable } from "../progress/render-progress.js";
@@ -51,6 +51,8 @@ async function run(folder: string, flags: Flags, signal: AbortSignal): Promise<n
       else if (event.event === "done") done = event;
       view.show(event);
     }
+  } catch (error) {
+    throw flagTerms({ ...flags }, error);
   } finally {
     view.close();
   }

@@ -20,7 +20,7 @@ import { homePath } from "../../run/options/parse/path-option.js";
 import { withRecipeSection } from "../../run/options/recipe-sections.js";
 import { alreadyThereNote } from "../event-notes.js";
 import { printLine, runCommand } from "../exit.js";
-import { inFlagTerms } from "../flags/flag-terms.js";
+import { flagTerms, inFlagTerms } from "../flags/flag-terms.js";
 import { gainedLine } from "../gained-text.js";
 import { addOptionFlags, givenFlags } from "../help/option-flags.js";
 import { settingsHelp } from "../help/settings-help.js";
@@ -76,6 +76,8 @@ async function run(model: string | undefined, flags: Flags, signal: AbortSignal)
       // A dry run prints the plan itself, and its time is not that of the dry run.
       if (!options.dryRun || event.event !== "plan") view.show(event);
     }
+  } catch (error) {
+    throw flagTerms(flags, error);
   } finally {
     view.close();
     if (signal.aborted && !options.dryRun) process.stderr.write(`${interruption.text(performance.now() / 1000)}\n`);

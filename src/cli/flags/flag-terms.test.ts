@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import { OptionError } from "../../errors.js";
 import { resolveOptions } from "../../run/options/options.js";
 import { required } from "../../run/options/testing/refusal.js";
-import { inFlagTerms } from "./flag-terms.js";
+import { flagTerms, inFlagTerms } from "./flag-terms.js";
 
 function refused(options: object, flags: object): OptionError {
   try {
@@ -33,4 +33,14 @@ it("leaves what was not given as a flag, and what is no refused option", () => {
     }),
   ).toThrow("other");
   expect(inFlagTerms({}, () => 7)).toBe(7);
+});
+
+it("names what the plan refuses as a flag too", () => {
+  const refusal = new OptionError({ where: 'option "bitsBudget"', what: "too few", next: "give more" });
+  expect(flagTerms({ bitsBudget: 2 }, refusal)).toMatchObject({
+    where: "--bits-budget",
+    what: "too few",
+    next: "give more",
+  });
+  expect(flagTerms({}, refusal)).toBe(refusal);
 });

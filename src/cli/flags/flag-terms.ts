@@ -9,10 +9,15 @@ export function inFlagTerms<T>(flags: Readonly<Record<string, unknown>>, resolve
   try {
     return resolve();
   } catch (error) {
-    const name = error instanceof OptionError ? /^option "(\w+)"$/.exec(error.where ?? "")?.[1] : undefined;
-    if (!(error instanceof OptionError) || name === undefined || flags[name] === undefined) throw error;
-    const flag = `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-    const { what, why, next } = error;
-    throw new OptionError({ where: flag, what, ...(why !== undefined && { why }), next, cause: error });
+    throw flagTerms(flags, error);
   }
+}
+
+/** The same for an error that is there: what only the plan can refuse, a budget that no Linear fits into, is named as a flag too. */
+export function flagTerms(flags: Readonly<Record<string, unknown>>, error: unknown): unknown {
+  const name = error instanceof OptionError ? /^option "(\w+)"$/.exec(error.where ?? "")?.[1] : undefined;
+  if (!(error instanceof OptionError) || name === undefined || flags[name] === undefined) return error;
+  const flag = `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  const { what, why, next } = error;
+  return new OptionError({ where: flag, what, ...(why !== undefined && { why }), next, cause: error });
 }

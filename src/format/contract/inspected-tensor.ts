@@ -7,6 +7,8 @@ export interface InspectedTensor {
   readonly bytes: number;
   /** Bits per weight, scales and zero points included. */
   readonly bitsPerWeight: number;
+  /** Bits of a code, in the mean over the groups; null where there are none. */
+  readonly codeBits: number | null;
   /** How often each code occurs, the lowest first; null where there are none. */
   readonly histogram: readonly number[] | null;
   /** Smallest and largest scale; null where there are none. */

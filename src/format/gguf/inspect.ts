@@ -17,8 +17,9 @@ function inspectedTensor(file: GgufFile, { name, type, shape, byteLength }: Gguf
   const count = shape.reduce((product, size) => product * size, 1);
   const bitsPerWeight = count === 0 ? 0 : (byteLength * 8) / count;
   const facts = { name, shape, type, bytes: byteLength, bitsPerWeight };
-  if (!isQuantizedType(type)) return { ...facts, histogram: null, scales: null };
+  if (!isQuantizedType(type)) return { ...facts, codeBits: null, histogram: null, scales: null };
   const { integers, scales } = decodeBlocks(type, file.readBytes(name));
   const { lowest, count: levels } = INTEGERS[type];
-  return { ...facts, histogram: histogramOf(integers, lowest, levels), scales: rangeOf(scales) };
+  const histogram = histogramOf(integers, lowest, levels);
+  return { ...facts, codeBits: Math.log2(levels), histogram, scales: rangeOf(scales) };
 }

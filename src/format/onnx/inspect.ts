@@ -21,7 +21,16 @@ export async function* inspectOnnx(file: OnnxFile): AsyncGenerator<InspectedTens
 function inspectedPlain({ name, shape, dataType, byteLength }: OnnxFileTensor): InspectedTensor {
   const count = shape.reduce((product, size) => product * size, 1);
   const bitsPerWeight = count === 0 ? 0 : (byteLength * 8) / count;
-  return { name, shape, type: dataType, bytes: byteLength, bitsPerWeight, histogram: null, scales: null };
+  return {
+    name,
+    shape,
+    type: dataType,
+    bytes: byteLength,
+    bitsPerWeight,
+    codeBits: null,
+    histogram: null,
+    scales: null,
+  };
 }
 
 function inspectedLinear(file: OnnxFile, module: string, linear: StoredLinear): InspectedTensor {
@@ -35,6 +44,7 @@ function inspectedLinear(file: OnnxFile, module: string, linear: StoredLinear): 
     type: `${bits} bits, blocks of ${blockSize}${linear.zeroPoints === null ? "" : ", zero points"}`,
     bytes,
     bitsPerWeight: (bytes * 8) / (rows * columns),
+    codeBits: bits,
     histogram: histogramOf(codes, 0, 2 ** bits),
     scales: rangeOf(scales),
   };

@@ -18,7 +18,7 @@ export async function* inspectSource(source: ExportSource): AsyncGenerator<Inspe
 export function inspectedPlain({ name, shape, dtype, byteLength }: TensorInfo): InspectedTensor {
   const count = shape.reduce((product, size) => product * size, 1);
   const bitsPerWeight = count === 0 ? 0 : (byteLength * 8) / count;
-  return { name, shape, type: dtype, bytes: byteLength, bitsPerWeight, histogram: null, scales: null };
+  return { name, shape, type: dtype, bytes: byteLength, bitsPerWeight, codeBits: null, histogram: null, scales: null };
 }
 
 function inspectedWeight(name: string, weight: QuantizedWeight): InspectedTensor {
@@ -30,6 +30,7 @@ function inspectedWeight(name: string, weight: QuantizedWeight): InspectedTensor
     type: `W${weight.groupBits === undefined ? weight.bits : groupWidths(weight.groupBits)}${group} ${weight.symmetric ? "sym" : "asym"}`,
     bytes: Math.ceil(bits / 8),
     bitsPerWeight: bits / (weight.rows * weight.columns),
+    codeBits: weight.groupBits === undefined ? weight.bits : meanOf(weight.groupBits),
     histogram: histogramOf(weight.codes, 0, 2 ** weight.bits),
     scales: rangeOf(weight.scales),
   };
@@ -37,8 +38,11 @@ function inspectedWeight(name: string, weight: QuantizedWeight): InspectedTensor
 
 // "2.0 (1-3)": the mean over the groups, and which there are.
 function groupWidths(groupBits: readonly number[]): string {
-  const mean = groupBits.reduce((sum, bits) => sum + bits, 0) / Math.max(1, groupBits.length);
-  return `${mean.toFixed(1)} (${Math.min(...groupBits)}-${Math.max(...groupBits)})`;
+  return `${meanOf(groupBits).toFixed(1)} (${Math.min(...groupBits)}-${Math.max(...groupBits)})`;
+}
+
+function meanOf(groupBits: readonly number[]): number {
+  return groupBits.reduce((sum, bits) => sum + bits, 0) / Math.max(1, groupBits.length);
 }
 
 /** How often each of `count` neighbouring integers occurs, from `lowest` on. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { isSealed, sealCard } from "../../format/card-seal.js";
 import { exporters, formatNames } from "../../format/exporters.js";
+import { isSealed, sealed } from "../../format/seal.js";
 import { resolveOptions } from "../options/options.js";
 import { toldOptions } from "../result/told/told-options.js";
 import type { CardFacts } from "./card-facts.js";
@@ -191,7 +191,7 @@ describe("the source's front matter", () => {
 });
 
 it("a card that was changed is its owner's", () => {
-  const card = sealCard("# a\n\ntext\n");
+  const card = sealed("# a\n\ntext\n");
   expect(isSealed(card)).toBe(true);
   for (const changed of [card.replace("text", "texts"), `${card}more\n`, card.replace(/<!--.*-->\n/, ""), ""]) {
     expect(isSealed(changed), changed).toBe(false);

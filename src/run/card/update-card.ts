@@ -1,9 +1,9 @@
 import { stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { writeFileAtomically } from "../../checkpoint/file-system/write-file-atomically.js";
-import { hasOwnCard, sealCard } from "../../format/card-seal.js";
 import type { FormatName } from "../../format/exporters.js";
 import { exportsBelow } from "../../format/exports-below.js";
+import { hasOwnCard, sealed } from "../../format/seal.js";
 import { cardFile } from "../../format/written-files.js";
 import { type CardFacts, cardFolderOf, factsOfExport, factsOfResult } from "./card-facts.js";
 import { modelCard } from "./model-card.js";
@@ -27,5 +27,5 @@ async function put(folder: string, facts: CardFacts | null): Promise<void> {
   if (facts === null) return;
   const path = join(folder, cardFile);
   const isFree = (await stat(path).catch(() => null)) === null;
-  if (isFree || (await hasOwnCard(folder))) await writeFileAtomically(path, sealCard(modelCard(facts)));
+  if (isFree || (await hasOwnCard(folder))) await writeFileAtomically(path, sealed(modelCard(facts)));
 }

@@ -64,13 +64,12 @@ function inspection(facts: Facts, tensors: readonly InspectedTensor[]): Inspecti
   };
 }
 
-// A histogram has a place for every code that there may be.
 function meanCodeBits(tensors: readonly InspectedTensor[]): number | null {
   let [bits, weights] = [0, 0];
-  for (const { histogram, shape } of tensors) {
-    if (histogram === null) continue;
+  for (const { codeBits, shape } of tensors) {
+    if (codeBits === null) continue;
     const count = shape.reduce((product, size) => product * size, 1);
-    bits += count * Math.log2(histogram.length);
+    bits += count * codeBits;
     weights += count;
   }
   return weights === 0 ? null : bits / weights;

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import { fileSystemError } from "../../checkpoint/file-system/file-system-error.js";
 import { shellWord } from "../../checkpoint/file-system/shell-word.js";
 import { InputError } from "../../errors.js";
-import { hasOwnCard, sealCard } from "../../format/card-seal.js";
 import { formatNames } from "../../format/exporters.js";
-import { type CopiedFiles, cardFile, configFile, recordFile } from "../../format/written-files.js";
+import { hasOwnCard, sealed } from "../../format/seal.js";
+import { type CopiedFiles, cardFile, configFile, recordFile, reportFile } from "../../format/written-files.js";
 import { factsOfResult } from "../card/card-facts.js";
 import { modelCard } from "../card/model-card.js";
 import { resultContents } from "../result/result-contents.js";
@@ -90,6 +90,7 @@ async function copiedFiles(result: string): Promise<CopiedFiles> {
 
 /** Whether a result has files of this name, whatever is in it now. */
 function isOfResult(path: string, copied: CopiedFiles): boolean {
+  if (path === reportFile) return true;
   const format = formatNames.find((name) => path.startsWith(`${name}/`));
   const name = format === undefined ? path : path.slice(format.length + 1);
   return name === cardFile || copied.has(name);
@@ -99,5 +100,5 @@ function isOfResult(path: string, copied: CopiedFiles): boolean {
 async function cardFor(result: string, repository: string): Promise<string | null> {
   if (!(await hasOwnCard(result))) return null;
   const facts = await factsOfResult(result, repository);
-  return facts === null ? null : sealCard(modelCard(facts));
+  return facts === null ? null : sealed(modelCard(facts));
 }

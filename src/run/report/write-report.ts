@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { writeFileAtomically } from "../../checkpoint/file-system/write-file-atomically.js";
+import { sealed } from "../../format/seal.js";
 import { reportFile } from "../../format/written-files.js";
 import { reportPage } from "./page.js";
 import { type CertifiedFormat, reportRecord } from "./report-record.js";
@@ -16,6 +17,6 @@ export async function writeReport(
   certified: readonly CertifiedFormat[] | null,
 ): Promise<string> {
   const path = join(folder, reportFile);
-  await writeFileAtomically(path, reportPage(reportRecord(record), certified));
+  await writeFileAtomically(path, sealed(reportPage(reportRecord(record), certified)));
   return path;
 }

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { EnvironmentError } from "../../errors.js";
+import { sealed } from "../../format/seal.js";
 import { folderBytes, keepAll, OutputFolder } from "./output-folder.js";
 import { resultContents } from "./result-contents.js";
 
@@ -86,6 +87,17 @@ describe("OutputFolder", () => {
     await put(["crossblock.json", "README.md"]);
     await writeFile(join(out, "README.md"), "a model card of my own");
     expect(await replace()).toMatchObject({ removed: ["crossblock.json"], moved: ["README.md"] });
+  });
+
+  it("keeps a report that was changed since, and removes one that was not", async () => {
+    await put(["crossblock.json"]);
+    const page = sealed("<!doctype html>\n<p>a report</p>");
+    await writeFile(join(out, "report.html"), page);
+    expect(await replace()).toMatchObject({ removed: ["crossblock.json", "report.html"], moved: [] });
+    await rm(out, { recursive: true });
+    await put(["crossblock.json"]);
+    await writeFile(join(out, "report.html"), page.replace("a report", "my report"));
+    expect(await replace()).toMatchObject({ removed: ["crossblock.json"], moved: ["report.html"] });
   });
 
   it("removes nothing of a folder that is no result, whatever its files are called", async () => {

@@ -2,6 +2,7 @@ import type { Dirent } from "node:fs";
 import { readdir, readFile, rm, rmdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { exporters, type FormatName, formatNames, primaryFormat } from "../../format/exporters.js";
+import { hasOwnReport } from "../../format/seal.js";
 import {
   type CopiedFiles,
   certificateFile,
@@ -20,7 +21,7 @@ export interface FolderContents {
   readonly foreign: readonly string[];
 }
 
-const besideWeights: ReadonlySet<string> = new Set([recordFile, certificateFile, certificatePageFile, reportFile]);
+const besideWeights: ReadonlySet<string> = new Set([recordFile, certificateFile, certificatePageFile]);
 
 /**
  * What in a folder belongs to the result in it: the files that its writers write, those that they copied, and its exports.
@@ -35,6 +36,7 @@ export async function resultContents(folder: string): Promise<FolderContents> {
   }
   return sorted(folder, (path) => {
     if (besideWeights.has(path)) return true;
+    if (path === reportFile) return hasOwnReport(folder);
     const format = formatNames.find((name) => name !== primaryFormat && path.startsWith(`${name}/`));
     if (format === undefined) return exporters[primaryFormat].owns(folder, path, copied);
     return exporters[format].owns(join(folder, format), path.slice(format.length + 1), copied);

@@ -1,14 +1,14 @@
-import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { recordFile, reportFile } from "../../format/written-files.js";
+import { hasOwnReport } from "../../format/seal.js";
+import { recordFile } from "../../format/written-files.js";
 import type { CertifiedFormat } from "../report/report-record.js";
 import { writeReport } from "../report/write-report.js";
 import type { Certificate, ExportCertificate } from "./certificate.js";
 
-/** Writes a result's page again with what was found; a result that has none, or whose record can't be read, stays as it is. */
+/** Writes a result's page again with what was found; a result that has none or one that somebody changed, or whose record can't be read, stays as it is. */
 export async function rewriteReport(folder: string, certificate: Certificate): Promise<void> {
-  if (!existsSync(join(folder, reportFile))) return;
+  if (!(await hasOwnReport(folder))) return;
   let record: unknown;
   try {
     record = JSON.parse(await readFile(join(folder, recordFile), "utf8"));

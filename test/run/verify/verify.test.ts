@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync, truncateSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findPackage } from "../../../src/run/verify/runtime/find-package.js";
@@ -23,6 +23,21 @@ beforeAll(async () => {
 afterAll(() => made[Symbol.dispose]());
 
 describe("verify", () => {
+  it("writes the report again where it is as it was written, and leaves one that somebody changed or removed", async () => {
+    const path = join(made.result, "report.html");
+    const written = readFileSync(path, "utf8");
+    await verify({ result: made.result });
+    const again = readFileSync(path, "utf8");
+    expect(again).not.toBe(written);
+    writeFileSync(path, again.replace("</main>", "<p>a note of mine</p></main>"));
+    await verify({ result: made.result });
+    expect(readFileSync(path, "utf8")).toContain("a note of mine");
+    rmSync(path);
+    expect((await verify({ result: made.result })).agrees).toBe(true);
+    expect(existsSync(path)).toBe(false);
+    writeFileSync(path, again);
+  });
+
   it("certifies a sound result, with the hashes of every file", async () => {
     expect(await verify({ result: made.result })).toEqual({ agrees: true, disagreements: [] });
     const { agrees, exports } = readCertificate(made.result);

@@ -1,6 +1,6 @@
 import { FormatError, OptionError } from "../../../errors.js";
 import type { UnitPlan } from "../../../network/index.js";
-import { type Scheme, WEIGHT_BITS } from "../../../quant/scheme.js";
+import { type Scheme, schemeName, WEIGHT_BITS } from "../../../quant/scheme.js";
 import { type BitItem, bitItems, leastMean, likelyAllocation } from "../../../recipe/allocation/bit-items.js";
 import { type LayerSchemes, resolveSchemes } from "../../../recipe/job/layer-schemes.js";
 import type { RunOptions } from "../../options/options.js";
@@ -48,11 +48,16 @@ export function planAllocation(
     const holding =
       refusals.length > 0 ? [`${listed(format, "and")} together hold ${listed(widths.map(String), "and")} bits`] : [];
     const pinned = overrides.some(({ bits }) => bits !== undefined) ? ["overrides count in the budget"] : [];
+    // The scheme has to say the width at or above the budget, so that a larger budget may need another one.
+    const above = WEIGHT_BITS.find((bits) => bits >= least) ?? 8;
+    const named = above === scheme.bits ? "" : ` --scheme ${schemeName({ ...scheme, bits: above })}`;
+    const every = bitItems(units, schemesAt(scheme.bits), { overrides, widths: WEIGHT_BITS, tied: allocation.tied });
+    const helps = refusals.length > 0 && likelyAllocation(every, bitsBudget) !== null;
     throw new OptionError({
       where: 'option "bitsBudget"',
       what: `the fewest bits that the Linears may get are ${least} on average, and the budget is ${bitsBudget}`,
       ...(holding.length + pinned.length > 0 && { why: [...holding, ...pinned].join("; ") }),
-      next: `use --bits-budget ${least}${least <= 8 ? "" : " or fewer bits in overrides"}${refusals.length > 0 ? ", or --format compressed-tensors, which holds 2 to 8 bits" : ""}`,
+      next: `use --bits-budget ${least}${named}${helps ? ", or --format compressed-tensors, which holds 2 to 8 bits" : ""}`,
     });
   }
   return { budget: bitsBudget, items, schemes: resolveSchemes(units, scheme, overrides, likely) };

@@ -1,17 +1,17 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { cardFile } from "./written-files.js";
+import { cardFile, reportFile } from "./written-files.js";
 
 const mark = /\n<!-- crossblock [0-9a-f]{64} -->\n$/;
 
-/** A model card with a last line that tells whether it is still as it was written. */
-export function sealCard(text: string): string {
+/** A page, Markdown or HTML, with a last line that tells whether it is still as it was written. */
+export function sealed(text: string): string {
   const body = text.trimEnd();
   return `${body}\n\n<!-- crossblock ${hash(`${body}\n`)} -->\n`;
 }
 
-/** Whether a model card is one of ours, and no one changed it since. */
+/** Whether a page is one of ours, and no one changed it since. */
 export function isSealed(text: string): boolean {
   const found = mark.exec(text)?.[0];
   if (found === undefined) return false;
@@ -20,8 +20,17 @@ export function isSealed(text: string): boolean {
 
 /** The same of the card in a folder; false where there is none. */
 export async function hasOwnCard(folder: string): Promise<boolean> {
+  return isSealedFile(join(folder, cardFile));
+}
+
+/** The same of the report in a folder. */
+export async function hasOwnReport(folder: string): Promise<boolean> {
+  return isSealedFile(join(folder, reportFile));
+}
+
+async function isSealedFile(path: string): Promise<boolean> {
   try {
-    return isSealed(await readFile(join(folder, cardFile), "utf8"));
+    return isSealed(await readFile(path, "utf8"));
   } catch {
     return false;
   }
