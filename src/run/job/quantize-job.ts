@@ -33,7 +33,7 @@ import { writeReport } from "../report/write-report.js";
 import { linearRecords } from "../result/linear-records.js";
 import { writeResultRecord } from "../result/result-file.js";
 import type { ResultRecord } from "../result/result-record.js";
-import { resultSizes, type WrittenFormat } from "../result/result-sizes.js";
+import { resultSizes, type WrittenFormat } from "../result/sizes/result-sizes.js";
 import { originOf, toldOptions, toldPlaces } from "../result/told/told-options.js";
 import { withoutPaths } from "../result/told/told-paths.js";
 import { resolveFolder } from "../source/resolve-folder.js";

@@ -1,9 +1,9 @@
 import { existsSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { ModelFolder } from "../../checkpoint/model-folder.js";
-import { isWeightFile } from "../../checkpoint/safetensors/write-safetensors.js";
-import type { ResultSizes } from "./result-record.js";
+import { ModelFolder } from "../../../checkpoint/model-folder.js";
+import { isWeightFile } from "../../../checkpoint/safetensors/write-safetensors.js";
+import type { ResultSizes } from "../result-record.js";
 
 /** A format that was written. */
 export interface WrittenFormat {
