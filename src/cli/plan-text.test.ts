@@ -52,8 +52,14 @@ describe("the plan's time", () => {
   it("is owned up to where it was more than 30 % off", () => {
     expect(planMissed(plan, 400)).toBeNull();
     expect(planMissed(plan, 310)).toBeNull();
-    expect(planMissed(plan, 800)).toBe("the plan said 5 to 9 min: 50 % too short");
-    expect(planMissed(plan, 200)).toBe("the plan said 5 to 9 min: 100 % too long");
+    expect(planMissed(plan, 800)).toBe("the plan said 5 to 9 min: 32 % too short");
+    expect(planMissed(plan, 200)).toBe("the plan said 5 to 9 min: 50 % too long");
+  });
+
+  it("is not called wrong by a time that lies in the range it showed", () => {
+    const short: PlanEvent = { ...plan, estimate: { ...estimate, seconds: 6, range: [5, 8] } };
+    expect(planMissed(short, 9.6)).toBeNull();
+    expect(planMissed(short, 12.5)).toBe("the plan said 5 to 10 s: 20 % too short");
   });
 });
 

@@ -4,7 +4,7 @@ import { leftOutSentence } from "../run/events/census-record.js";
 import type { PlanEvent } from "../run/events/events.js";
 import { windowsText } from "./progress/places.js";
 import { printable } from "./progress/render-progress.js";
-import { formatBytes, formatCount, formatRange, formatSeconds } from "./quantities.js";
+import { formatBytes, formatCount, formatRange, formatSeconds, shownEnd } from "./quantities.js";
 
 /** The plan for a reader, as `--dry-run` prints it. */
 export function formatPlan(plan: PlanEvent): string {
@@ -53,10 +53,13 @@ export function timeText({ estimate: { range, load } }: PlanEvent): string {
 /** Less than this is what a machine does by itself. */
 const NOTICEABLE_LOAD = 0.15;
 
-/** How far a run was from its plan, where that is more than 30 % of what it took; null otherwise. */
+/** How far a run was from the range of its plan, where the middle was off by more than 30 % of what it took; null otherwise. */
 export function planMissed({ estimate }: PlanEvent, seconds: number): string | null {
-  const off = estimate.seconds / seconds - 1;
-  if (Math.abs(off) <= 0.3) return null;
+  const [from] = estimate.range;
+  const to = shownEnd(estimate.range);
+  if (from <= seconds && seconds <= to) return null;
+  if (Math.abs(estimate.seconds / seconds - 1) <= 0.3) return null;
+  const off = (seconds > to ? to : from) / seconds - 1;
   return `the plan said ${formatRange(estimate.range)}: ${Math.round(Math.abs(off) * 100)} % too ${off > 0 ? "long" : "short"}`;
 }
 

@@ -50,7 +50,7 @@ export const aespa = defineRecipe({
     default: {},
     paper: {
       aespa: { start: "gptq", iterations: 2000, rate: 1.5e-2 },
-      boa: { valueRows: false, rowsAtOnce: 1 },
+      boa: { valueRows: false },
       gptq: { widths: [1] },
     },
   },

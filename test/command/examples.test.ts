@@ -2,6 +2,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { examples } from "../../src/cli/help/examples.js";
+import { loadCommand } from "../../src/cli/program.js";
 import { crossblockHere } from "../fixtures/in-process/cli-in-process.js";
 import { type Workplace, workplace } from "../fixtures/sample-text.js";
 import { writeTinyLlama } from "../fixtures/tiny-llama.js";
@@ -37,8 +38,15 @@ describe("an example of help works as it stands", () => {
       "--dry-run",
     ),
   );
-  it.each(["export", "inspect", "verify", "eval", "generate", "recipes", "schema"].flatMap((name) => of(name)))(
-    "%s",
-    (args) => crossblock(args.replace("texts/", place.text)),
-  );
+  const others = Object.keys(examples).filter((name) => !["quantize", "push", "chat", "doctor"].includes(name));
+  it.each(others.flatMap((name) => of(name)))("%s", (args) => crossblock(args.replace("texts/", place.text)));
+  // Without --dry-run it would ask the hub.
+  it.each(of("push"))("%s", (args) => crossblock(args.replace(/ --dry-run$/, ""), "--dry-run"));
+  // It reads standard input, which this process keeps; what is said in it has tests of its own.
+  it.each(of("chat"))("%s has an argument and flags that chat knows", async (args) => {
+    const [, ...given] = words(args);
+    const command = (await loadCommand("chat")).action(() => {});
+    await command.parseAsync(given, { from: "user" });
+    expect(command.args).toHaveLength(1);
+  });
 });

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { figuresOf, tablesOf } from "../../scripts/pages/figures.mjs";
 import { allFigures, fill, wantedPages } from "../../scripts/pages/pages.mjs";
+import { recipeNames } from "../../src/recipe/job/recipe-names.js";
 
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const read = (path: string): string => readFileSync(join(ROOT, path), "utf8");
@@ -43,6 +44,10 @@ describe("the pages", () => {
       return headings.includes(heading) ? [] : [link];
     });
     expect(broken).toEqual([]);
+  });
+
+  it.each(["README.md", "FEATURES.md", "docs/guide/recipes.md"])("%s names every recipe", (page) => {
+    expect(recipeNames.filter((name) => !read(page).includes(`\`${name}\``))).toEqual([]);
   });
 
   it("that sources, scripts and messages name exist", () => {

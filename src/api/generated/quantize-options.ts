@@ -83,7 +83,7 @@ export interface QuantizeOptions {
    *
    * Command line: `--samples <n>`.
    *
-   * @default 128
+   * @default 128; 24 with --effort quick; 512 with --effort best
    */
   readonly samples?: number | undefined;
   /**
@@ -92,7 +92,7 @@ export interface QuantizeOptions {
    *
    * Command line: `--context <n>`.
    *
-   * @default null
+   * @default null; 1024 with --effort quick
    */
   readonly context?: number | null | undefined;
   /** How the model makes up its calibration text. */
@@ -266,7 +266,7 @@ export interface QuantizeOptions {
    *
    * Command line: `--finish <stage>`.
    *
-   * @default "auto"; "none" with --preset paper
+   * @default "auto"; "none" with --preset paper; "none" with --effort quick
    */
   readonly finish?: "auto" | "none" | "scales" | undefined;
   /** How all blocks are trained end to end after the last window. */
@@ -399,7 +399,7 @@ export interface WindowOptions {
    *
    * Command line: `--set window.epochs=...`.
    *
-   * @default 10; 3 with --preset paper
+   * @default 10; 3 with --preset paper; 2 with --effort quick; 20 with --effort best
    */
   readonly epochs?: number | undefined;
   /**
@@ -649,7 +649,7 @@ export interface BoaOptions {
    *
    * Command line: `--set boa.rowsAtOnce=...`.
    *
-   * @default 16; 1 with --recipe boa --preset paper; 1 with --recipe aespa --preset paper
+   * @default 16; 1 with --recipe boa --preset paper
    */
   readonly rowsAtOnce?: number | undefined;
   /**
@@ -767,7 +767,7 @@ export interface EndToEndOptions {
    *
    * Command line: `--set endToEnd.epochs=...`.
    *
-   * @default 4; 1 with --recipe efficient-qat --preset paper
+   * @default 4; 1 with --recipe efficient-qat --preset paper; 8 with --effort best
    */
   readonly epochs?: number | undefined;
   /**
@@ -1059,7 +1059,8 @@ export interface BlockApOptions {
    *
    * Command line: `--set blockAp.epochs=...`.
    *
-   * @default 4; 2 with --recipe efficient-qat --preset paper
+   * @default 4; 2 with --recipe efficient-qat --preset paper; 2 with --recipe efficient-qat --effort quick; 8 with
+   * --recipe efficient-qat --effort best
    */
   readonly epochs?: number | undefined;
   /**

@@ -5,7 +5,7 @@ export interface Example {
   readonly args: string;
 }
 
-/** Examples by command; the tests run each of them on a small model called `model` beside a folder `texts`. */
+/** Examples by command; on a model called `model` beside a folder `texts`. */
 export const examples: Readonly<Record<string, readonly Example[]>> = {
   quantize: [
     {
@@ -46,6 +46,15 @@ export const examples: Readonly<Record<string, readonly Example[]>> = {
       args: 'generate rtn --prompt "The state of the union is" --temperature 0.8 --seed 1',
     },
     { what: "of the original, on the CPU", args: "generate ./model --prompt Yes --tokens 8 --device cpu" },
+  ],
+  chat: [
+    { what: "a conversation", args: "chat rtn" },
+    { what: "with a system message", args: 'chat rtn --system "Answer in one sentence."' },
+    { what: "the likeliest answers, of the original", args: "chat ./model --temperature 0 --tokens 8" },
+  ],
+  push: [
+    { what: "files and sizes; asks nobody", args: "push rtn me/model-w4 --dry-run" },
+    { what: "to a repository that only you see", args: "push rtn me/model-w4 --private" },
   ],
   inspect: [
     { what: "types, sizes, histograms of codes", args: "inspect rtn" },

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { beforeAll, describe, expect, it } from "vitest";
+import { recipeNames } from "../../recipe/job/recipe-names.js";
 import { runOptionsSchema } from "../../run/options/options.js";
 import { optionLines } from "../../run/options/parse/option-tree.js";
 import { commandNames, loadCommand } from "../program.js";
@@ -27,7 +28,7 @@ describe.each(commandNames)("help of %s", (name) => {
 
   it("has examples, three of a command that works on something", () => {
     const shown = help.split("Examples:\n")[1] ?? "";
-    const needsModel = ["quantize", "export", "verify", "eval", "generate", "inspect"].includes(name);
+    const needsModel = ["quantize", "export", "verify", "eval", "generate", "chat", "inspect"].includes(name);
     expect(shown.match(/^ {2}crossblock /gm)?.length).toBe(examples[name]?.length);
     expect(examples[name]?.length).toBeGreaterThanOrEqual(needsModel ? 3 : 1);
   });
@@ -40,11 +41,13 @@ describe("help of quantize", () => {
     expect(places).toEqual([...places].sort((a, b) => a - b));
     expect(places[0]).toBeGreaterThan(0);
     const text = help.replaceAll(/\s+/g, " ");
-    expect(text).toContain("(choices: rtn, gptq, norm-tweaking, efficient-qat, cbq; default: cbq)");
+    expect(text).toContain(`(choices: ${recipeNames.join(", ")}; default: cbq)`);
     expect(text).toContain("(choices: default, paper; default: default)");
     expect(text).toMatch(/--gguf-embedding <type> [^(]*\(choices: f32, f16, bf16, q8_0;/);
     expect(text).toMatch(/--format <names\.\.\.> [^(]*\(choices: compressed-tensors, gptq, gguf, onnx;/);
-    expect(text).toMatch(/--samples <n> calibration sequences \(default: 128\)/);
+    expect(text).toMatch(
+      /--samples <n> calibration sequences \(default: 128; 24 with --effort quick; 512 with --effort best\)/,
+    );
     const single = optionLines(runOptionsSchema).map((line) => line.name);
     const unknown = single.filter((option) => !option.includes(".") && !(option in flags) && option !== "model");
     expect(unknown, "give new options a flag and a group in flags.ts, or name them in settingsOnly").toEqual(
@@ -67,8 +70,12 @@ describe("settings of a recipe", () => {
     expect(entry(gptq, "rounding.start")).toBe("");
     expect(gptq).toContain("Settings that the recipe gptq reads");
     const cbq = settingsHelp({});
-    expect(entry(cbq, "rounding.start")).toMatch(/choices: rtn, gptq; default: gptq; "rtn" with rounding\.kind=lora/);
-    expect(entry(cbq, "window.epochs")).toMatch(/default: 10; 3 with --preset paper/);
+    expect(entry(cbq, "rounding.start")).toMatch(
+      /choices: rtn, gptq, boa; default: gptq; "rtn" with rounding\.kind=lora/,
+    );
+    expect(entry(cbq, "window.epochs")).toMatch(
+      /default: 10; 3 with --preset paper; 2 with --effort quick; 20 with --effort best/,
+    );
     expect(entry(cbq, "window.batch")).toContain("[with window.epochs above 0]");
     expect(entry(cbq, "blockAp.epochs")).toBe("");
   });
@@ -88,7 +95,7 @@ describe("settings of a recipe", () => {
     expect(text).toContain(`--set 'overrides=[{"pattern":"*.down_proj","bits":8}`);
   });
 
-  it.each(["rtn", "gptq", "norm-tweaking", "efficient-qat", "cbq"] as const)("fit 80 columns: %s", (recipe) => {
+  it.each(recipeNames)("fit 80 columns: %s", (recipe) => {
     expect(tooLong(settingsHelp({ recipe }))).toEqual([]);
   });
 });

@@ -1,7 +1,8 @@
 import { spawnSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
 import { mergeOptions } from "../../recipe/options/merge-options.js";
-import { type RunOptionsInput, resolveOptions } from "../options/options.js";
+import { effortValues } from "../options/effort/efforts.js";
+import { type RunOptionsInput, resolveOptions, resolveOver } from "../options/options.js";
 import { parseAssignments } from "../options/parse/config-file.js";
 import { toldOptions } from "../result/told/told-options.js";
 import { makeAgainCommand } from "./make-again.js";
@@ -74,6 +75,24 @@ describe("the command that makes a result again", () => {
     expect(command).toBe(
       `npx crossblock quantize owner/name --revision ${commit} --scheme W4A16 --recipe rtn --out OUT`,
     );
+  });
+
+  it.each(["quick", "normal", "best"] as const)("names effort %s and text that the run chose itself", (name) => {
+    const given = { model: "m", scheme: "W4A16g64", out: "o", seed: 3 };
+    const options = resolveOver(effortValues(name, "cbq", {}), given);
+    const calibration = { source: "bundled", tokens: 9, windows: 2, context: 4 };
+    const command = makeAgainCommand({ options: toldOptions(options), effort: { name }, calibration });
+    expect(command).toBe(
+      `npx crossblock quantize ./m --scheme W4A16g64 --recipe cbq --calibration bundled --effort ${name} --seed 3 --out OUT`,
+    );
+  });
+
+  it("names what differs from its effort, values that are the defaults among them", () => {
+    const options = resolveOver(effortValues("quick", "cbq", {}), {
+      ...{ model: "m", scheme: "W4A16g64", calibration: ["t"], out: "o", samples: 128 },
+    });
+    const command = makeAgainCommand({ options: toldOptions(options), effort: { name: "quick" } });
+    expect(command).toContain(" --calibration ./t --effort quick --samples 128 --out OUT");
   });
 
   it("is none for options of another version", () => {

@@ -1,11 +1,13 @@
 import { basename } from "node:path";
 import { shellWord } from "../../checkpoint/file-system/shell-word.js";
 import { CrossblockError } from "../../errors.js";
+import type { EffortName } from "../../recipe/options/efforts.js";
 import { optionEntries } from "../../recipe/options/merge-options.js";
 import { circumstances } from "../journal/run-identity.js";
-import { textPaths } from "../options/calibration-option.js";
+import { bundled, selfGenerated, textPaths } from "../options/calibration-option.js";
+import { effortNamed, effortValues } from "../options/effort/efforts.js";
 import { mayBeRead, readerContext } from "../options/option-use.js";
-import { type GivenOptions, resolveOptions, runOptionsSchema, schemeOf } from "../options/options.js";
+import { type GivenOptions, resolveOver, runOptionsSchema, schemeOf } from "../options/options.js";
 import type { CardRecord } from "./card-record.js";
 
 /** Options that have their own place in the command, or none. */
@@ -16,19 +18,26 @@ const placed: ReadonlySet<string> = new Set([
 /** Options that are flags of the same name. */
 const flags: ReadonlySet<string> = new Set(["samples", "context", "seed", "finish"]);
 
+/** What of a record the command is made of. */
+type Recorded = Pick<CardRecord, "options" | "origin" | "effort"> & Partial<Pick<CardRecord, "calibration">>;
+
 /**
- * The command that makes a result again, where model and text lie in the working folder: what differs from the defaults of its recipe and
- * preset. Null for a record of another version, whose options may mean something else now.
+ * The command that makes a result again, where model and text lie in the working folder: what differs from the defaults of its recipe,
+ * preset and effort. Effort and text are named even where the run chose them itself: another machine would choose others. Null for
+ * a record of another version, whose options may mean something else now.
  */
-export function makeAgainCommand({ options: recorded, origin }: Pick<CardRecord, "options" | "origin">): string | null {
+export function makeAgainCommand({ options: recorded, origin, effort, calibration: read }: Recorded): string | null {
   const parsed = runOptionsSchema.safeParse(recorded);
   if (!parsed.success) return null;
   const options = parsed.data;
-  const { recipe, preset, scheme, asym, calibration, format } = options;
+  const { recipe, preset, scheme, asym, format } = options;
+  const chosenText = [bundled, selfGenerated].filter((text) => text === read?.source);
+  const calibration = options.calibration.length > 0 ? options.calibration : chosenText;
+  const effortName = effortNamed(effort?.name);
   const texts = new Set(textPaths(options));
   const isHub = /^[^./][^/]*\/[^/]+$/.test(options.model);
   const revision = isHub ? (origin?.commit ?? options.revision) : null;
-  const changed = changedOptions(options);
+  const changed = changedOptions(options, effortName);
   if (changed === null) return null;
   const model = isHub ? options.model : `./${basename(options.model)}`;
   const named = calibration.map((text) => (texts.has(text) ? `./${basename(text)}` : text));
@@ -41,6 +50,7 @@ export function makeAgainCommand({ options: recorded, origin }: Pick<CardRecord,
     ...flag("--recipe", recipe),
     ...(preset === "default" ? [] : flag("--preset", preset)),
     ...flag("--calibration", ...named),
+    ...flag("--effort", effortName),
     ...changed.flatMap(([name, value]) => words(name, value)),
     ...(format.length > 1 ? flag("--format", format.slice(1).join(",")) : []),
     "--out OUT",
@@ -52,11 +62,15 @@ function flag(name: string, ...values: readonly (string | null)[]): string[] {
   return given.length === 0 ? [] : [name, ...given.map(shellWord)];
 }
 
-function changedOptions(options: GivenOptions): readonly (readonly [string, unknown])[] | null {
+function changedOptions(
+  options: GivenOptions,
+  effort: EffortName | null,
+): readonly (readonly [string, unknown])[] | null {
   const { model, recipe, preset, scheme, asym, calibration, format, out } = options;
   let defaults: GivenOptions;
   try {
-    defaults = resolveOptions({ model, recipe, preset, scheme, asym, calibration, format, out });
+    const values = effort === null ? {} : effortValues(effort, recipe, {});
+    defaults = resolveOver(values, { model, recipe, preset, scheme, asym, calibration, format, out });
   } catch (error) {
     if (error instanceof CrossblockError) return null;
     throw error;

@@ -15,7 +15,7 @@ export function qualityTable(quality: Scores | null): readonly string[] {
       ? []
       : [`| the same scheme, rounded to nearest | ${nearest.toFixed(2)} |`]),
     "",
-    `On ${tokens} tokens of ${cell(text)}, ${context} a sequence. KL divergence from the source model: ` +
+    `On ${tokens.toLocaleString("en-US")} tokens of ${cell(text)}, ${context} a sequence. KL divergence from the source model: ` +
       `${divergence.toPrecision(2)} nats per token.`,
   ];
 }

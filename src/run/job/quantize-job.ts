@@ -33,7 +33,7 @@ import { writeReport } from "../report/write-report.js";
 import { linearRecords } from "../result/linear-records.js";
 import { writeResultRecord } from "../result/result-file.js";
 import type { ResultRecord } from "../result/result-record.js";
-import { resultSizes, type WrittenFormat } from "../result/result-sizes.js";
+import { resultSizes, type WrittenFormat } from "../result/sizes/result-sizes.js";
 import { originOf, toldOptions, toldPlaces } from "../result/told/told-options.js";
 import { withoutPaths } from "../result/told/told-paths.js";
 import { resolveFolder } from "../source/resolve-folder.js";
@@ -125,11 +125,12 @@ export async function quantizeJob(
   const scored = await scoreRun(run, job, { calibration, identity, results: finished, work: folders.work }, context);
   if (scored.quality !== null) context.emit({ event: "quality", ...scored.quality });
   const source = finished.exportSource(checkpoint, { name, config: model.config, activations });
-  for (const each of shared === null ? run.planned : run.planFormats(shared.schemes)) {
+  const formats = shared === null ? run.planned : run.planFormats(shared.schemes);
+  for (const each of formats) {
     const [target, shown] = [placeOf(folders.staging, each), placeOf(options.out, each)];
     await writeExport(each, source, { target, shown }, options, context);
   }
-  const sizes = await resultSizes(run.folder, run.planned.map(sizedFormat));
+  const sizes = await resultSizes(run.folder, formats.map(sizedFormat), folders.staging);
   context.emit({ event: "sizes", ...sizes });
   const stages = timeline.stages(finished.records.slice(0, window));
   const record: ResultRecord = {

@@ -42,6 +42,14 @@ describe("defaults", () => {
     expect(others).toBeGreaterThan(0);
   });
 
+  it("that go with an effort are those that help shows, with the recipe where it is not the default one", () => {
+    expect(otherDefaults("samples", "128")).toEqual(["24 with --effort quick", "512 with --effort best"]);
+    expect(otherDefaults("context", "null")).toEqual(["1024 with --effort quick"]);
+    expect(otherDefaults("finish", '"auto"')).toContain('"none" with --effort quick');
+    expect(otherDefaults("blockAp.epochs", "4")).toContain("2 with --recipe efficient-qat --effort quick");
+    expect(otherDefaults("blockAp.epochs", "4", "efficient-qat")).toContain("2 with --effort quick");
+  });
+
   it("of GPTQ are read by every recipe that trains, which falls back to its codes", () => {
     for (const recipe of recipes) {
       const trains = recipe.training !== null;

@@ -6,6 +6,7 @@ import { InputError } from "../../../errors.js";
 import { evaluationDefaults } from "../../../run/options/evaluation-defaults.js";
 import { runCommand } from "../../exit.js";
 import { addSamplingFlags, type SamplingFlags } from "../../flags/sampling-flags.js";
+import { wrapped } from "../../help/wrapped.js";
 import { progressView } from "../../progress/progress.js";
 import { printable } from "../../progress/render-progress.js";
 import { harmless } from "../../terminal/harmless.js";
@@ -45,9 +46,15 @@ export function chatCommand(): Command {
       "after",
       [
         "",
-        "In the conversation: /reset begins a new one, /system TEXT one with this system message, /exit ends.",
+        ...wrapped(
+          "In the conversation: /reset begins a new one, /system TEXT one with this system message, /exit ends.",
+          0,
+        ),
         "Ctrl-C stops an answer; twice, or where nothing is being answered, it ends.",
-        "Where standard input is no terminal, each of its lines is a message and the answers go to standard output.",
+        ...wrapped(
+          "Where standard input is no terminal, each of its lines is a message and the answers go to standard output.",
+          0,
+        ),
       ].join("\n"),
     )
     .action((model: string, flags: Flags) => runCommand({ json: false }, (signal) => open(model, flags, signal)));
