@@ -89,13 +89,23 @@ quantize({ model: "m", scheme: "W4A16g64", out: "o", samples: 3, finish: "none",
 `;
 
   it.each([
-    ["samples", /Calibration sequences\. An integer of at least 1\./, "128", /--samples <n>/],
-    ["finish", /End-to-end training after the last window/, '"auto"; "none" with --preset paper', /--finish <stage>/],
+    [
+      "samples",
+      /Calibration sequences\. An integer of at least 1\./,
+      "128; 24 with --effort quick; 512 with --effort best",
+      /--samples <n>/,
+    ],
+    [
+      "finish",
+      /End-to-end training after the last window/,
+      '"auto"; "none" with --preset paper; "none" with --effort quick',
+      /--finish <stage>/,
+    ],
     ["window", /Windows of blocks that are reconstructed together/, null, null],
     [
       "epochs",
       /Passes over the calibration sequences, per window/,
-      "10; 3 with --preset paper",
+      "10; 3 with --preset paper; 2 with --effort quick; 20 with --effort best",
       /--set window\.epochs=/,
     ],
     [
