@@ -1,17 +1,18 @@
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, readlink, rm, symlink } from "node:fs/promises";
-import { dirname, join, relative } from "node:path";
-import { datasetInfo, HubApiError, listFiles } from "@huggingface/hub";
+import { mkdir, readdir, readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { datasetInfo, HubApiError } from "@huggingface/hub";
 import { CrossblockError, EnvironmentError, InputError } from "../../errors.js";
 import { fileSystemError } from "../file-system/file-system-error.js";
+import { linkRelatively } from "../file-system/link-relatively.js";
 import { writeFileAtomically } from "../file-system/write-file-atomically.js";
-import { isPlainFileName } from "../model-folder.js";
 import type { DatasetName } from "./dataset-name.js";
 import { splitsOf } from "./dataset-splits.js";
 import { downloadBlob, type RemoteFile } from "./download-blob.js";
 import type { ResolveModelOptions } from "./download-model.js";
 import { HubClient } from "./hub-client.js";
 import { hubCacheFolder, offlineVariable } from "./hub-environment.js";
+import { listRemoteFiles } from "./list-remote-files.js";
 
 export interface DownloadDatasetOptions extends Omit<ResolveModelOptions, "folders"> {
   /** Files are taken in their order until they have so many bytes. */
@@ -141,7 +142,7 @@ class HubDataset {
         const failed = (url: string, cause: unknown): EnvironmentError => this.#failed(url, cause);
         const { fetch } = this.#hub;
         await downloadBlob(remote, blob, { fetch, refused, failed, onBytes, ...(signal && { signal }) });
-        await link(blob, join(folder, name));
+        await linkRelatively(blob, join(folder, name));
         done += remote.size;
       }
     } catch (error) {
@@ -151,7 +152,6 @@ class HubDataset {
     return wanted.map(([name]) => join(folder, name));
   }
 
-  // What the server says is checked: names and hashes become file names here.
   async #ask(revision: string): Promise<Listing> {
     const offline = offlineVariable();
     if (offline !== null) {
@@ -164,20 +164,8 @@ class HubDataset {
     const common = { hubUrl: this.#hub.url, fetch: this.#hub.fetch };
     const { sha } = await datasetInfo({ ...common, name: this.#name, revision, additionalFields: ["sha"] });
     if (!/^[0-9a-f]{40}$/.test(sha)) throw new Error("no commit hash in the answer");
-    const files = new Map<string, RemoteFile>();
     const repo = { type: "dataset", name: this.#name } as const;
-    for await (const { type, path, size, oid, lfs } of listFiles({ ...common, repo, revision: sha, recursive: true })) {
-      if (type !== "file" || !path.split("/").every(isPlainFileName)) continue;
-      const hash = lfs
-        ? ({ algorithm: "sha256", hex: lfs.oid } as const)
-        : ({ algorithm: "git-sha1", hex: oid ?? "" } as const);
-      const bytes = lfs?.size ?? size;
-      if (!/^[0-9a-f]{40}(?:[0-9a-f]{24})?$/.test(hash.hex) || !Number.isSafeInteger(bytes) || bytes < 0) {
-        throw new Error(`no size or hash for ${path.slice(0, 80)} in the answer`);
-      }
-      const url = `${this.page}/resolve/${sha}/${path.split("/").map(encodeURIComponent).join("/")}`;
-      files.set(path, { url, size: bytes, hash });
-    }
+    const files = await listRemoteFiles({ ...common, repo, commit: sha, recursive: true, page: this.page });
     const ref = join(this.#storage, "refs", ...revision.split("/"));
     await mkdir(dirname(ref), { recursive: true });
     await writeFileAtomically(ref, sha);
@@ -196,12 +184,4 @@ class HubDataset {
       return null;
     }
   }
-}
-
-async function link(blob: string, path: string): Promise<void> {
-  const target = relative(dirname(path), blob);
-  if ((await readlink(path).catch(() => null)) === target) return;
-  await mkdir(dirname(path), { recursive: true });
-  await rm(path, { force: true });
-  await symlink(target, path);
 }

@@ -1,16 +1,18 @@
 import { existsSync } from "node:fs";
-import { mkdir, readFile, readlink, rm, statfs, symlink } from "node:fs/promises";
-import { dirname, join, relative } from "node:path";
-import { HubApiError, listFiles, modelInfo } from "@huggingface/hub";
+import { mkdir, readFile, statfs } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { HubApiError, modelInfo } from "@huggingface/hub";
 import { CheckpointError, CrossblockError, EnvironmentError, InputError } from "../../errors.js";
 import { fileSystemError } from "../file-system/file-system-error.js";
+import { linkRelatively } from "../file-system/link-relatively.js";
 import { writeFileAtomically } from "../file-system/write-file-atomically.js";
-import { isPlainFileName, ModelFolder } from "../model-folder.js";
+import { ModelFolder } from "../model-folder.js";
 import { maxIndexLength, parseWeightIndex, singleWeightFile, weightIndexFile } from "../weight-index.js";
 import { downloadBlob, type RemoteFile } from "./download-blob.js";
 import { HubClient, type HubClientOptions } from "./hub-client.js";
 import { offlineVariable } from "./hub-environment.js";
 import type { HubName } from "./hub-name.js";
+import { listRemoteFiles } from "./list-remote-files.js";
 
 export interface DownloadProgress {
   readonly file: string;
@@ -111,7 +113,7 @@ class HubModel {
     });
   }
 
-  /** Commit and files of the revision. What the server says is checked: names and hashes become file names here. */
+  /** Commit and files of the revision. */
   async #list(): Promise<Listing> {
     const { url: hubUrl, fetch } = this.#hub;
     const common = { hubUrl, fetch };
@@ -119,21 +121,9 @@ class HubModel {
       const revision = this.#revision;
       const { sha } = await modelInfo({ ...common, name: this.#name, revision, additionalFields: ["sha"] });
       if (!/^[0-9a-f]{40}$/.test(sha)) throw new Error("no commit hash in the answer");
-      const files = new Map<string, RemoteFile>();
       const recursive = (this.#options.folders ?? []).length > 0;
-      for await (const entry of listFiles({ ...common, repo: this.#name, revision: sha, recursive })) {
-        const { type, path, size, oid, lfs } = entry;
-        if (type !== "file" || !path.split("/").every(isPlainFileName)) continue;
-        const url = `${hubUrl}/${this.#name}/resolve/${sha}/${path.split("/").map(encodeURIComponent).join("/")}`;
-        const hash = lfs
-          ? ({ algorithm: "sha256", hex: lfs.oid } as const)
-          : ({ algorithm: "git-sha1", hex: oid ?? "" } as const);
-        const bytes = lfs?.size ?? size;
-        if (!/^[0-9a-f]{40}(?:[0-9a-f]{24})?$/.test(hash.hex) || !Number.isSafeInteger(bytes) || bytes < 0) {
-          throw new Error(`no size or hash for ${path.slice(0, 80)} in the answer`);
-        }
-        files.set(path, { url, size: bytes, hash });
-      }
+      const page = this.#hub.page(this.#name);
+      const files = await listRemoteFiles({ ...common, repo: this.#name, commit: sha, recursive, page });
       return { commit: sha, files };
     } catch (error) {
       const local = `there is no folder ${this.#name} here, so the hub was asked`;
@@ -192,7 +182,7 @@ class HubModel {
         this.#hub.failure("the download failed", url, cause);
       const { fetch } = this.#hub;
       await downloadBlob(remote, blob, { fetch, refused, failed, onBytes: report, ...(signal && { signal }) });
-      await link(blob, join(folder, name));
+      await linkRelatively(blob, join(folder, name));
       done += remote.size;
     }
   }
@@ -234,14 +224,6 @@ interface Listing {
 function shardsOf(folder: string): string[] {
   const text = ModelFolder.open(folder).readText(weightIndexFile, maxIndexLength);
   return text === null ? [] : [...new Set(parseWeightIndex(text, join(folder, weightIndexFile)).values())].sort();
-}
-
-async function link(blob: string, path: string): Promise<void> {
-  const target = relative(dirname(path), blob);
-  if ((await readlink(path).catch(() => null)) === target) return;
-  await mkdir(dirname(path), { recursive: true });
-  await rm(path, { force: true });
-  await symlink(target, path);
 }
 
 /** At most ten calls a second, and one at the end. */
