@@ -1,14 +1,14 @@
-import { createHash } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { inspect } from "../../src/api/inspect.js";
-import { type QuantizeOptions, quantize } from "../../src/api/quantize.js";
+import type { QuantizeOptions } from "../../src/api/quantize.js";
 import { formatPlan } from "../../src/cli/plan-text.js";
 import { openCompressedTensors } from "../../src/format/compressed-tensors/read.js";
 import type { AllocationEvent, PlanEvent, QuantizeEvent } from "../../src/run/events/events.js";
 import { writeCutModel } from "../fixtures/cut-model.js";
 import { heard } from "../fixtures/engine-in-process.js";
+import { quantized, weightHashes } from "../fixtures/in-process/quantized.js";
 import { type Workplace, workplace } from "../fixtures/sample-text.js";
 
 vi.mock("../../src/run/engine/engine-client.js", () => import("../fixtures/engine-in-process.js"));
@@ -22,12 +22,6 @@ const given = (out: string, more: Partial<QuantizeOptions> = {}): QuantizeOption
   ...more,
 });
 
-async function collect(options: QuantizeOptions): Promise<readonly QuantizeEvent[]> {
-  const events: QuantizeEvent[] = [];
-  for await (const event of quantize(options)) events.push(event);
-  return events;
-}
-
 function allocationIn(events: readonly QuantizeEvent[]): AllocationEvent {
   const found = events.filter((event) => event.event === "allocation");
   expect(found.length).toBe(1);
@@ -36,22 +30,14 @@ function allocationIn(events: readonly QuantizeEvent[]): AllocationEvent {
   return { event: "allocation", budget, meanBits, bitsPerWeight, loss, bits };
 }
 
-function weights(out: string): readonly string[] {
-  return readdirSync(join(place.folder, out))
-    .filter((file) => file.endsWith(".safetensors"))
-    .map((file) =>
-      createHash("sha256")
-        .update(readFileSync(join(place.folder, out, file)))
-        .digest("hex"),
-    );
-}
+const weights = (out: string): readonly string[] => weightHashes(join(place.folder, out));
 
 let whole: readonly QuantizeEvent[];
 beforeAll(async () => {
   place = workplace(150);
   model = join(place.folder, "model");
   await writeCutModel(model, 3);
-  whole = await collect(given("whole"));
+  whole = await quantized(given("whole"));
 });
 afterAll(() => place[Symbol.dispose]());
 
@@ -90,9 +76,9 @@ describe("a budget of bits", () => {
     heard.event = ({ event }) => {
       if (event === "window-done") stop.abort(new Error("stopped"));
     };
-    await expect(collect({ ...given("resumed"), signal: stop.signal })).rejects.toThrow("stopped");
+    await expect(quantized({ ...given("resumed"), signal: stop.signal })).rejects.toThrow("stopped");
     heard.event = () => {};
-    const events = await collect(given("resumed"));
+    const events = await quantized(given("resumed"));
     const stages = events.flatMap((event) => (event.event === "progress" ? [event.stage] : []));
     expect(stages.some((stage) => stage.includes("bits are worth"))).toBe(false);
     expect(allocationIn(events)).toEqual(allocationIn(whole));
@@ -104,16 +90,16 @@ describe("a budget of bits", () => {
     heard.event = ({ event }) => {
       if (event === "allocation") stop.abort(new Error("stopped"));
     };
-    await expect(collect({ ...given("early"), signal: stop.signal })).rejects.toThrow("stopped");
+    await expect(quantized({ ...given("early"), signal: stop.signal })).rejects.toThrow("stopped");
     heard.event = () => {};
-    const events = await collect(given("early"));
+    const events = await quantized(given("early"));
     const stages = events.flatMap((event) => (event.event === "progress" ? [event.stage] : []));
     expect(stages.some((stage) => stage.includes("bits are worth"))).toBe(false);
     expect(weights("early")).toEqual(weights("whole"));
   });
 
   it("is shared out over the bits that all formats hold, for recipes that train too", async () => {
-    const events = await collect(
+    const events = await quantized(
       given("formats", {
         ...{ scheme: "W4A16g32", bitsBudget: 3.5, recipe: "cbq", format: ["gguf", "gptq", "onnx"], finish: "none" },
         ...{ window: { epochs: 1, batch: 2 }, overrides: [{ pattern: "*.down_proj", bits: 8 }] },
@@ -129,7 +115,7 @@ describe("a budget of bits", () => {
   });
 
   it("looks at text of the package where none was given, with a recipe that needs none too", async () => {
-    const events = await collect(given("no-text", { calibration: [], recipe: "rtn", device: "cpu", dryRun: true }));
+    const events = await quantized(given("no-text", { calibration: [], recipe: "rtn", device: "cpu", dryRun: true }));
     const plan = events.find((event) => event.event === "plan");
     expect(plan?.text).toMatchObject({ source: "bundled" });
   });
@@ -148,6 +134,6 @@ describe("a budget of bits", () => {
     [{ overrides: [{ pattern: "*.down_proj", bits: 8 }] }, /overrides count in the budget.*--bits-budget 3\.\d+/],
     [{ allocation: { widths: [5, 6] }, format: ["gptq"] }, /GPTQ has no layout of 5 bits/],
   ])("is refused before work starts: %j", async (more, message) => {
-    await expect(collect(given("refused", { ...more, dryRun: true }))).rejects.toThrow(message);
+    await expect(quantized(given("refused", { ...more, dryRun: true }))).rejects.toThrow(message);
   });
 });

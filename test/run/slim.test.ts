@@ -1,16 +1,15 @@
-import { createHash } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { exportResult } from "../../src/api/export-result.js";
 import { inspect } from "../../src/api/inspect.js";
 import { evaluate } from "../../src/api/model.js";
-import { type QuantizeOptions, quantize } from "../../src/api/quantize.js";
+import type { QuantizeOptions } from "../../src/api/quantize.js";
 import { verifyResult } from "../../src/api/verify-result.js";
 import { openCompressedTensors } from "../../src/format/compressed-tensors/read.js";
 import type { PlanEvent, QuantizeEvent } from "../../src/run/events/events.js";
 import { writeCutModel } from "../fixtures/cut-model.js";
 import { heard } from "../fixtures/engine-in-process.js";
+import { quantized, weightHashes } from "../fixtures/in-process/quantized.js";
 import { type Workplace, workplace } from "../fixtures/sample-text.js";
 
 vi.mock("../../src/run/engine/engine-client.js", () => import("../fixtures/engine-in-process.js"));
@@ -24,28 +23,14 @@ const given = (out: string, more: Partial<QuantizeOptions> = {}): QuantizeOption
   ...more,
 });
 
-async function collect(options: QuantizeOptions): Promise<readonly QuantizeEvent[]> {
-  const events: QuantizeEvent[] = [];
-  for await (const event of quantize(options)) events.push(event);
-  return events;
-}
-
-function weights(out: string): readonly string[] {
-  return readdirSync(join(place.folder, out))
-    .filter((file) => file.endsWith(".safetensors"))
-    .map((file) =>
-      createHash("sha256")
-        .update(readFileSync(join(place.folder, out, file)))
-        .digest("hex"),
-    );
-}
+const weights = (out: string): readonly string[] => weightHashes(join(place.folder, out));
 
 let whole: readonly QuantizeEvent[];
 beforeAll(async () => {
   place = workplace(150);
   model = join(place.folder, "model");
   await writeCutModel(model, 2);
-  whole = await collect(given("whole"));
+  whole = await quantized(given("whole"));
 });
 afterAll(() => place[Symbol.dispose]());
 
@@ -75,9 +60,9 @@ describe("a result whose groups have bits of their own", () => {
     heard.event = ({ event }) => {
       if (event === "window-done") stop.abort(new Error("stopped"));
     };
-    await expect(collect({ ...given("resumed"), signal: stop.signal })).rejects.toThrow("stopped");
+    await expect(quantized({ ...given("resumed"), signal: stop.signal })).rejects.toThrow("stopped");
     heard.event = () => {};
-    await collect(given("resumed"));
+    await quantized(given("resumed"));
     expect(weights("resumed")).toEqual(weights("whole"));
   });
 
@@ -91,7 +76,7 @@ describe("a result whose groups have bits of their own", () => {
     const { value } = await evaluate(path, { text: place.text, context: 64, device: "cpu" });
     const { value: exact } = await evaluate(model, { text: place.text, context: 64, device: "cpu" });
     // Two bits on 256 tokens lose much; GPTQ with one width loses more.
-    await collect(given("gptq", { recipe: "gptq" }));
+    await quantized(given("gptq", { recipe: "gptq" }));
     const { value: uniform } = await evaluate(join(place.folder, "gptq"), {
       text: place.text,
       context: 64,
@@ -110,7 +95,7 @@ describe("a result whose groups have bits of their own", () => {
     "is refused by %s before work starts, and as an export",
     async (format) => {
       const message = /has one width a Linear.*--recipe gptq --bits-budget/;
-      await expect(collect(given("refused", { format: [format], dryRun: true }))).rejects.toThrow(message);
+      await expect(quantized(given("refused", { format: [format], dryRun: true }))).rejects.toThrow(message);
       const exporting = async (): Promise<void> => {
         const out = join(place.folder, `export-${format}`);
         for await (const _ of exportResult({ result: join(place.folder, "whole"), format: [format], out }));
@@ -120,7 +105,7 @@ describe("a result whose groups have bits of their own", () => {
   );
 
   it("may be trained end to end, under its codes, and has ranges by salience with the paper's preset", async () => {
-    const events = await collect(
+    const events = await quantized(
       given("scales", { finish: "scales", endToEnd: { epochs: 1, batch: 2 }, preset: "paper" }),
     );
     const done = events.flatMap((event) => (event.event === "window-done" ? [event] : [])).at(-1);
