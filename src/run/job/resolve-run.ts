@@ -136,6 +136,7 @@ export async function resolveRun(
     const allocation = planAllocation(units, scheme, measured, planFormats);
     const schemes = allocation?.schemes ?? resolveSchemes(units, scheme, measured.overrides);
     if (measured.compute.threads !== null) setThreads(measured.compute.threads);
+    // A product leaves its workspace on a GPU, which is read below, before larger ones are measured.
     measureFlops(device, dtype);
     const linears = linearPlans(units, schemes);
     const census = censusRecord(

@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { DecoderSpec } from "../../network/index.js";
 import type { GradientPrecision } from "../../reconstruct/quantized-layer.js";
 import type { CensusRecord } from "../events/census-record.js";
-import type { AllocationEvent, LayerError, TextSource, WindowDoneEvent } from "../events/events.js";
+import type { AllocationEvent, CalibrateEvent, LayerError, WindowDoneEvent } from "../events/events.js";
 import type { GivenOptions } from "../options/options.js";
 import type { LinearRecord, SampleTexts } from "./result-details.js";
 import type { Origin } from "./told/told-options.js";
@@ -131,16 +131,7 @@ export interface ResultRecord {
   readonly options: GivenOptions;
   readonly origin: Origin;
   readonly engine: EngineRecord;
-  readonly calibration: {
-    readonly source: TextSource;
-    /** Why this text, where it was not asked for; else null. */
-    readonly why: string | null;
-    readonly documents: number;
-    readonly tokens: number;
-    readonly windows: number;
-    readonly context: number;
-    readonly hash: string;
-  } | null;
+  readonly calibration: Omit<CalibrateEvent, "event"> | null;
   readonly sizes: ResultSizes;
   /** Null where nothing was scored; then `qualityMissing` says why. */
   readonly quality: ResultQuality;
