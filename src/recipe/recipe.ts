@@ -50,6 +50,8 @@ export interface Recipe<O extends EngineOptions = EngineOptions> {
   readonly training: Reading | null;
   /** False where training leaves the Linears alone, and so has no gradients of their weights. */
   readonly trainsLinears?: false;
+  /** Whether it rounds to nearest and does no more: what the others are compared with, of whose blocks there is nothing to tell. */
+  readonly onlyRounds?: true;
   /** Whether groups of columns of a Linear get different bits, at the scheme's mean. */
   readonly bitsPerGroup?: true;
   /** Whether it cannot do without calibration text. */

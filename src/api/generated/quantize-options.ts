@@ -683,14 +683,14 @@ export interface CfpOptions {
    */
   readonly activations?: boolean | null | undefined;
   /**
-   * How outliers are found: cbq by quartiles of magnitudes (the paper), msmodelslim by quantiles 0.2 and 0.8 of
-   * either sign (Huawei's tool). Read by cbq with cfp.weights=true or cfp.activations=true.
+   * How outliers are found: paper by quartiles of magnitudes, msmodelslim by quantiles 0.2 and 0.8 of either sign
+   * (Huawei's tool). Read by cbq with cfp.weights=true or cfp.activations=true.
    *
    * Command line: `--set cfp.detection=...`.
    *
-   * @default "cbq"
+   * @default "paper"
    */
-  readonly detection?: "cbq" | "msmodelslim" | undefined;
+  readonly detection?: "paper" | "msmodelslim" | undefined;
   /**
    * Exponent of an outlier channel's scale. A number from 0 to 1. Read by cbq with cfp.activations=true.
    *

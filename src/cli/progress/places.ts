@@ -31,7 +31,7 @@ export class Places {
 
   /** Whether blocks are only rounded, so that there is nothing to tell of each. */
   get onlyRounds(): boolean {
-    return this.#plan?.recipe === "rtn";
+    return this.#plan !== null && recipeOf(this.#plan.recipe).onlyRounds === true;
   }
 
   /** Windows and epochs in all; null where it is not known. */
