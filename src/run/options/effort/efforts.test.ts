@@ -13,7 +13,9 @@ describe("an effort", () => {
     const quick = resolveOptions(required, { effort: "quick", preset: "paper" });
     expect(quick).toMatchObject({ effort: "quick", samples: 24, context: 1024, finish: "none" });
     // The effort's epochs, and the paper's batch and rounding.
-    expect(quick.window).toMatchObject({ epochs: 2, batch: 1, secondBranch: true });
+    expect(quick.window).toMatchObject({ epochs: 2, overlap: 1, batch: 1, secondBranch: true });
+    const own = resolveOptions(required, { effort: "quick" });
+    expect(own.window).toMatchObject({ epochs: 2, overlap: 0, batch: 1, secondBranch: false });
     expect(quick.rounding.kind).toBe("lora");
     const given = { effort: "quick", samples: 7, window: { epochs: 5 }, finish: "scales" };
     expect(resolveOptions(required, given)).toMatchObject({

@@ -27,7 +27,12 @@ describe("decideEffort", () => {
     const { options, effort } = decide({});
     expect(options).toMatchObject({ effort: null, samples: 24, context: 1024, finish: "none" });
     expect(effort).toMatchObject({ name: "quick", chosen: "device", time: null });
-    expect(effort?.values).toEqual({ samples: 24, context: 1024, window: { epochs: 2 }, finish: "none" });
+    expect(effort?.values).toEqual({
+      samples: 24,
+      context: 1024,
+      window: { epochs: 2, overlap: 0, batch: 1 },
+      finish: "none",
+    });
     const normal = secondsOf(resolveOptions(required));
     expect(effort?.more).toEqual({ name: "normal", range: [0.8 * normal, normal] });
   });
