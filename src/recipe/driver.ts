@@ -265,7 +265,7 @@ class Run {
     const { recipe, job } = this;
     const { error } = recipe;
     if (error === undefined || this.#input === null || targets.length === 0) return null;
-    for (const block of this.#blocks) for (const layer of block.layers.values()) layer.previewHard();
+    for (const block of this.#blocks) block.previewHard();
     const losses = measureWindow(
       this.#blocks,
       this.#input,

@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import type { PortStore, Ports } from "../calibration/port-store.js";
+import type { UnitPlan } from "../network/index.js";
 import type { QuantizedUnit } from "../reconstruct/quantized-unit.js";
 import type { Window } from "../reconstruct/schedule.js";
 import type { SequenceParts } from "../reconstruct/sequence-parts.js";
@@ -140,6 +141,8 @@ export interface Cost {
   parameters(linear: LinearSize): number;
   /** Numbers that are trained of a block beside its Linears. */
   readonly normParameters: number;
+  /** Numbers of the transform that is trained of a block, whose weights it makes anew in every step. */
+  transformParameters?(unit: UnitPlan): number;
 }
 
 /** A Linear, as far as its training is counted. */

@@ -1,4 +1,5 @@
 import { aespa } from "./aespa.js";
+import { affineQuant } from "./affine-quant.js";
 import { boa } from "./boa.js";
 import { cbq } from "./cbq.js";
 import { efficientQat } from "./efficient-qat.js";
@@ -8,4 +9,4 @@ import { rtn } from "./rtn.js";
 import { slim } from "./slim.js";
 
 /** The methods that there are: a recipe is one file, and one line here. Help and messages name them in this order. */
-export const recipes = [rtn, gptq, slim, boa, aespa, normTweakingRecipe, efficientQat, cbq] as const;
+export const recipes = [rtn, gptq, slim, boa, aespa, normTweakingRecipe, affineQuant, efficientQat, cbq] as const;

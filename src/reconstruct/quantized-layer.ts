@@ -18,10 +18,22 @@ import {
   toFp8,
 } from "../tensor/index.js";
 
-/** Carries the gradients that the operands of layers collected through their weight paths, in one pass. */
-export function backwardThroughPaths(layers: readonly QuantizedLayer[]): void {
+/** A tensor with a graph behind it, and the gradient that arrived at it. */
+export interface Collected {
+  readonly soft: Tensor;
+  readonly gradient: Tensor;
+}
+
+/**
+ * Carries the gradients that the operands of layers collected through their weight paths, in one pass, and what other
+ * tensors of a step collected with them.
+ */
+export function backwardThroughPaths(
+  layers: readonly QuantizedLayer[],
+  others: () => readonly Collected[] = () => [],
+): void {
   scope(() => {
-    const collected = layers.map((layer) => layer.collected()).filter((pair) => pair !== null);
+    const collected = [...layers.map((layer) => layer.collected()).filter((pair) => pair !== null), ...others()];
     if (collected.length === 0) return;
     backward(
       collected.map((pair) => pair.soft),
@@ -147,7 +159,8 @@ export class QuantizedLayer {
   #prepareFp8(operand: Tensor): void {
     noGrad(() => {
       const weight = operand.detach();
-      this.#magnitude ??= keep(scope(() => magnitudeOf(weight).mul(GROWTH)));
+      if (this.#magnitude === null) this.#magnitude = keep(scope(() => magnitudeOf(weight).mul(GROWTH)));
+      else if (this.#path?.grows === true) scope(() => this.#magnitude?.copy_(magnitudeOf(weight).mul(GROWTH)));
       const magnitude = this.#magnitude;
       const { columns, inverse } = scope(() => toFp8(weight, magnitude));
       this.#fp8Operand = { columns: keep(columns), inverse: keep(inverse) };
@@ -156,7 +169,7 @@ export class QuantizedLayer {
   }
 
   /** The soft weight and the gradient that its operand collected, for one pass backwards. */
-  collected(): { readonly soft: Tensor; readonly gradient: Tensor } | null {
+  collected(): Collected | null {
     const gradient = this.#operand?.grad ?? null;
     return this.#soft === null || gradient === null ? null : { soft: this.#soft, gradient };
   }

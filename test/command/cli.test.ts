@@ -190,7 +190,17 @@ describe("crossblock", () => {
     const { stdout } = await crossblockHere(["recipes"]);
     expect(stdout).toMatch(/^cbq \(the default\): CBQ: [^:]*\n\s+trains +roundings[\s\S]*\n {2}takes /m);
     const names = lines((await crossblockHere(["recipes", "--json"])).stdout).map(({ name }) => name);
-    expect(names).toEqual(["rtn", "gptq", "slim", "boa", "aespa", "norm-tweaking", "efficient-qat", "cbq"]);
+    expect(names).toEqual([
+      "rtn",
+      "gptq",
+      "slim",
+      "boa",
+      "aespa",
+      "norm-tweaking",
+      "affine-quant",
+      "efficient-qat",
+      "cbq",
+    ]);
     const schema = JSON.parse((await crossblockHere(["schema"])).stdout) as object;
     expect(schema).toMatchObject({ properties: { scheme: { type: "string" }, recipes: { type: "object" } } });
   });

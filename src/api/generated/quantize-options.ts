@@ -39,7 +39,7 @@ export interface QuantizeOptions {
    *
    * @default "cbq"
    */
-  readonly recipe?: "rtn" | "gptq" | "slim" | "boa" | "aespa" | "norm-tweaking" | "efficient-qat" | "cbq" | undefined;
+  readonly recipe?: "rtn" | "gptq" | "slim" | "boa" | "aespa" | "norm-tweaking" | "affine-quant" | "efficient-qat" | "cbq" | undefined;
   /**
    * Values that lie over the defaults: default, what measures best; paper, what the recipe's paper has.
    *
@@ -298,6 +298,8 @@ export interface QuantizeOptions {
   readonly aespa?: AespaOptions | undefined;
   /** How Norm Tweaking trains the norms of a block. */
   readonly normTweaking?: NormTweakingOptions | undefined;
+  /** AffineQuant's transforms, and how they are trained. */
+  readonly affine?: AffineOptions | undefined;
   /** How EfficientQAT trains a block as a whole. */
   readonly blockAp?: BlockApOptions | undefined;
   /** In which arithmetic and on how many threads the run computes. */
@@ -529,9 +531,10 @@ export interface RatesOptions {
    */
   readonly zeroPoint?: number | undefined;
   /**
-   * Adam rate of the activation clips, relative to the clip. A number above 0. Read by efficient-qat with a scheme
-   * that quantizes inputs (W4A8, W4A4) and activation.learnClip=true and blockAp.epochs above 0; cbq with a scheme
-   * that quantizes inputs (W4A8, W4A4) and activation.learnClip=true and window.epochs above 0.
+   * Adam rate of the activation clips, relative to the clip. A number above 0. Read by affine-quant with a scheme
+   * that quantizes inputs (W4A8, W4A4) and activation.learnClip=true and affine.epochs above 0; efficient-qat with
+   * a scheme that quantizes inputs (W4A8, W4A4) and activation.learnClip=true and blockAp.epochs above 0; cbq with
+   * a scheme that quantizes inputs (W4A8, W4A4) and activation.learnClip=true and window.epochs above 0.
    *
    * Command line: `--set rates.activation=...`.
    *
@@ -543,12 +546,13 @@ export interface RatesOptions {
 /** Settings of `schedule`. */
 export interface ScheduleOptions {
   /**
-   * Fraction of every rate left at the last step of the cosine. A number from 0 to 1. Read by efficient-qat with
-   * blockAp.epochs above 0; cbq with window.epochs above 0; with end-to-end training.
+   * Fraction of every rate left at the last step of the cosine. A number from 0 to 1. Read by affine-quant with
+   * affine.epochs above 0; efficient-qat with blockAp.epochs above 0; cbq with window.epochs above 0; with
+   * end-to-end training.
    *
    * Command line: `--set schedule.finalRate=...`.
    *
-   * @default 0.05
+   * @default 0.05; 1 with --recipe affine-quant --preset paper
    */
   readonly finalRate?: number | undefined;
 }
@@ -560,7 +564,8 @@ export interface RangeOptions {
    *
    * Command line: `--set range.search=...`.
    *
-   * @default true; false with --recipe efficient-qat --preset paper
+   * @default true; false with --recipe affine-quant --preset paper; false with --recipe efficient-qat --preset
+   * paper
    */
   readonly search?: boolean | undefined;
   /**
@@ -577,7 +582,7 @@ export interface RangeOptions {
 export interface GptqOptions {
   /**
    * Fraction of the Hessian's mean diagonal that is added to it; grows if needed. A number above 0. Read by gptq,
-   * slim, boa, aespa, norm-tweaking, efficient-qat, cbq.
+   * slim, boa, aespa, norm-tweaking, affine-quant, efficient-qat, cbq.
    *
    * Command line: `--set gptq.damping=...`.
    *
@@ -586,7 +591,7 @@ export interface GptqOptions {
   readonly damping?: number | undefined;
   /**
    * Weigh the range search with the mean squares of the inputs. Read by gptq, boa, aespa, norm-tweaking,
-   * efficient-qat, cbq; slim with slim.ranges=weighted.
+   * affine-quant, efficient-qat, cbq; slim with slim.ranges=weighted.
    *
    * Command line: `--set gptq.weightedRange=...`.
    *
@@ -595,7 +600,7 @@ export interface GptqOptions {
   readonly weightedRange?: boolean | undefined;
   /**
    * Factors by which ranges are widened; each row keeps the one that loses least. Read by gptq, slim, boa, aespa,
-   * norm-tweaking, efficient-qat, cbq.
+   * norm-tweaking, affine-quant, efficient-qat, cbq.
    *
    * Command line: `--set gptq.widths=...`.
    *
@@ -605,7 +610,7 @@ export interface GptqOptions {
   readonly widths?: readonly number[] | undefined;
   /**
    * Fit the scales once more to the codes, by what the output loses. Read by gptq, boa, aespa, norm-tweaking,
-   * efficient-qat, cbq.
+   * affine-quant, efficient-qat, cbq.
    *
    * Command line: `--set gptq.refit=...`.
    *
@@ -614,7 +619,7 @@ export interface GptqOptions {
   readonly refit?: boolean | undefined;
   /**
    * Columns that are updated together. An integer of at least 1. Read by gptq, boa, aespa, norm-tweaking,
-   * efficient-qat, cbq.
+   * affine-quant, efficient-qat, cbq.
    *
    * Command line: `--set gptq.blockSize=...`.
    *
@@ -739,13 +744,13 @@ export interface ActivationOptions {
    */
   readonly granularity?: "token" | "tensor" | undefined;
   /**
-   * Train the clip of each Linear's input. Read by efficient-qat, cbq with a scheme that quantizes inputs (W4A8,
-   * W4A4); rtn, gptq, slim, boa, aespa, norm-tweaking with a scheme that quantizes inputs (W4A8, W4A4) and
-   * end-to-end training.
+   * Train the clip of each Linear's input. Read by affine-quant, efficient-qat, cbq with a scheme that quantizes
+   * inputs (W4A8, W4A4); rtn, gptq, slim, boa, aespa, norm-tweaking with a scheme that quantizes inputs (W4A8,
+   * W4A4) and end-to-end training.
    *
    * Command line: `--set activation.learnClip=...`.
    *
-   * @default true
+   * @default true; false with --recipe affine-quant --preset paper
    */
   readonly learnClip?: boolean | undefined;
 }
@@ -1026,6 +1031,104 @@ export interface NormTweakingOptions {
   readonly moments?: "mean" | "squares" | undefined;
 }
 
+/** Settings of `affine`. */
+export interface AffineOptions {
+  /**
+   * Passes over the calibration sequences, per block. An integer of at least 0. Read by affine-quant.
+   *
+   * Command line: `--set affine.epochs=...`.
+   *
+   * @default 20; 6 with --recipe affine-quant --effort quick; 40 with --recipe affine-quant --effort best
+   */
+  readonly epochs?: number | undefined;
+  /**
+   * Sequences per optimisation step. An integer of at least 1. Read by affine-quant with affine.epochs above 0.
+   *
+   * Command line: `--set affine.batch=...`.
+   *
+   * @default 4; 1 with --recipe affine-quant --preset paper
+   */
+  readonly batch?: number | undefined;
+  /**
+   * Adam rate of the matrices, relative to the scales that they begin with. A number above 0. Read by affine-quant
+   * with affine.epochs above 0.
+   *
+   * Command line: `--set affine.rate=...`.
+   *
+   * @default 0.005
+   */
+  readonly rate?: number | undefined;
+  /**
+   * Adam rate of the logits of the weights' clips. A number above 0. Read by affine-quant with affine.epochs above
+   * 0.
+   *
+   * Command line: `--set affine.clipRate=...`.
+   *
+   * @default 0.01
+   */
+  readonly clipRate?: number | undefined;
+  /**
+   * What a matrix's elements beside the diagonal are multiplied by; 0 keeps matrices diagonal. A number of at
+   * least 0. Read by affine-quant with affine.epochs above 0.
+   *
+   * Command line: `--set affine.alpha=...`.
+   *
+   * @default 0.1
+   */
+  readonly alpha?: number | undefined;
+  /**
+   * Exponent of the activations in the scales that training begins with. A number from 0 to 1. Read by
+   * affine-quant.
+   *
+   * Command line: `--set affine.exponent=...`.
+   *
+   * @default 0.5
+   */
+  readonly exponent?: number | undefined;
+  /**
+   * Shift channels too, where a LayerNorm makes them. Read by affine-quant.
+   *
+   * Command line: `--set affine.shift=...`.
+   *
+   * @default true
+   */
+  readonly shift?: boolean | undefined;
+  /**
+   * Matrices between queries and keys too, of pairs under rotary positions. Read by affine-quant with
+   * affine.epochs above 0.
+   *
+   * Command line: `--set affine.queryKey=...`.
+   *
+   * @default true
+   */
+  readonly queryKey?: boolean | undefined;
+  /**
+   * Scale the inputs of the MLP's last Linear too. Read by affine-quant.
+   *
+   * Command line: `--set affine.down=...`.
+   *
+   * @default true; false with --recipe affine-quant --preset paper
+   */
+  readonly down?: boolean | undefined;
+  /**
+   * Also reconstruct what the full-precision block makes of the quantized stream (the augmented loss). Read by
+   * affine-quant.
+   *
+   * Command line: `--set affine.secondBranch=...`.
+   *
+   * @default false
+   */
+  readonly secondBranch?: boolean | undefined;
+  /**
+   * Squared error: plain (the paper), or divided by each token's own magnitude. Read by affine-quant.
+   *
+   * Command line: `--set affine.loss=...`.
+   *
+   * @default "token"; "plain" with --recipe affine-quant --preset paper
+   */
+  readonly loss?: "plain" | "token" | undefined;
+}
+
 /** Settings of `blockAp`. */
 export interface BlockApOptions {
   /**
@@ -1138,8 +1241,8 @@ export interface ComputeOptions {
   readonly dtype?: "auto" | "float32" | "bfloat16" | undefined;
   /**
    * Products of the backward pass in windows: full, as the others are, or fp8; auto is fp8 where the GPU can,
-   * products are bfloat16 and the model is large (hidden size 4096). Read by efficient-qat with blockAp.epochs
-   * above 0; cbq with window.epochs above 0.
+   * products are bfloat16 and the model is large (hidden size 4096). Read by affine-quant with affine.epochs above
+   * 0; efficient-qat with blockAp.epochs above 0; cbq with window.epochs above 0.
    *
    * Command line: `--set compute.gradients=...`.
    *

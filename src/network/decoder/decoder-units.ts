@@ -20,7 +20,7 @@ export function decoderUnits(spec: DecoderSpec): readonly UnitPlan[] {
 }
 
 function decoderUnit(spec: DecoderSpec, block: number): UnitPlan {
-  const { names, norm, attention, hiddenSize } = spec;
+  const { names, norm, attention, hiddenSize, positions } = spec;
   const layers = linearRoles(spec).map((role): LayerPlan => {
     const [rows, columns] = linearShape(spec, role);
     const addsTo = role === "o" || role === "down" ? HIDDEN : null;
@@ -47,6 +47,7 @@ function decoderUnit(spec: DecoderSpec, block: number): UnitPlan {
       heads: attention.heads,
       kvHeads: attention.kvHeads,
       headDim: attention.headDim,
+      scores: attention.qkNorm ? "none" : positions.kind === "rotary" ? "pairs" : "any",
     },
   };
 }

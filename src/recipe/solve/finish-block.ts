@@ -13,14 +13,17 @@ export function deliverBlock(job: RecipeJob, block: QuantizedUnit): void {
     job.sink.linear(layer.name, toQuantizedWeight(layer.codes, layer.scheme.groupSize === null));
     if (layer.activation !== null) job.sink.activation(layer.name, layer.activation.value());
   }
-  for (const { name, tensor } of block.norms?.parameters ?? []) {
-    deliverPlain(job, name, tensor);
-  }
+  for (const { name, tensor } of block.changed) deliverPlain(job, name, tensor);
 }
 
-/** Fixes what training changed of a block, as it is stored: its norms, and the codes of its Linears where they can be taken. */
+/**
+ * Fixes what training changed of a block, as it is stored: its norms, its transform, and the codes of its Linears where they
+ * can be taken; codes that come from elsewhere are for weights that no training changed.
+ */
 export function hardenBlock(job: RecipeJob, block: QuantizedUnit, solved: boolean): void {
+  if (!solved) block.transform?.reset();
   for (const layer of solved ? block.trained : []) layer.harden();
+  block.foldTransform(job.dtype);
   block.norms?.harden((name) => storedType(job, name));
 }
 

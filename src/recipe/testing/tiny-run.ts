@@ -45,6 +45,25 @@ export async function tinyNetwork(
     } else fill(values);
     return shape;
   });
+  return openedNetwork(folder);
+}
+
+/** The tiny model of a family, random but for its norms; `change` alters a tensor's values once they are there. */
+export async function familyNetwork(
+  family: string,
+  change: (name: string, values: Float32Array, shape: readonly number[]) => void = () => {},
+): Promise<TinyNetwork> {
+  manualSeed(5);
+  const folder = temporaryFolder();
+  await writeTinyModel(folder.path, tinyModel(family), (name, values, shape) => {
+    if (!name.includes("norm")) scope(() => values.set(Tensor.randn([values.length]).mul(0.25).toFloat32Array()));
+    change(name, values, shape);
+    return shape;
+  });
+  return openedNetwork(folder);
+}
+
+async function openedNetwork(folder: ReturnType<typeof temporaryFolder>): Promise<TinyNetwork> {
   const checkpoint = await Checkpoint.open(folder.path);
   const spec = readSpec(await readModelConfig(folder.path));
   const dispose = (): void => {

@@ -81,7 +81,8 @@ export function makePlan(input: PlanInput): PlanEvent {
   const { options, scheme, spec, schemes, checkpoint, device } = input;
   const linears = linearPlans(decoderUnits(spec), schemes);
   const recipe = recipeOf(options.recipe);
-  const { trains, normParameters } = recipe.cost(options, spec.hiddenSize);
+  const units = decoderUnits(spec);
+  const { trains, normParameters, transformParameters } = recipe.cost(options, spec.hiddenSize);
   const windows = recipe.windows(spec.blocks, options);
   const finish = finishEpochs(recipe, options, needsTokens(options));
   const weights = sum(linears, weightsOf);
@@ -89,7 +90,8 @@ export function makePlan(input: PlanInput): PlanEvent {
   const trained = windows.map(({ first, last }) =>
     trains
       ? sum(inBlocks(linears, first, last), (linear) => trainedParameters(linear, input)) +
-        (last - first + 1) * normParameters
+        (last - first + 1) * normParameters +
+        sum(units.slice(first, last + 1), (unit) => transformParameters?.(unit) ?? 0)
       : 0,
   );
   const sequences = needsTokens(options) ? options.samples : 0;

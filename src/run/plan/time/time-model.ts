@@ -42,6 +42,8 @@ const ERROR_PASSES = 3;
 const COLUMN_EXPONENT = 0.75;
 /** Of what a weight takes in a training step, the part that makes the operand, without gradient or Adam: measured. */
 const OPERAND_SHARE = 0.3;
+/** Passes over a weight in a step that transforms it first and finds its extremes, over those of the step that is measured: 15 and 5. */
+const TRANSFORMING = 3;
 /** Passes over the logits of a token that end-to-end training makes beside the products of the head. */
 const LOGIT_PASSES = 12;
 const LOGIT_SECONDS = 1.2e-9;
@@ -101,7 +103,10 @@ export function windowTerms(
     ...noWork,
     tokens: epochs * tokens * sumOf(all, weightsOf) * trained,
     attention: epochs * tokens * blocks * 3.5 * attentionSeconds(input, speed),
-    weights: recipe.trainsLinears === false ? 0 : steps * sumOf(all, weightsOf) * speed.perWeight,
+    weights:
+      recipe.trainsLinears === false
+        ? 0
+        : steps * sumOf(all, weightsOf) * speed.perWeight * (cost.transformParameters === undefined ? 1 : TRANSFORMING),
     choosing:
       sumOf(fresh, (linear) => choosingSeconds(linear, speed)) +
       sites * pass(fresh, freshBlocks, tokens) +
