@@ -65,6 +65,37 @@ describe("calibration without text of the user's", () => {
   });
 });
 
+describe("text that is given to what needs none", () => {
+  const short = { calibration: [] as string[], samples: 500, context: 48 };
+  beforeAll(() => {
+    short.calibration = [place.text];
+  });
+
+  it("may be short: as much as there is shows the errors, and is scored", async () => {
+    const events = await run("short", { ...short, recipe: "rtn" });
+    const { windows: sequences, tokens = 0 } = textOf(events) ?? {};
+    expect(sequences).toBe(Math.floor(tokens / 48));
+    expect(events.find((event) => event.event === "quality")?.text).toMatch(/^4 sequences of the calibration text/);
+    const sentence = join(place.folder, "sentence.txt");
+    writeFileSync(sentence, "The Navy must provide for the peace of the Union.");
+    const few = { ...short, calibration: [sentence], recipe: "rtn", score: false, dryRun: true } as const;
+    const one = textOf(await run("one", few));
+    expect(one).toMatchObject({ windows: 1, context: one?.tokens });
+    const long = textOf(await run("long", { ...short, recipe: "rtn", context: 64, samples: 4, dryRun: true }));
+    expect(long).toMatchObject({ windows: 4, context: 64 });
+  });
+
+  it("is too short where ranges, scales or another recipe are fitted to it", async () => {
+    for (const needs of [
+      { recipe: "gptq" },
+      { recipe: "rtn", finish: "scales" },
+      { recipe: "rtn", scheme: "W4A4", activation: { granularity: "tensor" } },
+    ] as const) {
+      await expect(run("none", { ...short, ...needs, dryRun: true })).rejects.toThrow(/500 sequences of 48 take/);
+    }
+  });
+});
+
 describe("calibration on a data set of the hub", () => {
   it("downloads a split, reads the column, and says what there is where a name is wrong", async () => {
     const lines = Array.from(
