@@ -83,6 +83,8 @@ export interface PlanEvent {
   readonly windows: readonly (readonly [number, number])[];
   /** Seconds that each of them is expected to take. */
   readonly windowSeconds: readonly number[];
+  /** The same of what comes before and behind them: up to the first window, scores, sample texts, all formats. */
+  readonly stageSeconds: Readonly<Record<"before" | "scoring" | "texts" | "writing", number>>;
   /** Linears that will be quantized. */
   readonly linears: number;
   /** What becomes of every tensor of the source model, these Linears among them. */
