@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { PlanEvent } from "../run/events/events.js";
+import { formatRange } from "../run/plan/time/range-text.js";
 import { formatPlan, moreEffort, planMissed, timeText } from "./plan-text.js";
-import { formatRange } from "./quantities.js";
 
 const estimate = {
   deviceBytes: 1,
