@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { type QuantizeOptions, quantize } from "../../../src/api/quantize.js";
 import { parquetFiles } from "../../../src/calibration/testing/parquet-files.js";
-import { startFakeDatasetHub } from "../../../src/checkpoint/testing/fake-dataset-hub.js";
+import { startFakeDatasetHub } from "../../../src/checkpoint/testing/fake-hub.js";
 import { EventNotes } from "../../../src/cli/event-notes.js";
 import { formatPlan } from "../../../src/cli/plan-text.js";
 import type { QuantizeEvent } from "../../../src/run/events/events.js";
