@@ -40,11 +40,11 @@ describe("crossblock", () => {
   it("quantize --json prints events only, the last one done, and progress on standard error", () => {
     expect(run.code, run.stderr).toBe(0);
     const events = lines(run.stdout);
-    expect(events[0]).toMatchObject({ event: "run", schemaVersion: 1, command: "quantize" });
+    expect(events[0]).toMatchObject({ event: "run", schemaVersion: 2, command: "quantize" });
     const times = events.map(({ time }) => Date.parse(String(time)));
     expect(times.every((time, i) => time >= (times[i - 1] ?? 0))).toBe(true);
     const record = JSON.parse(readFileSync(join(out, "crossblock.json"), "utf8"));
-    expect(record).toMatchObject({ schemaVersion: 1, run: events[0]?.["id"] });
+    expect(record).toMatchObject({ schemaVersion: 2, run: events[0]?.["id"] });
     expect(record.timeline.map(({ stage }: { readonly stage: string }) => stage)).toEqual([
       "planning",
       "reading text",

@@ -76,7 +76,7 @@ describe("quantize", () => {
       // The GPU alone may choose others.
       engine: { device: "cpu", dtype: expect.stringMatching(/^(float32|bfloat16)$/) as string, gradients: "full" },
       options: { window: { epochs: 1, size: 2 }, samples: 4 },
-      calibration: { windows: 4, context: 64, hash: expect.stringMatching(/^[0-9a-f]{64}$/) as string },
+      calibration: { sequences: 4, context: 64, hash: expect.stringMatching(/^[0-9a-f]{64}$/) as string },
     });
     using source = await Checkpoint.open(model);
     using written = await Checkpoint.open(out);

@@ -53,7 +53,7 @@ export async function calibrate(
       why,
       documents: stream.documents,
       tokens: stream.ids.length,
-      windows: chosen.sequences,
+      sequences: chosen.sequences,
       context,
       hash: sequencesFingerprint(chosen, { tokenizer: tokenizer.hash, seed }),
     },
