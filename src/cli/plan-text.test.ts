@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { PlanEvent } from "../run/events/events.js";
+import { formatRange } from "../run/plan/time/range-text.js";
 import { formatPlan, moreEffort, planMissed, timeText } from "./plan-text.js";
-import { formatRange } from "./quantities.js";
 
 const estimate = {
   deviceBytes: 1,
@@ -28,6 +28,7 @@ const plan: PlanEvent = {
     more: { name: "normal", range: [34000, 50000] },
   },
   ...{ exports: [], device: "cpu", blocks: 1, windows: [[0, 0]], windowSeconds: [1], linears: 7 },
+  stageSeconds: { before: 300, scoring: 50, texts: 9, writing: 40 },
   ...{ tensors: { quantized: 7, computed: 0, leftOut: [] }, weights: 1, bitsPerWeight: 4, trainedParameters: 1 },
   ...{ calibrationTokens: 1, text: null, selfGenerated: null, estimate, simulatedActivations: null },
 };

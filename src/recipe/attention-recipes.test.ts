@@ -37,7 +37,7 @@ const warnings = (events: readonly RecipeEvent[]): readonly RecipeEvent[] =>
 describe.each(["llama", "qwen2", "qwen3", "opt"])("%s", (family) => {
   let network: TinyNetwork;
   beforeAll(async () => {
-    network = await familyNetwork(family);
+    network = await tinyNetwork(family);
   });
   afterAll(() => network[Symbol.dispose]());
 

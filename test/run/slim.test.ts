@@ -19,7 +19,7 @@ let model = "";
 
 const given = (out: string, more: Partial<QuantizeOptions> = {}): QuantizeOptions => ({
   ...{ model, scheme: "W2A16g32", asym: true, recipe: "slim", out: join(place.folder, out) },
-  ...{ calibration: [place.text], samples: 4, context: 64, device: "cpu" },
+  ...{ calibration: [place.text], samples: 4, context: 64, device: "cpu", score: false, range: { candidates: 12 } },
   ...more,
 });
 

@@ -650,7 +650,8 @@ export interface BoaOptions {
   readonly valueRows?: boolean | undefined;
   /**
    * Rows of each head that are rounded before the rows after them make up for it: 16 as in TurboBoA, 1 in the
-   * paper. An integer of at least 1. Read by boa; aespa with aespa.start=boa; cbq with rounding.start=boa.
+   * paper; a quarter of the rows of heads that have no more. An integer of at least 1. Read by boa; aespa with
+   * aespa.start=boa; cbq with rounding.start=boa.
    *
    * Command line: `--set boa.rowsAtOnce=...`.
    *

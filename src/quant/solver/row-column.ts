@@ -15,7 +15,7 @@ export interface HeadFactors {
 }
 
 export interface RowColumnOptions extends GptqOptions {
-  /** Rows of a head that are rounded before what they lost is made up for by the rest. Defaults to 1. */
+  /** Rows of a head that are rounded before what they lost is made up for by the rest: see {@link rowsOfStep}. Defaults to 1. */
   readonly rowsAtOnce?: number;
   /** Damping of the row factors, as that of the columns. Defaults to 0.01. */
   readonly rowDamping?: number;
@@ -62,6 +62,11 @@ export function rowColumn(
   );
 }
 
+/** Rows of a head of `width` that are rounded at once. Of all of them no row would be left to make up for anything: then a quarter. */
+export function rowsOfStep(rowsAtOnce: number, width: number): number {
+  return rowsAtOnce < width ? rowsAtOnce : Math.max(1, Math.floor(width / 4));
+}
+
 function solve(
   weight: Tensor,
   columns: ColumnFactor,
@@ -73,7 +78,7 @@ function solve(
 ): GptqResult {
   if (rows === null) return gptqRows(weight, columns, scheme, layer, options);
   const [width, inputs] = [weight.size(0) / heads, weight.size(1)];
-  const step = options.rowsAtOnce ?? 1;
+  const step = rowsOfStep(options.rowsAtOnce ?? 1, width);
   const factor = rowFactors(rows, options.rowDamping ?? 0.01);
   // A copy, because it is corrected.
   const left = weight.clone().reshape([heads, width, inputs]);

@@ -19,7 +19,7 @@ export function tinyTokens(spec: DecoderSpec, sequences: number, context = CONTE
   return { ids, sequences, context };
 }
 
-/** A tiny Llama with random weights, on the disk. */
+/** A tiny network with random weights, on the disk. */
 export interface TinyNetwork extends Disposable {
   readonly checkpoint: Checkpoint;
   readonly spec: DecoderSpec;
@@ -28,18 +28,20 @@ export interface TinyNetwork extends Disposable {
 }
 
 /**
+ * `model`: how many blocks of a Llama, or the family whose tiny model it is.
  * `gainOf`: every norm's gain; without it, the gains are those that a tiny model is written with.
  * `fill`: gives every other tensor its values; without it they are random.
  */
 export async function tinyNetwork(
-  blocks: number,
+  model: number | string,
   gainOf?: (norm: string) => number,
   fill: (values: Float32Array) => void = (values) =>
     scope(() => values.set(Tensor.randn([values.length]).mul(0.25).toFloat32Array())),
 ): Promise<TinyNetwork> {
   manualSeed(5);
   const folder = temporaryFolder();
-  await writeTinyModel(folder.path, deeperModel(tinyModel("llama"), blocks), (name, values, shape) => {
+  const tiny = typeof model === "string" ? tinyModel(model) : deeperModel(tinyModel("llama"), model);
+  await writeTinyModel(folder.path, tiny, (name, values, shape) => {
     if (name.includes("norm")) {
       if (gainOf !== undefined) values.fill(gainOf(name));
     } else fill(values);

@@ -153,13 +153,12 @@ export function makePlan(input: PlanInput): PlanEvent {
     },
     input.speed,
   );
-  const around =
-    time.before +
-    samplingSeconds(input) +
-    scoringSeconds(input, linears, calibrationTokens) +
-    time.after +
-    (sharing?.seconds ?? 0);
-  const seconds = around + sum(time.windows, (each) => each);
+  const stageSeconds = {
+    before: time.before + samplingSeconds(input) + (sharing?.seconds ?? 0),
+    ...scoringSeconds(input, linears, calibrationTokens),
+    writing: time.after,
+  };
+  const seconds = sum([...Object.values(stageSeconds), ...time.windows], (each) => each);
   return {
     event: "plan",
     model: options.model,
@@ -177,6 +176,7 @@ export function makePlan(input: PlanInput): PlanEvent {
       ...Array.from({ length: finish }, () => [0, spec.blocks - 1] as const),
     ],
     windowSeconds: time.windows,
+    stageSeconds,
     linears: linears.length,
     tensors: input.census,
     weights,
@@ -228,9 +228,14 @@ function inBlocks(linears: readonly LinearPlan[], first: number, last: number): 
   return linears.filter(({ block }) => block >= first && block <= last);
 }
 
-function scoringSeconds(input: PlanInput, linears: readonly LinearPlan[], tokens: number): number {
-  if (!scores(input, tokens)) return 0;
-  return (scoringOperations(input, linears) * SCORING + textOperations(input)) / input.speed.flops;
+function scoringSeconds(
+  input: PlanInput,
+  linears: readonly LinearPlan[],
+  tokens: number,
+): Record<"scoring" | "texts", number> {
+  if (!scores(input, tokens)) return { scoring: 0, texts: 0 };
+  const { flops } = input.speed;
+  return { scoring: (scoringOperations(input, linears) * SCORING) / flops, texts: textOperations(input) / flops };
 }
 
 // Products of few rows are bound by reading the weights.

@@ -109,7 +109,7 @@ export type AllocationRecord = Omit<AllocationEvent, "event">;
 /** What `crossblock.json` tells about a result: enough to judge it and to make it again. */
 export interface ResultRecord {
   /** See `SCHEMA_VERSION`. */
-  readonly schemaVersion: 1;
+  readonly schemaVersion: 2;
   /** Of the process that finished it: the `id` of its `run` event. */
   readonly run: string;
   /** Name of the model: its folder's, or that on the hub without the owner. */

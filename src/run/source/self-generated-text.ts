@@ -83,7 +83,7 @@ export async function selfGeneratedText(
     tokens: sequences,
     tokenizer: tokenizer?.hash ?? null,
     heldOut: tokenizer === null ? null : await bundledSequences(tokenizer, spec, { request, seed }),
-    event: { event: "calibrate", source: "self-generated", why, documents, tokens, windows: samples, context, hash },
+    event: { event: "calibrate", source: "self-generated", why, documents, tokens, sequences: samples, context, hash },
   };
 }
 
