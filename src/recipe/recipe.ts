@@ -5,6 +5,7 @@ import type { QuantizedUnit } from "../reconstruct/quantized-unit.js";
 import type { Window } from "../reconstruct/schedule.js";
 import type { SequenceParts } from "../reconstruct/sequence-parts.js";
 import type { Tensor } from "../tensor/index.js";
+import type { Stage } from "./end-to-end/stage.js";
 import type { RecipeEvent, RecipeJob, WarningEvent } from "./job/recipe-job.js";
 import type { Efforts } from "./options/efforts.js";
 import type { EngineOptions } from "./options/engine-options.js";
@@ -53,6 +54,8 @@ export interface Recipe<O extends EngineOptions = EngineOptions> {
   readonly trainsLinears?: false;
   /** Whether it rounds to nearest and does no more: what the others are compared with, of whose blocks there is nothing to tell. */
   readonly onlyRounds?: true;
+  /** False where the whole network is trained at once, and there are no windows (`noWindows`). */
+  readonly hasWindows?: false;
   /** Whether groups of columns of a Linear get different bits, at the scheme's mean. */
   readonly bitsPerGroup?: true;
   /** Whether it cannot do without calibration text. */
@@ -80,6 +83,8 @@ export interface Recipe<O extends EngineOptions = EngineOptions> {
   prepare(block: QuantizedUnit, stream: PortStore | null, work: UnitWork<O>): void;
   /** Trains or chooses the codes of a window. Returns whether the trained ones can be taken. */
   solve(window: WindowWork<O>): Generator<RecipeEvent, boolean>;
+  /** Trainings of the whole network on its output, behind the windows, in order. */
+  stages?(options: O): readonly Stage[];
 }
 
 /** A recipe in a few words, for those who choose one. */

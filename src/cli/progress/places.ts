@@ -68,10 +68,16 @@ export function windowsText(plan: Planned): string {
     .map(([first, last]) => (first === last ? `${first + 1}` : `${first + 1}-${last + 1}`));
   const shown = windows.length > 12 ? [...windows.slice(0, 6), "...", ...windows.slice(-3)] : windows;
   const single = recipeOf(plan.recipe).training === null;
+  if (recipeOf(plan.recipe).hasWindows === false)
+    return `none: ${epochsText(epochs)}, all ${plan.blocks} blocks at once`;
   const text = single
     ? `none: ${plan.blocks} blocks, one after the other`
     : `${windows.length} over ${plan.blocks} blocks: ${shown.join(" ")}`;
-  return epochs === 0 ? text : `${text}; then ${epochs} ${epochs === 1 ? "epoch" : "epochs"} end to end`;
+  return epochs === 0 ? text : `${text}; then ${epochsText(epochs)} end to end`;
+}
+
+function epochsText(epochs: number): string {
+  return `${epochs} ${epochs === 1 ? "epoch" : "epochs"}`;
 }
 
 /** `block 3`, or `blocks 3-4`. */
@@ -83,7 +89,8 @@ export function blockRange([first, last]: readonly [number, number]): string {
  * Windows at the end that are epochs of end-to-end training: they hold all blocks. No window of a recipe does, unless it is
  * its only one.
  */
-function endToEndEpochs({ windows, blocks }: Planned): number {
+function endToEndEpochs({ windows, blocks, recipe }: Planned): number {
+  if (recipeOf(recipe).hasWindows === false) return windows.length;
   const whole = ([first, last]: readonly [number, number]): boolean => first === 0 && last === blocks - 1;
   const other = windows.findLastIndex((window) => !whole(window));
   return Math.max(0, windows.length - 1 - Math.max(0, other));

@@ -4,7 +4,8 @@ import { withRevision } from "../../checkpoint/hub/hub-name.js";
 import { primaryFormat } from "../../format/exporters.js";
 import { DecoderNetwork } from "../../network/index.js";
 import { packageVersion } from "../../package-version.js";
-import { finishEpochs, wantsFinish } from "../../recipe/end-to-end/windows.js";
+import { stagesOf, stageWindows } from "../../recipe/end-to-end/stages.js";
+import { wantsFinish } from "../../recipe/end-to-end/windows.js";
 import type { RecipeEvent, RecipeJob, RecipeReport } from "../../recipe/job/recipe-job.js";
 import { recipeOf } from "../../recipe/job/recipe-names.js";
 import { runRecipe } from "../../recipe/job/run-recipe.js";
@@ -76,7 +77,7 @@ export async function quantizeJob(
     identity,
     windows: ({ finish }) => {
       const blocks = recipe.windows(spec.blocks, recipeOptions).length;
-      return blocks + finishEpochs(recipe, { ...recipeOptions, finish }, needsTokens(options));
+      return blocks + stageWindows(stagesOf(recipe, { ...recipeOptions, finish }, needsTokens(options)));
     },
     choose: () => ({
       microBatch: fitted.microBatch,

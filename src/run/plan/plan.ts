@@ -4,7 +4,7 @@ import { simulationNote } from "../../format/compressed-tensors/what-loads.js";
 import type { ActivationQuantization } from "../../format/contract/export-source.js";
 import { type DecoderSpec, decoderUnits, unitTensors } from "../../network/index.js";
 import { type Scheme, schemeName } from "../../quant/scheme.js";
-import { finishEpochs } from "../../recipe/end-to-end/windows.js";
+import { stagesOf, stageWindows } from "../../recipe/end-to-end/stages.js";
 import type { LayerSchemes } from "../../recipe/job/layer-schemes.js";
 import { recipeOf } from "../../recipe/job/recipe-names.js";
 import { storesOf, streamsOf } from "../../recipe/state/streams.js";
@@ -17,7 +17,6 @@ import { textSource } from "../options/calibration-option.js";
 import type { GivenOptions, RunOptions } from "../options/options.js";
 import { allocationCost } from "./allocation/allocation-cost.js";
 import type { PlannedAllocation } from "./allocation/planned-allocation.js";
-import { finishBytes, finishParameters } from "./finish-memory.js";
 import { type LinearPlan, linearPlans } from "./linear-plans.js";
 import { bytesOf, groupsOf, trainedParameters, weightsOf, windowBytes } from "./memory-model.js";
 import { samplingBatch, samplingBytes, samplingOperations } from "./sampling-memory.js";
@@ -29,6 +28,7 @@ import {
   scoringOperations,
   textOperations,
 } from "./scoring-cost.js";
+import { stageBytes, stageParameters } from "./stage-memory.js";
 import type { MachineSpeed } from "./time/machine-speed.js";
 import { planTime } from "./time/time-model.js";
 import { timeRange } from "./time/time-range.js";
@@ -84,7 +84,7 @@ export function makePlan(input: PlanInput): PlanEvent {
   const units = decoderUnits(spec);
   const { trains, normParameters, transformParameters } = recipe.cost(options, spec.hiddenSize);
   const windows = recipe.windows(spec.blocks, options);
-  const finish = finishEpochs(recipe, options, needsTokens(options));
+  const stages = stagesOf(recipe, options, needsTokens(options));
   const weights = sum(linears, weightsOf);
   const bits = sum(linears, ({ layout }) => quantizedBits(layout));
   const trained = windows.map(({ first, last }) =>
@@ -94,18 +94,22 @@ export function makePlan(input: PlanInput): PlanEvent {
         sum(units.slice(first, last + 1), (unit) => transformParameters?.(unit) ?? 0)
       : 0,
   );
+  // Counted once for every epoch.
+  const staged = stages.map((stage) => stage.epochs * stageParameters(input, linears, stage));
   const sequences = needsTokens(options) ? options.samples : 0;
   const calibrationTokens = sequences * options.context;
   const quantizedNames = new Set(linears.map(({ name }) => `${name}.weight`));
   const plain = sum([...checkpoint.tensors.values()], (t) => (quantizedNames.has(t.name) ? 0 : t.byteLength));
   const others = sum(input.exports.slice(1), ({ bytes }) => bytes);
   const resultBytes = Math.ceil(plain + bits / 8) + others;
-  const streamBytes = storesOf(recipe, options) * calibrationTokens * spec.hiddenSize * bytesOf(options);
+  const stores = windows.length > 0 ? storesOf(recipe, options) : 0;
+  const streams = stages.reduce((most, { loss }) => Math.max(most, loss === "divergence" ? 2 : 0), stores);
+  const streamBytes = streams * calibrationTokens * spec.hiddenSize * bytesOf(options);
   const largestWindow = windows.reduce((most, { first, last }) => {
     const window = { blocks: last - first + 1, linears: inBlocks(linears, first, last) };
     return Math.max(most, windowBytes(input, window, calibrationTokens));
   }, 0);
-  const endToEnd = finish > 0 ? finishBytes(input, linears) : 0;
+  const endToEnd = stages.reduce((most, stage) => Math.max(most, stageBytes(input, linears, stage)), 0);
   const sampling = samplingBytes(input);
   const scored = scores(input, calibrationTokens);
   const blocks = Array.from({ length: spec.blocks }, (_, block) => inBlocks(linears, block, block));
@@ -147,7 +151,7 @@ export function makePlan(input: PlanInput): PlanEvent {
   const hostBytes = besideTensors(input) + Math.max(windowCodes + onHost + hosted(streamBytes), sharingOnHost);
   const time = planTime(
     {
-      ...{ options, spec, linears, windows, finish, tokens: calibrationTokens },
+      ...{ options, spec, linears, windows, stages, tokens: calibrationTokens },
       readBytes: [...checkpoint.tensors.values()].reduce((bytes, { byteLength }) => bytes + byteLength, 0),
       writtenBytes: resultBytes,
     },
@@ -173,7 +177,7 @@ export function makePlan(input: PlanInput): PlanEvent {
     blocks: spec.blocks,
     windows: [
       ...windows.map(({ first, last }) => [first, last] as const),
-      ...Array.from({ length: finish }, () => [0, spec.blocks - 1] as const),
+      ...Array.from({ length: stageWindows(stages) }, () => [0, spec.blocks - 1] as const),
     ],
     windowSeconds: time.windows,
     stageSeconds,
@@ -182,7 +186,7 @@ export function makePlan(input: PlanInput): PlanEvent {
     weights,
     bitsPerWeight: weights === 0 ? 0 : bits / weights,
     bitsBudget: allocation?.budget ?? null,
-    trainedParameters: trained.reduce((a, b) => a + b, 0) + finish * finishParameters(input, linears),
+    trainedParameters: sum([...trained, ...staged], (numbers) => numbers),
     calibrationTokens,
     text: needsTokens(options) ? { source: textSource(options), why: input.textWhy } : null,
     selfGenerated: sampling > 0 ? { atOnce: samplingBatch(options), seconds: samplingSeconds(input) } : null,
