@@ -393,7 +393,7 @@ export interface WindowOptions {
    *
    * Command line: `--set window.overlap=...`.
    *
-   * @default 1
+   * @default 1; 0 with --effort quick
    */
   readonly overlap?: number | undefined;
   /**
@@ -409,7 +409,7 @@ export interface WindowOptions {
    *
    * Command line: `--set window.batch=...`.
    *
-   * @default 4; 1 with --preset paper
+   * @default 4; 1 with --preset paper; 1 with --effort quick
    */
   readonly batch?: number | undefined;
   /**
@@ -867,6 +867,15 @@ export interface SlimOptions {
    * @default "inverse"
    */
   readonly salience?: "inverse" | "factor" | undefined;
+  /**
+   * How a split of the bits is judged: by what GPTQ with these bits loses of the output, or by the paper's
+   * divergence with groups rounded to nearest. Read by slim.
+   *
+   * Command line: `--set slim.judge=...`.
+   *
+   * @default "solved"; "rounded" with --recipe slim --preset paper
+   */
+  readonly judge?: "solved" | "rounded" | undefined;
   /**
    * Ranges of groups: by the search that weighs columns by their inputs, or by the paper's, which weighs salient
    * weights (SQC). Read by slim.
