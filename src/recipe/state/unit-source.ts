@@ -89,7 +89,8 @@ export class UnitSource {
         const input = results.activationOf(module);
         if (scheme.activationBits < 16 && input !== null) {
           const { granularity } = options.activation;
-          layer.quantizeInput(quantizerFrom(granularity, scheme.activationBits, input, device, { learn }));
+          const zeroPoint = results.zeroPointOf?.(module) ?? null;
+          layer.quantizeInput(quantizerFrom(granularity, scheme.activationBits, input, device, { learn, zeroPoint }));
         }
       }
       const weights = loadUnit(

@@ -13,6 +13,7 @@ import type { ActivationQuantizer } from "../../quant/input/activation.js";
 import { type Parameter, parametersOf } from "../../quant/parameter.js";
 import { backward, type Device, type DType, freeOnError, keep, noGrad, scope, Tensor } from "../../tensor/index.js";
 import type { OutputObjective } from "../objective/output-objective.js";
+import { Operands } from "./operands.js";
 
 /** What some sequences add to the loss. */
 export interface Sequences {
@@ -49,7 +50,7 @@ export class TrainedModel implements Disposable {
   readonly #run: OpenNetwork;
   readonly #penalised: Tensor;
   readonly #biases: ReadonlySet<string>;
-  #operands = new Map<string, { readonly soft: Tensor; readonly operand: Tensor }>();
+  readonly #operands = new Operands();
 
   /** @param source fp32 tensors, which the model takes over */
   constructor(
@@ -80,32 +81,18 @@ export class TrainedModel implements Disposable {
 
   /** Makes the operands of a step from the weights as they are. */
   prepare(): void {
-    this.release();
     this.#penalised.zero_();
-    for (const [name, tensor] of this.weights) {
-      const soft = keep(tensor.to(this.#typeOf(name)));
-      this.#operands.set(name, { soft, operand: keep(soft.detach()).requiresGrad_() });
-    }
+    this.#operands.prepare(this.weights, (name) => this.#typeOf(name));
   }
 
   /** Carries the gradients that the operands collected to the weights. */
   finish(): void {
-    scope(() => {
-      const collected = [...this.#operands.values()].flatMap(({ soft, operand }) => {
-        const gradient = operand.grad;
-        return gradient === null ? [] : [{ soft, gradient }];
-      });
-      backward(
-        collected.map(({ soft }) => soft),
-        collected.map(({ gradient }) => gradient),
-      );
-    });
+    this.#operands.finish();
   }
 
   /** Frees the operands. */
   release(): void {
-    for (const { soft, operand } of this.#operands.values()) disposeAll([soft, operand]);
-    this.#operands = new Map();
+    this.#operands.release();
   }
 
   /** The penalties of a step so far; waits for the device. */
@@ -196,11 +183,7 @@ export class TrainedModel implements Disposable {
 
   // Views of the operands, which stay theirs: nobody disposes what this opens.
   #opened(): Opened {
-    return this.#open((name) => {
-      const made = this.#operands.get(name);
-      if (made === undefined) throw new TypeError("prepare() makes the operands of a step");
-      return made.operand;
-    });
+    return this.#open((name) => this.#operands.get(name));
   }
 
   #open(source: TensorSource): Opened {
