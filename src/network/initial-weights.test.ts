@@ -3,7 +3,7 @@ import type { JsonObject } from "../checkpoint/json/json.js";
 import { InitialWeights } from "./initial-weights.js";
 import { tinyModel } from "./testing/tiny-models.js";
 
-const config = { ...tinyModel("llama").config, torch_dtype: "float32" } as JsonObject;
+const config = { ...tinyModel("llama").config, dtype: "float32" } as JsonObject;
 const floats = (bytes: Uint8Array): Float32Array => new Float32Array(Uint8Array.from(bytes).buffer);
 const embedding = "model.embed_tokens.weight";
 
@@ -32,7 +32,7 @@ describe("random weights", () => {
   });
 
   it("are stored as config.json says, and are those of its network alone", () => {
-    const narrow = new InitialWeights("/m", { ...config, torch_dtype: "bfloat16" }, 1);
+    const narrow = new InitialWeights("/m", { ...config, dtype: "bfloat16" }, 1);
     expect(narrow.readSync(embedding).byteLength).toBe(
       (narrow.tensors.get(embedding)?.shape ?? []).reduce((a, b) => a * b, 2),
     );

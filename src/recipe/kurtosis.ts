@@ -68,10 +68,16 @@ export const kurtosis = defineRecipe({
     options: { scratch: "kurtosis.from=scratch", rate: "kurtosis.rate" },
   }),
 
-  check({ activation, rotation }) {
+  check({ activation, rotation, bitsBudget }) {
     if (activation.granularity !== "tensor") throw refused("activation.granularity", "token", "tensor");
     // The ranges would be those of another model.
     if (rotation === "hadamard") throw refused("rotation", "hadamard", "none");
+    if (bitsBudget === null) return;
+    throw new OptionError({
+      where: "option bitsBudget",
+      what: "bits are shared out by what Linears matter to the model, which recipe kurtosis is yet to train",
+      next: "leave it out here, and quantize the trained folder then: --recipe gptq --bits-budget N",
+    });
   },
 
   windows: gptq.windows,

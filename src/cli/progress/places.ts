@@ -106,7 +106,9 @@ function trainingParts({ windows, blocks, recipe }: Planned): number {
  * Windows at the end that are epochs of end-to-end training: they hold all blocks. No window of a recipe does, unless it is
  * its only one.
  */
-function endToEndEpochs({ windows, blocks, recipe }: Planned): number {
+function endToEndEpochs(plan: Planned): number {
+  const { blocks, recipe } = plan;
+  const windows = plan.windows.slice(trainingParts(plan));
   if (recipeOf(recipe).hasWindows === false) return windows.length;
   const whole = ([first, last]: readonly [number, number]): boolean => first === 0 && last === blocks - 1;
   const other = windows.findLastIndex((window) => !whole(window));

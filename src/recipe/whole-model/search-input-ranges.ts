@@ -2,15 +2,16 @@ import { type Clips, StoredTensorQuantizer, type TensorGrid } from "../../quant/
 import { levels } from "../../quant/scheme.js";
 import { noGrad, scope, Tensor } from "../../tensor/index.js";
 
-/** Shares of the range that was seen, both ends drawn in alike. */
-const CANDIDATES = 40;
+/** How far in an end is drawn, in shares of what was seen on its side. */
+const SHARES = Array.from({ length: 20 }, (_, i) => 1 - (0.85 * i) / 19);
 
 /** How the inputs of a network are shown to a search: each call runs the same text. */
 export type ShowInputs = (see: (module: string, input: Tensor) => void) => void;
 
 /**
- * Finds a range for each of some Linears' inputs, quantized per tensor: of those that reach from 100 % to 20 % of the smallest
- * and the largest number seen, the one whose squared rounding error is least. Shows the inputs twice.
+ * Finds a range for each of some Linears' inputs, quantized per tensor: from the smallest and the largest number seen, first
+ * the upper end is drawn in to where the squared rounding error is least, and then the lower one, since what stands out is
+ * mostly on one side. Shows the inputs three times.
  *
  * @param aligned whether zero has to be a level
  */
@@ -23,57 +24,59 @@ export function searchInputRanges(
   const ends = new Map<string, Clips>();
   show((module, input) => {
     if (!modules.has(module)) return;
-    const [low, high] = noGrad(() =>
+    const extremes = noGrad(() =>
       scope(() => Tensor.stack([input.amin(), input.amax()]).to("float32").toFloat32Array()),
-    ) as unknown as [number, number];
+    );
     const before = ends.get(module) ?? { low: 0, high: 0 };
-    ends.set(module, { low: Math.min(before.low, low), high: Math.max(before.high, high) });
+    ends.set(module, {
+      low: Math.min(before.low, extremes[0] ?? 0),
+      high: Math.max(before.high, extremes[1] ?? 0),
+    });
   });
-  const searches = new Map([...ends].map(([module, clips]) => [module, new Search(bits, clips, aligned)]));
-  show((module, input) => searches.get(module)?.observe(input));
-  return new Map([...searches].map(([module, search]) => [module, search.best]));
+  const grids = (clips: Clips): TensorGrid => gridOf(clips, bits, aligned);
+  for (const drawn of [
+    ({ low, high }: Clips, share: number): Clips => ({ low, high: high * share }),
+    ({ low, high }: Clips, share: number): Clips => ({ low: low * share, high }),
+  ]) {
+    const candidates = new Map([...ends].map(([module, clips]) => [module, SHARES.map((share) => drawn(clips, share))]));
+    const errors = new Map([...ends.keys()].map((module) => [module, new Float64Array(SHARES.length)]));
+    show((module, input) => {
+      const sums = errors.get(module);
+      if (sums !== undefined) addErrors(sums, input, (candidates.get(module) ?? []).map(grids), bits);
+    });
+    for (const [module, sums] of errors) {
+      ends.set(module, candidates.get(module)?.[sums.indexOf(Math.min(...sums))] as Clips);
+    }
+  }
+  return new Map([...ends].map(([module, clips]) => [module, grids(clips)]));
 }
 
-class Search {
-  readonly #grids: readonly TensorGrid[];
-  readonly #errors = new Float64Array(CANDIDATES);
+// As the numbers are stored: fp32.
+function gridOf({ low, high }: Clips, bits: number, aligned: boolean): TensorGrid {
+  const scale = Math.fround(Math.max(high - low, 1e-6) / (levels(bits) - 1));
+  const zeroPoint = Math.min(levels(bits) - 1, -low / scale);
+  return { scale, zeroPoint: Math.fround(aligned ? Math.round(zeroPoint) : zeroPoint) };
+}
 
-  constructor(
-    private readonly bits: number,
-    { low, high }: Clips,
-    aligned: boolean,
-  ) {
-    this.#grids = Array.from({ length: CANDIDATES }, (_, i) => {
-      const share = 1 - (0.8 * i) / (CANDIDATES - 1);
-      const scale = (Math.max(high - low, 1e-6) * share) / (levels(bits) - 1);
-      const zeroPoint = Math.max(0, (-low * share) / scale);
-      return { scale: Math.fround(scale), zeroPoint: Math.fround(aligned ? Math.round(zeroPoint) : zeroPoint) };
-    });
-  }
-
-  observe(input: Tensor): void {
-    noGrad(() =>
-      scope(() => {
-        const x = input.detach().to("float32");
-        const errors = this.#grids.map((grid) =>
-          scope(() => {
-            const quantizer = new StoredTensorQuantizer(this.bits, grid, x.device);
-            const error = quantizer.apply(x).sub(x).square().sum();
-            quantizer.dispose();
-            return error;
-          }),
-        );
-        // Read together: a device is waited for once.
-        Tensor.stack(errors)
-          .toFloat32Array()
-          .forEach((error, i) => {
-            this.#errors[i] = (this.#errors[i] as number) + error;
-          });
-      }),
-    );
-  }
-
-  get best(): TensorGrid {
-    return this.#grids[this.#errors.indexOf(Math.min(...this.#errors))] as TensorGrid;
-  }
+// What rounding on each of these grids loses of an input.
+function addErrors(sums: Float64Array, input: Tensor, grids: readonly TensorGrid[], bits: number): void {
+  noGrad(() =>
+    scope(() => {
+      const x = input.detach().to("float32");
+      const errors = grids.map((grid) =>
+        scope(() => {
+          const quantizer = new StoredTensorQuantizer(bits, grid, x.device);
+          const error = quantizer.apply(x).sub(x).square().sum();
+          quantizer.dispose();
+          return error;
+        }),
+      );
+      // Read together: a device is waited for once.
+      Tensor.stack(errors)
+        .toFloat32Array()
+        .forEach((error, i) => {
+          sums[i] = (sums[i] as number) + error;
+        });
+    }),
+  );
 }

@@ -153,7 +153,7 @@ export class TrainedModel implements Disposable {
   observe({ ids, shape }: Pick<Sequences, "ids" | "shape">, see: (module: string, input: Tensor) => void): void {
     const { start, units } = this.#opened();
     noGrad(() =>
-      scope(() =>
+      scope(() => {
         this.network.units.reduce(
           (ports, plan, i) => {
             const modules = modulesOf(plan);
@@ -164,8 +164,8 @@ export class TrainedModel implements Disposable {
             );
           },
           start.run(ids, shape),
-        ),
-      ),
+        );
+      }),
     );
   }
 

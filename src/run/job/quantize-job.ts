@@ -144,7 +144,11 @@ export async function quantizeJob(
   }
   if (parts > 0)
     await writeTrained(run, withTrainedModel(job), { staging: folders.staging, shown: options.out }, context);
-  const sizes = await resultSizes(parts > 0 ? join(folders.staging, trainedFolder) : run.folder, formats.map(sizedFormat), folders.staging);
+  const sizes = await resultSizes(
+    parts > 0 ? join(folders.staging, trainedFolder) : run.folder,
+    formats.map(sizedFormat),
+    folders.staging,
+  );
   context.emit({ event: "sizes", ...sizes });
   const stages = timeline.stages(finished.records.slice(0, window));
   const record: ResultRecord = {
