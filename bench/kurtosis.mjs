@@ -4,7 +4,6 @@
 // usage: node bench/kurtosis.mjs [--text DIR] [--device cuda:0] [--samples 900] [--context 256] [--epochs 8] [--batch 16]
 //   [--rate 1e-3] [--weight 1.5e-3] [--seeds 0,1] [--arms plain,qat,kurtosis] [--set JSON] [--out DIR]
 // --text: a folder with train.jsonl and test.jsonl; without it the bundled text, every tenth document of which is the test.
-import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,6 +15,7 @@ import { tokenizeDocuments } from "../dist/calibration/token-stream.js";
 import { Checkpoint } from "../dist/checkpoint/checkpoint.js";
 import { readModelConfig } from "../dist/checkpoint/model-config.js";
 import { Tokenizer } from "../dist/checkpoint/tokenizer/tokenizer.js";
+import { evaluate, quantize } from "../dist/index.js";
 import { checkpointSource, Decoder, readSpec, tokenIds } from "../dist/network/index.js";
 import { kurtosis } from "../dist/reconstruct/objective/kurtosis.js";
 import { noGrad, scope } from "../dist/tensor/index.js";
@@ -56,8 +56,12 @@ for (const file of ["config.json", "tokenizer.json", "tokenizer_config.json"]) {
 }
 const text = values.text ?? (await splitBundledText());
 
-console.log(`model: 7 M parameters from scratch, ${values.samples} sequences of ${context} tokens, ${values.epochs} epochs`);
-console.log("| arm | seed | W16A16 | W16A4 | W4A4 | W3A4 | W4A4 GPTQ | W3A4 GPTQ | kurtosis | outlier channels | seconds |");
+console.log(
+  `model: 7 M parameters from scratch, ${values.samples} sequences of ${context} tokens, ${values.epochs} epochs`,
+);
+console.log(
+  "| arm | seed | W16A16 | W16A4 | W4A4 | W3A4 | W4A4 GPTQ | W3A4 GPTQ | kurtosis | outlier channels | seconds |",
+);
 console.log("|---|---|---|---|---|---|---|---|---|---|---|");
 for (const seed of values.seeds.split(",")) {
   for (const arm of values.arms.split(",")) await runArm(arm, seed);
@@ -65,44 +69,47 @@ for (const seed of values.seeds.split(",")) {
 
 async function runArm(arm, seed) {
   const out = (name) => join(folder, `${arm}-${seed}-${name}`);
-  const options = { from: "scratch", ...arms[arm], ...JSON.parse(values.set) };
-  const training = { epochs: values.epochs, batch: values.batch, rate: values.rate, codes: "nearest", ...options };
+  const { samples, epochs, batch, rate } = values;
+  const numbers = { epochs: Number(epochs), batch: Number(batch), rate: Number(rate) };
+  const training = { from: "scratch", codes: "nearest", ...numbers, ...arms[arm], ...JSON.parse(values.set) };
   const started = performance.now();
-  quantize(model, "kurtosis", "W4A4", out("w4"), seed, [
-    ...Object.entries(training).map(([key, value]) => `kurtosis.${key}=${value}`),
-  ]);
+  await make(
+    out("w4"),
+    { model, recipe: "kurtosis", scheme: "W4A4", samples: Number(samples), kurtosis: training },
+    seed,
+  );
   const seconds = ((performance.now() - started) / 1000).toFixed(0);
   const trained = join(out("w4"), "trained");
-  const quantized = { w3: ["rtn", "W3A4"], g4: ["gptq", "W4A4"], g3: ["gptq", "W3A4"] };
-  for (const [name, [recipe, scheme]] of Object.entries(quantized)) {
-    quantize(trained, recipe, scheme, out(name), seed, ["activation.granularity=tensor"], 64);
+  const activation = { granularity: "tensor" };
+  for (const [name, recipe, scheme] of [
+    ["w3", "rtn", "W3A4"],
+    ["g4", "gptq", "W4A4"],
+    ["g3", "gptq", "W3A4"],
+  ]) {
+    await make(out(name), { model: trained, recipe, scheme, samples: 64, activation }, seed);
   }
   // The same weights without the ranges of inputs.
   const float = out("float");
   cpSync(trained, float, { recursive: true });
   const { crossblock: _, ...config } = JSON.parse(readFileSync(join(trained, "config.json"), "utf8"));
   writeFileSync(join(float, "config.json"), JSON.stringify(config));
-  const scores = [float, trained, out("w4"), out("w3"), out("g4"), out("g3")].map(perplexity);
+  const scores = [];
+  for (const path of [float, trained, out("w4"), out("w3"), out("g4"), out("g3")]) scores.push(await perplexity(path));
   const { mean, channels } = await statistics(float);
   const cells = [arm, seed, ...scores.map((score) => score.toFixed(2)), mean.toFixed(2), channels, seconds];
   console.log(`| ${cells.join(" | ")} |`);
 }
 
-function command(...words) {
-  return execFileSync(process.execPath, [join(root, "dist/cli/main.js"), ...words], { encoding: "utf8" });
+async function make(out, options, seed) {
+  const given = { calibration: join(text, "train.jsonl"), context: Number(context), device, seed: Number(seed) };
+  const places = { out, force: true, fresh: true, score: false, report: false, effort: "normal" };
+  for await (const event of quantize({ ...given, ...places, ...options })) {
+    if (event.event === "warning") console.error(`${out}: ${event.message}`);
+  }
 }
 
-function quantize(from, recipe, scheme, out, seed, settings, samples = values.samples) {
-  command(
-    ...["quantize", from, "--recipe", recipe, "--scheme", scheme, "--out", out, "--seed", seed, "--no-score"],
-    ...["--calibration", join(text, "train.jsonl"), "--samples", `${samples}`, "--context", context],
-    ...["--device", device, "--force", "--effort", "normal", "--set", ...settings],
-  );
-}
-
-function perplexity(path) {
-  const words = ["eval", path, "--text", join(text, "test.jsonl"), "--context", context, "--device", device, "--json"];
-  return JSON.parse(command(...words).trim().split("\n").at(-1)).value;
+async function perplexity(path) {
+  return (await evaluate(path, { text: join(text, "test.jsonl"), context: Number(context), device })).value;
 }
 
 // Of the trained network in floating point, on the first sequences of the test: the mean kurtosis of what Linears give, and the
@@ -114,13 +121,21 @@ async function statistics(path) {
   const { ids } = await tokenizeDocuments(readDocuments([join(text, "test.jsonl")], tokenizer), tokenizer, {});
   const kurtoses = [];
   let channels = 0;
-  using decoder = Decoder.load(checkpointSource(checkpoint, { device, dtype: "float32" }), spec, () => (_name, x, { weight, bias }) => {
-    const output = x.linear(weight, bias);
-    kurtoses.push(kurtosis(output).mean().item());
-    const sizes = x.abs().reshape([-1, x.size(-1)]).mean(0);
-    channels += sizes.gt(sizes.mean().mul(6)).to("float32").sum().item();
-    return output;
-  });
+  using decoder = Decoder.load(
+    checkpointSource(checkpoint, { device, dtype: "float32" }),
+    spec,
+    () =>
+      (_name, x, { weight, bias }) => {
+        const output = x.linear(weight, bias);
+        kurtoses.push(kurtosis(output).mean().item());
+        const sizes = x
+          .abs()
+          .reshape([-1, x.size(-1)])
+          .mean(0);
+        channels += sizes.gt(sizes.mean().mul(6)).to("float32").sum().item();
+        return output;
+      },
+  );
   noGrad(() => {
     scope(() => {
       const count = 8;

@@ -132,9 +132,9 @@ describe("compressed-tensors folder", () => {
     const inputScales = new Map([["a", 0.5]]);
     const weights = { a: weightOf(4, null, true) };
     const fraction = { bits: 4, granularity: "tensor", dynamic: false, zeroPoint: "fraction" } as const;
-    await expect(
-      writeCompressedTensors(source(weights, { activations: fraction, inputScales }), out),
-    ).rejects.toThrow(/zero points that are integers.*Next: use --set kurtosis\.alignZero=true/);
+    await expect(writeCompressedTensors(source(weights, { activations: fraction, inputScales }), out)).rejects.toThrow(
+      /zero points that are integers.*Next: use --set kurtosis\.alignZero=true/,
+    );
     const activations = { ...fraction, zeroPoint: "integer" } as const;
     for (const zeroPoint of [7.5, 16, -1]) {
       const inputZeroPoints = new Map([["a", zeroPoint]]);

@@ -5,9 +5,12 @@ import { evaluate } from "../../src/api/model.js";
 import type { QuantizeOptions } from "../../src/api/quantize.js";
 import { verifyResult } from "../../src/api/verify-result.js";
 import { Checkpoint } from "../../src/checkpoint/checkpoint.js";
+import type { JsonObject } from "../../src/checkpoint/json/json.js";
 import { openCompressedTensors } from "../../src/format/compressed-tensors/read.js";
 import { exporters } from "../../src/format/exporters.js";
+import type { TensorGrid } from "../../src/quant/input/asymmetric-tensor.js";
 import type { PlanEvent, QuantizeEvent } from "../../src/run/events/events.js";
+import { readStoredInputs } from "../../src/run/source/trained/stored-inputs.js";
 import { heard } from "../fixtures/engine-in-process.js";
 import { quantized, weightHashes } from "../fixtures/in-process/quantized.js";
 import { bundledModel, type Workplace, workplace } from "../fixtures/sample-text.js";
@@ -59,15 +62,14 @@ describe("a model that is trained from config.json and a tokenizer", () => {
     using trained = await Checkpoint.open(folder);
     expect([...trained.tensors.values()].every(({ dtype }) => dtype === "BF16")).toBe(true);
     expect(existsSync(join(folder, "tokenizer.json"))).toBe(true);
-    const config = JSON.parse(readFileSync(join(folder, "config.json"), "utf8")) as Record<string, never>;
+    const config = JSON.parse(readFileSync(join(folder, "config.json"), "utf8")) as JsonObject;
     expect(config["quantization_config"]).toBeUndefined();
-    const { scale, zero_point: zeroPoints } = (config["crossblock"] as { input_activations: Record<string, object> })
-      .input_activations as { scale: Record<string, number>; zero_point: Record<string, number> };
+    const { grids } = readStoredInputs(config, folder) ?? { grids: new Map<string, TensorGrid>() };
     using result = await openCompressedTensors(at("whole"));
     expect(result.activations).toEqual({ bits: 4, granularity: "tensor", dynamic: false, zeroPoint: "integer" });
     for (const [module, step] of result.inputScales) {
-      expect([module, step]).toEqual([module, Math.fround(scale[module] ?? 0)]);
-      expect([module, result.inputZeroPoints?.get(module)]).toEqual([module, zeroPoints[module]]);
+      expect([module, step]).toEqual([module, grids.get(module)?.scale]);
+      expect([module, result.inputZeroPoints?.get(module)]).toEqual([module, grids.get(module)?.zeroPoint]);
     }
     expect(result.inputScales.size).toBe(BLOCKS * 7);
     // The result's own configuration has no need of them.
@@ -140,11 +142,19 @@ describe("a model that is trained from config.json and a tokenizer", () => {
 
 describe("what does not go together is refused before work starts", () => {
   it.each<[string, Partial<QuantizeOptions>, RegExp]>([
-    ["a folder without weights", { kurtosis: { epochs: 1 } }, /neither model\.safetensors.*--set kurtosis\.from=scratch/],
+    [
+      "a folder without weights",
+      { kurtosis: { epochs: 1 } },
+      /neither model\.safetensors.*--set kurtosis\.from=scratch/,
+    ],
     ["ranges of every token", { activation: { granularity: "token" } }, /--set activation\.granularity=tensor/],
     ["a rotation", { rotation: "hadamard" }, /--set rotation=none/],
     ["a budget of bits", { scheme: "W3A4", bitsBudget: 2.5 }, /--bits-budget/],
-    ["grids that do not hold zero", { kurtosis: { from: "scratch", alignZero: false } }, /--set kurtosis\.alignZero=true/],
+    [
+      "grids that do not hold zero",
+      { kurtosis: { from: "scratch", alignZero: false } },
+      /--set kurtosis\.alignZero=true/,
+    ],
     ["GPTQ's format with quantized inputs", { format: ["gptq"] }, /--format compressed-tensors/],
   ])("%s", async (_name, more, message) => {
     await expect(quantized(given("refused", { dryRun: true, ...more }))).rejects.toThrow(message);

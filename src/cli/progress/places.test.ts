@@ -10,7 +10,11 @@ const all: Windows = [
   [0, 2],
   [0, 2],
 ];
-const planned = (windows: Windows, recipe: "cbq" | "gptq" | "rtn" | "kurtosis" = "cbq", blocks = 3) => ({ windows, recipe, blocks });
+const planned = (windows: Windows, recipe: "cbq" | "gptq" | "rtn" | "kurtosis" = "cbq", blocks = 3) => ({
+  windows,
+  recipe,
+  blocks,
+});
 
 function texts(plan: ReturnType<typeof planned>): string[] {
   const places = new Places(plan);
@@ -59,7 +63,9 @@ describe("Places", () => {
       "training, part 2 of 2",
       "block 1 of 1",
     ]);
-    expect(windowsText(planned(single, "kurtosis", 1))).toMatch(/^the whole model is trained first, in 2 parts; none: 1/);
+    expect(windowsText(planned(single, "kurtosis", 1))).toMatch(
+      /^the whole model is trained first, in 2 parts; none: 1/,
+    );
   });
 
   it("calls everything a window without a plan", () => {

@@ -73,7 +73,8 @@ export class ProgressTracker {
       case "step": {
         const { epoch, epochs, loss, tokensPerSecond } = event;
         this.#stage = null;
-        const inWindow = this.#place?.unit === "epoch" || this.#place?.unit === "part" ? null : { number: epoch + 1, count: epochs };
+        const inWindow =
+          this.#place?.unit === "epoch" || this.#place?.unit === "part" ? null : { number: epoch + 1, count: epochs };
         this.#training = { epoch: inWindow, loss, tokensPerSecond };
         break;
       }

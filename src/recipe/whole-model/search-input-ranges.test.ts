@@ -18,7 +18,10 @@ function rangeOf(values: readonly number[], aligned: boolean): ReturnType<typeof
 
 describe("ranges of inputs that were measured", () => {
   it("reach over all that was seen where nothing stands out", () => {
-    const { low, high } = rangeOf(Array.from({ length: 1000 }, (_, i) => i / 500 - 0.5), false);
+    const { low, high } = rangeOf(
+      Array.from({ length: 1000 }, (_, i) => i / 500 - 0.5),
+      false,
+    );
     expect(Math.abs(low + 0.5)).toBeLessThan(0.1);
     expect(Math.abs(high - 1.5)).toBeLessThan(0.15);
   });

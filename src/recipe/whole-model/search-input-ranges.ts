@@ -38,7 +38,9 @@ export function searchInputRanges(
     ({ low, high }: Clips, share: number): Clips => ({ low, high: high * share }),
     ({ low, high }: Clips, share: number): Clips => ({ low: low * share, high }),
   ]) {
-    const candidates = new Map([...ends].map(([module, clips]) => [module, SHARES.map((share) => drawn(clips, share))]));
+    const candidates = new Map(
+      [...ends].map(([module, clips]) => [module, SHARES.map((share) => drawn(clips, share))]),
+    );
     const errors = new Map([...ends.keys()].map((module) => [module, new Float64Array(SHARES.length)]));
     show((module, input) => {
       const sums = errors.get(module);

@@ -8,10 +8,9 @@ const grids = new Map([
 
 describe("ranges of inputs in config.json", () => {
   it("come back as they were written, number for number", () => {
-    const config = JSON.parse(JSON.stringify({ model_type: "llama", ...storedInputsConfig({ bits: 4, grids }) })) as Record<
-      string,
-      never
-    >;
+    const config = JSON.parse(
+      JSON.stringify({ model_type: "llama", ...storedInputsConfig({ bits: 4, grids }) }),
+    ) as Record<string, never>;
     expect(readStoredInputs(config, "/m")).toEqual({ bits: 4, grids });
     expect(withoutStoredInputs(config)).toEqual({ model_type: "llama" });
     expect(readStoredInputs({ model_type: "llama" }, "/m")).toBeNull();
