@@ -1,7 +1,6 @@
 import { callTensor, callTensors, differentiable, hasKernel, keep, Tensor } from "../../tensor/index.js";
 import { clampThrough, roundThrough } from "../grid/grid.js";
 import type { Parameter } from "../parameter.js";
-import { ClippedTensorQuantizer, clipsOf, StoredTensorQuantizer } from "./asymmetric-tensor.js";
 
 /** Fake quantization of a Linear's input. */
 export interface ActivationQuantizer {
@@ -14,27 +13,6 @@ export interface ActivationQuantizer {
   /** The code that stands for zero, where the range does not lie evenly around it; a fraction where no code does. */
   zeroPoint?(): number;
   dispose(): void;
-}
-
-/**
- * The quantizer of a granularity from its stored `value`: the clip factor (`token`) or the step (`tensor`), which has a
- * zero point where its range does not lie evenly around zero.
- */
-export function quantizerFrom(
-  granularity: "token" | "tensor",
-  bits: number,
-  value: number,
-  device: Tensor["device"],
-  { zeroPoint = null, ...options }: { readonly learn: boolean; readonly zeroPoint?: number | null },
-): ActivationQuantizer {
-  if (zeroPoint !== null) {
-    const grid = { scale: value, zeroPoint };
-    if (!options.learn) return new StoredTensorQuantizer(bits, grid, device);
-    return new ClippedTensorQuantizer(bits, clipsOf(grid, bits), device, { aligned: Number.isInteger(zeroPoint) });
-  }
-  return granularity === "token"
-    ? new TokenQuantizer(bits, device, { ...options, clip: value })
-    : new TensorQuantizer(bits, value, device, options);
 }
 
 /** Codes of a signed symmetric grid run from `-top - 1` to `top`. */

@@ -57,7 +57,7 @@ export interface RecipeJob<O extends EngineOptions = EngineOptions> {
 export interface RecipeSink {
   /** A hardened Linear, by module name without `.weight`. Each exactly once. */
   linear(name: string, weight: QuantizedWeight): void;
-  /** A tensor that folding changed, by full name, in its source dtype and shape. Each at most once. */
+  /** A tensor that folding or training changed, by full name, in its source dtype and shape. Each at most once. */
   plain(name: string, bytes: Uint8Array): void;
   /** Other scales `[rows, groups]` under the codes of a Linear that was handed over. */
   rescaled(name: string, scales: Float32Array): void;

@@ -1,7 +1,8 @@
 import type { PortStore } from "../../calibration/port-store.js";
 import { firstConsumer, type Site, siteOf, type UnitPlan } from "../../network/index.js";
-import { fixedStep, quantizerFrom, type StepQuantizer } from "../../quant/input/activation.js";
+import { fixedStep, type StepQuantizer } from "../../quant/input/activation.js";
 import type { TensorGrid } from "../../quant/input/asymmetric-tensor.js";
+import { quantizerFrom } from "../../quant/input/stored-quantizer.js";
 import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
 import { type Device, noGrad, scope, Tensor } from "../../tensor/index.js";
 import type { RecipeJob } from "../job/recipe-job.js";

@@ -21,7 +21,6 @@ export function afterParts(job: RecipeJob, parts: number): RecipeJob {
     ...job,
     resume: resume === null || resume.window <= parts ? null : { ...resume, window: resume.window - parts },
     sink: {
-      ...sink,
       linear: (name, weight) => sink.linear(name, weight),
       plain: (name, bytes) => sink.plain(name, bytes),
       rescaled: (name, scales) => sink.rescaled(name, scales),

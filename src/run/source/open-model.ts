@@ -18,8 +18,9 @@ import {
   type TensorSource,
   takeCensus,
 } from "../../network/index.js";
-import { type ActivationQuantizer, quantizerFrom } from "../../quant/input/activation.js";
+import type { ActivationQuantizer } from "../../quant/input/activation.js";
 import { StoredTensorQuantizer } from "../../quant/input/asymmetric-tensor.js";
+import { quantizerFrom } from "../../quant/input/stored-quantizer.js";
 import { type Device, type DType, freeOnError, type Tensor } from "../../tensor/index.js";
 import type { RequestContext } from "../engine/serve-requests.js";
 import { censusWarnings } from "../events/census-record.js";
