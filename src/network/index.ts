@@ -33,8 +33,9 @@ export {
   loadOuter,
   type OuterWeights,
 } from "./decoder/weights.js";
+export { InitialWeights } from "./initial-weights.js";
 export { floatType, loadTensor, type Placement } from "./load-tensor.js";
-export type { Network, NetworkEnd, OpenNetwork } from "./network.js";
+export type { Network, NetworkEnd, NetworkStart, OpenNetwork } from "./network.js";
 export { checkpointSource, type TensorSource } from "./owned-weights.js";
 export { firstConsumer, foldedLayers, type Passage, type Site, siteOf } from "./site.js";
 export {

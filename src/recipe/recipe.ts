@@ -14,6 +14,7 @@ import type { UntypedOptions } from "./options/merge-options.js";
 import type { PresetName } from "./options/presets.js";
 import type { Reading } from "./options/reading.js";
 import type { SharedOptions, SharedShape } from "./options/shared-options.js";
+import type { WholeModelTraining } from "./whole-model/whole-model-training.js";
 
 /**
  * What the output of a window is held against: `full`, the full-precision window on the full-precision stream;
@@ -58,12 +59,16 @@ export interface Recipe<O extends EngineOptions = EngineOptions> {
   readonly hasWindows?: false;
   /** Whether groups of columns of a Linear get different bits, at the scheme's mean. */
   readonly bitsPerGroup?: true;
+  /** Whether Linears read what they read in the model: ranges of inputs that were learnt with it then hold. */
+  readonly keepsInputs?: true;
   /** Whether it cannot do without calibration text. */
   readonly needsText: boolean;
   /** Whether the scales of all blocks are trained end to end after it, unless the options say otherwise. */
   readonly followedByEndToEnd: boolean;
   /** Whether a model whose inputs get 4 bits is rotated before it, unless the options say otherwise. */
   readonly rotatesByDefault: boolean;
+  /** How the whole model is trained before its windows; left out where it is taken as it is. */
+  wholeModel?(options: O): WholeModelTraining;
   /** The windows of blocks that it goes through, in order. */
   windows(blocks: number, options: O): readonly Window[];
   /** What windows see and are held against. */

@@ -9,7 +9,7 @@ export interface ProgressState {
   readonly title: string | null;
   readonly place: Place | null;
   readonly training: {
-    /** Of the window; null in end-to-end training, where the place is an epoch. */
+    /** Of the window; null where the place is an epoch, or a part of a training of the whole model. */
     readonly epoch: { readonly number: number; readonly count: number } | null;
     readonly loss: number;
     readonly tokensPerSecond: number;
@@ -73,7 +73,8 @@ export class ProgressTracker {
       case "step": {
         const { epoch, epochs, loss, tokensPerSecond } = event;
         this.#stage = null;
-        const inWindow = this.#place?.unit === "epoch" ? null : { number: epoch + 1, count: epochs };
+        const inWindow =
+          this.#place?.unit === "epoch" || this.#place?.unit === "part" ? null : { number: epoch + 1, count: epochs };
         this.#training = { epoch: inWindow, loss, tokensPerSecond };
         break;
       }

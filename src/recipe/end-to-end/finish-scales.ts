@@ -1,6 +1,7 @@
 import type { WarningEvent } from "../job/recipe-job.js";
 import type { EngineOptions } from "../options/engine-options.js";
 import { gridParameterCount } from "../recipe.js";
+import { deliverInput } from "../solve/finish-block.js";
 import type { Stage } from "./stage.js";
 
 /**
@@ -36,7 +37,7 @@ export function finishScales({ endToEnd, schedule, activation }: EngineOptions):
       for (const layer of block.trained) {
         layer.harden();
         sink.rescaled(layer.name, layer.codes.scale.toFloat32Array());
-        if (layer.activation !== null) sink.activation(layer.name, layer.activation.value());
+        deliverInput(sink, layer);
       }
     },
   };

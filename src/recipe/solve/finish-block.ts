@@ -1,6 +1,7 @@
 import type { PortStore } from "../../calibration/port-store.js";
 import { linearOf } from "../../network/index.js";
 import { toQuantizedWeight } from "../../quant/to-quantized-weight.js";
+import type { QuantizedLayer } from "../../reconstruct/quantized-layer.js";
 import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
 import { noGrad, scope, type Tensor } from "../../tensor/index.js";
 import { measuredSequences } from "../job/measured-sequences.js";
@@ -11,9 +12,14 @@ import { deliverPlain, storedType } from "./deliver-plain.js";
 export function deliverBlock(job: RecipeJob, block: QuantizedUnit): void {
   for (const layer of block.layers.values()) {
     job.sink.linear(layer.name, toQuantizedWeight(layer.codes, layer.scheme.groupSize === null));
-    if (layer.activation !== null) job.sink.activation(layer.name, layer.activation.value());
+    deliverInput(job.sink, layer);
   }
   for (const { name, tensor } of block.changed) deliverPlain(job, name, tensor);
+}
+
+/** Hands over how the input of a Linear is quantized, where it is. */
+export function deliverInput(sink: Pick<RecipeJob["sink"], "activation">, { name, activation }: QuantizedLayer): void {
+  if (activation !== null) sink.activation(name, activation.value(), activation.zeroPoint?.());
 }
 
 /**

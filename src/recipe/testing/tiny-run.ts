@@ -80,6 +80,7 @@ export interface Delivered {
   readonly weights: Map<string, QuantizedWeight>;
   readonly plain: Map<string, Uint8Array>;
   readonly activations: Map<string, number>;
+  readonly zeroPoints: Map<string, number>;
 }
 
 /** A job whose results stay in memory, beside them. */
@@ -95,7 +96,12 @@ export function tinyJob(
   options: RecipeOptionsInput,
   more: Partial<RecipeJob> = {},
 ): { readonly job: RecipeJob; readonly delivered: Delivered } {
-  const delivered: Delivered = { weights: new Map(), plain: new Map(), activations: new Map() };
+  const delivered: Delivered = {
+    weights: new Map(),
+    plain: new Map(),
+    activations: new Map(),
+    zeroPoints: new Map(),
+  };
   const job: RecipeJob = {
     checkpoint,
     network,
@@ -116,13 +122,17 @@ export function tinyJob(
       plain: (name, bytes) => void delivered.plain.set(name, bytes),
       rescaled: (name, scales) =>
         void delivered.weights.set(name, { ...(delivered.weights.get(name) as QuantizedWeight), scales }),
-      activation: (name, value) => void delivered.activations.set(name, value),
+      activation: (name, value, zeroPoint) => {
+        delivered.activations.set(name, value);
+        if (zeroPoint !== undefined) delivered.zeroPoints.set(name, zeroPoint);
+      },
       windowDone: () => {},
     },
     results: {
       readLinear: (name) => delivered.weights.get(name) as QuantizedWeight,
       readPlain: (name) => delivered.plain.get(name) ?? null,
       activationOf: (name) => delivered.activations.get(name) ?? null,
+      zeroPointOf: (name) => delivered.zeroPoints.get(name) ?? null,
     },
     ...more,
   };

@@ -32,6 +32,7 @@ import { stageBytes, stageParameters } from "./stage-memory.js";
 import type { MachineSpeed } from "./time/machine-speed.js";
 import { planTime } from "./time/time-model.js";
 import { timeRange } from "./time/time-range.js";
+import { trainingCost } from "./training-cost.js";
 
 /** What the plan is made of. */
 export interface PlanInput {
@@ -110,12 +111,13 @@ export function makePlan(input: PlanInput): PlanEvent {
     return Math.max(most, windowBytes(input, window, calibrationTokens));
   }, 0);
   const endToEnd = stages.reduce((most, stage) => Math.max(most, stageBytes(input, linears, stage)), 0);
+  const training = trainingCost(input, linears, { speed: input.speed, tokens: calibrationTokens });
   const sampling = samplingBytes(input);
   const scored = scores(input, calibrationTokens);
   const blocks = Array.from({ length: spec.blocks }, (_, block) => inBlocks(linears, block, block));
   const texts = isSmallNetwork(input) ? networkBytes(input) : 0;
   const scoring = scored ? Math.max(texts, ...blocks.map((block) => scoringBytes(input, block))) : 0;
-  const working = Math.max(largestWindow, endToEnd, sampling, scoring);
+  const working = Math.max(largestWindow, endToEnd, sampling, scoring, training.bytes);
   const { allocation = null } = input;
   const sharing =
     allocation === null ? null : allocationCost({ ...input, flops: input.speed.flops }, linears, allocation.items);
@@ -143,7 +145,10 @@ export function makePlan(input: PlanInput): PlanEvent {
   // The next block is read while this one trains.
   const early = trains ? largestUnit(checkpoint, spec) : 0;
   const onHost = onCpu
-    ? Math.max(Math.max(largestWindow, sampling, scoring) * (1 + KEPT_SHARE), endToEnd * (1 + KEPT_SHARE) + left)
+    ? Math.max(
+        Math.max(largestWindow, sampling, scoring, training.bytes) * (1 + KEPT_SHARE),
+        endToEnd * (1 + KEPT_SHARE) + left,
+      )
     : read + early;
   const hosted = (bytes: number): number => (streamHome === "host" || (onCpu && streamHome === "device") ? bytes : 0);
   const sharingOnHost =
@@ -162,7 +167,9 @@ export function makePlan(input: PlanInput): PlanEvent {
     ...scoringSeconds(input, linears, calibrationTokens),
     writing: time.after,
   };
-  const seconds = sum([...Object.values(stageSeconds), ...time.windows], (each) => each);
+  const parts = Array.from({ length: training.parts }, () => training.seconds);
+  const windowSeconds = [...parts, ...time.windows];
+  const seconds = sum([...Object.values(stageSeconds), ...windowSeconds], (each) => each);
   return {
     event: "plan",
     model: options.model,
@@ -176,17 +183,18 @@ export function makePlan(input: PlanInput): PlanEvent {
     device,
     blocks: spec.blocks,
     windows: [
+      ...parts.map(() => [0, spec.blocks - 1] as const),
       ...windows.map(({ first, last }) => [first, last] as const),
       ...Array.from({ length: stageWindows(stages) }, () => [0, spec.blocks - 1] as const),
     ],
-    windowSeconds: time.windows,
+    windowSeconds,
     stageSeconds,
     linears: linears.length,
     tensors: input.census,
     weights,
     bitsPerWeight: weights === 0 ? 0 : bits / weights,
     bitsBudget: allocation?.budget ?? null,
-    trainedParameters: sum([...trained, ...staged], (numbers) => numbers),
+    trainedParameters: training.parameters + sum([...trained, ...staged], (numbers) => numbers),
     calibrationTokens,
     text: needsTokens(options) ? { source: textSource(options), why: input.textWhy } : null,
     selfGenerated: sampling > 0 ? { atOnce: samplingBatch(options), seconds: samplingSeconds(input) } : null,
@@ -195,6 +203,8 @@ export function makePlan(input: PlanInput): PlanEvent {
       hostBytes: Math.ceil(hostBytes),
       diskBytes: Math.ceil(
         resultBytes +
+          2 * training.modelBytes +
+          2 * training.stateBytes +
           within("disk", Math.max(streamBytes, sharing?.stores ?? 0)) +
           codeBytes(linears) +
           stateBytes(input, windows, trained),

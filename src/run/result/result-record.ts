@@ -15,6 +15,8 @@ export const activationsShape = z.object({
   simulated: z.string().nullable(),
   /** Clip factor (per token) or step (per tensor) of each Linear's input, by module name. */
   values: z.record(z.string(), z.number().positive()),
+  /** Codes that stand for zero, where ranges do not lie evenly around it. */
+  zeroPoints: z.record(z.string(), z.number()).optional(),
 });
 
 export const fingerprintsShape = z.object({

@@ -1,6 +1,6 @@
-import type { Checkpoint } from "../../../checkpoint/checkpoint.js";
 import type { ModelConfig } from "../../../checkpoint/model-config.js";
 import { sameTensor } from "../../../checkpoint/same-tensor.js";
+import type { FolderWeights } from "../../../checkpoint/tensor-reader.js";
 import { requireFloatNetwork } from "../../census/require-float-network.js";
 import type { DecoderSpec } from "./decoder-spec.js";
 import { modelSpec } from "./model-spec.js";
@@ -18,7 +18,10 @@ export interface ReadModel {
  *
  * @throws ModelError for what is not computed; CheckpointError naming a tensor that is missing or has another shape
  */
-export function readModel(config: ModelConfig, checkpoint: Checkpoint): ReadModel {
+export function readModel(
+  config: ModelConfig,
+  checkpoint: Pick<FolderWeights, "folder" | "tensors" | "readRangeSync">,
+): ReadModel {
   const resolved = resolveConfig(config, {
     has: (name) => checkpoint.tensors.has(name),
     same: (a, b) => sameTensor(checkpoint, a, b),
