@@ -92,7 +92,14 @@ describe("crossblock", () => {
   });
 
   it("generate prints the prompt and its continuation", async () => {
-    const { code, stdout } = await crossblockHere(["generate", out, "--prompt", "The Congress of the", "--tokens", "6"]);
+    const { code, stdout } = await crossblockHere([
+      "generate",
+      out,
+      "--prompt",
+      "The Congress of the",
+      "--tokens",
+      "6",
+    ]);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^The Congress of the.+\n$/s);
     const sampled = ["generate", out, "--prompt", "We", "--tokens", "6", "--temperature", "1", "--seed", "5"];

@@ -19,7 +19,19 @@ beforeAll(async () => {
   writeFileSync(room.at("model", "LICENSE"), "as is\n");
   result = room.at("w4");
   const { code, stderr } = await eventsHere([
-    ...["quantize", model, "--scheme", "W4A16g32", "--recipe", "rtn", "--no-score", "--out", result, "--format", "gguf,gptq,onnx"],
+    ...[
+      "quantize",
+      model,
+      "--scheme",
+      "W4A16g32",
+      "--recipe",
+      "rtn",
+      "--no-score",
+      "--out",
+      result,
+      "--format",
+      "gguf,gptq,onnx",
+    ],
   ]);
   expect(code, stderr).toBe(0);
 });
