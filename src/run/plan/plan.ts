@@ -17,7 +17,7 @@ import { textSource } from "../options/calibration-option.js";
 import type { GivenOptions, RunOptions } from "../options/options.js";
 import { allocationCost } from "./allocation/allocation-cost.js";
 import type { PlannedAllocation } from "./allocation/planned-allocation.js";
-import { type LinearPlan, linearPlans } from "./linear-plans.js";
+import { type LinearPlan, linearPlans, withGroupBits } from "./linear-plans.js";
 import { bytesOf, groupsOf, trainedParameters, weightsOf, windowBytes } from "./memory-model.js";
 import { samplingBatch, samplingBytes, samplingOperations } from "./sampling-memory.js";
 import {
@@ -87,7 +87,9 @@ export function makePlan(input: PlanInput): PlanEvent {
   const windows = recipe.windows(spec.blocks, options);
   const stages = stagesOf(recipe, options, needsTokens(options));
   const weights = sum(linears, weightsOf);
-  const bits = sum(linears, ({ layout }) => quantizedBits(layout));
+  // As they are stored: bits of groups, and which they are.
+  const stored = recipe.bitsPerGroup === true ? linears.map(withGroupBits) : linears;
+  const bits = sum(stored, ({ layout }) => quantizedBits(layout));
   const trained = windows.map(({ first, last }) =>
     trains
       ? sum(inBlocks(linears, first, last), (linear) => trainedParameters(linear, input)) +
