@@ -39,7 +39,7 @@ export interface QuantizeOptions {
    *
    * @default "cbq"
    */
-  readonly recipe?: "rtn" | "gptq" | "slim" | "boa" | "aespa" | "norm-tweaking" | "affine-quant" | "efficient-qat" | "cbq" | undefined;
+  readonly recipe?: "rtn" | "gptq" | "slim" | "boa" | "aespa" | "norm-tweaking" | "affine-quant" | "efficient-qat" | "cbq" | "kurtosis" | undefined;
   /**
    * Values that lie over the defaults: default, what measures best; paper, what the recipe's paper has.
    *
@@ -302,6 +302,8 @@ export interface QuantizeOptions {
   readonly affine?: AffineOptions | undefined;
   /** How EfficientQAT trains a block as a whole. */
   readonly blockAp?: BlockApOptions | undefined;
+  /** How a model is trained with quantized inputs and outputs of low kurtosis. */
+  readonly kurtosis?: KurtosisOptions | undefined;
   /** In which arithmetic and on how many threads the run computes. */
   readonly compute?: ComputeOptions | undefined;
   /** Where activations wait between windows. */
@@ -547,8 +549,8 @@ export interface RatesOptions {
 export interface ScheduleOptions {
   /**
    * Fraction of every rate left at the last step of the cosine. A number from 0 to 1. Read by affine-quant with
-   * affine.epochs above 0; efficient-qat with blockAp.epochs above 0; cbq with window.epochs above 0; with
-   * end-to-end training.
+   * affine.epochs above 0; efficient-qat with blockAp.epochs above 0; cbq with window.epochs above 0; kurtosis;
+   * rtn, gptq, slim, boa, aespa, norm-tweaking, affine-quant, efficient-qat, cbq with end-to-end training.
    *
    * Command line: `--set schedule.finalRate=...`.
    *
@@ -582,7 +584,7 @@ export interface RangeOptions {
 export interface GptqOptions {
   /**
    * Fraction of the Hessian's mean diagonal that is added to it; grows if needed. A number above 0. Read by gptq,
-   * slim, boa, aespa, norm-tweaking, affine-quant, efficient-qat, cbq.
+   * slim, boa, aespa, norm-tweaking, affine-quant, efficient-qat, cbq; kurtosis with kurtosis.codes=gptq.
    *
    * Command line: `--set gptq.damping=...`.
    *
@@ -591,7 +593,7 @@ export interface GptqOptions {
   readonly damping?: number | undefined;
   /**
    * Weigh the range search with the mean squares of the inputs. Read by gptq, boa, aespa, norm-tweaking,
-   * affine-quant, efficient-qat, cbq; slim with slim.ranges=weighted.
+   * affine-quant, efficient-qat, cbq; slim with slim.ranges=weighted; kurtosis with kurtosis.codes=gptq.
    *
    * Command line: `--set gptq.weightedRange=...`.
    *
@@ -600,7 +602,7 @@ export interface GptqOptions {
   readonly weightedRange?: boolean | undefined;
   /**
    * Factors by which ranges are widened; each row keeps the one that loses least. Read by gptq, slim, boa, aespa,
-   * norm-tweaking, affine-quant, efficient-qat, cbq.
+   * norm-tweaking, affine-quant, efficient-qat, cbq; kurtosis with kurtosis.codes=gptq.
    *
    * Command line: `--set gptq.widths=...`.
    *
@@ -610,7 +612,7 @@ export interface GptqOptions {
   readonly widths?: readonly number[] | undefined;
   /**
    * Fit the scales once more to the codes, by what the output loses. Read by gptq, boa, aespa, norm-tweaking,
-   * affine-quant, efficient-qat, cbq.
+   * affine-quant, efficient-qat, cbq; kurtosis with kurtosis.codes=gptq.
    *
    * Command line: `--set gptq.refit=...`.
    *
@@ -619,7 +621,7 @@ export interface GptqOptions {
   readonly refit?: boolean | undefined;
   /**
    * Columns that are updated together. An integer of at least 1. Read by gptq, boa, aespa, norm-tweaking,
-   * affine-quant, efficient-qat, cbq.
+   * affine-quant, efficient-qat, cbq; kurtosis with kurtosis.codes=gptq.
    *
    * Command line: `--set gptq.blockSize=...`.
    *
@@ -741,13 +743,13 @@ export interface ActivationOptions {
    *
    * Command line: `--set activation.granularity=...`.
    *
-   * @default "token"
+   * @default "token"; "tensor" with --recipe kurtosis; "tensor" with --recipe kurtosis --preset paper
    */
   readonly granularity?: "token" | "tensor" | undefined;
   /**
    * Train the clip of each Linear's input. Read by affine-quant, efficient-qat, cbq with a scheme that quantizes
-   * inputs (W4A8, W4A4); rtn, gptq, slim, boa, aespa, norm-tweaking with a scheme that quantizes inputs (W4A8,
-   * W4A4) and end-to-end training.
+   * inputs (W4A8, W4A4); rtn, gptq, slim, boa, aespa, norm-tweaking, kurtosis with a scheme that quantizes inputs
+   * (W4A8, W4A4) and end-to-end training.
    *
    * Command line: `--set activation.learnClip=...`.
    *
@@ -1236,6 +1238,131 @@ export interface BlockApOptions {
    * @default "token"; "plain" with --recipe efficient-qat --preset paper
    */
   readonly loss?: "plain" | "token" | undefined;
+}
+
+/** Settings of `kurtosis`. */
+export interface KurtosisOptions {
+  /**
+   * Which weights are trained: the folder's, or random ones, for which config.json and a tokenizer are enough.
+   * Read by kurtosis.
+   *
+   * Command line: `--set kurtosis.from=...`.
+   *
+   * @default "folder"
+   */
+  readonly from?: "folder" | "scratch" | undefined;
+  /**
+   * Whether the inputs of Linears are quantized while the model trains, or only measured afterwards. Read by
+   * kurtosis with a scheme that quantizes inputs (W4A8, W4A4).
+   *
+   * Command line: `--set kurtosis.inputs=...`.
+   *
+   * @default "quantized"
+   */
+  readonly inputs?: "quantized" | "float" | undefined;
+  /**
+   * Weight of the kurtosis in the loss: its mean over tokens, summed over Linears. A number of at least 0. Read by
+   * kurtosis.
+   *
+   * Command line: `--set kurtosis.weight=...`.
+   *
+   * @default 0.0015; 0.00001 with --recipe kurtosis --preset paper
+   */
+  readonly weight?: number | undefined;
+  /**
+   * Passes over the text. An integer of at least 1. Read by kurtosis.
+   *
+   * Command line: `--set kurtosis.epochs=...`.
+   *
+   * @default 4; 1 with --recipe kurtosis --preset paper; 1 with --recipe kurtosis --effort quick; 8 with --recipe
+   * kurtosis --effort best
+   */
+  readonly epochs?: number | undefined;
+  /**
+   * Sequences per optimisation step. An integer of at least 1. Read by kurtosis.
+   *
+   * Command line: `--set kurtosis.batch=...`.
+   *
+   * @default 16
+   */
+  readonly batch?: number | undefined;
+  /**
+   * AdamW rate of the weights, at its highest. A number above 0. Read by kurtosis.
+   *
+   * Command line: `--set kurtosis.rate=...`.
+   *
+   * @default 0.001; 0.00015 with --recipe kurtosis --preset paper
+   */
+  readonly rate?: number | undefined;
+  /**
+   * Rate of the ends of input ranges, without momentum and decay. A number above 0. Read by kurtosis with a scheme
+   * that quantizes inputs (W4A8, W4A4) and kurtosis.inputs=quantized.
+   *
+   * Command line: `--set kurtosis.inputRate=...`.
+   *
+   * @default 0.001; 0.00015 with --recipe kurtosis --preset paper
+   */
+  readonly inputRate?: number | undefined;
+  /**
+   * What input ranges begin with, from minus to plus this number; null measures them. A number above 0. Read by
+   * kurtosis with a scheme that quantizes inputs (W4A8, W4A4) and kurtosis.inputs=quantized.
+   *
+   * Command line: `--set kurtosis.inputStart=...`.
+   *
+   * @default null; 4 with --recipe kurtosis --preset paper
+   */
+  readonly inputStart?: number | null | undefined;
+  /**
+   * Shift input grids so that zero is one of their levels, as formats need it. Read by kurtosis with a scheme that
+   * quantizes inputs (W4A8, W4A4).
+   *
+   * Command line: `--set kurtosis.alignZero=...`.
+   *
+   * @default true
+   */
+  readonly alignZero?: boolean | undefined;
+  /**
+   * Fraction of the steps over which every rate rises to its full value. A number from 0 to 1. Read by kurtosis.
+   *
+   * Command line: `--set kurtosis.warmup=...`.
+   *
+   * @default 0.03
+   */
+  readonly warmup?: number | undefined;
+  /**
+   * AdamW's decay of matrices, at the full rate. A number of at least 0. Read by kurtosis.
+   *
+   * Command line: `--set kurtosis.decay=...`.
+   *
+   * @default 0.1
+   */
+  readonly decay?: number | undefined;
+  /**
+   * Longest gradient of a step, over all weights; null takes it as it is. A number of at least 1e-9. Read by
+   * kurtosis.
+   *
+   * Command line: `--set kurtosis.maxGradient=...`.
+   *
+   * @default 1
+   */
+  readonly maxGradient?: number | null | undefined;
+  /**
+   * Parts that the training is saved in: a killed run loses one at most. An integer of at least 1. Read by
+   * kurtosis.
+   *
+   * Command line: `--set kurtosis.parts=...`.
+   *
+   * @default 10
+   */
+  readonly parts?: number | undefined;
+  /**
+   * How the trained weights are rounded in the end: to the nearest code, or by GPTQ. Read by kurtosis.
+   *
+   * Command line: `--set kurtosis.codes=...`.
+   *
+   * @default "gptq"
+   */
+  readonly codes?: "nearest" | "gptq" | undefined;
 }
 
 /** Settings of `compute`. */

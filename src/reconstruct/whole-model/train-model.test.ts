@@ -44,7 +44,7 @@ function model(of: DecoderNetwork, quantized: boolean, lambda = LAMBDA): Trained
 
 /** Loss and penalty of all sequences in one step, whose gradients are left at the weights. */
 function descend(of: TrainedModel, text: TrainingText, size = SEQUENCES): number {
-  const objective = nextTokenLoss(text.ids, text.context);
+  const objective = nextTokenLoss(text);
   of.prepare();
   let sum = 0;
   for (let first = 0; first < text.sequences; first += size) {
@@ -87,7 +87,7 @@ function train(
     optimiser.steps = from.first;
   }
   const text = textOf(of);
-  const steps = trainModel(trained, optimiser, text, nextTokenLoss(text.ids, CONTEXT), {
+  const steps = trainModel(trained, optimiser, text, nextTokenLoss(text), {
     ...{ steps: 8, first: from?.first ?? 0, end, batch: 4, seed: 3, weightDecay: 0.1, clip: 1 },
     parts: new SequenceParts(size, () => {}),
     schedule: (step) => (step + 1) / 8,
@@ -168,7 +168,7 @@ describe("training of a whole model", () => {
     const text = textOf(of);
     using trained = model(of, true);
     const of6 = (size: number): number =>
-      measureModel(trained, text, nextTokenLoss(text.ids, CONTEXT), new SequenceParts(size, () => {}), SEQUENCES);
+      measureModel(trained, text, nextTokenLoss(text), new SequenceParts(size, () => {}), SEQUENCES);
     expect(of6(2)).toBeCloseTo(of6(6), 5);
   });
 
@@ -180,7 +180,7 @@ describe("training of a whole model", () => {
     const [first] = trained.weights.values();
     noGrad(() => (first as Tensor).fill_(Number.NaN));
     const reports = [
-      ...trainModel(trained, optimiser, text, nextTokenLoss(text.ids, CONTEXT), {
+      ...trainModel(trained, optimiser, text, nextTokenLoss(text), {
         ...{ steps: 20, first: 0, end: 20, batch: 6, seed: 3, weightDecay: 0, clip: null },
         parts: new SequenceParts(6, () => {}),
         schedule: () => 1,
