@@ -40,7 +40,7 @@ describe("resolveOptions", () => {
     [{ window: 3 }, 'option "window"', "give"],
     [{ window: { size: 1 } }, 'option "window.overlap"', "--set window.overlap=0"],
     [{ overrides: [{ pattern: "x", bit: 3 }] }, 'option "overrides.0.bit"', '"overrides.0.bits"'],
-    [{ device: "gpu" }, 'option "device"', "give"],
+    [{ device: "gpu" }, 'option "device"', "cpu, cuda:0, or auto. Next: leave it out"],
     [{ scheme: "W2A15" }, 'scheme "W2A15"', "W2A16"],
     [JSON.parse('{"__proto__": {"samples": 1}}') as UntypedOptions, 'option "__proto__"', "Next: "],
   ])("refuses %j", (options, where, next) => {
