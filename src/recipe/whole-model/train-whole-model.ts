@@ -81,7 +81,7 @@ class Stage implements Disposable {
     const schemes = resolveSchemes(network.units, scheme, options.overrides, job.allocation);
     const quantized = [...schemes].filter(([, of]) => of !== null && of.activationBits < 16);
     this.#modules = new Set(quantized.map(([module]) => module));
-    this.#objective = nextTokenLoss(tokens.ids, tokens.context);
+    this.#objective = nextTokenLoss(tokens);
     this.#steps = stepsOf(training.epochs, tokens.sequences, training.batch);
     this.#model = new TrainedModel(
       network,

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { TokenSequences } from "../../calibration/token-sequences.js";
 import type { JsonObject } from "../../checkpoint/json/json.js";
 import { DecoderNetwork, readSpec, type TensorSource } from "../../network/index.js";
 import { tinyModel } from "../../network/testing/tiny-models.js";
@@ -8,7 +9,7 @@ import { kurtosis } from "../objective/kurtosis.js";
 import { nextTokenLoss } from "../objective/output-objective.js";
 import { SequenceParts } from "../sequence-parts.js";
 import { FaultWatch } from "../training/fault-watch.js";
-import { ModelOptimiser, measureModel, type TrainingText, trainModel } from "./train-model.js";
+import { ModelOptimiser, measureModel, trainModel } from "./train-model.js";
 import { TrainedModel } from "./trained-model.js";
 
 const [SEQUENCES, CONTEXT] = [6, 12];
@@ -18,7 +19,7 @@ function network(family: string): DecoderNetwork {
   return new DecoderNetwork(readSpec(tinyModel(family).config as JsonObject));
 }
 
-function textOf({ spec }: DecoderNetwork): TrainingText {
+function textOf({ spec }: DecoderNetwork): TokenSequences {
   const ids = Int32Array.from(
     { length: SEQUENCES * CONTEXT },
     (_, i) => (i * i * 3 + i) % Math.min(17, spec.vocabSize),
@@ -43,8 +44,8 @@ function model(of: DecoderNetwork, quantized: boolean, lambda = LAMBDA): Trained
 }
 
 /** Loss and penalty of all sequences in one step, whose gradients are left at the weights. */
-function descend(of: TrainedModel, text: TrainingText, size = SEQUENCES): number {
-  const objective = nextTokenLoss(text.ids, text.context);
+function descend(of: TrainedModel, text: TokenSequences, size = SEQUENCES): number {
+  const objective = nextTokenLoss(text);
   of.prepare();
   let sum = 0;
   for (let first = 0; first < text.sequences; first += size) {
@@ -87,7 +88,7 @@ function train(
     optimiser.steps = from.first;
   }
   const text = textOf(of);
-  const steps = trainModel(trained, optimiser, text, nextTokenLoss(text.ids, CONTEXT), {
+  const steps = trainModel(trained, optimiser, text, nextTokenLoss(text), {
     ...{ steps: 8, first: from?.first ?? 0, end, batch: 4, seed: 3, weightDecay: 0.1, clip: 1 },
     parts: new SequenceParts(size, () => {}),
     schedule: (step) => (step + 1) / 8,
@@ -168,7 +169,7 @@ describe("training of a whole model", () => {
     const text = textOf(of);
     using trained = model(of, true);
     const of6 = (size: number): number =>
-      measureModel(trained, text, nextTokenLoss(text.ids, CONTEXT), new SequenceParts(size, () => {}), SEQUENCES);
+      measureModel(trained, text, nextTokenLoss(text), new SequenceParts(size, () => {}), SEQUENCES);
     expect(of6(2)).toBeCloseTo(of6(6), 5);
   });
 
@@ -180,7 +181,7 @@ describe("training of a whole model", () => {
     const [first] = trained.weights.values();
     noGrad(() => (first as Tensor).fill_(Number.NaN));
     const reports = [
-      ...trainModel(trained, optimiser, text, nextTokenLoss(text.ids, CONTEXT), {
+      ...trainModel(trained, optimiser, text, nextTokenLoss(text), {
         ...{ steps: 20, first: 0, end: 20, batch: 6, seed: 3, weightDecay: 0, clip: null },
         parts: new SequenceParts(6, () => {}),
         schedule: () => 1,
