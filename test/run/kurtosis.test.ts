@@ -148,7 +148,11 @@ describe("what does not go together is refused before work starts", () => {
       /neither model\.safetensors.*--set kurtosis\.from=scratch/,
     ],
     ["ranges of every token", { activation: { granularity: "token" } }, /--set activation\.granularity=tensor/],
-    ["text that a model without training makes up", { calibration: ["self-generated"] }, /makes up noise.*tokenizer\.json/],
+    [
+      "text that a model without training makes up",
+      { calibration: ["self-generated"] },
+      /makes up noise.*tokenizer\.json/,
+    ],
     ["a rotation", { rotation: "hadamard" }, /--set rotation=none/],
     ["a budget of bits", { scheme: "W3A4", bitsBudget: 2.5 }, /--bits-budget/],
     [

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { TokenSequences } from "../../calibration/token-sequences.js";
 import type { JsonObject } from "../../checkpoint/json/json.js";
 import { DecoderNetwork, readSpec, type TensorSource } from "../../network/index.js";
 import { tinyModel } from "../../network/testing/tiny-models.js";
@@ -8,7 +9,7 @@ import { kurtosis } from "../objective/kurtosis.js";
 import { nextTokenLoss } from "../objective/output-objective.js";
 import { SequenceParts } from "../sequence-parts.js";
 import { FaultWatch } from "../training/fault-watch.js";
-import { ModelOptimiser, measureModel, type TrainingText, trainModel } from "./train-model.js";
+import { ModelOptimiser, measureModel, trainModel } from "./train-model.js";
 import { TrainedModel } from "./trained-model.js";
 
 const [SEQUENCES, CONTEXT] = [6, 12];
@@ -18,7 +19,7 @@ function network(family: string): DecoderNetwork {
   return new DecoderNetwork(readSpec(tinyModel(family).config as JsonObject));
 }
 
-function textOf({ spec }: DecoderNetwork): TrainingText {
+function textOf({ spec }: DecoderNetwork): TokenSequences {
   const ids = Int32Array.from(
     { length: SEQUENCES * CONTEXT },
     (_, i) => (i * i * 3 + i) % Math.min(17, spec.vocabSize),
@@ -43,7 +44,7 @@ function model(of: DecoderNetwork, quantized: boolean, lambda = LAMBDA): Trained
 }
 
 /** Loss and penalty of all sequences in one step, whose gradients are left at the weights. */
-function descend(of: TrainedModel, text: TrainingText, size = SEQUENCES): number {
+function descend(of: TrainedModel, text: TokenSequences, size = SEQUENCES): number {
   const objective = nextTokenLoss(text);
   of.prepare();
   let sum = 0;

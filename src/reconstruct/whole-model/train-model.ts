@@ -1,3 +1,4 @@
+import type { TokenSequences } from "../../calibration/token-sequences.js";
 import { Adam, allFinite, noGrad, scope, type Tensor } from "../../tensor/index.js";
 import type { OutputObjective } from "../objective/output-objective.js";
 import type { StepReport, TrainingFault } from "../reconstruct.js";
@@ -7,14 +8,6 @@ import { clipGradients } from "../training/clip-gradients.js";
 import type { FaultWatch } from "../training/fault-watch.js";
 import { shuffledBatches } from "../training/shuffled-batches.js";
 import type { TrainedModel } from "./trained-model.js";
-
-/** Text that a model is trained on. */
-export interface TrainingText {
-  readonly ids: Int32Array;
-  readonly sequences: number;
-  /** Tokens of a sequence. */
-  readonly context: number;
-}
 
 export interface ModelTrainingOptions {
   /** Steps of the whole training, and the first and the one after the last of this part of it. */
@@ -101,7 +94,7 @@ const BETA2 = 0.95;
 export function* trainModel(
   model: TrainedModel,
   optimiser: ModelOptimiser,
-  text: TrainingText,
+  text: TokenSequences,
   objective: OutputObjective,
   { steps, first, end, batch, parts, seed, schedule, weightDecay, clip, watch }: ModelTrainingOptions,
 ): Generator<StepReport | TrainingFault, boolean> {
@@ -146,7 +139,7 @@ export function stepsOf(epochs: number, sequences: number, batch: number): numbe
 /** The objective's loss of a token of the first sequences, with the weights that the model has now. */
 export function measureModel(
   model: TrainedModel,
-  { ids, context }: TrainingText,
+  { ids, context }: TokenSequences,
   objective: OutputObjective,
   parts: SequenceParts,
   sequences: number,
@@ -154,8 +147,9 @@ export function measureModel(
   model.prepare();
   try {
     let total = 0;
+    const all = Array.from({ length: sequences }, (_, i) => i);
+    const weight = 1 / objective.counted(all, context);
     parts.each(sequences, (part) => {
-      const weight = tokenWeight(sequences, context);
       total += model.measure(objective, {
         ids: idsOf(ids, context, part),
         shape: [part.length, context],
@@ -194,13 +188,13 @@ class Batches {
 // Gradients of a step, and its loss with the penalty.
 function descend(
   model: TrainedModel,
-  { ids, context }: TrainingText,
+  { ids, context }: TokenSequences,
   objective: OutputObjective,
   indices: readonly number[],
   size: number,
 ): number {
   model.prepare();
-  const weight = tokenWeight(indices.length, context);
+  const weight = 1 / objective.counted(indices, context);
   let sum = 0;
   for (let first = 0; first < indices.length; first += size) {
     const part = indices.slice(first, first + size);
@@ -210,11 +204,6 @@ function descend(
   }
   model.finish();
   return sum + model.penalised;
-}
-
-// The last token of a sequence has no successor, and no loss.
-function tokenWeight(sequences: number, context: number): number {
-  return 1 / (sequences * Math.max(1, context - 1));
 }
 
 function idsOf(ids: Int32Array, context: number, part: readonly number[]): Int32Array {
