@@ -55,13 +55,13 @@ export const affineQuant = defineRecipe({
     // published: matrices are relative to the scales that they begin with, inputs have symmetric ranges, and the norms keep
     // their diagonals.
     paper: {
-      affine: { epochs: 20, batch: 1, alpha: 0.1, down: false, loss: "plain" },
+      affine: { epochs: 20, batch: 1, rate: 5e-3, down: false, loss: "plain" },
       activation: { learnClip: false },
       range: { search: false },
       schedule: { finalRate: 1 },
     },
   },
-  efforts: { quick: { affine: { epochs: 6 } }, best: { affine: { epochs: 40 } } },
+  efforts: { quick: { affine: { epochs: 6, batch: 1 } }, best: { affine: { epochs: 40 } } },
   training: when(trainingTransforms),
   needsText: true,
   followedByEndToEnd: false,

@@ -141,7 +141,10 @@ export class QuantizedLayer {
   apply(x: Tensor, { weight, bias }: LinearWeights): Tensor {
     const input = this.#activation?.apply(x) ?? x;
     if (this.#operand !== null && this.#fp8Operand !== null) {
-      return linearWithFp8Gradients(input, this.#operand, bias, this.#fp8Operand);
+      // A bias that a transform makes is trained too, which the products in fp8 don't do.
+      const own = bias?.requiresGrad === true ? null : bias;
+      const output = linearWithFp8Gradients(input, this.#operand, own, this.#fp8Operand);
+      return bias === own || bias === null ? output : output.add(bias);
     }
     return input.linear(this.#operand ?? weight, bias);
   }

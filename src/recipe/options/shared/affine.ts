@@ -6,7 +6,7 @@ import { always, setting, when } from "../reading.js";
 const affine = z.strictObject({
   epochs: z.int().min(0).default(20).describe("passes over the calibration sequences, per block"),
   batch: count.default(4).describe("sequences per optimisation step"),
-  rate: positive.default(5e-3).describe("Adam rate of the matrices, relative to the scales that they begin with"),
+  rate: positive.default(1e-2).describe("Adam rate of the matrices, relative to the scales that they begin with"),
   clipRate: positive.default(1e-2).describe("Adam rate of the logits of the weights' clips"),
   // Released scripts have 0.01, 0.1 and 1, by model and scheme.
   alpha: weight
