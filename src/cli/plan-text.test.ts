@@ -24,7 +24,7 @@ const plan: PlanEvent = {
     out: "o",
   },
   effort: {
-    ...{ name: "quick", chosen: "device", time: null, values: { samples: 24, window: { epochs: 2 } } },
+    ...{ name: "quick", chosen: "device", time: null, values: { samples: 20, window: { epochs: 2 } } },
     more: { name: "normal", range: [34000, 50000] },
   },
   ...{ exports: [], device: "cpu", blocks: 1, windows: [[0, 0]], windowSeconds: [1], linears: 7 },
@@ -71,7 +71,7 @@ describe("the plan's effort", () => {
   });
 
   it("is printed with what it sets", () => {
-    expect(formatPlan(plan)).toMatch(/^effort: +quick because.*\n +samples=24 window\.epochs=2$/m);
+    expect(formatPlan(plan)).toMatch(/^effort: +quick because.*\n +samples=20 window\.epochs=2$/m);
     const given = { name: "best", chosen: "given", time: null, values: {}, more: null } as const;
     expect(formatPlan({ ...plan, effort: given })).toMatch(/^effort: +best$/m);
     const timed = { ...given, name: "normal", chosen: "time", time: "2h" } as const;

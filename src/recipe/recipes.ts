@@ -10,4 +10,15 @@ import { rtn } from "./rtn.js";
 import { slim } from "./slim.js";
 
 /** The methods that there are: a recipe is one file, and one line here. Help and messages name them in this order. */
-export const recipes = [rtn, gptq, slim, boa, aespa, normTweakingRecipe, affineQuant, kurtosis, efficientQat, cbq] as const;
+export const recipes = [
+  rtn,
+  gptq,
+  slim,
+  boa,
+  aespa,
+  normTweakingRecipe,
+  affineQuant,
+  kurtosis,
+  efficientQat,
+  cbq,
+] as const;

@@ -39,7 +39,7 @@ export interface QuantizeOptions {
    *
    * @default "cbq"
    */
-  readonly recipe?: "rtn" | "gptq" | "slim" | "boa" | "aespa" | "norm-tweaking" | "affine-quant" | "efficient-qat" | "cbq" | "kurtosis" | undefined;
+  readonly recipe?: "rtn" | "gptq" | "slim" | "boa" | "aespa" | "norm-tweaking" | "affine-quant" | "kurtosis" | "efficient-qat" | "cbq" | undefined;
   /**
    * Values that lie over the defaults: default, what measures best; paper, what the recipe's paper has.
    *
@@ -83,7 +83,7 @@ export interface QuantizeOptions {
    *
    * Command line: `--samples <n>`.
    *
-   * @default 128; 24 with --effort quick; 512 with --effort best
+   * @default 128; 20 with --effort quick; 512 with --effort best
    */
   readonly samples?: number | undefined;
   /**
@@ -300,10 +300,10 @@ export interface QuantizeOptions {
   readonly normTweaking?: NormTweakingOptions | undefined;
   /** AffineQuant's transforms, and how they are trained. */
   readonly affine?: AffineOptions | undefined;
-  /** How EfficientQAT trains a block as a whole. */
-  readonly blockAp?: BlockApOptions | undefined;
   /** How a model is trained with quantized inputs and outputs of low kurtosis. */
   readonly kurtosis?: KurtosisOptions | undefined;
+  /** How EfficientQAT trains a block as a whole. */
+  readonly blockAp?: BlockApOptions | undefined;
   /** In which arithmetic and on how many threads the run computes. */
   readonly compute?: ComputeOptions | undefined;
   /** Where activations wait between windows. */
@@ -549,7 +549,7 @@ export interface RatesOptions {
 export interface ScheduleOptions {
   /**
    * Fraction of every rate left at the last step of the cosine. A number from 0 to 1. Read by affine-quant with
-   * affine.epochs above 0; efficient-qat with blockAp.epochs above 0; cbq with window.epochs above 0; kurtosis;
+   * affine.epochs above 0; kurtosis; efficient-qat with blockAp.epochs above 0; cbq with window.epochs above 0;
    * rtn, gptq, slim, boa, aespa, norm-tweaking, affine-quant, efficient-qat, cbq with end-to-end training.
    *
    * Command line: `--set schedule.finalRate=...`.
@@ -1058,7 +1058,7 @@ export interface AffineOptions {
    *
    * Command line: `--set affine.batch=...`.
    *
-   * @default 4; 1 with --recipe affine-quant --preset paper
+   * @default 4; 1 with --recipe affine-quant --preset paper; 1 with --recipe affine-quant --effort quick
    */
   readonly batch?: number | undefined;
   /**
@@ -1067,7 +1067,7 @@ export interface AffineOptions {
    *
    * Command line: `--set affine.rate=...`.
    *
-   * @default 0.005
+   * @default 0.01; 0.005 with --recipe affine-quant --preset paper
    */
   readonly rate?: number | undefined;
   /**
@@ -1137,105 +1137,6 @@ export interface AffineOptions {
    * Command line: `--set affine.loss=...`.
    *
    * @default "token"; "plain" with --recipe affine-quant --preset paper
-   */
-  readonly loss?: "plain" | "token" | undefined;
-}
-
-/** Settings of `blockAp`. */
-export interface BlockApOptions {
-  /**
-   * What is trained beside scales and zero points: the weights, how they are rounded, or nothing. Read by
-   * efficient-qat.
-   *
-   * Command line: `--set blockAp.train=...`.
-   *
-   * @default "weights"
-   */
-  readonly train?: "weights" | "rounding" | "scales" | undefined;
-  /**
-   * Weigh the search of starting ranges with the mean squares of the inputs. Read by efficient-qat.
-   *
-   * Command line: `--set blockAp.weightedRange=...`.
-   *
-   * @default true; false with --recipe efficient-qat --preset paper
-   */
-  readonly weightedRange?: boolean | undefined;
-  /**
-   * Train the gains of the norms too, as the released code does. Read by efficient-qat with blockAp.epochs above
-   * 0.
-   *
-   * Command line: `--set blockAp.norms=...`.
-   *
-   * @default true
-   */
-  readonly norms?: boolean | undefined;
-  /**
-   * Passes over the calibration sequences, per block. An integer of at least 0. Read by efficient-qat.
-   *
-   * Command line: `--set blockAp.epochs=...`.
-   *
-   * @default 4; 2 with --recipe efficient-qat --preset paper; 2 with --recipe efficient-qat --effort quick; 8 with
-   * --recipe efficient-qat --effort best
-   */
-  readonly epochs?: number | undefined;
-  /**
-   * Sequences per optimisation step. An integer of at least 1. Read by efficient-qat with blockAp.epochs above 0.
-   *
-   * Command line: `--set blockAp.batch=...`.
-   *
-   * @default 2
-   */
-  readonly batch?: number | undefined;
-  /**
-   * What the rates of weights and scales are in: the mean scale of each Linear, or absolute numbers. Read by
-   * efficient-qat with blockAp.epochs above 0.
-   *
-   * Command line: `--set blockAp.unit=...`.
-   *
-   * @default "scale"; "absolute" with --recipe efficient-qat --preset paper
-   */
-  readonly unit?: "scale" | "absolute" | undefined;
-  /**
-   * Adam rate of the weights, or of how they are rounded. A number above 0. Read by efficient-qat with
-   * blockAp.epochs above 0 and blockAp.train=weights or rounding.
-   *
-   * Command line: `--set blockAp.weightRate=...`.
-   *
-   * @default 0.01; 0.00002 with --recipe efficient-qat --preset paper
-   */
-  readonly weightRate?: number | undefined;
-  /**
-   * Adam rate of the scales. A number above 0. Read by efficient-qat with blockAp.epochs above 0.
-   *
-   * Command line: `--set blockAp.scaleRate=...`.
-   *
-   * @default 0.002; 0.0001 with --recipe efficient-qat --preset paper
-   */
-  readonly scaleRate?: number | undefined;
-  /**
-   * Adam rate of the zero points, in code units. A number above 0. Read by efficient-qat with blockAp.epochs above
-   * 0 and --asym.
-   *
-   * Command line: `--set blockAp.zeroPointRate=...`.
-   *
-   * @default 0.005; 0.0001 with --recipe efficient-qat --preset paper
-   */
-  readonly zeroPointRate?: number | undefined;
-  /**
-   * Adam rate of the norms' gains. A number above 0. Read by efficient-qat with blockAp.epochs above 0 and
-   * blockAp.norms=true.
-   *
-   * Command line: `--set blockAp.normRate=...`.
-   *
-   * @default 0.001; 0.00002 with --recipe efficient-qat --preset paper
-   */
-  readonly normRate?: number | undefined;
-  /**
-   * Squared error: plain (the paper), or divided by each token's own magnitude. Read by efficient-qat.
-   *
-   * Command line: `--set blockAp.loss=...`.
-   *
-   * @default "token"; "plain" with --recipe efficient-qat --preset paper
    */
   readonly loss?: "plain" | "token" | undefined;
 }
@@ -1363,6 +1264,105 @@ export interface KurtosisOptions {
    * @default "gptq"
    */
   readonly codes?: "nearest" | "gptq" | undefined;
+}
+
+/** Settings of `blockAp`. */
+export interface BlockApOptions {
+  /**
+   * What is trained beside scales and zero points: the weights, how they are rounded, or nothing. Read by
+   * efficient-qat.
+   *
+   * Command line: `--set blockAp.train=...`.
+   *
+   * @default "weights"
+   */
+  readonly train?: "weights" | "rounding" | "scales" | undefined;
+  /**
+   * Weigh the search of starting ranges with the mean squares of the inputs. Read by efficient-qat.
+   *
+   * Command line: `--set blockAp.weightedRange=...`.
+   *
+   * @default true; false with --recipe efficient-qat --preset paper
+   */
+  readonly weightedRange?: boolean | undefined;
+  /**
+   * Train the gains of the norms too, as the released code does. Read by efficient-qat with blockAp.epochs above
+   * 0.
+   *
+   * Command line: `--set blockAp.norms=...`.
+   *
+   * @default true
+   */
+  readonly norms?: boolean | undefined;
+  /**
+   * Passes over the calibration sequences, per block. An integer of at least 0. Read by efficient-qat.
+   *
+   * Command line: `--set blockAp.epochs=...`.
+   *
+   * @default 4; 2 with --recipe efficient-qat --preset paper; 2 with --recipe efficient-qat --effort quick; 8 with
+   * --recipe efficient-qat --effort best
+   */
+  readonly epochs?: number | undefined;
+  /**
+   * Sequences per optimisation step. An integer of at least 1. Read by efficient-qat with blockAp.epochs above 0.
+   *
+   * Command line: `--set blockAp.batch=...`.
+   *
+   * @default 2
+   */
+  readonly batch?: number | undefined;
+  /**
+   * What the rates of weights and scales are in: the mean scale of each Linear, or absolute numbers. Read by
+   * efficient-qat with blockAp.epochs above 0.
+   *
+   * Command line: `--set blockAp.unit=...`.
+   *
+   * @default "scale"; "absolute" with --recipe efficient-qat --preset paper
+   */
+  readonly unit?: "scale" | "absolute" | undefined;
+  /**
+   * Adam rate of the weights, or of how they are rounded. A number above 0. Read by efficient-qat with
+   * blockAp.epochs above 0 and blockAp.train=weights or rounding.
+   *
+   * Command line: `--set blockAp.weightRate=...`.
+   *
+   * @default 0.01; 0.00002 with --recipe efficient-qat --preset paper
+   */
+  readonly weightRate?: number | undefined;
+  /**
+   * Adam rate of the scales. A number above 0. Read by efficient-qat with blockAp.epochs above 0.
+   *
+   * Command line: `--set blockAp.scaleRate=...`.
+   *
+   * @default 0.002; 0.0001 with --recipe efficient-qat --preset paper
+   */
+  readonly scaleRate?: number | undefined;
+  /**
+   * Adam rate of the zero points, in code units. A number above 0. Read by efficient-qat with blockAp.epochs above
+   * 0 and --asym.
+   *
+   * Command line: `--set blockAp.zeroPointRate=...`.
+   *
+   * @default 0.005; 0.0001 with --recipe efficient-qat --preset paper
+   */
+  readonly zeroPointRate?: number | undefined;
+  /**
+   * Adam rate of the norms' gains. A number above 0. Read by efficient-qat with blockAp.epochs above 0 and
+   * blockAp.norms=true.
+   *
+   * Command line: `--set blockAp.normRate=...`.
+   *
+   * @default 0.001; 0.00002 with --recipe efficient-qat --preset paper
+   */
+  readonly normRate?: number | undefined;
+  /**
+   * Squared error: plain (the paper), or divided by each token's own magnitude. Read by efficient-qat.
+   *
+   * Command line: `--set blockAp.loss=...`.
+   *
+   * @default "token"; "plain" with --recipe efficient-qat --preset paper
+   */
+  readonly loss?: "plain" | "token" | undefined;
 }
 
 /** Settings of `compute`. */
