@@ -26,16 +26,24 @@ export interface SampleOptions {
  * Cuts the tokens into sequences that do not overlap, drops the rest, and chooses some of them in a random order that
  * the seed decides. The first n sequences are the same for every larger `samples`.
  *
+ * @param answers which tokens are those of answers, where that matters
  * @throws CalibrationError when there are fewer sequences than samples.
  */
-export function sampleSequences(tokens: Int32Array, { samples, context, seed }: SampleOptions): TokenSequences {
+export function sampleSequences(
+  tokens: Int32Array,
+  { samples, context, seed }: SampleOptions,
+  answers?: Uint8Array,
+): TokenSequences {
   const available = Math.floor(tokens.length / context);
   if (available < samples) throw tooFew(tokens.length, samples, context);
   const ids = new Int32Array(samples * context);
+  const marks = answers === undefined ? undefined : new Uint8Array(samples * context);
   randomOrder(available, samples, seed).forEach((sequence, row) => {
-    ids.set(tokens.subarray(sequence * context, (sequence + 1) * context), row * context);
+    const [from, to] = [sequence * context, (sequence + 1) * context];
+    ids.set(tokens.subarray(from, to), row * context);
+    if (answers !== undefined) marks?.set(answers.subarray(from, to), row * context);
   });
-  return { ids, sequences: samples, context };
+  return { ids, sequences: samples, context, ...(marks !== undefined && { answers: marks }) };
 }
 
 /**
@@ -57,11 +65,12 @@ export type SequenceParameters = Readonly<Record<string, string | number>>;
  * calibrated on the same tokens in the same order.
  */
 export function sequencesFingerprint(text: TokenSequences, parameters: SequenceParameters = {}): string {
-  const { ids, sequences, context } = text;
+  const { ids, sequences, context, answers } = text;
   const settings = Object.entries({ ...parameters, sequences, context }).sort(([a], [b]) => (a < b ? -1 : 1));
   return createHash("sha256")
     .update(`${JSON.stringify(settings)}\n`)
     .update(new Uint8Array(ids.buffer, ids.byteOffset, ids.byteLength))
+    .update(answers ?? "")
     .digest("hex");
 }
 

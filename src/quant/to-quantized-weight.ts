@@ -1,9 +1,14 @@
+import { FormatError } from "../errors.js";
 import { noGrad, scope } from "../tensor/index.js";
 import type { Codes } from "./grid/grid.js";
 import { zeroPointUnits } from "./grid/group-grid.js";
 import type { QuantizedWeight } from "./quantized-weight.js";
 
-/** Codes on the host, as the writers take them. */
+/**
+ * Codes on the host, as the writers take them.
+ *
+ * @throws FormatError for zero points that are no whole numbers: no format that is written has real offsets
+ */
 export function toQuantizedWeight(codes: Codes, perChannel: boolean): QuantizedWeight {
   return noGrad(() => ({
     bits: codes.bits,
@@ -20,11 +25,25 @@ export function toQuantizedWeight(codes: Codes, perChannel: boolean): QuantizedW
 }
 
 function zeroPoints({ zeroPoint, groupBits }: Codes): Uint8Array {
-  const units = scope(() => zeroPoint.mul(zeroPointUnits(groupBits, zeroPoint.size(1), zeroPoint.device)).round());
+  const exact = scope(() => zeroPoint.mul(zeroPointUnits(groupBits, zeroPoint.size(1), zeroPoint.device)));
+  const units = exact.round();
+  const fraction = scope(() => exact.sub_(units).abs().amax().item());
+  exact.dispose();
+  if (fraction > MOST_FRACTION) {
+    units.dispose();
+    throw new FormatError({
+      what: "offsets that are no whole steps of the grid can't be stored",
+      why: "zero points of codes are whole numbers in every format that is written",
+      next: "learn offsets in whole steps (offset: integer), or a symmetric grid, which has none",
+    });
+  }
   const array = bytes(units);
   units.dispose();
   return array;
 }
+
+/** What divisions leave of whole numbers. */
+const MOST_FRACTION = 1e-3;
 
 function bytes(tensor: Codes["codes"]): Uint8Array {
   const converted = tensor.to("uint8");

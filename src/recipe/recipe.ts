@@ -77,6 +77,8 @@ export interface Recipe<O extends EngineOptions = EngineOptions> {
   error?(target: Tensor, actual: Tensor, options: O): Tensor;
   /** What plan and memory model need to know of a network of this hidden size. */
   cost(options: O, hiddenSize?: number): Cost;
+  /** Whether only the answers of conversations count in its loss on the next tokens; left out, all tokens do. */
+  answersOnly?(options: O): boolean;
   /** @throws OptionError for options that do not go together */
   check?(options: O): void;
   /**

@@ -5,6 +5,7 @@ import { cbq } from "./cbq.js";
 import { efficientQat } from "./efficient-qat.js";
 import { gptq } from "./gptq.js";
 import { kurtosis } from "./kurtosis.js";
+import { l4q } from "./l4q.js";
 import { normTweakingRecipe } from "./norm-tweaking.js";
 import { rtn } from "./rtn.js";
 import { slim } from "./slim.js";
@@ -19,6 +20,7 @@ export const recipes = [
   normTweakingRecipe,
   affineQuant,
   kurtosis,
+  l4q,
   efficientQat,
   cbq,
 ] as const;

@@ -125,7 +125,7 @@ export function measureEndToEnd(
   parts.each(sequences, (part) => {
     noGrad(() =>
       scope(() => {
-        const output = forwardAll(network.blocks, input.read(part), quantized);
+        const output = forwardAll(network.blocks, input.read(part), forwardLearning);
         total += objective.measure(network.end.head, portOf(output, network.end.port), part, weight);
       }),
     );
@@ -192,7 +192,7 @@ function forward(blocks: readonly QuantizedUnit[], read: () => Ports): Ports[] {
       const x = ports[ports.length - 1] as Ports;
       ports.push(
         mapPorts(
-          noGrad(() => scope(() => quantized(block, x))),
+          noGrad(() => scope(() => forwardLearning(block, x))),
           keep,
         ),
       );
@@ -247,7 +247,8 @@ function throughUnit(unit: QuantizedUnit, input: Ports, gradients: Ports, isWant
   );
 }
 
-function quantized(block: QuantizedUnit, x: Ports): Ports {
+/** A unit whose layers learn, with the weights that they have now. */
+export function forwardLearning(block: QuantizedUnit, x: Ports): Ports {
   return withOperands(block, () => block.forwardQuantized(x));
 }
 

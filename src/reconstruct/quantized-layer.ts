@@ -67,6 +67,8 @@ export class QuantizedLayer {
   #soft: Tensor | null = null;
   #operand: Tensor | null = null;
   #codes: Codes | null = null;
+  /** Whether the path itself multiplies during a step, and there is no operand. */
+  #multiplies = false;
   /** Of the soft weight at most, fp32 `[1]`; null where gradients are in full precision. */
   #magnitude: Tensor | null = null;
   /** The operand once more in fp8. */
@@ -146,6 +148,7 @@ export class QuantizedLayer {
       const output = linearWithFp8Gradients(input, this.#operand, own, this.#fp8Operand);
       return bias === own || bias === null ? output : output.add(bias);
     }
+    if (this.#multiplies) return this.#path?.product?.(input, bias, this.computeType) ?? input.linear(weight, bias);
     return input.linear(this.#operand ?? weight, bias);
   }
 
@@ -154,6 +157,8 @@ export class QuantizedLayer {
     const path = this.#path;
     if (path === null) return;
     this.release();
+    this.#multiplies = path.product !== undefined;
+    if (this.#multiplies) return;
     this.#soft = keep(scope(() => path.weight(penalty, this.computeType)));
     this.#operand = keep(this.#soft.detach()).requiresGrad_();
     if (this.gradients === "fp8" && fitsFp8(this.#operand)) this.#prepareFp8(this.#operand);
@@ -219,6 +224,7 @@ export class QuantizedLayer {
 
   /** Frees the operand of the step. */
   release(): void {
+    this.#multiplies = false;
     this.#soft?.dispose();
     this.#operand?.dispose();
     this.#fp8Operand?.columns.dispose();

@@ -39,7 +39,7 @@ export interface QuantizeOptions {
    *
    * @default "cbq"
    */
-  readonly recipe?: "rtn" | "gptq" | "slim" | "boa" | "aespa" | "norm-tweaking" | "affine-quant" | "kurtosis" | "efficient-qat" | "cbq" | undefined;
+  readonly recipe?: "rtn" | "gptq" | "slim" | "boa" | "aespa" | "norm-tweaking" | "affine-quant" | "kurtosis" | "l4q" | "efficient-qat" | "cbq" | undefined;
   /**
    * Values that lie over the defaults: default, what measures best; paper, what the recipe's paper has.
    *
@@ -302,6 +302,8 @@ export interface QuantizeOptions {
   readonly affine?: AffineOptions | undefined;
   /** How a model is trained with quantized inputs and outputs of low kurtosis. */
   readonly kurtosis?: KurtosisOptions | undefined;
+  /** How L4Q fine-tunes and quantizes together. */
+  readonly l4q?: L4qOptions | undefined;
   /** How EfficientQAT trains a block as a whole. */
   readonly blockAp?: BlockApOptions | undefined;
   /** In which arithmetic and on how many threads the run computes. */
@@ -550,7 +552,7 @@ export interface ScheduleOptions {
   /**
    * Fraction of every rate left at the last step of the cosine. A number from 0 to 1. Read by affine-quant with
    * affine.epochs above 0; kurtosis; efficient-qat with blockAp.epochs above 0; cbq with window.epochs above 0;
-   * rtn, gptq, slim, boa, aespa, norm-tweaking, affine-quant, efficient-qat, cbq with end-to-end training.
+   * rtn, gptq, slim, boa, aespa, norm-tweaking, affine-quant, l4q, efficient-qat, cbq with end-to-end training.
    *
    * Command line: `--set schedule.finalRate=...`.
    *
@@ -566,8 +568,8 @@ export interface RangeOptions {
    *
    * Command line: `--set range.search=...`.
    *
-   * @default true; false with --recipe affine-quant --preset paper; false with --recipe efficient-qat --preset
-   * paper
+   * @default true; false with --recipe affine-quant --preset paper; false with --recipe l4q --preset paper; false
+   * with --recipe efficient-qat --preset paper
    */
   readonly search?: boolean | undefined;
   /**
@@ -584,7 +586,8 @@ export interface RangeOptions {
 export interface GptqOptions {
   /**
    * Fraction of the Hessian's mean diagonal that is added to it; grows if needed. A number above 0. Read by gptq,
-   * slim, boa, aespa, norm-tweaking, affine-quant, efficient-qat, cbq; kurtosis with kurtosis.codes=gptq.
+   * slim, boa, aespa, norm-tweaking, affine-quant, efficient-qat, cbq; kurtosis with kurtosis.codes=gptq; l4q with
+   * l4q.start=gptq.
    *
    * Command line: `--set gptq.damping=...`.
    *
@@ -593,7 +596,8 @@ export interface GptqOptions {
   readonly damping?: number | undefined;
   /**
    * Weigh the range search with the mean squares of the inputs. Read by gptq, boa, aespa, norm-tweaking,
-   * affine-quant, efficient-qat, cbq; slim with slim.ranges=weighted; kurtosis with kurtosis.codes=gptq.
+   * affine-quant, efficient-qat, cbq; slim with slim.ranges=weighted; kurtosis with kurtosis.codes=gptq; l4q with
+   * l4q.start=gptq.
    *
    * Command line: `--set gptq.weightedRange=...`.
    *
@@ -602,7 +606,7 @@ export interface GptqOptions {
   readonly weightedRange?: boolean | undefined;
   /**
    * Factors by which ranges are widened; each row keeps the one that loses least. Read by gptq, slim, boa, aespa,
-   * norm-tweaking, affine-quant, efficient-qat, cbq; kurtosis with kurtosis.codes=gptq.
+   * norm-tweaking, affine-quant, efficient-qat, cbq; kurtosis with kurtosis.codes=gptq; l4q with l4q.start=gptq.
    *
    * Command line: `--set gptq.widths=...`.
    *
@@ -621,7 +625,7 @@ export interface GptqOptions {
   readonly refit?: boolean | undefined;
   /**
    * Columns that are updated together. An integer of at least 1. Read by gptq, boa, aespa, norm-tweaking,
-   * affine-quant, efficient-qat, cbq; kurtosis with kurtosis.codes=gptq.
+   * affine-quant, efficient-qat, cbq; kurtosis with kurtosis.codes=gptq; l4q with l4q.start=gptq.
    *
    * Command line: `--set gptq.blockSize=...`.
    *
@@ -748,8 +752,8 @@ export interface ActivationOptions {
   readonly granularity?: "token" | "tensor" | undefined;
   /**
    * Train the clip of each Linear's input. Read by affine-quant, efficient-qat, cbq with a scheme that quantizes
-   * inputs (W4A8, W4A4); rtn, gptq, slim, boa, aespa, norm-tweaking, kurtosis with a scheme that quantizes inputs
-   * (W4A8, W4A4) and end-to-end training.
+   * inputs (W4A8, W4A4); l4q; rtn, gptq, slim, boa, aespa, norm-tweaking, kurtosis with a scheme that quantizes
+   * inputs (W4A8, W4A4) and end-to-end training.
    *
    * Command line: `--set activation.learnClip=...`.
    *
@@ -1264,6 +1268,144 @@ export interface KurtosisOptions {
    * @default "gptq"
    */
   readonly codes?: "nearest" | "gptq" | undefined;
+}
+
+/** Settings of `l4q`. */
+export interface L4qOptions {
+  /**
+   * Rank of the low-rank term; the paper has 4, and 8 for Mistral. An integer of at least 1. Read by l4q.
+   *
+   * Command line: `--set l4q.rank=...`.
+   *
+   * @default 4
+   */
+  readonly rank?: number | undefined;
+  /**
+   * The low-rank term is multiplied with this over its rank. A number above 0. Read by l4q.
+   *
+   * Command line: `--set l4q.alpha=...`.
+   *
+   * @default 16
+   */
+  readonly alpha?: number | undefined;
+  /**
+   * What the first codes are: those of GPTQ, on the text's first sequences, or the weights rounded to nearest (the
+   * paper). Read by l4q.
+   *
+   * Command line: `--set l4q.start=...`.
+   *
+   * @default "gptq"; "nearest" with --recipe l4q --preset paper
+   */
+  readonly start?: "gptq" | "nearest" | undefined;
+  /**
+   * Which tokens count: of conversations those of the assistant, or all; text that is no conversation counts
+   * whole. Read by l4q.
+   *
+   * Command line: `--set l4q.loss=...`.
+   *
+   * @default "answers"
+   */
+  readonly loss?: "answers" | "all" | undefined;
+  /**
+   * Passes over the text. An integer of at least 1. Read by l4q.
+   *
+   * Command line: `--set l4q.epochs=...`.
+   *
+   * @default 3; 1 with --recipe l4q --preset paper; 1 with --recipe l4q --effort quick; 4 with --recipe l4q
+   * --effort best
+   */
+  readonly epochs?: number | undefined;
+  /**
+   * Windows that an epoch counts for: a run that is stopped continues behind the last one. An integer of at least
+   * 1. Read by l4q.
+   *
+   * Command line: `--set l4q.pieces=...`.
+   *
+   * @default 1
+   */
+  readonly pieces?: number | undefined;
+  /**
+   * Sequences per optimisation step. An integer of at least 1. Read by l4q.
+   *
+   * Command line: `--set l4q.batch=...`.
+   *
+   * @default 8; 128 with --recipe l4q --preset paper
+   */
+  readonly batch?: number | undefined;
+  /**
+   * What the rate of scales is in: the mean scale of each Linear, or absolute numbers. Read by l4q.
+   *
+   * Command line: `--set l4q.unit=...`.
+   *
+   * @default "scale"; "absolute" with --recipe l4q --preset paper
+   */
+  readonly unit?: "scale" | "absolute" | undefined;
+  /**
+   * AdamW rate of the low-rank term. A number above 0. Read by l4q.
+   *
+   * Command line: `--set l4q.rate=...`.
+   *
+   * @default 0.0005; 0.0002 with --recipe l4q --preset paper
+   */
+  readonly rate?: number | undefined;
+  /**
+   * Adam rate of the scales. A number above 0. Read by l4q.
+   *
+   * Command line: `--set l4q.scaleRate=...`.
+   *
+   * @default 0.001; 0.0002 with --recipe l4q --preset paper
+   */
+  readonly scaleRate?: number | undefined;
+  /**
+   * Adam rate of the offsets, in steps of the grid. A number above 0. Read by l4q with --asym.
+   *
+   * Command line: `--set l4q.offsetRate=...`.
+   *
+   * @default 0.001; 0.0002 with --recipe l4q --preset paper
+   */
+  readonly offsetRate?: number | undefined;
+  /**
+   * Adam rate of the activation clips, relative to the clip. A number above 0. Read by l4q with a scheme that
+   * quantizes inputs (W4A8, W4A4) and activation.learnClip=true.
+   *
+   * Command line: `--set l4q.activationRate=...`.
+   *
+   * @default 0.005
+   */
+  readonly activationRate?: number | undefined;
+  /**
+   * Weight decay of the low-rank term. A number of at least 0. Read by l4q.
+   *
+   * Command line: `--set l4q.decay=...`.
+   *
+   * @default 0.01
+   */
+  readonly decay?: number | undefined;
+  /**
+   * Fraction of the steps over which every rate rises to its full value. A number from 0 to 1. Read by l4q.
+   *
+   * Command line: `--set l4q.warmup=...`.
+   *
+   * @default 0.1
+   */
+  readonly warmup?: number | undefined;
+  /**
+   * What a cosine takes every rate down to, as a share of it. A number from 0 to 1. Read by l4q.
+   *
+   * Command line: `--set l4q.finalRate=...`.
+   *
+   * @default 0
+   */
+  readonly finalRate?: number | undefined;
+  /**
+   * Longest gradient of a step, over everything that is trained; null takes it as it is. A number of at least
+   * 1e-9. Read by l4q.
+   *
+   * Command line: `--set l4q.clip=...`.
+   *
+   * @default 1; null with --recipe l4q --preset paper
+   */
+  readonly clip?: number | null | undefined;
 }
 
 /** Settings of `blockAp`. */

@@ -75,9 +75,9 @@ const readers: Readonly<Record<TextFile["kind"], Reader>> = {
   },
   ".jsonl": readJsonLines,
   ".json": readJsonFile,
-  ".parquet": async function* ({ path }, chat, { column }) {
+  ".parquet": async function* ({ path }, chat, options) {
     // Its libraries are forty modules, which no other text needs.
     const { readParquetRows } = await import("./parquet-rows.js");
-    yield* readParquetRows(path, chat, column);
+    yield* readParquetRows(path, chat, options);
   },
 };

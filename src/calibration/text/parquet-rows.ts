@@ -12,7 +12,8 @@ import type { ChatFormat } from "../chat/chat-format.js";
 import type { Key, Value } from "../chat/jinja/values.js";
 import { decodeUtf8 } from "./bytes/utf8.js";
 import type { Document } from "./document.js";
-import { besideText, textFields, textOfRecord } from "./record-text.js";
+import type { ReadingOptions } from "./reading-options.js";
+import { besideText, documentOfRecord, textFields } from "./record-text.js";
 import { rowValue } from "./row-value.js";
 import { unreadable } from "./text-files.js";
 
@@ -23,7 +24,12 @@ import { unreadable } from "./text-files.js";
  * @returns documents whose text is empty for rows without any
  * @throws CalibrationError that names the file when it can't be read or has no such column, and the row of another form.
  */
-export async function* readParquetRows(path: string, chat: ChatFormat, column?: string): AsyncGenerator<Document> {
+export async function* readParquetRows(
+  path: string,
+  chat: ChatFormat,
+  options: Pick<ReadingOptions, "column" | "answers"> = {},
+): AsyncGenerator<Document> {
+  const { column } = options;
   const file = await asyncBufferFromFile(path).catch((cause: unknown) => {
     throw unreadable(path, cause);
   });
@@ -46,7 +52,7 @@ export async function* readParquetRows(path: string, chat: ChatFormat, column?: 
     for (const [i, row] of rows.entries()) {
       const source = `${path}, row ${rowStart + i + 1}`;
       const record = new Map<Key, Value>(columns.map((name) => [name, cellOf(row, name, source)]));
-      yield { text: textOfRecord(record, chat, source, column) ?? "", source };
+      yield documentOfRecord(record, chat, source, options);
     }
     rowStart = rowEnd;
   }

@@ -10,6 +10,8 @@ export interface ReadingOptions {
   readonly wantedBytes: number;
   /** The field or column that holds the text, where it is named; else the one that `textOfRecord` finds. */
   readonly column?: string;
+  /** Whether documents say where the answers of conversations are. */
+  readonly answers?: boolean;
   readonly onWarning?: (warning: ReadingWarning) => void;
   /** Bytes of a `.txt` file up to which it is one document; for tests. */
   readonly longestPlainText?: number;

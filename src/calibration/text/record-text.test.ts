@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { CalibrationError } from "../../errors.js";
 import { ChatFormat } from "../chat/chat-format.js";
 import { parseDict } from "./parse-record.js";
-import { textOfRecord } from "./record-text.js";
+import { documentOfRecord, textOfRecord } from "./record-text.js";
 
 const chat = new ChatFormat({
   chatTemplate:
@@ -107,5 +107,27 @@ describe("textOfRecord", () => {
         new ChatFormat({ chatTemplate: "{{ messages[0].x | tojson }}", toolTemplate: null, roleTokens: new Map() }),
       ),
     ).toBe('{"b": 1, "1": 2}');
+  });
+});
+
+describe("documentOfRecord", () => {
+  const answered = [...messages, { role: "assistant", content: "Hello" }];
+  const parts = (record: unknown, answers = true): unknown => {
+    const document = documentOfRecord(parseDict(JSON.stringify(record), "d:1", "n"), chat, "d:1", { answers });
+    return document.answers?.map(([from, to]) => document.text.slice(from, to));
+  };
+
+  it.each([
+    [{ messages: answered }, ["<assistant>Hello"]],
+    [{ messages }, []],
+    [{ prompt: "2 + 2 = ", completion: "4" }, ["4"]],
+    [{ prompt: messages, completion: "Hello" }, ["<assistant>Hello"]],
+    [{ instruction: "Greet", output: "Hello" }, ["<assistant>Hello"]],
+    [{ system: "Be short.", prompt: "Greet", response: "Hello" }, ["<assistant>Hello"]],
+    [{ text: "plain" }, undefined],
+    [{ text: null }, undefined],
+  ])("says where the answers are, where it is asked to: %j", (record, answers) => {
+    expect(parts(record)).toEqual(answers);
+    expect(parts(record, false)).toBeUndefined();
   });
 });

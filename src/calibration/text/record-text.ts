@@ -1,10 +1,13 @@
 import { CalibrationError } from "../../errors.js";
+import { answerSpans, type Span } from "../chat/answer-spans.js";
 import type { ChatFormat } from "../chat/chat-format.js";
 import { isMessages, type Message } from "../chat/conversation.js";
 import { type Dict, isDict, isList, typeName, type Value } from "../chat/jinja/values.js";
 import { messagesOfTurns } from "../chat/share-gpt.js";
+import type { Document } from "./document.js";
 import { parseExactJson } from "./json/exact-json.js";
 import { keyList } from "./parse-record.js";
+import type { ReadingOptions } from "./reading-options.js";
 import { textInColumn } from "./record-column.js";
 
 /** The fields that a record's text can come from, in the order in which they are looked at. */
@@ -33,14 +36,37 @@ export const besideText = ["input", "system", "tools"] as const;
  * @throws CalibrationError when the record has none of them, or one in another form.
  */
 export function textOfRecord(given: Dict, chat: ChatFormat, where: string, column?: string): string | null {
+  return writtenOf(given, chat, where, column)?.text ?? null;
+}
+
+/** The same as a document, with its answers where the options ask for them; its text is empty where the record has none. */
+export function documentOfRecord(
+  given: Dict,
+  chat: ChatFormat,
+  source: string,
+  { column, answers = false }: Pick<ReadingOptions, "column" | "answers">,
+): Document {
+  const written = writtenOf(given, chat, source, column);
+  if (written === null) return { text: "", source };
+  const { text, spans } = written;
+  return { text, source, ...(answers && spans !== undefined && { answers: spans() }) };
+}
+
+/** A record's text, and where that is a conversation its answers. */
+interface Written {
+  readonly text: string;
+  readonly spans?: () => readonly Span[];
+}
+
+function writtenOf(given: Dict, chat: ChatFormat, where: string, column?: string): Written | null {
   const record = column === undefined ? given : textInColumn(given, column, where);
   if (!textFields.some((name) => record.has(name))) {
     throw wrongForm(record, `neither a "text" that is a string nor "messages" that have a role each`, where);
   }
   const text = field(record, "text", where);
-  if (text !== null) return text;
+  if (text !== null) return { text };
   const messages = messagesOf(record, where) ?? turnsOf(record, where);
-  if (messages !== null) return chat.render(messages, toolsOf(record, where), where);
+  if (messages !== null) return conversation(chat, messages, toolsOf(record, where), where);
   return ofPair(record, chat, where);
 }
 
@@ -60,15 +86,25 @@ function turnsOf(record: Dict, where: string): readonly Message[] | null {
   return system === null || hasSystem ? messages : [message("system", system), ...messages];
 }
 
-function ofPair(record: Dict, chat: ChatFormat, where: string): string | null {
+function conversation(chat: ChatFormat, messages: readonly Message[], tools: Value, where: string): Written {
+  const text = chat.render(messages, tools, where);
+  const render = (some: readonly Message[], asking: boolean): string => chat.render(some, tools, where, asking);
+  return { text, spans: () => answerSpans(text, messages, render) };
+}
+
+function ofPair(record: Dict, chat: ChatFormat, where: string): Written | null {
   const prompt = filled(record.get("prompt"));
   const completion = filled(record.get("completion"));
   if (isMessages(prompt ?? undefined) || isMessages(completion ?? undefined)) {
     const both = [...asMessages(record, prompt, "user", where), ...asMessages(record, completion, "assistant", where)];
-    return chat.render(both, toolsOf(record, where), where);
+    return conversation(chat, both, toolsOf(record, where), where);
   }
   const completed = field(record, "completion", where);
-  if (completed !== null) return `${field(record, "prompt", where) ?? ""}${completed}`;
+  if (completed !== null) {
+    const before = field(record, "prompt", where) ?? "";
+    const text = `${before}${completed}`;
+    return { text, spans: () => [[before.length, text.length]] };
+  }
   const instruction = field(record, "instruction", where);
   const input = field(record, "input", where);
   const asked = instruction === null ? field(record, "prompt", where) : join(instruction, input);
@@ -85,7 +121,7 @@ function ofPair(record: Dict, chat: ChatFormat, where: string): string | null {
   }
   const system = field(record, "system", where);
   const messages = [message("user", asked), message("assistant", answer)];
-  return chat.render(system === null ? messages : [message("system", system), ...messages], null, where);
+  return conversation(chat, system === null ? messages : [message("system", system), ...messages], null, where);
 }
 
 function asMessages(record: Dict, value: Value, role: string, where: string): readonly Message[] {

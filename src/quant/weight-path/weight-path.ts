@@ -21,6 +21,11 @@ export interface WeightPath {
    * differentiable. The gradient of `penalty` joins what arrives at its parameters.
    */
   weight(penalty?: RoundingPenalty | null, dtype?: DType): Tensor;
+  /**
+   * `x [..., in]` times the weight transposed, plus `bias`, in `dtype`, by paths that make the weight anew in the backward
+   * pass and keep neither it nor its gradient. Left out where a step makes it once, by `weight`.
+   */
+  product?(x: Tensor, bias: Tensor | null, dtype: DType): Tensor;
   /** The codes chosen, with scales that every export stores exactly. */
   harden(): Codes;
   dispose(): void;

@@ -1,7 +1,9 @@
+import type { PortStore } from "../../calibration/port-store.js";
 import type { NetworkEnd } from "../../network/index.js";
 import type { Parameter, Rates } from "../../quant/parameter.js";
 import type { NetworkInput } from "../../reconstruct/end-to-end.js";
 import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
+import type { SequenceParts } from "../../reconstruct/sequence-parts.js";
 import type { RecipeJob, WarningEvent } from "../job/recipe-job.js";
 import type { LinearSize } from "../recipe.js";
 import type { UnitSource } from "../state/unit-source.js";
@@ -31,6 +33,8 @@ export interface Stage {
   readonly finalRate: number;
   /** Longest gradient of a step, over all that is trained; null takes it as it is. */
   readonly clip: number | null;
+  /** First sequences that pass the blocks, quantized as they are opened, so that each is opened by its own inputs; none where it is left out. */
+  readonly openingSequences?: number;
   /** What becomes of it when it is given up, in the words of a warning. */
   readonly fallBack: string;
   readonly cost: StageCost;
@@ -56,6 +60,9 @@ export interface StageLosses {
 export interface StageWork {
   readonly job: RecipeJob;
   readonly source: UnitSource;
+  readonly parts: SequenceParts;
+  /** At the input of the block that is opened, where the stage has `openingSequences`. */
+  readonly opening: PortStore | null;
 }
 
 /** What comes before and after a network's blocks. */
@@ -83,9 +90,12 @@ export interface StageCost {
     readonly hiddenSize: number;
     readonly blocks: number;
   }): number;
-  /** Bytes of a weight while it is computed with: of all Linears of a block at once, and of one at a time beside them. */
+  /** Bytes of a weight while it is computed with, where all Linears of a block are at once. */
   blockBytes(width: number): number;
-  linearBytes(width: number): number;
+  /** Bytes beside these that the largest Linear, of so many weights, takes while it is computed with. */
+  linearBytes(width: number, weights: number): number;
+  /** Whether GPTQ chooses codes while blocks are opened. */
+  readonly columns?: boolean;
   /** How often a step makes the weights that products take, in those of a pass without gradients. */
   readonly operands: number;
 }

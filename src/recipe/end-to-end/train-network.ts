@@ -1,7 +1,7 @@
 import type { PortStore } from "../../calibration/port-store.js";
 import { type Parameter, parameterGroups } from "../../quant/parameter.js";
 import { advance } from "../../reconstruct/advance.js";
-import { measureEndToEnd, type TrainedNetwork, trainEndToEnd } from "../../reconstruct/end-to-end.js";
+import { forwardLearning, measureEndToEnd, type TrainedNetwork, trainEndToEnd } from "../../reconstruct/end-to-end.js";
 import { cosine } from "../../reconstruct/objective/cosine.js";
 import { nextTokenLoss, type OutputObjective, outputDivergence } from "../../reconstruct/objective/output-objective.js";
 import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
@@ -12,7 +12,7 @@ import { Adam, freeOnError, releaseCachedMemory } from "../../tensor/index.js";
 import { smallerParts } from "../job/fault-warnings.js";
 import { measuredSequences } from "../job/measured-sequences.js";
 import { microBatch } from "../job/micro-batch.js";
-import type { BranchLoss, RecipeEvent, RecipeJob, WarningEvent } from "../job/recipe-job.js";
+import type { BranchLoss, CalibrationTokens, RecipeEvent, RecipeJob, WarningEvent } from "../job/recipe-job.js";
 import { trainingEvents } from "../solve/training-events.js";
 import { type NamedTensor, parametersIn, restoreTensors, savedTensors } from "../state/recipe-state.js";
 import type { RecipeState, StateTensor } from "../state/saved-state.js";
@@ -91,7 +91,7 @@ class NetworkTraining {
     const streams = divergence ? openStreams(anew, tokens, STREAMS, storage) : [];
     this.#streams = streams;
     this.#source = freeOnError(streams, () => new UnitSource(job, tokens.context));
-    this.#work = { job, source: this.#source };
+    this.#work = { job, source: this.#source, parts: this.#parts, opening: null };
     const [stored = null, target] = streams;
     this.#ends = freeOnError([...streams, this.#source], () =>
       stage.openEnds === undefined ? frozenEnds(job, tokens, stored) : stage.openEnds(this.#work),
@@ -105,11 +105,22 @@ class NetworkTraining {
   *prepare(done: number): Generator<RecipeEvent, void> {
     const { job, stage } = this;
     const total = job.network.units.length;
-    for (let k = 0; k < total; k++) {
-      yield { event: "progress", stage: "end to end: opening block", done: k + 1, total };
-      job.poll();
-      this.#passTarget(k);
-      this.#blocks.push(stage.open(k, this.#work));
+    const opening = this.#openOpening();
+    try {
+      for (let k = 0; k < total; k++) {
+        yield { event: "progress", stage: "end to end: opening block", done: k + 1, total };
+        job.poll();
+        this.#passTarget(k);
+        const block = stage.open(k, { ...this.#work, opening });
+        this.#blocks.push(block);
+        if (opening === null || k + 1 === total) continue;
+        advance(opening, opening, this.#parts, (x) => {
+          job.poll();
+          return forwardLearning(block, x);
+        });
+      }
+    } finally {
+      opening?.dispose();
     }
     this.#adam = new Adam(parameterGroups(this.#parameters, stage.rates));
     const begun = this.#measure();
@@ -177,6 +188,17 @@ class NetworkTraining {
       }
     }
     stage.deliverEnds?.(this.#ends, this.#work);
+  }
+
+  // The first sequences at the first block's input, where blocks are opened by their inputs.
+  #openOpening(): PortStore | null {
+    const { job, stage } = this;
+    const { ids, context, sequences } = job.tokens as CalibrationTokens;
+    const count = Math.min(stage.openingSequences ?? 0, sequences);
+    if (count === 0) return null;
+    const tokens = { ids: ids.subarray(0, count * context), context, sequences: count };
+    const storage = chooseStorage(job, streamShape(job, tokens), 1);
+    return openStreams({ ...job, resume: null }, tokens, ["stream.opening"], storage)[0] ?? null;
   }
 
   // The full-precision stream moves past a block.

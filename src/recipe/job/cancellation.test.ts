@@ -46,6 +46,7 @@ const runs: readonly (readonly [string, RecipeName, string, RecipeOptionsInput])
   ],
   ["boa", "boa", "W3A16g8", {}],
   ["aespa", "aespa", "W3A16g8", { aespa: { iterations: 20, zFold: 2 } }],
+  ["l4q", "l4q", "W3A16g8", { l4q: { epochs: 2, batch: 3, pieces: 2 } }],
   ["cbq from BoA's codes", "cbq", "W3A16g8", { ...short, rounding: { start: "boa" }, finish: "none" }],
   ["cbq with LoRA-Rounding", "cbq", "W3A16g8", { ...short, rounding: { kind: "lora" }, finish: "none" }],
 ];

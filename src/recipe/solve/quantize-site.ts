@@ -5,8 +5,9 @@ import type { SecondMoments } from "../../quant/second-moments.js";
 import type { QuantizedLayer } from "../../reconstruct/quantized-layer.js";
 import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
 import type { SequenceParts } from "../../reconstruct/sequence-parts.js";
-import { isFiniteTensor, noGrad, scope, type Tensor, TensorError } from "../../tensor/index.js";
+import { isFiniteTensor, scope, type Tensor, TensorError } from "../../tensor/index.js";
 import type { RecipeJob, WarningEvent } from "../job/recipe-job.js";
+import { collectInputMoments } from "../measure/input-moments.js";
 import { SiteMoments } from "../measure/site-moments.js";
 import { type LayerRule, nearestRule } from "./layer-rule.js";
 
@@ -27,7 +28,7 @@ export function* quantizeSite(
   const [first] = names;
   if (first === undefined) return;
   using sums = new SiteMoments(job.device);
-  if (rule.needsMoments && stream !== null) collectMoments(job, block, first, stream, parts, sums);
+  if (rule.needsMoments && stream !== null) collectInputMoments(job, block, first, stream, parts, sums);
   const moments = sums.of(first);
   for (const name of names) {
     const layer = block.layers.get(name) as QuantizedLayer;
@@ -69,26 +70,4 @@ function finiteCodes(
     if (error instanceof TensorError && error.code === "OPERATOR") return null;
     throw error;
   }
-}
-
-function collectMoments(
-  job: RecipeJob,
-  block: QuantizedUnit,
-  layer: string,
-  stream: PortStore,
-  parts: SequenceParts,
-  sums: SiteMoments,
-): void {
-  noGrad(() =>
-    parts.each(stream.shape.sequences, (part) => {
-      job.poll();
-      scope(() =>
-        sums.during(part, (observe) => {
-          block.forwardQuantized(stream.read(part), (seen, x) => {
-            if (seen === layer) observe(layer, block.layers.get(layer)?.activation?.apply(x) ?? x);
-          });
-        }),
-      );
-    }),
-  );
 }

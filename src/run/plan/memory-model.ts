@@ -214,7 +214,7 @@ function momentBytes({ spec, options }: MemoryInput, linears: readonly LinearPla
 
 // Choosing the codes of a block's largest Linear: GPTQ holds five squares while it inverts, then two beside seven
 // copies of the weight; a search of ranges three copies; sorting for outliers takes the places along.
-function choiceBytes(input: MemoryInput, linears: readonly LinearPlan[]): number {
+export function choiceBytes(input: MemoryInput, linears: readonly LinearPlan[]): number {
   const { options } = input;
   const { quadraticSteps: quadratic = 0 } = recipeOf(options.recipe).cost(options);
   return linears.reduce((most, { layout: { rows, columns } }) => {

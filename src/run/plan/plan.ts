@@ -126,7 +126,7 @@ export function makePlan(input: PlanInput): PlanEvent {
   const onCpu = device === "cpu";
   const streamHome = options.streams.storage === "auto" ? "device" : options.streams.storage;
   // Gradients are computed in a thread of libtorch's.
-  const workspaces = input.workspaceBytes * (trains ? 2 : 1);
+  const workspaces = input.workspaceBytes * (trains || stages.length > 0 ? 2 : 1);
   const within = (home: string, bytes: number): number => (streamHome === home ? bytes : 0);
   // Bits are shared out before the first window begins.
   const deviceBytes =

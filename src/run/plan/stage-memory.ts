@@ -1,7 +1,15 @@
 import type { Stage } from "../../recipe/end-to-end/stage.js";
 import { divergenceBytes } from "../../reconstruct/objective/output-objective.js";
 import type { LinearPlan } from "./linear-plans.js";
-import { bytesOf, groupsOf, keptFloats, type MemoryInput, microBatchOf, weightsOf } from "./memory-model.js";
+import {
+  bytesOf,
+  choiceBytes,
+  groupsOf,
+  keptFloats,
+  type MemoryInput,
+  microBatchOf,
+  weightsOf,
+} from "./memory-model.js";
 
 /** What a trained number takes: itself, its gradient, two moments, and its state when the epoch began. */
 const TRAINED_BYTES = 5 * 4;
@@ -28,10 +36,12 @@ export function stageBytes(input: MemoryInput, linears: readonly LinearPlan[], s
     // The head, and where no stream has the inputs the embedding.
     table * (loss === "divergence" ? 1 : 2) +
     (spec.blocks + 1) * tokens * spec.hiddenSize * width;
-  const operands = block * cost.blockBytes(width) + largest * cost.linearBytes(width);
+  const operands = block * cost.blockBytes(width) + cost.linearBytes(width, largest);
   const activations = tokens * (keptFloats(input) + 2 * spec.intermediateSize) * width;
   const outputs = divergenceBytes(tokens, spec.vocabSize) + tokens * spec.hiddenSize * 2 * width;
-  return held + Math.max(operands + activations, outputs);
+  // Moments of inputs, and what choosing by them takes of the largest Linear.
+  const opening = cost.columns === true ? choiceBytes(input, linears) : 0;
+  return held + Math.max(operands + activations, outputs, opening);
 }
 
 /** Parameters that a stage trains. */

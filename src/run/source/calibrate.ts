@@ -1,7 +1,9 @@
 import { heldOutSequences } from "../../calibration/held-out-sequences.js";
 import { sampleSequences, sequencesFingerprint, type TokenSequences } from "../../calibration/token-sequences.js";
+import { CalibrationError } from "../../errors.js";
 import type { DecoderSpec } from "../../network/index.js";
 import type { CalibrationTokens } from "../../recipe/job/recipe-job.js";
+import { recipeOf } from "../../recipe/job/recipe-names.js";
 import type { RequestContext } from "../engine/serve-requests.js";
 import type { CalibrateEvent, WorkEvent } from "../events/events.js";
 import { isBundled, textSource } from "../options/calibration-option.js";
@@ -36,11 +38,13 @@ export async function calibrate(
   const tokenizer = await openTokenizer(folder, spec, request);
   const { seed } = options;
   const wanted = options.samples * options.context;
+  const answersOnly = recipeOf(options.recipe).answersOnly?.(options) === true;
   const stream = isBundled(options)
     ? await readBundledTokens(tokenizer, request, { wanted: wanted + SCORED.sequences * SCORED.context, seed })
-    : await readTokens(await calibrationFiles(options, request), tokenizer, request, wanted);
+    : await readTokens(await calibrationFiles(options, request), tokenizer, request, wanted, answersOnly);
   const { samples, context, fitted } = taken(stream.ids.length, options);
-  const chosen = sampleSequences(stream.ids, { samples, context, seed });
+  const chosen = sampleSequences(stream.ids, { samples, context, seed }, stream.answers);
+  if (chosen.answers?.some((mark) => mark === 1) === false) throw withoutAnswers(options);
   const longest = Math.min(SCORED.context, spec.maxPositions);
   return {
     tokens: chosen,
@@ -71,4 +75,12 @@ function taken(tokens: number, options: RunOptions): Record<"samples" | "context
   }
   const length = Math.min(context, Math.max(2, tokens));
   return { samples: Math.min(samples, Math.max(1, Math.floor(tokens / length))), context: length, fitted: 0 };
+}
+
+function withoutAnswers({ recipe }: RunOptions): CalibrationError {
+  return new CalibrationError({
+    what: "no token of the text is an answer of the assistant, and only those count",
+    why: "the conversations have no turn of the role assistant, or the model's chat template does not write it",
+    next: `give conversations with answers, or count all tokens (--set ${recipe}.loss=all)`,
+  });
 }

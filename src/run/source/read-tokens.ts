@@ -53,6 +53,7 @@ export interface TextToRead {
 /**
  * All tokens of the documents in files and folders; from the cache where the same text was read before.
  *
+ * @param answers whether the stream says which tokens are answers of conversations
  * @param wanted how many tokens are needed: of files that are too large to be read whole, so much is read at least
  * @throws CalibrationError for text that can't be used.
  */
@@ -61,6 +62,7 @@ export async function readTokens(
   tokenizer: Tokenizer,
   { emit, signal }: RequestContext<WorkEvent>,
   wanted = 0,
+  answers = false,
 ): Promise<TokenStream> {
   emit({ event: "progress", stage: "reading text", done: 0, total: 0 });
   return tokenizeDocuments(documents(), tokenizer, { signal });
@@ -69,7 +71,7 @@ export async function readTokens(
     for (const { paths, column, most = Number.POSITIVE_INFINITY } of texts) {
       let characters = 0;
       const read = readDocuments(paths, tokenizer, {
-        wantedBytes: wantedBytes(wanted),
+        ...{ wantedBytes: wantedBytes(wanted), answers },
         ...(column !== undefined && { column }),
         onWarning: ({ what, where, next }) => emit({ event: "warning", message: what, where, next }),
       });

@@ -6,7 +6,7 @@ import { readBytes } from "../bytes/read-bytes.js";
 import { decodeUtf8, longestText } from "../bytes/utf8.js";
 import type { Document } from "../document.js";
 import type { ReadingOptions } from "../reading-options.js";
-import { textOfRecord } from "../record-text.js";
+import { documentOfRecord } from "../record-text.js";
 import type { TextFile } from "../text-files.js";
 import { parseExactJson } from "./exact-json.js";
 import { readJsonLines } from "./json-lines.js";
@@ -33,7 +33,7 @@ export async function* readJsonFile(
     if (length > longestText) throw tooLong(length, path);
   }
   if (!isList) yield* readJsonLines(file, chat, options);
-  else yield* recordsOf(decodeUtf8(Buffer.concat(chunks), path), path, chat, options.column);
+  else yield* recordsOf(decodeUtf8(Buffer.concat(chunks), path), path, chat, options);
 }
 
 function startsList(bytes: Uint8Array): boolean {
@@ -41,7 +41,7 @@ function startsList(bytes: Uint8Array): boolean {
   return start.startsWith("[");
 }
 
-function* recordsOf(text: string, path: string, chat: ChatFormat, column?: string): Generator<Document> {
+function* recordsOf(text: string, path: string, chat: ChatFormat, options: ReadingOptions): Generator<Document> {
   let records: Value;
   try {
     records = parseExactJson(text);
@@ -64,7 +64,7 @@ function* recordsOf(text: string, path: string, chat: ChatFormat, column?: strin
         next: 'write {"text": "..."} or {"messages": [...]} for each',
       });
     }
-    yield { text: textOfRecord(record, chat, source, column) ?? "", source };
+    yield documentOfRecord(record, chat, source, options);
   }
 }
 

@@ -6,7 +6,7 @@ import { decodeUtf8 } from "../bytes/utf8.js";
 import type { Document } from "../document.js";
 import { parseDict } from "../parse-record.js";
 import type { ReadingOptions } from "../reading-options.js";
-import { textOfRecord } from "../record-text.js";
+import { documentOfRecord } from "../record-text.js";
 import type { TextFile } from "../text-files.js";
 
 /** Bytes of a `.jsonl` file up to which all of it is read. */
@@ -43,13 +43,13 @@ export async function* readJsonLines(
 async function* documentsOf(
   { path, packing }: TextFile,
   chat: ChatFormat,
-  { column }: ReadingOptions,
+  options: ReadingOptions,
   range?: ByteRange,
 ): AsyncGenerator<Document> {
   for await (const { number, bytes } of readLines(path, packing, range)) {
     const source = range === undefined ? `${path}:${number}` : `${path}, line ${number} from byte ${range.start + 1}`;
     const line = decodeUtf8(bytes, source);
     if (line.trim() === "") continue;
-    yield { text: textOfRecord(parseDict(line, source, next), chat, source, column) ?? "", source };
+    yield documentOfRecord(parseDict(line, source, next), chat, source, options);
   }
 }

@@ -51,7 +51,8 @@ export function measureSpeed(input: SpeedInput): MachineSpeed {
   const spec = narrowed(input.spec, MOST_WEIGHTS[device === "cpu" ? "cpu" : "gpu"]);
   const recipe = recipeOf(options.recipe);
   const cost = recipe.cost(options);
-  const { trains, moments } = cost;
+  const { moments } = cost;
+  const trains = cost.trains || recipe.stages !== undefined;
   const context = Math.min(options.context, Math.max(64, Math.round((SECONDS * flops) / (24 * weightsIn(spec)))));
   const sequences = Math.max(
     1,

@@ -126,10 +126,24 @@ export function windowTerms(
 }
 
 // Blocks are opened one by one, the full-precision stream passes them where there is one, and the loss is measured.
-function openingTerms(input: TimeInput, speed: MachineSpeed, { loss }: Stage): WorkTerms {
-  const tokens = loss === "divergence" ? input.tokens : 0;
-  const pass = forwardSeconds(input, speed, input.linears, input.spec.blocks);
-  return { ...noWork, advancing: tokens * pass, measuring: measuringSeconds(input, speed) };
+function openingTerms(input: TimeInput, speed: MachineSpeed, { loss, cost, openingSequences = 0 }: Stage): WorkTerms {
+  const { linears, spec, options } = input;
+  const full = loss === "divergence" ? input.tokens : 0;
+  const opening = Math.min(openingSequences, options.samples) * options.context;
+  const pass = forwardSeconds(input, speed, linears, spec.blocks);
+  // Each site sees what the ones before it compute with.
+  const passes = cost.columns === true ? inputSites(spec).length : 0;
+  const squares = spec.blocks * 2 * sumOf(inputSites(spec), (site) => siteWidth(spec, site) ** 2);
+  return {
+    ...noWork,
+    advancing: (full + opening) * pass,
+    choosing:
+      cost.columns === true
+        ? sumOf(linears, (linear) => choosingSeconds(linear, speed)) +
+          opening * (passes * pass + squares / speed.exactFlops)
+        : 0,
+    measuring: measuringSeconds(input, speed),
+  };
 }
 
 // Forward, forward once more and back, block by block; the head of both networks, and the gradient of one.

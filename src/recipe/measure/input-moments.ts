@@ -1,0 +1,32 @@
+import type { PortStore } from "../../calibration/port-store.js";
+import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
+import type { SequenceParts } from "../../reconstruct/sequence-parts.js";
+import { noGrad, scope } from "../../tensor/index.js";
+import type { RecipeJob } from "../job/recipe-job.js";
+import type { SiteMoments } from "./site-moments.js";
+
+/**
+ * Adds the second moments of the inputs of one Linear, by name within the unit, to `sums`: on a stream at the unit's input, as the Linears before
+ * it leave it, and quantized as the Linear has it.
+ */
+export function collectInputMoments(
+  job: Pick<RecipeJob, "poll">,
+  block: QuantizedUnit,
+  layer: string,
+  stream: PortStore,
+  parts: SequenceParts,
+  sums: SiteMoments,
+): void {
+  noGrad(() =>
+    parts.each(stream.shape.sequences, (part) => {
+      job.poll();
+      scope(() =>
+        sums.during(part, (observe) => {
+          block.forwardQuantized(stream.read(part), (seen, x) => {
+            if (seen === layer) observe(layer, block.layers.get(layer)?.activation?.apply(x) ?? x);
+          });
+        }),
+      );
+    }),
+  );
+}

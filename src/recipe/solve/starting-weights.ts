@@ -1,0 +1,84 @@
+import { linearOf } from "../../network/index.js";
+import type { Grid } from "../../quant/grid/grid.js";
+import { searchRange } from "../../quant/grid/range.js";
+import { gptq } from "../../quant/solver/gptq.js";
+import { coveringGrid } from "../../quant/weight-path/low-rank.js";
+import type { QuantizedLayer } from "../../reconstruct/quantized-layer.js";
+import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
+import { isFiniteTensor, noGrad, scope, type Tensor } from "../../tensor/index.js";
+import type { StageWork } from "../end-to-end/stage.js";
+import { collectInputMoments } from "../measure/input-moments.js";
+import { SiteMoments } from "../measure/site-moments.js";
+import { candidatesOf } from "../options/shared/range.js";
+import type { SharedOptions } from "../options/shared-options.js";
+
+/** Makes a Linear learn, from its weight `[out, in]` and the grid of its first codes. */
+export type Begin = (layer: QuantizedLayer, weight: Tensor, grid: Grid) => void;
+
+type Options = Pick<SharedOptions, "range" | "gptq">;
+
+/** Begins the training of a block's Linears with the weights that it has, rounded to nearest: on a searched range, or one that covers all. */
+export function startNearest(
+  block: QuantizedUnit,
+  { job }: StageWork,
+  { range }: Pick<Options, "range">,
+  begin: Begin,
+): void {
+  for (const [role, layer] of block.layers) {
+    job.poll();
+    noGrad(() =>
+      scope(() => {
+        const { scheme, name } = layer;
+        const exact = block.exactWeight(role).to("float32");
+        const grid = range.search ? searchRange(exact, scheme, name, range) : coveringGrid(exact, scheme, name);
+        begin(layer, linearOf(block.weights, role).weight, grid);
+      }),
+    );
+  }
+}
+
+/**
+ * Gives every Linear of a block a weight whose nearest codes are GPTQ's: the one that GPTQ had before it rounded each column, with all
+ * that it makes up for. It takes the place of the checkpoint's in the block, in the dtype of the products. Unlike the weight
+ * that the codes stand for it lies anywhere between codes, so that a small change of it changes some of them. Linears behind
+ * another one see what that computes with.
+ */
+export function startByColumns(
+  block: QuantizedUnit,
+  { job, parts, opening }: StageWork,
+  { range, gptq: asked }: Options,
+  begin: Begin,
+): void {
+  const options = { ...asked, refit: false, candidates: candidatesOf(range) };
+  if (opening === null) throw new TypeError("GPTQ needs the inputs of blocks");
+  try {
+    for (const site of block.plan.sites) {
+      const names = site.consumers.filter((name) => block.layers.has(name));
+      const [first] = names;
+      if (first === undefined) continue;
+      using sums = new SiteMoments(job.device);
+      collectInputMoments(job, block, first, opening, parts, sums);
+      const moments = sums.of(first);
+      for (const name of names) {
+        job.poll();
+        const layer = block.layers.get(name) as QuantizedLayer;
+        noGrad(() =>
+          scope(() => {
+            const exact = block.exactWeight(name).to("float32");
+            const kept = linearOf(block.weights, name).weight;
+            if (moments === null || !isFiniteTensor(moments.matrix)) {
+              begin(layer, kept, searchRange(exact, layer.scheme, layer.name, options));
+              return;
+            }
+            const found = gptq(exact, moments, layer.scheme, layer.name, { ...options, keepCorrected: true });
+            kept.copy_(found.corrected as Tensor);
+            begin(layer, kept, found.codes);
+          }),
+        );
+        layer.prepare();
+      }
+    }
+  } finally {
+    for (const layer of block.layers.values()) layer.release();
+  }
+}
