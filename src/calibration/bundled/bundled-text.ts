@@ -17,9 +17,12 @@ interface BundledDocument extends Document {
 /** Works in the public domain, and what this project wrote; `text/NOTICE` says where they come from. The same from `src/` and `dist/`. */
 const files = ["prose.jsonl.gz", "own.jsonl"].map((name) => new URL(`../../../text/${name}`, import.meta.url));
 
+/** How much there is of a kind beside one that is not named here: articles are most like what models are asked to know. */
+const shares: Readonly<Record<string, number>> = { article: 5 };
+
 /**
  * The documents of the text that comes with the package. The next one is always of the kind of which there was least so
- * far, so that little of it is as varied as all of it. The seed decides which of a kind come first.
+ * far for its share, so that little of it is as varied as all of it. The seed decides which of a kind come first.
  *
  * @param chat the model's tokenizer, whose template writes the conversations; without one they are plain text
  * @param characters how much is wanted: whole documents until there is as much
@@ -32,10 +35,12 @@ export async function* bundledDocuments(
   const queues = [...new Set(all.map(({ kind }) => kind))].map((kind) => {
     const documents = all.filter((document) => document.kind === kind);
     const order = [...randomOrder(documents.length, documents.length, seed)];
-    return { written: 0, documents: order.flatMap((at) => documents[at] ?? []) };
+    return { share: shares[kind] ?? 1, written: 0, documents: order.flatMap((at) => documents[at] ?? []) };
   });
   for (let written = 0; written < characters; ) {
-    const [queue] = queues.filter(({ documents }) => documents.length > 0).sort((a, b) => a.written - b.written);
+    const [queue] = queues
+      .filter(({ documents }) => documents.length > 0)
+      .sort((a, b) => a.written / a.share - b.written / b.share);
     const document = queue?.documents.shift();
     if (queue === undefined || document === undefined) return;
     yield { text: document.text, source: document.source };
