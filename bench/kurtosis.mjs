@@ -115,13 +115,13 @@ async function perplexity(path) {
 // Of the trained network in floating point, on the first sequences of the test: the mean kurtosis of what Linears give, and the
 // channels of inputs whose mean magnitude is above six times that of their Linear.
 async function statistics(path) {
-  using checkpoint = await Checkpoint.open(path);
+  const checkpoint = await Checkpoint.open(path);
   const spec = readSpec(await readModelConfig(path));
   const tokenizer = await Tokenizer.open(path, spec.vocabSize);
   const { ids } = await tokenizeDocuments(readDocuments([join(text, "test.jsonl")], tokenizer), tokenizer, {});
   const kurtoses = [];
   let channels = 0;
-  using decoder = Decoder.load(
+  const decoder = Decoder.load(
     checkpointSource(checkpoint, { device, dtype: "float32" }),
     spec,
     () =>
@@ -144,6 +144,8 @@ async function statistics(path) {
       decoder.hidden(tokens);
     });
   });
+  decoder.dispose();
+  checkpoint[Symbol.dispose]();
   return { mean: kurtoses.reduce((sum, value) => sum + value, 0) / kurtoses.length, channels };
 }
 
