@@ -2,6 +2,7 @@ import { searchRange } from "../quant/grid/range.js";
 import { fixedStep, learntStep } from "../quant/input/activation.js";
 import { ClippedWeight, clipAt, clipOf } from "../quant/weight-path/clip/clipped-weight.js";
 import { reconstructionError } from "../reconstruct/objective/objective.js";
+import type { QuantizedUnit } from "../reconstruct/quantized-unit.js";
 import { overTargets } from "../reconstruct/reconstruct.js";
 import { singleBlocks } from "../reconstruct/schedule.js";
 import { noGrad, scope } from "../tensor/index.js";
@@ -16,9 +17,10 @@ import { type Affine, affineOptions, trainingTransforms } from "./options/shared
 import { gptqOptions } from "./options/shared/gptq.js";
 import { candidatesOf } from "./options/shared/range.js";
 import { ratesOptions, scheduleOptions } from "./options/shared/rates.js";
+import type { SharedOptions } from "./options/shared-options.js";
 import { defineRecipe } from "./recipe.js";
 import { foldUnit } from "./solve/fold-unit.js";
-import { gradient } from "./solve/gradient-solver.js";
+import { gradient, type Training } from "./solve/gradient-solver.js";
 
 /** What OmniQuant's ranges begin with: sigmoid(4) of the extremes. */
 const PAPER_SHARE = 1 / (1 + Math.exp(-4));
@@ -30,7 +32,7 @@ const PAPER_SHARE = 1 / (1 + Math.exp(-4));
  * Of the paper's matrices these are the ones that fold into the weights. The one behind a norm can't, beside its diagonal: it would stay a
  * product of hidden size squared for every token, which no format here can say, so there is no option for it; "no overhead" in
  * the paper holds for the diagonal too.
- * Source: arXiv 2403.12544, section 3 and algorithm 1.
+ * Source: arXiv 2403.12544, section 3.
  */
 export const affineQuant = defineRecipe({
   name: "affine-quant",
@@ -114,22 +116,33 @@ export const affineQuant = defineRecipe({
   },
 
   // min over A, d and the clips of |F(X_f, W) - F(A^-1 (X_q - d), Q(A W))|^2, F the block.
-  solve(work) {
-    const { affine, schedule, rates } = work.job.options;
-    return gradient(work, {
-      epochs: affine.epochs,
-      batch: affine.batch,
-      loss: overTargets((target, actual) => reconstructionError(target, actual, lossOf(affine))),
-      rates: { affine: affine.rate, clip: affine.clipRate, input: rates.activation },
-      finalRate: schedule.finalRate,
-      // The gradual mask: diagonals join from the inside outwards, so that matrices stay invertible while they learn. Nothing in
-      // the loss keeps them so: those that are no longer dominated by their diagonals count for less from the next epoch on.
-      beforeEpoch: (epoch) => {
-        for (const { transform } of work.blocks) transform?.enterEpoch(epoch, affine.epochs);
-      },
-    });
-  },
+  solve: (work) => gradient(work, affineTraining(work.job.options, work.blocks)),
 });
+
+/** What the training of transforms reads. */
+interface AffineTraining extends Pick<SharedOptions, "schedule"> {
+  readonly affine: Omit<Affine, "secondBranch">;
+  readonly rates: Pick<SharedOptions["rates"], "activation">;
+}
+
+/** How the transforms of blocks are trained. */
+export function affineTraining(
+  { affine, schedule, rates }: AffineTraining,
+  blocks: readonly QuantizedUnit[],
+): Training {
+  return {
+    epochs: affine.epochs,
+    batch: affine.batch,
+    loss: overTargets((target, actual) => reconstructionError(target, actual, lossOf(affine))),
+    rates: { affine: affine.rate, clip: affine.clipRate, input: rates.activation },
+    finalRate: schedule.finalRate,
+    // The gradual mask: diagonals join from the inside outwards, so that matrices stay invertible while they learn. Nothing in
+    // the loss keeps them so: those that are no longer dominated by their diagonals count for less from the next epoch on.
+    beforeEpoch: (epoch) => {
+      for (const { transform } of blocks) transform?.enterEpoch(epoch, affine.epochs);
+    },
+  };
+}
 
 function lossOf({ loss }: Pick<Affine, "loss">): Parameters<typeof reconstructionError>[2] {
   return { l2: loss, l2Weight: 1, klWeight: 0 };

@@ -1,4 +1,3 @@
-import { OptionError } from "../errors.js";
 import type { Codes } from "../quant/grid/grid.js";
 import { searchRange } from "../quant/grid/range.js";
 import { fixedStep, learntStep } from "../quant/input/activation.js";
@@ -21,17 +20,19 @@ import { withTraining } from "./options/conditions.js";
 import { part } from "./options/fragment.js";
 import { when } from "./options/reading.js";
 import { activationOptions } from "./options/shared/activation.js";
+import { affineFirstOptions, checkTransform, transformOptions } from "./options/shared/affine.js";
 import { boaOptions } from "./options/shared/boa.js";
 import { cfpOptions } from "./options/shared/cfp.js";
 import { gptqOptions } from "./options/shared/gptq.js";
 import { candidatesOf } from "./options/shared/range.js";
 import { ratesOptions, scheduleOptions } from "./options/shared/rates.js";
-import { roundingOptions, startingFromBoa } from "./options/shared/rounding.js";
+import { checkStart, roundingOptions, startingFromBoa } from "./options/shared/rounding.js";
 import { windowOptions } from "./options/shared/window.js";
 import { defineRecipe, gridParameterCount, type OptionsOf } from "./recipe.js";
 import { foldUnit } from "./solve/fold-unit.js";
 import { gradient } from "./solve/gradient-solver.js";
 import { attentionFactorsOf, rowColumnRule } from "./solve/row-column-rule.js";
+import { foldAffine } from "./transform/fold-affine.js";
 
 /**
  * CBQ: windows of blocks that overlap are reconstructed together on two streams of calibration activations, outliers are
@@ -58,6 +59,8 @@ export const cbq = defineRecipe({
     boa: part(boaOptions, when(startingFromBoa)),
     cfp: cfpOptions,
     activation: activationOptions,
+    transform: transformOptions,
+    affine: affineFirstOptions,
   },
   presets: {
     default: {},
@@ -99,12 +102,14 @@ export const cbq = defineRecipe({
   // (3) E(y, y') = c2 |y - y'|^2 + ck KL(softmax(y) || softmax(y')).
   error: (target, actual, { window }) => reconstructionError(target, actual, window.loss),
 
-  cost: ({ window, rounding, boa }) => ({
+  cost: ({ window, rounding, boa, transform, affine }) => ({
     trains: true,
     moments: rounding.start === "rtn" ? "none" : "block",
     columns: rounding.start !== "rtn",
     ...(rounding.start === "boa" && { attention: boa.blockV ? "values" : "rows" }),
-    passes: 3 * window.epochs + 4,
+    ...(transform === "affine" && { folds: true, stores: 1 }),
+    // Of the two blocks of a window one is new to it.
+    passes: 3 * (window.epochs + (transform === "affine" ? affine.epochs / 2 : 0)) + 4,
     parameters: (linear) => {
       const { rows, columns } = linear;
       const offset = rounding.kind === "lora" ? rounding.rank * (rows + columns) : rows * columns;
@@ -113,13 +118,9 @@ export const cbq = defineRecipe({
     normParameters: 0,
   }),
 
-  check({ rounding }) {
-    if (rounding.start === "rtn" || rounding.kind === "code") return;
-    throw new OptionError({
-      where: "rounding.start",
-      what: `"${rounding.start}" does not go with the rounding "${rounding.kind}", which starts at the weight itself`,
-      next: "use --set rounding.kind=code or --set rounding.start=rtn",
-    });
+  check(options) {
+    checkStart(options.rounding);
+    checkTransform(options);
   },
 
   prepare(block, stream, work) {
@@ -127,7 +128,8 @@ export const cbq = defineRecipe({
     const { rounding, activation, cfp } = job.options;
     if (stream === null) throw new TypeError("cbq needs calibration text");
     // Section 3.1, coarse-to-fine pre-processing (CFP).
-    if (foldsActivations(job.options, job.scheme)) {
+    if (job.options.transform === "affine") foldAffine(block, stream, work);
+    else if (foldsActivations(job.options, job.scheme)) {
       foldUnit(job, block, stream, parts, (weights, extremes, storedType) =>
         foldOutliers(weights, extremes, { ...cfp, storedType }),
       );

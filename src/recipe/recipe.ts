@@ -143,6 +143,8 @@ export interface Cost {
   readonly columns?: boolean;
   /** What is measured of a block's attention: factors of its rows, and a square for every head of the values. */
   readonly attention?: "rows" | "values";
+  /** Stores of activations that exist while a block is prepared, beside the streams and what a window is held against. */
+  readonly stores?: number;
   /** Whether weights are folded, so that they are no longer what the checkpoint's dtype holds. */
   readonly folds?: boolean;
   /** Steps on a quadratic loss, each a product of the weight with a square of its inputs, per Linear. */

@@ -89,6 +89,7 @@ export class QuantizedLayer {
 
   /** Starts to quantize the input. */
   quantizeInput(quantizer: ActivationQuantizer): void {
+    this.#activation?.dispose();
     this.#activation = quantizer;
   }
 

@@ -306,6 +306,15 @@ export interface QuantizeOptions {
   readonly l4q?: L4qOptions | undefined;
   /** How EfficientQAT trains a block as a whole. */
   readonly blockAp?: BlockApOptions | undefined;
+  /**
+   * What is trained and folded of a block before its window is: AffineQuant's transforms, in front of rounding to
+   * nearest and on the full-precision block's own input, or nothing. Read by cbq.
+   *
+   * Command line: `--set transform=...`.
+   *
+   * @default "none"
+   */
+  readonly transform?: "none" | "affine" | undefined;
   /** In which arithmetic and on how many threads the run computes. */
   readonly compute?: ComputeOptions | undefined;
   /** Where activations wait between windows. */
@@ -1050,15 +1059,18 @@ export interface NormTweakingOptions {
 /** Settings of `affine`. */
 export interface AffineOptions {
   /**
-   * Passes over the calibration sequences, per block. An integer of at least 0. Read by affine-quant.
+   * Passes over the calibration sequences, per block. An integer of at least 0. Read by affine-quant; cbq with
+   * transform=affine.
    *
    * Command line: `--set affine.epochs=...`.
    *
-   * @default 20; 6 with --recipe affine-quant --effort quick; 40 with --recipe affine-quant --effort best
+   * @default 10; 20 with --recipe affine-quant --preset paper; 5 with --recipe affine-quant --effort quick; 20
+   * with --recipe affine-quant --effort best
    */
   readonly epochs?: number | undefined;
   /**
-   * Sequences per optimisation step. An integer of at least 1. Read by affine-quant with affine.epochs above 0.
+   * Sequences per optimisation step. An integer of at least 1. Read by affine-quant with affine.epochs above 0;
+   * cbq with transform=affine and affine.epochs above 0.
    *
    * Command line: `--set affine.batch=...`.
    *
@@ -1067,7 +1079,7 @@ export interface AffineOptions {
   readonly batch?: number | undefined;
   /**
    * Adam rate of the matrices, relative to the scales that they begin with. A number above 0. Read by affine-quant
-   * with affine.epochs above 0.
+   * with affine.epochs above 0; cbq with transform=affine and affine.epochs above 0.
    *
    * Command line: `--set affine.rate=...`.
    *
@@ -1076,7 +1088,7 @@ export interface AffineOptions {
   readonly rate?: number | undefined;
   /**
    * Adam rate of the logits of the weights' clips. A number above 0. Read by affine-quant with affine.epochs above
-   * 0.
+   * 0; cbq with transform=affine and affine.epochs above 0.
    *
    * Command line: `--set affine.clipRate=...`.
    *
@@ -1085,7 +1097,7 @@ export interface AffineOptions {
   readonly clipRate?: number | undefined;
   /**
    * What a matrix's elements beside the diagonal are multiplied by; 0 keeps matrices diagonal. A number of at
-   * least 0. Read by affine-quant with affine.epochs above 0.
+   * least 0. Read by affine-quant with affine.epochs above 0; cbq with transform=affine and affine.epochs above 0.
    *
    * Command line: `--set affine.alpha=...`.
    *
@@ -1094,7 +1106,7 @@ export interface AffineOptions {
   readonly alpha?: number | undefined;
   /**
    * Exponent of the activations in the scales that training begins with. A number from 0 to 1. Read by
-   * affine-quant.
+   * affine-quant; cbq with transform=affine.
    *
    * Command line: `--set affine.exponent=...`.
    *
@@ -1102,7 +1114,7 @@ export interface AffineOptions {
    */
   readonly exponent?: number | undefined;
   /**
-   * Shift channels too, where a LayerNorm makes them. Read by affine-quant.
+   * Shift channels too, where a LayerNorm makes them. Read by affine-quant; cbq with transform=affine.
    *
    * Command line: `--set affine.shift=...`.
    *
@@ -1111,7 +1123,7 @@ export interface AffineOptions {
   readonly shift?: boolean | undefined;
   /**
    * Matrices between queries and keys too, of pairs under rotary positions. Read by affine-quant with
-   * affine.epochs above 0.
+   * affine.epochs above 0; cbq with transform=affine and affine.epochs above 0.
    *
    * Command line: `--set affine.queryKey=...`.
    *
@@ -1119,7 +1131,7 @@ export interface AffineOptions {
    */
   readonly queryKey?: boolean | undefined;
   /**
-   * Scale the inputs of the MLP's last Linear too. Read by affine-quant.
+   * Scale the inputs of the MLP's last Linear too. Read by affine-quant; cbq with transform=affine.
    *
    * Command line: `--set affine.down=...`.
    *
@@ -1136,7 +1148,8 @@ export interface AffineOptions {
    */
   readonly secondBranch?: boolean | undefined;
   /**
-   * Squared error: plain (the paper), or divided by each token's own magnitude. Read by affine-quant.
+   * Squared error: plain (the paper), or divided by each token's own magnitude. Read by affine-quant; cbq with
+   * transform=affine and affine.epochs above 0.
    *
    * Command line: `--set affine.loss=...`.
    *

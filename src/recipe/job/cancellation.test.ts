@@ -44,6 +44,18 @@ const runs: readonly (readonly [string, RecipeName, string, RecipeOptionsInput])
     "W4A4",
     { affine: { epochs: 2, batch: 3, secondBranch: true }, activation: { granularity: "tensor" } },
   ],
+  [
+    "cbq behind AffineQuant's transforms, with static inputs",
+    "cbq",
+    "W4A4",
+    {
+      ...short,
+      transform: "affine",
+      affine: { epochs: 2, batch: 3 },
+      activation: { granularity: "tensor" },
+      finish: "none",
+    },
+  ],
   ["boa", "boa", "W3A16g8", {}],
   ["aespa", "aespa", "W3A16g8", { aespa: { iterations: 20, zFold: 2 } }],
   ["l4q", "l4q", "W3A16g8", { l4q: { epochs: 2, batch: 3, pieces: 2 } }],

@@ -39,6 +39,14 @@ const cases: readonly (readonly [string, Case])[] = [
     "cbq from gptq's codes, both branches",
     { ...cbq, options: { window: { ...quick, secondBranch: true }, finish: "none", rounding: { start: "gptq" } } },
   ],
+  [
+    "cbq behind AffineQuant's transforms",
+    {
+      ...cbq,
+      scheme: "W4A4",
+      options: { window: quick, finish: "none", transform: "affine", affine: { epochs: 3, batch: 4 } },
+    },
+  ],
   ["cbq with LoRA", { ...cbq, options: { window: quick, finish: "none", rounding: { kind: "lora" } } }],
   [
     "cbq with CFP and learnt clips, windows of 3",

@@ -66,6 +66,13 @@ describe("resolveOptions", () => {
     for (const way of ways) expect(() => resolveOptions(required, lora, parseAssignments([way]))).not.toThrow();
   });
 
+  it("refuses outliers to be folded behind scales that a transform begins with; both ways that it offers work", () => {
+    const both = { transform: "affine", cfp: { activations: true } };
+    const ways = refusal(both).next.match(/\w+(\.\w+)?=\w+/g) ?? [];
+    expect(ways).toEqual(["cfp.activations=false", "transform=none"]);
+    for (const way of ways) expect(() => resolveOptions(required, both, parseAssignments([way]))).not.toThrow();
+  });
+
   it("asks for no text where nothing reads any", () => {
     expect(resolveOptions(required, { calibration: [], recipe: "rtn" })).toMatchObject({ finish: "auto" });
   });

@@ -40,7 +40,7 @@ const MOST_BESIDE = 0.95;
 
 /**
  * The largest factor up to `alpha` with which every row is dominated by its diagonal, `[count, 1, 1]`, without a graph.
- * Nothing in the loss keeps a matrix dominant, and released code finds NaN where it is not (its issue 2).
+ * Nothing in the loss keeps a matrix dominant; where they are not, released code ends in NaN.
  */
 export function dominantAlpha({ matrix, band, alpha }: MaskedMatrix): Tensor {
   return noGrad(() =>

@@ -1,7 +1,15 @@
 import { z } from "zod";
-import { fragment } from "../fragment.js";
+import { OptionError } from "../../../errors.js";
+import { fragment, part } from "../fragment.js";
 import { count, fraction, positive, weight } from "../numbers.js";
 import { always, setting, when } from "../reading.js";
+
+const transform = z
+  .enum(["none", "affine"])
+  .default("none")
+  .describe(
+    "what is trained and folded of a block before its window is: AffineQuant's transforms, in front of rounding to nearest and on the full-precision block's own input, or nothing",
+  );
 
 const affine = z.strictObject({
   epochs: z.int().min(0).default(20).describe("passes over the calibration sequences, per block"),
@@ -38,6 +46,30 @@ export const trainingTransforms = setting<{ readonly affine: Affine }>(
   (options) => options.affine.epochs > 0,
 );
 
+type WithTransform = { readonly transform: z.output<typeof transform> };
+
+/** Transforms are trained before windows are. */
+export const transformingFirst = setting<WithTransform>(
+  "transform=affine",
+  "transform=affine",
+  (options) => options.transform === "affine",
+);
+
+/** What is trained and folded of a block before its window is. */
+export const transformOptions = fragment(transform, always);
+
+/** @throws OptionError where the outliers that a transform takes care of are to be folded as well */
+export function checkTransform(
+  options: WithTransform & { readonly cfp: { readonly activations: boolean | null } },
+): void {
+  if (options.transform === "none" || options.cfp.activations !== true) return;
+  throw new OptionError({
+    where: "transform",
+    what: '"affine" begins with scales of channels, which cfp.activations=true would choose as well',
+    next: "use --set cfp.activations=false or --set transform=none",
+  });
+}
+
 /** AffineQuant's transforms, and how they are trained. */
 export const affineOptions = fragment(
   affine.prefault({}).describe("AffineQuant's transforms, and how they are trained"),
@@ -55,3 +87,17 @@ export const affineOptions = fragment(
     loss: always,
   },
 );
+
+/** Those that are read where the transforms are trained before windows are: on one input, so that there is no second branch. */
+export const affineFirstOptions = part(affineOptions, {
+  epochs: when(transformingFirst),
+  batch: when(transformingFirst, trainingTransforms),
+  rate: when(transformingFirst, trainingTransforms),
+  clipRate: when(transformingFirst, trainingTransforms),
+  alpha: when(transformingFirst, trainingTransforms),
+  exponent: when(transformingFirst),
+  shift: when(transformingFirst),
+  queryKey: when(transformingFirst, trainingTransforms),
+  down: when(transformingFirst),
+  loss: when(transformingFirst, trainingTransforms),
+});

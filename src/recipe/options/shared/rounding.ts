@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { OptionError } from "../../../errors.js";
 import { withTraining } from "../conditions.js";
 import { fragment } from "../fragment.js";
 import { count, fraction, positive, weight } from "../numbers.js";
@@ -31,6 +32,16 @@ const soft = setting<WithRounding>(
   "rounding.kind=lora",
   (options) => options.rounding.kind !== "code",
 );
+
+/** @throws OptionError where training starts at the weight itself, and codes are given */
+export function checkStart({ kind, start }: z.output<typeof rounding>): void {
+  if (start === "rtn" || kind === "code") return;
+  throw new OptionError({
+    where: "rounding.start",
+    what: `"${start}" does not go with the rounding "${kind}", which starts at the weight itself`,
+    next: "use --set rounding.kind=code or --set rounding.start=rtn",
+  });
+}
 
 /** Windows start from BoA's codes. */
 export const startingFromBoa = setting<WithRounding>(

@@ -137,6 +137,24 @@ describe("AffineQuant", () => {
     });
   });
 
+  it("stands in front of the windows of CBQ, which lose less behind it where norms make outliers", () => {
+    const solved = (options: RecipeOptionsInput): WindowDoneEvent[] => {
+      const { job, delivered } = tinyJob(
+        opt,
+        "cbq",
+        "W4A4",
+        { window: { epochs: 4, batch: 4 }, cfp: { activations: false }, finish: "none", ...options },
+        { tokens: tinyTokens(opt.spec, 8, 24) },
+      );
+      const done = [...runRecipe(job)].filter((event) => event.event === "window-done");
+      expect(delivered.plain.size).toBe("transform" in options ? opt.spec.blocks * 8 : 0);
+      return done;
+    };
+    const total = (done: WindowDoneEvent[]): number => done.at(-1)?.lossAfter?.total ?? 0;
+    const affine = { transform: "affine", affine: { epochs: 8, batch: 2, alpha: 1 } } as const;
+    expect(total(solved(affine))).toBeLessThan(total(solved({})));
+  });
+
   it("leaves a Linear alone that an override skips, and with it the norm that it reads", () => {
     const { plain, weights } = run(llama, "W4A4", {
       affine: { epochs: 2, batch: 4 },
