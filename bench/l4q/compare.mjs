@@ -23,8 +23,10 @@ import { frozenEnds } from "../../dist/recipe/end-to-end/network-ends.js";
 import { recipeOf } from "../../dist/recipe/job/recipe-names.js";
 import { runRecipe } from "../../dist/recipe/job/run-recipe.js";
 import { resolveRecipeOptions } from "../../dist/recipe/options/resolve-recipe-options.js";
+import { openStreams } from "../../dist/recipe/state/streams.js";
 import { UnitSource } from "../../dist/recipe/state/unit-source.js";
-import { measureEndToEnd, trainEndToEnd } from "../../dist/reconstruct/end-to-end.js";
+import { advance } from "../../dist/reconstruct/advance.js";
+import { forwardLearning, measureEndToEnd, trainEndToEnd } from "../../dist/reconstruct/end-to-end.js";
 import { cosine } from "../../dist/reconstruct/objective/cosine.js";
 import { nextTokenLoss } from "../../dist/reconstruct/objective/output-objective.js";
 import { SequenceParts } from "../../dist/reconstruct/sequence-parts.js";
@@ -41,6 +43,7 @@ import {
   useOwnStream,
 } from "../../dist/tensor/index.js";
 import { LowRankBeside } from "./low-rank-beside.mjs";
+import { mergedCheckpoint } from "./merged-checkpoint.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -67,9 +70,10 @@ const { model, device } = values;
 if (values.text === undefined) throw new Error("give --text DIR with train.jsonl and test.jsonl");
 const dtype = values.dtype ?? (device === "cpu" ? "float32" : "bfloat16");
 const count = (name) => Number(values[name]);
+const asked = (method) => values.methods.split(",").includes(method);
 const [samples, context, epochs, batch, seed] = ["samples", "context", "epochs", "batch", "seed"].map(count);
+const rates = values.rates.split(",").map(Number);
 const [rank, alpha] = [count("rank"), count("alpha")];
-const methods = values.methods.split(",");
 useOwnStream(device);
 
 const spec = readSpec(await readModelConfig(model));
@@ -104,24 +108,23 @@ const untrained = opened(jobOf("rtn", "W4A16g64"), (source, k) => withPaths(sour
 say({ method: "full precision, as it was", heldOut: untrained.heldOut() });
 untrained.dispose();
 
-const asked = (method) => methods.includes(method);
 const merged = new Map();
-for (const rate of asked("lora>gptq") || asked("lora") ? rates() : []) {
+for (const rate of asked("lora>gptq") || asked("lora") ? rates : []) {
   const job = jobOf("rtn", "W4A16g64");
   const lora = opened(job, (source, k) =>
     withPaths(source.open(k, false), (weight) => new LowRankBeside(weight, { rank, alpha, pool: null })),
   );
   const cost = trained(lora, { lowRank: rate }, {});
   say({ method: "lora", rate, heldOut: lora.heldOut(), ...cost });
-  merged.set(rate, mergedCheckpoint(lora.blocks));
+  merged.set(rate, mergedCheckpoint(checkpoint, lora.blocks));
   lora.dispose();
 }
 for (const scheme of values.schemes.split(",")) {
   if (asked("l4q")) {
-    for (const rate of rates()) {
+    for (const rate of rates) {
       const job = jobOf("l4q", scheme, { l4q: { rank, alpha, epochs, batch, rate, ...JSON.parse(values.set) } });
       const [stage] = recipeOf("l4q").stages(job.options);
-      const tuned = opened(job, (source, k) => stage.open(k, { job, source }));
+      const tuned = openedByInputs(job, stage);
       const cost = trained(tuned, stage.rates, stage);
       say({ method: "l4q", scheme, rate, heldOut: tuned.heldOut(), ...cost });
       tuned.dispose();
@@ -152,7 +155,7 @@ for (const scheme of values.schemes.split(",")) {
       ["gptq+lora", null],
       ["gptq+pooled", group],
     ]) {
-      for (const rate of asked(method) ? rates() : []) {
+      for (const rate of asked(method) ? rates : []) {
         const tuned = finished((weight) => new LowRankBeside(weight, { rank, alpha, pool }));
         const cost = trained(tuned, { lowRank: rate }, {});
         say({ method, scheme, rate, heldOut: tuned.heldOut(), ...cost });
@@ -176,10 +179,6 @@ async function tokensOf(file) {
     answers: true,
   });
   return await tokenizeDocuments(documents, tokenizer);
-}
-
-function rates() {
-  return values.rates.split(",").map(Number);
 }
 
 function jobOf(recipe, scheme, options = {}, reader = checkpoint) {
@@ -231,7 +230,6 @@ function withPaths(block, path) {
 
 function opened(job, open) {
   releaseCachedMemory();
-  resetPeakMemory(device);
   const source = new UnitSource(job, context);
   const ends = frozenEnds(job, tokens, null);
   const others = frozenEnds(job, held, null);
@@ -250,10 +248,28 @@ function opened(job, open) {
   };
 }
 
+/** The blocks of a stage, each opened by the inputs that it gets from those before it. */
+function openedByInputs(job, stage) {
+  const parts = new SequenceParts(batch, () => {});
+  const few = Math.min(stage.openingSequences ?? 0, samples);
+  const calibration = { ids: tokens.ids.subarray(0, few * context), sequences: few, context };
+  const [opening = null] = few === 0 ? [] : openStreams(job, calibration, ["opening"], "host");
+  const tuned = opened(job, (source, k) => {
+    const block = stage.open(k, { job, source, parts, opening });
+    if (opening !== null) advance(opening, opening, parts, (x) => forwardLearning(block, x));
+    return block;
+  });
+  opening?.dispose();
+  return tuned;
+}
+
 function trained(tuned, byRole, { decay = { lowRank: 0.01 }, warmup = 0.1, finalRate = 0, clip = 1 }) {
   const parameters = tuned.blocks.flatMap((block) => block.parameters);
   const adam = new Adam(parameterGroups(parameters, byRole));
   const [objective, watch, parts] = [nextTokenLoss(tokens), new FaultWatch(), new SequenceParts(batch, () => {})];
+  // What opening took is not what training takes.
+  releaseCachedMemory();
+  resetPeakMemory(device);
   const started = performance.now();
   let last = Number.NaN;
   for (let epoch = 0; epoch < epochs; epoch++) {
@@ -274,23 +290,6 @@ function trained(tuned, byRole, { decay = { lowRank: 0.01 }, warmup = 0.1, final
     seconds: Number(((performance.now() - started) / 1000).toFixed(1)),
     ...(peak !== null && { peakMB: Math.round(peak / 1e6) }),
     learnt: parameters.reduce((sum, { tensor }) => sum + tensor.numel, 0),
-  };
-}
-
-/** The checkpoint with merged weights, in the dtype that they are stored in. */
-function mergedCheckpoint(blocks) {
-  const changed = new Map();
-  for (const layer of blocks.flatMap((block) => [...block.layers.values()])) {
-    const name = `${layer.name}.weight`;
-    const stored = { F32: "float32", F16: "float16", BF16: "bfloat16" }[checkpoint.tensors.get(name).dtype];
-    noGrad(() => scope(() => changed.set(name, layer.path.merged().to(stored).toBytes())));
-  }
-  return {
-    folder: checkpoint.folder,
-    tensors: checkpoint.tensors,
-    read: async (name) => changed.get(name) ?? (await checkpoint.read(name)),
-    readSync: (name, buffer) => changed.get(name) ?? checkpoint.readSync(name, buffer),
-    willRead: () => {},
   };
 }
 

@@ -90,6 +90,7 @@ describe("a recipe that is one file and one line", () => {
       "affine-quant",
       "efficient-qat",
       "cbq",
+      "kurtosis",
       "l4q",
       "toy",
     ]);

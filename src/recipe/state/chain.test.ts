@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { windowSchedule } from "../reconstruct/schedule.js";
-import { liveHandles, scope } from "../tensor/index.js";
-import { efficientQat } from "./efficient-qat.js";
-import { runRecipe } from "./job/run-recipe.js";
-import type { Chain } from "./recipe.js";
-import type { RecipeState } from "./state/saved-state.js";
-import { type TinyNetwork, tinyJob, tinyNetwork, tinyTokens } from "./testing/tiny-run.js";
+import { windowSchedule } from "../../reconstruct/schedule.js";
+import { liveHandles, scope } from "../../tensor/index.js";
+import { efficientQat } from "../efficient-qat.js";
+import { runRecipe } from "../job/run-recipe.js";
+import type { Chain } from "../recipe.js";
+import { type TinyNetwork, tinyJob, tinyNetwork, tinyTokens } from "../testing/tiny-run.js";
+import type { RecipeState } from "./saved-state.js";
 
 type Inputs = Map<number, Float32Array>;
 
