@@ -1,5 +1,6 @@
 /** Networks as units, and the decoder, whose families are tables. */
 
+export { inputRows, multiplied } from "./apply-linear.js";
 export type { LeftOutReason } from "./census/left-out-rules.js";
 export { requireFloatNetwork } from "./census/require-float-network.js";
 export { requireTensors } from "./census/require-tensors.js";
