@@ -27,7 +27,12 @@ describe("a tensor in an ONNX file", () => {
   ])("has its numbers in a list as in bytes: %s", (dataType, data, expected) => {
     const tensor = stored({ name: "w", shape: [2, 1], dataType: DATA_TYPES[dataType], ...data });
     expect([...tensorBytes(tensor, "model.onnx")]).toEqual(expected);
-    expect(tensorFacts(tensor, "model.onnx")).toEqual({ name: "w", dataType, shape: [2, 1], byteLength: expected.length });
+    expect(tensorFacts(tensor, "model.onnx")).toEqual({
+      name: "w",
+      dataType,
+      shape: [2, 1],
+      byteLength: expected.length,
+    });
   });
 
   it("has the nearest exact number for one beyond 2^53: the open end of a Slice", () => {
