@@ -13,7 +13,7 @@ export interface InspectOptions {
  * Reads what a model folder, a result or an export of it holds, by crossblock's own decoders: tensors, types, sizes,
  * ranges of scales, histograms of codes. libtorch is not needed.
  *
- * @param folder model folder, a result, a GPTQ folder, a `.gguf` file, or owner/name of a model or a result on the Hugging Face Hub
+ * @param folder model folder, a result, a GPTQ folder, a `.gguf` file, any `.onnx` file, or owner/name of a model or a result on the Hugging Face Hub
  * @throws CheckpointError, FormatError for files that can't be read.
  */
 export async function inspect(folder: string, options: InspectOptions = {}): Promise<Inspection> {

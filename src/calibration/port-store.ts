@@ -18,14 +18,16 @@ export interface StreamShape {
   readonly ports: Readonly<Record<string, readonly number[]>>;
 }
 
-/** The calibration sequences at one place of the network: a store for every port. */
+/** The calibration sequences at one place of the network: a store for every port that there is at this place. */
 export interface PortStore {
   readonly shape: StreamShape;
   readonly stores: ReadonlyMap<string, ActivationStore>;
   /** The sequences at `indices`, on the compute device; `places` as in `ActivationStore.read`. */
   read(indices: readonly number[], places?: Tensor): Ports;
-  /** Overwrites the sequences from `first` on. */
+  /** Overwrites the sequences from `first` on; a port that is new gets a store. */
   write(first: number, ports: Ports): void;
+  /** Frees the stores of all other ports: no later unit reads them. */
+  retain(ports: readonly string[]): void;
   dispose(): void;
 }
 
@@ -35,25 +37,38 @@ export function createPortStore(shape: StreamShape, storage: Storage, placement:
   const dispose = (): void => {
     for (const store of stores.values()) store.dispose();
   };
+  const add = (name: string, port: readonly number[]): void => {
+    stores.set(name, createStore({ sequences: shape.sequences, shape: port }, storage, placement));
+  };
   freeOnError([{ dispose }], () => {
-    for (const [name, port] of Object.entries(shape.ports)) {
-      stores.set(name, createStore({ sequences: shape.sequences, shape: port }, storage, placement));
-    }
+    for (const [name, port] of Object.entries(shape.ports)) add(name, port);
   });
   return {
-    shape,
+    get shape() {
+      return { ...shape, ports: Object.fromEntries([...stores].map(([name, store]) => [name, store.shape.shape])) };
+    },
     stores,
     read: (indices, places) =>
       Object.fromEntries([...stores].map(([name, store]) => [name, store.read(indices, places)])),
     write: (first, ports) => {
       // Where memory runs out nothing is written: what failed is done again from what is here.
       scope(() => {
-        const ready = [...stores].map(([name, store]) => {
-          const values = portOf(ports, name);
-          return [store, stores.size === 1 ? values : store.ready(values)] as const;
+        for (const [name, port] of Object.entries(ports)) if (!stores.has(name)) add(name, port.shape.slice(1));
+        const ready = [...stores].flatMap(([name, store]) => {
+          // A port that is not given is not read any more, and goes with `retain`.
+          const values = ports[name];
+          if (values === undefined) return [];
+          return [[store, stores.size === 1 ? values : store.ready(values)] as const];
         });
         for (const [store, values] of ready) store.write(first, values);
       });
+    },
+    retain: (ports) => {
+      for (const [name, store] of stores) {
+        if (ports.includes(name)) continue;
+        store.dispose();
+        stores.delete(name);
+      }
     },
     dispose,
   };

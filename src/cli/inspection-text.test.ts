@@ -11,7 +11,7 @@ const coded = (codeBits: number, levels: number): InspectedTensor => ({
 function headline(tensors: readonly InspectedTensor[], meanCodeBits: number): string {
   const inspection: Inspection = {
     ...{ path: "out", format: "compressed-tensors", family: "llama", scheme: "W2A16g4", census: null, parameters: 16 },
-    ...{ bytes: 8, bitsPerWeight: 4, quantizedBitsPerWeight: 4, tensors, meanCodeBits },
+    ...{ bytes: 8, bitsPerWeight: 4, quantizedBitsPerWeight: 4, tensors, meanCodeBits, units: null },
   };
   return formatInspection(inspection, { tensors: false }).split("\n").at(-2) ?? "";
 }

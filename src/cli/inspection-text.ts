@@ -1,5 +1,5 @@
 import { leftOutSentence } from "../run/events/census-record.js";
-import type { InspectedTensor, Inspection } from "../run/events/inspection.js";
+import type { InspectedTensor, InspectedUnit, Inspection } from "../run/events/inspection.js";
 import { printable } from "./progress/render-progress.js";
 import { formatBytes, formatCount } from "./quantities.js";
 
@@ -29,6 +29,7 @@ export function formatInspection(inspection: Inspection, { tensors: all }: { rea
   return [
     ...aligned(table),
     "",
+    ...unitLines(inspection.units ?? []),
     `${path}: ${family}, ${format}${scheme === null ? "" : `, ${scheme}`}`,
     `${formatCount(parameters)} parameters, ${formatBytes(bytes)}, ${bitsPerWeight.toFixed(3)} bits per weight${quantized}`,
     ...(inspection.census?.leftOut ?? []).map((group) =>
@@ -44,6 +45,20 @@ function hasSeveralWidths(tensors: readonly InspectedTensor[]): boolean {
     codeBits === null || histogram === null ? [] : [codeBits, Math.log2(histogram.length)],
   );
   return new Set(widths).size > 1;
+}
+
+/** A line for each unit of a graph; of its layers the first and their number. */
+function unitLines(units: readonly InspectedUnit[]): readonly string[] {
+  if (units.length === 0) return [];
+  const rows = units.map(({ index, kind, layers, weights, nodes, reads }) => [
+    String(index),
+    kind,
+    String(nodes),
+    formatCount(weights),
+    printable(reads.join(", ")),
+    printable(`${layers[0] ?? ""}${layers.length > 1 ? ` and ${layers.length - 1} more` : ""}`),
+  ]);
+  return [...aligned([["unit", "kind", "operations", "weights", "reads", "layers"], ...rows]), ""];
 }
 
 const columns = ["type", "size", "bits per weight", "scales", "codes"];

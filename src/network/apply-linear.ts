@@ -1,10 +1,35 @@
 import type { Tensor } from "../tensor/index.js";
 import type { Hooks } from "./unit.js";
-import { linearOf, type UnitWeights } from "./unit-weights.js";
+import { type LinearProduct, type LinearWeights, linearOf, type UnitWeights } from "./unit-weights.js";
 
-/** Computes the Linear of a unit of this name, as the hooks want it: what every kind of unit calls for its products. */
-export function applyLinear(weights: UnitWeights, { observe, product }: Hooks, name: string, input: Tensor): Tensor {
-  const linear = linearOf(weights, name);
-  observe?.(name, input);
-  return product?.(name, input, linear) ?? input.linear(linear.weight, linear.bias);
+/**
+ * Computes the Linear of a unit of this name, as the hooks want it: what every kind of unit calls for its products.
+ *
+ * @param own what its weight does to its input, where that is not `x W^T + b`: a convolution
+ */
+export function applyLinear(
+  weights: UnitWeights,
+  { observe, product }: Hooks,
+  name: string,
+  input: Tensor,
+  own?: LinearProduct,
+): Tensor {
+  const found = linearOf(weights, name);
+  const linear = own === undefined ? found : { ...found, product: own };
+  observe?.(name, input, linear);
+  return product?.(name, input, linear) ?? multiplied(input, linear.weight, linear);
+}
+
+/** The product of a Linear with another weight in place of its own. */
+export function multiplied(
+  input: Tensor,
+  weight: Tensor,
+  { bias, product }: Pick<LinearWeights, "bias" | "product">,
+): Tensor {
+  return product === undefined ? input.linear(weight, bias) : product.multiply(input, weight, bias);
+}
+
+/** What of an input the rows of a Linear's weight are multiplied with, `[..., in]`. */
+export function inputRows(input: Tensor, { product }: Pick<LinearWeights, "product">): Tensor {
+  return product === undefined ? input : product.rows(input);
 }

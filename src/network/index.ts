@@ -1,5 +1,6 @@
 /** Networks as units, and the decoder, whose families are tables. */
 
+export { inputRows, multiplied } from "./apply-linear.js";
 export type { LeftOutReason } from "./census/left-out-rules.js";
 export { requireFloatNetwork } from "./census/require-float-network.js";
 export { requireTensors } from "./census/require-tensors.js";
@@ -33,6 +34,13 @@ export {
   loadOuter,
   type OuterWeights,
 } from "./decoder/weights.js";
+export { constantTensor } from "./graph/compute/constant-tensor.js";
+export type { Graph, GraphConstant, GraphNode } from "./graph/graph.js";
+export { type GraphExamples, GraphNetwork } from "./graph/graph-network.js";
+export { GraphTensors } from "./graph/graph-tensors.js";
+export { readGraph } from "./graph/read-graph.js";
+export { type CutGraph, cutGraph, type GraphUnit } from "./graph/units/graph-units.js";
+export type { GraphLayer } from "./graph/units/layers.js";
 export { InitialWeights } from "./initial-weights.js";
 export { floatType, loadTensor, type Placement } from "./load-tensor.js";
 export type { Network, NetworkEnd, NetworkStart, OpenNetwork } from "./network.js";

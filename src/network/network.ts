@@ -7,8 +7,11 @@ export interface Network {
   readonly units: readonly UnitPlan[];
   /** Width of what its units hand on: the hidden size of a decoder. */
   readonly width: number;
-  /** What passes between units, of one sequence of so many positions: shapes by port. */
-  ports(length: number): Readonly<Record<string, readonly number[]>>;
+  /**
+   * What a unit is given, of one sequence of so many positions: shapes by port. Of the first one unless another is asked for;
+   * the number of the units stands for what the last one gives.
+   */
+  ports(length: number, unit?: number): Readonly<Record<string, readonly number[]>>;
   /** What its units need to run sequences of at most `length` positions. */
   open(to: UnitPlacement): OpenNetwork;
   /** Loads what comes before the units. @throws CheckpointError naming the tensor */

@@ -7,6 +7,16 @@ export interface LinearWeights {
   readonly weight: Tensor;
   /** `[out]` */
   readonly bias: Tensor | null;
+  /** How it is multiplied with an input while a unit runs; left out for `x W^T + b`. */
+  readonly product?: LinearProduct;
+}
+
+/** A product that is no plain one: a convolution. */
+export interface LinearProduct {
+  /** Of an input with a weight `[out, in]` and a bias `[out]`. */
+  multiply(input: Tensor, weight: Tensor, bias: Tensor | null): Tensor;
+  /** What of an input the rows of the weight are multiplied with, `[batch, positions, in]`; of a grouped convolution those of all groups. */
+  rows(input: Tensor): Tensor;
 }
 
 export interface NormWeights {

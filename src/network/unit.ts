@@ -95,12 +95,15 @@ export interface Hooks {
   /** How a Linear is computed of its input; undefined for `x W^T + b`. */
   readonly product?: (layer: string, input: Tensor, linear: LinearWeights) => Tensor | undefined;
   /** Called with the input of each Linear, before it is computed. */
-  readonly observe?: (layer: string, input: Tensor) => void;
+  readonly observe?: (layer: string, input: Tensor, linear: LinearWeights) => void;
   /** Called with what attention is about to mix. */
   readonly attention?: (values: AttentionValues) => void;
 }
 
-/** Runs units; differentiable in ports and weights. What a unit does not write, it gives back as it came. */
+/**
+ * Runs units; differentiable in ports and weights. What a unit does not write, it gives back as it came, where a later unit
+ * reads it.
+ */
 export type RunUnit = (unit: UnitPlan, weights: UnitWeights, x: Ports, hooks?: Hooks) => Ports;
 
 /** The Linear of this name. */

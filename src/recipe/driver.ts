@@ -18,7 +18,7 @@ import { deliverBlock, hardenBlock, measureLayers } from "./solve/finish-block.j
 import { gptqRule } from "./solve/layer-rule.js";
 import { parametersIn, restoreTensors, savedTensors, streamState } from "./state/recipe-state.js";
 import type { StateTensor } from "./state/saved-state.js";
-import { chooseStorage, openStreams, storesOf, streamShape, streamsOf } from "./state/streams.js";
+import { chooseStorage, largestShape, openStreams, storesOf, streamsOf } from "./state/streams.js";
 import { UnitSource } from "./state/unit-source.js";
 
 /** Stop reading the next block ahead after this fraction of the work that a device has queued. */
@@ -74,8 +74,8 @@ class Run {
     this.#chain = recipe.chain(options);
     this.#targets = this.#chain.targets;
     this.#names = streamsOf(recipe, options);
-    this.#storage = tokens === null ? "host" : chooseStorage(job, streamShape(job, tokens), storesOf(recipe, options));
-    const streams = tokens === null ? [] : openStreams(job, tokens, this.#names, this.#storage);
+    this.#storage = tokens === null ? "host" : chooseStorage(job, largestShape(job, tokens), storesOf(recipe, options));
+    const streams = tokens === null ? [] : openStreams(job, tokens, this.#names, this.#storage, this.#nextBlock);
     this.#quantized = streams.at(-1) ?? null;
     this.#full = (streams.length > 1 ? streams[0] : null) ?? null;
     this.#source = freeOnError(streams, () => new UnitSource(job, tokens?.context ?? 1));
@@ -234,14 +234,13 @@ class Run {
       if ([...block.layers.values()].some((layer) => !layer.isHard)) yield* this.#fallBack(block);
       if (this.#quantized !== null) errors.push(...measureLayers(block, this.#quantized));
       deliverBlock(job, block);
-      if (more) {
-        if (this.#full !== null && this.#fullAt === block.index) {
-          this.#advance(this.#full, this.#full, (x) => block.forwardFull(x));
-          this.#fullAt++;
-        }
-        if (this.#quantized !== null) {
-          this.#advance(this.#quantized, this.#quantized, (x) => block.forwardQuantized(x));
-        }
+      if (more && this.#full !== null && this.#fullAt === block.index) {
+        this.#advance(this.#full, this.#full, (x) => block.forwardFull(x));
+        this.#fullAt++;
+      }
+      // Also behind the last window's blocks but the last: the next one is measured at its own input.
+      if (this.#quantized !== null && (more || block !== leaving.at(-1))) {
+        this.#advance(this.#quantized, this.#quantized, (x) => block.forwardQuantized(x));
       }
       block.dispose();
     }

@@ -1,4 +1,4 @@
-import type { LinearWeights } from "../network/index.js";
+import { type LinearWeights, multiplied } from "../network/index.js";
 import { type Codes, dequantize } from "../quant/grid/grid.js";
 import type { ActivationQuantizer } from "../quant/input/activation.js";
 import { type Parameter, parametersOf, type Role } from "../quant/parameter.js";
@@ -141,16 +141,20 @@ export class QuantizedLayer {
    * The Linear as the quantized network computes it; its bias stays in floating point. Until it
    * learns or is hard, the weight is the full-precision one.
    */
-  apply(x: Tensor, { weight, bias }: LinearWeights): Tensor {
+  apply(x: Tensor, linear: LinearWeights): Tensor {
     const input = this.#activation?.apply(x) ?? x;
-    if (this.#operand !== null && this.#fp8Operand !== null) {
+    const { bias, product } = linear;
+    if (this.#operand !== null && this.#fp8Operand !== null && product === undefined) {
       // A bias that a transform makes is trained too, which the products in fp8 don't do.
       const own = bias?.requiresGrad === true ? null : bias;
       const output = linearWithFp8Gradients(input, this.#operand, own, this.#fp8Operand);
       return bias === own || bias === null ? output : output.add(bias);
     }
-    if (this.#multiplies) return this.#path?.product?.(input, bias, this.computeType) ?? input.linear(weight, bias);
-    return input.linear(this.#operand ?? weight, bias);
+    if (this.#multiplies && this.#path !== null) {
+      const made = product === undefined ? this.#path.product?.(input, bias, this.computeType) : undefined;
+      return made ?? multiplied(input, this.#path.weight(null, this.computeType), linear);
+    }
+    return multiplied(input, this.#operand ?? linear.weight, linear);
   }
 
   /** Makes the operand of a training step, a leaf that collects its gradient. */

@@ -1,5 +1,6 @@
 import {
   type AttentionValues,
+  type LinearWeights,
   layerOf,
   linearOf,
   mapUnit,
@@ -20,7 +21,7 @@ import { TrainedNorms } from "./trained-norms.js";
 import { TransformedVectors } from "./transformed-vectors.js";
 
 /** Called with the input of every Linear while a unit runs. */
-export type InputObserver = (layer: string, input: Tensor) => void;
+export type InputObserver = (layer: string, input: Tensor, linear: LinearWeights) => void;
 
 /** Called with what a unit's attention computes with while it runs. */
 export type AttentionObserver = (values: AttentionValues) => void;

@@ -15,7 +15,7 @@ export function inspectCommand(): Command {
   return new Command("inspect")
     .argument(
       "<path>",
-      "model folder, result, or an export of it (GPTQ folder, .gguf file); owner/name on the Hugging Face Hub",
+      "model folder, result, or an export of it (GPTQ folder, .gguf file); any .onnx file; owner/name on the Hugging Face Hub",
     )
     .option("--revision <name>", "branch, tag or commit of a model of the hub (default: main)")
     .option("--tensors", "a line for every tensor, and not only for every type")

@@ -1,4 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
+import { decodeMessage } from "../../checkpoint/onnx/decode-message.js";
+import { MODEL, type OnnxModel } from "../../checkpoint/onnx/schema.js";
 import { FormatError } from "../../errors.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import { signedRows, signedWeightHash, type WeightHash } from "../bits/weight-hash.js";
@@ -8,8 +10,6 @@ import type { TensorCheck } from "../contract/tensor-check.js";
 import type { BlockedWeight } from "./decode.js";
 import type { PlannedTensor } from "./graph/graph-weights.js";
 import { TensorBytes } from "./graph/tensor-bytes.js";
-import { decodeMessage } from "./message/decode-message.js";
-import { MODEL, type OnnxModel } from "./message/schema.js";
 import { type OnnxPlanOptions, planOnnx } from "./plan.js";
 import type { OnnxFile } from "./read.js";
 

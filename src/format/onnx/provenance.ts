@@ -1,7 +1,7 @@
+import type { OnnxModel } from "../../checkpoint/onnx/schema.js";
 import type { ExportSource } from "../contract/export-source.js";
 import { schemeLabel } from "../model-label.js";
 import type { AccuracyLevel } from "./graph/decoder-graph.js";
-import type { OnnxModel } from "./message/schema.js";
 
 /** Choices that a file records, because they matter for comparing it with its result. */
 export interface OnnxGraphOptions {

@@ -1,33 +1,9 @@
-import { closeSync, fstatSync, openSync, readFileSync, readSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileSystemError } from "../../checkpoint/file-system/file-system-error.js";
-import { gitLfsDetails, gitLfsPointerAt } from "../../checkpoint/git-lfs-pointer.js";
+import { OnnxContent, type OnnxFileTensor } from "../../checkpoint/onnx/onnx-content.js";
+import type { DataType, OnnxModel, OnnxNode } from "../../checkpoint/onnx/schema.js";
 import { FormatError } from "../../errors.js";
 import { type BlockedWeight, decodeWeight, type StoredShape } from "./decode.js";
-import { decodeMessage } from "./message/decode-message.js";
-import {
-  DATA_TYPE_BYTES,
-  DATA_TYPES,
-  type DataType,
-  EXTERNAL,
-  MODEL,
-  type OnnxModel,
-  type OnnxNode,
-} from "./message/schema.js";
 
-/** Beyond this a graph holds its weights itself, and protobuf's readers end at twice as much. */
-const MAX_GRAPH_BYTES = 2 ** 30;
-
-/** One initializer of a file. */
-export interface OnnxFileTensor {
-  readonly name: string;
-  readonly dataType: DataType;
-  readonly shape: readonly number[];
-  readonly byteLength: number;
-  /** Data file beside the graph's, and where the tensor begins in it; null for tensors inside the graph's file. */
-  readonly location: string | null;
-  readonly offset: number;
-}
+export type { OnnxFileTensor } from "../../checkpoint/onnx/onnx-content.js";
 
 /** One MatMulNBits node and the initializers that it reads. */
 export interface StoredLinear extends StoredShape {
@@ -37,51 +13,23 @@ export interface StoredLinear extends StoredShape {
   readonly zeroPoints: string | null;
 }
 
-const DATA_TYPE_BY_ID = new Map<number, DataType>(
-  Object.entries(DATA_TYPES).map(([name, id]) => [id, name as DataType]),
-);
-
 /**
- * An open ONNX file with its data files. Names, types, shapes and places of all tensors are checked when it is opened,
- * against the sizes of the files; bytes are read on demand. Throws FormatErrors.
+ * An open ONNX export with its data files: what `OnnxContent` checks, and the quantized Linears. Throws FormatErrors.
  */
 export class OnnxFile implements Disposable {
-  readonly file: string;
-  readonly model: OnnxModel;
-  readonly tensors: ReadonlyMap<string, OnnxFileTensor>;
+  readonly #content: OnnxContent;
   /** Quantized Linears by module name, which is the node's name without `/MatMulNBits`. */
   readonly linears: ReadonlyMap<string, StoredLinear>;
-  readonly #inline = new Map<string, Uint8Array>();
-  readonly #open = new Map<string, number>();
 
   /** @throws EnvironmentError when the file can't be read; FormatError when it is no sound ONNX file */
   static open(file: string): OnnxFile {
-    let bytes: Uint8Array;
-    try {
-      if (statSync(file).size > MAX_GRAPH_BYTES) {
-        throw new FormatError({
-          what: "a graph of more than 1 GiB, which holds its weights itself",
-          where: file,
-          next: "open a file whose weights are external data",
-        });
-      }
-      const meant = gitLfsPointerAt(file);
-      if (meant !== null) throw new FormatError(gitLfsDetails(file, meant));
-      const buffer = readFileSync(file);
-      bytes = new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
-    } catch (error) {
-      if (error instanceof FormatError) throw error;
-      throw fileSystemError(error, "the ONNX file can't be opened", file);
-    }
-    return new OnnxFile(file, decodeMessage(MODEL, bytes, file));
+    return new OnnxFile(OnnxContent.open(file));
   }
 
-  private constructor(file: string, model: OnnxModel) {
-    this.file = file;
-    this.model = model;
+  private constructor(content: OnnxContent) {
+    this.#content = content;
     try {
-      if (model.graph === undefined || model.irVersion === undefined) this.#fail(file, "this is not an ONNX model");
-      this.tensors = this.#readTensors();
+      this.#checkOverlaps(content.tensors);
       this.linears = this.#readLinears();
     } catch (error) {
       this.close();
@@ -89,18 +37,21 @@ export class OnnxFile implements Disposable {
     }
   }
 
+  get file(): string {
+    return this.#content.file;
+  }
+
+  get model(): OnnxModel {
+    return this.#content.model;
+  }
+
+  get tensors(): ReadonlyMap<string, OnnxFileTensor> {
+    return this.#content.tensors;
+  }
+
   /** The stored bytes of a tensor. */
   readBytes(name: string): Uint8Array {
-    const tensor = this.tensors.get(name) ?? this.#fail(name, "the file has no such tensor");
-    if (tensor.location === null) return this.#inline.get(name) ?? new Uint8Array(0);
-    const bytes = new Uint8Array(tensor.byteLength);
-    const descriptor = this.#descriptor(tensor.location);
-    for (let filled = 0; filled < bytes.length; ) {
-      const read = readSync(descriptor, bytes, filled, bytes.length - filled, tensor.offset + filled);
-      if (read === 0) this.#fail(name, `the data file ${tensor.location} ends inside the tensor`);
-      filled += read;
-    }
-    return bytes;
+    return this.#content.readBytes(name);
   }
 
   /** Codes, scales and zero points of a quantized Linear. */
@@ -114,42 +65,11 @@ export class OnnxFile implements Disposable {
   }
 
   close(): void {
-    for (const descriptor of this.#open.values()) closeSync(descriptor);
-    this.#open.clear();
+    this.#content.close();
   }
 
   [Symbol.dispose](): void {
     this.close();
-  }
-
-  #readTensors(): Map<string, OnnxFileTensor> {
-    const tensors = new Map<string, OnnxFileTensor>();
-    const sizes = new Map<string, number>();
-    for (const entry of this.model.graph?.initializers ?? []) {
-      const { name = "", shape = [], rawData, externalData = [], dataLocation } = entry;
-      if (tensors.has(name)) this.#fail(name, "the tensor appears twice");
-      const dataType = DATA_TYPE_BY_ID.get(entry.dataType ?? 0) ?? this.#fail(name, `data type ${entry.dataType}`);
-      const byteLength = shape.reduce((product, size) => product * size, DATA_TYPE_BYTES[dataType]);
-      if (shape.some((size) => size < 0) || !Number.isSafeInteger(byteLength)) this.#fail(name, `shape [${shape}]`);
-      const facts = { name, dataType, shape, byteLength };
-      if (dataLocation !== EXTERNAL) {
-        if (rawData?.length !== byteLength) this.#fail(name, `${rawData?.length ?? 0} bytes instead of ${byteLength}`);
-        this.#inline.set(name, rawData ?? new Uint8Array(0));
-        tensors.set(name, { ...facts, location: null, offset: 0 });
-        continue;
-      }
-      const fields = new Map(externalData.map(({ key = "", value = "" }) => [key, value]));
-      const location = fields.get("location") ?? "";
-      const offset = wholeNumber(fields.get("offset") ?? "0");
-      const length = wholeNumber(fields.get("length") ?? String(byteLength));
-      if (length !== byteLength) this.#fail(name, `${length} bytes of external data for a tensor of ${byteLength}`);
-      const size = sizes.get(location) ?? this.#sizeOf(location, name);
-      sizes.set(location, size);
-      if (!(offset + byteLength <= size)) this.#fail(name, `it ends past the end of ${location}`);
-      tensors.set(name, { ...facts, location, offset });
-    }
-    this.#checkOverlaps(tensors);
-    return tensors;
   }
 
   #checkOverlaps(tensors: ReadonlyMap<string, OnnxFileTensor>): void {
@@ -205,36 +125,12 @@ export class OnnxFile implements Disposable {
     };
   }
 
-  #sizeOf(location: string, tensor: string): number {
-    if (!/^[^/\\\0]+$/.test(location) || location === "." || location === "..") {
-      this.#fail(tensor, `its data file ${JSON.stringify(location)} is not a plain name beside the model`);
-    }
-    return fstatSync(this.#descriptor(location)).size;
-  }
-
-  #descriptor(location: string): number {
-    const known = this.#open.get(location);
-    if (known !== undefined) return known;
-    const path = join(dirname(this.file), location);
-    try {
-      const descriptor = openSync(path, "r");
-      this.#open.set(location, descriptor);
-      return descriptor;
-    } catch (error) {
-      throw fileSystemError(error, "the ONNX data file can't be opened", path);
-    }
-  }
-
   #fail(where: string, what: string): never {
     throw new FormatError({
       what,
-      where: where === this.file ? where : `${this.file}, ${where}`,
+      where: `${this.file}, ${where}`,
       why: "the file is damaged, or not one that crossblock writes",
       next: "export or download this folder again",
     });
   }
-}
-
-function wholeNumber(text: string): number {
-  return /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
 }

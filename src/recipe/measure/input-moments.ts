@@ -1,4 +1,5 @@
 import type { PortStore } from "../../calibration/port-store.js";
+import { inputRows } from "../../network/index.js";
 import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
 import type { SequenceParts } from "../../reconstruct/sequence-parts.js";
 import { noGrad, scope } from "../../tensor/index.js";
@@ -22,8 +23,9 @@ export function collectInputMoments(
       job.poll();
       scope(() =>
         sums.during(part, (observe) => {
-          block.forwardQuantized(stream.read(part), (seen, x) => {
-            if (seen === layer) observe(layer, block.layers.get(layer)?.activation?.apply(x) ?? x);
+          block.forwardQuantized(stream.read(part), (seen, x, linear) => {
+            if (seen !== layer) return;
+            observe(layer, inputRows(block.layers.get(layer)?.activation?.apply(x) ?? x, linear));
           });
         }),
       );

@@ -1,4 +1,5 @@
 import type { PortStore } from "../../calibration/port-store.js";
+import { inputRows } from "../../network/index.js";
 import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
 import { callTensor, keep, noGrad, scope, type Tensor } from "../../tensor/index.js";
 
@@ -16,10 +17,11 @@ export function sampledInputs(block: QuantizedUnit, layer: string, stream: PortS
     scope(() => {
       const found: Tensor[] = [];
       for (let i = 0; i < Math.min(SEQUENCES, stream.shape.sequences); i++) {
-        block.forwardQuantized(stream.read([i]), (seen, x) => {
+        block.forwardQuantized(stream.read([i]), (seen, x, linear) => {
           if (seen !== layer) return;
           const given = block.layers.get(layer)?.activation?.apply(x) ?? x;
-          const tokens = given.reshape([-1, given.size(-1)]);
+          const rows = inputRows(given, linear);
+          const tokens = rows.reshape([-1, rows.size(-1)]);
           const count = Math.min(TOKENS, tokens.size(0));
           found.push(
             tokens

@@ -1,6 +1,8 @@
 import { SecondMoments } from "../../quant/second-moments.js";
-import type { InputObserver } from "../../reconstruct/quantized-unit.js";
 import type { Device, Tensor } from "../../tensor/index.js";
+
+/** Takes inputs of a Linear, `[part.length, positions, in]`. */
+export type RowsObserver = (layer: string, rows: Tensor) => void;
 
 interface Sum {
   readonly moments: SecondMoments;
@@ -23,10 +25,10 @@ export class SiteMoments implements Disposable {
   }
 
   /**
-   * Runs `work`, which hands the inputs `[part.length, time, in]` of the Linears that count to its argument, and adds
+   * Runs `work`, which hands the inputs `[part.length, positions, in]` of the Linears that count to its argument, and adds
    * them up. The tensors must live until `work` returns.
    */
-  during<T>(part: readonly number[], work: (observe: InputObserver) => T): T {
+  during<T>(part: readonly number[], work: (observe: RowsObserver) => T): T {
     const inputs = new Map<string, Tensor>();
     const result = work((layer, input) => void inputs.set(layer, input));
     // Not earlier: what runs out of memory usually does so in the block, and then nothing of the part is counted.

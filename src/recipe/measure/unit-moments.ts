@@ -1,5 +1,5 @@
 import type { PortStore, Ports } from "../../calibration/port-store.js";
-import { firstConsumer, siteOf } from "../../network/index.js";
+import { firstConsumer, inputRows, siteOf } from "../../network/index.js";
 import type { SecondMoments } from "../../quant/second-moments.js";
 import type { AttentionObserver, QuantizedUnit } from "../../reconstruct/quantized-unit.js";
 import { isFiniteTensor } from "../../tensor/index.js";
@@ -36,8 +36,8 @@ export function collectUnitMoments(
         const run = (see?: AttentionObserver): Ports =>
           block.forwardFull(
             x,
-            (layer, input) => {
-              if (standsFor(layer) === layer) observe(layer, input);
+            (layer, input, linear) => {
+              if (standsFor(layer) === layer) observe(layer, inputRows(input, linear));
             },
             see,
           );

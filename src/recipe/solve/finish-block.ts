@@ -1,9 +1,9 @@
 import type { PortStore } from "../../calibration/port-store.js";
-import { linearOf } from "../../network/index.js";
+import { linearOf, multiplied } from "../../network/index.js";
 import { toQuantizedWeight } from "../../quant/to-quantized-weight.js";
 import type { QuantizedLayer } from "../../reconstruct/quantized-layer.js";
-import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
-import { noGrad, scope, type Tensor } from "../../tensor/index.js";
+import type { InputObserver, QuantizedUnit } from "../../reconstruct/quantized-unit.js";
+import { noGrad, scope } from "../../tensor/index.js";
 import { measuredSequences } from "../job/measured-sequences.js";
 import type { LayerError, RecipeJob } from "../job/recipe-job.js";
 import { deliverPlain, storedType } from "./deliver-plain.js";
@@ -36,13 +36,13 @@ export function hardenBlock(job: RecipeJob, block: QuantizedUnit, solved: boolea
 /** Relative squared error of every quantized Linear's output on its own inputs in the quantized stream. */
 export function measureLayers(block: QuantizedUnit, input: PortStore): LayerError[] {
   const sums = new Map<string, { error: number; full: number }>();
-  const observe = (name: string, x: Tensor): void => {
+  const observe: InputObserver = (name, x, { product }) => {
     const layer = block.layers.get(name);
     if (layer === undefined) return;
     scope(() => {
-      const { weight } = linearOf(block.weights, name);
-      const full = x.linear(weight);
-      const error = layer.apply(x, { weight, bias: null }).sub(full);
+      const linear = { ...linearOf(block.weights, name), bias: null, ...(product !== undefined && { product }) };
+      const full = multiplied(x, linear.weight, linear);
+      const error = layer.apply(x, linear).sub(full);
       const sum = sums.get(name) ?? { error: 0, full: 0 };
       sum.error += error.to("float32").square().sum().item();
       sum.full += full.to("float32").square().sum().item();

@@ -36,22 +36,32 @@ export function chooseStorage(job: RecipeJob, shape: StreamShape, stores: number
   return needed < freemem() * 0.5 ? "host" : "disk";
 }
 
-export function streamShape(job: RecipeJob, { sequences, context }: CalibrationTokens): StreamShape {
-  return { sequences, tokens: context, ports: job.network.ports(context) };
+/** What a stream is at the input of a unit: of the first one unless another is asked for. */
+export function streamShape(job: RecipeJob, { sequences, context }: CalibrationTokens, unit = 0): StreamShape {
+  return { sequences, tokens: context, ports: job.network.ports(context, unit) };
+}
+
+/** The same where the stream is largest. */
+export function largestShape(job: RecipeJob, tokens: CalibrationTokens): StreamShape {
+  const shapes = Array.from({ length: job.network.units.length + 1 }, (_, unit) => streamShape(job, tokens, unit));
+  return shapes.reduce((a, b) => (streamBytes(b, job.dtype) > streamBytes(a, job.dtype) ? b : a));
 }
 
 /**
  * Stores for the streams of these names: as they were saved where the job continues, else with what the network's first
  * unit reads of the calibration sequences.
+ *
+ * @param unit at whose input they are
  */
 export function openStreams(
   job: RecipeJob,
   tokens: CalibrationTokens,
   names: readonly string[],
   storage: Storage,
+  unit = 0,
 ): PortStore[] {
   const { resume } = job;
-  const shape = streamShape(job, tokens);
+  const shape = streamShape(job, tokens, unit);
   const streams: PortStore[] = [];
   try {
     for (const name of names) {

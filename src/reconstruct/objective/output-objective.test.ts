@@ -18,7 +18,7 @@ describe("what the output of a network is held against", () => {
       ];
       const shape = { sequences: 2, tokens: 3, ports: { x: [3, 8] } };
       const read = (): Ports => ({ x: target.clone() });
-      const store = { shape, stores: new Map(), read, write: () => {}, dispose: () => {} };
+      const store = { shape, stores: new Map(), read, write: () => {}, retain: () => {}, dispose: () => {} };
       const divergence = outputDivergence(store, { port: "x" });
       const value = (x: Tensor): number => divergence.measure((rows) => rows.linear(head), x, [0, 1], 0.5);
       const { loss, gradient } = divergence.descend((rows) => rows.linear(head), hidden, [0, 1], 0.5);

@@ -1,9 +1,11 @@
 import type { InspectedTensor } from "../../format/contract/inspected-tensor.js";
+import type { InspectedUnit } from "../../format/contract/inspected-unit.js";
 import type { FormatName } from "../../format/exporters.js";
 
 import type { CensusRecord } from "./census-record.js";
 
 export type { InspectedTensor } from "../../format/contract/inspected-tensor.js";
+export type { InspectedUnit } from "../../format/contract/inspected-unit.js";
 
 /** What a model folder, a result or an export holds. */
 export interface Inspection {
@@ -16,6 +18,8 @@ export interface Inspection {
   readonly tensors: readonly InspectedTensor[];
   /** What becomes of the tensors; null for a network that crossblock does not compute, and for GGUF and ONNX, which hold no other. */
   readonly census: CensusRecord | null;
+  /** Of an ONNX file that crossblock did not write; null for all others. */
+  readonly units: readonly InspectedUnit[] | null;
   readonly parameters: number;
   readonly bytes: number;
   /** Over all tensors. */

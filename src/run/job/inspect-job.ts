@@ -1,6 +1,7 @@
 import { Checkpoint } from "../../checkpoint/checkpoint.js";
 import { optionalString, readModelConfig } from "../../checkpoint/model-config.js";
 import { exporters, type FoundExport, recogniseExport } from "../../format/exporters.js";
+import { inspectGraph } from "../../format/onnx/inspect-graph.js";
 import { inspectedPlain } from "../../format/source/inspect-source.js";
 import { sourceCensus } from "../../format/source/source-census.js";
 import type { RequestContext } from "../engine/serve-requests.js";
@@ -11,12 +12,18 @@ import { pacedProgress } from "../events/paced-progress.js";
 import { hasQuantization } from "../source/quantized-source.js";
 import { resolveFolder } from "../source/resolve-folder.js";
 
-type Facts = Pick<Inspection, "path" | "format" | "family" | "scheme" | "census">;
+type Facts = Pick<Inspection, "path" | "format" | "family" | "scheme" | "census" | "units">;
 
 /** Reads what a model folder, a result or an export holds; codes are counted one tensor at a time. */
 export async function inspectJob(nameOrPath: string, context: RequestContext<WorkEvent>): Promise<Inspection> {
-  // A GGUF file is no folder, and no name on the hub.
-  const path = nameOrPath.endsWith(".gguf") ? nameOrPath : await resolveFolder(nameOrPath, context);
+  // A file is no folder, and no name on the hub.
+  const isFile = nameOrPath.endsWith(".gguf") || nameOrPath.endsWith(".onnx");
+  const path = isFile ? nameOrPath : await resolveFolder(nameOrPath, context);
+  const graph = path.endsWith(".onnx") ? inspectGraph(path) : null;
+  if (graph !== null) {
+    const { tensors, ...facts } = graph;
+    return inspection({ path, format: "onnx", scheme: null, census: null, ...facts }, tensors);
+  }
   const found = await recogniseExport(path);
   return found === null ? inspectModel(path) : inspectExport(found, context);
 }
@@ -29,7 +36,7 @@ async function inspectModel(folder: string): Promise<Inspection> {
   const quantized = hasQuantization(config);
   const found = quantized ? null : sourceCensus({ config, linears: new Map(), plain: checkpoint.tensors });
   const census = found === null ? null : censusRecord(found, []);
-  return inspection({ path: folder, format: "safetensors", family, scheme: null, census }, tensors);
+  return inspection({ path: folder, format: "safetensors", family, scheme: null, census, units: null }, tensors);
 }
 
 async function inspectExport(
@@ -47,7 +54,7 @@ async function inspectExport(
   }
   const coded = tensors.flatMap(({ name, histogram }) => (histogram === null ? [] : [name]));
   const census = opened.census === null ? null : censusRecord(opened.census, coded);
-  return inspection({ path, format, family, scheme, census }, tensors);
+  return inspection({ path, format, family, scheme, census, units: null }, tensors);
 }
 
 function inspection(facts: Facts, tensors: readonly InspectedTensor[]): Inspection {

@@ -1,5 +1,5 @@
+import { DATA_TYPES } from "../../../checkpoint/onnx/schema.js";
 import type { DecoderSpec } from "../../../network/index.js";
-import { DATA_TYPES } from "../message/schema.js";
 import { CONTRIB, type GraphBuilder } from "./graph-builder.js";
 import type { ComputeType } from "./graph-weights.js";
 

@@ -1,3 +1,4 @@
+import { DATA_TYPES } from "../../../checkpoint/onnx/schema.js";
 import {
   type Activation,
   type DecoderSpec,
@@ -8,7 +9,6 @@ import {
   linearShape,
   type NormRole,
 } from "../../../network/index.js";
-import { DATA_TYPES } from "../message/schema.js";
 import { type AttentionInputs, attention, attentionInputs } from "./attention-graph.js";
 import { CONTRIB, type GraphBuilder } from "./graph-builder.js";
 import type { GraphWeights } from "./graph-weights.js";

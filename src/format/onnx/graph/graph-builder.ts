@@ -1,6 +1,4 @@
-import { FormatError } from "../../../errors.js";
-import { packageVersion } from "../../../package-version.js";
-import { encodeMessage } from "../message/encode-message.js";
+import { encodeMessage } from "../../../checkpoint/onnx/encode-message.js";
 import {
   ATTRIBUTE_TYPES,
   DATA_TYPE_BYTES,
@@ -12,7 +10,9 @@ import {
   type OnnxNode,
   type OnnxTensor,
   type OnnxValue,
-} from "../message/schema.js";
+} from "../../../checkpoint/onnx/schema.js";
+import { FormatError } from "../../../errors.js";
+import { packageVersion } from "../../../package-version.js";
 
 /** Domain of the operators that onnxruntime adds to ONNX. */
 export const CONTRIB = "com.microsoft";

@@ -1,7 +1,7 @@
+import { DATA_TYPE_BYTES, DATA_TYPES, type DataType } from "../../../checkpoint/onnx/schema.js";
 import { FormatError } from "../../../errors.js";
 import type { ExportSource, QuantizedLayout } from "../../contract/export-source.js";
 import { type Container, containerOf, type QuantizedPart, rowBytes } from "../layout.js";
-import { DATA_TYPE_BYTES, DATA_TYPES, type DataType } from "../message/schema.js";
 import type { GraphBuilder } from "./graph-builder.js";
 
 /** Type of the activations, caches and norms of a graph. */

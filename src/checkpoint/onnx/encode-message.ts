@@ -15,12 +15,15 @@ export function encodeMessage<S extends Schema>(schema: S, message: MessageOf<S>
 }
 
 function writeField(out: Bytes, { number, kind }: Field, value: unknown): void {
-  if (kind === "int") {
+  if (kind === "int" || kind === "long") {
     out.varint(number * 8);
     out.varint(value as number);
   } else if (kind === "float") {
     out.varint(number * 8 + 5);
     out.float(value as number);
+  } else if (kind === "double") {
+    out.varint(number * 8 + 1);
+    out.double(value as number);
   } else {
     const bytes =
       kind === "string"
@@ -54,6 +57,12 @@ class Bytes {
     this.#reserve(4);
     new DataView(this.#bytes.buffer).setFloat32(this.#length, value, true);
     this.#length += 4;
+  }
+
+  double(value: number): void {
+    this.#reserve(8);
+    new DataView(this.#bytes.buffer).setFloat64(this.#length, value, true);
+    this.#length += 8;
   }
 
   append(bytes: Uint8Array): void {

@@ -1,4 +1,4 @@
-import { FormatError } from "../../../errors.js";
+import { FormatError } from "../../errors.js";
 import type { Field, MessageOf, Schema } from "./schema.js";
 
 /** Wire types of protobuf; 3 and 4 (groups) are long obsolete. */
@@ -45,9 +45,9 @@ function readMessage(schema: Schema, cursor: Cursor): Mutable {
 }
 
 function readField({ kind }: Field, wire: number, cursor: Cursor): unknown[] {
-  if (kind === "int" || kind === "float") {
-    const read = (from: Cursor): number => (kind === "int" ? from.varint() : from.float());
-    if (wire === (kind === "int" ? VARINT : FOUR_BYTES)) return [read(cursor)];
+  if (kind === "int" || kind === "long" || kind === "float" || kind === "double") {
+    const { own, read } = NUMBERS[kind];
+    if (wire === own) return [read(cursor)];
     if (wire !== LENGTH) return cursor.fail(`wire type ${wire} for a number`);
     const packed = cursor.nested();
     const values: number[] = [];
@@ -59,6 +59,14 @@ function readField({ kind }: Field, wire: number, cursor: Cursor): unknown[] {
   if (kind === "string") return [cursor.text()];
   return [readMessage(kind, cursor.nested())];
 }
+
+/** The wire type of a number that stands alone, and how it is read. */
+const NUMBERS = {
+  int: { own: VARINT, read: (from: Cursor): number => from.varint() },
+  long: { own: VARINT, read: (from: Cursor): number => from.long() },
+  float: { own: FOUR_BYTES, read: (from: Cursor): number => from.float() },
+  double: { own: EIGHT_BYTES, read: (from: Cursor): number => from.double() },
+} as const;
 
 class Cursor {
   #at = 0;
@@ -76,15 +84,29 @@ class Cursor {
   }
 
   varint(): number {
+    const value = Number(this.#bits());
+    return Number.isSafeInteger(value) ? value : this.fail("a number beyond 2^53");
+  }
+
+  /** A number that stands for one beyond every size where it is larger than is exact. */
+  long(): number {
+    const value = Number(this.#bits());
+    return Math.max(Number.MIN_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, value));
+  }
+
+  #bits(): bigint {
+    // Most numbers are small, and one byte needs no arithmetic of large ones.
+    const first = this.all[this.#at];
+    if (first !== undefined && first < 0x80) {
+      this.#at++;
+      return BigInt(first);
+    }
     let value = 0n;
     for (let shift = 0n; shift < 70n; shift += 7n) {
       const byte = this.all[this.#at++];
       if (byte === undefined) return this.fail("it ends inside a number");
       value |= BigInt(byte & 0x7f) << shift;
-      if (byte < 0x80) {
-        const signed = Number(BigInt.asIntN(64, value));
-        return Number.isSafeInteger(signed) ? signed : this.fail("a number beyond 2^53");
-      }
+      if (byte < 0x80) return BigInt.asIntN(64, value);
     }
     return this.fail("a number of more than ten bytes");
   }
@@ -93,6 +115,12 @@ class Cursor {
     this.#need(4);
     this.#at += 4;
     return this.#view.getFloat32(this.#at - 4, true);
+  }
+
+  double(): number {
+    this.#need(8);
+    this.#at += 8;
+    return this.#view.getFloat64(this.#at - 8, true);
   }
 
   /** A view of the next bytes, as many as the length before them says. */

@@ -1,10 +1,13 @@
 /**
- * The part of ONNX that a decoder needs, as data: each message's fields with their numbers, after `onnx.proto` (IR
- * version 10). A file is one `MODEL` message in protobuf's wire format.
+ * ONNX as data: each message's fields with their numbers, after `onnx.proto` (IR version 10). A file is one `MODEL` message
+ * in protobuf's wire format; files are read and written by the same table.
  */
 
-/** Kinds of fields: `int` is a varint (enums and 32- or 64-bit integers), `float` four bytes, the rest has a length. */
-export type FieldKind = "int" | "float" | "string" | "bytes" | Schema;
+/**
+ * Kinds of fields: `int` is a varint (enums and 32- or 64-bit integers), `long` one beyond 2^53, which is read as the nearest
+ * whole number within (the open end of a Slice), `float` four bytes, `double` eight, the rest has a length.
+ */
+export type FieldKind = "int" | "long" | "float" | "double" | "string" | "bytes" | Schema;
 
 export interface Field {
   readonly number: number;
@@ -16,7 +19,7 @@ export interface Schema {
   readonly [name: string]: Field;
 }
 
-type ValueOf<K extends FieldKind> = K extends "int" | "float"
+type ValueOf<K extends FieldKind> = K extends "int" | "long" | "float" | "double"
   ? number
   : K extends "string"
     ? string
@@ -60,8 +63,12 @@ const VALUE = {
 const TENSOR = {
   shape: { number: 1, kind: "int", repeated: true },
   dataType: { number: 2, kind: "int" },
+  floatData: { number: 4, kind: "float", repeated: true },
+  int32Data: { number: 5, kind: "int", repeated: true },
+  int64Data: { number: 7, kind: "long", repeated: true },
   name: { number: 8, kind: "string" },
   rawData: { number: 9, kind: "bytes" },
+  doubleData: { number: 10, kind: "double", repeated: true },
   externalData: { number: 13, kind: STRING_ENTRY, repeated: true },
   dataLocation: { number: 14, kind: "int" },
 } as const satisfies Schema;
@@ -69,10 +76,15 @@ const TENSOR = {
 const ATTRIBUTE = {
   name: { number: 1, kind: "string" },
   float: { number: 2, kind: "float" },
-  int: { number: 3, kind: "int" },
+  int: { number: 3, kind: "long" },
   string: { number: 4, kind: "bytes" },
   type: { number: 20, kind: "int" },
-  ints: { number: 8, kind: "int", repeated: true },
+  tensor: { number: 5, kind: TENSOR },
+  /** A graph within the graph: a branch or the body of a loop. */
+  graph: { number: 6, kind: "bytes" },
+  floats: { number: 7, kind: "float", repeated: true },
+  ints: { number: 8, kind: "long", repeated: true },
+  graphs: { number: 11, kind: "bytes", repeated: true },
 } as const satisfies Schema;
 
 const NODE = {
@@ -90,6 +102,7 @@ const GRAPH = {
   initializers: { number: 5, kind: TENSOR, repeated: true },
   inputs: { number: 11, kind: VALUE, repeated: true },
   outputs: { number: 12, kind: VALUE, repeated: true },
+  sparseInitializers: { number: 15, kind: "bytes", repeated: true },
 } as const satisfies Schema;
 
 const OPERATOR_SET = {
@@ -105,6 +118,7 @@ export const MODEL = {
   graph: { number: 7, kind: GRAPH },
   operatorSets: { number: 8, kind: OPERATOR_SET, repeated: true },
   metadata: { number: 14, kind: STRING_ENTRY, repeated: true },
+  functions: { number: 25, kind: "bytes", repeated: true },
 } as const satisfies Schema;
 
 export type OnnxModel = MessageOf<typeof MODEL>;
@@ -117,10 +131,14 @@ export type OnnxAttribute = MessageOf<typeof ATTRIBUTE>;
 export const DATA_TYPES = {
   float32: 1,
   uint8: 2,
+  int8: 3,
+  uint16: 4,
+  int16: 5,
   int32: 6,
   int64: 7,
   bool: 9,
   float16: 10,
+  float64: 11,
   bfloat16: 16,
 } as const;
 
@@ -130,15 +148,26 @@ export type DataType = keyof typeof DATA_TYPES;
 export const DATA_TYPE_BYTES: Readonly<Record<DataType, number>> = {
   float32: 4,
   uint8: 1,
+  int8: 1,
+  uint16: 2,
+  int16: 2,
   int32: 4,
   int64: 8,
   bool: 1,
   float16: 2,
+  float64: 8,
   bfloat16: 2,
 };
 
 /** `AttributeProto.AttributeType`. */
-export const ATTRIBUTE_TYPES = { float: 1, int: 2, string: 3, ints: 7 } as const;
+export const ATTRIBUTE_TYPES = { float: 1, int: 2, string: 3, tensor: 4, floats: 6, ints: 7 } as const;
+
+/** The element type of a number in a file; null for one that is not read: text, complex numbers, bits below a byte. */
+export function dataTypeOf(id: number | undefined): DataType | null {
+  return BY_ID.get(id ?? 0) ?? null;
+}
+
+const BY_ID = new Map<number, DataType>(Object.entries(DATA_TYPES).map(([name, id]) => [id, name as DataType]));
 
 /** `TensorProto.DataLocation`: the bytes are in another file. */
 export const EXTERNAL = 1;

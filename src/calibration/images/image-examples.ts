@@ -1,0 +1,96 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { fileSystemError } from "../../checkpoint/file-system/file-system-error.js";
+import { CalibrationError } from "../../errors.js";
+import { Tensor } from "../../tensor/index.js";
+import type { Ports } from "../port-store.js";
+import { decodeImage, type Pixels } from "./decode-image.js";
+import type { Preprocessing } from "./preprocessing.js";
+
+const IMAGE = /\.(?:jpe?g|png|webp)$/i;
+
+/** The images below a folder, in the order of their names. @throws CalibrationError where there are none */
+export async function imageFiles(folder: string): Promise<readonly string[]> {
+  const names = await readdir(folder, { recursive: true }).catch((error: unknown) => {
+    throw fileSystemError(error, "the folder of images can't be read", folder);
+  });
+  const files = names.filter((name) => IMAGE.test(name)).sort();
+  if (files.length > 0) return files.map((name) => join(folder, name));
+  throw new CalibrationError({
+    what: "no images (JPEG, PNG, WebP)",
+    where: folder,
+    next: "give a folder that holds some, or prepared tensors (.npy, .safetensors)",
+  });
+}
+
+/** Images in memory, a byte a number, and what a network sees of them. */
+export class ImageExamples {
+  private constructor(
+    /** The input of the network that they are for. */
+    readonly input: string,
+    private readonly images: readonly Pixels[],
+    private readonly preprocessing: Preprocessing,
+  ) {}
+
+  /**
+   * Decodes images, `onDone` called after each.
+   *
+   * @throws CalibrationError for one that is no image, or of another size than the first
+   */
+  static async read(
+    input: string,
+    files: readonly string[],
+    preprocessing: Preprocessing,
+    onDone: (done: number) => void = () => {},
+  ): Promise<ImageExamples> {
+    const images: Pixels[] = [];
+    for (const file of files) {
+      const image = await decodeImage(file, preprocessing);
+      const first = images[0] ?? image;
+      if (image.height !== first.height || image.width !== first.width) {
+        throw new CalibrationError({
+          what: `${image.height} x ${image.width} pixels, where the first image has ${first.height} x ${first.width}`,
+          where: file,
+          next: "resize both sides, or crop, so that all have one size",
+        });
+      }
+      images.push(image);
+      onDone(images.length);
+    }
+    return new ImageExamples(input, images, preprocessing);
+  }
+
+  get count(): number {
+    return this.images.length;
+  }
+
+  /** Of one example, as the network sees it. */
+  get shape(): readonly number[] {
+    const { height = 0, width = 0 } = this.images[0] ?? {};
+    return this.preprocessing.layout === "nchw" ? [3, height, width] : [height, width, 3];
+  }
+
+  /** `[indices.length, ...shape]`, fp32 on the CPU. */
+  read(indices: readonly number[]): Ports {
+    const size = this.shape.reduce((product, each) => product * each, 1);
+    const values = new Float32Array(indices.length * size);
+    indices.forEach((index, row) => {
+      const image = this.images[index];
+      if (image === undefined) throw new RangeError(`there is no image ${index}`);
+      this.#fill(values.subarray(row * size, (row + 1) * size), image);
+    });
+    return { [this.input]: Tensor.from(values, [indices.length, ...this.shape]) };
+  }
+
+  #fill(to: Float32Array, { height, width, values }: Pixels): void {
+    const { scale, mean, std, channels, layout } = this.preprocessing;
+    const pixels = height * width;
+    for (const c of [0, 1, 2] as const) {
+      const from = channels === "rgb" ? c : 2 - c;
+      for (let i = 0; i < pixels; i++) {
+        const at = layout === "nchw" ? c * pixels + i : 3 * i + c;
+        to[at] = ((values[3 * i + from] as number) * scale - mean[c]) / std[c];
+      }
+    }
+  }
+}

@@ -1,0 +1,156 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import sharp from "sharp";
+import { describe, expect, it } from "vitest";
+import { temporaryFolder } from "../../checkpoint/testing/temporary-folder.js";
+import { CalibrationError } from "../../errors.js";
+import { decodeImage, resized } from "./decode-image.js";
+import { ImageExamples, imageFiles } from "./image-examples.js";
+import { imageNetPreprocessing, type Preprocessing, readPreprocessing } from "./preprocessing.js";
+
+const plain: Preprocessing = {
+  ...imageNetPreprocessing,
+  resize: null,
+  crop: null,
+  scale: 1,
+  mean: [0, 0, 0],
+  std: [1, 1, 1],
+};
+
+/** An image whose red grows to the right and whose green grows downwards. */
+function ramp(width: number, height: number): ReturnType<typeof sharp> {
+  const pixels = Uint8Array.from({ length: width * height * 3 }, (_, i) => {
+    const [x, y] = [Math.floor(i / 3) % width, Math.floor(i / 3 / width)];
+    return [10 * x, 20 * y, 7][i % 3] ?? 0;
+  });
+  return sharp(pixels, { raw: { width, height, channels: 3 } });
+}
+
+describe("images", () => {
+  it("are decoded from PNG and WebP to the pixel, found below a folder in the order of their names", async () => {
+    using folder = temporaryFolder();
+    mkdirSync(join(folder.path, "b"));
+    await ramp(4, 3)
+      .png()
+      .toFile(join(folder.path, "b", "1.png"));
+    await ramp(4, 3).webp({ lossless: true }).toFile(join(folder.path, "a.webp"));
+    writeFileSync(join(folder.path, "notes.txt"), "no image");
+    const files = await imageFiles(folder.path);
+    expect(files.map((file) => file.slice(folder.path.length + 1))).toEqual(["a.webp", join("b", "1.png")]);
+    for (const file of files) {
+      const { height, width, values } = await decodeImage(file, plain);
+      expect([height, width]).toEqual([3, 4]);
+      expect([...values.subarray(3 * 6, 3 * 7)]).toEqual([20, 20, 7]);
+    }
+  });
+
+  it("are resized by the shorter side and cropped from the middle", async () => {
+    expect(resized([300, 400], 256)).toEqual([256, 341]);
+    expect(resized([400, 300], 256)).toEqual([341, 256]);
+    expect(resized([400, 300], [10, 20])).toEqual([10, 20]);
+    using folder = temporaryFolder();
+    const file = join(folder.path, "a.png");
+    await ramp(9, 5).png().toFile(file);
+    const { height, width, values } = await decodeImage(file, { ...plain, crop: [3, 3] });
+    expect([height, width]).toEqual([3, 3]);
+    expect([...values.subarray(0, 3)]).toEqual([30, 20, 7]);
+    const half = await decodeImage(file, { ...plain, resize: [5, 3], interpolation: "nearest" });
+    expect([half.height, half.width]).toEqual([5, 3]);
+    await expect(decodeImage(file, { ...plain, crop: [6, 3] })).rejects.toThrow(
+      /5 x 9 pixels, of which 6 x 3.*Next: resize/,
+    );
+  });
+
+  it("are what the network sees: scaled, centred, in its order of channels and dimensions", async () => {
+    using folder = temporaryFolder();
+    const file = join(folder.path, "a.png");
+    await ramp(2, 2).png().toFile(file);
+    const seen = async (preprocessing: Preprocessing): Promise<readonly number[]> => {
+      const examples = await ImageExamples.read("x", [file], preprocessing);
+      const { x } = examples.read([0]);
+      expect(x?.shape).toEqual([1, ...examples.shape]);
+      const values = [...(x?.toFloat32Array() ?? [])];
+      x?.dispose();
+      return values;
+    };
+    expect(await seen(plain)).toEqual([0, 10, 0, 10, 0, 0, 20, 20, 7, 7, 7, 7]);
+    expect(await seen({ ...plain, layout: "nhwc", channels: "bgr" })).toEqual([7, 0, 0, 7, 0, 10, 7, 20, 0, 7, 20, 10]);
+    expect(await seen({ ...plain, scale: 0.5, mean: [1, 2, 3], std: [2, 4, 0.5] })).toEqual([
+      -0.5, 2, -0.5, 2, -0.5, -0.5, 2, 2, 1, 1, 1, 1,
+    ]);
+  });
+
+  it("of a grey or transparent file have three channels", async () => {
+    using folder = temporaryFolder();
+    const [grey, clear] = [join(folder.path, "grey.png"), join(folder.path, "clear.png")];
+    await ramp(3, 3).greyscale().png().toFile(grey);
+    await ramp(3, 3).ensureAlpha(0.5).png().toFile(clear);
+    expect((await decodeImage(grey, plain)).values).toHaveLength(27);
+    expect([...(await decodeImage(clear, plain)).values.subarray(3, 6)]).toEqual([10, 0, 7]);
+  });
+
+  it("are refused with the next action: none, a broken one, another size", async () => {
+    using folder = temporaryFolder();
+    await expect(imageFiles(folder.path)).rejects.toThrow(/no images.*Next: give a folder/);
+    const [broken, small, large] = ["broken.jpg", "small.png", "large.png"].map((name) => join(folder.path, name)) as [
+      string,
+      string,
+      string,
+    ];
+    writeFileSync(broken, "not a JPEG");
+    await ramp(2, 2).png().toFile(small);
+    await ramp(3, 2).png().toFile(large);
+    await expect(decodeImage(broken, plain)).rejects.toThrow(CalibrationError);
+    await expect(decodeImage(broken, plain)).rejects.toThrow(
+      /broken\.jpg: the image can't be decoded.*Next: take the file out/,
+    );
+    await expect(ImageExamples.read("x", [small, large], plain)).rejects.toThrow(
+      /2 x 3 pixels, where the first image has 2 x 2/,
+    );
+  });
+});
+
+describe("preprocessor_config.json", () => {
+  it("says what Hugging Face's image processors do", () => {
+    const vit = {
+      do_resize: true,
+      size: { height: 224, width: 224 },
+      resample: 2,
+      image_mean: [0.5, 0.5, 0.5],
+      image_std: [0.5, 0.5, 0.5],
+    };
+    expect(readPreprocessing(vit, "")).toMatchObject({
+      resize: [224, 224],
+      crop: null,
+      interpolation: "linear",
+      scale: 1 / 255,
+      mean: [0.5, 0.5, 0.5],
+    });
+    const resnet = {
+      size: { shortest_edge: 256 },
+      do_center_crop: true,
+      crop_size: { height: 224, width: 224 },
+      resample: 3,
+      do_normalize: false,
+    };
+    expect(readPreprocessing(resnet, "")).toMatchObject({
+      resize: 256,
+      crop: [224, 224],
+      interpolation: "cubic",
+      mean: [0, 0, 0],
+      std: [1, 1, 1],
+    });
+    expect(readPreprocessing({ do_resize: false, do_rescale: false }, "")).toMatchObject({ resize: null, scale: 1 });
+  });
+
+  it.each([
+    ["a size without numbers", { size: { height: "large" } }],
+    ["another resampling", { resample: 5 }],
+    ["a deviation of 0", { image_std: [1, 0, 1] }],
+    ["two means", { image_mean: [1, 2] }],
+  ])("is refused for %s", (_, config) => {
+    expect(() => readPreprocessing(config, "preprocessor_config.json")).toThrow(
+      /no preprocessing that crossblock does.*Next: give size/,
+    );
+  });
+});

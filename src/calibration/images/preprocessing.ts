@@ -1,0 +1,106 @@
+import type { JsonObject, JsonValue } from "../../checkpoint/json/json.js";
+import { isJsonObject } from "../../checkpoint/json/json.js";
+import { CalibrationError } from "../../errors.js";
+
+/** What is done to an image before a network sees it. */
+export interface Preprocessing {
+  /** Pixels of the shorter side, or of both (height first); null leaves the size. */
+  readonly resize: number | readonly [height: number, width: number] | null;
+  readonly interpolation: "nearest" | "linear" | "cubic" | "lanczos3";
+  /** Height and width of what is cut out of the middle; null for the whole. */
+  readonly crop: readonly [height: number, width: number] | null;
+  /** What a pixel of 0 to 255 is multiplied with. */
+  readonly scale: number;
+  /** By channel, in the order that the network sees: taken off after scaling, then divided by. */
+  readonly mean: readonly [number, number, number];
+  readonly std: readonly [number, number, number];
+  readonly channels: "rgb" | "bgr";
+  readonly layout: "nchw" | "nhwc";
+}
+
+/** What ImageNet classifiers of torchvision want. */
+export const imageNetPreprocessing: Preprocessing = {
+  resize: 256,
+  interpolation: "linear",
+  crop: [224, 224],
+  scale: 1 / 255,
+  mean: [0.485, 0.456, 0.406],
+  std: [0.229, 0.224, 0.225],
+  channels: "rgb",
+  layout: "nchw",
+};
+
+/** By Pillow's numbers. */
+const RESAMPLING = ["nearest", "lanczos3", "linear", "cubic"] as const;
+
+/**
+ * Preprocessing as a `preprocessor_config.json` of Hugging Face says it.
+ *
+ * @param where the file
+ * @throws CalibrationError naming the key
+ */
+export function readPreprocessing(config: JsonObject, where: string): Preprocessing {
+  const on = (key: string): boolean => config[key] !== false;
+  const shortest = isJsonObject(config["size"]) && config["size"]["shortest_edge"] !== undefined;
+  const size = config["size"];
+  const side =
+    typeof size === "number" ? size : shortest ? sizeOf((size as JsonObject)["shortest_edge"], "size", where) : null;
+  const resize = !on("do_resize") || size === undefined ? null : (side ?? pair(size, "size", where));
+  const crops = config["do_center_crop"] === true && config["crop_size"] !== undefined;
+  const normalises = on("do_normalize");
+  const resample = config["resample"];
+  const interpolation = RESAMPLING[typeof resample === "number" ? resample : 2];
+  if (interpolation === undefined) return refuse(`resample = ${String(resample)}`, where);
+  return {
+    resize,
+    interpolation,
+    crop: crops ? pair(config["crop_size"], "crop_size", where) : null,
+    scale: on("do_rescale") ? number(config["rescale_factor"] ?? 1 / 255, "rescale_factor", where) : 1,
+    mean: normalises ? three(config["image_mean"], "image_mean", where, 0) : [0, 0, 0],
+    std: normalises ? three(config["image_std"], "image_std", where, 1) : [1, 1, 1],
+    channels: "rgb",
+    layout: "nchw",
+  };
+}
+
+function pair(value: JsonValue | undefined, key: string, where: string): readonly [number, number] {
+  if (typeof value === "number") return [sizeOf(value, key, where), sizeOf(value, key, where)];
+  if (!isJsonObject(value)) return refuse(`${key} = ${JSON.stringify(value)}`, where);
+  return [sizeOf(value["height"], key, where), sizeOf(value["width"], key, where)];
+}
+
+function sizeOf(value: JsonValue | undefined, key: string, where: string): number {
+  return Number.isInteger(value) && (value as number) > 0 && (value as number) <= 65535
+    ? (value as number)
+    : refuse(`${key} = ${JSON.stringify(value)}`, where);
+}
+
+function number(value: JsonValue, key: string, where: string): number {
+  return typeof value === "number" && Number.isFinite(value)
+    ? value
+    : refuse(`${key} = ${JSON.stringify(value)}`, where);
+}
+
+function three(
+  value: JsonValue | undefined,
+  key: string,
+  where: string,
+  otherwise: number,
+): readonly [number, number, number] {
+  if (value === undefined || value === null) return [otherwise, otherwise, otherwise];
+  const list = Array.isArray(value) ? (value as readonly JsonValue[]) : [value, value, value];
+  const [r, g, b] = list.map((each) => number(each, key, where));
+  if (list.length !== 3 || r === undefined || g === undefined || b === undefined) {
+    return refuse(`${key} = ${JSON.stringify(value)}`, where);
+  }
+  if (key === "image_std" && [r, g, b].includes(0)) return refuse(`${key} = ${JSON.stringify(value)}`, where);
+  return [r, g, b];
+}
+
+function refuse(what: string, where: string): never {
+  throw new CalibrationError({
+    what: `${what}, which is no preprocessing that crossblock does`,
+    where,
+    next: "give size, crop, mean and standard deviation yourself, or prepared tensors (.npy, .safetensors)",
+  });
+}

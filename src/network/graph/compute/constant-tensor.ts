@@ -1,0 +1,19 @@
+import { numbersIn, Tensor } from "../../../tensor/index.js";
+import type { GraphConstant } from "../graph.js";
+
+/** The numbers that a file gives, on the host: floats as fp32, integers as they are. */
+export function constantTensor({ dataType, shape, bytes }: GraphConstant): Tensor {
+  // What is read may view the file, at any place of it.
+  const own = Uint8Array.from(bytes());
+  if (dataType === "uint16") return Tensor.from(Int32Array.from(new Uint16Array(own.buffer)), shape);
+  const stored = Tensor.fromBytes(own, shape, dataType);
+  if (dataType !== "float16" && dataType !== "bfloat16" && dataType !== "float64") return stored;
+  const wide = stored.to("float32");
+  stored.dispose();
+  return wide;
+}
+
+/** Whether a constant is small enough to be computed with on the host, as shapes are. */
+export function isSmall({ shape }: Pick<GraphConstant, "shape">): boolean {
+  return numbersIn(shape) <= 64;
+}

@@ -1,0 +1,155 @@
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { OnnxContent } from "../../checkpoint/onnx/onnx-content.js";
+import { temporaryFolder } from "../../checkpoint/testing/temporary-folder.js";
+import { ModelError } from "../../errors.js";
+import { Tensor } from "../../tensor/index.js";
+import { GraphRunner } from "./compute/run-graph.js";
+import type { Graph } from "./graph.js";
+import { readGraph } from "./read-graph.js";
+import { floats, integers, type TestGraph, writeGraph } from "./testing/small-graph.js";
+
+function read(graph: TestGraph, use: (graph: Graph) => void = () => {}): void {
+  using folder = temporaryFolder();
+  const file = join(folder.path, "model.onnx");
+  writeGraph(file, graph);
+  using content = OnnxContent.open(file);
+  use(readGraph(content));
+}
+
+const inputs = { x: { shape: ["n", 2] } };
+const relu = { operator: "Relu", inputs: ["x"] };
+
+describe("an ONNX graph", () => {
+  it("has its nodes in an order in which they can be computed, and constants of every kind", () => {
+    const nodes = [
+      { operator: "Add", inputs: ["sum", "half"], outputs: ["y"] },
+      { operator: "Add", inputs: ["x", "two"], outputs: ["sum"] },
+      { operator: "Constant", inputs: [], outputs: ["half"], attributes: { value_float: { float: 0.5 } } },
+      { operator: "Constant", inputs: [], outputs: ["two"], attributes: { value: floats([2, 3]) } },
+    ];
+    read({ nodes, inputs }, (graph) => {
+      expect(graph.nodes.map(({ name }) => name)).toEqual(["Add:sum", "Add:y"]);
+      expect(graph.inputs).toEqual([{ name: "x", dataType: "float32", shape: ["n", 2] }]);
+      using runner = new GraphRunner(graph, { device: "cpu", dtype: "float32" });
+      using x = Tensor.from(Float32Array.of(1, 2), [1, 2]);
+      const { y } = runner.run({ x });
+      expect([...(y?.toFloat32Array() ?? [])]).toEqual([3.5, 5.5]);
+      y?.dispose();
+    });
+  });
+
+  it("does not count initializers among its inputs", () => {
+    const graph = { nodes: [{ operator: "Mul", inputs: ["x", "w"] }], constants: { w: floats([1, 2]) } };
+    read({ ...graph, inputs: { ...inputs, w: { shape: [2] } } }, (found) => {
+      expect(found.inputs.map(({ name }) => name)).toEqual(["x"]);
+    });
+  });
+
+  it.each([
+    [
+      "an unknown operator",
+      { nodes: [relu, { operator: "Loop", name: "body", inputs: ["n0"] }] },
+      /node "body" \(Loop\).*does not compute the operator Loop/,
+    ],
+    [
+      "several",
+      {
+        nodes: [
+          { operator: "GRU", inputs: ["x"] },
+          { operator: "LSTM", inputs: ["n0"] },
+        ],
+      },
+      /operator GRU, nor LSTM/,
+    ],
+    ["an old version", { opset: 6, nodes: [relu] }, /operators of version 6/],
+    ["a new version", { opset: 30, nodes: [relu] }, /operators of version 30.*onnx\.version_converter/],
+    ["a value that nothing makes", { nodes: [{ operator: "Add", inputs: ["x", "z"] }] }, /nothing makes the value "z"/],
+    [
+      "a circle",
+      {
+        nodes: [
+          { operator: "Add", inputs: ["x", "y"], outputs: ["a"] },
+          { operator: "Relu", inputs: ["a"] },
+        ],
+      },
+      /its own result/,
+    ],
+    ["a value that is made twice", { nodes: [{ ...relu, outputs: ["y"] }, relu] }, /"y" is made twice/],
+    ["an output that nothing computes", { nodes: [{ ...relu, outputs: ["z"] }] }, /nothing computes its output "y"/],
+    ["no output", { nodes: [relu], outputs: {} }, /no outputs/],
+    [
+      "a norm in training",
+      {
+        nodes: [
+          { operator: "BatchNormalization", inputs: ["x", "x", "x", "x", "x"], attributes: { training_mode: 1 } },
+        ],
+      },
+      /training_mode = 1/,
+    ],
+    ["a second output", { nodes: [{ operator: "Dropout", inputs: ["x"], outputs: ["y", "mask"] }] }, /output "mask"/],
+    [
+      "an antialiased Resize",
+      { nodes: [{ operator: "Resize", inputs: ["x"], attributes: { antialias: 1 } }] },
+      /antialias = 1/,
+    ],
+    [
+      "coordinates of another kind",
+      {
+        nodes: [
+          { operator: "Resize", inputs: ["x"], attributes: { coordinate_transformation_mode: "tf_crop_and_resize" } },
+        ],
+      },
+      /"tf_crop_and_resize".*Next: export the network with one of half_pixel/,
+    ],
+    [
+      "an attribute of another kind",
+      { nodes: [{ operator: "Resize", inputs: ["x"], attributes: { antialias: "yes" } }] },
+      /"antialias" is not an integer/,
+    ],
+    [
+      "a constant of text",
+      { nodes: [{ operator: "Constant", inputs: [], attributes: { value_string: "a" } }] },
+      /constant of the kind value_string/,
+    ],
+  ] satisfies [string, Omit<TestGraph, "inputs">, RegExp][])(
+    "is refused with the next action: %s",
+    (_, graph, message) => {
+      expect(() => read({ ...graph, inputs })).toThrow(ModelError);
+      expect(() => read({ ...graph, inputs })).toThrow(message);
+      expect(() => read({ ...graph, inputs })).toThrow(/Next: /);
+    },
+  );
+
+  it.each([
+    [
+      "sizes that do not fit",
+      {
+        nodes: [{ operator: "MatMul", inputs: ["x", "w"], name: "head" }],
+        constants: { w: floats([1, 2, 3], [3, 1]) },
+      },
+      /node "head" \(MatMul\) on cpu: it can't be computed of its inputs/,
+    ],
+    [
+      "an axis that is not there",
+      { nodes: [{ operator: "Softmax", inputs: ["x"], attributes: { axis: 5 } }] },
+      /axis 5 of a tensor of 2/,
+    ],
+    [
+      "a size that no memory holds",
+      { nodes: [{ operator: "Expand", inputs: ["x", "s"] }], constants: { s: integers([2 ** 40, 1, 1]) } },
+      /a tensor of shape \[1099511627776/,
+    ],
+  ] satisfies [string, Omit<TestGraph, "inputs">, RegExp][])(
+    "says which node can't be computed: %s",
+    (_, graph, message) => {
+      read({ ...graph, inputs }, (found) => {
+        using runner = new GraphRunner(found, { device: "cpu", dtype: "float32" });
+        using x = Tensor.from(Float32Array.of(1, 2), [1, 2]);
+        expect(() => runner.run({ x })).toThrow(message);
+        expect(() => runner.run({ x })).toThrow(ModelError);
+        expect(() => runner.run({})).toThrow(/nothing is given for its input "x".*Next: give "x"/);
+      });
+    },
+  );
+});

@@ -1,0 +1,88 @@
+import { numbersIn } from "../../../tensor/index.js";
+import type { LayerPlan } from "../../unit.js";
+import type { Graph, GraphConstant, GraphNode } from "../graph.js";
+
+/** How the weight that a file holds is turned into `[out, in]`. */
+export type StoredAs =
+  /** `[out, in, ...kernel]` or `[out, in]`: as it is. */
+  | "rows"
+  /** `[in, out]`: transposed. */
+  | "columns";
+
+/**
+ * A node whose weight is a constant: a convolution or a product with a matrix, as a Linear `[out, in * kernel]`. The weight of
+ * a ConvTranspose is a constant like others.
+ */
+export interface GraphLayer {
+  readonly node: GraphNode;
+  readonly plan: LayerPlan;
+  /** The constants that it reads. */
+  readonly weight: string;
+  readonly bias: string | null;
+  readonly stored: StoredAs;
+  /** Of the weight in the file. */
+  readonly shape: readonly number[];
+}
+
+/** Layers of a graph, by their nodes. A weight that several nodes share is a constant, and no layer's. */
+export function graphLayers(graph: Graph): ReadonlyMap<GraphNode, GraphLayer> {
+  const uses = new Map<string, number>();
+  for (const { inputs } of graph.nodes) for (const name of inputs) uses.set(name, (uses.get(name) ?? 0) + 1);
+  const layers = new Map<GraphNode, GraphLayer>();
+  const modules = new Set<string>();
+  for (const node of graph.nodes) {
+    const weight = graph.constants.get(node.inputs[1] ?? "");
+    if (weight === undefined || uses.get(weight.name) !== 1 || !isFloat(weight)) continue;
+    const kind = layerKind(graph, node, weight);
+    if (kind === null) continue;
+    const module = distinct(modules, moduleName(node, weight.name));
+    const rows = (kind.stored === "rows" ? weight.shape[0] : weight.shape[1]) ?? 1;
+    const columns = numbersIn(weight.shape) / Math.max(1, rows);
+    const plan: LayerPlan = { name: module, module, rows, columns, bias: kind.bias !== null, addsTo: null };
+    layers.set(node, { node, plan, weight: weight.name, shape: weight.shape, ...kind });
+  }
+  return layers;
+}
+
+function layerKind(
+  graph: Graph,
+  { operator, attributes, inputs }: GraphNode,
+  { shape }: GraphConstant,
+): Pick<GraphLayer, "stored" | "bias"> | null {
+  const third = inputs[2] ?? "";
+  const bias = third === "" ? null : third;
+  const known = bias === null ? null : (graph.constants.get(bias) ?? undefined);
+  if (known === undefined) return null;
+  switch (operator) {
+    case "Conv":
+      return shape.length > 2 ? { stored: "rows", bias } : null;
+    case "MatMul":
+      return shape.length === 2 ? { stored: "columns", bias: null } : null;
+    case "Gemm": {
+      if (shape.length !== 2 || attributes.int("transA", 0) !== 0) return null;
+      if (attributes.float("alpha", 1) !== 1 || attributes.float("beta", 1) !== 1) return null;
+      const stored = attributes.int("transB", 0) === 0 ? "columns" : "rows";
+      const rows = stored === "rows" ? shape[0] : shape[1];
+      return known === null || numbersIn(known.shape) === rows ? { stored, bias } : null;
+    }
+    default:
+      return null;
+  }
+}
+
+function isFloat({ dataType }: GraphConstant): boolean {
+  return dataType === "float32" || dataType === "float16" || dataType === "bfloat16";
+}
+
+// Exporters name weights after modules; others have numbers, and the node says more.
+function moduleName(node: GraphNode, weight: string): string {
+  if (weight.endsWith(".weight")) return weight.slice(0, -".weight".length);
+  return node.name.replace(/^\//, "");
+}
+
+function distinct(taken: Set<string>, name: string): string {
+  let free = name;
+  for (let i = 2; taken.has(free); i++) free = `${name}.${i}`;
+  taken.add(free);
+  return free;
+}
