@@ -127,17 +127,13 @@ export const codeTables = {
         "compressed-tensors, GPTQ, ONNX",
         "GGUF",
       ],
-      [...families.values()].map(({ modelType, norm, positions, mlp, attention }) => [
+      [...families.values()].map(({ modelType, norm, positions, kinds, mlp, attention }) => [
         `\`${modelType}\``,
         norm.kind === "rms" ? "RMSNorm" : "LayerNorm",
-        positions === "rotary" ? "rotary" : "learned",
+        positions === "rotary" ? "rotary" : positions === "alibi" ? "ALiBi" : "learned",
         mlp.kind,
-        yes(attention.qkNorm),
-        attention.slidingWindow === null
-          ? "none"
-          : attention.slidingWindow.perBlock === undefined
-            ? "in all blocks"
-            : "in all blocks or in none",
+        yes(attention.qkNorm !== false),
+        attention.slidingWindow === null ? "none" : kinds === undefined ? "in all blocks" : "block by block",
         "yes",
         yes(orNull(() => ggufFamily(modelType)) !== null),
       ]),

@@ -10,14 +10,18 @@ export {
   type TensorCensus,
   takeCensus,
 } from "./census/tensor-census.js";
-export { type ForwardContext, forwardBlock } from "./decoder/block/forward-block.js";
-export { KeyValueCache } from "./decoder/block/key-value-cache.js";
+export { BlockCache } from "./decoder/block/cache/block-cache.js";
+export { forwardBlock } from "./decoder/block/forward-block.js";
+export type { ForwardContext } from "./decoder/block/forward-context.js";
+
 export { normalise } from "./decoder/block/normalise.js";
-export { RotaryTable, rotaryAmplitude, rotaryFrequencies } from "./decoder/block/rotary.js";
+export { rotaryAmplitude, rotaryFrequencies } from "./decoder/block/rotary/rotary-frequencies.js";
+export { RotaryTables } from "./decoder/block/rotary/rotary-tables.js";
 export { applyHead, type BlockLinear, Decoder, embed, type Head } from "./decoder/decoder.js";
 export { DecoderNetwork } from "./decoder/decoder-network.js";
 export { decoderUnits } from "./decoder/decoder-units.js";
 export { families } from "./decoder/families/index.js";
+export { rotationObstacle } from "./decoder/plan/rotation-obstacle.js";
 export * from "./decoder/spec/decoder-spec.js";
 export { modelSpec } from "./decoder/spec/model-spec.js";
 export { networkTensors } from "./decoder/spec/network-tensors.js";
@@ -48,9 +52,11 @@ export {
   normOf,
   type Ports,
   type RunUnit,
+  type TensorPlan,
   type UnitPlan,
 } from "./unit.js";
 export {
+  gainsOf,
   type LinearWeights,
   linearOf,
   loadUnit,
@@ -59,6 +65,7 @@ export {
   normWeights,
   type OwnedUnitWeights,
   type TensorShapes,
+  tensorOf,
   type UnitWeights,
   unitTensors,
 } from "./unit-weights.js";

@@ -10,9 +10,15 @@ export type Passage =
   | { readonly kind: "linear" }
   /**
    * As it is, several times: values of `groups` heads of `width` channels, each of which `times` query heads read. Mixing the
-   * channels of a head passes as well.
+   * channels of a head passes as well where `mixes`; it does not where a gate multiplies single channels.
    */
-  | { readonly kind: "heads"; readonly groups: number; readonly times: number; readonly width: number };
+  | {
+      readonly kind: "heads";
+      readonly groups: number;
+      readonly times: number;
+      readonly width: number;
+      readonly mixes: boolean;
+    };
 
 /** A norm, or a Linear whose rows are the channels. */
 export interface Producer {

@@ -15,18 +15,30 @@ export interface LayerPlan {
   readonly rows: number;
   readonly columns: number;
   readonly bias: boolean;
-  /** The port that its output is added to; null where other layers read it. */
+  /** The port that its output is added to; null where something else reads it. */
   readonly addsTo: string | null;
+  /** Why it stays in full precision unless an option names it: it is small, and much depends on it. Absent for others. */
+  readonly protectedAs?: string;
 }
 
 /** A norm of a unit, before anything is loaded. */
 export interface NormPlan {
   readonly name: string;
   readonly module: string;
-  /** `rms` has gains, `layer` gains and shifts. */
-  readonly kind: "rms" | "layer";
+  /** What the stored gains are: factors of what is normalised, or these less one. */
+  readonly gain: "w" | "1+w";
+  /** It has shifts. */
+  readonly bias: boolean;
   /** Channels, each with a gain. */
   readonly width: number;
+}
+
+/** A stored tensor of a unit that is neither a Linear nor a norm, before anything is loaded. */
+export interface TensorPlan {
+  readonly name: string;
+  /** Of the whole network, in full. */
+  readonly tensor: string;
+  readonly shape: readonly number[];
 }
 
 /** How the Linears of a unit make up its attention, by their names; query heads that share keys and values lie side by side. */
@@ -52,11 +64,13 @@ export interface UnitPlan {
   /** Every Linear, in the order in which the unit computes them. */
   readonly layers: readonly LayerPlan[];
   readonly norms: readonly NormPlan[];
+  /** What else it reads; never quantized. */
+  readonly tensors?: readonly TensorPlan[];
   /** Inputs of the Linears, in the order in which the unit computes them; every Linear is a consumer of one. */
   readonly sites: readonly Site[];
   /** Ports that the unit computes; the others of those that it is given pass by. */
   readonly writes: readonly string[];
-  /** Absent where it has none. */
+  /** Absent where it has none, or one whose scores are not plainly `q k^T` of its Linears. */
   readonly attention?: AttentionPlan;
 }
 
@@ -80,7 +94,7 @@ export interface AttentionValues {
 export interface HeadNorm {
   /** What the Linear gives, `[batch, time, heads, headDim]`. */
   readonly before: Tensor;
-  /** `[headDim]`. */
+  /** What it multiplies by, `[headDim]`. */
   readonly gains: Tensor;
 }
 

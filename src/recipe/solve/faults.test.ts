@@ -71,7 +71,7 @@ function poisonSteps(isPoisoned: (step: number) => boolean): void {
 const options = (microBatch: number): RecipeOptionsInput => ({ window: { epochs: 4, batch: 6, microBatch } });
 
 function expectSound({ weights }: Outcome): void {
-  expect(weights.size).toBe(model.spec.blocks * 7);
+  expect(weights.size).toBe(model.spec.blocks.length * 7);
   for (const { scales } of weights.values()) expect(scales.every((scale) => Number.isFinite(scale))).toBe(true);
 }
 

@@ -75,7 +75,7 @@ export async function quantizeJob(
     folder: folders.work,
     identity,
     windows: ({ finish }) => {
-      const blocks = recipe.windows(spec.blocks, recipeOptions).length;
+      const blocks = recipe.windows(spec.blocks.length, recipeOptions).length;
       return blocks + finishEpochs(recipe, { ...recipeOptions, finish }, needsTokens(options));
     },
     choose: () => ({
@@ -89,7 +89,7 @@ export async function quantizeJob(
   for (const warning of early) context.emit(warning);
   await writeFileAtomically(join(folders.work, planFile), `${JSON.stringify(plan, null, 2)}\n`);
   const { window } = journal.resume;
-  timeline.begin(recipe.windows(spec.blocks, recipeOptions).length);
+  timeline.begin(recipe.windows(spec.blocks.length, recipeOptions).length);
   if (window > 0) context.emit({ event: "continued", window, windows: journal.windows, work: folders.work });
   // The same number of threads and sequences at once: other sums are rounded in another order.
   setThreads(journal.chosen.threads);

@@ -1,4 +1,5 @@
 import { divergenceBytes } from "../../reconstruct/objective/output-objective.js";
+import { mostOfBlocks } from "./block-extents.js";
 import type { LinearPlan } from "./linear-plans.js";
 import { bytesOf, groupsOf, keptFloats, type MemoryInput, microBatchOf, weightsOf } from "./memory-model.js";
 
@@ -16,15 +17,15 @@ export function finishBytes(input: MemoryInput, linears: readonly LinearPlan[]):
   const width = bytesOf(options);
   const tokens = microBatchOf(options, options.endToEnd.batch) * options.context;
   const weights = sum(linears, weightsOf);
-  const block = weights / Math.max(1, spec.blocks);
+  const block = weights / Math.max(1, spec.blocks.length);
   const held =
     weights * CODE_BYTES +
     sum(linears, groupsOf) * GROUP_BYTES +
     spec.vocabSize * spec.hiddenSize * width +
-    (spec.blocks + 1) * tokens * spec.hiddenSize * width;
+    (spec.blocks.length + 1) * tokens * spec.hiddenSize * width;
   // Codes less zero points, the weight in fp32 and, unless that is its dtype, as the products take it; its gradient.
   const operands = block * (8 + (width < 4 ? width : 0) + width);
-  const activations = tokens * (keptFloats(input) + 2 * spec.intermediateSize) * width;
+  const activations = tokens * (keptFloats(input) + 2 * mostOfBlocks(spec, ({ intermediate }) => intermediate)) * width;
   const outputs = divergenceBytes(tokens, spec.vocabSize) + tokens * spec.hiddenSize * 2 * width;
   return held + Math.max(operands + activations, outputs);
 }

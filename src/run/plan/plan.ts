@@ -82,7 +82,7 @@ export function makePlan(input: PlanInput): PlanEvent {
   const linears = linearPlans(decoderUnits(spec), schemes);
   const recipe = recipeOf(options.recipe);
   const { trains, normParameters } = recipe.cost(options, spec.hiddenSize);
-  const windows = recipe.windows(spec.blocks, options);
+  const windows = recipe.windows(spec.blocks.length, options);
   const finish = finishEpochs(recipe, options, needsTokens(options));
   const weights = sum(linears, weightsOf);
   const bits = sum(linears, ({ layout }) => quantizedBits(layout));
@@ -106,7 +106,7 @@ export function makePlan(input: PlanInput): PlanEvent {
   const endToEnd = finish > 0 ? finishBytes(input, linears) : 0;
   const sampling = samplingBytes(input);
   const scored = scores(input, calibrationTokens);
-  const blocks = Array.from({ length: spec.blocks }, (_, block) => inBlocks(linears, block, block));
+  const blocks = Array.from({ length: spec.blocks.length }, (_, block) => inBlocks(linears, block, block));
   const texts = isSmallNetwork(input) ? networkBytes(input) : 0;
   const scoring = scored ? Math.max(texts, ...blocks.map((block) => scoringBytes(input, block))) : 0;
   const working = Math.max(largestWindow, endToEnd, sampling, scoring);
@@ -169,10 +169,10 @@ export function makePlan(input: PlanInput): PlanEvent {
     out: options.out,
     exports: input.exports,
     device,
-    blocks: spec.blocks,
+    blocks: spec.blocks.length,
     windows: [
       ...windows.map(({ first, last }) => [first, last] as const),
-      ...Array.from({ length: finish }, () => [0, spec.blocks - 1] as const),
+      ...Array.from({ length: finish }, () => [0, spec.blocks.length - 1] as const),
     ],
     windowSeconds: time.windows,
     linears: linears.length,

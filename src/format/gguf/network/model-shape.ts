@@ -1,6 +1,7 @@
 import { FormatError } from "../../../errors.js";
 import type { DecoderSpec } from "../../../network/index.js";
 import { type GgufFamily, ggufFamily } from "./tensor-names.js";
+import { uniformBlock } from "./uniform-block.js";
 
 /** What GGUF needs to know of a network. */
 export interface ModelShape {
@@ -20,7 +21,7 @@ export interface ModelShape {
 /** The shape of a network; refuses what llama.cpp's graph of this family would compute differently. */
 export function modelShape(spec: DecoderSpec): ModelShape {
   const family = ggufFamily(spec.family);
-  const { attention, mlp } = spec;
+  const { attention, mlp } = uniformBlock(spec);
   if (mlp.activation !== "silu") {
     throw new FormatError({
       what: `the activation is ${mlp.activation}, and llama.cpp computes this family with silu`,
@@ -30,15 +31,15 @@ export function modelShape(spec: DecoderSpec): ModelShape {
   }
   return {
     family,
-    layers: spec.blocks,
+    layers: spec.blocks.length,
     hidden: spec.hiddenSize,
-    feedForward: spec.intermediateSize,
+    feedForward: mlp.width,
     heads: attention.heads,
     keyValueHeads: attention.kvHeads,
     headDim: attention.headDim,
     vocabulary: spec.vocabSize,
     contextLength: ggufContext(spec),
-    normEpsilon: spec.norm.eps,
+    normEpsilon: spec.finalNorm.eps,
     tied: spec.tied,
   };
 }
@@ -47,6 +48,7 @@ export function modelShape(spec: DecoderSpec): ModelShape {
  * llama.cpp attends to the whole context in these architectures. That equals a sliding window as long as the
  * text is no longer than the window, so the window is the longest context that the file may promise.
  */
-export function ggufContext({ maxPositions, attention }: DecoderSpec): number {
-  return Math.min(maxPositions, attention.slidingWindow ?? maxPositions);
+export function ggufContext(spec: DecoderSpec): number {
+  const { slidingWindow } = uniformBlock(spec).attention;
+  return Math.min(spec.maxPositions, slidingWindow ?? spec.maxPositions);
 }

@@ -3,7 +3,7 @@ import type { ModelConfig } from "../../../checkpoint/model-config.js";
 import { ModelError } from "../../../errors.js";
 import type { Fact, Family } from "../families/family.js";
 import { families } from "../families/index.js";
-import { type DecoderSpec, hasBias, type LinearRole, linearName } from "./decoder-spec.js";
+import { type AttentionSpec, type DecoderSpec, type LinearRole, linearName } from "./decoder-spec.js";
 import { readSpec } from "./read-spec.js";
 
 /** Linears whose biases one fact of a family speaks of. */
@@ -41,16 +41,24 @@ export function modelSpec(config: ModelConfig, has: (tensor: string) => boolean)
   const absent = facts.filter(
     (fact) => fact.key !== null && !present.includes(fact) && present.some(({ key }) => key === fact.key),
   );
-  const kept = (role: LinearRole): boolean => hasBias(spec, role) && !absent.some(({ roles }) => roles.includes(role));
   if (absent.length === 0) return spec;
+  const kept = (role: LinearRole): boolean => !absent.some(({ roles }) => roles.includes(role));
+  const withKept = (attention: AttentionSpec): AttentionSpec => ({
+    ...attention,
+    qkvBias: attention.qkvBias && kept("q"),
+    outBias: attention.outBias && kept("o"),
+  });
   return {
     ...spec,
-    attention: { ...spec.attention, qkvBias: kept("q"), outBias: kept("o") },
-    mlp: { ...spec.mlp, bias: kept("up") },
+    blocks: spec.blocks.map((block) => ({
+      ...block,
+      attention: block.attention.kind === "softmax" ? withKept(block.attention) : block.attention,
+      mlp: { ...block.mlp, bias: block.mlp.bias && kept("up") },
+    })),
   };
 }
 
 function anyBias(spec: DecoderSpec, role: LinearRole, has: (tensor: string) => boolean): boolean {
-  if (spec.names.linears[role] === "") return false;
-  return Array.from({ length: spec.blocks }, (_, block) => `${linearName(spec, block, role)}.bias`).some(has);
+  if (spec.names.linears[role] === undefined) return false;
+  return spec.blocks.some((_, block) => has(`${linearName(spec, block, role)}.bias`));
 }

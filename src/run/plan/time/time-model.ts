@@ -1,8 +1,9 @@
-import { type DecoderSpec, type InputSite, inputSites, linearShape } from "../../../network/index.js";
+import type { DecoderSpec } from "../../../network/index.js";
 import { stepBatch } from "../../../recipe/job/micro-batch.js";
 import { recipeOf } from "../../../recipe/job/recipe-names.js";
 import type { Window } from "../../../reconstruct/schedule.js";
 import type { RunOptions } from "../../options/options.js";
+import { meanOfBlocks } from "../block-extents.js";
 import type { LinearPlan } from "../linear-plans.js";
 import { groupsOf, weightsOf } from "../memory-model.js";
 import { type MachineSpeed, noWork, secondsOf, type WorkTerms } from "./machine-speed.js";
@@ -92,8 +93,9 @@ export function windowTerms(
   const epochs = tokens === 0 || !cost.trains ? 0 : trainingPasses(cost.passes);
   const steps = epochs * Math.ceil(options.samples / stepBatch(recipe, options));
   const measured = tokens === 0 ? 0 : Math.min(MEASURED, options.samples) * options.context;
-  const sites = cost.moments === "site" && tokens > 0 ? inputSites(spec).length : 0;
-  const squares = cost.moments === "none" ? 0 : 2 * sumOf(inputSites(spec), (site) => siteWidth(spec, site) ** 2);
+  const sites = cost.moments === "site" && tokens > 0 ? meanOfBlocks(spec, ({ inputs }) => inputs.length) : 0;
+  const squares =
+    cost.moments === "none" ? 0 : 2 * meanOfBlocks(spec, ({ inputs }) => sumOf(inputs, (width) => width ** 2));
   const full = targets.some((target) => target === "full") ? pass(fresh, freshBlocks, tokens) : 0;
   const ofQuantized = targets.some((target) => target === "fullOfQuantized") ? pass(all, blocks, tokens) : 0;
   const trained = recipe.trainsLinears === false ? speed.training * 0.7 : speed.training;
@@ -119,7 +121,7 @@ export function windowTerms(
 // Blocks are opened one by one, the full-precision stream passes them, and the loss is measured.
 function openingTerms(input: TimeInput, speed: MachineSpeed): WorkTerms {
   const { tokens } = input;
-  const pass = forwardSeconds(input, speed, input.linears, input.spec.blocks);
+  const pass = forwardSeconds(input, speed, input.linears, input.spec.blocks.length);
   return { ...noWork, advancing: tokens * pass, measuring: measuringSeconds(input, speed) };
 }
 
@@ -128,11 +130,11 @@ function epochTerms(input: TimeInput, speed: MachineSpeed): WorkTerms {
   const { options, spec, linears, tokens } = input;
   const weights = sumOf(linears, weightsOf);
   const steps = Math.ceil(options.samples / options.endToEnd.batch);
-  const pass = forwardSeconds(input, speed, linears, spec.blocks);
+  const pass = forwardSeconds(input, speed, linears, spec.blocks.length);
   return {
     ...noWork,
     tokens: tokens * (pass + weights * speed.training),
-    attention: tokens * spec.blocks * 3.5 * attentionSeconds(input, speed),
+    attention: tokens * spec.blocks.length * 3.5 * attentionSeconds(input, speed),
     // Operands are made on the way forward and on the way back; scales alone learn.
     weights: 3 * steps * operandSeconds(linears, speed),
     head: tokens * headSeconds(input, speed) * 3,
@@ -143,7 +145,7 @@ function epochTerms(input: TimeInput, speed: MachineSpeed): WorkTerms {
 function measuringSeconds(input: TimeInput, speed: MachineSpeed): number {
   const { options, linears, spec } = input;
   const measured = Math.min(MEASURED, options.samples) * options.context;
-  return measured * (forwardSeconds(input, speed, linears, spec.blocks) + 2 * headSeconds(input, speed));
+  return measured * (forwardSeconds(input, speed, linears, spec.blocks.length) + 2 * headSeconds(input, speed));
 }
 
 function headSeconds({ spec }: TimeInput, speed: MachineSpeed): number {
@@ -165,10 +167,11 @@ function forwardSeconds(input: TimeInput, speed: MachineSpeed, linears: readonly
 
 // What attention takes of a token and block beyond what it takes at the context that was measured: less where it is shorter.
 function attentionSeconds({ spec, options }: TimeInput, speed: MachineSpeed): number {
-  const { heads, headDim, slidingWindow } = spec.attention;
-  const seen = (context: number): number => Math.min(context, slidingWindow ?? context) / 2;
-  const more = seen(options.context) - seen(speed.context);
-  return (4 * more * heads * headDim * ATTENTION_LOSS) / speed.flops;
+  return meanOfBlocks(spec, ({ heads, headDim, slidingWindow }) => {
+    const seen = (context: number): number => Math.min(context, slidingWindow ?? context) / 2;
+    const more = seen(options.context) - seen(speed.context);
+    return (4 * more * heads * headDim * ATTENTION_LOSS) / speed.flops;
+  });
 }
 
 // Each head of the queries mixes the inputs, whose squares are added up; a step on a quadratic is one product of a weight, and Adam.
@@ -179,13 +182,15 @@ function factorSeconds(
   blocks: number,
 ): number {
   const { attention, quadraticSteps = 0 } = recipeOf(options.recipe).cost(options);
-  const { heads, slidingWindow } = spec.attention;
   const { hiddenSize } = spec;
-  const seen = Math.min(options.context, slidingWindow ?? options.context) / 2;
-  const mixing = attention === "values" ? 2 * heads * hiddenSize : 0;
+  const mixingSeconds = meanOfBlocks(spec, ({ heads, slidingWindow }) => {
+    const seen = Math.min(options.context, slidingWindow ?? options.context) / 2;
+    const mixing = attention === "values" ? 2 * heads * hiddenSize : 0;
+    return mixing * ((seen * ATTENTION_LOSS) / speed.flops + hiddenSize / speed.exactFlops);
+  });
   const products = sumOf(fresh, ({ layout: { rows, columns } }) => 2 * rows * columns ** 2);
   return (
-    tokens * blocks * mixing * ((seen * ATTENTION_LOSS) / speed.flops + hiddenSize / speed.exactFlops) +
+    tokens * blocks * mixingSeconds +
     quadraticSteps * (products / speed.exactFlops + sumOf(fresh, weightsOf) * speed.perWeight)
   );
 }
@@ -198,10 +203,6 @@ function choosingSeconds(linear: LinearPlan, speed: MachineSpeed): number {
 // A recipe counts three passes for every one that trains, and four beside them.
 function trainingPasses(passes: number): number {
   return Math.max(0, (passes - 4) / 3);
-}
-
-function siteWidth(spec: DecoderSpec, { linears: [first = "q"] }: InputSite): number {
-  return linearShape(spec, first)[1];
 }
 
 function sumOf<T>(values: readonly T[], of: (value: T) => number): number {
