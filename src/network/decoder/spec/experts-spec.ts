@@ -1,0 +1,63 @@
+import type { Activation } from "./decoder-spec.js";
+
+/** How the experts of a token are chosen, and what each of them counts. */
+export interface RouterSpec {
+  /**
+   * What the logits become: `softmax` over all experts, `sigmoid` of each, or `chosen-softmax`: experts are chosen by their
+   * logits, and the softmax is over those that are.
+   */
+  readonly scores: "softmax" | "sigmoid" | "chosen-softmax";
+  /** A stored number is added to the score of every expert, for the choice alone. */
+  readonly correction: boolean;
+  /** The router's Linear has a bias. */
+  readonly bias: boolean;
+  /** Experts lie in groups of one size, of which a token's come from the best; null without groups. */
+  readonly groups: RouterGroups | null;
+  /** The weights of a token's experts are divided by their sum, plus `epsilon`; null where they stay. */
+  readonly normalised: { readonly epsilon: number } | null;
+  /** Factor of the weights. */
+  readonly scaling: number;
+  /**
+   * What the router reads: what the experts read, or the stream itself after an RMS norm without gains, times a stored vector
+   * and `hidden^-1/2` (Gemma 4).
+   */
+  readonly input: "experts" | { readonly streamEps: number };
+  /** A stored factor of the weight of every expert. */
+  readonly expertScale: boolean;
+}
+
+/** Groups of experts that a token may choose from (DeepSeek-V2, arXiv 2405.04434, section 2.2). */
+export interface RouterGroups {
+  readonly count: number;
+  readonly kept: number;
+  /** What a group counts: its best score, or its two best. */
+  readonly by: "best" | "two-best";
+}
+
+/** An MLP of which every token passes a few out of many. Experts are gated: `down(act(gate(x)) * up(x))`. */
+export interface ExpertsSpec {
+  readonly kind: "experts";
+  readonly activation: Activation;
+  /**
+   * In place of the activation: `gate sigmoid(alpha gate) (up + 1)`, with gates of at most `limit` and ups within it (gpt-oss);
+   * null for the plain product.
+   */
+  readonly clamped: { readonly limit: number; readonly alpha: number } | null;
+  /** Channels inside one expert. */
+  readonly width: number;
+  readonly count: number;
+  /** Experts that compute one token. */
+  readonly perToken: number;
+  readonly bias: boolean;
+  readonly router: RouterSpec;
+  /** The weight of an expert multiplies what it reads, not what it gives (Llama 4). */
+  readonly weighsInput: boolean;
+  /** An MLP beside them that every token passes; null without one. */
+  readonly shared: SharedExpertSpec | null;
+}
+
+export interface SharedExpertSpec {
+  readonly width: number;
+  /** The sigmoid of a Linear with one output multiplies what it gives. */
+  readonly gate: boolean;
+}
