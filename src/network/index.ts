@@ -41,6 +41,16 @@ export { floatType, loadTensor, type Placement } from "./load-tensor.js";
 export type { Network, NetworkEnd, OpenNetwork } from "./network.js";
 export { checkpointSource, type TensorSource } from "./owned-weights.js";
 export { firstConsumer, foldedLayers, type Passage, type Site, siteOf } from "./site.js";
+export { NetworkCheckpoint } from "./stored/network-checkpoint.js";
+export {
+  joinRows,
+  readView,
+  rowsEach,
+  type StoredView,
+  type StoredViews,
+  takeRows,
+  writeStored,
+} from "./stored/stored-view.js";
 export {
   type AttentionPlan,
   type AttentionValues,
