@@ -1,5 +1,6 @@
 /** Networks as units, and the decoder, whose families are tables. */
 
+export { multiply } from "./apply-linear.js";
 export type { LeftOutReason } from "./census/left-out-rules.js";
 export { requireFloatNetwork } from "./census/require-float-network.js";
 export { requireTensors } from "./census/require-tensors.js";
@@ -40,7 +41,7 @@ export {
 export { floatType, loadTensor, type Placement } from "./load-tensor.js";
 export type { Network, NetworkEnd, OpenNetwork } from "./network.js";
 export { checkpointSource, type TensorSource } from "./owned-weights.js";
-export { firstConsumer, foldedLayers, type Passage, type Site, siteOf } from "./site.js";
+export { firstConsumer, foldedLayers, type Passage, readersOf, type Site, siteOf, standsFor } from "./site.js";
 export { NetworkCheckpoint } from "./stored/network-checkpoint.js";
 export {
   joinRows,

@@ -52,6 +52,25 @@ export function firstConsumer({ consumers }: Site): string {
   return first;
 }
 
+/**
+ * The Linears of a site by the rows that they read: those that all tokens pass, and stacks of experts, which read each token as
+ * often as it has experts.
+ */
+export function readersOf(unit: UnitPlan, { consumers }: Site): readonly (readonly string[])[] {
+  const stacked = new Set(unit.layers.flatMap(({ name, experts }) => (experts === undefined ? [] : [name])));
+  const [plain, experts] = [
+    consumers.filter((name) => !stacked.has(name)),
+    consumers.filter((name) => stacked.has(name)),
+  ];
+  return [plain, experts].filter((names) => names.length > 0);
+}
+
+/** The first of the Linears that read the same rows as a Linear: what is measured of its input holds for all of them. */
+export function standsFor(unit: UnitPlan, layer: string): string {
+  const readers = readersOf(unit, siteOf(unit, layer)).find((names) => names.includes(layer));
+  return readers?.[0] ?? layer;
+}
+
 /** The Linears that change when something folds along a site. */
 export function foldedLayers({ producer, consumers }: Site): readonly string[] {
   return producer?.kind === "layer" ? [producer.name, ...consumers] : consumers;

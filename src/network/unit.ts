@@ -1,5 +1,5 @@
 import type { Ports } from "../calibration/port-store.js";
-import type { Tensor } from "../tensor/index.js";
+import type { RowGroups, Tensor } from "../tensor/index.js";
 import type { Site } from "./site.js";
 import type { LinearWeights, UnitWeights } from "./unit-weights.js";
 
@@ -11,10 +11,12 @@ export interface LayerPlan {
   readonly name: string;
   /** Of the whole network, without `.weight`: `model.layers.0.self_attn.q_proj`. */
   readonly module: string;
-  /** Outputs and inputs: its weight is `[rows, columns]`. */
+  /** Outputs and inputs: its weight is `[rows, columns]`; of a stack of experts the rows of all of them. */
   readonly rows: number;
   readonly columns: number;
   readonly bias: boolean;
+  /** How many experts are stacked in it, each of which computes tokens of its own. Absent for a Linear that all tokens pass. */
+  readonly experts?: number;
   /** The port that its output is added to; null where something else reads it. */
   readonly addsTo: string | null;
   /** Why it stays in full precision unless an option names it: it is small, and much depends on it. Absent for others. */
@@ -100,10 +102,18 @@ export interface HeadNorm {
 
 /** What a unit lets others see or replace while it runs. */
 export interface Hooks {
-  /** How a Linear is computed of its input; undefined for `x W^T + b`. */
-  readonly product?: (layer: string, input: Tensor, linear: LinearWeights) => Tensor | undefined;
-  /** Called with the input of each Linear, before it is computed. */
-  readonly observe?: (layer: string, input: Tensor) => void;
+  /** How a Linear is computed of its input; undefined for `x W^T + b`, of a stack of experts for that of each of its rows. */
+  readonly product?: (layer: string, input: Tensor, linear: LinearWeights, groups?: RowGroups) => Tensor | undefined;
+  /**
+   * Called with the input of each Linear, before it is computed: `[..., in]`, of a stack of experts `[rows, in]` with the experts
+   * that the rows belong to.
+   */
+  readonly observe?: (layer: string, input: Tensor, groups?: RowGroups) => void;
+  /**
+   * Experts that are to see every token once, after those that are routed: `observe` and `product` are called for all tokens
+   * (`groups.dropped`), and what these experts give of them is dropped.
+   */
+  readonly through?: readonly number[];
   /** Called with what attention is about to mix. */
   readonly attention?: (values: AttentionValues) => void;
 }

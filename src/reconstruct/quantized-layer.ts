@@ -1,4 +1,4 @@
-import type { LinearWeights } from "../network/index.js";
+import { type LinearWeights, multiply } from "../network/index.js";
 import { type Codes, dequantize } from "../quant/grid/grid.js";
 import type { ActivationQuantizer } from "../quant/input/activation.js";
 import { type Parameter, parametersOf, type Role } from "../quant/parameter.js";
@@ -13,6 +13,7 @@ import {
   linearWithFp8Gradients,
   magnitudeOf,
   noGrad,
+  type RowGroups,
   scope,
   type Tensor,
   toFp8,
@@ -66,6 +67,8 @@ export class QuantizedLayer {
     readonly scheme: Scheme,
     private readonly computeType: DType,
     private readonly gradients: GradientPrecision = "full",
+    /** How many experts are stacked in it, each with inputs of its own; 1 for a Linear that all tokens pass. */
+    readonly experts: number = 1,
   ) {}
 
   /** Fake quantization of the input; null for A16, and until calibration has found its range. */
@@ -126,12 +129,12 @@ export class QuantizedLayer {
    * The Linear as the quantized network computes it; its bias stays in floating point. Until it
    * learns or is hard, the weight is the full-precision one.
    */
-  apply(x: Tensor, { weight, bias }: LinearWeights): Tensor {
+  apply(x: Tensor, { weight, bias }: LinearWeights, groups?: RowGroups): Tensor {
     const input = this.#activation?.apply(x) ?? x;
     if (this.#operand !== null && this.#fp8Operand !== null) {
       return linearWithFp8Gradients(input, this.#operand, bias, this.#fp8Operand);
     }
-    return input.linear(this.#operand ?? weight, bias);
+    return multiply(input, { weight: this.#operand ?? weight, bias }, groups);
   }
 
   /** Makes the operand of a training step, a leaf that collects its gradient. */
@@ -141,7 +144,8 @@ export class QuantizedLayer {
     this.release();
     this.#soft = keep(scope(() => path.weight(penalty, this.computeType)));
     this.#operand = keep(this.#soft.detach()).requiresGrad_();
-    if (this.gradients === "fp8" && fitsFp8(this.#operand)) this.#prepareFp8(this.#operand);
+    // Products of groups of rows have no fp8 form here.
+    if (this.gradients === "fp8" && this.experts === 1 && fitsFp8(this.#operand)) this.#prepareFp8(this.#operand);
   }
 
   #prepareFp8(operand: Tensor): void {

@@ -9,12 +9,12 @@ import {
   type UnitWeights,
 } from "../network/index.js";
 import type { Parameter } from "../quant/parameter.js";
-import { type DType, keep, noGrad, scope, type Tensor } from "../tensor/index.js";
+import { type DType, keep, noGrad, type RowGroups, scope, type Tensor } from "../tensor/index.js";
 import type { QuantizedLayer } from "./quantized-layer.js";
 import { TrainedNorms } from "./trained-norms.js";
 
 /** Called with the input of every Linear while a unit runs. */
-export type InputObserver = (layer: string, input: Tensor) => void;
+export type InputObserver = (layer: string, input: Tensor, groups?: RowGroups) => void;
 
 /** Called with what a unit's attention computes with while it runs. */
 export type AttentionObserver = (values: AttentionValues) => void;
@@ -107,19 +107,26 @@ export class QuantizedUnit {
   }
 
   /** The unit in full precision. */
-  forwardFull(x: Ports, observe?: InputObserver, attention?: AttentionObserver): Ports {
+  forwardFull(
+    x: Ports,
+    observe?: InputObserver,
+    attention?: AttentionObserver,
+    through: readonly number[] = [],
+  ): Ports {
     return this.network.run(this.plan, this.#weights, x, {
+      through,
       ...(observe !== undefined && { observe }),
       ...(attention !== undefined && { attention }),
     });
   }
 
   /** The unit with quantized weights and inputs; Linears without a layer stay in full precision. */
-  forwardQuantized(x: Ports, observe?: InputObserver): Ports {
+  forwardQuantized(x: Ports, observe?: InputObserver, through: readonly number[] = []): Ports {
     const weights = this.#norms?.replaced(this.#weights) ?? this.#weights;
     return this.network.run(this.plan, weights, x, {
+      through,
       ...(observe !== undefined && { observe }),
-      product: (name, input, linear) => this.layers.get(name)?.apply(input, linear),
+      product: (name, input, linear, groups) => this.layers.get(name)?.apply(input, linear, groups),
     });
   }
 

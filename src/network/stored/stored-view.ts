@@ -141,9 +141,17 @@ function swapped(bytes: Uint8Array, shape: readonly number[], elementSize: numbe
 const TILE = 32;
 
 function elementsOf(bytes: Uint8Array, size: number): Uint8Array | Uint16Array | Uint32Array | Float64Array {
-  const kinds = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array, 8: Float64Array } as const;
-  const Kind = kinds[size as keyof typeof kinds];
-  if (Kind === undefined) throw new TypeError(`no elements of ${size} bytes`);
-  const aligned = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
-  return new Kind(aligned.buffer, aligned.byteOffset, aligned.byteLength / size);
+  const { buffer, byteOffset, byteLength } = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
+  switch (size) {
+    case 1:
+      return new Uint8Array(buffer, byteOffset, byteLength);
+    case 2:
+      return new Uint16Array(buffer, byteOffset, byteLength / 2);
+    case 4:
+      return new Uint32Array(buffer, byteOffset, byteLength / 4);
+    case 8:
+      return new Float64Array(buffer, byteOffset, byteLength / 8);
+    default:
+      throw new TypeError(`no elements of ${size} bytes`);
+  }
 }

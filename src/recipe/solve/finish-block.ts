@@ -1,8 +1,8 @@
 import type { PortStore } from "../../calibration/port-store.js";
-import { linearOf } from "../../network/index.js";
+import { linearOf, multiply } from "../../network/index.js";
 import { toQuantizedWeight } from "../../quant/to-quantized-weight.js";
 import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
-import { noGrad, scope, type Tensor } from "../../tensor/index.js";
+import { noGrad, type RowGroups, scope, type Tensor } from "../../tensor/index.js";
 import { measuredSequences } from "../job/measured-sequences.js";
 import type { LayerError, RecipeJob } from "../job/recipe-job.js";
 import { deliverPlain, storedType } from "./deliver-plain.js";
@@ -27,13 +27,13 @@ export function hardenBlock(job: RecipeJob, block: QuantizedUnit, solved: boolea
 /** Relative squared error of every quantized Linear's output on its own inputs in the quantized stream. */
 export function measureLayers(block: QuantizedUnit, input: PortStore): LayerError[] {
   const sums = new Map<string, { error: number; full: number }>();
-  const observe = (name: string, x: Tensor): void => {
+  const observe = (name: string, x: Tensor, groups?: RowGroups): void => {
     const layer = block.layers.get(name);
     if (layer === undefined) return;
     scope(() => {
       const { weight } = linearOf(block.weights, name);
-      const full = x.linear(weight);
-      const error = layer.apply(x, { weight, bias: null }).sub(full);
+      const full = multiply(x, { weight, bias: null }, groups);
+      const error = layer.apply(x, { weight, bias: null }, groups).sub(full);
       const sum = sums.get(name) ?? { error: 0, full: 0 };
       sum.error += error.to("float32").square().sum().item();
       sum.full += full.to("float32").square().sum().item();

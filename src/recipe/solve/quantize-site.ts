@@ -1,13 +1,14 @@
 import type { PortStore } from "../../calibration/port-store.js";
-import type { Site } from "../../network/index.js";
+import { readersOf, type Site } from "../../network/index.js";
 import type { Codes } from "../../quant/grid/grid.js";
 import type { SecondMoments } from "../../quant/second-moments.js";
 import type { QuantizedLayer } from "../../reconstruct/quantized-layer.js";
-import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
+import type { InputObserver, QuantizedUnit } from "../../reconstruct/quantized-unit.js";
 import type { SequenceParts } from "../../reconstruct/sequence-parts.js";
 import { isFiniteTensor, noGrad, scope, type Tensor, TensorError } from "../../tensor/index.js";
 import type { RecipeJob, WarningEvent } from "../job/recipe-job.js";
-import { SiteMoments } from "../measure/site-moments.js";
+import { type InputMoments, SiteMoments } from "../measure/site-moments.js";
+import { chooseEach } from "./each-expert.js";
 import { type LayerRule, nearestRule } from "./layer-rule.js";
 
 /**
@@ -22,16 +23,19 @@ export function* quantizeSite(
   stream: PortStore | null,
   parts: SequenceParts,
   rule: LayerRule,
+  through: readonly number[] = [],
 ): Generator<WarningEvent, void> {
-  const names = site.consumers.filter((name) => block.layers.has(name));
-  const [first] = names;
-  if (first === undefined) return;
-  using sums = new SiteMoments(job.device);
-  if (rule.needsMoments && stream !== null) collectMoments(job, block, first, stream, parts, sums);
-  const moments = sums.of(first);
-  for (const name of names) {
-    const layer = block.layers.get(name) as QuantizedLayer;
-    yield* scope(() => hardenBy(job, rule, block.exactWeight(name).to("float32"), layer, moments));
+  for (const readers of readersOf(block.plan, site)) {
+    const names = readers.filter((name) => block.layers.has(name));
+    const [first] = names;
+    if (first === undefined) continue;
+    using sums = new SiteMoments(job.device, through);
+    if (rule.needsMoments && stream !== null) collectMoments(job, block, first, stream, parts, { sums, through });
+    const moments = sums.of(first);
+    for (const name of names) {
+      const layer = block.layers.get(name) as QuantizedLayer;
+      yield* scope(() => hardenBy(job, rule, block.exactWeight(name).to("float32"), layer, moments));
+    }
   }
 }
 
@@ -40,15 +44,21 @@ function hardenBy(
   rule: LayerRule,
   weight: Tensor,
   layer: QuantizedLayer,
-  moments: SecondMoments | null,
+  moments: InputMoments | null,
 ): WarningEvent[] {
-  const chosen = moments === null || isFiniteTensor(moments.matrix) ? finiteCodes(rule, weight, layer, moments) : null;
-  layer.harden(chosen ?? nearestRule(job.options).choose(weight, layer, null));
-  if (chosen !== null) return [];
+  const nearest: number[] = [];
+  const codes = chooseEach(weight, moments, (own, sums, expert) => {
+    const chosen = sums === null || isFiniteTensor(sums.matrix) ? finiteCodes(rule, own, layer, sums) : null;
+    if (chosen === null) nearest.push(expert);
+    return chosen ?? nearestRule(job.options).choose(own, layer, null);
+  });
+  layer.harden(codes);
+  if (nearest.length === 0) return [];
+  const whose = layer.experts === 1 ? "the weight is" : `the weights of the experts ${nearest.join(", ")} are`;
   return [
     {
       event: "warning",
-      message: `${rule.name} finds no finite codes: the weight is rounded to nearest`,
+      message: `${rule.name} finds no finite codes: ${whose} rounded to nearest`,
       where: layer.name,
       next: "look for values that overflow in this layer, or leave it out with an override (skip)",
     },
@@ -77,16 +87,17 @@ function collectMoments(
   layer: string,
   stream: PortStore,
   parts: SequenceParts,
-  sums: SiteMoments,
+  { sums, through }: { readonly sums: SiteMoments; readonly through: readonly number[] },
 ): void {
   noGrad(() =>
     parts.each(stream.shape.sequences, (part) => {
       job.poll();
       scope(() =>
         sums.during(part, (observe) => {
-          block.forwardQuantized(stream.read(part), (seen, x) => {
-            if (seen === layer) observe(layer, block.layers.get(layer)?.activation?.apply(x) ?? x);
-          });
+          const see: InputObserver = (seen, x, groups) => {
+            if (seen === layer) observe(layer, block.layers.get(layer)?.activation?.apply(x) ?? x, groups);
+          };
+          block.forwardQuantized(stream.read(part), see, through);
         }),
       );
     }),

@@ -14,6 +14,7 @@ import {
   Decoder,
   type DecoderSpec,
   decoderUnits,
+  multiply,
   readModel,
   type TensorSource,
   takeCensus,
@@ -162,9 +163,8 @@ function inputQuantizers(result: CompressedTensorsFolder, device: Device): Map<s
 function quantizedInputs(spec: DecoderSpec, quantizers: ReadonlyMap<string, ActivationQuantizer>): BlockLinear {
   if (quantizers.size === 0) return () => undefined;
   const modules = decoderUnits(spec).map(({ layers }) => new Map(layers.map(({ name, module }) => [name, module])));
-  return (block) =>
-    (name, input, { weight, bias }) => {
-      const quantizer = quantizers.get(modules[block]?.get(name) ?? "");
-      return (quantizer?.apply(input) ?? input).linear(weight, bias);
-    };
+  return (block) => (name, input, linear, groups) => {
+    const quantizer = quantizers.get(modules[block]?.get(name) ?? "");
+    return multiply(quantizer?.apply(input) ?? input, linear, groups);
+  };
 }

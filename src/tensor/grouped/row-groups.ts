@@ -9,6 +9,10 @@ export interface RowGroups {
   readonly ids: Tensor;
   /** The place behind the last row of every group, int32 `[count]`. */
   readonly ends: Tensor;
+  /** The row of the input that each is a copy of, int64 `[rows]`, where it is known. */
+  readonly origins?: Tensor;
+  /** What is computed of these rows is dropped: they pass to be seen. */
+  readonly dropped?: true;
 }
 
 /** The groups of ascending ids, int64 `[rows]`. Waits for no device. */

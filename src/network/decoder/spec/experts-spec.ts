@@ -1,4 +1,4 @@
-import type { Activation } from "./decoder-spec.js";
+import type { Activation, MlpSpec as DenseMlpSpec } from "./decoder-spec.js";
 
 /** How the experts of a token are chosen, and what each of them counts. */
 export interface RouterSpec {
@@ -18,10 +18,12 @@ export interface RouterSpec {
   /** Factor of the weights. */
   readonly scaling: number;
   /**
-   * What the router reads: what the experts read, or the stream itself after an RMS norm without gains, times a stored vector
-   * and `hidden^-1/2` (Gemma 4).
+   * The router reads the stream itself, after an RMS norm without gains, times a stored vector and `hidden^-1/2` (Gemma 4);
+   * otherwise what the experts read.
    */
-  readonly input: "experts" | { readonly streamEps: number };
+  readonly readsStream: boolean;
+  /** Of that norm. */
+  readonly eps: number;
   /** A stored factor of the weight of every expert. */
   readonly expertScale: boolean;
 }
@@ -54,6 +56,8 @@ export interface ExpertsSpec {
   readonly weighsInput: boolean;
   /** An MLP beside them that every token passes; null without one. */
   readonly shared: SharedExpertSpec | null;
+  /** A dense MLP with norms of its own, to whose output theirs is added (Gemma 4); null without one. */
+  readonly beside: DenseMlpSpec | null;
 }
 
 export interface SharedExpertSpec {
@@ -61,3 +65,33 @@ export interface SharedExpertSpec {
   /** The sigmoid of a Linear with one output multiplies what it gives. */
   readonly gate: boolean;
 }
+
+/** How a checkpoint stores the experts of a block. Names are within a block. */
+export type StoredExperts =
+  /** One module for each Linear of each expert; `{expert}` stands for its number. */
+  | { readonly kind: "each"; readonly gate: string; readonly up: string; readonly down: string }
+  /** One tensor `[experts, 2 * width, hidden]` for gates and ups, and one `[experts, hidden, width]`; names are in full. */
+  | {
+      readonly kind: "stacked";
+      readonly gateUp: string;
+      readonly down: string;
+      readonly biases?: { readonly gateUp: string; readonly down: string };
+      /** The last two dimensions of the weights are swapped. */
+      readonly transposed: boolean;
+      /** All rows of the gate and then those of up, or one row of each in turn. */
+      readonly rows: "halves" | "pairs";
+    };
+
+/** The Linears of a mixture of experts; those of the experts have the rows of all of them, stacked. */
+export type ExpertsRole =
+  | "router"
+  | "expertGate"
+  | "expertUp"
+  | "expertDown"
+  | "sharedGate"
+  | "sharedUp"
+  | "sharedDown"
+  | "sharedExpertGate";
+
+/** Stored tensors of a router that are no Linears. */
+export type RouterTensorRole = "routerCorrection" | "routerScale" | "expertScale";

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import {
   gradientsOf,
   groupedLinear,
+  groupSizes,
   liveHandles,
   manualSeed,
   type RowGroups,
@@ -9,8 +10,8 @@ import {
   Tensor,
 } from "../../../../tensor/index.js";
 import { on } from "../../../../tensor/testing/test-device.js";
-import type { ExpertsSpec, RouterSpec } from "../../spec/experts-spec.js";
-import { type ExpertsRole, forwardExperts } from "./forward-experts.js";
+import type { ExpertsRole, ExpertsSpec, RouterSpec } from "../../spec/experts-spec.js";
+import { forwardExperts } from "./forward-experts.js";
 import { type RouterTensors, route } from "./route.js";
 
 const [HIDDEN, WIDTH, EXPERTS, TOKENS] = [16, 24, 6, 11];
@@ -22,7 +23,8 @@ const plainRouter: RouterSpec = {
   groups: null,
   normalised: { epsilon: 0 },
   scaling: 1,
-  input: "experts",
+  readsStream: false,
+  eps: 1e-6,
   expertScale: false,
 };
 
@@ -38,6 +40,7 @@ function specOf(router: Partial<RouterSpec>, more: Partial<ExpertsSpec> = {}): E
     router: { ...plainRouter, ...router },
     weighsInput: false,
     shared: null,
+    beside: null,
     ...more,
   };
 }
@@ -73,14 +76,20 @@ function problem(spec: ExpertsSpec): {
   };
 }
 
-function ours(spec: ExpertsSpec, { linears, tensors, x }: ReturnType<typeof problem>, everyExpert = false) {
-  const seen = new Map<ExpertsRole, { readonly rows: number; readonly groups: RowGroups | undefined }>();
+function ours(spec: ExpertsSpec, { linears, tensors, x }: ReturnType<typeof problem>, through: readonly number[] = []) {
+  const seen: {
+    readonly role: ExpertsRole;
+    readonly rows: number;
+    readonly dropped: boolean;
+    readonly sizes: number[];
+  }[] = [];
   const apply = (role: ExpertsRole, input: Tensor, groups?: RowGroups): Tensor => {
-    seen.set(role, { rows: input.size(0), groups });
+    const sizes = groups === undefined ? [] : groupSizes(groups);
+    seen.push({ role, rows: input.size(0), dropped: groups?.dropped === true, sizes });
     const { weight, bias } = linears[role];
     return groups === undefined ? input.linear(weight, bias) : groupedLinear(input, weight, bias, groups);
   };
-  return { output: forwardExperts(spec, x, x, { apply, tensors, everyExpert }), seen };
+  return { output: forwardExperts(spec, x, x, { apply, tensors, through }), seen };
 }
 
 /** Token by token and expert by expert, on the host but for the products. */
@@ -198,7 +207,7 @@ describe.each(kinds)("experts: %s", (_name, spec) => {
       const expected = plainLoop(spec, given);
       expect(output.shape).toEqual([1, TOKENS, HIDDEN]);
       expect(output.sub(expected).abs().amax().item()).toBeLessThan(2e-5);
-      expect(seen.get("expertDown")?.rows).toBe(TOKENS * spec.perToken);
+      expect(seen.find(({ role }) => role === "expertDown")?.rows).toBe(TOKENS * spec.perToken);
       const seed = Tensor.randn(output.shape, on);
       // The loop takes its routing from the host: only gradients of experts are the same.
       const [gate, down] = gradientsOf([output], leaves.slice(1), [seed]) as [Tensor, Tensor];
@@ -209,15 +218,18 @@ describe.each(kinds)("experts: %s", (_name, spec) => {
     expect(liveHandles()).toBe(before);
   });
 
-  it("give the same where every expert computes every token", () => {
+  it("let others see all tokens pass an expert, and give the same", () => {
+    const before = liveHandles();
     scope(() => {
       const given = problem(spec);
-      const [routed, all] = [ours(spec, given), ours(spec, given, true)];
-      expect(all.output.sub(routed.output).abs().amax().item()).toBeLessThan(2e-5);
-      expect([...(all.seen.get("expertGate")?.groups?.ends.toFloat32Array() ?? [])]).toEqual(
-        Array.from({ length: EXPERTS }, (_, e) => (e + 1) * TOKENS),
-      );
+      const [routed, watched] = [ours(spec, given), ours(spec, given, [4, 1])];
+      expect(watched.output.sub(routed.output).abs().amax().item()).toBe(0);
+      const dropped = watched.seen.filter((each) => each.dropped);
+      expect(dropped.map(({ role }) => role)).toEqual([0, 1].flatMap(() => ["expertGate", "expertUp", "expertDown"]));
+      expect(dropped[0]?.sizes).toEqual([0, 0, 0, 0, TOKENS, 0]);
+      expect(dropped[5]?.sizes).toEqual([0, TOKENS, 0, 0, 0, 0]);
     });
+    expect(liveHandles()).toBe(before);
   });
 });
 

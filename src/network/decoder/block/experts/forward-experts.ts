@@ -1,27 +1,16 @@
-import type { RowGroups, Tensor } from "../../../../tensor/index.js";
-import type { ExpertsSpec } from "../../spec/experts-spec.js";
+import { type RowGroups, rowGroups, scope, Tensor } from "../../../../tensor/index.js";
+import type { ExpertsRole, ExpertsSpec } from "../../spec/experts-spec.js";
 import { activateGate } from "../activation.js";
-import { type RouterTensors, route, throughAll } from "./route.js";
+import { type RouterTensors, route } from "./route.js";
 import { type TokenOrder, tokenOrder } from "./token-order.js";
-
-/** The Linears of a mixture of experts; those of the experts have the rows of all of them, stacked. */
-export type ExpertsRole =
-  | "router"
-  | "expertGate"
-  | "expertUp"
-  | "expertDown"
-  | "sharedGate"
-  | "sharedUp"
-  | "sharedDown"
-  | "sharedExpertGate";
 
 /** What experts compute with. */
 export interface ExpertsContext {
   /** A Linear of what it reads, `[rows, in]`; of those of the experts the rows lie sorted by expert. */
   readonly apply: (role: ExpertsRole, input: Tensor, groups?: RowGroups) => Tensor;
   readonly tensors: RouterTensors;
-  /** Every expert computes every token; what they give together stays the same. */
-  readonly everyExpert?: boolean;
+  /** Experts that see every token once more, for those who watch. */
+  readonly through?: readonly number[];
 }
 
 /**
@@ -34,10 +23,10 @@ export function forwardExperts(spec: ExpertsSpec, x: Tensor, routerInput: Tensor
   const rows = (of: Tensor): Tensor => of.reshape([of.numel / of.size(-1), of.size(-1)]);
   const tokens = rows(x);
   const logits = context.apply("router", rows(routerInput));
-  const chosen = route(logits, spec.router, spec.perToken, context.tensors);
-  const { experts, weights } = context.everyExpert === true ? throughAll(chosen, spec.count) : chosen;
+  const { experts, weights } = route(logits, spec.router, spec.perToken, context.tensors);
   const order = tokenOrder(experts, spec.count);
   const routed = routedSum(spec, tokens, weights.to(x.dtype), order, context);
+  for (const expert of context.through ?? []) passThrough(spec, tokens, expert, context);
   const sum = spec.shared === null ? routed : routed.add(sharedExpert(spec, tokens, context));
   return sum.reshape(x.shape);
 }
@@ -55,6 +44,17 @@ function routedSum(
   const inside = activateExpert(spec, apply("expertGate", input, groups), apply("expertUp", input, groups));
   const given = order.byToken(apply("expertDown", inside, groups));
   return (spec.weighsInput ? given : given.mul(weights.unsqueeze(2))).sum(1);
+}
+
+// All tokens through one expert, each with the weight 1.
+function passThrough(spec: ExpertsSpec, tokens: Tensor, expert: number, { apply }: ExpertsContext): void {
+  const { device } = tokens;
+  scope(() => {
+    const ids = Tensor.zeros([tokens.size(0)], { dtype: "int64", device }).add(expert);
+    const groups = { ...rowGroups(ids, spec.count), dropped: true } as const;
+    const inside = activateExpert(spec, apply("expertGate", tokens, groups), apply("expertUp", tokens, groups));
+    apply("expertDown", inside, groups);
+  });
 }
 
 function activateExpert({ clamped, activation }: ExpertsSpec, gate: Tensor, up: Tensor): Tensor {

@@ -74,14 +74,3 @@ function perExpert(factors: Tensor, experts: Tensor, like: Tensor): Tensor {
     .indexSelect(0, experts.reshape([experts.numel]))
     .reshape(experts.shape);
 }
-
-/**
- * The same weights with every expert computing every token, those that were not chosen with the weight 0: what is computed is the
- * same, and each expert sees all tokens.
- */
-export function throughAll({ experts, weights }: Routing, count: number): Routing {
-  const tokens = experts.size(0);
-  const { dtype, device } = weights;
-  const all = Tensor.arange(count, { dtype: "int64", device }).unsqueeze(0).expand([tokens, count]).contiguous();
-  return { experts: all, weights: Tensor.zeros([tokens, count], { dtype, device }).scatter(1, experts, weights) };
-}

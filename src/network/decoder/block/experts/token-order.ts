@@ -33,7 +33,7 @@ export function tokenOrder(experts: Tensor, count: number): TokenOrder {
       : Tensor.arange(tokens, { dtype: "int64", device }).repeatInterleave(perToken, 0).indexSelect(0, order);
   const split = (rows: Tensor): Tensor => rows.reshape([tokens, perToken, ...rows.shape.slice(1)]);
   return {
-    groups: rowGroups(ids, count),
+    groups: { ...rowGroups(ids, count), origins: token },
     sorted: (x) => gathered(x, token, inverse, (rows) => split(rows).sum(1)),
     sortedPairs: (x) => gathered(x.reshape([copies, ...x.shape.slice(2)]), order, inverse),
     byToken: (y) => split(gathered(y, inverse, order)),
