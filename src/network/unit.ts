@@ -17,6 +17,8 @@ export interface LayerPlan {
   readonly bias: boolean;
   /** How many experts are stacked in it, each of which computes tokens of its own. Absent for a Linear that all tokens pass. */
   readonly experts?: number;
+  /** Of these, how many compute one token. */
+  readonly perToken?: number;
   /** The port that its output is added to; null where something else reads it. */
   readonly addsTo: string | null;
   /** Why it stays in full precision unless an option names it: it is small, and much depends on it. Absent for others. */

@@ -25,6 +25,8 @@ export class QuantizedUnit {
   /** By the weight in the products' dtype, which differs from it. */
   #exact: ReadonlyMap<Tensor, Tensor> = new Map();
   #norms: TrainedNorms | null = null;
+  /** Calibration tokens that each of its experts computes; null where nobody counted. */
+  expertTokens: readonly number[] | null = null;
 
   constructor(
     readonly plan: UnitPlan,

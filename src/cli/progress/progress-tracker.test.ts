@@ -21,6 +21,7 @@ const plan: PlanEvent = {
   ],
   windowSeconds: [40, 40],
   linears: 21,
+  protected: [],
   tensors: { quantized: 21, computed: 9, leftOut: [] },
   weights: 1000,
   bitsPerWeight: 2.25,

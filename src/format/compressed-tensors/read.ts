@@ -13,7 +13,8 @@ import { widestOf } from "../../quant/grid/group-grid.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import { floatsFromBytes } from "../bits/float-bytes.js";
 import type { ActivationQuantization, ExportSource, QuantizedLayout } from "../contract/export-source.js";
-import { resolvedConfig } from "../source/source-spec.js";
+import { networkSource } from "../source/network-source.js";
+import { folderViews, resolvedConfig } from "../source/source-spec.js";
 import { recordFile } from "../written-files.js";
 import { decodeWeight, type StoredTensor } from "./decode.js";
 import {
@@ -71,7 +72,7 @@ export async function openCompressedTensors(folder: string): Promise<CompressedT
     const modules = await quantizedModules(checkpoint, groups);
     const activations = commonActivations(modules);
     const name = record?.["name"];
-    return {
+    const opened: CompressedTensorsFolder = {
       ...(typeof name === "string" && { name }),
       config: resolvedConfig(given, tensorFacts(checkpoint, modules)),
       storedConfig: given,
@@ -85,6 +86,7 @@ export async function openCompressedTensors(folder: string): Promise<CompressedT
       readPlain: (name) => checkpoint.read(name),
       [Symbol.dispose]: () => checkpoint.close(),
     };
+    return networkSource(opened, folderViews(opened.config));
   } catch (error) {
     checkpoint.close();
     throw error;

@@ -21,7 +21,7 @@ function decoderUnit(spec: DecoderSpec, block: number): UnitPlan {
   const attention = mixerPlan(plan, mixer, added("attentionPostNorm"));
   const mlp = mlpPlan(plan, own.mlp, added("mlpPostNorm"));
   const factors = mixer.kind === "softmax" ? attentionFactors(mixer) : undefined;
-  const streamNorms = (["attentionNorm", "attentionPostNorm", "mlpNorm", "mlpPostNorm"] as const).flatMap((role) =>
+  const streamNorms = (Object.keys(norms) as NormRole[]).flatMap((role) =>
     plan.norm(role, norms[role], spec.hiddenSize),
   );
   return {

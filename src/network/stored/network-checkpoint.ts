@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { ReadBuffer } from "../../checkpoint/read-buffer.js";
 import type { TensorInfo, TensorReader } from "../../checkpoint/tensor-reader.js";
+import { CheckpointError } from "../../errors.js";
 import { requireShape } from "../load-tensor.js";
 import { readView, type StoredView, type StoredViews } from "./stored-view.js";
 
@@ -27,7 +28,12 @@ export class NetworkCheckpoint implements TensorReader {
       for (const stored of view.from) hidden.add(stored);
       const info = { ...first, name, shape: view.shape, byteLength: elementsIn(view.shape) * elementSizeOf(first) };
       for (const { dtype, name: stored } of others) {
-        if (dtype !== first.dtype) throw new TypeError(`${stored} is ${dtype}, ${first.name} ${first.dtype}`);
+        if (dtype === first.dtype) continue;
+        throw new CheckpointError({
+          where: `${join(source.folder, first.file)}, tensor "${stored}"`,
+          what: `has dtype ${dtype}, and "${first.name}", which belongs to the same Linear, ${first.dtype}`,
+          next: "save the model again in one dtype",
+        });
       }
       made.set(first.name, [...(made.get(first.name) ?? []), info]);
     }

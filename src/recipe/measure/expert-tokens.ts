@@ -12,7 +12,7 @@ export interface ExpertTokens {
 }
 
 /**
- * Counts the tokens of every expert of a block, on a stream at its input; null for a block without experts. With
+ * Counts the tokens of every expert of a block, on a stream at its input, and has the block keep them; null for a block without experts. With
  * `experts=routed` those that get fewer tokens than `expertTokens` are to see all, and a warning names them.
  */
 export function countExpertTokens(
@@ -39,6 +39,7 @@ export function countExpertTokens(
       });
     }),
   );
+  block.expertTokens = counts;
   const { experts, expertTokens } = job.options;
   const cold = [...counts.keys()].filter((expert) => (counts[expert] ?? 0) < expertTokens);
   if (experts === "all") return { counts, through: [...counts.keys()] };

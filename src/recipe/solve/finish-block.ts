@@ -47,8 +47,10 @@ export function measureLayers(block: QuantizedUnit, input: PortStore): LayerErro
       });
     }
   });
+  const tokens = block.expertTokens;
   return [...sums].map(([name, { error, full }]) => ({
     name: block.layers.get(name)?.name ?? name,
     relativeError: error / Math.max(full, 1e-30),
+    ...(tokens !== null && (block.layers.get(name)?.experts ?? 1) > 1 && { tokens }),
   }));
 }

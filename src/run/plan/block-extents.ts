@@ -4,6 +4,8 @@ import {
   decoderUnits,
   firstConsumer,
   layerOf,
+  type MlpSpec,
+  readersOf,
   type UnitPlan,
 } from "../../network/index.js";
 
@@ -21,6 +23,8 @@ export interface BlockExtent {
   readonly intermediate: number;
   /** Widths of the inputs that its Linears read, one for each site. */
   readonly inputs: readonly number[];
+  /** Numbers in the second moments of each of these inputs: a square, of a stack of experts one for each. */
+  readonly moments: readonly number[];
   /** Widths of the inputs of all its Linears. */
   readonly columns: readonly number[];
 }
@@ -43,11 +47,23 @@ export function meanOfBlocks(spec: DecoderSpec, of: (extent: BlockExtent) => num
 function extentOf({ attention, mlp }: BlockSpec, unit: UnitPlan): BlockExtent {
   return {
     ...heads(attention),
-    inner: (mlp.kind === "gated" ? 3 : 2) * mlp.width,
-    intermediate: mlp.width,
+    ...mlpExtent(mlp),
     inputs: unit.sites.map((site) => layerOf(unit, firstConsumer(site)).columns),
+    moments: unit.sites.map((site) =>
+      readersOf(unit, site).reduce((sum, [first = ""]) => {
+        const { columns, experts = 1 } = layerOf(unit, first);
+        return sum + experts * columns ** 2;
+      }, 0),
+    ),
     columns: unit.layers.map(({ columns }) => columns),
   };
+}
+
+function mlpExtent(mlp: MlpSpec): Pick<BlockExtent, "inner" | "intermediate"> {
+  if (mlp.kind !== "experts") return { inner: (mlp.kind === "gated" ? 3 : 2) * mlp.width, intermediate: mlp.width };
+  const { perToken, width, shared, beside } = mlp;
+  const intermediate = perToken * width + (shared?.width ?? 0) + (beside?.width ?? 0);
+  return { inner: 3 * intermediate, intermediate };
 }
 
 function heads(

@@ -114,6 +114,11 @@ export function weightsOf({ layout }: LinearPlan): number {
   return layout.rows * layout.columns;
 }
 
+/** Weights that a token is multiplied with. */
+export function weightsPerToken(linear: LinearPlan): number {
+  return weightsOf(linear) * (linear.share ?? 1);
+}
+
 /** Groups of columns over all rows. */
 export function groupsOf(linear: LinearPlan): number {
   return weightsOf(linear) / linear.layout.groupSize;
@@ -198,8 +203,8 @@ function embeddingBytes({ spec, options }: MemoryInput, tokens: number): number 
 function momentBytes({ spec, options }: MemoryInput, linears: readonly LinearPlan[]): number {
   const { moments } = recipeOf(options.recipe).cost(options);
   if (moments === "none" || linears.length === 0) return 0;
-  return mostOfBlocks(spec, ({ inputs }) => {
-    const squares = inputs.map((width) => width ** 2 * 4);
+  return mostOfBlocks(spec, ({ moments: numbers }) => {
+    const squares = numbers.map((count) => count * 4);
     return moments === "block" ? sum(squares, (bytes) => bytes) : Math.max(...squares);
   });
 }

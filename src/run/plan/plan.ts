@@ -18,7 +18,7 @@ import type { GivenOptions, RunOptions } from "../options/options.js";
 import { allocationCost } from "./allocation/allocation-cost.js";
 import type { PlannedAllocation } from "./allocation/planned-allocation.js";
 import { finishBytes, finishParameters } from "./finish-memory.js";
-import { type LinearPlan, linearPlans } from "./linear-plans.js";
+import { type LinearPlan, linearPlans, protectedLinears } from "./linear-plans.js";
 import { bytesOf, groupsOf, trainedParameters, weightsOf, windowBytes } from "./memory-model.js";
 import { samplingBatch, samplingBytes, samplingOperations } from "./sampling-memory.js";
 import {
@@ -79,7 +79,8 @@ export function besideTensors({ options, baseBytes }: Pick<PlanInput, "options" 
 /** What will be done and what it will take. Estimates, to be compared with the measured figures of `done`. */
 export function makePlan(input: PlanInput): PlanEvent {
   const { options, scheme, spec, schemes, checkpoint, device } = input;
-  const linears = linearPlans(decoderUnits(spec), schemes);
+  const units = decoderUnits(spec);
+  const linears = linearPlans(units, schemes);
   const recipe = recipeOf(options.recipe);
   const { trains, normParameters } = recipe.cost(options, spec.hiddenSize);
   const windows = recipe.windows(spec.blocks.length, options);
@@ -177,6 +178,7 @@ export function makePlan(input: PlanInput): PlanEvent {
     windowSeconds: time.windows,
     linears: linears.length,
     tensors: input.census,
+    protected: protectedLinears(units, schemes),
     weights,
     bitsPerWeight: weights === 0 ? 0 : bits / weights,
     bitsBudget: allocation?.budget ?? null,

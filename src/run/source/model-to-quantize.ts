@@ -34,16 +34,25 @@ export interface ModelToQuantize extends Disposable {
  *   rotation that it can't have
  */
 export function modelToQuantize(
-  checkpoint: Checkpoint,
+  stored: Checkpoint,
   given: ModelConfig,
   scheme: Scheme,
   options: GivenOptions,
 ): ModelToQuantize {
-  const { spec, config, contradictions } = readModel(given, checkpoint);
-  const census = takeCensus(spec, config, checkpoint.tensors.values());
+  const { spec, config, contradictions, checkpoint } = readModel(given, stored);
+  const census = takeCensus(spec, config, stored.tensors.values());
   if (!wantsRotation(recipeOf(options.recipe), options, scheme, spec)) {
     const rotation = "none" as const;
-    return { checkpoint, spec, census, config, contradictions, rotation, changed: [], [Symbol.dispose]: () => {} };
+    return {
+      checkpoint,
+      spec,
+      census,
+      config,
+      contradictions,
+      rotation,
+      changed: [],
+      [Symbol.dispose]: () => {},
+    };
   }
   const rotated = new RotatedModel(checkpoint, spec, options.seed);
   return {

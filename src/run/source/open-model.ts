@@ -15,6 +15,7 @@ import {
   type DecoderSpec,
   decoderUnits,
   multiply,
+  networkReader,
   readModel,
   type TensorSource,
   takeCensus,
@@ -74,10 +75,10 @@ async function openSource(
       next: "give a compressed-tensors folder, or the unquantized model",
     });
   }
-  using checkpoint = await Checkpoint.open(folder);
-  const { spec, config: resolved, contradictions } = readModel(config, checkpoint);
+  using stored = await Checkpoint.open(folder);
+  const { spec, config: resolved, contradictions, checkpoint } = readModel(config, stored);
   for (const found of contradictions) emit(contradiction(folder, found));
-  const census = takeCensus(spec, resolved, checkpoint.tensors.values());
+  const census = takeCensus(spec, resolved, stored.tensors.values());
   for (const warning of censusWarnings(census, folder, { result: false })) emit(warning);
   const source = checkpointSource(checkpoint, to);
   const decoder = Decoder.load((name, shape) => {
@@ -97,7 +98,7 @@ async function openResult(
   const spec = sourceSpec(result);
   const weights = await decodeWeights(result, to, context);
   using plain = await Checkpoint.open(folder);
-  const other = checkpointSource(plain, to);
+  const other = checkpointSource(networkReader(spec, plain), to);
   const source: TensorSource = (name, shape) => {
     context.poll();
     const weight = weights.get(name);

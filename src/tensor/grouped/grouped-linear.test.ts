@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { gradientsOf, liveHandles, manualSeed, scope, Tensor } from "../index.js";
 import { on } from "../testing/test-device.js";
-import { groupedLinear, hasGroupedProducts } from "./grouped-linear.js";
+import { groupedLinear, groupsAtOnce } from "./grouped-linear.js";
 import { groupSizes, rowGroups } from "./row-groups.js";
 
 const GROUPS = 4;
@@ -72,7 +72,8 @@ describe("grouped products", () => {
   });
 
   it("of all groups at once need a GPU and bf16", () => {
-    expect(hasGroupedProducts("cpu", "bfloat16")).toBe(false);
-    expect(hasGroupedProducts("cuda:0", "float32")).toBe(false);
+    expect(groupsAtOnce("cpu", "bfloat16", [16, 24])).toBe(false);
+    expect(groupsAtOnce("cuda:0", "float32", [16, 24])).toBe(false);
+    expect(groupsAtOnce("cuda:0", "bfloat16", [15, 24])).toBe(false);
   });
 });

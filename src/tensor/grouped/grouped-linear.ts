@@ -15,24 +15,23 @@ const grouped = "aten::_grouped_mm";
  */
 export function groupedLinear(x: Tensor, weight: Tensor, bias: Tensor | null, groups: RowGroups): Tensor {
   const out = weight.size(0) / groups.count;
-  const product =
-    hasGroupedProducts(x.device, x.dtype) && fitsGroupedProducts(out, weight.size(1))
-      ? productsAtOnce(x, weight, groups)
-      : productsInTurn(x, weight, groups);
+  const product = groupsAtOnce(x.device, x.dtype, [out, weight.size(1)])
+    ? productsAtOnce(x, weight, groups)
+    : productsInTurn(x, weight, groups);
   return bias === null ? product : product.add(bias.reshape([groups.count, out]).indexSelect(0, groups.ids));
 }
 
-/** Whether the products of all groups are one kernel there; else they are computed one after the other, and wait for the device. */
-export function hasGroupedProducts(device: Device, dtype: DType): boolean {
-  return device.startsWith("cuda:") && dtype === "bfloat16" && hasOperator(grouped);
+/**
+ * Whether the products of all groups with matrices `[out, in]` are one kernel there; else they are computed one after the other,
+ * and wait for the device.
+ */
+export function groupsAtOnce(device: Device, dtype: DType, [out, columns]: readonly [number, number]): boolean {
+  // Rows have to begin at multiples of 16 bytes.
+  const aligned = out % 8 === 0 && columns % 8 === 0;
+  return device.startsWith("cuda:") && dtype === "bfloat16" && aligned && hasOperator(grouped);
 }
 
-// Rows have to begin at multiples of 16 bytes.
-function fitsGroupedProducts(out: number, columns: number): boolean {
-  return out % 8 === 0 && columns % 8 === 0;
-}
-
-/** All groups in one kernel; see `hasGroupedProducts`. */
+/** All groups in one kernel; see `groupsAtOnce`. */
 function productsAtOnce(x: Tensor, weight: Tensor, { count, ends }: RowGroups): Tensor {
   const stacked = (w: Tensor): Tensor => w.reshape([count, w.size(0) / count, w.size(1)]);
   const [needsX, needsWeight] = [x.requiresGrad, weight.requiresGrad];

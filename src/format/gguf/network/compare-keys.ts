@@ -1,4 +1,4 @@
-import type { DecoderSpec } from "../../../network/index.js";
+import type { DecoderSpec, MlpSpec } from "../../../network/index.js";
 import { rotaryAmplitude, rotaryFrequencies } from "../../../network/index.js";
 import type { TensorCheck } from "../../contract/tensor-check.js";
 import type { GgufValue } from "../file/layout.js";
@@ -59,6 +59,7 @@ function sizes(keys: NetworkKeys, file: GgufFile, spec: DecoderSpec): Fact[] {
     ["the context", keys.number("context_length"), ggufContext(spec)],
     ["the hidden size", keys.number("embedding_length"), spec.hiddenSize],
     ["the width of the MLP", keys.number("feed_forward_length"), mlp.width],
+    ...expertSizes(keys, mlp),
     ["the number of heads", found, heads],
     ["the number of key-value heads", keys.number("attention.head_count_kv", found), kvHeads],
     ["the width of a key", keys.number("attention.key_length", perHead), headDim],
@@ -66,6 +67,18 @@ function sizes(keys: NetworkKeys, file: GgufFile, spec: DecoderSpec): Fact[] {
     ["the epsilon of the norms", keys.number("attention.layer_norm_rms_epsilon"), spec.finalNorm.eps],
     ["the vocabulary", file.tensors.get("token_embd.weight")?.shape[0] ?? Number.NaN, spec.vocabSize],
     ["the number of output matrices", file.tensors.has("output.weight") ? 1 : 0, spec.tied ? 0 : 1],
+  ];
+}
+
+function expertSizes(keys: NetworkKeys, mlp: MlpSpec): Fact[] {
+  if (mlp.kind !== "experts") return [];
+  const { count, perToken, width, shared } = mlp;
+  const beside = keys.number("expert_shared_feed_forward_length", 0);
+  return [
+    ["the number of experts", keys.number("expert_count"), count],
+    ["the number of experts of a token", keys.number("expert_used_count"), perToken],
+    ["the width of an expert", keys.number("expert_feed_forward_length", keys.number("feed_forward_length")), width],
+    ["the width of the shared expert", beside, shared?.width ?? 0],
   ];
 }
 

@@ -1,5 +1,5 @@
 import { FormatError } from "../../../errors.js";
-import type { DecoderSpec } from "../../../network/index.js";
+import type { DecoderSpec, ExpertsSpec } from "../../../network/index.js";
 import { type GgufFamily, ggufFamily } from "./tensor-names.js";
 import { uniformBlock } from "./uniform-block.js";
 
@@ -16,6 +16,17 @@ export interface ModelShape {
   readonly contextLength: number;
   readonly normEpsilon: number;
   readonly tied: boolean;
+  /** Null where every token passes the same MLP. */
+  readonly experts: ExpertsShape | null;
+}
+
+/** What GGUF says of experts. */
+export interface ExpertsShape {
+  readonly count: number;
+  readonly perToken: number;
+  readonly width: number;
+  /** Width of the MLP beside them; null without one. */
+  readonly shared: number | null;
 }
 
 /** The shape of a network; refuses what llama.cpp's graph of this family would compute differently. */
@@ -41,7 +52,32 @@ export function modelShape(spec: DecoderSpec): ModelShape {
     contextLength: ggufContext(spec),
     normEpsilon: spec.finalNorm.eps,
     tied: spec.tied,
+    experts: mlp.kind === "experts" ? expertsShape(mlp, family) : null,
   };
+}
+
+function expertsShape(mlp: ExpertsSpec, { architecture, experts }: GgufFamily): ExpertsShape {
+  const { router, count, perToken, width, shared } = mlp;
+  const plain =
+    router.scores === "softmax" &&
+    !router.correction &&
+    !router.bias &&
+    router.groups === null &&
+    router.scaling === 1 &&
+    !router.readsStream &&
+    !router.expertScale &&
+    mlp.clamped === null &&
+    !mlp.bias &&
+    !mlp.weighsInput &&
+    mlp.beside === null;
+  if (!plain || experts === undefined || (router.normalised !== null) !== experts.normalised) {
+    throw new FormatError({
+      what: `llama.cpp's architecture ${architecture} routes tokens to experts in another way`,
+      where: "config.json",
+      next: "use --format compressed-tensors",
+    });
+  }
+  return { count, perToken, width, shared: shared?.width ?? null };
 }
 
 /**

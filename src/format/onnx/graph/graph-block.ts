@@ -18,7 +18,7 @@ export interface GraphBlock {
 export function graphBlock(spec: DecoderSpec): GraphBlock {
   const missing = missingFeature(spec);
   const { attention, mlp } = blockOf(spec, 0);
-  if (missing === null && attention.kind === "softmax") return { attention, mlp };
+  if (missing === null && attention.kind === "softmax" && mlp.kind !== "experts") return { attention, mlp };
   throw new FormatError({
     what: `the ONNX graph of a ${spec.family} is not written: it would need ${missing ?? "another kind of attention"}`,
     where: "config.json",
@@ -34,6 +34,7 @@ function missingFeature(spec: DecoderSpec): string | null {
   if (head.bias) return "a bias of the head";
   if (head.multiplier !== 1) return "a factor of the logits";
   if (head.softcap !== null) return "a cap of the logits";
+  if (spec.blocks.some(({ mlp }) => mlp.kind === "experts")) return "experts";
   if (stored.transposed.length > 0) return "weights that are stored as [in, out]";
   if (!plainNorm(finalNorm)) return "this kind of norm";
   const first = JSON.stringify(spec.blocks[0]);

@@ -2,9 +2,9 @@ import type { Tensor } from "../../../tensor/index.js";
 import { applyLinear } from "../../apply-linear.js";
 import { tensorOf, type UnitWeights } from "../../unit-weights.js";
 import type { BlockSpec, NormRole } from "../spec/decoder-spec.js";
-import { denseMlp } from "./dense-mlp.js";
 import type { ForwardContext, Sublayer } from "./forward-context.js";
 import { mixPositions } from "./mixer.js";
+import { blockMlp } from "./mlp.js";
 import { normalise } from "./normalise.js";
 
 /**
@@ -15,7 +15,7 @@ export function forwardBlock(block: BlockSpec, weights: UnitWeights, x: Tensor, 
   const sublayer: Sublayer = {
     weights,
     context,
-    apply: (role, input) => applyLinear(weights, context, role, input),
+    apply: (role, input, groups) => applyLinear(weights, context, role, input, groups),
   };
   const norm = (role: NormRole, y: Tensor): Tensor => {
     const spec = block.norms[role];
@@ -27,7 +27,8 @@ export function forwardBlock(block: BlockSpec, weights: UnitWeights, x: Tensor, 
   const input = norm("attentionNorm", x);
   const attended = added(x, norm("attentionPostNorm", mixPositions(block.attention, input, sublayer)));
   const parallel = block.arrangement === "parallel";
-  const mlpInput = parallel && block.norms.mlpNorm === undefined ? input : norm("mlpNorm", parallel ? x : attended);
-  const output = added(attended, norm("mlpPostNorm", denseMlp(block.mlp, mlpInput, sublayer)));
+  const stream = parallel ? x : attended;
+  const mlpInput = parallel && block.norms.mlpNorm === undefined ? input : norm("mlpNorm", stream);
+  const output = added(attended, norm("mlpPostNorm", blockMlp(block, { input: mlpInput, stream, norm }, sublayer)));
   return block.outputScalar ? output.mul(tensorOf(weights, "outputScalar")) : output;
 }

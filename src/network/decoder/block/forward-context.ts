@@ -1,4 +1,4 @@
-import type { Tensor } from "../../../tensor/index.js";
+import type { RowGroups, Tensor } from "../../../tensor/index.js";
 import type { Hooks } from "../../unit.js";
 import type { UnitWeights } from "../../unit-weights.js";
 import type { LinearRole } from "../spec/decoder-spec.js";
@@ -16,6 +16,6 @@ export interface ForwardContext extends Hooks {
 export interface Sublayer {
   readonly weights: UnitWeights;
   readonly context: ForwardContext;
-  /** Computes the Linear of this role. */
-  readonly apply: (role: LinearRole, input: Tensor) => Tensor;
+  /** Computes the Linear of this role; of a stack of experts for rows that lie sorted by expert. */
+  readonly apply: (role: LinearRole, input: Tensor, groups?: RowGroups) => Tensor;
 }

@@ -1,4 +1,5 @@
 import type { FusedLinears, LinearRole, NormSpec, TensorNames } from "../spec/decoder-spec.js";
+import type { ExpertsKeys } from "./experts/experts-keys.js";
 
 /** A fact that a family fixes, or the key of `config.json` that holds it. */
 export type Fact<T> = T | { readonly key: string; readonly default: T };
@@ -107,7 +108,9 @@ export interface Family {
     readonly qkvBias: Fact<boolean>;
     readonly outBias: Fact<boolean>;
     /** An RMS norm over each head of queries and keys, or over all heads together. */
-    readonly qkNorm: false | "head" | "heads";
+    readonly qkNorm: false | "head" | "heads" | { readonly key: string; readonly default: boolean };
+    /** A stored score of each head takes part in the softmax. */
+    readonly sinks?: boolean;
     /** An RMS norm without gains over each head of the values. */
     readonly valueNorm?: boolean;
     /** Half of what the Linear of the queries gives is a gate. */
@@ -127,9 +130,13 @@ export interface Family {
     /** The key of an object with other `head_dim` and `num_key_value_heads` for single blocks. */
     readonly perBlock?: string;
   };
+  /** Attention is latent: queries, keys and values come through narrow inputs. */
+  readonly latent?: boolean;
   /** What blocks of the kind `linear_attention` are. */
   readonly delta?: { readonly fusedInputs: boolean };
   readonly mlp: { readonly kind: "gated" | "plain"; readonly bias: Fact<boolean> };
+  /** Blocks that have experts in place of that MLP, or beside it. */
+  readonly experts?: ExpertsKeys;
   /** Factors of a token's vector (or the root of the hidden size), of what a sublayer adds, and of the logits, or what these are divided by. */
   readonly multipliers?: {
     readonly embedding?: Fact<number> | "rootOfHiddenSize";

@@ -1,27 +1,9 @@
-import type { Passage } from "../../site.js";
-import type { DenseMlpSpec } from "../spec/decoder-spec.js";
-import { fromLayer, type PartPlan, type PartPlanner } from "./part-plan.js";
+import type { MlpSpec } from "../spec/decoder-spec.js";
+import { denseMlpPlan } from "./dense-mlp-plan.js";
+import { expertsPlan } from "./experts-plan.js";
+import type { PartPlan, PartPlanner } from "./part-plan.js";
 
-/** Linears and sites of an MLP that every token passes. */
-export function mlpPlan(plan: PartPlanner, mlp: DenseMlpSpec, addsTo: string | null): PartPlan {
-  const { hiddenSize } = plan.spec;
-  const { bias, width } = mlp;
-  const gated = mlp.kind === "gated";
-  return {
-    layers: [
-      ...(gated ? [plan.layer("gate", [width, hiddenSize], { bias })] : []),
-      plan.layer("up", [width, hiddenSize], { bias }),
-      plan.layer("down", [hiddenSize, width], { bias, addsTo }),
-    ],
-    norms: [],
-    tensors: [],
-    readers: gated ? ["gate", "up"] : ["up"],
-    sites: [{ producer: fromLayer("up"), consumers: ["down"], passes: passage(mlp) }],
-  };
-}
-
-// A gate multiplies what `up` gives.
-function passage({ kind, activation }: DenseMlpSpec): Passage {
-  if (kind === "gated") return { kind: "linear" };
-  return activation === "relu" ? { kind: "positive" } : { kind: "none" };
+/** Linears, tensors and sites of a block's MLP. */
+export function mlpPlan(plan: PartPlanner, mlp: MlpSpec, addsTo: string | null): PartPlan {
+  return mlp.kind === "experts" ? expertsPlan(plan, mlp, addsTo) : denseMlpPlan(plan, mlp, addsTo);
 }

@@ -35,7 +35,11 @@ export class PartPlanner {
   layer(
     role: LinearRole,
     [rows, columns]: readonly [rows: number, columns: number],
-    { bias = false, addsTo = null, ...more }: Partial<Pick<LayerPlan, "bias" | "addsTo" | "protectedAs">> = {},
+    {
+      bias = false,
+      addsTo = null,
+      ...more
+    }: Partial<Pick<LayerPlan, "bias" | "addsTo" | "protectedAs" | "experts" | "perToken">> = {},
   ): LayerPlan {
     return { name: role, module: linearName(this.spec, this.block, role), rows, columns, bias, addsTo, ...more };
   }

@@ -18,7 +18,8 @@ export function rotationObstacle(spec: DecoderSpec): string | null {
 
 const layerNorms = "its LayerNorms subtract a mean, which a rotation moves";
 
-function blockObstacle({ arrangement, norms }: BlockSpec): string | null {
+function blockObstacle({ arrangement, norms, mlp }: BlockSpec): string | null {
+  if (mlp.kind === "experts") return "the weights of its experts are stacked, which the rotation does not turn";
   const { attentionNorm, attentionPostNorm, mlpNorm, mlpPostNorm } = norms;
   if (Object.values(norms).some(({ kind }) => kind === "layer")) return layerNorms;
   if (attentionPostNorm !== undefined || mlpPostNorm !== undefined) {

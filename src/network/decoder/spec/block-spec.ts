@@ -1,5 +1,7 @@
+import type { ExpertsRole, ExpertsSpec, RouterTensorRole } from "./experts/experts-spec.js";
+
 /** The Linears of a block by what they do; a plain MLP has no `gate`. */
-export type LinearRole = AttentionRole | LatentRole | DeltaRole | MlpRole;
+export type LinearRole = AttentionRole | LatentRole | DeltaRole | MlpRole | ExpertsRole;
 
 /** Of attention: `q` also makes the output gate where there is one, and `v` is absent where values are keys. */
 export type AttentionRole = "q" | "k" | "v" | "o";
@@ -13,13 +15,22 @@ export type DeltaRole = "deltaQkv" | "deltaZ" | "deltaB" | "deltaA" | "deltaQkvz
 export type MlpRole = "gate" | "up" | "down";
 
 /** The norms on the stream of a block: before and after each sublayer. A family names those that it has. */
-export type NormRole = "attentionNorm" | "attentionPostNorm" | "mlpNorm" | "mlpPostNorm";
+export type NormRole = "attentionNorm" | "attentionPostNorm" | "mlpNorm" | "mlpPostNorm" | BesideNormRole;
+
+/** Of a dense MLP beside experts: before and behind the experts, and behind the MLP. */
+export type BesideNormRole = "expertsNorm" | "expertsPostNorm" | "densePostNorm";
 
 /** The norms inside a block's attention. */
 export type InnerNormRole = "qNorm" | "kNorm" | "qLatentNorm" | "kvLatentNorm" | "deltaNorm";
 
 /** Stored tensors of a block that are neither Linears nor norms. */
-export type TensorRole = "outputScalar" | "sinks" | "deltaConvolution" | "deltaDecay" | "deltaTimeBias";
+export type TensorRole =
+  | RouterTensorRole
+  | "outputScalar"
+  | "sinks"
+  | "deltaConvolution"
+  | "deltaDecay"
+  | "deltaTimeBias";
 
 export interface NormSpec {
   readonly kind: "rms" | "layer";
@@ -156,7 +167,7 @@ export interface DenseMlpSpec {
   readonly width: number;
 }
 
-export type MlpSpec = DenseMlpSpec;
+export type MlpSpec = DenseMlpSpec | ExpertsSpec;
 
 /** One block of a decoder. Blocks of a network may differ in all of it. */
 export interface BlockSpec {

@@ -1,6 +1,8 @@
 import type { BlockSpec, InnerNormRole, LinearRole, NormRole, NormSpec, TensorRole } from "./block-spec.js";
+import type { StoredExperts } from "./experts/experts-spec.js";
 
 export * from "./block-spec.js";
+export * from "./experts/experts-spec.js";
 
 /** What comes before the blocks. */
 export interface EmbeddingSpec {
@@ -63,7 +65,12 @@ export interface DecoderSpec {
   readonly tied: boolean;
   readonly names: TensorNames;
   /** How the checkpoint stores Linears: several as one tensor, and all of them with their dimensions swapped (`[in, out]`). */
-  readonly stored: { readonly fused: readonly FusedLinears[]; readonly transposed: readonly LinearRole[] };
+  readonly stored: {
+    readonly fused: readonly FusedLinears[];
+    readonly transposed: readonly LinearRole[];
+    /** Of experts: the forms that a checkpoint may have, the first of which counts, and the modules of single ones. */
+    readonly experts: { readonly forms: readonly StoredExperts[]; readonly each: StoredExperts } | null;
+  };
 }
 
 /** A block of the network. */

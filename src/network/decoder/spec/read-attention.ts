@@ -34,7 +34,9 @@ export function readAttention(config: ModelConfig, of: AttentionOf): AttentionSp
     bias: false,
     over,
   });
-  const qkNorm = attention.qkNorm === false ? null : headNorm(norm.gain, attention.qkNorm);
+  const over =
+    typeof attention.qkNorm === "object" ? booleanFact(config, attention.qkNorm) && "head" : attention.qkNorm;
+  const qkNorm = over === false ? null : headNorm(norm.gain, over);
   if (heads % kvHeads !== 0 || !Number.isInteger(headDim)) {
     throw new ModelError({
       where: "config.json",
@@ -60,7 +62,7 @@ export function readAttention(config: ModelConfig, of: AttentionOf): AttentionSp
     alibi: family.positions === "alibi",
     scale: attention.scale === undefined || attention.scale.inverseRoot === true ? 1 / Math.sqrt(factor) : factor,
     softcap: capFact(config, attention.softcap),
-    sinks: false,
+    sinks: attention.sinks === true,
   };
 }
 

@@ -6,32 +6,24 @@ import {
   requireString,
 } from "../../../checkpoint/model-config.js";
 import { ModelError } from "../../../errors.js";
-import type { Family } from "../families/family.js";
+import type { BlockKind, Family } from "../families/family.js";
 import { families } from "../families/index.js";
 import type {
-  Activation,
   BlockSpec,
   DecoderSpec,
   EmbeddingSpec,
   HeadSpec,
+  MixerSpec,
+  MlpSpec,
   NormRole,
   NormSpec,
 } from "./decoder-spec.js";
-import { readAttention } from "./read-attention.js";
+import { readMlps } from "./experts/read-mlps.js";
+import { readLatent } from "./mixers/read-latent.js";
+import { type AttentionOf, readAttention } from "./read-attention.js";
 import { readDeltaNet } from "./read-delta-net.js";
 import { booleanFact, capFact, positiveFact, refuseVariants } from "./read-facts.js";
 import { readKinds, rotatedBlocks } from "./read-kinds.js";
-import { unsupportedKey } from "./unsupported-key.js";
-
-const activations: ReadonlyMap<string, Activation> = new Map([
-  ["silu", "silu"],
-  ["swish", "silu"],
-  ["relu", "relu"],
-  ["relu2", "relu2"],
-  ["gelu", "gelu"],
-  ["gelu_new", "gelu_tanh"],
-  ["gelu_pytorch_tanh", "gelu_tanh"],
-]);
 
 /** Whether the head is the embedding, by the configuration alone. */
 export function tiesEmbeddings(config: ModelConfig): boolean {
@@ -71,7 +63,11 @@ export function readSpec(config: ModelConfig): DecoderSpec {
     head: readHead(config, family),
     tied: booleanFact(config, family.tied),
     names,
-    stored: { fused: family.stored?.fused ?? [], transposed: family.stored?.transposed ?? [] },
+    stored: {
+      fused: family.stored?.fused ?? [],
+      transposed: family.stored?.transposed ?? [],
+      experts: family.experts === undefined ? null : { forms: family.experts.stored, each: family.experts.each },
+    },
   };
 }
 
@@ -104,44 +100,38 @@ function readBlocks(config: ModelConfig, family: Family, hiddenSize: number, nor
   const kinds = readKinds(config, family, requireCount(config, keys.blocks));
   const rotated = rotatedBlocks(config, family.rotary ?? {}, kinds);
   const parallel = typeof arrangement === "string" ? arrangement === "parallel" : booleanFact(config, arrangement);
-  const streamNorms = (["attentionNorm", "attentionPostNorm", "mlpNorm", "mlpPostNorm"] as const).filter(
-    (role) => names.norms[role] !== undefined,
-  );
-  const norms = Object.fromEntries(streamNorms.map((role) => [role, norm])) as Partial<Record<NormRole, NormSpec>>;
-  const mlp = {
-    kind: family.mlp.kind,
-    activation: readActivation(config, family),
-    bias: booleanFact(config, family.mlp.bias),
-    width:
-      defaults.widening === undefined
-        ? requireCount(config, keys.intermediateSize)
-        : (optionalCount(config, keys.intermediateSize) ?? defaults.widening * hiddenSize),
+  const mlps = readMlps(config, family, { hiddenSize, eps: norm.eps, blocks: kinds.kinds.length });
+  const normsOf = (mlp: MlpSpec): Partial<Record<NormRole, NormSpec>> => {
+    const roles = mlp.kind === "experts" && mlp.beside !== null ? [...streamNorms, ...besideNorms] : streamNorms;
+    return Object.fromEntries(roles.filter((role) => names.norms[role] !== undefined).map((role) => [role, norm]));
   };
-  return kinds.kinds.map((kind, block) => ({
-    arrangement: parallel ? "parallel" : "sequential",
-    norms,
-    attention:
-      kind === "linear_attention"
-        ? readDeltaNet(config, family, norm)
-        : readAttention(config, {
-            family,
-            hiddenSize,
-            maxPositions,
-            norm,
-            kinds,
-            block,
-            kind,
-            rotated: rotated[block] === true,
-          }),
-    mlp,
-    residualMultiplier: positiveFact(config, multipliers?.residual ?? 1),
-    outputScalar: names.tensors?.outputScalar !== undefined,
-  }));
+  return mlps.map((mlp, block) => {
+    const kind = kinds.kinds[block] as BlockKind;
+    return {
+      arrangement: parallel ? "parallel" : "sequential",
+      norms: normsOf(mlp),
+      attention: readMixer(config, {
+        family,
+        hiddenSize,
+        maxPositions,
+        norm,
+        kinds,
+        block,
+        kind,
+        rotated: rotated[block] === true,
+      }),
+      mlp,
+      residualMultiplier: positiveFact(config, multipliers?.residual ?? 1),
+      outputScalar: names.tensors?.outputScalar !== undefined,
+    };
+  });
 }
 
-function readActivation(config: ModelConfig, { keys, defaults }: Family): Activation {
-  const activation = optionalString(config, keys.activation) ?? defaults.activation;
-  const known = activations.get(activation);
-  if (known === undefined) throw unsupportedKey(keys.activation, `"${activation}"`, [...activations.keys()].join(", "));
-  return known;
+function readMixer(config: ModelConfig, of: AttentionOf): MixerSpec {
+  if (of.kind === "linear_attention") return readDeltaNet(config, of.family, of.norm);
+  if (of.family.latent === true) return readLatent(config, of.family, of.maxPositions);
+  return readAttention(config, of);
 }
+
+const streamNorms = ["attentionNorm", "attentionPostNorm", "mlpNorm", "mlpPostNorm"] as const;
+const besideNorms = ["expertsNorm", "expertsPostNorm", "densePostNorm"] as const;

@@ -5,7 +5,7 @@ import type { Window } from "../../../reconstruct/schedule.js";
 import type { RunOptions } from "../../options/options.js";
 import { meanOfBlocks } from "../block-extents.js";
 import type { LinearPlan } from "../linear-plans.js";
-import { groupsOf, weightsOf } from "../memory-model.js";
+import { groupsOf, weightsOf, weightsPerToken } from "../memory-model.js";
 import { type MachineSpeed, noWork, secondsOf, type WorkTerms } from "./machine-speed.js";
 
 /** What the time of a run depends on, beside the machine. */
@@ -101,7 +101,7 @@ export function windowTerms(
   const trained = recipe.trainsLinears === false ? speed.training * 0.7 : speed.training;
   return {
     ...noWork,
-    tokens: epochs * tokens * sumOf(all, weightsOf) * trained,
+    tokens: epochs * tokens * sumOf(all, weightsPerToken) * trained,
     attention: epochs * tokens * blocks * 3.5 * attentionSeconds(input, speed),
     weights: recipe.trainsLinears === false ? 0 : steps * sumOf(all, weightsOf) * speed.perWeight,
     choosing:
@@ -128,12 +128,11 @@ function openingTerms(input: TimeInput, speed: MachineSpeed): WorkTerms {
 // Forward, forward once more and back, block by block; the head of both networks, and the gradient of one.
 function epochTerms(input: TimeInput, speed: MachineSpeed): WorkTerms {
   const { options, spec, linears, tokens } = input;
-  const weights = sumOf(linears, weightsOf);
   const steps = Math.ceil(options.samples / options.endToEnd.batch);
   const pass = forwardSeconds(input, speed, linears, spec.blocks.length);
   return {
     ...noWork,
-    tokens: tokens * (pass + weights * speed.training),
+    tokens: tokens * (pass + sumOf(linears, weightsPerToken) * speed.training),
     attention: tokens * spec.blocks.length * 3.5 * attentionSeconds(input, speed),
     // Operands are made on the way forward and on the way back; scales alone learn.
     weights: 3 * steps * operandSeconds(linears, speed),
@@ -162,7 +161,7 @@ function operandSeconds(linears: readonly LinearPlan[], speed: MachineSpeed): nu
 
 // Seconds of a token through Linears that stand in so many blocks.
 function forwardSeconds(input: TimeInput, speed: MachineSpeed, linears: readonly LinearPlan[], blocks: number): number {
-  return sumOf(linears, weightsOf) * speed.forward + blocks * attentionSeconds(input, speed);
+  return sumOf(linears, weightsPerToken) * speed.forward + blocks * attentionSeconds(input, speed);
 }
 
 // What attention takes of a token and block beyond what it takes at the context that was measured: less where it is shorter.

@@ -10,7 +10,7 @@ import {
   Tensor,
 } from "../../../../tensor/index.js";
 import { on } from "../../../../tensor/testing/test-device.js";
-import type { ExpertsRole, ExpertsSpec, RouterSpec } from "../../spec/experts-spec.js";
+import type { ExpertsRole, ExpertsSpec, RouterSpec } from "../../spec/experts/experts-spec.js";
 import { forwardExperts } from "./forward-experts.js";
 import { type RouterTensors, route } from "./route.js";
 

@@ -1,5 +1,5 @@
 import { type RowGroups, rowGroups, scope, Tensor } from "../../../../tensor/index.js";
-import type { ExpertsRole, ExpertsSpec } from "../../spec/experts-spec.js";
+import type { ExpertsRole, ExpertsSpec } from "../../spec/experts/experts-spec.js";
 import { activateGate } from "../activation.js";
 import { type RouterTensors, route } from "./route.js";
 import { type TokenOrder, tokenOrder } from "./token-order.js";

@@ -1,5 +1,5 @@
 import { Tensor } from "../../../../tensor/index.js";
-import type { RouterGroups, RouterSpec } from "../../spec/experts-spec.js";
+import type { RouterGroups, RouterSpec } from "../../spec/experts/experts-spec.js";
 
 /** The experts of every token, and what each of them counts. */
 export interface Routing {

@@ -27,10 +27,11 @@ export function tokenOrder(experts: Tensor, count: number): TokenOrder {
   const order = keys.sort().indices;
   const inverse = order.sort().indices;
   const ids = experts.reshape([copies]).indexSelect(0, order);
-  const token =
-    perToken === 1
-      ? order
-      : Tensor.arange(tokens, { dtype: "int64", device }).repeatInterleave(perToken, 0).indexSelect(0, order);
+  const tokenOf = Tensor.arange(tokens, { dtype: "int64", device })
+    .unsqueeze(1)
+    .expand([tokens, perToken])
+    .reshape([copies]);
+  const token = tokenOf.indexSelect(0, order);
   const split = (rows: Tensor): Tensor => rows.reshape([tokens, perToken, ...rows.shape.slice(1)]);
   return {
     groups: { ...rowGroups(ids, count), origins: token },

@@ -1,4 +1,4 @@
-import type { Activation, MlpSpec as DenseMlpSpec } from "./decoder-spec.js";
+import type { Activation, DenseMlpSpec } from "../block-spec.js";
 
 /** How the experts of a token are chosen, and what each of them counts. */
 export interface RouterSpec {
