@@ -29,19 +29,19 @@ export function difference(a: Tensor, b: Tensor): number {
 
 /**
  * Holds a network against what transformers computes: its logits, the stream before every block, and, where `lastHidden`, the one
- * behind the final norm; with caches, a piece and then token by token, the same. To 1e-4, and to 1e-5 of the largest number
- * where that is above 10.
+ * behind the final norm; with caches, a piece and then token by token, the same. To `bound`, 1e-4 where none is given, and to
+ * 1e-5 of the largest number where that is above 10.
  */
 export function compareGolden(
   source: TensorSource,
   spec: DecoderSpec,
   golden: Checkpoint,
-  { lastHidden }: { readonly lastHidden: boolean },
+  { lastHidden, bound: least = 1e-4 }: { readonly lastHidden: boolean; readonly bound?: number },
 ): void {
   scope(() => {
     const get = (name: string): Tensor => readGolden(golden, name);
     const near = (name: string, found: Tensor, expected: Tensor): void => {
-      const bound = Math.max(1e-4, 1e-5 * expected.abs().amax().item());
+      const bound = Math.max(least, 1e-5 * expected.abs().amax().item());
       const off = difference(found, expected);
       expect([name, off < bound ? "near" : off]).toEqual([name, "near"]);
     };

@@ -1,11 +1,13 @@
-import type { AttentionSpec, DecoderSpec, RotarySpec } from "../decoder/spec/decoder-spec.js";
-import { blockOf } from "../decoder/spec/decoder-spec.js";
+import {
+  type AttentionSpec,
+  type DecoderSpec,
+  type RotarySpec,
+  softmaxAttentionOf,
+} from "../decoder/spec/decoder-spec.js";
 
-/** The softmax attention of a block. */
+/** The softmax attention of the first block. */
 export function softmaxOf(spec: DecoderSpec, block = 0): AttentionSpec {
-  const { attention } = blockOf(spec, block);
-  if (attention.kind !== "softmax") throw new TypeError(`block ${block} has no softmax attention`);
-  return attention;
+  return softmaxAttentionOf(spec, block);
 }
 
 /** The rotary positions of a block. */

@@ -45,6 +45,7 @@ export function modelMetadata(shape: ModelShape, rope: RopeEncoding, facts: Meta
     ["rope.dimension_count", u32(shape.headDim)],
     ...rope.keys,
     ...expertKeys(shape.experts),
+    ...shape.scales.map(([key, value]): [string, GgufValue] => [key, f32(value)]),
   ];
   for (const [key, value] of own) metadata.set(`${architecture}.${key}`, value);
   return metadata;

@@ -4,6 +4,7 @@ import type { TensorCheck } from "../../contract/tensor-check.js";
 import type { GgufValue } from "../file/layout.js";
 import type { GgufFile } from "../read.js";
 import { ggufContext } from "./model-shape.js";
+import { scaleKeys } from "./scale-keys.js";
 import { uniformBlock } from "./uniform-block.js";
 
 /** Largest relative difference of two frequencies that fp32 arithmetic explains. */
@@ -17,7 +18,11 @@ const TOLERANCE = 1e-5;
 export function compareKeys(file: GgufFile, spec: DecoderSpec): TensorCheck {
   const facts = { name: "network", source: null };
   const keys = new NetworkKeys(file.metadata);
-  for (const [what, found, wanted] of [...sizes(keys, file, spec), ...rotations(keys, file, spec)]) {
+  for (const [what, found, wanted] of [
+    ...sizes(keys, file, spec),
+    ...rotations(keys, file, spec),
+    ...scales(keys, spec),
+  ]) {
     if (found === wanted || Math.abs(found - wanted) <= TOLERANCE * Math.abs(wanted)) continue;
     return { ...facts, status: "different", detail: `${what} is ${found} instead of ${wanted}` };
   }
@@ -80,6 +85,10 @@ function expertSizes(keys: NetworkKeys, mlp: MlpSpec): Fact[] {
     ["the width of an expert", keys.number("expert_feed_forward_length", keys.number("feed_forward_length")), width],
     ["the width of the shared expert", beside, shared?.width ?? 0],
   ];
+}
+
+function scales(keys: NetworkKeys, spec: DecoderSpec): Fact[] {
+  return scaleKeys(spec).map(([key, value]): Fact => [`the factor ${key}`, keys.number(key), value]);
 }
 
 function rotations(keys: NetworkKeys, file: GgufFile, spec: DecoderSpec): Fact[] {

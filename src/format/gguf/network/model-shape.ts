@@ -1,5 +1,6 @@
 import { FormatError } from "../../../errors.js";
 import type { DecoderSpec, ExpertsSpec } from "../../../network/index.js";
+import { requireRotatedBlocks, type ScaleKey, scaleKeys } from "./scale-keys.js";
 import { type GgufFamily, ggufFamily } from "./tensor-names.js";
 import { uniformBlock } from "./uniform-block.js";
 
@@ -16,6 +17,8 @@ export interface ModelShape {
   readonly contextLength: number;
   readonly normEpsilon: number;
   readonly tied: boolean;
+  /** Factors of the streams, by their keys. */
+  readonly scales: readonly ScaleKey[];
   /** Null where every token passes the same MLP. */
   readonly experts: ExpertsShape | null;
 }
@@ -32,6 +35,8 @@ export interface ExpertsShape {
 /** The shape of a network; refuses what llama.cpp's graph of this family would compute differently. */
 export function modelShape(spec: DecoderSpec): ModelShape {
   const family = ggufFamily(spec.family);
+  requireRotatedBlocks(spec);
+  const scales = scaleKeys(spec);
   const { attention, mlp } = uniformBlock(spec);
   if (mlp.activation !== "silu") {
     throw new FormatError({
@@ -53,6 +58,7 @@ export function modelShape(spec: DecoderSpec): ModelShape {
     normEpsilon: spec.finalNorm.eps,
     tied: spec.tied,
     experts: mlp.kind === "experts" ? expertsShape(mlp, family) : null,
+    scales,
   };
 }
 

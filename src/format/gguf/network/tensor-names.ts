@@ -3,7 +3,7 @@ import { FormatError } from "../../../errors.js";
 /** How llama.cpp knows a model family. */
 export interface GgufFamily {
   /** `general.architecture`, and the prefix of the model's metadata keys. */
-  readonly architecture: "llama" | "qwen2" | "qwen3" | "qwen2moe" | "qwen3moe";
+  readonly architecture: "llama" | "qwen2" | "qwen3" | "qwen2moe" | "qwen3moe" | "granite" | "smollm3" | "olmo2";
   /** True where llama.cpp rotates neighbouring pairs, so that rows of q and k change places (`rotary-order.ts`). */
   readonly interleavedRotary: boolean;
   /** Modules of one layer, `model.layers.N.` and `blk.N.` left out, in the order of the file. */
@@ -36,6 +36,20 @@ const EXPERTS = {
 } as const;
 
 const HEAD_NORMS = { "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm" } as const;
+
+/** Norms behind attention and MLP alone. */
+const POST_NORMS = {
+  "self_attn.q_proj": "attn_q",
+  "self_attn.k_proj": "attn_k",
+  "self_attn.v_proj": "attn_v",
+  "self_attn.o_proj": "attn_output",
+  ...HEAD_NORMS,
+  post_attention_layernorm: "post_attention_norm",
+  "mlp.gate_proj": "ffn_gate",
+  "mlp.up_proj": "ffn_up",
+  "mlp.down_proj": "ffn_down",
+  post_feedforward_layernorm: "post_ffw_norm",
+} as const;
 
 /** Families by `model_type`. */
 export const GGUF_FAMILIES: Readonly<Record<string, GgufFamily>> = {
@@ -77,6 +91,9 @@ export const GGUF_FAMILIES: Readonly<Record<string, GgufFamily>> = {
     layer: { ...EXPERTS, ...HEAD_NORMS },
     experts: { normalised: true },
   },
+  granite: { architecture: "granite", interleavedRotary: true, layer: LAYER },
+  smollm3: { architecture: "smollm3", interleavedRotary: true, layer: LAYER },
+  olmo2: { architecture: "olmo2", interleavedRotary: false, layer: POST_NORMS },
 };
 
 /** The family of a `model_type`, or a FormatError that names the formats which take it. */

@@ -1,5 +1,11 @@
 import { FormatError } from "../../../errors.js";
-import { type AttentionSpec, blockOf, type DecoderSpec, type MlpSpec } from "../../../network/index.js";
+import {
+  type AttentionSpec,
+  blockOf,
+  type DecoderSpec,
+  type MlpSpec,
+  softmaxAttentionOf,
+} from "../../../network/index.js";
 
 /** What a GGUF file says once for all blocks. */
 export interface UniformBlock {
@@ -7,14 +13,19 @@ export interface UniformBlock {
   readonly mlp: MlpSpec;
 }
 
-/** The sizes that all blocks share. @throws FormatError where they differ, or are of another kind */
+/** The sizes that all blocks share. @throws FormatError where they differ */
 export function uniformBlock(spec: DecoderSpec): UniformBlock {
-  const { attention, mlp } = blockOf(spec, 0);
+  const attention = softmaxAttentionOf(spec, 0);
+  const { mlp } = blockOf(spec, 0);
   const refuse = (what: string): FormatError =>
     new FormatError({ what, where: "config.json", next: "use --format compressed-tensors" });
-  if (attention.kind !== "softmax") throw refuse("GGUF is not written for blocks of this kind of attention");
   if (spec.blocks.some((block) => JSON.stringify(block.mlp) !== JSON.stringify(mlp))) {
-    throw refuse("GGUF is not written for this family where some blocks have experts and others none");
+    throw refuse("GGUF is not written for this family where the MLPs of its blocks differ, as where some have experts");
   }
-  return { attention, mlp };
+  const differing = spec.blocks.findIndex((_, k) => {
+    const other = softmaxAttentionOf(spec, k);
+    return (["heads", "kvHeads", "headDim", "slidingWindow"] as const).some((key) => other[key] !== attention[key]);
+  });
+  if (differing < 0) return { attention, mlp };
+  throw refuse(`block ${differing} has other heads or another window than block 0, and the file would say one for all`);
 }

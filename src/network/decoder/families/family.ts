@@ -42,6 +42,10 @@ export interface KindRotary {
 }
 
 export interface RotaryKeys {
+  /** `original_max_position_embeddings` where the configuration has none; its longest context where it is not said. */
+  readonly originalContext?: number;
+  /** Older configurations say `yarn` of LongRoPE. */
+  readonly yarnIsLongRope?: boolean;
   /** Which channels turn together; the first half with the second where it is not said. */
   readonly pairs?: "halves" | "neighbours";
   /** The share of a head that turns; a family without it turns all of it and refuses another share. */

@@ -1,7 +1,7 @@
 import type { DeltaNetSpec, LinearRole } from "../spec/decoder-spec.js";
 import type { PartPlan, PartPlanner } from "./part-plan.js";
 
-const small = "a gate with a row for each head";
+const small = "gate of a delta net";
 
 /** Linears, norm, other tensors and sites of a gated delta net. */
 export function deltaNetPlan(plan: PartPlanner, delta: DeltaNetSpec, addsTo: string | null): PartPlan {
@@ -22,7 +22,7 @@ export function deltaNetPlan(plan: PartPlanner, delta: DeltaNetSpec, addsTo: str
   return {
     layers: [
       ...inputs.map(([role, rows, gate]) => plan.layer(role, [rows, hiddenSize], gate ? { protectedAs: small } : {})),
-      plan.layer("o", [hiddenSize, values], { addsTo }),
+      plan.layer("deltaOut", [hiddenSize, values], { addsTo }),
     ],
     norms: plan.norm("deltaNorm", norm, valueDim),
     tensors: [
@@ -32,6 +32,6 @@ export function deltaNetPlan(plan: PartPlanner, delta: DeltaNetSpec, addsTo: str
     ],
     readers: inputs.map(([role]) => role),
     // The norm's gains serve every head, and the gate comes behind it.
-    sites: [{ producer: null, consumers: ["o"], passes: { kind: "none" } }],
+    sites: [{ producer: null, consumers: ["deltaOut"], passes: { kind: "none" } }],
   };
 }

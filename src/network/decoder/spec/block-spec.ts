@@ -9,8 +9,8 @@ export type AttentionRole = "q" | "k" | "v" | "o";
 /** Of latent attention: queries, keys and values through a narrow latent; `q` stands alone where queries have none. */
 export type LatentRole = "qDown" | "qUp" | "kvDown" | "kvUp";
 
-/** Of a gated delta net, whose output is `o`. */
-export type DeltaRole = "deltaQkv" | "deltaZ" | "deltaB" | "deltaA" | "deltaQkvz" | "deltaBa";
+/** Of a gated delta net: `deltaQkvz` and `deltaBa` in place of the four before them where they are fused. */
+export type DeltaRole = "deltaQkv" | "deltaZ" | "deltaB" | "deltaA" | "deltaQkvz" | "deltaBa" | "deltaOut";
 
 export type MlpRole = "gate" | "up" | "down";
 

@@ -1,4 +1,12 @@
-import type { BlockSpec, InnerNormRole, LinearRole, NormRole, NormSpec, TensorRole } from "./block-spec.js";
+import type {
+  AttentionSpec,
+  BlockSpec,
+  InnerNormRole,
+  LinearRole,
+  NormRole,
+  NormSpec,
+  TensorRole,
+} from "./block-spec.js";
 import type { StoredExperts } from "./experts/experts-spec.js";
 
 export * from "./block-spec.js";
@@ -78,6 +86,13 @@ export function blockOf(spec: DecoderSpec, block: number): BlockSpec {
   const found = spec.blocks[block];
   if (found === undefined) throw new RangeError(`the network has no block ${block}`);
   return found;
+}
+
+/** The softmax attention of a block. @throws TypeError where the block has another kind */
+export function softmaxAttentionOf(spec: DecoderSpec, block: number): AttentionSpec {
+  const { attention } = blockOf(spec, block);
+  if (attention.kind !== "softmax") throw new TypeError(`block ${block} has no softmax attention`);
+  return attention;
 }
 
 /** The full name of what a family calls `name` within its blocks: `model.layers.0.self_attn.q_proj`. */

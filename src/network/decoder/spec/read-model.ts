@@ -7,6 +7,7 @@ import { NetworkCheckpoint } from "../../stored/network-checkpoint.js";
 import type { DecoderSpec } from "./decoder-spec.js";
 import { storedViews } from "./experts/stored-views.js";
 import { modelSpec } from "./model-spec.js";
+import { readSpec } from "./read-spec.js";
 import { type ConfigContradiction, resolveConfig } from "./resolve-config.js";
 
 /** What a model folder holds, settled: the network, and a configuration that every reader takes for this network. */
@@ -28,8 +29,9 @@ export function readModel(config: ModelConfig, stored: Checkpoint): ReadModel {
     has: (name) => stored.tensors.has(name),
     same: (a, b) => sameTensor(stored, a, b),
   });
-  const spec = modelSpec(resolved.config, (name) => stored.tensors.has(name));
-  const checkpoint = networkReader(spec, stored);
+  // Whether there are biases is asked of the tensors that the network reads: those of fused Linears have names of their own.
+  const checkpoint = networkReader(readSpec(resolved.config), stored);
+  const spec = modelSpec(resolved.config, (name) => checkpoint.tensors.has(name));
   requireFloatNetwork(checkpoint, spec);
   return { spec, ...resolved, checkpoint };
 }

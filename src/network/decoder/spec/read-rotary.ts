@@ -50,7 +50,7 @@ export function readRotary(config: ModelConfig, of: RotaryOf): RotarySpec {
   const theta = optionalNumber(owner, key) === undefined ? absent : requirePositive(owner, key);
   const scaling = proportional
     ? ({ kind: "proportional", turning: Math.trunc((headDim * share) / 2), factor: factorOf(parameters) } as const)
-    : readScaling(config, parameters, { type, maxPositions: of.maxPositions, pairs: width / 2 });
+    : readScaling(config, parameters, { keys, type, maxPositions: of.maxPositions, pairs: width / 2 });
   return { theta, scaling, width, pairs: keys.pairs ?? "halves" };
 }
 
@@ -104,17 +104,20 @@ export function rotaryType(parameters: ModelConfig, absent = "default"): string 
 }
 
 interface ScalingOf {
+  readonly keys: RotaryKeys;
   readonly type: string;
   readonly maxPositions: number;
   readonly pairs: number;
 }
 
 function readScaling(config: ModelConfig, parameters: ModelConfig, of: ScalingOf): RotaryScaling {
-  const { maxPositions } = of;
-  const type = rotaryType(parameters, of.type);
+  const { keys, maxPositions } = of;
+  const named = rotaryType(parameters, of.type);
+  const type = named === "yarn" && keys.yarnIsLongRope === true ? "longrope" : named;
   const originalContext =
     optionalCount(config, "original_max_position_embeddings") ??
     optionalCount(parameters, "original_max_position_embeddings") ??
+    keys.originalContext ??
     maxPositions;
   switch (type) {
     case "default":

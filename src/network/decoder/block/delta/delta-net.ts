@@ -41,7 +41,7 @@ export function deltaNet(delta: DeltaNetSpec, x: Tensor, { weights, context, app
   const gated = wide(normalise(heads, normWeights(weights, "deltaNorm"), delta.norm))
     .mul(gate)
     .to(x.dtype);
-  return apply("o", gated.reshape([batch, time, valueHeads * valueDim]));
+  return apply("deltaOut", gated.reshape([batch, time, valueHeads * valueDim]));
 }
 
 interface Inputs {
