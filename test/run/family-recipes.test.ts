@@ -147,9 +147,11 @@ const dense = existsSync(goldens)
 describe("networks beside the checkout, in shared/goldens", () => {
   if (dense.length === 0) it.skip("are not on this machine", () => {});
   for (const name of dense) {
-    it(`${name}: W4A16g32 by rtn, gptq and cbq, and back from the written bytes`, async () => {
+    it(`${name}: by rtn, gptq and cbq, and back from the written bytes`, async () => {
       using out = temporaryFolder();
-      await roundTrip(join(goldens, name), "W4A16g32", out.path);
+      // Groups of 32 do not divide the inputs of their experts.
+      const experts = /moe|next/.test(name);
+      await roundTrip(join(goldens, name), experts ? "W4A16g16" : "W4A16g32", out.path);
     });
   }
 });

@@ -1,5 +1,5 @@
-import type { Family } from "../family.js";
 import { eachExpert, expertNames, gatedSharedExpertNames, qwen2Moe, stackedExperts } from "../experts/qwen3-moe.js";
+import type { Family } from "../family.js";
 import { llama, namesWithHeadNorms } from "../llama.js";
 
 /** Qwen3.5 and 3.6, their text tower: gated delta nets in three of four blocks, an output gate in the others; gains stored less one. */
