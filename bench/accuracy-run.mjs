@@ -7,7 +7,7 @@ import { readModelConfig } from "../dist/checkpoint/model-config.js";
 import { perplexity } from "../dist/evaluate/perplexity.js";
 import { checkpointSource, Decoder, DecoderNetwork, linearName, readSpec } from "../dist/network/index.js";
 import { fromQuantizedWeight } from "../dist/quant/from-quantized-weight.js";
-import { quantizerFrom } from "../dist/quant/input/activation.js";
+import { quantizerFrom } from "../dist/quant/input/stored-quantizer.js";
 import { parseScheme } from "../dist/quant/scheme.js";
 import { recipeOf } from "../dist/recipe/job/recipe-names.js";
 import { wantsRotation } from "../dist/recipe/job/rotation-rule.js";

@@ -33,6 +33,8 @@ const RUNS = {
   boa: ["--recipe", "boa", "--scheme", "W2A16g64", "--asym"],
   aespa: ["--recipe", "aespa", "--scheme", "W2A16g64", "--asym", "--set", "aespa.iterations=50"],
   "norm-tweaking": ["--recipe", "norm-tweaking", "--scheme", "W2A16g64", "--asym"],
+  "affine-quant": ["--recipe", "affine-quant", "--scheme", "W4A4", "--asym", "--set", "affine.epochs=2"],
+  "affine-quant paper": ["--recipe", "affine-quant", "--scheme", "W3A16g64", "--preset", "paper"],
   "efficient-qat": ["--recipe", "efficient-qat", "--scheme", "W2A16g64", "--asym", "--set", "blockAp.epochs=1"],
   "efficient-qat paper": ["--recipe", "efficient-qat", "--scheme", "W3A8", "--preset", "paper"],
   "gptq and end-to-end": [

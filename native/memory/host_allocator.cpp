@@ -5,6 +5,7 @@
 #include <c10/util/Exception.h>
 #include <torch/version.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <map>
 #include <mutex>
@@ -16,8 +17,11 @@ namespace {
 constexpr size_t kAlignment = 64;
 // Below this the C library's own free lists serve well.
 constexpr size_t kSmallest = 64 * 1024;
-// Kept memory beyond this share of what is in use goes back, so that a peak does not last.
-constexpr size_t kSpare = size_t{512} << 20;
+// What the pool may hold beyond the most that tensors have taken at once: sizes change from phase to phase, and what a plan
+// counts are tensors.
+constexpr size_t kSpare = size_t{64} << 20;
+// Kept memory beyond half of what is in use and this goes back, so that a peak does not last.
+constexpr size_t kLasting = size_t{512} << 20;
 
 // Sizes are rounded up to an eighth of their power of two: little waste, many hits.
 size_t sizeClass(size_t bytes) {
@@ -47,7 +51,13 @@ class HostPool {
         usedBytes_ += size;
         return memory;
       }
-      if (limit_ != 0 && usedBytes_ + keptBytes_ + size > limit_) {
+      const size_t wanted = usedBytes_ + size;
+      peakBytes_ = std::max(peakBytes_, wanted);
+      const size_t most = peakBytes_ + peakBytes_ / 16 + kSpare;
+      if (wanted + keptBytes_ > most) {
+        freeKept(wanted + keptBytes_ - most);
+      }
+      if (limit_ != 0 && wanted + keptBytes_ > limit_) {
         freeKept();
         TORCH_CHECK_WITH(OutOfMemoryError, usedBytes_ + size <= limit_, "CPU out of memory. Tried to allocate ", size,
                          " bytes beside ", usedBytes_, " of the ", limit_, " that tensors may take");
@@ -72,7 +82,7 @@ class HostPool {
       std::lock_guard<std::mutex> lock(mutex_);
       usedBytes_ -= size;
       const bool fits = limit_ == 0 || usedBytes_ + keptBytes_ + size <= limit_;
-      if (fits && keptBytes_ + size <= usedBytes_ / 2 + kSpare) {
+      if (fits && keptBytes_ + size <= usedBytes_ / 2 + kLasting) {
         kept_[size].push_back(memory);
         keptBytes_ += size;
         return;
@@ -110,10 +120,24 @@ class HostPool {
     keptBytes_ = 0;
   }
 
+  // Frees at least so much, the largest first: each of them spares the most that are small and taken often.
+  void freeKept(size_t bytes) {
+    size_t freed = 0;
+    for (auto list = kept_.rbegin(); list != kept_.rend() && freed < bytes; ++list) {
+      while (!list->second.empty() && freed < bytes) {
+        std::free(list->second.back());
+        list->second.pop_back();
+        freed += list->first;
+      }
+    }
+    keptBytes_ -= freed;
+  }
+
   std::mutex mutex_;
   std::map<size_t, std::vector<void*>> kept_;
   size_t keptBytes_ = 0;
   size_t usedBytes_ = 0;
+  size_t peakBytes_ = 0;
   size_t limit_ = 0;
 };
 

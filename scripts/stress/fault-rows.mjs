@@ -7,6 +7,12 @@ export const FAULT_ROWS = /** @type {const} */ ([
     /loses no finished window/,
   ],
   [
+    "SIGKILL while a result is scored, writes sample texts, is written, and behind that",
+    "continues; same codes, scores and files",
+    "test/run/kill.test.ts",
+    /end to end, scored, written/,
+  ],
+  [
     "stop between any two windows; rtn, gptq, cbq with every rounding, CFP, both branches",
     "same bits as an undisturbed run",
     "src/run/journal/journal.test.ts",

@@ -9,6 +9,8 @@ export interface TokenSequences {
   readonly sequences: number;
   /** Tokens per sequence. */
   readonly context: number;
+  /** Bytes `[sequences, context]`, 1 for tokens of an answer, 0 for those of what it answers; left out where all tokens are alike. */
+  readonly answers?: Uint8Array | undefined;
 }
 
 export interface SampleOptions {

@@ -11,6 +11,14 @@ export interface TensorInfo {
   readonly byteLength: number;
 }
 
+/** The weights that a run begins with: those of a folder, or what stands in their place. */
+export interface FolderWeights extends TensorReader {
+  /** A part of a tensor's bytes, for tensors that are too large for one buffer (4 GiB in Node 20). */
+  readRangeSync(name: string, begin: number, end: number): Uint8Array;
+  /** Reading afterwards is an error. */
+  close(): void;
+}
+
 /** Where a model's tensors are read from: a checkpoint on disk, or what stands for another one. */
 export interface TensorReader {
   /** The model folder that the other files lie in. */

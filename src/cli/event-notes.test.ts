@@ -97,19 +97,19 @@ describe("EventNotes", () => {
         why: null,
         documents: 294,
         tokens: 2_273_079,
-        windows: 256,
+        sequences: 256,
         context: 512,
         hash: "0",
       }),
     ).toEqual(["calibration: 2,273,079 tokens of 294 documents, 256 sequences of 512 chosen"]);
     const written = { event: "exported", format: "gguf", path: "out/a.gguf", bytes: 4.5e6 } as const;
-    expect(notesOf({ ...written, notes: [], losses: [] })).toEqual(["wrote gguf, 4.5 MB: out/a.gguf"]);
+    expect(notesOf({ ...written, notes: [], losses: [] })).toEqual(["wrote gguf, 4.5 MB of weights: out/a.gguf"]);
     const losses = [
       { tensor: "blk.0.ffn_up.weight", type: "Q3_K", relativeError: 1e-4 },
       { tensor: "blk.0.ffn_down.weight", type: "Q3_K", relativeError: 2e-3 },
     ];
     expect(notesOf({ ...written, notes: ["The context is shorter."], losses })).toEqual([
-      "wrote gguf, 4.5 MB: out/a.gguf",
+      "wrote gguf, 4.5 MB of weights: out/a.gguf",
       "  The context is shorter.",
       "  2 tensors are not exact: worst blk.0.ffn_down.weight as Q3_K, relative squared error 0.0020",
     ]);

@@ -67,15 +67,15 @@ export class EventNotes {
 function plainNotes(event: RunEvent): string[] {
   switch (event.event) {
     case "calibrate": {
-      const { source: kind, documents, tokens, windows, context } = event;
+      const { source: kind, documents, tokens, sequences, context } = event;
       if (kind === "self-generated") {
         return [
-          `calibration: ${formatCount(windows)} sequences of ${formatCount(context)} tokens that the model made up`,
+          `calibration: ${formatCount(sequences)} sequences of ${formatCount(context)} tokens that the model made up`,
         ];
       }
       const of = kind === "bundled" ? "documents of the bundled text" : "documents";
       const source = `${formatCount(tokens)} tokens of ${formatCount(documents)} ${of}`;
-      return [`calibration: ${source}, ${formatCount(windows)} sequences of ${formatCount(context)} chosen`];
+      return [`calibration: ${source}, ${formatCount(sequences)} sequences of ${formatCount(context)} chosen`];
     }
     case "plan": {
       const more = moreEffort(event);
@@ -123,7 +123,7 @@ function exportNotes({ format, path, bytes, notes, losses }: ExportedEvent): str
           `  ${losses.length} ${losses.length === 1 ? "tensor is" : "tensors are"} not exact: worst ${worst.tensor} as ` +
             `${worst.type}, relative squared error ${worst.relativeError.toPrecision(2)}`,
         ];
-  return [`wrote ${format}, ${formatBytes(bytes)}: ${path}`, ...notes.map((note) => `  ${note}`), ...lost];
+  return [`wrote ${format}, ${formatBytes(bytes)} of weights: ${path}`, ...notes.map((note) => `  ${note}`), ...lost];
 }
 
 /** Says that nothing had to be done. */

@@ -20,7 +20,10 @@ export function formatInspection(inspection: Inspection, { tensors: all }: { rea
           ...cells(kind),
         ]),
       ];
-  const codes = meanCodeBits === null || Number.isInteger(meanCodeBits) ? "" : `, ${meanCodeBits.toFixed(3)} a code`;
+  const codes =
+    meanCodeBits === null || !hasSeveralWidths(inspection.tensors)
+      ? ""
+      : `, ${meanCodeBits.toFixed(3)} a code on average`;
   const quantized =
     quantizedBitsPerWeight === null ? "" : `, ${quantizedBitsPerWeight.toFixed(3)} where quantized${codes}`;
   return [
@@ -33,6 +36,14 @@ export function formatInspection(inspection: Inspection, { tensors: all }: { rea
     ),
     "",
   ].join("\n");
+}
+
+/** Whether codes differ in width, between tensors or within one: then the scheme of most does not tell how many bits a code has. */
+function hasSeveralWidths(tensors: readonly InspectedTensor[]): boolean {
+  const widths = tensors.flatMap(({ codeBits, histogram }) =>
+    codeBits === null || histogram === null ? [] : [codeBits, Math.log2(histogram.length)],
+  );
+  return new Set(widths).size > 1;
 }
 
 const columns = ["type", "size", "bits per weight", "scales", "codes"];

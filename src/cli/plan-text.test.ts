@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { PlanEvent } from "../run/events/events.js";
+import { formatRange } from "../run/plan/time/range-text.js";
 import { formatPlan, moreEffort, planMissed, timeText } from "./plan-text.js";
-import { formatRange } from "./quantities.js";
 
 const estimate = {
   deviceBytes: 1,
@@ -24,10 +24,11 @@ const plan: PlanEvent = {
     out: "o",
   },
   effort: {
-    ...{ name: "quick", chosen: "device", time: null, values: { samples: 24, window: { epochs: 2 } } },
+    ...{ name: "quick", chosen: "device", time: null, values: { samples: 20, window: { epochs: 2 } } },
     more: { name: "normal", range: [34000, 50000] },
   },
   ...{ exports: [], device: "cpu", blocks: 1, windows: [[0, 0]], windowSeconds: [1], linears: 7, protected: [] },
+  stageSeconds: { before: 300, scoring: 50, texts: 9, writing: 40 },
   ...{ tensors: { quantized: 7, computed: 0, leftOut: [] }, weights: 1, bitsPerWeight: 4, trainedParameters: 1 },
   ...{ calibrationTokens: 1, text: null, selfGenerated: null, estimate, simulatedActivations: null },
 };
@@ -70,7 +71,7 @@ describe("the plan's effort", () => {
   });
 
   it("is printed with what it sets", () => {
-    expect(formatPlan(plan)).toMatch(/^effort: +quick because.*\n +samples=24 window\.epochs=2$/m);
+    expect(formatPlan(plan)).toMatch(/^effort: +quick because.*\n +samples=20 window\.epochs=2$/m);
     const given = { name: "best", chosen: "given", time: null, values: {}, more: null } as const;
     expect(formatPlan({ ...plan, effort: given })).toMatch(/^effort: +best$/m);
     const timed = { ...given, name: "normal", chosen: "time", time: "2h" } as const;

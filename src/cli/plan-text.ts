@@ -2,9 +2,10 @@ import { recipeOf } from "../recipe/job/recipe-names.js";
 import { optionEntries } from "../recipe/options/merge-options.js";
 import { leftOutSentence } from "../run/events/census-record.js";
 import type { PlanEvent } from "../run/events/events.js";
+import { formatRange, shownEnd } from "../run/plan/time/range-text.js";
 import { windowsText } from "./progress/places.js";
 import { printable } from "./progress/render-progress.js";
-import { formatBytes, formatCount, formatRange, formatSeconds, shownEnd } from "./quantities.js";
+import { formatBytes, formatCount, formatSeconds } from "./quantities.js";
 
 /** The plan for a reader, as `--dry-run` prints it. */
 export function formatPlan(plan: PlanEvent): string {
@@ -39,7 +40,10 @@ export function formatPlan(plan: PlanEvent): string {
     ["calibration", calibrationText(plan)],
     ["device", `${plan.device}, about ${formatBytes(estimate.deviceBytes)}`],
     ["host", `about ${formatBytes(estimate.hostBytes)}`],
-    ["disk", `about ${formatBytes(estimate.diskBytes)}, of which the result ${formatBytes(estimate.resultBytes)}`],
+    [
+      "disk",
+      `about ${formatBytes(estimate.diskBytes)}, of which ${written(plan)} ${formatBytes(estimate.resultBytes)}`,
+    ],
     ["time", timeText(plan)],
     ...plan.exports.map(
       ({ format, path, bytes }, i) => [i === 0 ? "out" : "", `${path} (${format}, ${formatBytes(bytes)})`] as const,
@@ -49,6 +53,11 @@ export function formatPlan(plan: PlanEvent): string {
   return [...rows.map(([name, value]) => `${(name === "" ? "" : `${name}:`).padEnd(13)}${value}`), ...note, ""].join(
     "\n",
   );
+}
+
+// What stays: of several formats that is more than each of the sizes below.
+function written({ exports }: PlanEvent): string {
+  return exports.length > 1 ? `all ${exports.length} formats together` : "the result";
 }
 
 /** `5 to 9 min; other programs take 80 % of this CPU now`. */

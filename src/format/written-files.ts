@@ -14,6 +14,8 @@ export const cardFile = "README.md";
 export const sourceCardFile = "README.source.md";
 /** The same as a page for people. */
 export const reportFile = "report.html";
+/** The folder below a result that holds the model as it was trained, where its recipe trains one. */
+export const trainedFolder = "trained";
 /** Written last into a model folder: without it no reader takes the folder for a model. */
 export const configFile = "config.json";
 /** The same settings for older readers of GPTQ. */

@@ -39,8 +39,9 @@ export {
   loadOuter,
   type OuterWeights,
 } from "./decoder/weights.js";
+export { InitialWeights } from "./initial-weights.js";
 export { floatType, loadTensor, type Placement } from "./load-tensor.js";
-export type { Network, NetworkEnd, OpenNetwork } from "./network.js";
+export type { Network, NetworkEnd, NetworkStart, OpenNetwork } from "./network.js";
 export { checkpointSource, type TensorSource } from "./owned-weights.js";
 export { firstConsumer, foldedLayers, type Passage, readersOf, type Site, siteOf, standsFor } from "./site.js";
 export { NetworkCheckpoint } from "./stored/network-checkpoint.js";

@@ -31,7 +31,7 @@ export interface OpenNetwork extends Disposable {
 
 /** What comes before the units. */
 export interface NetworkStart {
-  /** The first unit's input of token ids `ids`, row by row `[sequences, length]`. */
+  /** The first unit's input of token ids `ids`, row by row `[sequences, length]`; differentiable in the weights. */
   run(ids: Int32Array, shape: readonly [sequences: number, length: number]): Ports;
   dispose(): void;
 }

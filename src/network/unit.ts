@@ -56,6 +56,12 @@ export interface AttentionPlan {
   /** Heads of keys and values; `heads` is a multiple of it. */
   readonly kvHeads: number;
   readonly headDim: number;
+  /**
+   * What each head of queries and keys may be multiplied by, where the other gets the inverse, so that all scores stay: any
+   * invertible matrix (`any`); one that commutes with rotary positions, which turn the channels i and i + headDim / 2
+   * together (`pairs`); or nothing (`none`): a norm follows, and weighs every channel.
+   */
+  readonly scores: "any" | "pairs" | "none";
 }
 
 /**

@@ -1,12 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { Checkpoint } from "../checkpoint/checkpoint.js";
-import { readModelConfig } from "../checkpoint/model-config.js";
-import { temporaryFolder } from "../checkpoint/testing/temporary-folder.js";
-import { checkpointSource, Decoder, DecoderNetwork, readSpec } from "../network/index.js";
-import { tinyModel, writeTinyModel } from "../network/testing/tiny-models.js";
+import { checkpointSource, Decoder } from "../network/index.js";
 import { codesOf } from "../quant/from-quantized-weight.js";
 import { dequantize } from "../quant/grid/grid.js";
-import { keep, liveHandles, manualSeed, scope, Tensor } from "../tensor/index.js";
+import { keep, liveHandles, scope, Tensor } from "../tensor/index.js";
 import type { RecipeEvent } from "./job/recipe-job.js";
 import { runRecipe } from "./job/run-recipe.js";
 import type { RecipeOptionsInput } from "./options/recipe-options.js";
@@ -16,22 +12,6 @@ type Name = "gptq" | "boa" | "aespa" | "cbq";
 // Heads of tiny models have fewer rows than are rounded at once by default.
 const boa = { rowsAtOnce: 4 };
 const brief: RecipeOptionsInput = { boa, aespa: { iterations: 40, zFold: 3 }, range: { candidates: 8 } };
-
-async function familyNetwork(family: string): Promise<TinyNetwork> {
-  manualSeed(5);
-  const folder = temporaryFolder();
-  await writeTinyModel(folder.path, tinyModel(family), (name, values, shape) => {
-    if (!name.includes("norm")) scope(() => values.set(Tensor.randn([values.length]).mul(0.25).toFloat32Array()));
-    return shape;
-  });
-  const checkpoint = await Checkpoint.open(folder.path);
-  const spec = readSpec(await readModelConfig(folder.path));
-  const dispose = (): void => {
-    checkpoint.close();
-    folder[Symbol.dispose]();
-  };
-  return { checkpoint, spec, network: new DecoderNetwork(spec), folder: folder.path, [Symbol.dispose]: dispose };
-}
 
 function run(
   network: TinyNetwork,
@@ -50,7 +30,7 @@ const warnings = (events: readonly RecipeEvent[]): readonly RecipeEvent[] =>
 describe.each(["llama", "qwen2", "qwen3", "opt"])("%s", (family) => {
   let network: TinyNetwork;
   beforeAll(async () => {
-    network = await familyNetwork(family);
+    network = await tinyNetwork(family);
   });
   afterAll(() => network[Symbol.dispose]());
 

@@ -78,7 +78,8 @@ export const cbq = defineRecipe({
     },
   },
   efforts: {
-    quick: { window: { epochs: 2 }, finish: "none" },
+    // Few steps are worth more than few tokens a step, and than seeing a block twice (docs/measurements/effort.md).
+    quick: { window: { epochs: 2, overlap: 0, batch: 1 }, finish: "none" },
     best: { window: { epochs: 20 }, endToEnd: { epochs: 8 } },
   },
   training: when(withTraining),

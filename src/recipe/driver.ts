@@ -6,7 +6,7 @@ import { learntNumbers, measureWindow } from "../reconstruct/reconstruct.js";
 import type { Window } from "../reconstruct/schedule.js";
 import { SequenceParts } from "../reconstruct/sequence-parts.js";
 import { freeOnError } from "../tensor/index.js";
-import { finishWindows } from "./end-to-end/windows.js";
+import { stagesOfJob, stageWindows } from "./end-to-end/stages.js";
 import { smallerParts } from "./job/fault-warnings.js";
 import { learnsClips } from "./job/learns-clips.js";
 import { measuredSequences } from "./job/measured-sequences.js";
@@ -104,7 +104,7 @@ class Run {
   *#runWindow(window: Window, index: number): Generator<RecipeEvent, void> {
     const started = performance.now();
     const { job } = this;
-    const windows = this.#windows.length + finishWindows(job);
+    const windows = this.#windows.length + stageWindows(stagesOfJob(job));
     const place = { window: index, windows, blocks: [window.first, window.last] } as const;
     const targets: PortStore[] = [];
     try {
@@ -265,7 +265,7 @@ class Run {
     const { recipe, job } = this;
     const { error } = recipe;
     if (error === undefined || this.#input === null || targets.length === 0) return null;
-    for (const block of this.#blocks) for (const layer of block.layers.values()) layer.previewHard();
+    for (const block of this.#blocks) block.previewHard();
     const losses = measureWindow(
       this.#blocks,
       this.#input,

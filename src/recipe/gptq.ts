@@ -19,6 +19,7 @@ export const gptq = defineRecipe({
   options: { gptq: gptqOptions },
   presets: { default: {} },
   training: null,
+  keepsInputs: true,
   needsText: true,
   followedByEndToEnd: false,
   rotatesByDefault: false,

@@ -1,9 +1,11 @@
 import type { z } from "zod";
 import type { PortStore, Ports } from "../calibration/port-store.js";
+import type { UnitPlan } from "../network/index.js";
 import type { QuantizedUnit } from "../reconstruct/quantized-unit.js";
 import type { Window } from "../reconstruct/schedule.js";
 import type { SequenceParts } from "../reconstruct/sequence-parts.js";
 import type { Tensor } from "../tensor/index.js";
+import type { Stage } from "./end-to-end/stage.js";
 import type { RecipeEvent, RecipeJob, WarningEvent } from "./job/recipe-job.js";
 import type { Efforts } from "./options/efforts.js";
 import type { EngineOptions } from "./options/engine-options.js";
@@ -12,6 +14,7 @@ import type { UntypedOptions } from "./options/merge-options.js";
 import type { PresetName } from "./options/presets.js";
 import type { Reading } from "./options/reading.js";
 import type { SharedOptions, SharedShape } from "./options/shared-options.js";
+import type { WholeModelTraining } from "./whole-model/whole-model-training.js";
 
 /**
  * What the output of a window is held against: `full`, the full-precision window on the full-precision stream;
@@ -50,14 +53,22 @@ export interface Recipe<O extends EngineOptions = EngineOptions> {
   readonly training: Reading | null;
   /** False where training leaves the Linears alone, and so has no gradients of their weights. */
   readonly trainsLinears?: false;
+  /** Whether it rounds to nearest and does no more: what the others are compared with, of whose blocks there is nothing to tell. */
+  readonly onlyRounds?: true;
+  /** False where the whole network is trained at once, and there are no windows (`noWindows`). */
+  readonly hasWindows?: false;
   /** Whether groups of columns of a Linear get different bits, at the scheme's mean. */
   readonly bitsPerGroup?: true;
+  /** Whether Linears read what they read in the model: ranges of inputs that were learnt with it then hold. */
+  readonly keepsInputs?: true;
   /** Whether it cannot do without calibration text. */
   readonly needsText: boolean;
   /** Whether the scales of all blocks are trained end to end after it, unless the options say otherwise. */
   readonly followedByEndToEnd: boolean;
   /** Whether a model whose inputs get 4 bits is rotated before it, unless the options say otherwise. */
   readonly rotatesByDefault: boolean;
+  /** How the whole model is trained before its windows; left out where it is taken as it is. */
+  wholeModel?(options: O): WholeModelTraining;
   /** The windows of blocks that it goes through, in order. */
   windows(blocks: number, options: O): readonly Window[];
   /** What windows see and are held against. */
@@ -77,6 +88,8 @@ export interface Recipe<O extends EngineOptions = EngineOptions> {
   prepare(block: QuantizedUnit, stream: PortStore | null, work: UnitWork<O>): void;
   /** Trains or chooses the codes of a window. Returns whether the trained ones can be taken. */
   solve(window: WindowWork<O>): Generator<RecipeEvent, boolean>;
+  /** Trainings of the whole network on its output, behind the windows, in order. */
+  stages?(options: O): readonly Stage[];
 }
 
 /** A recipe in a few words, for those who choose one. */
@@ -138,6 +151,8 @@ export interface Cost {
   parameters(linear: LinearSize): number;
   /** Numbers that are trained of a block beside its Linears. */
   readonly normParameters: number;
+  /** Numbers of the transform that is trained of a block, whose weights it makes anew in every step. */
+  transformParameters?(unit: UnitPlan): number;
 }
 
 /** A Linear, as far as its training is counted. */

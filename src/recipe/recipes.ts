@@ -1,11 +1,24 @@
 import { aespa } from "./aespa.js";
+import { affineQuant } from "./affine-quant.js";
 import { boa } from "./boa.js";
 import { cbq } from "./cbq.js";
 import { efficientQat } from "./efficient-qat.js";
 import { gptq } from "./gptq.js";
+import { kurtosis } from "./kurtosis.js";
 import { normTweakingRecipe } from "./norm-tweaking.js";
 import { rtn } from "./rtn.js";
 import { slim } from "./slim.js";
 
 /** The methods that there are: a recipe is one file, and one line here. Help and messages name them in this order. */
-export const recipes = [rtn, gptq, slim, boa, aespa, normTweakingRecipe, efficientQat, cbq] as const;
+export const recipes = [
+  rtn,
+  gptq,
+  slim,
+  boa,
+  aespa,
+  normTweakingRecipe,
+  affineQuant,
+  kurtosis,
+  efficientQat,
+  cbq,
+] as const;

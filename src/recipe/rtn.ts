@@ -16,6 +16,7 @@ export const rtn = defineRecipe({
   },
   options: {},
   presets: { default: {} },
+  onlyRounds: true,
   needsText: false,
   cost: () => ({ trains: false, moments: "none", passes: 3, parameters: () => 0, normParameters: 0 }),
   solve: (window) => columns(window, nearestRule(window.job.options)),

@@ -1,12 +1,12 @@
 import type { PortStore } from "../calibration/port-store.js";
 import { firstConsumer } from "../network/index.js";
 import { OutputDivergence } from "../quant/allocate/output-divergence.js";
-import { pairedPointer } from "../quant/allocate/paired-pointer.js";
+import { fewPairs, type GroupBits, pairedPointer } from "../quant/allocate/paired-pointer.js";
 import { grouped } from "../quant/grid/grid.js";
 import { binaryRange, salienceRange } from "../quant/grid/group-grid.js";
 import { groupColumns } from "../quant/scheme.js";
 import type { SecondMoments } from "../quant/second-moments.js";
-import { gptq } from "../quant/solver/gptq.js";
+import { columnFactor, type GptqResult, gptqRows } from "../quant/solver/gptq.js";
 import { inverseFactor } from "../quant/solver/inverse-factor.js";
 import { noGrad, scope, type Tensor } from "../tensor/index.js";
 import { gptq as gptqRecipe } from "./gptq.js";
@@ -27,7 +27,7 @@ const options = { gptq: solver, slim: slimOptions };
 
 /**
  * SliM-LLM: groups of columns get a bit more or less than the scheme says, by their salience, so that the mean stays exactly
- * that; then GPTQ with a group as its block. Groups of one bit have two values around their mean.
+ * that; then GPTQ with a group as its block, which also judges how many do. Groups of one bit have two values around their mean.
  * Source: Huang et al. (arXiv 2405.14917).
  */
 export const slim = defineRecipe({
@@ -41,7 +41,7 @@ export const slim = defineRecipe({
     cost: "one pass over the text, and several of GPTQ's times",
   },
   options,
-  presets: { default: {}, paper: { slim: { ranges: "salience", lambda: 1 }, gptq: { widths: [1] } } },
+  presets: { default: {}, paper: { slim: { judge: "rounded", ranges: "salience", lambda: 1 }, gptq: { widths: [1] } } },
   bitsPerGroup: true,
   // Both passes of GPTQ, and the inputs that bits are judged on.
   cost: () => ({ trains: false, moments: "site", passes: 4, parameters: () => 0, normParameters: 0 }),
@@ -72,27 +72,30 @@ function slimRule({ options: given }: RecipeJob<OptionsOf<typeof options>>, inpu
           const perWeight = salience(weight, moments as SecondMoments, asked.damping, chosen.salience);
           // Section 3.2, salience-determined bit allocation (SBA): a group's salience is the sum over its weights.
           const ofGroups = [...grouped(perWeight, size).sum(2).sum(0).toFloat32Array()];
-          using divergence = new OutputDivergence(weight, inputs, scheme, size);
+          const columns = columnFactor(moments as SecondMoments, asked);
+          const solve = (groupBits: GroupBits): GptqResult =>
+            gptqRows(weight, columns, scheme, name, {
+              ...asked,
+              candidates: candidatesOf(range),
+              blockSize: size,
+              groupBits,
+              rangeOf: (group, width, at) => {
+                if (width === 1) return binaryRange(grouped(group, size));
+                if (chosen.ranges === "weighted") return null;
+                // Section 3.3, salience-weighted quantizer calibration (SQC).
+                const salient = outliers(grouped(perWeight, size).narrow(1, at, 1));
+                return salienceRange(grouped(group, size), width, salient, chosen.lambda);
+              },
+            });
           // Neither bits of none nor of nine are stored.
-          const most = scheme.bits === 8 ? ofGroups.map(() => 8) : null;
-          const bits = most ?? pairedPointer(ofGroups, scheme.bits, (candidate) => divergence.of(candidate));
-          return gptq(weight, moments as SecondMoments, scheme, name, {
-            ...asked,
-            candidates: candidatesOf(range),
-            blockSize: size,
-            groupBits: bits,
-            rangeOf: (group, width, at) => {
-              if (width === 1) return binaryRange(grouped(group, size));
-              if (chosen.ranges === "weighted") return null;
-              // Section 3.3, salience-weighted quantizer calibration (SQC).
-              return salienceRange(
-                grouped(group, size),
-                width,
-                outliers(grouped(perWeight, size).narrow(1, at, 1)),
-                chosen.lambda,
-              );
-            },
-          }).codes;
+          if (scheme.bits === 8) return solve(ofGroups.map(() => 8)).codes;
+          if (chosen.judge === "solved") {
+            // Rounded to nearest, groups of two bits lose so much that more of them are split than GPTQ can bear.
+            const lost = (bits: GroupBits): number => scope(() => solve(bits).loss.sum().item());
+            return solve(pairedPointer(ofGroups, scheme.bits, lost, fewPairs(ofGroups.length))).codes;
+          }
+          using divergence = new OutputDivergence(weight, inputs, scheme, size);
+          return solve(pairedPointer(ofGroups, scheme.bits, (bits) => divergence.of(bits))).codes;
         }),
       ),
   };

@@ -66,6 +66,7 @@ describe("training end to end, of a network with several ports", () => {
       for (const layer of layers) layer.release();
     });
     const kept = gradients();
+    const network = { blocks, input: store, end };
     const adam = { step: () => {} } as unknown as Adam;
     const options = {
       epoch: 0,
@@ -75,7 +76,7 @@ describe("training end to end, of a network with several ports", () => {
       schedule: () => 1,
       watch: new FaultWatch(),
     };
-    for (const _ of trainEndToEnd({ blocks, end }, adam, store, nextTokenLoss(ids, CONTEXT), options));
+    for (const _ of trainEndToEnd(network, adam, nextTokenLoss({ ids, sequences: 2, context: CONTEXT }), options));
     const size = Math.max(...kept.map(Math.abs));
     expect(size).toBeGreaterThan(0);
     gradients().forEach((gradient, i) => {

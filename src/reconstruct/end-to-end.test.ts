@@ -23,8 +23,7 @@ const [SEQUENCES, CONTEXT, BLOCKS, VOCABULARY] = [6, 16, 3, 40];
 const device = testDevice;
 
 interface Problem extends Disposable {
-  readonly network: TrainedNetwork;
-  readonly input: PortStore;
+  readonly network: TrainedNetwork & { readonly input: PortStore };
   readonly target: PortStore;
   parts(size: number): SequenceParts;
 }
@@ -61,12 +60,12 @@ function problem(): Problem {
     }
     return block;
   });
-  const network = { blocks, end: { port: "x", head: (states: Tensor) => states.linear(head) } };
+  const network = { blocks, input, end: { port: "x", head: (states: Tensor) => states.linear(head) } };
   const dispose = (): void => {
     for (const owned of [...blocks, input, target, head]) owned.dispose();
     running[Symbol.dispose]();
   };
-  return { network, input, target, parts, [Symbol.dispose]: dispose };
+  return { network, target, parts, [Symbol.dispose]: dispose };
 }
 
 const live = liveHandles();
@@ -83,11 +82,11 @@ function logScaleOf({ parameters }: QuantizedLayer): Tensor {
 }
 
 /** Trains `epochs` with a fresh optimiser. */
-function train({ network, input, target, parts }: Problem, size: number, epochs: number): void {
+function train({ network, target, parts }: Problem, size: number, epochs: number): void {
   using adam = new Adam(parameterGroups(parametersIn(network), { scale: 5e-3 }));
   for (let epoch = 0; epoch < epochs; epoch++) {
     const options = { epoch, batch: 4, parts: parts(size), seed: epoch, schedule: () => 1, watch: new FaultWatch() };
-    for (const _ of trainEndToEnd(network, adam, input, outputDivergence(target, network.end), options));
+    for (const _ of trainEndToEnd(network, adam, outputDivergence(target, network.end), options));
   }
 }
 
@@ -95,7 +94,7 @@ describe("training on the network's output", () => {
   it("lowers the divergence from the full-precision network, with scales alone", () => {
     using p = problem();
     const measure = (): number =>
-      measureEndToEnd(p.network, p.input, outputDivergence(p.target, p.network.end), p.parts(4), SEQUENCES);
+      measureEndToEnd(p.network, outputDivergence(p.target, p.network.end), p.parts(4), SEQUENCES);
     const before = measure();
     train(p, 4, 12);
     expect(measure()).toBeLessThan(0.8 * before);
@@ -110,12 +109,11 @@ describe("training on the network's output", () => {
     expect(
       measureEndToEnd(
         { ...p.network, end: { port: "x", head } },
-        p.input,
         outputDivergence(p.target, p.network.end),
         p.parts(4),
         SEQUENCES,
       ),
-    ).toBe(measureEndToEnd(p.network, p.input, outputDivergence(p.target, p.network.end), p.parts(4), SEQUENCES));
+    ).toBe(measureEndToEnd(p.network, outputDivergence(p.target, p.network.end), p.parts(4), SEQUENCES));
   });
 
   it("gives the same scales however many sequences are computed at once", () => {
@@ -146,7 +144,7 @@ describe("training on the network's output", () => {
     const faults: string[] = [];
     const options = { epoch: 0, batch: 6, parts: p.parts(6), seed: 0, schedule: () => 1 };
     for (let epoch = 0; epoch < 3; epoch++) {
-      for (const report of trainEndToEnd(p.network, adam, p.input, outputDivergence(p.target, p.network.end), {
+      for (const report of trainEndToEnd(p.network, adam, outputDivergence(p.target, p.network.end), {
         ...options,
         epoch,
         watch: new FaultWatch(),
@@ -158,9 +156,8 @@ describe("training on the network's output", () => {
     const single = { ...options, batch: 1, parts: p.parts(1), watch: new FaultWatch() };
     const reports = [
       ...trainEndToEnd(
-        p.network,
+        { ...p.network, input: { ...p.network.input, read: () => p.network.input.read([1]) } },
         adam,
-        { ...p.input, read: () => p.input.read([1]) },
         outputDivergence({ ...p.target, read: () => p.target.read([0]) }, p.network.end),
         single,
       ),
@@ -191,7 +188,9 @@ describe("training on the network's output", () => {
       });
     scope(() => {
       for (const layer of layers) layer.prepare();
-      const output = forwardAll(p.network.blocks, p.input.read([0, 1]), (block, x) => block.forwardQuantized(x));
+      const output = forwardAll(p.network.blocks, p.network.input.read([0, 1]), (block, x) =>
+        block.forwardQuantized(x),
+      );
       const expected = p.network.end.head(portOf(p.target.read([0, 1]), "x")).logSoftmax(-1);
       const actual = p.network.end.head(portOf(output, "x")).logSoftmax(-1);
       backward(
@@ -208,9 +207,10 @@ describe("training on the network's output", () => {
     const adam = { step: () => {} } as unknown as Adam;
     const options = { epoch: 0, batch: 2, parts: p.parts(2), seed: 0, schedule: () => 1, watch: new FaultWatch() };
     // The first step's gradients stay where nothing moves; its batch is whichever the seed drew.
-    const two = { ...p.input, shape: { ...p.input.shape, sequences: 2 }, read: () => p.input.read([0, 1]) };
+    const { input } = p.network;
+    const two = { ...input, shape: { ...input.shape, sequences: 2 }, read: () => input.read([0, 1]) };
     const full = { ...p.target, read: () => p.target.read([0, 1]) };
-    for (const _ of trainEndToEnd(p.network, adam, two, outputDivergence(full, p.network.end), options));
+    for (const _ of trainEndToEnd({ ...p.network, input: two }, adam, outputDivergence(full, p.network.end), options));
     gradients().forEach((gradient, i) => {
       const expected = kept[i] as Float32Array;
       const size = Math.max(...expected.map(Math.abs));
@@ -231,7 +231,7 @@ describe("training on the network's output", () => {
       };
       const adam = { step } as unknown as Adam;
       const options = { epoch: 0, batch: 6, parts: p.parts(6), seed: 0, schedule: () => 1, watch: new FaultWatch() };
-      for (const _ of trainEndToEnd(p.network, adam, p.input, outputDivergence(p.target, p.network.end), {
+      for (const _ of trainEndToEnd(p.network, adam, outputDivergence(p.target, p.network.end), {
         ...options,
         clip,
       }));
@@ -240,5 +240,61 @@ describe("training on the network's output", () => {
     const whole = lengthWith(null);
     expect(lengthWith(whole / 3)).toBeCloseTo(whole / 3, 6);
     expect(lengthWith(whole * 3)).toBe(whole);
+  });
+
+  it("gives the same scales in pieces of an epoch as in whole ones", () => {
+    const scales = [1, 3].map((pieces) => {
+      using p = problem();
+      using adam = new Adam(parameterGroups(parametersIn(p.network), { scale: 5e-3 }));
+      const watch = new FaultWatch();
+      const steps: number[] = [];
+      for (let piece = 0; piece < 2 * pieces; piece++) {
+        const epoch = Math.floor(piece / pieces);
+        const options = { epoch, piece: [piece % pieces, pieces] as const, batch: 1, parts: p.parts(1), seed: epoch };
+        const schedule = (step: number): number => {
+          steps.push(step);
+          return 1 / (1 + step);
+        };
+        for (const _ of trainEndToEnd(p.network, adam, outputDivergence(p.target, p.network.end), {
+          ...options,
+          schedule,
+          watch,
+        }));
+      }
+      expect(steps).toEqual(Array.from({ length: 2 * SEQUENCES }, (_, i) => i));
+      return p.network.blocks.flatMap((block) => block.trained).map((layer) => logScaleOf(layer).toFloat32Array());
+    });
+    expect(scales[1]).toEqual(scales[0]);
+  });
+
+  it("trains what lies before the blocks and in the head, where those have something to learn", () => {
+    using p = problem();
+    const { input } = p.network;
+    const shift = keep(
+      Tensor.zeros([(input.shape.ports["x"] as readonly number[])[1] as number], { device }),
+    ).requiresGrad_();
+    const bias = keep(Tensor.zeros([VOCABULARY], { device })).requiresGrad_();
+    const beside: Parameter[] = [shift, bias].map((tensor, i) => ({ role: "weight", name: `${i}`, tensor }));
+    const network: TrainedNetwork = {
+      ...p.network,
+      beside,
+      input: {
+        shape: input.shape,
+        read: (part) => ({ x: portOf(input.read(part), "x").add(shift.detach()) }),
+        collect: (_part, gradients) =>
+          scope(() => backward([shift.mul(1)], [portOf(gradients, "x").sum(0).sum(0).to("float32")])),
+      },
+      end: { port: "x", head: (states) => p.network.end.head(states).add(bias) },
+    };
+    using adam = new Adam(parameterGroups(beside, { weight: 1e-2 }));
+    const objective = outputDivergence(p.target, p.network.end);
+    const before = measureEndToEnd(network, objective, p.parts(6), SEQUENCES);
+    for (let epoch = 0; epoch < 20; epoch++) {
+      const options = { epoch, batch: 6, parts: p.parts(3), seed: epoch, schedule: () => 1, watch: new FaultWatch() };
+      for (const _ of trainEndToEnd(network, adam, objective, options));
+    }
+    for (const { tensor } of beside) expect(scope(() => tensor.detach().abs().amax().item())).toBeGreaterThan(1e-2);
+    expect(measureEndToEnd(network, objective, p.parts(6), SEQUENCES)).toBeLessThan(0.99 * before);
+    for (const { tensor } of beside) tensor.dispose();
   });
 });

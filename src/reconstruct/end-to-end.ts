@@ -1,5 +1,6 @@
-import { mapPorts, type PortStore, type Ports, portOf } from "../calibration/port-store.js";
+import { mapPorts, type Ports, portOf, type StreamShape } from "../calibration/port-store.js";
 import type { NetworkEnd } from "../network/index.js";
+import type { Parameter, Rates } from "../quant/parameter.js";
 import { type Adam, allFinite, backward, keep, noGrad, scope, type Tensor } from "../tensor/index.js";
 import type { OutputObjective } from "./objective/output-objective.js";
 import { backwardThroughPaths } from "./quantized-layer.js";
@@ -8,18 +9,33 @@ import type { StepReport, TrainingFault } from "./reconstruct.js";
 import type { SequenceParts } from "./sequence-parts.js";
 import { BestState } from "./training/best-state.js";
 import { clipGradients } from "./training/clip-gradients.js";
+import { decayWeights } from "./training/decay-weights.js";
 import type { FaultWatch } from "./training/fault-watch.js";
 import { shuffledBatches } from "./training/shuffled-batches.js";
+
+/** Where the first unit's input comes from. */
+export interface NetworkInput {
+  readonly shape: Pick<StreamShape, "sequences" | "tokens">;
+  /** What the first unit reads of some sequences. */
+  read(part: readonly number[]): Ports;
+  /** Takes the gradients of what `read` gave of them, where something before the units is trained. */
+  collect?(part: readonly number[], gradients: Ports): void;
+}
 
 /** A network whose units all learn at once. */
 export interface TrainedNetwork {
   readonly blocks: readonly QuantizedUnit[];
+  readonly input: NetworkInput;
   readonly end: Pick<NetworkEnd, "port" | "head">;
+  /** What is trained beside the blocks: leaves that `input.collect` or the head give gradients. */
+  readonly beside?: readonly Parameter[];
 }
 
 export interface EndToEndEpoch {
   /** Counted from 0. */
   readonly epoch: number;
+  /** Which of so many equal shares of its steps; the whole epoch where it is left out. */
+  readonly piece?: readonly [index: number, pieces: number];
   /** Sequences per optimisation step. */
   readonly batch: number;
   readonly parts: SequenceParts;
@@ -29,45 +45,49 @@ export interface EndToEndEpoch {
   readonly schedule: (step: number) => number;
   /** Longest gradient of a step, over all that is trained; null takes it as it is. */
   readonly clip?: number | null;
+  /** Decoupled weight decay by role, and the rates that it is in proportion to. */
+  readonly decay?: { readonly rates: Rates; readonly by: Rates };
   /** Judges the steps of all epochs. */
   readonly watch: FaultWatch;
 }
 
 /**
  * Trains what the blocks' layers have to learn on the network's output, the probabilities of the next token: one pass over
- * the sequences. Blocks keep nothing but their inputs on the way forward and are computed
+ * the sequences, or a piece of one. Blocks keep nothing but their inputs on the way forward and are computed
  * once more on the way back, so memory holds the activations of a single block.
  * Yields a report for every step. A step whose loss or gradient is not finite changes nothing; several put back the
- * state at the epoch's start, and Adam begins anew. Returns whether training can go on: false once it was given up.
+ * state at its start, and Adam begins anew. Returns whether training can go on: false once it was given up.
  * Source: E2E-QP in EfficientQAT (arXiv 2407.11062), section 3.3.
  */
 export function* trainEndToEnd(
   network: TrainedNetwork,
   adam: Adam,
-  input: PortStore,
   objective: OutputObjective,
-  { epoch, batch, parts, seed, schedule, clip = null, watch }: EndToEndEpoch,
+  { epoch, piece: [index, pieces] = [0, 1], batch, parts, seed, schedule, clip = null, decay, watch }: EndToEndEpoch,
 ): Generator<StepReport | TrainingFault, boolean> {
-  const { sequences, tokens } = input.shape;
-  const parameters = network.blocks.flatMap((block) => block.parameters);
+  const { sequences, tokens } = network.input.shape;
+  const parameters = [...network.blocks.flatMap((block) => block.parameters), ...(network.beside ?? [])];
   const learnt = parameters.map(({ tensor }) => tensor);
   using start = new BestState(parameters);
   const batches = [...shuffledBatches(sequences, batch, seed)];
-  for (const [i, indices] of batches.entries()) {
-    const weight = 1 / (indices.length * tokens);
+  const [from, to] = [index, index + 1].map((at) => Math.floor((batches.length * at) / pieces)) as [number, number];
+  for (const [i, indices] of batches.slice(from, to).entries()) {
+    const weight = 1 / objective.counted(indices, tokens);
     const loss = parts.attempt(() => {
       for (const parameter of learnt) parameter.clearGrad();
       let sum = 0;
       for (let first = 0; first < indices.length; first += parts.size) {
-        sum += descend(network, input, objective, indices.slice(first, first + parts.size), weight);
+        sum += descend(network, objective, indices.slice(first, first + parts.size), weight);
       }
       return sum;
     });
-    const [step, steps] = [i + 1, batches.length];
+    const [step, steps] = [i + 1, to - from];
     const verdict = watch.judge(Number.isFinite(loss) && haveFiniteGradients(learnt));
     if (verdict === "done") {
       if (clip !== null) clipGradients(learnt, clip);
-      adam.step(watch.rate * schedule(epoch * batches.length + i));
+      const rate = watch.rate * schedule(epoch * batches.length + from + i);
+      if (decay !== undefined) decayWeights(parameters, decay, rate);
+      adam.step(rate);
       yield { epoch, step, steps, loss, tokens: indices.length * tokens };
       continue;
     }
@@ -94,12 +114,13 @@ function haveFiniteGradients(parameters: readonly Tensor[]): boolean {
 /** The loss of the network's output per token, with the weights that it has now. */
 export function measureEndToEnd(
   network: TrainedNetwork,
-  input: PortStore,
   objective: OutputObjective,
   parts: SequenceParts,
   sequences: number,
 ): number {
-  const weight = 1 / (sequences * input.shape.tokens);
+  const { input } = network;
+  const all = Array.from({ length: sequences }, (_, i) => i);
+  const weight = 1 / objective.counted(all, input.shape.tokens);
   let total = 0;
   parts.each(sequences, (part) => {
     noGrad(() =>
@@ -114,8 +135,7 @@ export function measureEndToEnd(
 
 // Adds the gradients of some sequences to those of the parameters, and gives their loss.
 function descend(
-  { blocks, end }: TrainedNetwork,
-  input: PortStore,
+  { blocks, input, end }: TrainedNetwork,
   objective: OutputObjective,
   part: readonly number[],
   weight: number,
@@ -137,12 +157,13 @@ function descend(
       const before = inputs.pop() as Ports;
       const after = gradients;
       try {
-        gradients = throughUnit(block, before, after, inputs.length > 0);
+        gradients = throughUnit(block, before, after, inputs.length > 0 || input.collect !== undefined);
       } finally {
         free(before, inputs.at(-1));
         free(after, gradients);
       }
     }
+    input.collect?.(part, gradients);
     return loss;
   } finally {
     free(gradients);

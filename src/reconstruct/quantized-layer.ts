@@ -19,10 +19,22 @@ import {
   toFp8,
 } from "../tensor/index.js";
 
-/** Carries the gradients that the operands of layers collected through their weight paths, in one pass. */
-export function backwardThroughPaths(layers: readonly QuantizedLayer[]): void {
+/** A tensor with a graph behind it, and the gradient that arrived at it. */
+export interface Collected {
+  readonly soft: Tensor;
+  readonly gradient: Tensor;
+}
+
+/**
+ * Carries the gradients that the operands of layers collected through their weight paths, in one pass, and what other
+ * tensors of a step collected with them.
+ */
+export function backwardThroughPaths(
+  layers: readonly QuantizedLayer[],
+  others: () => readonly Collected[] = () => [],
+): void {
   scope(() => {
-    const collected = layers.map((layer) => layer.collected()).filter((pair) => pair !== null);
+    const collected = [...layers.map((layer) => layer.collected()).filter((pair) => pair !== null), ...others()];
     if (collected.length === 0) return;
     backward(
       collected.map((pair) => pair.soft),
@@ -132,7 +144,10 @@ export class QuantizedLayer {
   apply(x: Tensor, { weight, bias }: LinearWeights, groups?: RowGroups): Tensor {
     const input = this.#activation?.apply(x) ?? x;
     if (this.#operand !== null && this.#fp8Operand !== null) {
-      return linearWithFp8Gradients(input, this.#operand, bias, this.#fp8Operand);
+      // A bias that a transform makes is trained too, which the products in fp8 don't do.
+      const own = bias?.requiresGrad === true ? null : bias;
+      const output = linearWithFp8Gradients(input, this.#operand, own, this.#fp8Operand);
+      return bias === own || bias === null ? output : output.add(bias);
     }
     return multiply(input, { weight: this.#operand ?? weight, bias }, groups);
   }
@@ -151,7 +166,8 @@ export class QuantizedLayer {
   #prepareFp8(operand: Tensor): void {
     noGrad(() => {
       const weight = operand.detach();
-      this.#magnitude ??= keep(scope(() => magnitudeOf(weight).mul(GROWTH)));
+      if (this.#magnitude === null) this.#magnitude = keep(scope(() => magnitudeOf(weight).mul(GROWTH)));
+      else if (this.#path?.grows === true) scope(() => this.#magnitude?.copy_(magnitudeOf(weight).mul(GROWTH)));
       const magnitude = this.#magnitude;
       const { columns, inverse } = scope(() => toFp8(weight, magnitude));
       this.#fp8Operand = { columns: keep(columns), inverse: keep(inverse) };
@@ -160,7 +176,7 @@ export class QuantizedLayer {
   }
 
   /** The soft weight and the gradient that its operand collected, for one pass backwards. */
-  collected(): { readonly soft: Tensor; readonly gradient: Tensor } | null {
+  collected(): Collected | null {
     const gradient = this.#operand?.grad ?? null;
     return this.#soft === null || gradient === null ? null : { soft: this.#soft, gradient };
   }

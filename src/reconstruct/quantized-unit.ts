@@ -1,7 +1,10 @@
 import {
   type AttentionValues,
+  layerOf,
   linearOf,
   mapUnit,
+  normOf,
+  normWeights,
   type OpenNetwork,
   type OwnedUnitWeights,
   type Ports,
@@ -9,9 +12,12 @@ import {
   type UnitWeights,
 } from "../network/index.js";
 import type { Parameter } from "../quant/parameter.js";
+import type { RoundingPenalty } from "../quant/weight-path/weight-path.js";
 import { type DType, keep, noGrad, type RowGroups, scope, type Tensor } from "../tensor/index.js";
-import type { QuantizedLayer } from "./quantized-layer.js";
+import type { UnitTransform } from "../transform/unit-transform.js";
+import type { Collected, QuantizedLayer } from "./quantized-layer.js";
 import { TrainedNorms } from "./trained-norms.js";
+import { TransformedVectors } from "./transformed-vectors.js";
 
 /** Called with the input of every Linear while a unit runs. */
 export type InputObserver = (layer: string, input: Tensor, groups?: RowGroups) => void;
@@ -27,6 +33,11 @@ export class QuantizedUnit {
   #norms: TrainedNorms | null = null;
   /** Calibration tokens that each of its experts computes; null where nobody counted. */
   expertTokens: readonly number[] | null = null;
+  #transform: UnitTransform | null = null;
+  /** Norms and biases of the step, as the transform has them. */
+  #vectors: TransformedVectors | null = null;
+  /** Norms and biases that folding changed, by full name, fp32 with the values that are stored. */
+  readonly #folded = new Map<string, Tensor>();
 
   constructor(
     readonly plan: UnitPlan,
@@ -85,12 +96,21 @@ export class QuantizedUnit {
 
   /** Everything that training may change of it. */
   get parameters(): readonly Parameter[] {
-    return [...this.trained.flatMap((layer) => layer.parameters), ...(this.#norms?.parameters ?? [])];
+    return [...this.trained.flatMap((layer) => layer.parameters), ...this.#besideLayers()];
   }
 
   /** The parameters whose gradients are finite when all are. */
   get telling(): readonly Parameter[] {
-    return [...this.trained.flatMap((layer) => layer.telling), ...(this.#norms?.parameters ?? [])];
+    return [...this.trained.flatMap((layer) => layer.telling), ...this.#besideLayers()];
+  }
+
+  /** Norms and biases that differ from the checkpoint's, by full name, as they are to be stored. */
+  get changed(): readonly { readonly name: string; readonly tensor: Tensor }[] {
+    return [...(this.#norms?.parameters ?? []), ...[...this.#folded].map(([name, tensor]) => ({ name, tensor }))];
+  }
+
+  #besideLayers(): Parameter[] {
+    return [...(this.#norms?.parameters ?? []), ...(this.#transform?.parameters ?? [])];
   }
 
   /** Its norms as the quantized unit has them, where those are trained. */
@@ -101,6 +121,92 @@ export class QuantizedUnit {
   /** Starts to train the gains and shifts of its norms; the full-precision unit keeps its own. */
   trainNorms(): void {
     this.#norms ??= new TrainedNorms(this.plan, this.#weights);
+  }
+
+  /** What is trained between its Linears; null before that, and once it is folded. */
+  get transform(): UnitTransform | null {
+    return this.#transform;
+  }
+
+  /** Starts to train a transform of its weights as they are now, which it takes over; the full-precision unit keeps its own. */
+  transformBy(transform: UnitTransform, computeType: DType): void {
+    this.#transform = transform;
+    this.#vectors = new TransformedVectors(transform, (name) => this.#fullWeight(name), computeType);
+  }
+
+  /** The weight `[out, in]` of a Linear behind the transform, fp32, differentiable in it. */
+  transformedWeight(layer: string): Tensor {
+    const own = this.#fullWeight(layer);
+    return this.#transform?.weight(layer, own) ?? own;
+  }
+
+  /**
+   * Makes what its transform has become part of the unit itself, whose codes are chosen: full precision computes the same as
+   * before, but for how sums are rounded. `computeType`: dtype of the products.
+   */
+  foldTransform(computeType: DType): void {
+    const transform = this.#transform;
+    if (transform === null) return;
+    this.castWeights("float32");
+    const { layers } = this.#weights;
+    noGrad(() => {
+      scope(() => {
+        const { norms, biases } = transform.vectors((name) => this.#fullWeight(name));
+        for (const name of transform.linears) {
+          scope(() => linearOf(this.#weights, name).weight.copy_(this.transformedWeight(name)));
+        }
+        for (const [name, bias] of biases) layers.get(name)?.bias?.copy_(bias);
+        for (const [name, { weight, bias }] of norms) {
+          const own = normWeights(this.#weights, name);
+          own.weight.copy_(weight);
+          if (bias !== null) own.bias?.copy_(bias);
+        }
+        for (const [name, { weight, bias }] of norms) {
+          const { module } = normOf(this.plan, name);
+          this.#folded.set(`${module}.weight`, keep(weight.clone()));
+          if (bias !== null) this.#folded.set(`${module}.bias`, keep(bias.clone()));
+        }
+        for (const [name, bias] of biases) {
+          this.#folded.set(`${layerOf(this.plan, name).module}.bias`, keep(bias.clone()));
+        }
+      });
+    });
+    this.#dropTransform();
+    this.castWeights(computeType);
+  }
+
+  /** Makes what a training step computes with. */
+  prepare(penalty: RoundingPenalty | null): void {
+    this.#vectors?.prepare();
+    for (const layer of this.trained) layer.prepare(penalty);
+  }
+
+  /** What the norms and biases of the step collected, where a transform makes them. */
+  collected(): readonly Collected[] {
+    return this.#vectors?.collected() ?? [];
+  }
+
+  /** Computes with the hard weights of the current state, for measuring; training can go on afterwards. */
+  previewHard(): void {
+    noGrad(() => this.#vectors?.prepare());
+    for (const layer of this.layers.values()) layer.previewHard();
+  }
+
+  /** Frees what a step made. */
+  release(): void {
+    this.#vectors?.release();
+    for (const layer of this.trained) layer.release();
+  }
+
+  #dropTransform(): void {
+    this.#vectors?.release();
+    this.#vectors = null;
+    this.#transform?.dispose();
+    this.#transform = null;
+  }
+
+  #fullWeight(layer: string): Tensor {
+    return this.exactWeight(layer).to("float32");
   }
 
   /** Its Linears that are trained. */
@@ -124,7 +230,7 @@ export class QuantizedUnit {
 
   /** The unit with quantized weights and inputs; Linears without a layer stay in full precision. */
   forwardQuantized(x: Ports, observe?: InputObserver, through: readonly number[] = []): Ports {
-    const weights = this.#norms?.replaced(this.#weights) ?? this.#weights;
+    const weights = this.#norms?.replaced(this.#weights) ?? this.#vectors?.replaced(this.#weights) ?? this.#weights;
     return this.network.run(this.plan, weights, x, {
       through,
       ...(observe !== undefined && { observe }),
@@ -135,6 +241,8 @@ export class QuantizedUnit {
   dispose(): void {
     for (const layer of this.layers.values()) layer.dispose();
     this.#norms?.dispose();
+    this.#dropTransform();
+    for (const tensor of this.#folded.values()) tensor.dispose();
     this.dropExactWeights();
     this.#weights.dispose();
   }

@@ -67,6 +67,7 @@ export function* reconstruct(
       const epoch = Math.floor(at / perEpoch);
       const last = Math.min(at + (training.runsAhead ? lookahead.steps : 1), (epoch + 1) * perEpoch);
       const launched = last - at;
+      if (at % perEpoch === 0) options.beforeEpoch?.(epoch);
       for (let i = 0; i < launched; i++) options.parts.attempt(() => training.run());
       if (training.runsAhead) options.whileDeviceWorks?.(lookahead.secondsFor(launched));
       for (const { loss, finite } of training.outcomes(at - start, last - start)) {

@@ -26,6 +26,8 @@ export interface ReconstructionOptions {
     readonly betaStart: number;
     readonly betaEnd: number;
   };
+  /** Called before the first step of each epoch, counted from 0. */
+  readonly beforeEpoch?: (epoch: number) => void;
   /** Called while the device works on steps that were launched: for about so many seconds. */
   readonly whileDeviceWorks?: (seconds: number) => void;
 }

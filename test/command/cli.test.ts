@@ -40,11 +40,11 @@ describe("crossblock", () => {
   it("quantize --json prints events only, the last one done, and progress on standard error", () => {
     expect(run.code, run.stderr).toBe(0);
     const events = lines(run.stdout);
-    expect(events[0]).toMatchObject({ event: "run", schemaVersion: 1, command: "quantize" });
+    expect(events[0]).toMatchObject({ event: "run", schemaVersion: 2, command: "quantize" });
     const times = events.map(({ time }) => Date.parse(String(time)));
     expect(times.every((time, i) => time >= (times[i - 1] ?? 0))).toBe(true);
     const record = JSON.parse(readFileSync(join(out, "crossblock.json"), "utf8"));
-    expect(record).toMatchObject({ schemaVersion: 1, run: events[0]?.["id"] });
+    expect(record).toMatchObject({ schemaVersion: 2, run: events[0]?.["id"] });
     expect(record.timeline.map(({ stage }: { readonly stage: string }) => stage)).toEqual([
       "planning",
       "reading text",
@@ -92,7 +92,14 @@ describe("crossblock", () => {
   });
 
   it("generate prints the prompt and its continuation", async () => {
-    const { code, stdout } = await crossblock("generate", out, "--prompt", "The Congress of the", "--tokens", "6");
+    const { code, stdout } = await crossblockHere([
+      "generate",
+      out,
+      "--prompt",
+      "The Congress of the",
+      "--tokens",
+      "6",
+    ]);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^The Congress of the.+\n$/s);
     const sampled = ["generate", out, "--prompt", "We", "--tokens", "6", "--temperature", "1", "--seed", "5"];
@@ -100,7 +107,7 @@ describe("crossblock", () => {
   });
 
   it("inspect shows the quantized Linears, for people and as JSON", async () => {
-    const text = await crossblock("inspect", out);
+    const text = await crossblockHere(["inspect", out]);
     const all = await crossblockHere(["inspect", out, "--tensors"]);
     const json = await crossblockHere(["inspect", out, "--json"]);
     expect(text.stdout).toMatch(/^14 +1,572,864 +W2g64 sym +\S+ kB +2\.250 +-\S+ to \S+ +\S{4}$/m);
@@ -190,7 +197,17 @@ describe("crossblock", () => {
     const { stdout } = await crossblockHere(["recipes"]);
     expect(stdout).toMatch(/^cbq \(the default\): CBQ: [^:]*\n\s+trains +roundings[\s\S]*\n {2}takes /m);
     const names = lines((await crossblockHere(["recipes", "--json"])).stdout).map(({ name }) => name);
-    expect(names).toEqual(["rtn", "gptq", "slim", "boa", "aespa", "norm-tweaking", "efficient-qat", "cbq"]);
+    expect(names).toEqual([
+      "rtn",
+      "gptq",
+      "slim",
+      "boa",
+      "aespa",
+      "norm-tweaking",
+      "affine-quant",
+      "efficient-qat",
+      "cbq",
+    ]);
     const schema = JSON.parse((await crossblockHere(["schema"])).stdout) as object;
     expect(schema).toMatchObject({ properties: { scheme: { type: "string" }, recipes: { type: "object" } } });
   });
@@ -226,7 +243,7 @@ describe("crossblock", () => {
   });
 
   it("prints an error as a JSON line too", async () => {
-    const { code, stdout } = await crossblock("eval", bundledModel, "--text", "/none.txt", "--json");
+    const { code, stdout } = await crossblockHere(["eval", bundledModel, "--text", "/none.txt", "--json"]);
     expect(code).toBe(2);
     expect(lines(stdout).at(-1)).toMatchObject({ event: "error", name: "CalibrationError", exitCode: 2 });
   });
@@ -239,7 +256,7 @@ describe("crossblock", () => {
     async (signal, expected) => {
       mkdirSync(join(place.folder, signal));
       // More epochs than any machine trains before the signal arrives.
-      const endless = ["--set", "window.epochs=100000"];
+      const endless = ["--set", "window.epochs=100000", "rounding.start=rtn"];
       const run = startProgram(quantize("--out", join(place.folder, signal, "result"), "--json", ...endless));
       await run.wrote("stdout", '"event":"step"');
       run.child.kill(signal);

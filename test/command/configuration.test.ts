@@ -46,9 +46,10 @@ function variant(name: string, change: (config: Config) => void): string {
 
 async function run(model: string, options: Partial<Parameters<typeof quantize>[0]> = {}): Promise<QuantizeEvent[]> {
   const events: QuantizeEvent[] = [];
-  const formats = { format: ["compressed-tensors", "gptq", "gguf", "onnx"] } as const;
-  const given = { model, scheme: "W4A16g32", recipe: "rtn", finish: "none", out: `${model}-out`, ...formats } as const;
-  for await (const event of quantize({ ...given, format: [...given.format], ...options })) events.push(event);
+  const formats = ["compressed-tensors", "gptq", "gguf", "onnx"] as const;
+  const rounded = { scheme: "W4A16g32", recipe: "rtn", finish: "none", score: false } as const;
+  const given = { model, ...rounded, out: `${model}-out` };
+  for await (const event of quantize({ ...given, format: [...formats], ...options })) events.push(event);
   return events;
 }
 

@@ -56,8 +56,11 @@ describe("the effort of a run", () => {
   });
 
   it("is refused where a time is too short, with one that is long enough", async () => {
-    const error = await runs.refused(command("short", "--time", "1s"), /1s is too short: the least .* min/);
-    const time = /--time (\d+min)/.exec(error.next)?.[1] ?? "";
+    const error = await runs.refused(
+      command("short", "--time", "1s"),
+      /1s is too short: the least .* take here is .*(s|min|h)\b/,
+    );
+    const time = /--time (\d+(?:s|min))/.exec(error.next)?.[1] ?? "";
     expect(await runs.passes(command("short", "--time", time, "--dry-run"))).toBe(true);
   });
 });

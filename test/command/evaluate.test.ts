@@ -60,7 +60,13 @@ beforeAll(async () => {
     asked.map(([context, choices], q) => ({ context, choices, answer: best[q] })),
   );
   result = join(place.folder, "rtn");
-  for await (const _ of quantize({ model: bundledModel, scheme: "W3A16g64", recipe: "rtn", out: result }));
+  for await (const _ of quantize({
+    model: bundledModel,
+    scheme: "W3A16g64",
+    recipe: "rtn",
+    score: false,
+    out: result,
+  }));
 });
 afterAll(() => place[Symbol.dispose]());
 

@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { examples } from "../../src/cli/help/examples.js";
@@ -20,6 +20,9 @@ describe("an example of help works as it stands", () => {
   beforeAll(async () => {
     place = workplace(2000);
     await writeCutModel(join(place.folder, "model"), 1);
+    // Calibration takes much text; to evaluate, a little is enough.
+    const [document = ""] = readFileSync(place.text, "utf8").split("\n");
+    writeFileSync(join(place.folder, "little.jsonl"), `${document}\n`);
     const question = { context: "The state of the", choices: ["union", "art"], answer: 0 };
     writeFileSync(join(place.folder, "questions.jsonl"), `${JSON.stringify(question)}\n`);
     const [rtn = ""] = of("quantize").filter((args) => args.includes("--recipe rtn"));
@@ -37,7 +40,7 @@ describe("an example of help works as it stands", () => {
     ),
   );
   const others = Object.keys(examples).filter((name) => !["quantize", "push", "chat", "doctor"].includes(name));
-  it.each(others.flatMap((name) => of(name)))("%s", (args) => crossblock(args.replace("texts/", place.text)));
+  it.each(others.flatMap((name) => of(name)))("%s", (args) => crossblock(args.replace("texts/", "little.jsonl")));
   // Without --dry-run it would ask the hub.
   it.each(of("push"))("%s", (args) => crossblock(args.replace(/ --dry-run$/, ""), "--dry-run"));
   // It reads standard input, which this process keeps; what is said in it has tests of its own.

@@ -101,6 +101,48 @@ describe("compressed-tensors folder", () => {
     ]);
   });
 
+  it("holds static inputs whose zero has a code of its own, signed as the library has it", async () => {
+    const activations = { bits: 4, granularity: "tensor", dynamic: false, zeroPoint: "integer" } as const;
+    const grids = {
+      inputScales: new Map([
+        ["a", 0.5],
+        ["b", 0.25],
+      ]),
+      inputZeroPoints: new Map([
+        ["a", 0],
+        ["b", 13],
+      ]),
+    };
+    const weights = { a: weightOf(4, null, true), b: weightOf(4, null, true, 2) };
+    await writeCompressedTensors(source(weights, { activations, ...grids }), out);
+    const config = readConfig()["quantization_config"] as JsonObject;
+    expect(config["config_groups"]).toMatchObject({
+      group_0: { input_activations: { num_bits: 4, strategy: "tensor", dynamic: false, symmetric: false } },
+    });
+    using written = await openCompressedTensors(out);
+    expect(written.activations).toEqual(activations);
+    expect(written.inputZeroPoints).toEqual(grids.inputZeroPoints);
+    using stored = await Checkpoint.open(out);
+    expect(stored.tensors.get("b.input_zero_point")).toMatchObject({ dtype: "I8", shape: [1] });
+    expect([...new Int8Array(Uint8Array.from(await stored.read("b.input_zero_point")).buffer)]).toEqual([5]);
+    expect(written.plain.has("b.input_zero_point")).toBe(false);
+  });
+
+  it("refuses inputs whose zero has no code, before anything is written", async () => {
+    const inputScales = new Map([["a", 0.5]]);
+    const weights = { a: weightOf(4, null, true) };
+    const fraction = { bits: 4, granularity: "tensor", dynamic: false, zeroPoint: "fraction" } as const;
+    await expect(writeCompressedTensors(source(weights, { activations: fraction, inputScales }), out)).rejects.toThrow(
+      /zero points that are integers.*Next: use --set kurtosis\.alignZero=true/,
+    );
+    const activations = { ...fraction, zeroPoint: "integer" } as const;
+    for (const zeroPoint of [7.5, 16, -1]) {
+      const inputZeroPoints = new Map([["a", zeroPoint]]);
+      const wrong = source(weights, { activations, inputScales, inputZeroPoints });
+      await expect(writeCompressedTensors(wrong, out)).rejects.toThrow(/^a: the zero point of its input is/);
+    }
+  });
+
   it("marks activations that no runtime executes as simulated", async () => {
     const activations = { bits: 4, granularity: "token", dynamic: true } as const;
     await writeCompressedTensors(source({ a: weightOf(4, null, true) }, { activations }), out);

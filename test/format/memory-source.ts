@@ -12,6 +12,7 @@ export interface MemorySource {
   readonly plain?: Readonly<Record<string, { readonly shape: readonly number[]; readonly values: readonly number[] }>>;
   readonly activations?: ActivationQuantization;
   readonly inputScales?: ReadonlyMap<string, number>;
+  readonly inputZeroPoints?: ReadonlyMap<string, number>;
 }
 
 /** A result that lives in memory, for tests of the writers. */
@@ -30,6 +31,7 @@ export function memorySource(source: MemorySource): ExportSource {
     plain,
     activations: source.activations ?? null,
     inputScales: source.inputScales ?? new Map(),
+    ...(source.inputZeroPoints !== undefined && { inputZeroPoints: source.inputZeroPoints }),
     async readQuantized(name) {
       return source.weights.get(name) ?? missing(name);
     },

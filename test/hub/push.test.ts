@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { PushEvent, PushInput } from "../../src/index.js";
@@ -18,7 +19,19 @@ beforeAll(async () => {
   writeFileSync(room.at("model", "LICENSE"), "as is\n");
   result = room.at("w4");
   const { code, stderr } = await eventsHere([
-    ...["quantize", model, "--scheme", "W4A16g32", "--recipe", "rtn", "--out", result, "--format", "gguf,gptq,onnx"],
+    ...[
+      "quantize",
+      model,
+      "--scheme",
+      "W4A16g32",
+      "--recipe",
+      "rtn",
+      "--no-score",
+      "--out",
+      result,
+      "--format",
+      "gguf,gptq,onnx",
+    ],
   ]);
   expect(code, stderr).toBe(0);
 });
@@ -90,6 +103,45 @@ describe("push", () => {
         ?.equals(readFileSync(`${result}/model.safetensors`)),
     ).toBe(true);
   });
+
+  it.each([
+    ["the connection breaks", /the upload failed.*Next: check the network .* run the same command again/],
+    ["the hub fails", /the upload failed.*Next: check the network .* run the same command again/],
+    ["the user stops", /enough/],
+  ])(
+    "leaves nothing on the branch where %s amid a file, and sends only what has not arrived when it is run again",
+    async (how, message) => {
+      const controller = new AbortController();
+      const files = filesOf(result);
+      const last = createHash("sha256")
+        .update(files["model.safetensors"] ?? "")
+        .digest("hex");
+      room.hub.intercept = (request, response) => {
+        if (request.method !== "PUT" || request.url !== `/lfs/${last}`) return false;
+        // Once others have arrived, which come beside it.
+        const breakOff = (): void => {
+          if (room.hub.objects.size < 2) setImmediate(breakOff);
+          else if (how === "the connection breaks") request.socket.destroy();
+          else if (how === "the user stops") controller.abort(new Error("enough"));
+          else response.writeHead(503).end();
+        };
+        request.once("data", breakOff);
+        return true;
+      };
+      await expect(push({ signal: controller.signal, unchecked: true })).rejects.toThrow(message);
+      expect(branch().size).toBe(0);
+      const arrived = [...room.hub.objects.keys()].map((hash) => `PUT /lfs/${hash}`);
+      expect(arrived.length).toBeGreaterThanOrEqual(2);
+      room.hub.intercept = null;
+      room.hub.requests.length = 0;
+      await push({ unchecked: true });
+      const sent = room.hub.requests.filter((request) => request.startsWith("PUT"));
+      expect(sent).toContain(`PUT /lfs/${last}`);
+      expect(sent.filter((request) => arrived.includes(request))).toEqual([]);
+      const { "README.md": _, ...others } = files;
+      for (const [path, bytes] of Object.entries(others)) expect(branch().get(path)?.equals(bytes), path).toBe(true);
+    },
+  );
 
   it("uploads to a branch, which begins as main", async () => {
     await push();

@@ -14,7 +14,14 @@ describe("a rotated result", () => {
   beforeAll(async () => {
     place = workplace(100);
     out = join(place.folder, "rotated");
-    const options = { model: bundledModel, scheme: "W8A16g64", recipe: "rtn", rotation: "hadamard", out } as const;
+    const options = {
+      model: bundledModel,
+      score: false,
+      scheme: "W8A16g64",
+      recipe: "rtn",
+      rotation: "hadamard",
+      out,
+    } as const;
     for await (const _event of quantize({ ...options, format: ["gguf", "gptq", "onnx"] })) {
       // Only the files count.
     }

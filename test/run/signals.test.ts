@@ -4,19 +4,23 @@ import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { RunControl } from "../../src/run/engine/run-control.js";
+import { writeCutModel } from "../fixtures/cut-model.js";
 import { runCli } from "../fixtures/run-cli.js";
 import { startProgram } from "../fixtures/run-program.js";
-import { bundledModel, type Workplace, workplace } from "../fixtures/sample-text.js";
+import { type Workplace, workplace } from "../fixtures/sample-text.js";
 
 let place: Workplace;
-beforeAll(() => {
+let model = "";
+beforeAll(async () => {
   place = workplace(2000);
+  model = join(place.folder, "model");
+  await writeCutModel(model, 3);
 });
 afterAll(() => place[Symbol.dispose]());
 
 const quantize = (out: string, ...settings: readonly string[]): string[] => [
   "quantize",
-  bundledModel,
+  model,
   ...["--scheme", "W2A16g64", "--calibration", place.text, "--samples", "8"],
   ...["--out", join(place.folder, out), ...settings],
 ];
@@ -82,7 +86,7 @@ describe("a worker that is terminated while it trains", () => {
       const worker = new Worker(script);
       const out = join(place.folder, `terminated-${delay}`);
       const given = {
-        model: bundledModel,
+        model,
         scheme: "W2A16g64",
         calibration: [place.text],
         out,

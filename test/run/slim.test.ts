@@ -19,7 +19,7 @@ let model = "";
 
 const given = (out: string, more: Partial<QuantizeOptions> = {}): QuantizeOptions => ({
   ...{ model, scheme: "W2A16g32", asym: true, recipe: "slim", out: join(place.folder, out) },
-  ...{ calibration: [place.text], samples: 4, context: 64, device: "cpu" },
+  ...{ calibration: [place.text], samples: 4, context: 64, device: "cpu", score: false, range: { candidates: 12 } },
   ...more,
 });
 
@@ -68,7 +68,10 @@ describe("a result whose groups have bits of their own", () => {
 
   it("is inspected, evaluated, verified, and written once more", async () => {
     const path = join(place.folder, "whole");
-    const { tensors, scheme, meanCodeBits } = await inspect(path);
+    const { tensors, scheme, meanCodeBits, quantizedBitsPerWeight } = await inspect(path);
+    // What plan, last line and record promise.
+    const plan = whole.find((event) => event.event === "plan") as PlanEvent;
+    expect((plan.bitsPerWeight / (quantizedBitsPerWeight ?? 0)).toFixed(3)).toBe("1.000");
     expect(scheme).toBe("W2A16g32");
     expect(tensors.some(({ type }) => type === "W2.0 (1-3)g32 asym")).toBe(true);
     // Not the bits of the widest group.

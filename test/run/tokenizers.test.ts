@@ -36,7 +36,7 @@ async function quantized(
   const out = `${folder}-w4`;
   const events: QuantizeEvent[] = [];
   const text = recipe === "rtn" ? {} : { samples: 4, context: 64, calibration: [place.text] };
-  const options = { scheme: "W4A16g32" as const, recipe, ...text };
+  const options = { scheme: "W4A16g32" as const, recipe, score: false, ...text };
   for await (const event of quantize({ model: folder, out, format: ["gguf"], ...options })) events.push(event);
   return { out, events };
 }

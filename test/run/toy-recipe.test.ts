@@ -87,6 +87,7 @@ describe("a recipe that is one file and one line", () => {
       "boa",
       "aespa",
       "norm-tweaking",
+      "affine-quant",
       "efficient-qat",
       "cbq",
       "toy",

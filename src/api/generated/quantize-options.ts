@@ -39,7 +39,7 @@ export interface QuantizeOptions {
    *
    * @default "cbq"
    */
-  readonly recipe?: "rtn" | "gptq" | "slim" | "boa" | "aespa" | "norm-tweaking" | "efficient-qat" | "cbq" | undefined;
+  readonly recipe?: "rtn" | "gptq" | "slim" | "boa" | "aespa" | "norm-tweaking" | "affine-quant" | "kurtosis" | "efficient-qat" | "cbq" | undefined;
   /**
    * Values that lie over the defaults: default, what measures best; paper, what the recipe's paper has.
    *
@@ -83,7 +83,7 @@ export interface QuantizeOptions {
    *
    * Command line: `--samples <n>`.
    *
-   * @default 128; 24 with --effort quick; 512 with --effort best
+   * @default 128; 20 with --effort quick; 512 with --effort best
    */
   readonly samples?: number | undefined;
   /**
@@ -316,6 +316,10 @@ export interface QuantizeOptions {
   readonly aespa?: AespaOptions | undefined;
   /** How Norm Tweaking trains the norms of a block. */
   readonly normTweaking?: NormTweakingOptions | undefined;
+  /** AffineQuant's transforms, and how they are trained. */
+  readonly affine?: AffineOptions | undefined;
+  /** How a model is trained with quantized inputs and outputs of low kurtosis. */
+  readonly kurtosis?: KurtosisOptions | undefined;
   /** How EfficientQAT trains a block as a whole. */
   readonly blockAp?: BlockApOptions | undefined;
   /** In which arithmetic and on how many threads the run computes. */
@@ -409,7 +413,7 @@ export interface WindowOptions {
    *
    * Command line: `--set window.overlap=...`.
    *
-   * @default 1
+   * @default 1; 0 with --effort quick
    */
   readonly overlap?: number | undefined;
   /**
@@ -425,7 +429,7 @@ export interface WindowOptions {
    *
    * Command line: `--set window.batch=...`.
    *
-   * @default 4; 1 with --preset paper
+   * @default 4; 1 with --preset paper; 1 with --effort quick
    */
   readonly batch?: number | undefined;
   /**
@@ -547,9 +551,10 @@ export interface RatesOptions {
    */
   readonly zeroPoint?: number | undefined;
   /**
-   * Adam rate of the activation clips, relative to the clip. A number above 0. Read by efficient-qat with a scheme
-   * that quantizes inputs (W4A8, W4A4) and activation.learnClip=true and blockAp.epochs above 0; cbq with a scheme
-   * that quantizes inputs (W4A8, W4A4) and activation.learnClip=true and window.epochs above 0.
+   * Adam rate of the activation clips, relative to the clip. A number above 0. Read by affine-quant with a scheme
+   * that quantizes inputs (W4A8, W4A4) and activation.learnClip=true and affine.epochs above 0; efficient-qat with
+   * a scheme that quantizes inputs (W4A8, W4A4) and activation.learnClip=true and blockAp.epochs above 0; cbq with
+   * a scheme that quantizes inputs (W4A8, W4A4) and activation.learnClip=true and window.epochs above 0.
    *
    * Command line: `--set rates.activation=...`.
    *
@@ -561,12 +566,13 @@ export interface RatesOptions {
 /** Settings of `schedule`. */
 export interface ScheduleOptions {
   /**
-   * Fraction of every rate left at the last step of the cosine. A number from 0 to 1. Read by efficient-qat with
-   * blockAp.epochs above 0; cbq with window.epochs above 0; with end-to-end training.
+   * Fraction of every rate left at the last step of the cosine. A number from 0 to 1. Read by affine-quant with
+   * affine.epochs above 0; kurtosis; efficient-qat with blockAp.epochs above 0; cbq with window.epochs above 0;
+   * rtn, gptq, slim, boa, aespa, norm-tweaking, affine-quant, efficient-qat, cbq with end-to-end training.
    *
    * Command line: `--set schedule.finalRate=...`.
    *
-   * @default 0.05
+   * @default 0.05; 1 with --recipe affine-quant --preset paper
    */
   readonly finalRate?: number | undefined;
 }
@@ -578,7 +584,8 @@ export interface RangeOptions {
    *
    * Command line: `--set range.search=...`.
    *
-   * @default true; false with --recipe efficient-qat --preset paper
+   * @default true; false with --recipe affine-quant --preset paper; false with --recipe efficient-qat --preset
+   * paper
    */
   readonly search?: boolean | undefined;
   /**
@@ -595,7 +602,7 @@ export interface RangeOptions {
 export interface GptqOptions {
   /**
    * Fraction of the Hessian's mean diagonal that is added to it; grows if needed. A number above 0. Read by gptq,
-   * slim, boa, aespa, norm-tweaking, efficient-qat, cbq.
+   * slim, boa, aespa, norm-tweaking, affine-quant, efficient-qat, cbq; kurtosis with kurtosis.codes=gptq.
    *
    * Command line: `--set gptq.damping=...`.
    *
@@ -604,7 +611,7 @@ export interface GptqOptions {
   readonly damping?: number | undefined;
   /**
    * Weigh the range search with the mean squares of the inputs. Read by gptq, boa, aespa, norm-tweaking,
-   * efficient-qat, cbq; slim with slim.ranges=weighted.
+   * affine-quant, efficient-qat, cbq; slim with slim.ranges=weighted; kurtosis with kurtosis.codes=gptq.
    *
    * Command line: `--set gptq.weightedRange=...`.
    *
@@ -613,7 +620,7 @@ export interface GptqOptions {
   readonly weightedRange?: boolean | undefined;
   /**
    * Factors by which ranges are widened; each row keeps the one that loses least. Read by gptq, slim, boa, aespa,
-   * norm-tweaking, efficient-qat, cbq.
+   * norm-tweaking, affine-quant, efficient-qat, cbq; kurtosis with kurtosis.codes=gptq.
    *
    * Command line: `--set gptq.widths=...`.
    *
@@ -623,7 +630,7 @@ export interface GptqOptions {
   readonly widths?: readonly number[] | undefined;
   /**
    * Fit the scales once more to the codes, by what the output loses. Read by gptq, boa, aespa, norm-tweaking,
-   * efficient-qat, cbq.
+   * affine-quant, efficient-qat, cbq; kurtosis with kurtosis.codes=gptq.
    *
    * Command line: `--set gptq.refit=...`.
    *
@@ -632,7 +639,7 @@ export interface GptqOptions {
   readonly refit?: boolean | undefined;
   /**
    * Columns that are updated together. An integer of at least 1. Read by gptq, boa, aespa, norm-tweaking,
-   * efficient-qat, cbq.
+   * affine-quant, efficient-qat, cbq; kurtosis with kurtosis.codes=gptq.
    *
    * Command line: `--set gptq.blockSize=...`.
    *
@@ -663,7 +670,8 @@ export interface BoaOptions {
   readonly valueRows?: boolean | undefined;
   /**
    * Rows of each head that are rounded before the rows after them make up for it: 16 as in TurboBoA, 1 in the
-   * paper. An integer of at least 1. Read by boa; aespa with aespa.start=boa; cbq with rounding.start=boa.
+   * paper; a quarter of the rows of heads that have no more. An integer of at least 1. Read by boa; aespa with
+   * aespa.start=boa; cbq with rounding.start=boa.
    *
    * Command line: `--set boa.rowsAtOnce=...`.
    *
@@ -701,14 +709,14 @@ export interface CfpOptions {
    */
   readonly activations?: boolean | null | undefined;
   /**
-   * How outliers are found: cbq by quartiles of magnitudes (the paper), msmodelslim by quantiles 0.2 and 0.8 of
-   * either sign (Huawei's tool). Read by cbq with cfp.weights=true or cfp.activations=true.
+   * How outliers are found: paper by quartiles of magnitudes, msmodelslim by quantiles 0.2 and 0.8 of either sign
+   * (Huawei's tool). Read by cbq with cfp.weights=true or cfp.activations=true.
    *
    * Command line: `--set cfp.detection=...`.
    *
-   * @default "cbq"
+   * @default "paper"
    */
-  readonly detection?: "cbq" | "msmodelslim" | undefined;
+  readonly detection?: "paper" | "msmodelslim" | undefined;
   /**
    * Exponent of an outlier channel's scale. A number from 0 to 1. Read by cbq with cfp.activations=true.
    *
@@ -753,17 +761,17 @@ export interface ActivationOptions {
    *
    * Command line: `--set activation.granularity=...`.
    *
-   * @default "token"
+   * @default "token"; "tensor" with --recipe kurtosis; "tensor" with --recipe kurtosis --preset paper
    */
   readonly granularity?: "token" | "tensor" | undefined;
   /**
-   * Train the clip of each Linear's input. Read by efficient-qat, cbq with a scheme that quantizes inputs (W4A8,
-   * W4A4); rtn, gptq, slim, boa, aespa, norm-tweaking with a scheme that quantizes inputs (W4A8, W4A4) and
-   * end-to-end training.
+   * Train the clip of each Linear's input. Read by affine-quant, efficient-qat, cbq with a scheme that quantizes
+   * inputs (W4A8, W4A4); rtn, gptq, slim, boa, aespa, norm-tweaking, kurtosis with a scheme that quantizes inputs
+   * (W4A8, W4A4) and end-to-end training.
    *
    * Command line: `--set activation.learnClip=...`.
    *
-   * @default true
+   * @default true; false with --recipe affine-quant --preset paper
    */
   readonly learnClip?: boolean | undefined;
 }
@@ -879,6 +887,15 @@ export interface SlimOptions {
    * @default "inverse"
    */
   readonly salience?: "inverse" | "factor" | undefined;
+  /**
+   * How a split of the bits is judged: by what GPTQ with these bits loses of the output, or by the paper's
+   * divergence with groups rounded to nearest. Read by slim.
+   *
+   * Command line: `--set slim.judge=...`.
+   *
+   * @default "solved"; "rounded" with --recipe slim --preset paper
+   */
+  readonly judge?: "solved" | "rounded" | undefined;
   /**
    * Ranges of groups: by the search that weighs columns by their inputs, or by the paper's, which weighs salient
    * weights (SQC). Read by slim.
@@ -1044,6 +1061,229 @@ export interface NormTweakingOptions {
   readonly moments?: "mean" | "squares" | undefined;
 }
 
+/** Settings of `affine`. */
+export interface AffineOptions {
+  /**
+   * Passes over the calibration sequences, per block. An integer of at least 0. Read by affine-quant.
+   *
+   * Command line: `--set affine.epochs=...`.
+   *
+   * @default 20; 6 with --recipe affine-quant --effort quick; 40 with --recipe affine-quant --effort best
+   */
+  readonly epochs?: number | undefined;
+  /**
+   * Sequences per optimisation step. An integer of at least 1. Read by affine-quant with affine.epochs above 0.
+   *
+   * Command line: `--set affine.batch=...`.
+   *
+   * @default 4; 1 with --recipe affine-quant --preset paper; 1 with --recipe affine-quant --effort quick
+   */
+  readonly batch?: number | undefined;
+  /**
+   * Adam rate of the matrices, relative to the scales that they begin with. A number above 0. Read by affine-quant
+   * with affine.epochs above 0.
+   *
+   * Command line: `--set affine.rate=...`.
+   *
+   * @default 0.01; 0.005 with --recipe affine-quant --preset paper
+   */
+  readonly rate?: number | undefined;
+  /**
+   * Adam rate of the logits of the weights' clips. A number above 0. Read by affine-quant with affine.epochs above
+   * 0.
+   *
+   * Command line: `--set affine.clipRate=...`.
+   *
+   * @default 0.01
+   */
+  readonly clipRate?: number | undefined;
+  /**
+   * What a matrix's elements beside the diagonal are multiplied by; 0 keeps matrices diagonal. A number of at
+   * least 0. Read by affine-quant with affine.epochs above 0.
+   *
+   * Command line: `--set affine.alpha=...`.
+   *
+   * @default 0.1
+   */
+  readonly alpha?: number | undefined;
+  /**
+   * Exponent of the activations in the scales that training begins with. A number from 0 to 1. Read by
+   * affine-quant.
+   *
+   * Command line: `--set affine.exponent=...`.
+   *
+   * @default 0.5
+   */
+  readonly exponent?: number | undefined;
+  /**
+   * Shift channels too, where a LayerNorm makes them. Read by affine-quant.
+   *
+   * Command line: `--set affine.shift=...`.
+   *
+   * @default true
+   */
+  readonly shift?: boolean | undefined;
+  /**
+   * Matrices between queries and keys too, of pairs under rotary positions. Read by affine-quant with
+   * affine.epochs above 0.
+   *
+   * Command line: `--set affine.queryKey=...`.
+   *
+   * @default true
+   */
+  readonly queryKey?: boolean | undefined;
+  /**
+   * Scale the inputs of the MLP's last Linear too. Read by affine-quant.
+   *
+   * Command line: `--set affine.down=...`.
+   *
+   * @default true; false with --recipe affine-quant --preset paper
+   */
+  readonly down?: boolean | undefined;
+  /**
+   * Also reconstruct what the full-precision block makes of the quantized stream (the augmented loss). Read by
+   * affine-quant.
+   *
+   * Command line: `--set affine.secondBranch=...`.
+   *
+   * @default false
+   */
+  readonly secondBranch?: boolean | undefined;
+  /**
+   * Squared error: plain (the paper), or divided by each token's own magnitude. Read by affine-quant.
+   *
+   * Command line: `--set affine.loss=...`.
+   *
+   * @default "token"; "plain" with --recipe affine-quant --preset paper
+   */
+  readonly loss?: "plain" | "token" | undefined;
+}
+
+/** Settings of `kurtosis`. */
+export interface KurtosisOptions {
+  /**
+   * Which weights are trained: the folder's, or random ones, for which config.json and a tokenizer are enough.
+   * Read by kurtosis.
+   *
+   * Command line: `--set kurtosis.from=...`.
+   *
+   * @default "folder"
+   */
+  readonly from?: "folder" | "scratch" | undefined;
+  /**
+   * Whether the inputs of Linears are quantized while the model trains, or only measured afterwards. Read by
+   * kurtosis with a scheme that quantizes inputs (W4A8, W4A4).
+   *
+   * Command line: `--set kurtosis.inputs=...`.
+   *
+   * @default "quantized"
+   */
+  readonly inputs?: "quantized" | "float" | undefined;
+  /**
+   * Weight of the kurtosis in the loss: its mean over tokens, summed over Linears. A number of at least 0. Read by
+   * kurtosis.
+   *
+   * Command line: `--set kurtosis.weight=...`.
+   *
+   * @default 0.0015; 0.00001 with --recipe kurtosis --preset paper
+   */
+  readonly weight?: number | undefined;
+  /**
+   * Passes over the text. An integer of at least 1. Read by kurtosis.
+   *
+   * Command line: `--set kurtosis.epochs=...`.
+   *
+   * @default 4; 1 with --recipe kurtosis --preset paper; 1 with --recipe kurtosis --effort quick; 8 with --recipe
+   * kurtosis --effort best
+   */
+  readonly epochs?: number | undefined;
+  /**
+   * Sequences per optimisation step. An integer of at least 1. Read by kurtosis.
+   *
+   * Command line: `--set kurtosis.batch=...`.
+   *
+   * @default 16
+   */
+  readonly batch?: number | undefined;
+  /**
+   * AdamW rate of the weights, at its highest. A number above 0. Read by kurtosis.
+   *
+   * Command line: `--set kurtosis.rate=...`.
+   *
+   * @default 0.001; 0.00015 with --recipe kurtosis --preset paper
+   */
+  readonly rate?: number | undefined;
+  /**
+   * Rate of the ends of input ranges, without momentum and decay. A number above 0. Read by kurtosis with a scheme
+   * that quantizes inputs (W4A8, W4A4) and kurtosis.inputs=quantized.
+   *
+   * Command line: `--set kurtosis.inputRate=...`.
+   *
+   * @default 0.001; 0.00015 with --recipe kurtosis --preset paper
+   */
+  readonly inputRate?: number | undefined;
+  /**
+   * What input ranges begin with, from minus to plus this number; null measures them. A number above 0. Read by
+   * kurtosis with a scheme that quantizes inputs (W4A8, W4A4) and kurtosis.inputs=quantized.
+   *
+   * Command line: `--set kurtosis.inputStart=...`.
+   *
+   * @default null; 4 with --recipe kurtosis --preset paper
+   */
+  readonly inputStart?: number | null | undefined;
+  /**
+   * Shift input grids so that zero is one of their levels, as formats need it. Read by kurtosis with a scheme that
+   * quantizes inputs (W4A8, W4A4).
+   *
+   * Command line: `--set kurtosis.alignZero=...`.
+   *
+   * @default true
+   */
+  readonly alignZero?: boolean | undefined;
+  /**
+   * Fraction of the steps over which every rate rises to its full value. A number from 0 to 1. Read by kurtosis.
+   *
+   * Command line: `--set kurtosis.warmup=...`.
+   *
+   * @default 0.03
+   */
+  readonly warmup?: number | undefined;
+  /**
+   * AdamW's decay of matrices, at the full rate. A number of at least 0. Read by kurtosis.
+   *
+   * Command line: `--set kurtosis.decay=...`.
+   *
+   * @default 0.1
+   */
+  readonly decay?: number | undefined;
+  /**
+   * Longest gradient of a step, over all weights; null takes it as it is. A number of at least 1e-9. Read by
+   * kurtosis.
+   *
+   * Command line: `--set kurtosis.maxGradient=...`.
+   *
+   * @default 1
+   */
+  readonly maxGradient?: number | null | undefined;
+  /**
+   * Parts that the training is saved in: a killed run loses one at most. An integer of at least 1. Read by
+   * kurtosis.
+   *
+   * Command line: `--set kurtosis.parts=...`.
+   *
+   * @default 10
+   */
+  readonly parts?: number | undefined;
+  /**
+   * How the trained weights are rounded in the end: to the nearest code, or by GPTQ. Read by kurtosis.
+   *
+   * Command line: `--set kurtosis.codes=...`.
+   *
+   * @default "gptq"
+   */
+  readonly codes?: "nearest" | "gptq" | undefined;
+}
+
 /** Settings of `blockAp`. */
 export interface BlockApOptions {
   /**
@@ -1156,8 +1396,8 @@ export interface ComputeOptions {
   readonly dtype?: "auto" | "float32" | "bfloat16" | undefined;
   /**
    * Products of the backward pass in windows: full, as the others are, or fp8; auto is fp8 where the GPU can,
-   * products are bfloat16 and the model is large (hidden size 4096). Read by efficient-qat with blockAp.epochs
-   * above 0; cbq with window.epochs above 0.
+   * products are bfloat16 and the model is large (hidden size 4096). Read by affine-quant with affine.epochs above
+   * 0; efficient-qat with blockAp.epochs above 0; cbq with window.epochs above 0.
    *
    * Command line: `--set compute.gradients=...`.
    *

@@ -48,7 +48,7 @@ export async function* readDocuments(
         what: "there is no text in this file",
         where: file.path,
         ...(empty > 0 && file.kind !== ".txt" && { why: `the fields of all ${empty} records are null or empty` }),
-        next: "fill or remove it",
+        next: "write text into it, or leave it out of what is given",
       });
     }
     if (empty > 0) {

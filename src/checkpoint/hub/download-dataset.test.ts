@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { EnvironmentError, InputError } from "../../errors.js";
-import { commitOf, type FakeDatasetHub, startFakeDatasetHub } from "../testing/fake-dataset-hub.js";
+import { commitOf, type FakeHub, startFakeDatasetHub } from "../testing/fake-hub.js";
 import { temporaryFolder } from "../testing/temporary-folder.js";
 import { datasetNameOf } from "./dataset-name.js";
 import { downloadDataset } from "./download-dataset.js";
@@ -18,7 +18,7 @@ const files = {
   },
 };
 
-async function download(hub: FakeDatasetHub, cacheFolder: string, name = "hub:owner/texts", wantedBytes = 100) {
+async function download(hub: FakeHub, cacheFolder: string, name = "hub:owner/texts", wantedBytes = 100) {
   const named = datasetNameOf(name);
   if (named === null) throw new Error(`${name} is no name`);
   return downloadDataset(named, { hubUrl: hub.url, cacheFolder, wantedBytes });

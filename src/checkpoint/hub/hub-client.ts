@@ -1,5 +1,5 @@
 import { EnvironmentError, InputError } from "../../errors.js";
-import { type HubToken, hubAddress, storedToken } from "./hub-environment.js";
+import { givenToken, type HubToken, hubAddress, storedToken } from "./hub-environment.js";
 
 export interface HubClientOptions {
   /** Default `HF_ENDPOINT` or https://huggingface.co. */
@@ -21,7 +21,7 @@ export class HubClient {
   constructor(options: HubClientOptions = {}) {
     this.#options = options;
     this.url = options.hubUrl?.replace(/\/+$/, "") ?? hubAddress();
-    this.token = options.token === undefined ? storedToken() : { value: options.token, origin: "the given token" };
+    this.token = options.token === undefined ? storedToken() : givenToken(options.token);
   }
 
   /** Adds the token, for requests to the hub itself only: pages and files may be elsewhere. */

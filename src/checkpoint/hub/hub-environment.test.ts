@@ -3,6 +3,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { temporaryFolder } from "../testing/temporary-folder.js";
+import { HubClient } from "./hub-client.js";
 import { hubAddress, hubCacheFolder, offlineVariable, storedToken } from "./hub-environment.js";
 
 describe("the environment of the hub's tools", () => {
@@ -34,6 +35,14 @@ describe("the environment of the hub's tools", () => {
       expect(said).toMatch(/HF_TOKEN: the token has characters .* unset HF_TOKEN/);
       expect(said).not.toContain("secret");
     }
+  });
+
+  it("refuses the same of a token that a caller gives; a line break behind it is no part of it", () => {
+    const client = (token: string): HubClient => new HubClient({ hubUrl: "http://127.0.0.1:9", token });
+    expect(client("hf_good\n").token).toEqual({ value: "hf_good", origin: "the given token" });
+    expect(() => client("hf_one\r\nx-injected: 1")).toThrow(/the given token: .* no token has .*, or leave it out/);
+    expect(() => client("hf_one\ntwo")).not.toThrow(/hf_one/);
+    expect(() => client(" ")).toThrow(/the given token: the token is empty. Next: copy .*, or leave it out/);
   });
 
   it("gives address and cache, with the home folder in place of ~", () => {

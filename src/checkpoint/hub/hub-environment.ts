@@ -7,7 +7,7 @@ import { expandHome } from "../file-system/expand-home.js";
 /** What proves to the hub who asks, and where it was found. */
 export interface HubToken {
   readonly value: string;
-  /** `HF_TOKEN`, or the file that `hf auth login` wrote; for messages. */
+  /** `HF_TOKEN`, the file that `hf auth login` wrote, or that it was given; for messages. */
   readonly origin: string;
 }
 
@@ -40,14 +40,27 @@ export function storedToken(environment: Environment = process.env): HubToken | 
   return value === "" ? null : sendable({ value, origin });
 }
 
+/**
+ * A token that a caller gives.
+ *
+ * @throws InputError as {@link storedToken} does
+ */
+export function givenToken(value: string): HubToken {
+  return sendable({ value: value.trim(), origin: GIVEN });
+}
+
+const GIVEN = "the given token";
+
 // Of what else is in it, fetch would make an error that has the whole token in its message.
 function sendable(token: HubToken): HubToken {
   if (/^[!-~]+$/.test(token.value)) return token;
+  const { origin, value } = token;
+  const without = origin === GIVEN ? "leave it out" : origin.includes("/") ? "run hf auth login" : `unset ${origin}`;
   throw new InputError({
-    where: token.origin,
-    what: "the token has characters that no token has",
-    why: "a line break, a space or a letter outside ASCII is in the midst of it",
-    next: `copy the token again (https://huggingface.co/settings/tokens), or ${token.origin.includes("/") ? "run hf auth login" : `unset ${token.origin}`}`,
+    where: origin,
+    what: value === "" ? "the token is empty" : "the token has characters that no token has",
+    ...(value !== "" && { why: "a line break, a space or a letter outside ASCII is in the midst of it" }),
+    next: `copy the token again (https://huggingface.co/settings/tokens), or ${without}`,
   });
 }
 

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { EnvironmentError, InputError } from "../../errors.js";
 import { Checkpoint } from "../checkpoint.js";
 import { ModelFolder } from "../model-folder.js";
-import { type FakeHub, fakeCommit, startFakeHub } from "../testing/fake-hub.js";
+import { type FakeModelHub, fakeCommit, startFakeHub } from "../testing/fake-hub.js";
 import { rawSafetensors } from "../testing/raw-safetensors.js";
 import { temporaryFolder } from "../testing/temporary-folder.js";
 import type { DownloadProgress } from "./download-model.js";
@@ -32,7 +32,7 @@ const files = {
 const first = `/owner/name/resolve/${fakeCommit}/model-00001-of-00002.safetensors`;
 
 /** Sends the first `bytes` of the large shard and breaks the connection; with `times` = 1 only for the first request. */
-function breakAfter(hub: FakeHub, bytes: number, times: number): void {
+function breakAfter(hub: FakeModelHub, bytes: number, times: number): void {
   let left = times;
   hub.intercept = (request, response) => {
     if (request.url !== first || left-- <= 0) return false;

@@ -6,10 +6,10 @@ import { DEFAULT_CONTEXT } from "../../run/options/default-context.js";
 import { evaluationDefaults } from "../../run/options/evaluation-defaults.js";
 import { checkInputs } from "../../run/source/check-inputs.js";
 import { printLine, runCommand } from "../exit.js";
+import { wholeNumber } from "../flags/whole-number.js";
 import { wrapped } from "../help/wrapped.js";
 import { progressView } from "../progress/progress.js";
 import { formatCount } from "../quantities.js";
-import { wholeNumber } from "../whole-number.js";
 
 interface Flags {
   readonly text?: readonly string[];

@@ -58,7 +58,8 @@ async function run(folder: string, flags: Flags, signal: AbortSignal): Promise<n
   }
   if (!json && done !== null) {
     for (const event of there) process.stdout.write(`${printable(alreadyThereNote(event))}\n`);
-    for (const { format, path, bytes } of exported) process.stdout.write(`${path}: ${format}, ${formatBytes(bytes)}\n`);
+    for (const { format, path, bytes } of exported)
+      process.stdout.write(`${path}: ${format}, ${formatBytes(bytes)} of weights\n`);
     const { seconds, peakMemoryBytes } = done;
     process.stdout.write(`took ${formatSeconds(seconds)}, at most ${formatBytes(peakMemoryBytes)} of memory\n`);
     process.stdout.write(

@@ -4,9 +4,9 @@ import { type Generated, type GenerateOptions, loadModel } from "../../api/model
 import { evaluationDefaults } from "../../run/options/evaluation-defaults.js";
 import { printLine, runCommand } from "../exit.js";
 import { addSamplingFlags, type SamplingFlags } from "../flags/sampling-flags.js";
+import { wholeNumber } from "../flags/whole-number.js";
 import { progressView } from "../progress/progress.js";
 import { harmless } from "../terminal/harmless.js";
-import { wholeNumber } from "../whole-number.js";
 
 interface Flags extends SamplingFlags {
   readonly prompt: string;

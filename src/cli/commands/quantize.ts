@@ -7,7 +7,6 @@ import { mergeOptions, type UntypedOptions } from "../../recipe/options/merge-op
 import type {
   AlreadyThereEvent,
   DoneEvent,
-  ExportedEvent,
   PlanEvent,
   QualityEvent,
   QuantizeEvent,
@@ -67,7 +66,7 @@ async function run(model: string | undefined, flags: Flags, signal: AbortSignal)
   const json = flags.json === true;
   const view = progressView(process.stderr, { signal });
   const interruption = new Interruption();
-  const seen: Seen = { exported: [], continued: false };
+  const seen: Seen = { continued: false };
   try {
     for await (const event of quantize({ ...(given as RunOptionsInput), signal })) {
       if (json) printLine(event);
@@ -108,7 +107,6 @@ async function allSettings(flags: Flags): Promise<string> {
 interface Seen {
   plan?: PlanEvent;
   there?: AlreadyThereEvent;
-  exported: ExportedEvent[];
   quality?: QualityEvent;
   sizes?: SizesEvent;
   /** Earlier sessions have done a part. */
@@ -120,7 +118,6 @@ function remember(event: QuantizeEvent, seen: Seen): void {
   if (event.event === "already-there") seen.there = event;
   else if (event.event === "plan") seen.plan = event;
   else if (event.event === "continued") seen.continued = true;
-  else if (event.event === "exported") seen.exported.push(event);
   else if (event.event === "quality") seen.quality = event;
   else if (event.event === "sizes") seen.sizes = event;
   else if (event.event === "done") seen.done = event;
@@ -139,14 +136,13 @@ function answers(out: string): boolean {
   return existsSync(path) && "chat_template" in (JSON.parse(readFileSync(path, "utf8")) as object);
 }
 
-function summary(plan: PlanEvent, { exported, quality, sizes, continued }: Seen, done: DoneEvent): string {
+function summary(plan: PlanEvent, { quality, sizes, continued }: Seen, done: DoneEvent): string {
   // The plan is of the whole run.
   const missed = continued ? null : planMissed(plan, done.seconds);
   const out = done.out ?? "";
   const device = done.devicePeakBytes === null ? "" : `, ${formatBytes(done.devicePeakBytes)} on the device`;
-  const bytes = exported.reduce((sum, entry) => sum + entry.bytes, 0);
   return [
-    `${out}: ${plan.scheme}, ${plan.bitsPerWeight.toFixed(2)} bits per quantized weight, ${formatBytes(bytes)}`,
+    `${out}: ${plan.scheme}, ${plan.bitsPerWeight.toFixed(2)} bits per quantized weight`,
     ...(sizes === undefined ? [] : [gainedLine(quality, sizes)]),
     `took ${formatSeconds(done.seconds)}${continued ? " in this session" : ""}, at most ${formatBytes(done.peakMemoryBytes)} of memory${device}`,
     ...(missed === null ? [] : [missed]),

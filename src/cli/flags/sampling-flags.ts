@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type { AnswerOptions } from "../../api/model.js";
 import { OptionError } from "../../errors.js";
-import { wholeNumber } from "../whole-number.js";
+import { wholeNumber } from "./whole-number.js";
 
 /** What the flags of sampling give; a flag that is not given is absent. */
 export type SamplingFlags = Pick<AnswerOptions, "temperature" | "topP" | "topK" | "seed"> & {

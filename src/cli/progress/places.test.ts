@@ -10,7 +10,11 @@ const all: Windows = [
   [0, 2],
   [0, 2],
 ];
-const planned = (windows: Windows, recipe: "cbq" | "gptq" | "rtn" = "cbq", blocks = 3) => ({ windows, recipe, blocks });
+const planned = (windows: Windows, recipe: "cbq" | "gptq" | "rtn" | "kurtosis" = "cbq", blocks = 3) => ({
+  windows,
+  recipe,
+  blocks,
+});
 
 function texts(plan: ReturnType<typeof planned>): string[] {
   const places = new Places(plan);
@@ -42,6 +46,26 @@ describe("Places", () => {
       "end to end, epoch 2 of 2",
     ]);
     expect(texts(planned([[0, 0]], "rtn", 1))).toEqual(["block 1 of 1"]);
+  });
+
+  it("names the parts of a training of the whole model before the blocks, however few there are", () => {
+    expect(texts(planned([...all, [0, 0], [1, 1], [2, 2], [0, 2]], "kurtosis"))).toEqual([
+      "training, part 1 of 2",
+      "training, part 2 of 2",
+      "block 1 of 3",
+      "block 2 of 3",
+      "block 3 of 3",
+      "end to end, epoch 1 of 1",
+    ]);
+    const single: Windows = [0, 1, 2].map(() => [0, 0] as const);
+    expect(texts(planned(single, "kurtosis", 1))).toEqual([
+      "training, part 1 of 2",
+      "training, part 2 of 2",
+      "block 1 of 1",
+    ]);
+    expect(windowsText(planned(single, "kurtosis", 1))).toMatch(
+      /^the whole model is trained first, in 2 parts; none: 1/,
+    );
   });
 
   it("calls everything a window without a plan", () => {

@@ -1,6 +1,7 @@
 import type { RunEvent, WindowStartEvent } from "../../run/events/events.js";
 import { type Place, Places } from "./places.js";
-import { PlannedWork, RemainingTime } from "./remaining-time.js";
+import { RemainingTime } from "./remaining-time.js";
+import { WholeWork } from "./whole-work.js";
 
 /** Where a run is, as one screen shows it. Numbers that people read count from 1. */
 export interface ProgressState {
@@ -8,14 +9,14 @@ export interface ProgressState {
   readonly title: string | null;
   readonly place: Place | null;
   readonly training: {
-    /** Of the window; null in end-to-end training, where the place is an epoch. */
+    /** Of the window; null where the place is an epoch, or a part of a training of the whole model. */
     readonly epoch: { readonly number: number; readonly count: number } | null;
     readonly loss: number;
     readonly tokensPerSecond: number;
   } | null;
   /** Work without a loss; `total` is 0 where its amount is not known. */
   readonly stage: { readonly name: string; readonly done: number; readonly total: number } | null;
-  /** How much of all windows is done, or of the stage where there are no windows; null where it can't be told. */
+  /** How much of a planned run is done, else of the stage; null where it can't be told. */
   readonly fraction: number | null;
   readonly elapsedSeconds: number;
   readonly remainingSeconds: number | null;
@@ -33,7 +34,7 @@ export class ProgressTracker {
   #training: ProgressState["training"] = null;
   #stage: ProgressState["stage"] = null;
   #fraction: number | null = null;
-  #work = new PlannedWork([]);
+  #work: WholeWork | null = null;
   /** What the plan expects in all; only used until the work itself tells more. */
   #expectedSeconds: number | null = null;
 
@@ -42,37 +43,44 @@ export class ProgressTracker {
   }
 
   apply(event: RunEvent, now: number): void {
+    this.#follow(event, now);
+    if (this.#work === null) return;
+    this.#work.apply(event);
+    this.#fraction = this.#work.fraction(now - this.#started);
+    if (this.#work.begun) this.#remaining.update(this.#fraction, now);
+  }
+
+  #follow(event: RunEvent, now: number): void {
     switch (event.event) {
       case "plan":
         this.#title = `${event.scheme} by ${event.recipe} on ${event.device}`;
         this.#places = new Places(event);
         this.#expectedSeconds = event.estimate.seconds;
-        this.#work = new PlannedWork(event.windowSeconds);
+        this.#work = WholeWork.of(event);
         break;
       case "export-plan":
         this.#title = `${event.scheme ?? "result"} to ${event.exports.map(({ format }) => format).join(", ")}`;
+        this.#work = WholeWork.ofExport(event);
         break;
       case "progress":
         if (this.#place === null && this.#stage?.name !== event.stage) this.#remaining.restart();
         this.#stage = { name: event.stage, done: event.done, total: event.total };
-        if (this.#place === null) this.#reach(event.total > 0 ? Math.min(1, event.done / event.total) : null, now);
+        if (this.#work === null) this.#reach(event.total > 0 ? Math.min(1, event.done / event.total) : null, now);
         break;
       case "window-start":
         this.#enter(event);
-        this.#reach(this.#work.fraction(event.window, event.windows, 0), now);
         break;
       case "step": {
         const { epoch, epochs, loss, tokensPerSecond } = event;
         this.#stage = null;
-        const inWindow = this.#place?.unit === "epoch" ? null : { number: epoch + 1, count: epochs };
+        const inWindow =
+          this.#place?.unit === "epoch" || this.#place?.unit === "part" ? null : { number: epoch + 1, count: epochs };
         this.#training = { epoch: inWindow, loss, tokensPerSecond };
-        this.#reach(this.#work.fraction(event.window, event.windows, event.step / event.steps), now);
         break;
       }
       case "window-done":
         this.#training = null;
         this.#stage = null;
-        this.#reach(this.#work.fraction(event.window, event.windows, 1), now);
         break;
       // Windows are done; scores follow.
       case "report":
@@ -104,6 +112,7 @@ export class ProgressTracker {
 
   state(now: number, memoryBytes: number): ProgressState {
     const elapsedSeconds = now - this.#started;
+    if (this.#work !== null) this.#fraction = this.#work.fraction(elapsedSeconds);
     return {
       title: this.#title,
       place: this.#place,
@@ -126,7 +135,7 @@ export class ProgressTracker {
   #leaveWindows(): void {
     this.#place = null;
     this.#training = null;
-    this.#fraction = null;
+    if (this.#work === null) this.#fraction = null;
     this.#expectedSeconds = null;
     // What follows goes at a pace of its own.
     this.#remaining.restart();

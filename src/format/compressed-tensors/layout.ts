@@ -25,7 +25,8 @@ import type { ActivationQuantization, QuantizedLayout } from "../contract/export
  * | `<name>.weight_zero_point` | U8 `[out, groups]` | unsigned as the codes; of a group of one bit in 254ths of a step |
  * | `<name>.weight_shape` | I64 `[2]` | out, in |
  *
- * All: `<name>.input_scale` F32 `[1]` when activations have a static scale.
+ * All: `<name>.input_scale` F32 `[1]` when activations have a static scale, and `<name>.input_zero_point` I8 `[1]` where that
+ * is asymmetric, signed as the codes.
  *
  * The codes are signed, `-2^(bits-1)` to `2^(bits-1) - 1`; packing adds `2^(bits-1)`, so that a packed field is the
  * unsigned code of `QuantizedWeight`, as is a packed zero point. The value is `(code - zero point) * scale`.
@@ -52,6 +53,7 @@ export const ZERO_POINT = "weight_zero_point";
 export const SHAPE = "weight_shape";
 export const PLAIN_WEIGHT = "weight";
 export const INPUT_SCALE = "input_scale";
+export const INPUT_ZERO_POINT = "input_zero_point";
 /** Column order of the withdrawn "group" activation ordering; never written, refused when read. */
 export const GROUP_INDEX = "weight_g_idx";
 

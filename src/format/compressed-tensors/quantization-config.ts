@@ -82,7 +82,7 @@ function schemeOf({ layout, storage }: Group, targets: readonly string[], { acti
         : {
             num_bits: activations.bits,
             type: "int",
-            symmetric: true,
+            symmetric: activations.zeroPoint === undefined,
             strategy: activations.granularity,
             group_size: null,
             dynamic: activations.dynamic,

@@ -11,7 +11,6 @@ import { FormatError } from "../../errors.js";
 import type { TensorFacts } from "../../network/index.js";
 import { widestOf } from "../../quant/grid/group-grid.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
-import { floatsFromBytes } from "../bits/float-bytes.js";
 import type { ActivationQuantization, ExportSource, QuantizedLayout } from "../contract/export-source.js";
 import { networkSource } from "../source/network-source.js";
 import { folderViews, resolvedConfig } from "../source/source-spec.js";
@@ -23,6 +22,7 @@ import {
   GROUP_PACKED,
   GROUP_STORAGE,
   INPUT_SCALE,
+  INPUT_ZERO_POINT,
   PACKED,
   PLAIN_WEIGHT,
   QUANT_METHOD,
@@ -31,6 +31,7 @@ import {
   type StorageFormat,
   ZERO_POINT,
 } from "./layout.js";
+import { readInputGrids } from "./read-input-grids.js";
 import { type GroupScheme, groupFor, parseSchemeGroups } from "./scheme-groups.js";
 
 const maxRecordLength = 64_000_000;
@@ -80,7 +81,7 @@ export async function openCompressedTensors(folder: string): Promise<CompressedT
       linears: new Map([...modules].map(([name, module]) => [name, module.layout])),
       plain: plainTensors(checkpoint, modules),
       activations,
-      inputScales: activations?.dynamic === false ? await readInputScales(checkpoint, modules) : new Map(),
+      ...(await readInputGrids(checkpoint, [...modules.keys()], activations)),
       record,
       readQuantized: (name) => readQuantized(checkpoint, name, modules),
       readPlain: (name) => checkpoint.read(name),
@@ -214,20 +215,6 @@ function commonActivations(modules: ReadonlyMap<string, QuantizedModule>): Activ
   return first?.activations ?? null;
 }
 
-async function readInputScales(
-  checkpoint: Checkpoint,
-  modules: ReadonlyMap<string, QuantizedModule>,
-): Promise<ReadonlyMap<string, number>> {
-  const scales = new Map<string, number>();
-  for (const name of modules.keys()) {
-    const tensor = find(checkpoint, `${name}.${INPUT_SCALE}`);
-    const [scale] = floatsFromBytes(await checkpoint.read(tensor.name), tensor.dtype, tensor.name);
-    if (scale === undefined || !(scale > 0)) contradiction(tensor.name, `the activation scale is ${scale}`);
-    scales.set(name, scale);
-  }
-  return scales;
-}
-
 function plainTensors(
   checkpoint: Checkpoint,
   modules: ReadonlyMap<string, QuantizedModule>,
@@ -241,6 +228,7 @@ function plainTensors(
     ZERO_POINT,
     SHAPE,
     INPUT_SCALE,
+    INPUT_ZERO_POINT,
   ]);
   const plain = new Map<string, TensorInfo>();
   for (const [name, info] of checkpoint.tensors) {

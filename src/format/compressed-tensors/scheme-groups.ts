@@ -82,8 +82,12 @@ function parseActivations(value: JsonValue | undefined, fail: (what: string) => 
   if (!isJsonObject(value)) return fail("input_activations is no object");
   const { num_bits: bits, type, symmetric, strategy, dynamic } = value;
   const granularity = strategy === "token" || strategy === "tensor" ? strategy : null;
-  if ((type ?? "int") !== "int" || (bits !== 4 && bits !== 8) || symmetric === false || granularity === null) {
-    return fail("input_activations that are not symmetric 4- or 8-bit integers per token or tensor");
+  if ((type ?? "int") !== "int" || (bits !== 4 && bits !== 8) || granularity === null) {
+    return fail("input_activations that are not 4- or 8-bit integers per token or tensor");
   }
-  return { bits, granularity, dynamic: dynamic === true };
+  const activations = { bits, granularity, dynamic: dynamic === true } as const;
+  if (symmetric !== false) return activations;
+  if (activations.dynamic || granularity !== "tensor")
+    return fail("asymmetric input_activations that are not static per tensor");
+  return { ...activations, zeroPoint: "integer" };
 }

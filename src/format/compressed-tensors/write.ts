@@ -2,13 +2,13 @@ import type { OutputTensor } from "../../checkpoint/safetensors/write-safetensor
 import { FormatError } from "../../errors.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import type { PackedWeight } from "../bits/packed-rows.js";
-import type { ExportSource, QuantizedLayout } from "../contract/export-source.js";
+import type { ActivationQuantization, ExportSource, QuantizedLayout } from "../contract/export-source.js";
 import { type EncodedPart, linearTensors, outputTensors, readPacked, readSound } from "../contract/output-tensors.js";
 import { folderViews } from "../source/source-spec.js";
 import { storedSource } from "../source/stored-source.js";
 import { type WriteFolderOptions, type WrittenFolder, writeModelFolder } from "../write-model-folder.js";
 import { encodePart } from "./encode.js";
-import { INPUT_SCALE, partsOf, type StorageFormat, storageOf } from "./layout.js";
+import { INPUT_SCALE, INPUT_ZERO_POINT, partsOf, type StorageFormat, storageOf } from "./layout.js";
 import { quantizationConfig } from "./quantization-config.js";
 
 /**
@@ -33,6 +33,7 @@ export function compressedTensors(source: ExportSource): readonly OutputTensor[]
 }
 
 function tensorsOf(source: ExportSource): readonly OutputTensor[] {
+  assertWholeZeroPoints(source.activations);
   return outputTensors(source, (name, layout) => {
     const storage = storageOf(layout, source.activations);
     const parts = encodedParts(source, name, layout, storage);
@@ -45,6 +46,16 @@ function tensorsOf(source: ExportSource): readonly OutputTensor[] {
         (storage === "pack-quantized" ? await readPacked(source, name, layout) : null) ??
         (await readSound(source, name, layout)),
     );
+  });
+}
+
+// Known before anything is quantized.
+function assertWholeZeroPoints(activations: ActivationQuantization | null): void {
+  if (activations?.zeroPoint !== "fraction") return;
+  throw new FormatError({
+    where: "inputs of the Linears",
+    what: "no code of their grids stands for zero, and compressed-tensors holds zero points that are integers",
+    next: "use --set kurtosis.alignZero=true, which shifts each grid by less than half a step, or a scheme of A16",
   });
 }
 
@@ -69,5 +80,25 @@ function encodedParts(
     });
   }
   const bytes = new Uint8Array(Float32Array.of(scale).buffer);
-  return [{ part: INPUT_SCALE, dtype: "F32", shape: [1], byteLength: 4, encode: () => bytes }, ...parts];
+  const scalePart = { part: INPUT_SCALE, dtype: "F32", shape: [1], byteLength: 4, encode: () => bytes } as const;
+  if (activations.zeroPoint === undefined) return [scalePart, ...parts];
+  return [scalePart, zeroPointPart(source, name, activations), ...parts];
+}
+
+// Signed as the codes of the input.
+function zeroPointPart(
+  source: ExportSource,
+  name: string,
+  { bits }: ActivationQuantization,
+): EncodedPart<PackedWeight | QuantizedWeight> {
+  const zeroPoint = source.inputZeroPoints?.get(name);
+  if (zeroPoint === undefined || !Number.isInteger(zeroPoint) || zeroPoint < 0 || zeroPoint >= 2 ** bits) {
+    throw new FormatError({
+      what: `the zero point of its input is ${zeroPoint ?? "missing"}, and compressed-tensors holds integers of ${bits} bits`,
+      where: name,
+      next: "quantize again with input grids that hold zero (--set kurtosis.alignZero=true), or with a scheme of A16",
+    });
+  }
+  const bytes = Uint8Array.of(zeroPoint - 2 ** (bits - 1));
+  return { part: INPUT_ZERO_POINT, dtype: "I8", shape: [1], byteLength: 1, encode: () => bytes };
 }

@@ -13,7 +13,7 @@ const maxConfigLength = 4_000_000;
  * `quantization_config` of another. Values that did not change keep their own spelling, because `10000.0` and `10000` are
  * two types to the Python readers; `NaN` and `Infinity`, which those write and read, stay words.
  */
-export function exportedConfig(source: ExportSource, own: JsonObject): string {
+export function exportedConfig(source: Pick<ExportSource, "config" | "folder">, own: JsonObject): string {
   const original = ModelFolder.open(source.folder).readText("config.json", maxConfigLength) ?? "{}";
   const parsed = parseJsonObject(original, "config.json");
   const spelled = topLevelMembers(original);

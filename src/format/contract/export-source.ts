@@ -15,6 +15,11 @@ export interface ActivationQuantization {
   readonly granularity: "token" | "tensor";
   /** True when the range is taken from each input (per token); false when it was fixed by calibration. */
   readonly dynamic: boolean;
+  /**
+   * Absent where ranges lie evenly around zero. Else zero has a code of its own, an integer; or none, where grids were not
+   * shifted to hold it: a fraction.
+   */
+  readonly zeroPoint?: "integer" | "fraction";
 }
 
 /**
@@ -37,6 +42,8 @@ export interface ExportSource {
   readonly activations: ActivationQuantization | null;
   /** Static activation scales by module name; empty unless `activations.dynamic` is false. */
   readonly inputScales: ReadonlyMap<string, number>;
+  /** Their zero points, from 0 to `2^bits - 1`, where ranges do not lie evenly around zero. */
+  readonly inputZeroPoints?: ReadonlyMap<string, number>;
   readQuantized(name: string): Promise<QuantizedWeight>;
   /** The same with packed rows, where the source keeps them so; it has checked them (`assertSound`). */
   readonly readPacked?: ((name: string) => Promise<PackedWeight>) | undefined;

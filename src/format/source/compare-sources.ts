@@ -76,7 +76,9 @@ async function compareLinear(
 
 function inputScaleDifference(stored: ExportSource, result: ExportSource, name: string): string | null {
   const [found, expected] = [stored.inputScales.get(name), result.inputScales.get(name)];
-  return found === expected ? null : `input scale ${found ?? "none"} instead of ${expected ?? "none"}`;
+  if (found !== expected) return `input scale ${found ?? "none"} instead of ${expected ?? "none"}`;
+  const [zero, expectedZero] = [stored.inputZeroPoints?.get(name), result.inputZeroPoints?.get(name)];
+  return zero === expectedZero ? null : `input zero point ${zero ?? "none"} instead of ${expectedZero ?? "none"}`;
 }
 
 async function comparePlain(stored: ExportSource, result: ExportSource, name: string): Promise<Verdict> {

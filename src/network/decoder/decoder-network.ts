@@ -1,5 +1,5 @@
 import type { Tensor } from "../../tensor/index.js";
-import { noGrad, scope } from "../../tensor/index.js";
+import { scope } from "../../tensor/index.js";
 import type { Network, NetworkEnd, NetworkStart, OpenNetwork, UnitPlacement } from "../network.js";
 import type { TensorSource } from "../owned-weights.js";
 import type { Ports, UnitPlan } from "../unit.js";
@@ -43,10 +43,9 @@ export class DecoderNetwork implements Network {
     const { spec } = this;
     const weights = loadEmbedding(source, spec);
     return {
-      run: (ids, shape): Ports =>
-        noGrad(() => ({
-          [HIDDEN]: scope(() => embed(spec, weights, tokenIds(spec, ids, shape, weights.embedding.device))),
-        })),
+      run: (ids, shape): Ports => ({
+        [HIDDEN]: scope(() => embed(spec, weights, tokenIds(spec, ids, shape, weights.embedding.device))),
+      }),
       dispose: () => weights.dispose(),
     };
   }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { manualSeed, noGrad, scope, Tensor } from "../../tensor/index.js";
 import { OutputDivergence } from "./output-divergence.js";
-import { mostPairs, pairedBits, pairedPointer } from "./paired-pointer.js";
+import { fewPairs, mostPairs, pairedBits, pairedPointer } from "./paired-pointer.js";
 
 describe("bits by salience", () => {
   it("are a bit less for the least groups and a bit more for the most", () => {
@@ -26,6 +26,20 @@ describe("bits by salience", () => {
 
   it("try as many pairs as leave two groups their bits, and none of fewer than four groups", () => {
     expect([1, 2, 3, 4, 5, 8, 9, 24].map(mostPairs)).toEqual([0, 0, 0, 1, 1, 3, 3, 11]);
+  });
+
+  it("try few numbers of pairs where scores take long, none twice and none among them", () => {
+    expect(fewPairs(9)).toEqual([0, 1, 2, 3]);
+    expect(fewPairs(86)).toEqual([0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32]);
+    expect(fewPairs(3)).toEqual([0]);
+    const tried: number[] = [];
+    const salience = Array.from({ length: 24 }, (_, i) => i);
+    const score = (bits: readonly number[]): number => {
+      tried.push(bits.filter((each) => each === 3).length);
+      return -tried.length;
+    };
+    pairedPointer(salience, 2, score, fewPairs(24));
+    expect(tried).toEqual(fewPairs(24));
   });
 });
 

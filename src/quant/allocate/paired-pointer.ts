@@ -9,14 +9,16 @@ export type GroupBits = readonly number[];
  *
  * @param salience of every group
  * @param scoreOf what the output loses with these bits
+ * @param pairsTried numbers of pairs, where not all are tried
  */
 export function pairedPointer(
   salience: readonly number[],
   bits: number,
   scoreOf: (bits: GroupBits) => number,
+  pairsTried: readonly number[] = Array.from({ length: mostPairs(salience.length) + 1 }, (_, pairs) => pairs),
 ): GroupBits {
   let best: { bits: GroupBits; score: number } | null = null;
-  for (let pairs = 0; pairs <= mostPairs(salience.length); pairs++) {
+  for (const pairs of pairsTried) {
     const candidate = pairedBits(salience, bits, pairs);
     const score = scoreOf(candidate);
     if (best === null || score < best.score) best = { bits: candidate, score };
@@ -27,6 +29,12 @@ export function pairedPointer(
 /** The paper's bound: some groups keep `bits`. */
 export function mostPairs(groups: number): number {
   return Math.max(0, Math.floor(groups / 2) - 1);
+}
+
+/** Few of the numbers of pairs, close together where there are few pairs: 0, 1, 2, 3, 4, 6, 8, 12, 16 and so on, for scores that take long. */
+export function fewPairs(groups: number): readonly number[] {
+  const steps = [0, 1, ...Array.from({ length: 12 }, (_, i) => [2 << i, 3 << i]).flat()];
+  return steps.filter((pairs) => pairs <= mostPairs(groups));
 }
 
 /** A bit more for the `pairs` groups of most salience, and less for as many of least; of equals the later one counts as more. */

@@ -10,20 +10,9 @@ export interface ActivationQuantizer {
   apply(x: Tensor): Tensor;
   /** The clip factor (per token) or the step (per tensor) as stored. */
   value(): number;
+  /** The code that stands for zero, where the range does not lie evenly around it; a fraction where no code does. */
+  zeroPoint?(): number;
   dispose(): void;
-}
-
-/** The quantizer of a granularity from its stored `value`: the clip factor (`token`) or the step (`tensor`). */
-export function quantizerFrom(
-  granularity: "token" | "tensor",
-  bits: number,
-  value: number,
-  device: Tensor["device"],
-  options: { readonly learn: boolean },
-): ActivationQuantizer {
-  return granularity === "token"
-    ? new TokenQuantizer(bits, device, { ...options, clip: value })
-    : new TensorQuantizer(bits, value, device, options);
 }
 
 /** Codes of a signed symmetric grid run from `-top - 1` to `top`. */

@@ -37,6 +37,8 @@ export interface GptqResult {
   readonly codes: Codes;
   /** The weight as it stood when each column was rounded, `[out, in]`; null unless it was asked for. */
   readonly corrected: Tensor | null;
+  /** Squared error of the output that each row of the weight gives, over all inputs, `[out, 1]`; before scales are fitted again. */
+  readonly loss: Tensor;
   /** The damping that it took. */
   readonly damping: number;
 }
@@ -91,13 +93,10 @@ export function gptqRows(
     });
   const best = others.reduce((kept, width) => scope(() => better(attempt(width), kept)), attempt(first));
   const codes = options.refit === true ? refitScales(weight, best.codes, moments) : best.codes;
-  return { codes, corrected: best.corrected, damping };
+  return { codes, corrected: best.corrected, loss: best.loss, damping };
 }
 
-interface Attempt extends Pick<GptqResult, "codes" | "corrected"> {
-  /** Squared error of the output that each row of the weight gives, `[out, 1]`. */
-  readonly loss: Tensor;
-}
+type Attempt = Pick<GptqResult, "codes" | "corrected" | "loss">;
 
 function outputLoss(error: Tensor, moments: SecondMoments): Tensor {
   return error.matmul(moments.matrix).mul(error).sum(1, true);

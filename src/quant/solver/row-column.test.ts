@@ -5,7 +5,7 @@ import { dequantize } from "../grid/grid.js";
 import { parseScheme } from "../scheme.js";
 import { SecondMoments } from "../second-moments.js";
 import { gptq } from "./gptq.js";
-import { rowColumn } from "./row-column.js";
+import { rowColumn, rowsOfStep } from "./row-column.js";
 
 function momentsOf(x: Tensor): SecondMoments {
   const moments = new SecondMoments(x.size(1), on.device);
@@ -107,6 +107,24 @@ describe("BoA's solver", () => {
       // The rows that are left are GPTQ's of the weights that were moved so.
       const rest = gptq(moved, moments, parseScheme("W2A16"), "w", options).codes;
       expect([...codes.codes.narrow(0, 2, 2).toFloat32Array()]).toEqual([...rest.codes.toFloat32Array()]);
+    });
+  });
+
+  it("leaves rows to make up for others in a head that has no more than are rounded at once", () => {
+    expect([1, 2, 3, 4, 15, 16, 17, 64].map((width) => rowsOfStep(16, width))).toEqual([1, 1, 1, 1, 3, 4, 16, 16]);
+    scope(() => {
+      manualSeed(16);
+      using moments = momentsOf(correlated(400, 64));
+      const rows = Tensor.stack([squares(correlated(200, 16)), squares(correlated(200, 16))]);
+      const weight = Tensor.randn([32, 64], on);
+      const scheme = parseScheme("W2A16", { asym: true });
+      const codesOf = (rowsAtOnce: number): readonly number[] => [
+        ...rowColumn(weight, { columns: [moments], rows, heads: 2 }, scheme, "w", {
+          rowsAtOnce,
+        }).codes.codes.toFloat32Array(),
+      ];
+      expect(codesOf(16)).toEqual(codesOf(4));
+      expect(codesOf(16)).not.toEqual([...gptq(weight, moments, scheme, "w").codes.codes.toFloat32Array()]);
     });
   });
 

@@ -5,6 +5,9 @@ import type { SecondMoments } from "../second-moments.js";
 import { type ColumnFactor, columnFactor, type GptqOptions, type GptqResult, gptqRows } from "./gptq.js";
 import { inverseFactor } from "./inverse-factor.js";
 
+/** Rows make up for each other as well, so that no row has a loss of its own. */
+type RowColumnResult = Omit<GptqResult, "loss">;
+
 /** What the error of a weight of heads costs: `sum over heads of tr(R_h dW_h C_h dW_h^T)`, `dW_h [width, in]`. */
 export interface HeadFactors {
   /** `C_h`: of each head, or one for all. */
@@ -15,7 +18,7 @@ export interface HeadFactors {
 }
 
 export interface RowColumnOptions extends GptqOptions {
-  /** Rows of a head that are rounded before what they lost is made up for by the rest. Defaults to 1. */
+  /** Rows of a head that are rounded before what they lost is made up for by the rest: see {@link rowsOfStep}. Defaults to 1. */
   readonly rowsAtOnce?: number;
   /** Damping of the row factors, as that of the columns. Defaults to 0.01. */
   readonly rowDamping?: number;
@@ -38,7 +41,7 @@ export function rowColumn(
   scheme: Scheme,
   layer: string,
   options: RowColumnOptions = {},
-): GptqResult {
+): RowColumnResult {
   return noGrad(() =>
     scope(() => {
       const factorOf = (moments: SecondMoments): ColumnFactor => columnFactor(moments, options, "double");
@@ -62,6 +65,11 @@ export function rowColumn(
   );
 }
 
+/** Rows of a head of `width` that are rounded at once. Of all of them no row would be left to make up for anything: then a quarter. */
+export function rowsOfStep(rowsAtOnce: number, width: number): number {
+  return rowsAtOnce < width ? rowsAtOnce : Math.max(1, Math.floor(width / 4));
+}
+
 function solve(
   weight: Tensor,
   columns: ColumnFactor,
@@ -70,14 +78,14 @@ function solve(
   scheme: Scheme,
   layer: string,
   options: RowColumnOptions,
-): GptqResult {
+): RowColumnResult {
   if (rows === null) return gptqRows(weight, columns, scheme, layer, options);
   const [width, inputs] = [weight.size(0) / heads, weight.size(1)];
-  const step = options.rowsAtOnce ?? 1;
+  const step = rowsOfStep(options.rowsAtOnce ?? 1, width);
   const factor = rowFactors(rows, options.rowDamping ?? 0.01);
   // A copy, because it is corrected.
   const left = weight.clone().reshape([heads, width, inputs]);
-  const done: GptqResult[] = [];
+  const done: RowColumnResult[] = [];
   for (let first = 0; first < width; first += step) {
     const count = Math.min(step, width - first);
     const found = scope(() => {
@@ -93,7 +101,7 @@ function solve(
     });
     done.push(found);
   }
-  const inOrder = (tensor: (result: GptqResult) => Tensor): Tensor => {
+  const inOrder = (tensor: (result: RowColumnResult) => Tensor): Tensor => {
     // [heads count, ...] of each step, back to [heads width, ...].
     const parts = done.map((result) => {
       const part = tensor(result);
@@ -103,7 +111,7 @@ function solve(
     const shape = whole === undefined ? [] : tensor(whole).shape.slice(1);
     return Tensor.cat(parts, 1).reshape([heads * width, ...shape]);
   };
-  const [{ codes: grid }] = done as [GptqResult];
+  const [{ codes: grid }] = done as [RowColumnResult];
   return {
     codes: {
       ...grid,
@@ -133,7 +141,7 @@ function rowFactors(rows: Tensor, damping: number): Tensor {
   return Tensor.stack(heads);
 }
 
-function correctedOf({ corrected }: GptqResult): Tensor {
+function correctedOf({ corrected }: RowColumnResult): Tensor {
   if (corrected === null) throw new TypeError("the corrected weight was not kept");
   return corrected;
 }

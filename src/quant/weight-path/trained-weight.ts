@@ -1,28 +1,8 @@
-import {
-  callTensor,
-  callTensors,
-  type DType,
-  differentiable,
-  dtypeCode,
-  hasKernel,
-  keep,
-  noGrad,
-  scope,
-  Tensor,
-} from "../../tensor/index.js";
-import {
-  type Codes,
-  clampThrough,
-  type Grid,
-  grouped,
-  roundThrough,
-  storableScale,
-  storableScaleThrough,
-  ungrouped,
-} from "../grid/grid.js";
-import { kernelResult } from "../kernel-result.js";
+import { type DType, keep, noGrad, scope, type Tensor } from "../../tensor/index.js";
+import { type Codes, type Grid, grouped, storableScale, storableScaleThrough, ungrouped } from "../grid/grid.js";
 import type { Parameter } from "../parameter.js";
 import { levels } from "../scheme.js";
+import { noOffset, roundedWeight } from "./code-unit-round.js";
 import type { RoundingPenalty, WeightPath } from "./weight-path.js";
 
 /**
@@ -53,7 +33,8 @@ export class TrainedWeight implements WeightPath {
     this.#scale = of(grid.scale).requiresGrad_();
     this.#zeroPoint = of(grid.zeroPoint);
     if (!grid.symmetric) this.#zeroPoint.requiresGrad_();
-    this.#none = hasKernel(fused, weight) ? keep(Tensor.zeros(this.#weight.shape, { device: weight.device })) : null;
+    const none = noOffset(this.#weight);
+    this.#none = none === null ? null : keep(none);
     const scale = unit === "scale" ? scope(() => grid.scale.abs().mean().item()) : 1;
     this.parameters = [
       ...(trains === "weights" ? [{ role: "weight", name: "W", tensor: this.#weight, unit: scale } as const] : []),
@@ -72,9 +53,8 @@ export class TrainedWeight implements WeightPath {
   }
 
   weight(_penalty?: RoundingPenalty | null, dtype: DType = "float32"): Tensor {
-    const inputs = [this.#weight, storableScaleThrough(this.#scale), this.#zeroPoint] as const;
-    const none = this.#none;
-    return ungrouped(none === null ? this.#composed(...inputs) : this.#fused(...inputs, none, dtype)).to(dtype);
+    const grid = { ...this.#grid, scale: storableScaleThrough(this.#scale), zeroPoint: this.#zeroPoint };
+    return ungrouped(roundedWeight({ weight: this.#weight, none: this.#none, grid }, dtype));
   }
 
   harden(): Codes {
@@ -99,30 +79,4 @@ export class TrainedWeight implements WeightPath {
     for (const tensor of [this.#weight, this.#scale, this.#zeroPoint]) tensor.dispose();
     this.#none?.dispose();
   }
-
-  #composed(weight: Tensor, scale: Tensor, z: Tensor): Tensor {
-    const { symmetric, bits } = this.#grid;
-    const zeroPoint = symmetric ? z : roundThrough(z);
-    const codes = clampThrough(roundThrough(weight.div(scale)).add(zeroPoint), 0, levels(bits) - 1);
-    return codes.sub(zeroPoint).mul(scale);
-  }
-
-  // The kernel rounds W / s + V and gives the gradient of V, which is s times that of W.
-  #fused(weight: Tensor, scale: Tensor, zeroPoint: Tensor, none: Tensor, dtype: DType): Tensor {
-    const { bits } = this.#grid;
-    return differentiable(
-      [weight, scale, zeroPoint],
-      () => ({
-        output: callTensor(fused, [weight, none, scale, zeroPoint, bits, dtypeCode(kernelResult(dtype))]),
-        saved: [weight, scale, zeroPoint],
-      }),
-      (gradient, [w, s, z]) => {
-        const backward = callTensors(`${fused}_backward`, [gradient, w, none, s, z, bits]) as [Tensor, Tensor, Tensor];
-        const [dV, dScale, dZeroPoint] = backward;
-        return [dV.div(s as Tensor), dScale, dZeroPoint];
-      },
-    );
-  }
 }
-
-const fused = "crossblock::code_unit_round";

@@ -14,6 +14,8 @@ export interface WeightPath {
   readonly parameters: readonly Parameter[];
   /** Whether `weight` heeds a rounding penalty: false for paths whose rounds are hard already. */
   readonly hasPenalty: boolean;
+  /** Whether its weights may grow to several times what they began with; they may not where this is left out. */
+  readonly grows?: true;
   /**
    * The weight `[out, in]` as the quantized network sees it while trained, in `dtype` (fp32 unless given),
    * differentiable. The gradient of `penalty` joins what arrives at its parameters.

@@ -38,6 +38,12 @@ const runs: readonly (readonly [string, RecipeName, string, RecipeOptionsInput])
   ],
   ["efficient-qat and its end-to-end training", "efficient-qat", "W3A16g8", { ...short, blockAp: { epochs: 2 } }],
   ["norm-tweaking", "norm-tweaking", "W3A16g8", {}],
+  [
+    "affine-quant with static inputs",
+    "affine-quant",
+    "W4A4",
+    { affine: { epochs: 2, batch: 3, secondBranch: true }, activation: { granularity: "tensor" } },
+  ],
   ["boa", "boa", "W3A16g8", {}],
   ["aespa", "aespa", "W3A16g8", { aespa: { iterations: 20, zFold: 2 } }],
   ["cbq from BoA's codes", "cbq", "W3A16g8", { ...short, rounding: { start: "boa" }, finish: "none" }],

@@ -59,6 +59,7 @@ describe("a network that is no decoder: units of several shapes, with a skip con
     ["cbq", { window: windows, rounding: { start: "gptq" }, finish: "none" }, 1],
     ["cbq", { window: windows, cfp: { activations: true, lambda1: 0.1 }, finish: "none" }, 1],
     ["efficient-qat", { blockAp: trained, finish: "none" }, 3],
+    ["affine-quant", { affine: trained }, 1],
     ["boa", {}, 0],
     ["aespa", { aespa: { iterations: 20 } }, 0],
     ["norm-tweaking", { normTweaking: { ...trained, rate: 5e-3 } }, 0],
@@ -75,7 +76,7 @@ describe("a network that is no decoder: units of several shapes, with a skip con
       expect(done[0]?.lossAfter?.total).toBeLessThan(still[0]?.lossAfter?.total ?? 0);
     }
     expect(run.delivered.plain.has("0.norm.weight")).toBe(
-      ["efficient-qat", "norm-tweaking", "aespa"].includes(recipe) || "cfp" in options,
+      ["efficient-qat", "norm-tweaking", "aespa", "affine-quant"].includes(recipe) || "cfp" in options,
     );
     expect(liveHandles()).toBe(live);
   });

@@ -2,6 +2,7 @@ import type { Storage } from "../../calibration/activation-store.js";
 import type { TokenSequences } from "../../calibration/token-sequences.js";
 import type { TensorReader } from "../../checkpoint/tensor-reader.js";
 import type { Network } from "../../network/index.js";
+import type { TensorGrid } from "../../quant/input/asymmetric-tensor.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import type { Scheme } from "../../quant/scheme.js";
 import type { GradientPrecision } from "../../reconstruct/quantized-layer.js";
@@ -23,6 +24,11 @@ export interface RecipeJob<O extends EngineOptions = EngineOptions> {
   readonly options: O;
   /** Bits of Linears by module name where they share a budget; the scheme's without it, and an override's in any case. */
   readonly allocation?: ReadonlyMap<string, number>;
+  /**
+   * How inputs of Linears are quantized, by module name, where that was learnt with the model: it is not measured then.
+   * Read where ranges are those of whole tensors.
+   */
+  readonly inputGrids?: ReadonlyMap<string, TensorGrid>;
   readonly seed: number;
   /** Null when no text was given; only a recipe that needs none, without calibrated ranges, can do with that. */
   readonly tokens: CalibrationTokens | null;
@@ -51,15 +57,16 @@ export interface RecipeJob<O extends EngineOptions = EngineOptions> {
 export interface RecipeSink {
   /** A hardened Linear, by module name without `.weight`. Each exactly once. */
   linear(name: string, weight: QuantizedWeight): void;
-  /** A tensor that folding changed, by full name, in its source dtype and shape. Each at most once. */
+  /** A tensor that folding or training changed, by full name, in its source dtype and shape. Each at most once. */
   plain(name: string, bytes: Uint8Array): void;
   /** Other scales `[rows, groups]` under the codes of a Linear that was handed over. */
   rescaled(name: string, scales: Float32Array): void;
   /**
    * How the input of a Linear is quantized: the clip factor (granularity `token`) or the step
-   * (granularity `tensor`). None for A16; the last one counts.
+   * (granularity `tensor`), with a zero point where its range does not lie evenly around zero. None for A16; the last one
+   * counts.
    */
-  activation(name: string, value: number): void;
+  activation(name: string, value: number, zeroPoint?: number): void;
   /**
    * A window is done and all of it was handed over. `state` is what the next one starts from; empty
    * when it starts from nothing but the checkpoint, and after the last. `microBatch` sequences are on the device
@@ -77,6 +84,8 @@ export interface RecipeResults {
   readPlain(name: string): Uint8Array | null;
   /** The clip factor or step of a Linear's input. */
   activationOf(name: string): number | null;
+  /** The zero point of a Linear's input; null where it has none. */
+  zeroPointOf?(name: string): number | null;
 }
 
 /** Error of one quantized Linear's output on the calibration stream: `|y - y'|^2 / |y|^2`. */

@@ -231,7 +231,7 @@ describe("recipes", () => {
 });
 
 describe("CFP", () => {
-  it.each(["cbq", "msmodelslim"] as const)(
+  it.each(["paper", "msmodelslim"] as const)(
     "folds outliers (%s) without changing what a block computes",
     (detection) => {
       const before = liveHandles();

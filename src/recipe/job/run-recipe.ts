@@ -1,12 +1,15 @@
 import { OptionError } from "../../errors.js";
 import { deviceMemory, useOwnStream } from "../../tensor/index.js";
 import { drive } from "../driver.js";
-import { finishScales } from "../end-to-end/finish-scales.js";
-import { finishWindows } from "../end-to-end/windows.js";
+import { stagesOfJob, stageWindows } from "../end-to-end/stages.js";
+import { trainNetwork } from "../end-to-end/train-network.js";
+import { afterParts, behindParts, withTrainedModel } from "../whole-model/after-training.js";
+import { trainWholeModel } from "../whole-model/train-whole-model.js";
+import { trainingOf } from "../whole-model/whole-model-training.js";
 import type { RecipeEvent, RecipeJob, RecipeReport } from "./recipe-job.js";
 
 /**
- * Runs the recipe that the job names, and end-to-end training after it. Synchronous between two events; `job.poll` may throw to
+ * Runs the recipe that the job names, a training of all weights before it, and the trainings of the whole network after it. Synchronous between two events; `job.poll` may throw to
  * stop it.
  *
  * @throws OptionError for a recipe without the text that it needs, or options that do not go together
@@ -22,8 +25,19 @@ export function* runRecipe(job: RecipeJob): Generator<RecipeEvent, RecipeReport>
   }
   recipe.check?.(options);
   useOwnStream(job.device);
-  const windows = recipe.windows(job.network.units.length, options).length;
-  if ((job.resume?.window ?? 0) < windows) yield* drive(recipe, job);
-  if (finishWindows(job) > 0) yield* finishScales(job, windows);
+  const stages = stagesOfJob(job);
+  const training = trainingOf(job);
+  const parts = training?.parts ?? 0;
+  let first = parts + recipe.windows(job.network.units.length, options).length;
+  const windows = first + stageWindows(stages);
+  if (training !== null) yield* trainWholeModel(job, training, windows);
+  const trained = training === null ? job : withTrainedModel(job);
+  if ((job.resume?.window ?? 0) < first) {
+    yield* parts === 0 ? drive(recipe, job) : behindParts(drive(recipe, afterParts(trained, parts)), parts);
+  }
+  for (const stage of stages) {
+    yield* trainNetwork(trained, stage, first, windows);
+    first += stageWindows([stage]);
+  }
   return { devicePeakBytes: deviceMemory(job.device)?.peak ?? null };
 }

@@ -8,7 +8,10 @@ import { liveHandles, manualSeed, scope, Tensor } from "../../tensor/index.js";
 import { on } from "../../tensor/testing/test-device.js";
 import { AttentionFactors } from "./attention-factors.js";
 
-const plan: AttentionPlan = { query: "q", key: "k", value: "v", output: "o", heads: 4, kvHeads: 2, headDim: 4 };
+const plan: AttentionPlan = {
+  ...{ query: "q", key: "k", value: "v", output: "o", heads: 4, kvHeads: 2, headDim: 4 },
+  scores: "pairs",
+};
 const [TIME, WIDTH] = [6, 5];
 
 // Whoever asks for rows of the values needs a unit; nobody does here.

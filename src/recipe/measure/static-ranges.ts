@@ -1,6 +1,8 @@
 import type { PortStore } from "../../calibration/port-store.js";
 import { firstConsumer, type Site, siteOf, type UnitPlan } from "../../network/index.js";
-import type { StepQuantizer } from "../../quant/input/activation.js";
+import { fixedStep, type StepQuantizer } from "../../quant/input/activation.js";
+import type { TensorGrid } from "../../quant/input/asymmetric-tensor.js";
+import { quantizerFrom } from "../../quant/input/stored-quantizer.js";
 import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
 import { type Device, noGrad, scope, Tensor } from "../../tensor/index.js";
 import type { RecipeJob } from "../job/recipe-job.js";
@@ -73,7 +75,10 @@ class StaticRanges {
 /** Sequences whose inputs fix the static ranges. */
 const CALIBRATION_SEQUENCES = 16;
 
-/** Quantizes a block's inputs per tensor where the job asks for it, from the stream at its input. */
+/**
+ * Quantizes a block's inputs per tensor where the job asks for it, from the stream at its input; with the ranges that were
+ * learnt with the model where there are some.
+ */
 export function calibrateStaticInputs(
   job: RecipeJob,
   block: QuantizedUnit,
@@ -82,6 +87,10 @@ export function calibrateStaticInputs(
 ): void {
   const { scheme, options, device } = job;
   if (scheme.activationBits === 16 || options.activation.granularity !== "tensor") return;
+  if (job.inputGrids !== undefined) {
+    takeGrids(job, block, job.inputGrids, quantizer !== fixedStep);
+    return;
+  }
   const ranges = new StaticRanges(scheme.activationBits, block.plan);
   noGrad(() => {
     for (let i = 0; i < Math.min(CALIBRATION_SEQUENCES, stream.shape.sequences); i++) {
@@ -92,4 +101,18 @@ export function calibrateStaticInputs(
     }
   });
   ranges.apply(block, device, quantizer);
+}
+
+function takeGrids(
+  { scheme, device }: RecipeJob,
+  block: QuantizedUnit,
+  grids: ReadonlyMap<string, TensorGrid>,
+  learn: boolean,
+): void {
+  for (const layer of block.layers.values()) {
+    const grid = grids.get(layer.name);
+    if (grid === undefined) throw new TypeError(`no range of the input of ${layer.name} was learnt`);
+    const { scale, zeroPoint } = grid;
+    layer.quantizeInput(quantizerFrom("tensor", scheme.activationBits, scale, device, { learn, zeroPoint }));
+  }
 }

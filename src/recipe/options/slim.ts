@@ -9,6 +9,12 @@ const slim = z.strictObject({
     .describe(
       "what a weight's square is divided by to rank groups: the squared diagonal of the inverse Hessian, or that of its Cholesky factor",
     ),
+  judge: z
+    .enum(["solved", "rounded"])
+    .default("solved")
+    .describe(
+      "how a split of the bits is judged: by what GPTQ with these bits loses of the output, or by the paper's divergence with groups rounded to nearest",
+    ),
   ranges: z
     .enum(["weighted", "salience"])
     .default("weighted")
@@ -34,6 +40,7 @@ export const byWeights = setting<{ readonly slim: { readonly ranges: string } }>
 /** How SliM-LLM ranks groups and finds their ranges. */
 export const slimOptions = fragment(slim.prefault({}), {
   salience: always,
+  judge: always,
   ranges: always,
   lambda: when(bySalience),
 });

@@ -12,6 +12,7 @@ const SEQUENCES = 12;
 
 interface Outcome {
   readonly weights: ReadonlyMap<string, QuantizedWeight>;
+  readonly plain: ReadonlyMap<string, Uint8Array>;
   readonly events: readonly RecipeEvent[];
   readonly warnings: readonly string[];
 }
@@ -27,7 +28,7 @@ function run(
     results: null,
   });
   for (const event of runRecipe(job)) heard.push(event);
-  return { weights: delivered.weights, events: heard, warnings: warningsIn(heard) };
+  return { weights: delivered.weights, plain: delivered.plain, events: heard, warnings: warningsIn(heard) };
 }
 
 function warningsIn(events: readonly RecipeEvent[]): string[] {
@@ -142,6 +143,22 @@ describe("a loss that is not finite", () => {
     const gptq = run(model, "gptq", {});
     const first = "model.layers.0.self_attn.q_proj";
     expect(outcome.weights.get(first)).toEqual(gptq.weights.get(first));
+    expect(liveHandles()).toBe(live);
+  });
+});
+
+describe("transforms whose training never becomes finite", () => {
+  it("are left as they began, and GPTQ chooses the codes behind them", () => {
+    const live = liveHandles();
+    poisonSteps(() => true);
+    const outcome = run(model, "affine-quant", { affine: { epochs: 6, batch: 3 } });
+    expect(outcome.warnings.filter((warning) => warning.includes("from GPTQ")).length).toBe(model.spec.blocks.length);
+    expectSound(outcome);
+    Object.assign(native, original);
+    const untrained = run(model, "affine-quant", { affine: { epochs: 0 } });
+    expect(outcome.plain.get("model.layers.0.input_layernorm.weight")).toEqual(
+      untrained.plain.get("model.layers.0.input_layernorm.weight"),
+    );
     expect(liveHandles()).toBe(live);
   });
 });

@@ -1,6 +1,7 @@
 import type { PortStore } from "../../calibration/port-store.js";
 import { linearOf, multiply } from "../../network/index.js";
 import { toQuantizedWeight } from "../../quant/to-quantized-weight.js";
+import type { QuantizedLayer } from "../../reconstruct/quantized-layer.js";
 import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
 import { noGrad, type RowGroups, scope, type Tensor } from "../../tensor/index.js";
 import { measuredSequences } from "../job/measured-sequences.js";
@@ -11,16 +12,24 @@ import { deliverPlain, storedType } from "./deliver-plain.js";
 export function deliverBlock(job: RecipeJob, block: QuantizedUnit): void {
   for (const layer of block.layers.values()) {
     job.sink.linear(layer.name, toQuantizedWeight(layer.codes, layer.scheme.groupSize === null));
-    if (layer.activation !== null) job.sink.activation(layer.name, layer.activation.value());
+    deliverInput(job.sink, layer);
   }
-  for (const { name, tensor } of block.norms?.parameters ?? []) {
-    deliverPlain(job, name, tensor);
-  }
+  for (const { name, tensor } of block.changed) deliverPlain(job, name, tensor);
 }
 
-/** Fixes what training changed of a block, as it is stored: its norms, and the codes of its Linears where they can be taken. */
+/** Hands over how the input of a Linear is quantized, where it is. */
+export function deliverInput(sink: Pick<RecipeJob["sink"], "activation">, { name, activation }: QuantizedLayer): void {
+  if (activation !== null) sink.activation(name, activation.value(), activation.zeroPoint?.());
+}
+
+/**
+ * Fixes what training changed of a block, as it is stored: its norms, its transform, and the codes of its Linears where they
+ * can be taken; codes that come from elsewhere are for weights that no training changed.
+ */
 export function hardenBlock(job: RecipeJob, block: QuantizedUnit, solved: boolean): void {
+  if (!solved) block.transform?.reset();
   for (const layer of solved ? block.trained : []) layer.harden();
+  block.foldTransform(job.dtype);
   block.norms?.harden((name) => storedType(job, name));
 }
 

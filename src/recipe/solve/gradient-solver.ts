@@ -6,7 +6,7 @@ import { trainingEvents } from "./training-events.js";
 
 /** What a recipe says of the training of a window. */
 export interface Training
-  extends Pick<ReconstructionOptions, "epochs" | "batch" | "rates" | "finalRate" | "penalty" | "loss"> {
+  extends Pick<ReconstructionOptions, "epochs" | "batch" | "rates" | "finalRate" | "penalty" | "loss" | "beforeEpoch"> {
   /** What becomes of a window whose training never becomes finite, in the words of a warning. */
   readonly fallBack?: string;
 }

@@ -1,7 +1,8 @@
 import { ReadBuffer } from "../../checkpoint/read-buffer.js";
 import { loadTensor, loadUnit, type OpenNetwork, type UnitPlan, unitTensors } from "../../network/index.js";
 import { codesOf } from "../../quant/from-quantized-weight.js";
-import { quantizerFrom, TokenQuantizer } from "../../quant/input/activation.js";
+import { TokenQuantizer } from "../../quant/input/activation.js";
+import { quantizerFrom } from "../../quant/input/stored-quantizer.js";
 import { FixedCodes } from "../../quant/weight-path/fixed-codes.js";
 import { QuantizedLayer } from "../../reconstruct/quantized-layer.js";
 import { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
@@ -89,7 +90,8 @@ export class UnitSource {
         const input = results.activationOf(module);
         if (scheme.activationBits < 16 && input !== null) {
           const { granularity } = options.activation;
-          layer.quantizeInput(quantizerFrom(granularity, scheme.activationBits, input, device, { learn }));
+          const zeroPoint = results.zeroPointOf?.(module) ?? null;
+          layer.quantizeInput(quantizerFrom(granularity, scheme.activationBits, input, device, { learn, zeroPoint }));
         }
       }
       const weights = loadUnit(

@@ -19,7 +19,7 @@ export function tinyTokens(spec: DecoderSpec, sequences: number, context = CONTE
   return { ids, sequences, context };
 }
 
-/** A tiny Llama with random weights, on the disk. */
+/** A tiny network with random weights, on the disk. */
 export interface TinyNetwork extends Disposable {
   readonly checkpoint: Checkpoint;
   readonly spec: DecoderSpec;
@@ -28,23 +28,44 @@ export interface TinyNetwork extends Disposable {
 }
 
 /**
+ * `model`: how many blocks of a Llama, or the family whose tiny model it is.
  * `gainOf`: every norm's gain; without it, the gains are those that a tiny model is written with.
  * `fill`: gives every other tensor its values; without it they are random.
  */
 export async function tinyNetwork(
-  blocks: number,
+  model: number | string,
   gainOf?: (norm: string) => number,
   fill: (values: Float32Array) => void = (values) =>
     scope(() => values.set(Tensor.randn([values.length]).mul(0.25).toFloat32Array())),
 ): Promise<TinyNetwork> {
   manualSeed(5);
   const folder = temporaryFolder();
-  await writeTinyModel(folder.path, deeperModel(tinyModel("llama"), blocks), (name, values, shape) => {
+  const tiny = typeof model === "string" ? tinyModel(model) : deeperModel(tinyModel("llama"), model);
+  await writeTinyModel(folder.path, tiny, (name, values, shape) => {
     if (name.includes("norm")) {
       if (gainOf !== undefined) values.fill(gainOf(name));
     } else fill(values);
     return shape;
   });
+  return openedNetwork(folder);
+}
+
+/** The tiny model of a family, random but for its norms; `change` alters a tensor's values once they are there. */
+export async function familyNetwork(
+  family: string,
+  change: (name: string, values: Float32Array, shape: readonly number[]) => void = () => {},
+): Promise<TinyNetwork> {
+  manualSeed(5);
+  const folder = temporaryFolder();
+  await writeTinyModel(folder.path, tinyModel(family), (name, values, shape) => {
+    if (!name.includes("norm")) scope(() => values.set(Tensor.randn([values.length]).mul(0.25).toFloat32Array()));
+    change(name, values, shape);
+    return shape;
+  });
+  return openedNetwork(folder);
+}
+
+async function openedNetwork(folder: ReturnType<typeof temporaryFolder>): Promise<TinyNetwork> {
   const checkpoint = await Checkpoint.open(folder.path);
   const spec = readSpec(await readModelConfig(folder.path));
   const dispose = (): void => {
@@ -59,6 +80,7 @@ export interface Delivered {
   readonly weights: Map<string, QuantizedWeight>;
   readonly plain: Map<string, Uint8Array>;
   readonly activations: Map<string, number>;
+  readonly zeroPoints: Map<string, number>;
 }
 
 /** A job whose results stay in memory, beside them. */
@@ -74,7 +96,12 @@ export function tinyJob(
   options: RecipeOptionsInput,
   more: Partial<RecipeJob> = {},
 ): { readonly job: RecipeJob; readonly delivered: Delivered } {
-  const delivered: Delivered = { weights: new Map(), plain: new Map(), activations: new Map() };
+  const delivered: Delivered = {
+    weights: new Map(),
+    plain: new Map(),
+    activations: new Map(),
+    zeroPoints: new Map(),
+  };
   const job: RecipeJob = {
     checkpoint,
     network,
@@ -95,13 +122,17 @@ export function tinyJob(
       plain: (name, bytes) => void delivered.plain.set(name, bytes),
       rescaled: (name, scales) =>
         void delivered.weights.set(name, { ...(delivered.weights.get(name) as QuantizedWeight), scales }),
-      activation: (name, value) => void delivered.activations.set(name, value),
+      activation: (name, value, zeroPoint) => {
+        delivered.activations.set(name, value);
+        if (zeroPoint !== undefined) delivered.zeroPoints.set(name, zeroPoint);
+      },
       windowDone: () => {},
     },
     results: {
       readLinear: (name) => delivered.weights.get(name) as QuantizedWeight,
       readPlain: (name) => delivered.plain.get(name) ?? null,
       activationOf: (name) => delivered.activations.get(name) ?? null,
+      zeroPointOf: (name) => delivered.zeroPoints.get(name) ?? null,
     },
     ...more,
   };

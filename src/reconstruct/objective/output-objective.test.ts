@@ -49,7 +49,7 @@ describe("what the output of a network is held against", () => {
       const target = Tensor.from(BigInt64Array.from(labels, BigInt)).to(device);
       const expected = callTensor("aten::cross_entropy_loss", [logits, target, null, 2]).mul(0.25);
       backward(expected);
-      const objective = nextTokenLoss(ids, 5);
+      const objective = nextTokenLoss({ ids, sequences: 3, context: 5 });
       const { loss, gradient } = objective.descend((rows) => rows.linear(head), hidden, part, 0.25);
       expect(loss.item()).toBeCloseTo(expected.item(), 4);
       expect(objective.measure((rows) => rows.linear(head), hidden, part, 0.25)).toBeCloseTo(expected.item(), 4);
@@ -60,6 +60,30 @@ describe("what the output of a network is held against", () => {
           .amax()
           .item(),
       ).toBeLessThan(1e-5);
+      loss.dispose();
+      gradient.dispose();
+    });
+  });
+
+  it("counts answers alone where the text says which tokens are answers", () => {
+    scope(() => {
+      manualSeed(7);
+      const head = Tensor.randn([VOCABULARY, 8]).to(device);
+      const hidden = Tensor.randn([2, 4, 8]).to(device);
+      const ids = Int32Array.from({ length: 2 * 4 }, (_, i) => (i * 5 + 1) % VOCABULARY);
+      // The first token of a sequence has nothing before it that could say it.
+      const answers = Uint8Array.of(1, 0, 1, 1, 1, 0, 0, 0);
+      const objective = nextTokenLoss({ ids, sequences: 2, context: 4, answers });
+      expect(objective.counted([0, 1], 4)).toBe(2);
+      // A mean over none would be no number.
+      expect(objective.counted([1], 4)).toBe(1);
+      const logarithms = hidden.linear(head).logSoftmax(-1).reshape([8, VOCABULARY]).toFloat32Array();
+      const of = (row: number): number => logarithms[row * VOCABULARY + (ids[row + 1] as number)] as number;
+      const expected = -(of(1) + of(2)) / 2;
+      const { loss, gradient } = objective.descend((rows) => rows.linear(head), hidden, [0, 1], 0.5);
+      expect(loss.item()).toBeCloseTo(expected, 4);
+      const sizes = [...gradient.abs().sum(2).reshape([8]).toFloat32Array()];
+      expect(sizes.map((size) => size > 0)).toEqual([false, true, true, false, false, false, false, false]);
       loss.dispose();
       gradient.dispose();
     });

@@ -1,4 +1,5 @@
 import { type PortStore, portOf } from "../../calibration/port-store.js";
+import type { TokenSequences } from "../../calibration/token-sequences.js";
 import type { Head, NetworkEnd } from "../../network/index.js";
 import { backward, enableGrad, keep, noGrad, scope, Tensor } from "../../tensor/index.js";
 
@@ -17,6 +18,8 @@ export interface OutputObjective {
   descend(head: Head, hidden: Tensor, part: readonly number[], weight: number): OutputLoss;
   /** The loss alone; waits for the device. */
   measure(head: Head, hidden: Tensor, part: readonly number[], weight: number): number;
+  /** Tokens over which the loss of these sequences, of `tokens` each, is a mean; at least 1. */
+  counted(sequences: readonly number[], tokens: number): number;
 }
 
 export interface OutputLoss {
@@ -56,15 +59,26 @@ export function outputDivergence(target: PortStore, { port }: Pick<NetworkEnd, "
 }
 
 /**
- * Cross-entropy of every token's successor in the text, in nats. `ids` are those of all sequences, `tokens` of each; the
- * last token of a sequence has no successor and no loss.
+ * Cross-entropy of every token's successor in the text, in nats. The last token of a sequence has no successor and no loss;
+ * where the text says which tokens are answers, only those have one.
  */
-export function nextTokenLoss(ids: Int32Array, tokens: number): OutputObjective {
+export function nextTokenLoss({ ids, context: tokens, answers }: TokenSequences): OutputObjective {
+  const labelOf = (sequence: number, i: number): bigint => {
+    const at = sequence * tokens + i + 1;
+    return i + 1 < tokens && (answers === undefined || answers[at] === 1) ? BigInt(ids[at] ?? 0) : -1n;
+  };
+  // Without answers the mean is over all tokens, the last ones too.
+  const counted =
+    answers === undefined
+      ? undefined
+      : (sequences: readonly number[]): number =>
+          sequences.reduce((sum, sequence) => {
+            const own = answers.subarray(sequence * tokens + 1, (sequence + 1) * tokens);
+            return sum + own.reduce((all, each) => all + each, 0);
+          }, 0);
   return objectiveOf((_head, part, weight) => {
     const labels = BigInt64Array.from(
-      part.flatMap((sequence) =>
-        Array.from({ length: tokens }, (_, i) => (i + 1 < tokens ? BigInt(ids[sequence * tokens + i + 1] ?? 0) : -1n)),
-      ),
+      part.flatMap((sequence) => Array.from({ length: tokens }, (_, i) => labelOf(sequence, i))),
     );
     const owned = keep(Tensor.from(labels));
     const rows: RowsLoss = (logits, first) => {
@@ -80,7 +94,7 @@ export function nextTokenLoss(ids: Int32Array, tokens: number): OutputObjective 
       return { loss, slope };
     };
     return { rows, owned };
-  });
+  }, counted);
 }
 
 /**
@@ -104,8 +118,10 @@ export function drawnTokenLoss(): OutputObjective {
 
 function objectiveOf(
   begin: (head: Head, part: readonly number[], weight: number) => { rows: RowsLoss; owned: Tensor | null },
+  counted: OutputObjective["counted"] = (sequences, tokens) => sequences.length * tokens,
 ): OutputObjective {
   return {
+    counted: (sequences, tokens) => Math.max(1, counted(sequences, tokens)),
     descend(head, hidden, part, weight) {
       const { rows, owned } = begin(head, part, weight);
       try {

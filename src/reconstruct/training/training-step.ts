@@ -193,7 +193,7 @@ export class TrainingStep implements Disposable {
 
   // Frees all that the next step makes anew.
   #release(): void {
-    for (const layer of this.#layers) layer.release();
+    for (const block of this.blocks) block.release();
     this.#dropRecording();
   }
 
@@ -211,7 +211,7 @@ export class TrainingStep implements Disposable {
     const penalty = this.#pace.narrow(0, 2, 2);
     const losses: Tensor[] = [];
     try {
-      for (const layer of this.#layers) layer.prepare(penalty);
+      for (const block of this.blocks) block.prepare(penalty);
       for (let first = 0; first < sequences; first += parts.size) {
         const count = Math.min(parts.size, sequences - first);
         scope(() => {
@@ -222,7 +222,7 @@ export class TrainingStep implements Disposable {
           losses.push(keep(part.detach()));
         });
       }
-      backwardThroughPaths(this.#layers);
+      backwardThroughPaths(this.#layers, () => this.blocks.flatMap((block) => block.collected()));
       noGrad(() => scope(() => this.#apply(losses)));
     } finally {
       for (const part of losses) part.dispose();

@@ -1,11 +1,11 @@
 import { existsSync } from "node:fs";
-import { readFile, stat } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
-import { isWeightFile } from "../../checkpoint/safetensors/write-safetensors.js";
 import { exporters, type FormatName, type FoundExport, primaryFormat } from "../../format/exporters.js";
 import { exportsBelow } from "../../format/exports-below.js";
 import { sourceCardFile } from "../../format/written-files.js";
 import { filesBelow } from "../result/result-contents.js";
+import { formatBytes } from "../result/sizes/result-sizes.js";
 import { type CardRecord, readCardRecord } from "./card-record.js";
 import { readSourceCard, type SourceCard } from "./source-card.js";
 
@@ -71,20 +71,7 @@ export function cardFolderOf({ format, path }: FoundExport): string {
 async function cardFormat({ format, path }: FoundExport, from: string): Promise<CardFormat> {
   const shown = format === "onnx" ? dirname(dirname(path)) : path;
   const way = relative(from, shown).split(sep).join("/");
-  return { format, path: way === "" ? "." : way, bytes: await weightBytes(format, path) };
-}
-
-async function weightBytes(format: FormatName, path: string): Promise<number> {
-  const sizeOf = async (file: string): Promise<number> => (await stat(file)).size;
-  if (format === "gguf") return await sizeOf(path);
-  const folder = format === "onnx" ? dirname(path) : path;
-  const names = (await filesBelow(folder)).filter((name) => {
-    if (name.includes("/")) return false;
-    return format === "onnx" ? /\.onnx(_data(_\d+)?)?$/.test(name) : isWeightFile(name);
-  });
-  let bytes = 0;
-  for (const name of names) bytes += await sizeOf(join(folder, name));
-  return bytes;
+  return { format, path: way === "" ? "." : way, bytes: await formatBytes(shown) };
 }
 
 async function hasTemplate(folder: string): Promise<boolean> {

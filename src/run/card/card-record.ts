@@ -3,6 +3,7 @@ import { z } from "zod";
 import { ModelFolder } from "../../checkpoint/model-folder.js";
 import { CrossblockError } from "../../errors.js";
 import { certificateFile, recordFile } from "../../format/written-files.js";
+import { recordedCalibration } from "../result/recorded/recorded-calibration.js";
 import { qualityOf, type Scores } from "../result/result-quality.js";
 import { originShape } from "../result/told/told-options.js";
 
@@ -26,9 +27,7 @@ const record = z.object({
       simulated: z.string().nullable(),
     })
     .nullable(),
-  calibration: z
-    .object({ source: z.string(), tokens: z.number(), windows: z.number(), context: z.number() })
-    .nullable(),
+  calibration: recordedCalibration.nullable(),
   /** Absent in results of early versions, as are the sizes: their paths are not told. */
   origin: originShape.optional(),
   sizes: z.object({ source: z.number() }).optional().catch(undefined),

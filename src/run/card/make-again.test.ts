@@ -80,7 +80,7 @@ describe("the command that makes a result again", () => {
   it.each(["quick", "normal", "best"] as const)("names effort %s and text that the run chose itself", (name) => {
     const given = { model: "m", scheme: "W4A16g64", out: "o", seed: 3 };
     const options = resolveOver(effortValues(name, "cbq", {}), given);
-    const calibration = { source: "bundled", tokens: 9, windows: 2, context: 4 };
+    const calibration = { source: "bundled", tokens: 9, sequences: 2, context: 4 };
     const command = makeAgainCommand({ options: toldOptions(options), effort: { name }, calibration });
     expect(command).toBe(
       `npx crossblock quantize ./m --scheme W4A16g64 --recipe cbq --calibration bundled --effort ${name} --seed 3 --out OUT`,

@@ -23,7 +23,7 @@ function facts(over: Partial<CardFacts> = {}, record: Partial<CardFacts["record"
       },
       ...{ bitsPerWeight: 4.25, recipe: "cbq", preset: "default", options: toldOptions(options) },
       ...{ engine: { torch: "1.13.0", device: "cpu" }, activations: null },
-      calibration: { source: "files", tokens: 9000, windows: 128, context: 2048 },
+      calibration: { source: "files", tokens: 9000, sequences: 128, context: 2048 },
       origin: { commit, model: "", calibration: [] },
       sizes: { source: 269_000_000 },
       quality: null,

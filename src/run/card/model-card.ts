@@ -120,7 +120,7 @@ function paperLink(paper: string): string {
 
 function calibrationText({ record: { calibration, options } }: CardFacts): string {
   if (calibration === null) return "no text";
-  const { windows, context, tokens, source } = calibration;
+  const { sequences, context, tokens, source } = calibration;
   const given = [options["calibration"]].flat().filter((entry) => typeof entry === "string");
   const named = given.map((entry) => code(entry.replace(/^.*\.\.\//, ""))).join(", ");
   const count = (value: number): string => value.toLocaleString("en-US");
@@ -128,7 +128,7 @@ function calibrationText({ record: { calibration, options } }: CardFacts): strin
     source === "self-generated"
       ? " that the model made up"
       : `, chosen from ${count(tokens)}${source === "bundled" ? " that come with crossblock" : named === "" ? "" : ` in ${named}`}`;
-  return `${count(windows)} sequences of ${count(context)} tokens${from}`;
+  return `${count(sequences)} sequences of ${count(context)} tokens${from}`;
 }
 
 function filesTable({ record, formats }: CardFacts): string[] {

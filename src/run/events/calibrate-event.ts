@@ -1,7 +1,7 @@
 /** Text of the user's, of a data set of the hub, text that comes with the package, or text that the model makes up. */
 export type TextSource = "files" | "hub" | "bundled" | "self-generated";
 
-/** The calibration text was read and cut, or made up by the model: then its sequences are documents and windows alike. */
+/** The calibration text was read and cut, or made up by the model: then every sequence is a document of its own. */
 export interface CalibrateEvent {
   readonly event: "calibrate";
   readonly source: TextSource;
@@ -11,7 +11,7 @@ export interface CalibrateEvent {
   /** Tokens of the whole text. */
   readonly tokens: number;
   /** Sequences that were chosen. */
-  readonly windows: number;
+  readonly sequences: number;
   readonly context: number;
   /** SHA-256 of the chosen token ids. */
   readonly hash: string;

@@ -35,7 +35,7 @@ export type { ChoicesEvent, PerplexityEvent, QualityEvent, ReferenceEvent, Sizes
 export interface RunStartedEvent {
   readonly event: "run";
   /** Of events and `crossblock.json`: raised when a field is renamed, removed or gets another meaning. */
-  readonly schemaVersion: 1;
+  readonly schemaVersion: 2;
   /** A UUID; `crossblock.json` has it as `run`. */
   readonly id: string;
   readonly command: "quantize" | "export" | "verify" | "push";
@@ -83,6 +83,8 @@ export interface PlanEvent {
   readonly windows: readonly (readonly [number, number])[];
   /** Seconds that each of them is expected to take. */
   readonly windowSeconds: readonly number[];
+  /** The same of what comes before and behind them: up to the first window, scores, sample texts, all formats. */
+  readonly stageSeconds: Readonly<Record<"before" | "scoring" | "texts" | "writing", number>>;
   /** Linears that will be quantized. */
   readonly linears: number;
   /** What becomes of every tensor of the source model, these Linears among them. */
@@ -108,6 +110,7 @@ export interface PlanEvent {
     readonly hostBytes: number;
     /** The result plus what waits on disk meanwhile. */
     readonly diskBytes: number;
+    /** All formats together. */
     readonly resultBytes: number;
     readonly seconds: number;
     /** Between which the run is expected to end. */
@@ -144,7 +147,7 @@ export interface ExportedEvent {
   readonly event: "exported";
   readonly format: string;
   readonly path: string;
-  /** Size of the file, or of all files of the folder. */
+  /** Size of its weight files, as in `sizes`. */
   readonly bytes: number;
   /** What a user should know of it: whole sentences. */
   readonly notes: readonly string[];

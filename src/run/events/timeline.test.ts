@@ -33,6 +33,23 @@ describe("a timeline", () => {
     ]);
   });
 
+  it("tells a training of the whole model from the windows behind it, in earlier processes too", () => {
+    const timeline = new Timeline(at(1000));
+    timeline.begin(1, 2);
+    timeline.observe(progress("preparing the model to train"), at(1001));
+    timeline.observe(window(1), at(1002));
+    timeline.observe(window(2), at(1008));
+    timeline.observe(window(3), at(1010));
+    const stages = timeline.stages([{ start: iso(0), seconds: 5 }], at(1011));
+    expect(stages.map(({ stage, seconds }) => [stage, seconds])).toEqual([
+      ["training", 5],
+      ["planning", 1],
+      ["training", 7],
+      ["windows", 2],
+      ["end-to-end", 1],
+    ]);
+  });
+
   it("puts windows of earlier processes first: one stage for each stretch, none where no time was recorded", () => {
     const timeline = new Timeline(at(1000));
     timeline.begin(3);

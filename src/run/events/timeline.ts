@@ -2,7 +2,7 @@ import type { QuantizeEvent } from "./events.js";
 
 /** A part of a run, and how long it took. */
 export interface TimelineStage {
-  /** `planning`, `reading text`, `making up text`, `checking weights`, `windows`, `end-to-end`, `scoring`, `sample texts`, `writing FORMAT`. */
+  /** `planning`, `reading text`, `making up text`, `checking weights`, `training`, `windows`, `end-to-end`, `scoring`, `sample texts`, `writing FORMAT`. */
   readonly stage: string;
   /** ISO 8601. */
   readonly start: string;
@@ -20,15 +20,20 @@ export interface EarlierWindow {
 export class Timeline {
   readonly #stages: TimelineStage[] = [];
   #current: { readonly stage: string; readonly begun: number };
-  /** Windows of blocks. */
+  /** Parts of a training of the whole model, and then windows of blocks. */
+  #parts = 0;
   #windows = Number.POSITIVE_INFINITY;
 
   constructor(now = Date.now()) {
     this.#current = { stage: "planning", begun: now };
   }
 
-  /** @param windows of blocks, once they are known: those that follow are end-to-end training */
-  begin(windows: number): void {
+  /**
+   * @param windows of blocks, once they are known: those that follow are end-to-end training
+   * @param parts of a training of the whole model, before them
+   */
+  begin(windows: number, parts = 0): void {
+    this.#parts = parts;
     this.#windows = windows;
   }
 
@@ -52,7 +57,7 @@ export class Timeline {
         ? []
         : [
             {
-              stage: i < this.#windows ? "windows" : "end-to-end",
+              stage: this.#ofWindow(i),
               begun: Date.parse(start),
               ended: Date.parse(start) + seconds * 1000,
             },
@@ -61,8 +66,13 @@ export class Timeline {
     return [...joined(spans).map(entry), ...this.#stages, entry({ stage, begun, ended: now })];
   }
 
+  #ofWindow(window: number): string {
+    if (window < this.#parts) return "training";
+    return window < this.#parts + this.#windows ? "windows" : "end-to-end";
+  }
+
   #stageOf(event: QuantizeEvent): string | null {
-    if (event.event === "window-start") return event.window < this.#windows ? "windows" : "end-to-end";
+    if (event.event === "window-start") return this.#ofWindow(event.window);
     // What is checked once the text is read; of a small model nothing more is heard.
     if (event.event === "calibrate") return event.source === "files" ? "checking weights" : "windows";
     if (event.event === "exporting") return `writing ${event.format}`;
@@ -76,6 +86,7 @@ const progressStages: readonly (readonly [string, string])[] = [
   ["reading text", "reading text"],
   ["making up", "making up text"],
   ["checking weights", "checking weights"],
+  ["preparing the model", "training"],
   ["preparing block", "windows"],
   ["opening block", "end-to-end"],
   ["scoring", "scoring"],

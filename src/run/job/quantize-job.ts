@@ -2,12 +2,16 @@ import { join } from "node:path";
 import { writeFileAtomically } from "../../checkpoint/file-system/write-file-atomically.js";
 import { withRevision } from "../../checkpoint/hub/hub-name.js";
 import { primaryFormat } from "../../format/exporters.js";
+import { trainedFolder } from "../../format/written-files.js";
 import { DecoderNetwork } from "../../network/index.js";
 import { packageVersion } from "../../package-version.js";
-import { finishEpochs, wantsFinish } from "../../recipe/end-to-end/windows.js";
+import { stagesOf, stageWindows } from "../../recipe/end-to-end/stages.js";
+import { wantsFinish } from "../../recipe/end-to-end/windows.js";
 import type { RecipeEvent, RecipeJob, RecipeReport } from "../../recipe/job/recipe-job.js";
 import { recipeOf } from "../../recipe/job/recipe-names.js";
 import { runRecipe } from "../../recipe/job/run-recipe.js";
+import { withTrainedModel } from "../../recipe/whole-model/after-training.js";
+import { trainingParts } from "../../recipe/whole-model/whole-model-training.js";
 import {
   DeterministicOperators,
   type Device,
@@ -39,9 +43,10 @@ import { withoutPaths } from "../result/told/told-paths.js";
 import { resolveFolder } from "../source/resolve-folder.js";
 import { allocationRecord, measureAllocation, type SharedBits, sharedBits } from "./allocation/share-bits.js";
 import { checkRun } from "./check-run.js";
-import { placeOf, resolveRun } from "./resolve-run.js";
+import { placeOf, type ResolvedRun, resolveRun } from "./resolve-run.js";
 import { scoreRun } from "./score-run.js";
 import { summarize } from "./summarize.js";
+import { writeTrainedModel } from "./trained/write-trained-model.js";
 import { type PlannedFormat, writeExport } from "./write-exports.js";
 
 type Context = RequestContext<QuantizeEvent>;
@@ -75,8 +80,8 @@ export async function quantizeJob(
     folder: folders.work,
     identity,
     windows: ({ finish }) => {
-      const blocks = recipe.windows(spec.blocks.length, recipeOptions).length;
-      return blocks + finishEpochs(recipe, { ...recipeOptions, finish }, needsTokens(options));
+      const blocks = trainingParts(recipe, recipeOptions) + recipe.windows(spec.blocks.length, recipeOptions).length;
+      return blocks + stageWindows(stagesOf(recipe, { ...recipeOptions, finish }, needsTokens(options)));
     },
     choose: () => ({
       microBatch: fitted.microBatch,
@@ -89,7 +94,8 @@ export async function quantizeJob(
   for (const warning of early) context.emit(warning);
   await writeFileAtomically(join(folders.work, planFile), `${JSON.stringify(plan, null, 2)}\n`);
   const { window } = journal.resume;
-  timeline.begin(recipe.windows(spec.blocks.length, recipeOptions).length);
+  const parts = trainingParts(recipe, recipeOptions);
+  timeline.begin(recipe.windows(spec.blocks.length, recipeOptions).length, parts);
   if (window > 0) context.emit({ event: "continued", window, windows: journal.windows, work: folders.work });
   // The same number of threads and sequences at once: other sums are rounded in another order.
   setThreads(journal.chosen.threads);
@@ -103,6 +109,7 @@ export async function quantizeJob(
       window: { ...recipeOptions.window, microBatch: journal.chosen.microBatch },
       finish: journal.chosen.finish,
     },
+    ...(model.inputs !== null && { inputGrids: model.inputs.grids }),
     seed: options.seed,
     tokens: calibration?.tokens ?? null,
     device,
@@ -122,7 +129,12 @@ export async function quantizeJob(
   const windows = finished.done;
   const summary = summarize(windows);
   context.emit(summary);
-  const scored = await scoreRun(run, job, { calibration, identity, results: finished, work: folders.work }, context);
+  const scored = await scoreRun(
+    run,
+    parts === 0 ? job : withTrainedModel(job),
+    { calibration, identity, results: finished, work: folders.work },
+    context,
+  );
   if (scored.quality !== null) context.emit({ event: "quality", ...scored.quality });
   const source = finished.exportSource(checkpoint, { name, config: model.config, activations });
   const formats = shared === null ? run.planned : run.planFormats(shared.schemes);
@@ -130,7 +142,13 @@ export async function quantizeJob(
     const [target, shown] = [placeOf(folders.staging, each), placeOf(options.out, each)];
     await writeExport(each, source, { target, shown }, options, context);
   }
-  const sizes = await resultSizes(run.folder, formats.map(sizedFormat), folders.staging);
+  if (parts > 0)
+    await writeTrained(run, withTrainedModel(job), { staging: folders.staging, shown: options.out }, context);
+  const sizes = await resultSizes(
+    parts > 0 ? join(folders.staging, trainedFolder) : run.folder,
+    formats.map(sizedFormat),
+    folders.staging,
+  );
   context.emit({ event: "sizes", ...sizes });
   const stages = timeline.stages(finished.records.slice(0, window));
   const record: ResultRecord = {
@@ -161,6 +179,7 @@ export async function quantizeJob(
             granularity: activations.granularity,
             simulated: plan.simulatedActivations,
             values: Object.fromEntries(finished.activations),
+            ...(activations.zeroPoint !== undefined && { zeroPoints: Object.fromEntries(finished.zeroPoints) }),
           },
     windows: finished.records,
     timeline: stages,
@@ -181,7 +200,7 @@ export async function quantizeJob(
     fingerprints: await fingerprintsOf(
       source,
       (module) => finished.hashOf(module),
-      [...new Set([...model.changed, ...finished.changed])],
+      [...new Set([...model.changed, ...finished.changed])].filter((name) => source.plain.has(name)),
       context.poll,
     ),
   };
@@ -192,6 +211,18 @@ export async function quantizeJob(
   if (options.report) await writeReport(folders.staging, told, null);
   await updateCard(folders.staging);
   return report;
+}
+
+// With the ranges of its inputs, where the scheme has any.
+async function writeTrained(
+  { model, scheme }: ResolvedRun,
+  { checkpoint, inputGrids }: RecipeJob,
+  place: { readonly staging: string; readonly shown: string },
+  context: Context,
+): Promise<void> {
+  const bits = scheme.activationBits;
+  const inputs = bits === 16 || inputGrids === undefined ? null : { bits, grids: inputGrids };
+  await writeTrainedModel({ checkpoint, config: model.config, inputs }, place, context);
 }
 
 // Sees every event on its way.

@@ -1,10 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
-import { Checkpoint } from "../../checkpoint/checkpoint.js";
 import { hubNameOf } from "../../checkpoint/hub/hub-name.js";
 import { type ModelConfig, readModelConfig } from "../../checkpoint/model-config.js";
 import { ModelFolder } from "../../checkpoint/model-folder.js";
+import type { FolderWeights } from "../../checkpoint/tensor-reader.js";
 import { ModelError, OptionError } from "../../errors.js";
 import type { ActivationQuantization } from "../../format/contract/export-source.js";
 import { primaryFormat } from "../../format/exporters.js";
@@ -46,6 +46,7 @@ import { decideEffort, namedEffort } from "../plan/time/decide-effort.js";
 import { measureSpeed } from "../plan/time/measure-speed.js";
 import { type ModelToQuantize, modelToQuantize } from "../source/model-to-quantize.js";
 import { hasQuantization, quantizationMethod } from "../source/quantized-source.js";
+import { openWeights } from "../source/trained/open-weights.js";
 import { type PlannedFormat, planExports } from "./write-exports.js";
 
 /** A run whose every choice is made, before any weight or text is read. */
@@ -62,7 +63,7 @@ export interface ResolvedRun extends Disposable {
   readonly name: string;
   /** `config.json`. */
   readonly config: ModelConfig;
-  readonly original: Checkpoint;
+  readonly original: FolderWeights;
   readonly model: ModelToQuantize;
   readonly scheme: Scheme;
   /** With a budget of bits, as they will be about: it is shared out once text is read. */
@@ -106,11 +107,11 @@ export async function resolveRun(
   const { options: given, why: textWhy } = withDefaultText(chosen, schemeOf(chosen), hasTokenizer);
   const name = basename(hubNameOf(given.model)?.name ?? resolve(folder));
   const scheme = schemeOf(given);
-  const activations = activationsOf(scheme, given);
-  const original = await Checkpoint.open(folder);
+  const original = await openWeights(folder, config, given);
   let model: ModelToQuantize | null = null;
   try {
     model = modelToQuantize(original, config, scheme, given);
+    const activations = activationsOf(scheme, given, model.inputs);
     const { spec, checkpoint, rotation } = model;
     const context = defaultContext(spec);
     const settle = (each: GivenOptions): Pick<ResolvedRun, "asked" | "options"> => {
@@ -208,10 +209,19 @@ async function savedPlan(options: GivenOptions): Promise<unknown> {
   }
 }
 
-function activationsOf(scheme: Scheme, { activation }: GivenOptions): ActivationQuantization | null {
+function activationsOf(
+  scheme: Scheme,
+  options: GivenOptions,
+  stored: ModelToQuantize["inputs"],
+): ActivationQuantization | null {
   if (scheme.activationBits === 16) return null;
-  const { granularity } = activation;
-  return { bits: scheme.activationBits, granularity, dynamic: granularity === "token" };
+  const { granularity } = options.activation;
+  const activations = { bits: scheme.activationBits, granularity, dynamic: granularity === "token" };
+  const training = recipeOf(options.recipe).wholeModel?.(recipeOptionsOf(options));
+  if (training !== undefined) return { ...activations, zeroPoint: training.aligned ? "integer" : "fraction" };
+  if (stored === null) return activations;
+  const whole = [...stored.grids.values()].every(({ zeroPoint }) => Number.isInteger(zeroPoint));
+  return { ...activations, zeroPoint: whole ? "integer" : "fraction" };
 }
 
 /** Where an export of a run lies: the primary format is the result itself; the others are in folders below it. */

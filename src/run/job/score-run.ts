@@ -2,6 +2,7 @@ import { ModelFolder } from "../../checkpoint/model-folder.js";
 import { Tokenizer } from "../../checkpoint/tokenizer/tokenizer.js";
 import { DecoderNetwork, readModel } from "../../network/index.js";
 import type { RecipeJob, RecipeResults } from "../../recipe/job/recipe-job.js";
+import { baseline } from "../../recipe/job/recipe-names.js";
 import type { RequestContext } from "../engine/serve-requests.js";
 import type { QuantizeEvent } from "../events/events.js";
 import type { RunIdentity } from "../journal/run-identity.js";
@@ -34,7 +35,7 @@ export async function scoreRun(
   const heldOut = calibration?.heldOut ?? null;
   const quantized = { ...job, tokens: heldOut, resume: null };
   const source = rotated ? { ...quantized, checkpoint, network: new DecoderNetwork(spec) } : quantized;
-  const isNearest = options.recipe === "rtn" && !rotated;
+  const isNearest = options.recipe === baseline && !rotated;
   // Ranges of a whole tensor come from the calibration, which round to nearest has not seen.
   const fixedRanges = scheme.activationBits < 16 && options.activation.granularity === "tensor";
   const networks = { source, quantized, results, spec, roundToNearest: !isNearest && !fixedRanges };

@@ -1,4 +1,3 @@
-import { stat } from "node:fs/promises";
 import type { ExportOptions } from "../../format/contract/export-options.js";
 import type { ExportSource } from "../../format/contract/export-source.js";
 import type { PlannedExport } from "../../format/contract/exporter.js";
@@ -6,7 +5,7 @@ import { exporters, type FormatName } from "../../format/exporters.js";
 import type { RequestContext } from "../engine/serve-requests.js";
 import type { ExportedEvent, ExportingEvent, ProgressEvent } from "../events/events.js";
 import { pacedProgress } from "../events/paced-progress.js";
-import { folderBytes } from "../result/output-folder.js";
+import { formatBytes } from "../result/sizes/result-sizes.js";
 
 /** One format of a run, planned. */
 export interface PlannedFormat extends PlannedExport {
@@ -49,8 +48,7 @@ export async function writeExport(
   });
   const losses = await exporters[format].write(watched, target, { ...options, signal });
   poll();
-  const bytes = exporters[format].kind === "file" ? (await stat(target)).size : await folderBytes(target);
-  emit({ event: "exported", format, path: shown, bytes, notes, losses });
+  emit({ event: "exported", format, path: shown, bytes: await formatBytes(target), notes, losses });
 }
 
 /** The same source, which tells of every tensor that is read. */

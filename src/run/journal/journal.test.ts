@@ -18,6 +18,10 @@ const cases: readonly (readonly [string, Case])[] = [
   ["aespa", { recipe: "aespa", scheme: "W3A16g8", options: { aespa: { iterations: 20 } }, text: true }],
   ["norm-tweaking", { recipe: "norm-tweaking", scheme: "W3A16g8", options: {}, text: true }],
   [
+    "affine-quant",
+    { recipe: "affine-quant", scheme: "W4A4", options: { affine: { epochs: 3, batch: 4 } }, text: true },
+  ],
+  [
     "efficient-qat, then all scales on the text",
     {
       recipe: "efficient-qat",

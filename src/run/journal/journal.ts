@@ -135,7 +135,7 @@ export class Journal implements RecipeSink, Disposable {
     this.#pending.rescaled.set(name, { scales, hash: scalesHash(scales, layout?.rows ?? 0) });
   }
 
-  activation(name: string, value: number): void {
+  activation(name: string, value: number, zeroPoint?: number): void {
     if (!(value > 0 && Number.isFinite(value))) {
       throw new FormatError({
         where: name,
@@ -145,6 +145,7 @@ export class Journal implements RecipeSink, Disposable {
       });
     }
     this.#pending.activations.set(name, value);
+    if (zeroPoint !== undefined) this.#pending.zeroPoints.set(name, zeroPoint);
   }
 
   /** What belongs to the window under way: when it begins, the losses of its steps, its warnings. */
@@ -236,6 +237,7 @@ function emptyWindow(): WindowContent {
     plain: new Map(),
     rescaled: new Map(),
     activations: new Map(),
+    zeroPoints: new Map(),
     warnings: [],
     start: null,
     losses: new LossCurve(),

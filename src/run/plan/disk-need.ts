@@ -1,7 +1,7 @@
 import { stat, statfs } from "node:fs/promises";
 import { EnvironmentError } from "../../errors.js";
 import { quantizedBits } from "../../format/bits/bits-per-weight.js";
-import { decoderUnits } from "../../network/index.js";
+import { decoderUnits, networkTensors } from "../../network/index.js";
 import { recipeOf } from "../../recipe/job/recipe-names.js";
 import { storesOf, streamsOf } from "../../recipe/state/streams.js";
 import { existingAncestor } from "../result/existing-ancestor.js";
@@ -17,8 +17,8 @@ export interface DiskNeed {
 }
 
 /**
- * The least that a run keeps in its work folder: the packed codes of all windows, the streams after two of them, and what
- * waits there by choice. The plan's estimate is higher where there is room for more.
+ * The least that a run keeps in its work folder: the packed codes of all windows, the streams after two of them, what a
+ * whole model has learnt after two parts, and what waits there by choice. The plan's estimate is higher where there is room for more.
  */
 export function leastWorkBytes({ options, spec, schemes }: PlanInput): number {
   const codes = linearPlans(decoderUnits(spec), schemes).reduce(
@@ -31,7 +31,13 @@ export function leastWorkBytes({ options, spec, schemes }: PlanInput): number {
   const stream = tokens * spec.hiddenSize * bytesOf(options);
   const saved = Math.min(2, windows - 1) * streamsOf(recipe, options).length * stream;
   const waiting = options.streams.storage === "disk" ? storesOf(recipe, options) * stream : 0;
-  return Math.ceil(codes + saved + waiting);
+  const learnt = recipe.wholeModel === undefined ? 0 : 2 * 12 * numbersOf(spec);
+  return Math.ceil(codes + saved + waiting + learnt);
+}
+
+function numbersOf(spec: PlanInput["spec"]): number {
+  const shapes = [...networkTensors(spec).values()];
+  return shapes.reduce((sum, shape) => sum + shape.reduce((product, size) => product * size, 1), 0);
 }
 
 /**

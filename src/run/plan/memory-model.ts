@@ -44,7 +44,7 @@ export function windowBytes(input: MemoryInput, { blocks, linears }: WindowPlan,
   const weights = sum(linears, weightsOf);
   const block = weights / Math.max(1, blocks);
   const recipe = recipeOf(options.recipe);
-  const { trains } = recipe.cost(options);
+  const { trains, transformParameters } = recipe.cost(options);
   const exact = width < 4 && !fitProducts(input, linears) ? 4 : 0;
   // In the dtype of the products; on the CPU a rounding keeps what it rounds in fp32, which is the exact weight or a copy.
   const held = block * (width + (trains && width < 4 && input.device === "cpu" ? 4 : exact));
@@ -72,7 +72,8 @@ export function windowBytes(input: MemoryInput, { blocks, linears }: WindowPlan,
     const inStep = Math.min(batch, stepBatch(recipe, options)) * options.context;
     // Parameters with two moments and their best state, soft weights, and those once more in another dtype and in fp8.
     const training = blocks * held + learnt * 16 + weights * (width < 4 ? 4 + width : 4) + fp8 + batchBytes(input);
-    const composed = input.kernels ? 0 : weights * COMPOSED_ROUNDING;
+    const moved = transformParameters === undefined ? 0 : TRANSFORMED * weights + TRANSFORMED_BACK * largest(linears);
+    const composed = (input.kernels ? 0 : weights * COMPOSED_ROUNDING) + moved;
     phases.push(
       training + composed + weights * width + inStep * kept * width,
       // The gradients of the products pass through the roundings, all at once.
@@ -96,6 +97,18 @@ function batchBytes({ options, spec }: MemoryInput): number {
   const stores = 1 + recipe.chain(options).targets.length;
   const vectors = Math.min(stepBatch(recipe, options), options.samples) * options.context * stores;
   return vectors * spec.hiddenSize * bytesOf(options);
+}
+
+/**
+ * What a transform and the clips behind it keep of every weight from its way forwards: the transformed weight, half of all weights once more
+ * that are changed on both sides, and the zeros that their rounding adds.
+ */
+const TRANSFORMED = 10;
+/** What they make of a Linear at a time on the way back: gradients of the rounded and of the transformed weight, and of its extremes. */
+const TRANSFORMED_BACK = 16;
+
+function largest(linears: readonly LinearPlan[]): number {
+  return linears.reduce((most, linear) => Math.max(most, weightsOf(linear)), 0);
 }
 
 /** What a rounding out of libtorch's operators keeps of every weight for its gradient: six tensors. */

@@ -55,6 +55,25 @@ describe("makePlan", () => {
     expect((await plan("W4A16")).bitsPerWeight).toBeCloseTo(4 + 16 / 307.2, 6);
   });
 
+  it("counts a training of the whole model: its parts, what learns, its memory, time and saved state", async () => {
+    const kurtosis = { parts: 4, epochs: 2, batch: 8 };
+    const more = { recipe: "kurtosis", samples: 64, activation: { granularity: "tensor" } };
+    const trained = await plan("W4A4", { ...more, kurtosis });
+    expect(trained.windows.slice(0, 5)).toEqual([...Array.from({ length: 4 }, () => [0, 7]), [0, 0]]);
+    expect(trained.windowSeconds.length).toBe(4 + 8);
+    // Linears, the tied embedding, 17 norms, and two ends of a range for each of 56 inputs.
+    const weights = 6291456 + 4096 * 256 + 17 * 256;
+    expect(trained.trainedParameters).toBe(weights + 112);
+    expect((await plan("W4A16", { ...more, kurtosis, activation: {} })).trainedParameters).toBe(weights);
+    expect(trained.estimate.deviceBytes).toBeGreaterThan(24 * weights);
+    const long = await plan("W4A4", { ...more, kurtosis: { ...kurtosis, epochs: 4 } });
+    expect((long.windowSeconds[0] ?? 0) / (trained.windowSeconds[0] ?? 1)).toBeCloseTo(2, 6);
+    // One sequence at once holds less than eight.
+    const narrow = await plan("W4A4", { ...more, kurtosis, window: { microBatch: 1 } });
+    expect(narrow.estimate.deviceBytes).toBeLessThan(trained.estimate.deviceBytes);
+    expect(trained.estimate.diskBytes).toBeGreaterThan(2 * 12 * weights);
+  });
+
   it("counts scoring: of a small model its logits are what takes most, and its products take their time", async () => {
     const little = { recipe: "rtn", samples: 1 };
     const [scored, not] = [await plan("W4A16", { ...little, score: true }), await plan("W4A16", little)];

@@ -4,7 +4,7 @@ import { simulationNote } from "../../format/compressed-tensors/what-loads.js";
 import type { ActivationQuantization } from "../../format/contract/export-source.js";
 import { type DecoderSpec, decoderUnits, unitTensors } from "../../network/index.js";
 import { type Scheme, schemeName } from "../../quant/scheme.js";
-import { finishEpochs } from "../../recipe/end-to-end/windows.js";
+import { stagesOf, stageWindows } from "../../recipe/end-to-end/stages.js";
 import type { LayerSchemes } from "../../recipe/job/layer-schemes.js";
 import { recipeOf } from "../../recipe/job/recipe-names.js";
 import { storesOf, streamsOf } from "../../recipe/state/streams.js";
@@ -17,8 +17,7 @@ import { textSource } from "../options/calibration-option.js";
 import type { GivenOptions, RunOptions } from "../options/options.js";
 import { allocationCost } from "./allocation/allocation-cost.js";
 import type { PlannedAllocation } from "./allocation/planned-allocation.js";
-import { finishBytes, finishParameters } from "./finish-memory.js";
-import { type LinearPlan, linearPlans, protectedLinears } from "./linear-plans.js";
+import { type LinearPlan, linearPlans, protectedLinears, withGroupBits } from "./linear-plans.js";
 import { bytesOf, groupsOf, trainedParameters, weightsOf, windowBytes } from "./memory-model.js";
 import { samplingBatch, samplingBytes, samplingOperations } from "./sampling-memory.js";
 import {
@@ -29,9 +28,11 @@ import {
   scoringOperations,
   textOperations,
 } from "./scoring-cost.js";
+import { stageBytes, stageParameters } from "./stage-memory.js";
 import type { MachineSpeed } from "./time/machine-speed.js";
 import { planTime } from "./time/time-model.js";
 import { timeRange } from "./time/time-range.js";
+import { trainingCost } from "./training-cost.js";
 
 /** What the plan is made of. */
 export interface PlanInput {
@@ -82,35 +83,43 @@ export function makePlan(input: PlanInput): PlanEvent {
   const units = decoderUnits(spec);
   const linears = linearPlans(units, schemes);
   const recipe = recipeOf(options.recipe);
-  const { trains, normParameters } = recipe.cost(options, spec.hiddenSize);
+  const { trains, normParameters, transformParameters } = recipe.cost(options, spec.hiddenSize);
   const windows = recipe.windows(spec.blocks.length, options);
-  const finish = finishEpochs(recipe, options, needsTokens(options));
+  const stages = stagesOf(recipe, options, needsTokens(options));
   const weights = sum(linears, weightsOf);
-  const bits = sum(linears, ({ layout }) => quantizedBits(layout));
+  // As they are stored: bits of groups, and which they are.
+  const stored = recipe.bitsPerGroup === true ? linears.map(withGroupBits) : linears;
+  const bits = sum(stored, ({ layout }) => quantizedBits(layout));
   const trained = windows.map(({ first, last }) =>
     trains
       ? sum(inBlocks(linears, first, last), (linear) => trainedParameters(linear, input)) +
-        (last - first + 1) * normParameters
+        (last - first + 1) * normParameters +
+        sum(units.slice(first, last + 1), (unit) => transformParameters?.(unit) ?? 0)
       : 0,
   );
+  // Counted once for every epoch.
+  const staged = stages.map((stage) => stage.epochs * stageParameters(input, linears, stage));
   const sequences = needsTokens(options) ? options.samples : 0;
   const calibrationTokens = sequences * options.context;
   const quantizedNames = new Set(linears.map(({ name }) => `${name}.weight`));
   const plain = sum([...checkpoint.tensors.values()], (t) => (quantizedNames.has(t.name) ? 0 : t.byteLength));
   const others = sum(input.exports.slice(1), ({ bytes }) => bytes);
   const resultBytes = Math.ceil(plain + bits / 8) + others;
-  const streamBytes = storesOf(recipe, options) * calibrationTokens * spec.hiddenSize * bytesOf(options);
+  const stores = windows.length > 0 ? storesOf(recipe, options) : 0;
+  const streams = stages.reduce((most, { loss }) => Math.max(most, loss === "divergence" ? 2 : 0), stores);
+  const streamBytes = streams * calibrationTokens * spec.hiddenSize * bytesOf(options);
   const largestWindow = windows.reduce((most, { first, last }) => {
     const window = { blocks: last - first + 1, linears: inBlocks(linears, first, last) };
     return Math.max(most, windowBytes(input, window, calibrationTokens));
   }, 0);
-  const endToEnd = finish > 0 ? finishBytes(input, linears) : 0;
+  const endToEnd = stages.reduce((most, stage) => Math.max(most, stageBytes(input, linears, stage)), 0);
+  const training = trainingCost(input, linears, { speed: input.speed, tokens: calibrationTokens });
   const sampling = samplingBytes(input);
   const scored = scores(input, calibrationTokens);
   const blocks = Array.from({ length: spec.blocks.length }, (_, block) => inBlocks(linears, block, block));
   const texts = isSmallNetwork(input) ? networkBytes(input) : 0;
   const scoring = scored ? Math.max(texts, ...blocks.map((block) => scoringBytes(input, block))) : 0;
-  const working = Math.max(largestWindow, endToEnd, sampling, scoring);
+  const working = Math.max(largestWindow, endToEnd, sampling, scoring, training.bytes);
   const { allocation = null } = input;
   const sharing =
     allocation === null ? null : allocationCost({ ...input, flops: input.speed.flops }, linears, allocation.items);
@@ -138,7 +147,10 @@ export function makePlan(input: PlanInput): PlanEvent {
   // The next block is read while this one trains.
   const early = trains ? largestUnit(checkpoint, spec) : 0;
   const onHost = onCpu
-    ? Math.max(Math.max(largestWindow, sampling, scoring) * (1 + KEPT_SHARE), endToEnd * (1 + KEPT_SHARE) + left)
+    ? Math.max(
+        Math.max(largestWindow, sampling, scoring, training.bytes) * (1 + KEPT_SHARE),
+        endToEnd * (1 + KEPT_SHARE) + left,
+      )
     : read + early;
   const hosted = (bytes: number): number => (streamHome === "host" || (onCpu && streamHome === "device") ? bytes : 0);
   const sharingOnHost =
@@ -146,19 +158,20 @@ export function makePlan(input: PlanInput): PlanEvent {
   const hostBytes = besideTensors(input) + Math.max(windowCodes + onHost + hosted(streamBytes), sharingOnHost);
   const time = planTime(
     {
-      ...{ options, spec, linears, windows, finish, tokens: calibrationTokens },
+      ...{ options, spec, linears, windows, stages, tokens: calibrationTokens },
       readBytes: [...checkpoint.tensors.values()].reduce((bytes, { byteLength }) => bytes + byteLength, 0),
       writtenBytes: resultBytes,
     },
     input.speed,
   );
-  const around =
-    time.before +
-    samplingSeconds(input) +
-    scoringSeconds(input, linears, calibrationTokens) +
-    time.after +
-    (sharing?.seconds ?? 0);
-  const seconds = around + sum(time.windows, (each) => each);
+  const stageSeconds = {
+    before: time.before + samplingSeconds(input) + (sharing?.seconds ?? 0),
+    ...scoringSeconds(input, linears, calibrationTokens),
+    writing: time.after,
+  };
+  const parts = Array.from({ length: training.parts }, () => training.seconds);
+  const windowSeconds = [...parts, ...time.windows];
+  const seconds = sum([...Object.values(stageSeconds), ...windowSeconds], (each) => each);
   return {
     event: "plan",
     model: options.model,
@@ -172,17 +185,19 @@ export function makePlan(input: PlanInput): PlanEvent {
     device,
     blocks: spec.blocks.length,
     windows: [
+      ...parts.map(() => [0, spec.blocks.length - 1] as const),
       ...windows.map(({ first, last }) => [first, last] as const),
-      ...Array.from({ length: finish }, () => [0, spec.blocks.length - 1] as const),
+      ...Array.from({ length: stageWindows(stages) }, () => [0, spec.blocks.length - 1] as const),
     ],
-    windowSeconds: time.windows,
+    windowSeconds,
+    stageSeconds,
     linears: linears.length,
     tensors: input.census,
     protected: protectedLinears(units, schemes),
     weights,
     bitsPerWeight: weights === 0 ? 0 : bits / weights,
     bitsBudget: allocation?.budget ?? null,
-    trainedParameters: trained.reduce((a, b) => a + b, 0) + finish * finishParameters(input, linears),
+    trainedParameters: training.parameters + sum([...trained, ...staged], (numbers) => numbers),
     calibrationTokens,
     text: needsTokens(options) ? { source: textSource(options), why: input.textWhy } : null,
     selfGenerated: sampling > 0 ? { atOnce: samplingBatch(options), seconds: samplingSeconds(input) } : null,
@@ -191,6 +206,8 @@ export function makePlan(input: PlanInput): PlanEvent {
       hostBytes: Math.ceil(hostBytes),
       diskBytes: Math.ceil(
         resultBytes +
+          2 * training.modelBytes +
+          2 * training.stateBytes +
           within("disk", Math.max(streamBytes, sharing?.stores ?? 0)) +
           codeBytes(linears) +
           stateBytes(input, windows, trained),
@@ -228,9 +245,14 @@ function inBlocks(linears: readonly LinearPlan[], first: number, last: number): 
   return linears.filter(({ block }) => block >= first && block <= last);
 }
 
-function scoringSeconds(input: PlanInput, linears: readonly LinearPlan[], tokens: number): number {
-  if (!scores(input, tokens)) return 0;
-  return (scoringOperations(input, linears) * SCORING + textOperations(input)) / input.speed.flops;
+function scoringSeconds(
+  input: PlanInput,
+  linears: readonly LinearPlan[],
+  tokens: number,
+): Record<"scoring" | "texts", number> {
+  if (!scores(input, tokens)) return { scoring: 0, texts: 0 };
+  const { flops } = input.speed;
+  return { scoring: (scoringOperations(input, linears) * SCORING) / flops, texts: textOperations(input) / flops };
 }
 
 // Products of few rows are bound by reading the weights.

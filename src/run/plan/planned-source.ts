@@ -21,6 +21,9 @@ export function plannedSource(
     activations,
     // Their values come from calibration; a plan counts them and does not look at them.
     inputScales: new Map(activations?.dynamic === false ? linears.map((linear) => [linear.name, 1]) : []),
+    ...(activations?.zeroPoint !== undefined && {
+      inputZeroPoints: new Map(linears.map((linear) => [linear.name, 0])),
+    }),
     readQuantized: unknown,
     readPlain: unknown,
   };

@@ -1,4 +1,5 @@
 import { networkTensors } from "../../network/index.js";
+import { baseline } from "../../recipe/job/recipe-names.js";
 import { LOGIT_BYTES, SAMPLES, SCORED, SMALL_NETWORK } from "../source/scored-size.js";
 import type { LinearPlan } from "./linear-plans.js";
 import { bytesOf, type MemoryInput, plainFloats, weightsOf, windowBytes } from "./memory-model.js";
@@ -25,7 +26,7 @@ export function scoringBytes(input: MemoryInput, linears: readonly LinearPlan[])
   const width = bytesOf(options);
   const context = Math.min(SCORED.context, spec.maxPositions);
   const streams = NETWORKS * SCORED.sequences * context * spec.hiddenSize * width;
-  const rounded = { ...input, options: { ...options, recipe: "rtn" as const } };
+  const rounded = { ...input, options: { ...options, recipe: baseline } };
   const block = windowBytes(rounded, { blocks: 1, linears }, 0) + context * plainFloats(input) * width;
   const matrix = spec.vocabSize * spec.hiddenSize;
   // A rotated network has a head of its own; each is loaded as it is stored.

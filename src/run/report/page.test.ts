@@ -57,6 +57,14 @@ describe("a report", () => {
     expect(markup.match(/<td class="none">/g)?.length).toBe(1);
   });
 
+  it("counts blocks from 1, as the terminal does", () => {
+    const markup = page(wholeRecord());
+    expect(textOf(markup)).toMatch(/1 blocks 1–2 .* 2 blocks 2–3 /);
+    const heat = /<table class="heat"[\s\S]*?<\/table>/.exec(markup)?.[0] ?? "";
+    expect([...heat.matchAll(/<th scope="row">(\d+)<\/th>/g)].map(([, block]) => block)).toEqual(["1", "2"]);
+    expect(textOf(markup)).toContain("Blocks count from 1, in the names of tensors from 0.");
+  });
+
   it("shows what verify found once it ran", () => {
     const text = textOf(page(wholeRecord(), certified));
     expect(text).toContain("files something disagrees");

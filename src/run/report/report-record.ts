@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { recordedCalibration } from "../result/recorded/recorded-calibration.js";
 import { linearShape, samplesShape } from "../result/result-details.js";
 import { effortShape, lossesShape, qualityShape, sizesShape, timelineShape } from "../result/result-record.js";
 
@@ -23,10 +24,7 @@ const reportShape = z.object({
     .nullable()
     .catch(absent),
   engine: z.object({ torch: z.string(), device: z.string(), dtype: z.string() }).nullable().catch(absent),
-  calibration: z
-    .object({ source: z.string().catch("files"), tokens: z.number(), windows: z.number(), context: z.number() })
-    .nullable()
-    .catch(absent),
+  calibration: recordedCalibration.nullable().catch(absent),
   sizes: sizesShape.nullable().catch(absent),
   quality: qualityShape.catch(absent),
   qualityMissing: z.string().nullable().catch(absent),

@@ -10,6 +10,7 @@ import {
   isTemporaryFile,
   recordFile,
   reportFile,
+  trainedFolder,
 } from "../../format/written-files.js";
 import { copiedFilesOf } from "./result-file.js";
 
@@ -37,6 +38,9 @@ export async function resultContents(folder: string): Promise<FolderContents> {
   return sorted(folder, (path) => {
     if (besideWeights.has(path)) return true;
     if (path === reportFile) return hasOwnReport(folder);
+    if (path.startsWith(`${trainedFolder}/`)) {
+      return exporters[primaryFormat].owns(join(folder, trainedFolder), path.slice(trainedFolder.length + 1), copied);
+    }
     const format = formatNames.find((name) => name !== primaryFormat && path.startsWith(`${name}/`));
     if (format === undefined) return exporters[primaryFormat].owns(folder, path, copied);
     return exporters[format].owns(join(folder, format), path.slice(format.length + 1), copied);

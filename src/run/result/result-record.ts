@@ -15,6 +15,8 @@ export const activationsShape = z.object({
   simulated: z.string().nullable(),
   /** Clip factor (per token) or step (per tensor) of each Linear's input, by module name. */
   values: z.record(z.string(), z.number().positive()),
+  /** Codes that stand for zero, where ranges do not lie evenly around it. */
+  zeroPoints: z.record(z.string(), z.number()).optional(),
 });
 
 export const fingerprintsShape = z.object({
@@ -109,7 +111,7 @@ export type AllocationRecord = Omit<AllocationEvent, "event">;
 /** What `crossblock.json` tells about a result: enough to judge it and to make it again. */
 export interface ResultRecord {
   /** See `SCHEMA_VERSION`. */
-  readonly schemaVersion: 1;
+  readonly schemaVersion: 2;
   /** Of the process that finished it: the `id` of its `run` event. */
   readonly run: string;
   /** Name of the model: its folder's, or that on the hub without the owner. */

@@ -5,7 +5,8 @@ import type { CalibrationTokens } from "../../recipe/job/recipe-job.js";
 import type { RequestContext } from "../engine/serve-requests.js";
 import type { CalibrateEvent, WorkEvent } from "../events/events.js";
 import { isBundled, textSource } from "../options/calibration-option.js";
-import type { RunOptions } from "../options/options.js";
+import { type RunOptions, schemeOf } from "../options/options.js";
+import { needsText } from "../options/text/default-text.js";
 import { calibrationFiles } from "./calibration-files.js";
 import { openTokenizer, readBundledTokens, readTokens } from "./read-tokens.js";
 import { SCORED } from "./scored-size.js";
@@ -33,27 +34,41 @@ export async function calibrate(
   request: RequestContext<WorkEvent>,
 ): Promise<Calibration> {
   const tokenizer = await openTokenizer(folder, spec, request);
-  const { samples, context, seed } = options;
-  const wanted = samples * context;
+  const { seed } = options;
+  const wanted = options.samples * options.context;
   const stream = isBundled(options)
     ? await readBundledTokens(tokenizer, request, { wanted: wanted + SCORED.sequences * SCORED.context, seed })
     : await readTokens(await calibrationFiles(options, request), tokenizer, request, wanted);
+  const { samples, context, fitted } = taken(stream.ids.length, options);
   const chosen = sampleSequences(stream.ids, { samples, context, seed });
   const longest = Math.min(SCORED.context, spec.maxPositions);
   return {
     tokens: chosen,
     tokenizer: tokenizer.hash,
     // Cut from what was not chosen, once that is settled: it changes nothing of the calibration.
-    heldOut: heldOutSequences(stream.ids, { samples, context, seed }, { ...SCORED, context: longest }),
+    heldOut: heldOutSequences(stream.ids, { samples: fitted, context, seed }, { ...SCORED, context: longest }),
     event: {
       event: "calibrate",
       source: textSource(options),
       why,
       documents: stream.documents,
       tokens: stream.ids.length,
-      windows: chosen.sequences,
+      sequences: chosen.sequences,
       context,
       hash: sequencesFingerprint(chosen, { tokenizer: tokenizer.hash, seed }),
     },
   };
+}
+
+/**
+ * How much of a text is taken, and how much of that must not be scored. Where nothing is fitted to the text, which then only shows
+ * how large errors are, a short one serves as well, and all of it may be scored.
+ */
+function taken(tokens: number, options: RunOptions): Record<"samples" | "context" | "fitted", number> {
+  const { samples, context } = options;
+  if (needsText(options, schemeOf(options)) || Math.floor(tokens / context) >= samples) {
+    return { samples, context, fitted: samples };
+  }
+  const length = Math.min(context, Math.max(2, tokens));
+  return { samples: Math.min(samples, Math.max(1, Math.floor(tokens / length))), context: length, fitted: 0 };
 }

@@ -1,8 +1,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import type { Checkpoint } from "../../checkpoint/checkpoint.js";
 import type { ModelConfig } from "../../checkpoint/model-config.js";
-import type { TensorInfo } from "../../checkpoint/tensor-reader.js";
+import type { FolderWeights, TensorInfo } from "../../checkpoint/tensor-reader.js";
 import { CheckpointError } from "../../errors.js";
 import type { RequestContext } from "../engine/serve-requests.js";
 import type { WorkEvent } from "../events/events.js";
@@ -25,7 +24,7 @@ export interface CheckedWeights {
  * @throws CheckpointError naming the first tensor of the network with a value that is not finite
  */
 export function checkWeights(
-  checkpoint: Checkpoint,
+  checkpoint: FolderWeights,
   config: ModelConfig,
   read: ReadonlySet<string>,
   context: RequestContext<WorkEvent>,
@@ -86,7 +85,7 @@ function hasExponent(bytes: Uint8Array, exponent: number): boolean {
   return (last & exponent) === exponent;
 }
 
-function refusal(checkpoint: Checkpoint, { name, file }: TensorInfo): CheckpointError {
+function refusal(checkpoint: FolderWeights, { name, file }: TensorInfo): CheckpointError {
   return new CheckpointError({
     where: `${join(checkpoint.folder, file)}, tensor "${name}"`,
     what: "holds NaN or infinite values",

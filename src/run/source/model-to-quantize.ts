@@ -1,6 +1,5 @@
-import type { Checkpoint } from "../../checkpoint/checkpoint.js";
 import type { ModelConfig } from "../../checkpoint/model-config.js";
-import type { TensorReader } from "../../checkpoint/tensor-reader.js";
+import type { FolderWeights, TensorReader } from "../../checkpoint/tensor-reader.js";
 import {
   type ConfigContradiction,
   type DecoderSpec,
@@ -13,6 +12,7 @@ import { recipeOf } from "../../recipe/job/recipe-names.js";
 import { wantsRotation } from "../../recipe/job/rotation-rule.js";
 import { RotatedModel } from "../../transform/rotation/rotated-model.js";
 import type { GivenOptions } from "../options/options.js";
+import { readStoredInputs, type StoredInputs, withoutStoredInputs } from "./trained/stored-inputs.js";
 
 /** What a run quantizes: the model of the user, or one that computes the same and is easier to quantize. */
 export interface ModelToQuantize extends Disposable {
@@ -26,6 +26,8 @@ export interface ModelToQuantize extends Disposable {
   /** Names of the tensors that are not the user's. */
   readonly changed: readonly string[];
   readonly contradictions: readonly ConfigContradiction[];
+  /** How its inputs are quantized where that was learnt with its weights, and holds for what is quantized; null otherwise. */
+  readonly inputs: StoredInputs | null;
 }
 
 /**
@@ -34,15 +36,17 @@ export interface ModelToQuantize extends Disposable {
  *   rotation that it can't have
  */
 export function modelToQuantize(
-  stored: Checkpoint,
+  stored: FolderWeights,
   given: ModelConfig,
   scheme: Scheme,
   options: GivenOptions,
 ): ModelToQuantize {
-  const { spec, config, contradictions, checkpoint } = readModel(given, stored);
+  const { spec, config: resolved, contradictions, checkpoint } = readModel(given, stored);
+  const config = withoutStoredInputs(resolved);
   const census = takeCensus(spec, config, stored.tensors.values());
   if (!wantsRotation(recipeOf(options.recipe), options, scheme, spec)) {
     const rotation = "none" as const;
+    const inputs = inputsOf(given, checkpoint.folder, scheme, options);
     return {
       checkpoint,
       spec,
@@ -50,6 +54,7 @@ export function modelToQuantize(
       config,
       contradictions,
       rotation,
+      inputs,
       changed: [],
       [Symbol.dispose]: () => {},
     };
@@ -63,6 +68,20 @@ export function modelToQuantize(
     rotation: "hadamard",
     changed: rotated.changed,
     contradictions,
+    // Those of the rotated model are other ones.
+    inputs: null,
     [Symbol.dispose]: () => rotated[Symbol.dispose](),
   };
+}
+
+// Ranges hold for what the model's own Linears read: of a recipe that folds something into what makes it, they are measured.
+function inputsOf(
+  given: ModelConfig,
+  folder: string,
+  { activationBits }: Scheme,
+  { recipe, activation }: GivenOptions,
+): StoredInputs | null {
+  const stored = readStoredInputs(given, folder);
+  const wanted = activation.granularity === "tensor" && recipeOf(recipe).keepsInputs === true;
+  return wanted && stored?.bits === activationBits ? stored : null;
 }

@@ -20,8 +20,10 @@ import {
   type TensorSource,
   takeCensus,
 } from "../../network/index.js";
-import { type ActivationQuantizer, quantizerFrom } from "../../quant/input/activation.js";
-import type { Device, DType, Tensor } from "../../tensor/index.js";
+import type { ActivationQuantizer } from "../../quant/input/activation.js";
+import { StoredTensorQuantizer } from "../../quant/input/asymmetric-tensor.js";
+import { quantizerFrom } from "../../quant/input/stored-quantizer.js";
+import { type Device, type DType, freeOnError, type Tensor } from "../../tensor/index.js";
 import type { RequestContext } from "../engine/serve-requests.js";
 import { censusWarnings } from "../events/census-record.js";
 import { contradiction } from "../events/contradiction.js";
@@ -30,6 +32,7 @@ import { parseResultRecord } from "../result/result-file.js";
 import { decodedTensor } from "./decoded-tensor.js";
 import { hasQuantization, quantizationMethod } from "./quantized-source.js";
 import { resolveFolder } from "./resolve-folder.js";
+import { readStoredInputs } from "./trained/stored-inputs.js";
 
 /** A network in memory, ready to compute, and what it needs beside its weights. */
 export interface LoadedModel extends Disposable {
@@ -44,7 +47,7 @@ interface Placement {
 }
 
 export interface OpenModelOptions extends Placement {
-  /** False leaves the inputs of a result's Linears in floating point, as weight-only runtimes do. Defaults to true. */
+  /** False leaves inputs of Linears in floating point, as weight-only runtimes do. Defaults to true. */
   readonly quantizeInputs?: boolean;
 }
 
@@ -65,7 +68,7 @@ export async function openModel(
 async function openSource(
   folder: string,
   config: ModelConfig,
-  to: Placement,
+  { quantizeInputs = true, ...to }: OpenModelOptions,
   { emit, poll }: RequestContext<WorkEvent>,
 ): Promise<LoadedModel> {
   if (hasQuantization(config)) {
@@ -81,11 +84,31 @@ async function openSource(
   const census = takeCensus(spec, resolved, stored.tensors.values());
   for (const warning of censusWarnings(census, folder, { result: false })) emit(warning);
   const source = checkpointSource(checkpoint, to);
-  const decoder = Decoder.load((name, shape) => {
-    poll();
-    return source(name, shape);
-  }, spec);
-  return { folder, decoder, device: to.device, [Symbol.dispose]: () => decoder.dispose() };
+  const inputs = quantizeInputs ? readStoredInputs(config, folder) : null;
+  const quantizers = new Map(
+    [...(inputs?.grids ?? [])].map(([module, grid]) => [
+      module,
+      new StoredTensorQuantizer(inputs?.bits ?? 4, grid, to.device),
+    ]),
+  );
+  const free = (): void => {
+    for (const quantizer of quantizers.values()) quantizer.dispose();
+  };
+  const decoder = freeOnError([{ dispose: free }], () =>
+    Decoder.load(
+      (name, shape) => {
+        poll();
+        return source(name, shape);
+      },
+      spec,
+      quantizedInputs(spec, quantizers),
+    ),
+  );
+  const dispose = (): void => {
+    decoder.dispose();
+    free();
+  };
+  return { folder, decoder, device: to.device, [Symbol.dispose]: dispose };
 }
 
 async function openResult(
@@ -156,7 +179,8 @@ function inputQuantizers(result: CompressedTensorsFolder, device: Device): Map<s
   const quantizer = (name: string): ActivationQuantizer => {
     const { granularity, bits } = activations;
     const step = granularity === "tensor" ? result.inputScales.get(name) : undefined;
-    return quantizerFrom(granularity, bits, step ?? values.get(name) ?? 1, device, { learn: false });
+    const zeroPoint = result.inputZeroPoints?.get(name) ?? null;
+    return quantizerFrom(granularity, bits, step ?? values.get(name) ?? 1, device, { learn: false, zeroPoint });
   };
   return new Map([...result.linears.keys()].map((name) => [name, quantizer(name)]));
 }

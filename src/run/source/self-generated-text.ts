@@ -9,9 +9,9 @@ import {
   storeSequences,
 } from "../../calibration/self-generated/stored-sequences.js";
 import { sampleSequences, sequencesFingerprint, type TokenSequences } from "../../calibration/token-sequences.js";
-import type { Checkpoint } from "../../checkpoint/checkpoint.js";
 import type { ModelConfig } from "../../checkpoint/model-config.js";
 import { ModelFolder } from "../../checkpoint/model-folder.js";
+import type { FolderWeights } from "../../checkpoint/tensor-reader.js";
 import { tokenCacheFolder } from "../../checkpoint/tokenizer/token-cache.js";
 import type { Tokenizer } from "../../checkpoint/tokenizer/tokenizer.js";
 import { CrossblockError } from "../../errors.js";
@@ -33,7 +33,7 @@ export interface TextToGenerate {
   /** Why this text was chosen, where it was not asked for. */
   readonly why: string | null;
   /** The model of the user, not rotated, and its `config.json`. */
-  readonly checkpoint: Checkpoint;
+  readonly checkpoint: FolderWeights;
   readonly config: ModelConfig;
   readonly device: Device;
   readonly dtype: "float32" | "bfloat16";
@@ -83,7 +83,7 @@ export async function selfGeneratedText(
     tokens: sequences,
     tokenizer: tokenizer?.hash ?? null,
     heldOut: tokenizer === null ? null : await bundledSequences(tokenizer, spec, { request, seed }),
-    event: { event: "calibrate", source: "self-generated", why, documents, tokens, windows: samples, context, hash },
+    event: { event: "calibrate", source: "self-generated", why, documents, tokens, sequences: samples, context, hash },
   };
 }
 

@@ -234,9 +234,12 @@ async function judgement(
   if (judges === null) return absent("runtimes were left out, as asked");
   if (disagreements.length > 0) return absent("the export is wrong already");
   if (damaged.size > 0) return absent("the result is damaged, so that its network is no reference");
-  const lossy = tensors.some(({ status }) => status === "lossy");
+  const losses = tensors.flatMap(({ status, relativeError }) =>
+    status === "lossy" ? [relativeError ?? Number.POSITIVE_INFINITY] : [],
+  );
+  const loss = losses.length === 0 ? null : Math.max(...losses);
   const onRun = (): void => emit({ event: "progress", stage: `running ${found.path}`, done: 0, total: 0 });
-  return judgeRuntime({ found, result, lossy, ...judges, onRun, signal });
+  return judgeRuntime({ found, result, loss, ...judges, onRun, signal });
 }
 
 /** What a file does with tensors that the network does not read, by what was found in it. */

@@ -93,15 +93,15 @@ describe("coarse-to-fine detection", () => {
     const both = byDefinition(values.map(Math.abs)) ?? Number.NaN;
     scope(() => {
       const weight = Tensor.from(Float32Array.from(values), [8, 64], on);
-      const extremes = (detection: "cbq" | "msmodelslim"): [number, number] => {
+      const extremes = (detection: "paper" | "msmodelslim"): [number, number] => {
         const truncated = truncateWeights(weight, { detection }).weight;
         return [truncated.amin().item(), truncated.amax().item()];
       };
       const [low, high] = extremes("msmodelslim");
       expect(low / -side(-1)).toBeCloseTo(1, 5);
       expect(high / side(1)).toBeCloseTo(1, 5);
-      expect(extremes("cbq")[1] / both).toBeCloseTo(1, 5);
-      expect(low).toBeGreaterThan(extremes("cbq")[0]);
+      expect(extremes("paper")[1] / both).toBeCloseTo(1, 5);
+      expect(low).toBeGreaterThan(extremes("paper")[0]);
       // Per row, each row has its own; a row without negative weights has no bound below.
       const positive = truncateWeights(weight.abs(), { detection: "msmodelslim", perRow: true }).weight;
       expect(positive.amin().item()).toBeGreaterThan(0);

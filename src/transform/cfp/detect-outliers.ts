@@ -1,7 +1,7 @@
 import { noGrad, scope, type Tensor } from "../../tensor/index.js";
 
 /** Whose rule finds outliers. */
-export type Detection = "cbq" | "msmodelslim";
+export type Detection = "paper" | "msmodelslim";
 
 /** How a rule of that name reads values. */
 export interface DetectionRule {
@@ -13,7 +13,7 @@ export interface DetectionRule {
 
 /** The paper's quartiles of magnitudes; Huawei's msmodelslim takes quantiles 0.2 and 0.8 of minima and maxima apart. */
 export const detectionRules: Readonly<Record<Detection, DetectionRule>> = {
-  cbq: { quantiles: [0.25, 0.75], sidesApart: false },
+  paper: { quantiles: [0.25, 0.75], sidesApart: false },
   msmodelslim: { quantiles: [0.2, 0.8], sidesApart: true },
 };
 

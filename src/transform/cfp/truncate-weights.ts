@@ -31,7 +31,7 @@ export function truncateWeights(
   );
 }
 
-function bounds(values: Tensor, { detection = "cbq", ...options }: TruncationOptions): [low: number, high: number] {
+function bounds(values: Tensor, { detection = "paper", ...options }: TruncationOptions): [low: number, high: number] {
   const { quantiles, sidesApart } = detectionRules[detection];
   const threshold = (magnitudes: Tensor): number =>
     outlierThreshold(magnitudes, { ...options, quantiles }) ?? Number.POSITIVE_INFINITY;

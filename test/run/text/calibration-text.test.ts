@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { type QuantizeOptions, quantize } from "../../../src/api/quantize.js";
 import { parquetFiles } from "../../../src/calibration/testing/parquet-files.js";
-import { startFakeDatasetHub } from "../../../src/checkpoint/testing/fake-dataset-hub.js";
+import { startFakeDatasetHub } from "../../../src/checkpoint/testing/fake-hub.js";
 import { EventNotes } from "../../../src/cli/event-notes.js";
 import { formatPlan } from "../../../src/cli/plan-text.js";
 import type { QuantizeEvent } from "../../../src/run/events/events.js";
@@ -44,7 +44,7 @@ describe("calibration without text of the user's", () => {
       /documents of the bundled text, 4 sequences of 32 chosen/,
     );
     const record = JSON.parse(readFileSync(join(place.folder, "default", "crossblock.json"), "utf8"));
-    expect(record.calibration).toMatchObject({ source: "bundled", why: plan?.text?.why, windows: 4, context: 32 });
+    expect(record.calibration).toMatchObject({ source: "bundled", why: plan?.text?.why, sequences: 4, context: 32 });
     // As it was given: the same command finds its result.
     expect(record.options.calibration).toEqual([]);
     expect((await run("default")).map(({ event }) => event)).toContain("already-there");
@@ -65,6 +65,37 @@ describe("calibration without text of the user's", () => {
   });
 });
 
+describe("text that is given to what needs none", () => {
+  const short = { calibration: [] as string[], samples: 500, context: 48 };
+  beforeAll(() => {
+    short.calibration = [place.text];
+  });
+
+  it("may be short: as much as there is shows the errors, and is scored", async () => {
+    const events = await run("short", { ...short, recipe: "rtn" });
+    const { sequences, tokens = 0 } = textOf(events) ?? {};
+    expect(sequences).toBe(Math.floor(tokens / 48));
+    expect(events.find((event) => event.event === "quality")?.text).toMatch(/^4 sequences of the calibration text/);
+    const sentence = join(place.folder, "sentence.txt");
+    writeFileSync(sentence, "The Navy must provide for the peace of the Union.");
+    const few = { ...short, calibration: [sentence], recipe: "rtn", score: false, dryRun: true } as const;
+    const one = textOf(await run("one", few));
+    expect(one).toMatchObject({ sequences: 1, context: one?.tokens });
+    const long = textOf(await run("long", { ...short, recipe: "rtn", context: 64, samples: 4, dryRun: true }));
+    expect(long).toMatchObject({ sequences: 4, context: 64 });
+  });
+
+  it("is too short where ranges, scales or another recipe are fitted to it", async () => {
+    for (const needs of [
+      { recipe: "gptq" },
+      { recipe: "rtn", finish: "scales" },
+      { recipe: "rtn", scheme: "W4A4", activation: { granularity: "tensor" } },
+    ] as const) {
+      await expect(run("none", { ...short, ...needs, dryRun: true })).rejects.toThrow(/500 sequences of 48 take/);
+    }
+  });
+});
+
 describe("calibration on a data set of the hub", () => {
   it("downloads a split, reads the column, and says what there is where a name is wrong", async () => {
     const lines = Array.from(
@@ -81,7 +112,7 @@ describe("calibration on a data set of the hub", () => {
     vi.stubEnv("HF_ENDPOINT", hub.url);
     vi.stubEnv("HF_HUB_CACHE", join(place.folder, "hub"));
     const named = await run("hub", { calibration: ["hub:owner/texts:train:body"] });
-    expect(textOf(named)).toMatchObject({ source: "hub", why: null, documents: 40, windows: 4 });
+    expect(textOf(named)).toMatchObject({ source: "hub", why: null, documents: 40, sequences: 4 });
     const local = textOf(await run("local", { calibration: [place.text], dryRun: true }));
     const same = textOf(await run("dry", { calibration: ["hub:owner/texts:validation"], dryRun: true }));
     expect(same?.hash).toBe(local?.hash);

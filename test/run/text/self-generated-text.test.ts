@@ -75,7 +75,7 @@ describe("text that the model makes up", () => {
     const first = await run("first");
     expect(first.drew).toBe(true);
     const record = JSON.parse(readFileSync(join(place.folder, "first", "crossblock.json"), "utf8"));
-    expect(record.calibration).toMatchObject({ source: "self-generated", windows: 5, context: 24, tokens: 120 });
+    expect(record.calibration).toMatchObject({ source: "self-generated", sequences: 5, context: 24, tokens: 120 });
     expect(record.calibration.hash).toBe(first.hash);
     // Scored on other text: what the model made up was all calibrated on.
     expect(record.quality).toMatchObject({ text: "4 sequences of the bundled text", context: 256 });
@@ -179,7 +179,7 @@ describe("text that the model makes up", () => {
     const bare = join(place.folder, "bare");
     cpSync(model, bare, { recursive: true, filter: (path) => !basename(path).startsWith("tokenizer") });
     const { events } = await run("ids", { model: bare, samples: 1, context: 256 });
-    expect(events.find((event) => event.event === "calibrate")).toMatchObject({ windows: 1, context: 256 });
+    expect(events.find((event) => event.event === "calibrate")).toMatchObject({ sequences: 1, context: 256 });
     const warnings = events.flatMap((event) => (event.event === "warning" ? [event.message] : []));
     expect(warnings).toEqual([expect.stringMatching(/no tokenizer\.json/)]);
     const latin = await run("latin", { model: bare, samples: 1, context: 256, selfGenerated: { scripts: ["Latin"] } });

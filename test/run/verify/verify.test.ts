@@ -26,14 +26,14 @@ describe("verify", () => {
   it("writes the report again where it is as it was written, and leaves one that somebody changed or removed", async () => {
     const path = join(made.result, "report.html");
     const written = readFileSync(path, "utf8");
-    await verify({ result: made.result });
+    await verify({ result: made.result, runtimes: false });
     const again = readFileSync(path, "utf8");
     expect(again).not.toBe(written);
     writeFileSync(path, again.replace("</main>", "<p>a note of mine</p></main>"));
-    await verify({ result: made.result });
+    await verify({ result: made.result, runtimes: false });
     expect(readFileSync(path, "utf8")).toContain("a note of mine");
     rmSync(path);
-    expect((await verify({ result: made.result })).agrees).toBe(true);
+    expect((await verify({ result: made.result, runtimes: false })).agrees).toBe(true);
     expect(existsSync(path)).toBe(false);
     writeFileSync(path, again);
   });
@@ -115,13 +115,7 @@ describe("verify", () => {
   it("is not there already for the command that made it where an export is cut off", async () => {
     const folder = made.copied("cut export");
     truncateSync(made.ggufOf(folder), 4096);
-    const again = library.quantize({
-      model: made.model,
-      scheme: "W4A16g64",
-      recipe: "rtn",
-      out: folder,
-      format: ["gguf", "gptq", "onnx"],
-    });
+    const again = library.quantize({ ...made.making, out: folder });
     await expect(again.next()).rejects.toThrow(/it is damaged/);
   });
 

@@ -6,11 +6,11 @@ import { InputError } from "../../../errors.js";
 import { evaluationDefaults } from "../../../run/options/evaluation-defaults.js";
 import { runCommand } from "../../exit.js";
 import { addSamplingFlags, type SamplingFlags } from "../../flags/sampling-flags.js";
+import { wholeNumber } from "../../flags/whole-number.js";
 import { wrapped } from "../../help/wrapped.js";
 import { progressView } from "../../progress/progress.js";
 import { printable } from "../../progress/render-progress.js";
 import { harmless } from "../../terminal/harmless.js";
-import { wholeNumber } from "../../whole-number.js";
 import { chatLines } from "./chat-lines.js";
 import { ChatSession } from "./chat-session.js";
 

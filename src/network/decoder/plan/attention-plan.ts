@@ -45,5 +45,13 @@ export function attentionFactors(attention: AttentionSpec): AttentionPlan | unde
   const { heads, kvHeads, headDim, softcap, sinks, alibi, outputGate, valuesAreKeys, qNorm, kNorm, vNorm } = attention;
   const overAll = [qNorm, kNorm].some((norm) => norm !== null && norm.over === "heads");
   if (softcap !== null || sinks || alibi || outputGate || valuesAreKeys || vNorm !== null || overAll) return undefined;
-  return { query: "q", key: "k", value: "v", output: "o", heads, kvHeads, headDim };
+  return { query: "q", key: "k", value: "v", output: "o", heads, kvHeads, headDim, scores: keptScores(attention) };
+}
+
+// A pair of channels that turns together may be scaled alike; a norm takes any factor back.
+function keptScores({ qNorm, rotary, headDim }: AttentionSpec): AttentionPlan["scores"] {
+  if (qNorm !== null) return "none";
+  if (rotary === null) return "any";
+  // Pairs of halves, over all of a head, are those that a transform knows.
+  return rotary.pairs === "halves" && rotary.width === headDim ? "pairs" : "none";
 }

@@ -1,7 +1,6 @@
-import type { Checkpoint } from "../../../checkpoint/checkpoint.js";
 import type { ModelConfig } from "../../../checkpoint/model-config.js";
 import { sameTensor } from "../../../checkpoint/same-tensor.js";
-import type { TensorReader } from "../../../checkpoint/tensor-reader.js";
+import type { FolderWeights, TensorReader } from "../../../checkpoint/tensor-reader.js";
 import { requireFloatNetwork } from "../../census/require-float-network.js";
 import { NetworkCheckpoint } from "../../stored/network-checkpoint.js";
 import type { DecoderSpec } from "./decoder-spec.js";
@@ -24,7 +23,7 @@ export interface ReadModel {
  *
  * @throws ModelError for what is not computed; CheckpointError naming a tensor that is missing or has another shape
  */
-export function readModel(config: ModelConfig, stored: Checkpoint): ReadModel {
+export function readModel(config: ModelConfig, stored: TensorReader & Pick<FolderWeights, "readRangeSync">): ReadModel {
   const resolved = resolveConfig(config, {
     has: (name) => stored.tensors.has(name),
     same: (a, b) => sameTensor(stored, a, b),

@@ -20,7 +20,7 @@ const boa = z.strictObject({
   rowsAtOnce: count
     .default(16)
     .describe(
-      "rows of each head that are rounded before the rows after them make up for it: 16 as in TurboBoA, 1 in the paper",
+      "rows of each head that are rounded before the rows after them make up for it: 16 as in TurboBoA, 1 in the paper; a quarter of the rows of heads that have no more",
     ),
   rowDamping: positive.default(0.01).describe("fraction of the mean diagonal that is added to the factors of the rows"),
 });

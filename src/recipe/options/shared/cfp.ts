@@ -13,10 +13,10 @@ const cfp = z.strictObject({
       "fold outliers of the activations into the weights; null does so where inputs have 4 bits and nothing was rotated",
     ),
   detection: z
-    .enum(["cbq", "msmodelslim"])
-    .default("cbq")
+    .enum(["paper", "msmodelslim"])
+    .default("paper")
     .describe(
-      "how outliers are found: cbq by quartiles of magnitudes (the paper), msmodelslim by quantiles 0.2 and 0.8 of either sign (Huawei's tool)",
+      "how outliers are found: paper by quartiles of magnitudes, msmodelslim by quantiles 0.2 and 0.8 of either sign (Huawei's tool)",
     ),
   exponent: fraction.default(0.5).describe("exponent of an outlier channel's scale"),
   lambda1: positive.default(1.5).describe("interquartile ranges above the third quartile where candidates begin"),

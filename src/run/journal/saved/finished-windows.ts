@@ -59,6 +59,11 @@ export class FinishedWindows implements RecipeResults {
     return new Map(this.all.flatMap(({ activations }) => [...activations]));
   }
 
+  /** Codes that stand for zero in inputs whose ranges do not lie evenly around it, by module name. */
+  get zeroPoints(): ReadonlyMap<string, number> {
+    return new Map(this.all.flatMap(({ zeroPoints }) => [...zeroPoints]));
+  }
+
   /** A finished Linear, under the scales that it has by now. */
   readLinear(name: string): QuantizedWeight {
     return unpackedWeight(this.readPacked(name));
@@ -87,6 +92,10 @@ export class FinishedWindows implements RecipeResults {
     return this.all.findLast(({ activations }) => activations.has(name))?.activations.get(name) ?? null;
   }
 
+  zeroPointOf(name: string): number | null {
+    return this.all.findLast(({ zeroPoints }) => zeroPoints.has(name))?.zeroPoints.get(name) ?? null;
+  }
+
   /** Names of the tensors that are not quantized and yet not those of the source model: CFP folds into them. */
   get changed(): readonly string[] {
     return [...new Set(this.all.flatMap((window) => [...window.plain]))].sort(compareTensorNames);
@@ -111,6 +120,7 @@ export class FinishedWindows implements RecipeResults {
       plain: new Map(plain.sort(([a], [b]) => compareTensorNames(a, b))),
       activations,
       inputScales: activations?.dynamic === false ? this.activations : new Map(),
+      ...(activations?.zeroPoint !== undefined && { inputZeroPoints: this.zeroPoints }),
       readQuantized: async (name) => this.readLinear(name),
       readPacked: async (name) => this.readPacked(name),
       readPlain: async (name) => this.readPlain(name) ?? checkpoint.read(name),

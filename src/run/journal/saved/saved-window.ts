@@ -21,6 +21,8 @@ export interface WindowContent {
   readonly rescaled: Map<string, { readonly scales: Float32Array; readonly hash: string }>;
   /** Clip factors or steps by module name. */
   readonly activations: Map<string, number>;
+  /** Codes that stand for zero, of inputs whose ranges do not lie evenly around it, by module name. */
+  readonly zeroPoints: Map<string, number>;
   readonly warnings: WarningEvent[];
   /** When it began, ISO 8601; null where that is not known. */
   start: string | null;
@@ -77,6 +79,8 @@ const record = z.strictObject({
   /** With the hashes of the scales. */
   rescaled: z.record(z.string(), sha256),
   activations: z.record(z.string(), z.number()),
+  /** Absent in windows of early versions. */
+  zeroPoints: z.record(z.string(), z.number()).default({}),
   warnings: z.array(
     z.strictObject({ event: z.literal("warning"), message: z.string(), where: z.string(), next: z.string() }),
   ),
@@ -91,7 +95,7 @@ const record = z.strictObject({
 /** The tensors and the record of a window's artefact. */
 export function windowArtefact(
   done: WindowDoneEvent,
-  { plain, rescaled, activations, warnings, start, losses }: WindowContent,
+  { plain, rescaled, activations, zeroPoints, warnings, start, losses }: WindowContent,
   linears: ReadonlyMap<string, PackedLinear>,
 ): { readonly tensors: ArtefactTensor[]; readonly record: object } {
   const tensors: ArtefactTensor[] = [];
@@ -119,6 +123,7 @@ export function windowArtefact(
       plain: [...plain.keys()],
       rescaled: Object.fromEntries([...rescaled].map(([name, { hash }]) => [name, hash])),
       activations: Object.fromEntries(activations),
+      zeroPoints: Object.fromEntries(zeroPoints),
       warnings,
       start,
       losses: losses.points,
@@ -149,6 +154,8 @@ export class SavedWindow {
   /** Hashes of the scales by module name. */
   readonly rescaled: ReadonlyMap<string, string>;
   readonly activations: ReadonlyMap<string, number>;
+  /** Codes that stand for zero in inputs, by module name. */
+  readonly zeroPoints: ReadonlyMap<string, number>;
   /** When it began, ISO 8601; null where that is not known. */
   readonly start: string | null;
   /** Of its steps; null without any. */
@@ -164,6 +171,7 @@ export class SavedWindow {
     this.plain = new Set(content.plain);
     this.rescaled = new Map(Object.entries(content.rescaled));
     this.activations = new Map(Object.entries(content.activations));
+    this.zeroPoints = new Map(Object.entries(content.zeroPoints));
     this.#hashes = new Map(Object.entries(content.hashes));
   }
 

@@ -7,7 +7,7 @@ import { compressedTensors } from "../../../format/compressed-tensors/write.js";
 import { DecoderNetwork, type DecoderSpec, readSpec } from "../../../network/index.js";
 import { deeperModel, tinyModel, writeTinyModel } from "../../../network/testing/tiny-models.js";
 import { parseScheme } from "../../../quant/scheme.js";
-import { finishEpochs } from "../../../recipe/end-to-end/windows.js";
+import { stagesOf, stageWindows } from "../../../recipe/end-to-end/stages.js";
 import type { RecipeSink } from "../../../recipe/job/recipe-job.js";
 import { type RecipeName, recipeOf } from "../../../recipe/job/recipe-names.js";
 import { runRecipe } from "../../../recipe/job/run-recipe.js";
@@ -57,7 +57,7 @@ export const cbq: Case = { recipe: "cbq", scheme: "W3A16g8", options: { window: 
 /** Windows of the whole run. */
 export function windowsOf({ recipe, options, text }: Case): number {
   const parsed = resolveRecipeOptions(options, { recipe });
-  return recipeOf(recipe).windows(BLOCKS, parsed).length + finishEpochs(recipeOf(recipe), parsed, text);
+  return recipeOf(recipe).windows(BLOCKS, parsed).length + stageWindows(stagesOf(recipeOf(recipe), parsed, text));
 }
 
 /** Saves after every window, also where a busy disk takes longer than a run would wait for. */

@@ -11,9 +11,11 @@ import { effortLadder } from "./ladder.js";
 describe("an effort", () => {
   it("lies over the preset and under what is given", () => {
     const quick = resolveOptions(required, { effort: "quick", preset: "paper" });
-    expect(quick).toMatchObject({ effort: "quick", samples: 24, context: 1024, finish: "none" });
+    expect(quick).toMatchObject({ effort: "quick", samples: 20, context: 1024, finish: "none" });
     // The effort's epochs, and the paper's batch and rounding.
-    expect(quick.window).toMatchObject({ epochs: 2, batch: 1, secondBranch: true });
+    expect(quick.window).toMatchObject({ epochs: 2, overlap: 1, batch: 1, secondBranch: true });
+    const own = resolveOptions(required, { effort: "quick" });
+    expect(own.window).toMatchObject({ epochs: 2, overlap: 0, batch: 1, secondBranch: false });
     expect(quick.rounding.kind).toBe("lora");
     const given = { effort: "quick", samples: 7, window: { epochs: 5 }, finish: "scales" };
     expect(resolveOptions(required, given)).toMatchObject({
@@ -83,7 +85,7 @@ describe("the ladder of efforts", () => {
     // The efforts themselves are rungs.
     const at = (name: string): UntypedOptions => all.find((rung) => rung.name === name)?.values ?? {};
     expect(at("normal")).toMatchObject({ samples: 128, context: 2048 });
-    expect(all.some(({ values }) => values["samples"] === 24 && values["context"] === 1024)).toBe(true);
+    expect(all.some(({ values }) => values["samples"] === 20 && values["context"] === 1024)).toBe(true);
   });
 
   it("trains end to end only from where an epoch of it is due", () => {

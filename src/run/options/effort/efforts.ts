@@ -6,7 +6,7 @@ import {
   optionValue,
   type UntypedOptions,
 } from "../../../recipe/options/merge-options.js";
-import { defaultPreset, type PresetName } from "../../../recipe/options/presets.js";
+import { defaultPreset, type PresetName, presetNames } from "../../../recipe/options/presets.js";
 import type { Device } from "../../../tensor/index.js";
 
 /**
@@ -14,7 +14,7 @@ import type { Device } from "../../../tensor/index.js";
  * is what the schema and the recipe's preset say.
  */
 const text: Readonly<Record<Exclude<EffortName, "normal">, UntypedOptions>> = {
-  quick: { samples: 24, context: 1024 },
+  quick: { samples: 20, context: 1024 },
   best: { samples: 512 },
 };
 
@@ -26,10 +26,22 @@ export function effortNamed(value: unknown): EffortName | null {
   return effortNames.find((name) => name === value) ?? null;
 }
 
-/** What an effort sets for a recipe: it lies over the values of the preset and under those that are given. */
+/**
+ * What an effort sets for a recipe, under the values that are given. How much text and how many passes over it there are lies over
+ * the preset; in everything else a preset keeps what it sets: the paper's windows overlap at every effort.
+ */
 export function effortValues(effort: EffortName, recipe: RecipeName, given: UntypedOptions): UntypedOptions {
   if (effort === "normal") return {};
-  return withoutFinishOf(given, mergeOptions(text[effort], recipeOf(recipe).efforts?.[effort] ?? {}));
+  const { presets, efforts } = recipeOf(recipe);
+  const preset = presets[presetNames.find((name) => name === given["preset"]) ?? defaultPreset] ?? {};
+  const entries = optionEntries(mergeOptions(text[effort], efforts?.[effort] ?? {}));
+  const set = entries.filter(([name]) => isAmount(name) || optionValue(preset, name) === undefined);
+  return withoutFinishOf(given, mergeOptions(...set.map(([name, value]) => optionGroup(name, value))));
+}
+
+/** Whether an option says how much text there is, or how often it is passed over. */
+export function isAmount(name: string): boolean {
+  return name === "samples" || name === "context" || name.endsWith(".epochs");
 }
 
 /** The options that some effort sets for a recipe, by dotted name. */

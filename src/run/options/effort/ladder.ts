@@ -6,7 +6,7 @@ import {
   optionValue,
   type UntypedOptions,
 } from "../../../recipe/options/merge-options.js";
-import { effortValues, optionGroup } from "./efforts.js";
+import { effortValues, isAmount, optionGroup } from "./efforts.js";
 
 /** A step of the ladder from the least that is worth running to `best`. */
 export interface Rung {
@@ -28,7 +28,7 @@ const least: Readonly<Record<string, number>> = { samples: 4, context: 256 };
  */
 export function effortLadder(recipe: RecipeName, given: UntypedOptions, normal: UntypedOptions): readonly Rung[] {
   const own = effortNames.map((name) => effortValues(name, recipe, given));
-  const numbers = [...new Set(own.flatMap((values) => optionEntries(values).map(([name]) => name)))].filter(grows);
+  const numbers = [...new Set(own.flatMap((values) => optionEntries(values).map(([name]) => name)))].filter(isAmount);
   const stages = own.map((values) => Object.fromEntries(numbers.map((name) => [name, numberIn(values, normal, name)])));
   const [quick = {}] = stages;
   const start = Object.fromEntries(numbers.map((name) => [name, Math.min(quick[name] ?? 1, lowest(name, quick))]));
@@ -44,11 +44,6 @@ export function effortLadder(recipe: RecipeName, given: UntypedOptions, normal: 
     }
   }
   return rungs.filter((rung, i) => JSON.stringify(rung) !== JSON.stringify(rungs[i - 1]));
-}
-
-// Text and passes over it; what else an effort sets belongs to it as a whole.
-function grows(name: string): boolean {
-  return name === "samples" || name === "context" || name.endsWith(".epochs");
 }
 
 // End-to-end epochs are none where the stage is left out.

@@ -69,7 +69,7 @@ function fromIssue(schema: z.ZodType, found: Issue | undefined, given: UntypedOp
   if (issue?.code === "custom") {
     const next: unknown = issue.params?.["next"];
     const what = `${JSON.stringify(value)} does not fit: ${issue.message}`;
-    return new OptionError({ where: `option "${name}"`, what, next: typeof next === "string" ? next : "change it" });
+    return new OptionError({ where: `option "${name}"`, what, next: typeof next === "string" ? next : LEFT_OUT });
   }
   if (value === undefined) {
     if (path.length > 1) {
@@ -93,15 +93,48 @@ function fromIssue(schema: z.ZodType, found: Issue | undefined, given: UntypedOp
   const accepted = acceptedValues(optionAt(schema, path));
   const near = typeof value === "string" && accepted !== null ? nearestName(value, accepted) : null;
   const named = issue?.code === "invalid_value" && accepted !== null;
+  const fits = accepted?.join(", ") ?? fitting(issue);
   return new OptionError({
     // One of a list is named by the list's name: its place in it says nothing to who wrote it in a shell.
     where: `option "${path.filter((key) => !/^\d+$/.test(key)).join(".")}"`,
     what: named
       ? `${JSON.stringify(value)} is none of ${accepted.join(", ")}`
       : `${JSON.stringify(value)} does not fit: ${issue?.message ?? "invalid"}`,
-    next: near !== null ? `did you mean "${near}"?` : `give ${accepted?.join(", ") ?? "a value that fits"}`,
+    next: near !== null ? `did you mean "${near}"?` : fits === null ? LEFT_OUT : `give ${fits}`,
   });
 }
+
+/** What always works: every option that is not required has a default. */
+const LEFT_OUT = "leave it out, which takes its default; --help says what it means";
+
+/** What would be accepted in the place of what was given; null where the schema can't say it in a few words. */
+function fitting(issue: Issue | undefined): string | null {
+  switch (issue?.code) {
+    case "too_small":
+      if (issue.origin === "string") return "at least one character";
+      if (issue.origin === "array") return `a list of ${issue.minimum} or more`;
+      return issue.inclusive === true ? `${issue.minimum} or more` : `a number above ${issue.minimum}`;
+    case "too_big":
+      return issue.inclusive === true ? `${issue.maximum} or less` : `a number below ${issue.maximum}`;
+    case "invalid_value":
+      return issue.values.join(", ");
+    case "invalid_union": {
+      const ways = issue.errors.flatMap(([first]) => fitting(first) ?? []);
+      return ways.length === 0 ? null : [...new Set(ways)].join(", or ");
+    }
+    case "invalid_type":
+      return expectedTypes[issue.expected] ?? null;
+    default:
+      return null;
+  }
+}
+
+const expectedTypes: Readonly<Record<string, string>> = {
+  number: "a number, as digits",
+  int: "a whole number, as digits",
+  string: "text (in a file after --config in quotes)",
+  object: "its settings one by one: --set name.setting=value, or an object in a file after --config",
+};
 
 /** What is wrong with a list that a single value may stand for, or with that value: the alternative that was meant. */
 function innermost(issue: Issue | undefined, given: UntypedOptions): Issue | undefined {

@@ -3,12 +3,16 @@ import type { UntypedOptions } from "../../../recipe/options/merge-options.js";
 import { type GivenOptions, resolveOptions } from "../../options/options.js";
 import { required } from "../../options/testing/refusal.js";
 import { type DecidedEffort, decideEffort } from "./decide-effort.js";
+import { formatRange } from "./range-text.js";
 
 /** A run takes a second for a thousand tokens and pass, windows and end-to-end epochs alike. */
 function secondsOf({ samples, context, window, finish, endToEnd }: GivenOptions): number {
   const passes = window.epochs + (finish === "none" ? 0 : endToEnd.epochs);
   return (samples * (context ?? 2048) * (1 + passes)) / 1000;
 }
+
+/** Of everything that was asked for its time. */
+const planned: number[] = [];
 
 function decide(
   given: UntypedOptions,
@@ -18,16 +22,24 @@ function decide(
   const all = { ...required, ...given };
   return decideEffort(
     { given: all, options: resolveOptions(all), device, maxPositions, context: Math.min(2048, maxPositions), saved },
-    (options) => [0.8 * secondsOf(options), secondsOf(options)],
+    (options) => {
+      planned.push(secondsOf(options));
+      return [0.8 * secondsOf(options), secondsOf(options)];
+    },
   );
 }
 
 describe("decideEffort", () => {
   it("takes quick on a CPU and says what normal would take", () => {
     const { options, effort } = decide({});
-    expect(options).toMatchObject({ effort: null, samples: 24, context: 1024, finish: "none" });
+    expect(options).toMatchObject({ effort: null, samples: 20, context: 1024, finish: "none" });
     expect(effort).toMatchObject({ name: "quick", chosen: "device", time: null });
-    expect(effort?.values).toEqual({ samples: 24, context: 1024, window: { epochs: 2 }, finish: "none" });
+    expect(effort?.values).toEqual({
+      samples: 20,
+      context: 1024,
+      window: { epochs: 2, overlap: 0, batch: 1 },
+      finish: "none",
+    });
     const normal = secondsOf(resolveOptions(required));
     expect(effort?.more).toEqual({ name: "normal", range: [0.8 * normal, normal] });
   });
@@ -83,11 +95,19 @@ describe("decideEffort", () => {
       }
       throw new Error("1 s was enough");
     };
-    expect(least({})).toMatch(/option "time".*1s is too short: the least .* about 1 min.*not worth running/);
-    const message = least({ samples: 5000 });
-    expect(message).toContain("samples are as you gave them");
-    const next = /--time (\d+min)/.exec(message)?.[1] ?? "";
-    expect(decide({ samples: 5000, time: next }).effort?.chosen).toBe("time");
+    expect(least({})).toMatch(/option "time".*1s is too short: the least .*not worth running/);
+    expect(least({ samples: 5000 })).toContain("samples are as you gave them");
+    for (const given of [{}, { samples: 30 }, { samples: 500 }, { samples: 5000 }, { samples: 500000 }]) {
+      planned.length = 0;
+      const message = least(given);
+      const next = /--time (\d+(?:s|min))/.exec(message)?.[1] ?? "";
+      expect(decide({ ...given, time: next }).effort?.chosen).toBe("time");
+      // In the words of the plan that follows.
+      const shortest = Math.min(...planned);
+      const told = formatRange([0.8 * shortest, shortest]);
+      expect(message).toContain(`can be planned to take here is ${told} (`);
+      expect(secondsOf(decide({ ...given, time: `${shortest}s` }).options)).toBe(shortest);
+    }
   });
 
   it("goes on with what a run began with, whatever the machine does now", () => {

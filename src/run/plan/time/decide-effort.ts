@@ -20,6 +20,7 @@ import { effortLadder, type Rung } from "../../options/effort/ladder.js";
 import { type GivenOptions, resolveOver } from "../../options/options.js";
 import { parseDuration } from "../../options/parse/parse-duration.js";
 import { needsTokens } from "../plan.js";
+import { formatRange } from "./range-text.js";
 
 /** What an effort is decided by. */
 export interface EffortInput {
@@ -92,14 +93,21 @@ function withinTime(input: EffortInput, time: string, expect: Expect): DecidedEf
   const choices = rungs.map((rung) => decided(input, rung, "time"));
   const fits = choices.findLast(({ options }) => expect(options)[1] <= seconds);
   if (fits !== undefined) return fits;
-  const least = Math.min(...choices.map(({ options }) => expect(options)[1]));
+  // As the plan will say it, so that what is run next does not seem to contradict it.
+  const least = choices
+    .map(({ options }) => expect(options))
+    .reduce((shortest, range) => (range[1] < shortest[1] ? range : shortest));
   throw new OptionError({
     where: 'option "time"',
-    what: `${time} is too short: the least that this run takes here is about ${Math.ceil(least / 60)} min`,
+    what: `${time} is too short: the least that this run can be planned to take here is ${formatRange(least)}`,
     why: ownChoices(input.given),
     // What is measured once more may be slower.
-    next: `give --time ${Math.ceil((least * 1.3) / 60)}min, or --recipe rtn, which trains nothing`,
+    next: `give --time ${timeOf(least[1] * 1.3)}, or --recipe rtn, which trains nothing`,
   });
+}
+
+function timeOf(seconds: number): string {
+  return seconds < 120 ? `${Math.ceil(seconds / 5) * 5}s` : `${Math.ceil(seconds / 60)}min`;
 }
 
 function ownChoices(given: UntypedOptions): string {

@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
 import { readModelConfig } from "../../../checkpoint/model-config.js";
 import { type DecoderSpec, decoderUnits, readSpec } from "../../../network/index.js";
-import { finishEpochs } from "../../../recipe/end-to-end/windows.js";
+import { stagesOf } from "../../../recipe/end-to-end/stages.js";
 import { resolveSchemes } from "../../../recipe/job/layer-schemes.js";
 import { recipeOf } from "../../../recipe/job/recipe-names.js";
 import { resolveOptions, schemeOf, type UntypedOptions } from "../../options/options.js";
@@ -24,8 +24,8 @@ function input(given: UntypedOptions): Parameters<typeof planTime>[0] {
   const recipe = recipeOf(options.recipe);
   const linears = linearPlans(decoderUnits(spec), resolveSchemes(decoderUnits(spec), schemeOf(options), []));
   const windows = recipe.windows(spec.blocks.length, options);
-  const finish = finishEpochs(recipe, options, true);
-  return { options, spec, linears, windows, finish, tokens: options.samples * 512, readBytes: 1e9, writtenBytes: 1e8 };
+  const stages = stagesOf(recipe, options, true);
+  return { options, spec, linears, windows, stages, tokens: options.samples * 512, readBytes: 1e9, writtenBytes: 1e8 };
 }
 
 function planned(given: UntypedOptions): PlannedTime {

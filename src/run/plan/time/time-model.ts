@@ -1,4 +1,5 @@
 import type { DecoderSpec } from "../../../network/index.js";
+import type { Stage } from "../../../recipe/end-to-end/stage.js";
 import { stepBatch } from "../../../recipe/job/micro-batch.js";
 import { recipeOf } from "../../../recipe/job/recipe-names.js";
 import type { Window } from "../../../reconstruct/schedule.js";
@@ -14,8 +15,8 @@ export interface TimeInput {
   readonly spec: DecoderSpec;
   readonly linears: readonly LinearPlan[];
   readonly windows: readonly Window[];
-  /** End-to-end epochs. */
-  readonly finish: number;
+  /** Trainings of the whole network, behind the windows. */
+  readonly stages: readonly Stage[];
   /** Calibration tokens; 0 without text. */
   readonly tokens: number;
   /** Bytes of the checkpoint, and of everything that is written. */
@@ -27,7 +28,7 @@ export interface TimeInput {
 export interface PlannedTime {
   /** Until the first window: start, hashing the checkpoint, text, and measuring the machine. */
   readonly before: number;
-  /** Every window, and every end-to-end epoch behind them. */
+  /** Every window, and every piece of an end-to-end epoch behind them. */
   readonly windows: readonly number[];
   /** Writing the formats. */
   readonly after: number;
@@ -43,6 +44,8 @@ const ERROR_PASSES = 3;
 const COLUMN_EXPONENT = 0.75;
 /** Of what a weight takes in a training step, the part that makes the operand, without gradient or Adam: measured. */
 const OPERAND_SHARE = 0.3;
+/** Passes over a weight in a step that transforms it first and finds its extremes, over those of the step that is measured: 15 and 5. */
+const TRANSFORMING = 3;
 /** Passes over the logits of a token that end-to-end training makes beside the products of the head. */
 const LOGIT_PASSES = 12;
 const LOGIT_SECONDS = 1.2e-9;
@@ -55,13 +58,16 @@ const START_SECONDS = 5;
 
 /** The time that a run takes on a machine of this speed, window by window. */
 export function planTime(input: TimeInput, speed: MachineSpeed): PlannedTime {
-  const { windows, finish, readBytes, writtenBytes } = input;
+  const { windows, stages, readBytes, writtenBytes } = input;
   const terms = windows.map((window, i) => windowTerms(input, speed, window, windows[i - 1], i + 1 < windows.length));
-  const epoch = secondsOf(epochTerms(input, speed));
-  const opening = secondsOf(openingTerms(input, speed));
+  const pieces = stages.flatMap((stage) => {
+    const piece = secondsOf(epochTerms(input, speed, stage)) / stage.pieces + measuringSeconds(input, speed);
+    const opening = secondsOf(openingTerms(input, speed, stage));
+    return Array.from({ length: stage.epochs * stage.pieces }, (_, i) => piece + (i === 0 ? opening : 0));
+  });
   return {
     before: START_SECONDS + readBytes * READ_SECONDS,
-    windows: [...terms.map(secondsOf), ...Array.from({ length: finish }, (_, i) => epoch + (i === 0 ? opening : 0))],
+    windows: [...terms.map(secondsOf), ...pieces],
     after: writtenBytes * WRITTEN_SECONDS,
   };
 }
@@ -103,7 +109,10 @@ export function windowTerms(
     ...noWork,
     tokens: epochs * tokens * sumOf(all, weightsPerToken) * trained,
     attention: epochs * tokens * blocks * 3.5 * attentionSeconds(input, speed),
-    weights: recipe.trainsLinears === false ? 0 : steps * sumOf(all, weightsOf) * speed.perWeight,
+    weights:
+      recipe.trainsLinears === false
+        ? 0
+        : steps * sumOf(all, weightsOf) * speed.perWeight * (cost.transformParameters === undefined ? 1 : TRANSFORMING),
     choosing:
       sumOf(fresh, (linear) => choosingSeconds(linear, speed)) +
       sites * pass(fresh, freshBlocks, tokens) +
@@ -118,26 +127,24 @@ export function windowTerms(
   };
 }
 
-// Blocks are opened one by one, the full-precision stream passes them, and the loss is measured.
-function openingTerms(input: TimeInput, speed: MachineSpeed): WorkTerms {
-  const { tokens } = input;
+// Blocks are opened one by one, the full-precision stream passes them where there is one, and the loss is measured.
+function openingTerms(input: TimeInput, speed: MachineSpeed, { loss }: Stage): WorkTerms {
+  const tokens = loss === "divergence" ? input.tokens : 0;
   const pass = forwardSeconds(input, speed, input.linears, input.spec.blocks.length);
   return { ...noWork, advancing: tokens * pass, measuring: measuringSeconds(input, speed) };
 }
 
 // Forward, forward once more and back, block by block; the head of both networks, and the gradient of one.
-function epochTerms(input: TimeInput, speed: MachineSpeed): WorkTerms {
+function epochTerms(input: TimeInput, speed: MachineSpeed, { batch, loss, cost }: Stage): WorkTerms {
   const { options, spec, linears, tokens } = input;
-  const steps = Math.ceil(options.samples / options.endToEnd.batch);
+  const steps = Math.ceil(options.samples / batch);
   const pass = forwardSeconds(input, speed, linears, spec.blocks.length);
   return {
     ...noWork,
     tokens: tokens * (pass + sumOf(linears, weightsPerToken) * speed.training),
     attention: tokens * spec.blocks.length * 3.5 * attentionSeconds(input, speed),
-    // Operands are made on the way forward and on the way back; scales alone learn.
-    weights: 3 * steps * operandSeconds(linears, speed),
-    head: tokens * headSeconds(input, speed) * 3,
-    measuring: measuringSeconds(input, speed),
+    weights: cost.operands * steps * operandSeconds(linears, speed),
+    head: tokens * headSeconds(input, speed) * (loss === "divergence" ? 3 : 2),
   };
 }
 

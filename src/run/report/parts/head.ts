@@ -26,8 +26,8 @@ const chosen = { given: "as given", device: "by the device", time: "by the time"
 
 function textOf({ calibration }: ReportRecord): Piece {
   if (calibration === null) return "none";
-  const { source, windows, context } = calibration;
-  const size = `${figures.count(windows)} × ${figures.count(context)} tokens`;
+  const { source, sequences, context } = calibration;
+  const size = `${figures.count(sequences)} × ${figures.count(context)} tokens`;
   return source === "self-generated" ? `${size} that the model made up` : size;
 }
 

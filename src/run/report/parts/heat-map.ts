@@ -17,6 +17,8 @@ export function heatMap({ linears }: ReportRecord): Markup {
   const roles = [...new Set(linears.map(({ role }) => role))];
   const blocks = [...new Set(linears.map(({ block }) => block))].sort((a, b) => a - b);
   const found = new Map(linears.map((linear) => [`${linear.block} ${linear.role}`, linear]));
+  // As everywhere that people read; names of tensors are as the model has them.
+  const counted = "Blocks count from 1, in the names of tensors from 0.";
   const ofWeights = known.some(({ errorOf }) => errorOf === "weights");
   const note = ofWeights
     ? "Mean squared error of the weights over their mean square: no text was given to measure outputs on."
@@ -24,12 +26,12 @@ export function heatMap({ linears }: ReportRecord): Markup {
   return section(
     "errors",
     title,
-    note,
+    `${note} ${counted}`,
     html`<div class="heat-frame"><table class="heat" data-heat><thead><tr><th scope="col"><span class="visually-hidden">block</span></th>${roles.map(
       (role) => html`<th scope="col">${role}</th>`,
     )}</tr></thead><tbody>${blocks.map(
       (block) =>
-        html`<tr><th scope="row">${block}</th>${roles.map((role) => cell(found.get(`${block} ${role}`), [low, high]))}</tr>`,
+        html`<tr><th scope="row">${block + 1}</th>${roles.map((role) => cell(found.get(`${block} ${role}`), [low, high]))}</tr>`,
     )}</tbody></table></div><p class="readout" data-readout aria-live="polite">${legend(low, high)}</p>`,
   );
 }

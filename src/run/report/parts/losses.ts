@@ -37,7 +37,7 @@ function row(
       : "";
   const shown = (value: number | null): string => (value === null ? "–" : figures.loss(value));
   return html`<details class="window"><summary><span class="window-name">${window + 1}<span class="small"> ${
-    first === last ? `block ${first}` : `blocks ${first}–${last}`
+    first === last ? `block ${first + 1}` : `blocks ${first + 1}–${last + 1}`
   }</span></span><span class="dumbbell" aria-hidden="true">${
     places.length === 2
       ? html`<span class="rod" style="left:${figures.place(left)}%;width:${figures.place(Math.max(...places) - left)}%"></span>`

@@ -25,7 +25,7 @@ export function wholeRecord(): ReportRecord & { readonly linears: NonNullable<Re
     effort: { name: "quick", chosen: "device" },
     options: { model: "SmolLM2-135M" },
     engine: { torch: "1.13.0", device: "cpu", dtype: "float32" },
-    calibration: { source: "files", tokens: 100_000, windows: 24, context: 512 },
+    calibration: { source: "files", tokens: 100_000, sequences: 24, context: 512 },
     sizes: {
       source: 269_060_552,
       formats: [

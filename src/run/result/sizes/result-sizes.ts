@@ -30,8 +30,11 @@ export async function resultSizes(
   return { source: await weightBytes(folder), formats: await Promise.all(sized) };
 }
 
-/** Bytes of one format's weights: of a file, of a folder of safetensors, or of the graph in a folder below that of its model. */
-async function formatBytes(place: string): Promise<number> {
+/**
+ * Bytes of one format's weight files, which is what a size of a format means everywhere: of a file, of a folder of safetensors, or of
+ * the graph in a folder below that of its model. Tokenizer, configuration and cards are not among them.
+ */
+export async function formatBytes(place: string): Promise<number> {
   const own = await stat(place);
   if (own.isFile()) return own.size;
   const graph = join(place, "onnx");
