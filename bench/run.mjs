@@ -15,7 +15,7 @@ import { Checkpoint } from "../dist/checkpoint/checkpoint.js";
 import { readModelConfig } from "../dist/checkpoint/model-config.js";
 import { writeSafetensors } from "../dist/checkpoint/safetensors/write-safetensors.js";
 import { compressedTensors } from "../dist/format/compressed-tensors/write.js";
-import { DecoderNetwork, linearName, linearRoles, readSpec } from "../dist/network/index.js";
+import { DecoderNetwork, decoderUnits, readSpec } from "../dist/network/index.js";
 import { parseScheme } from "../dist/quant/scheme.js";
 import { recipeOf } from "../dist/recipe/job/recipe-names.js";
 import { runRecipe } from "../dist/recipe/job/run-recipe.js";
@@ -159,7 +159,7 @@ const pace = {
 const journal = await Journal.open({
   folder: work,
   identity: {},
-  windows: () => spec.blocks - options.window.size + 1,
+  windows: () => spec.blocks.length - options.window.size + 1,
   choose: () => ({ microBatch: 1, threads: engineInfo().threads, finish: "none" }),
   warn: ({ message }) => console.error(message),
   poll: () => {},
@@ -236,7 +236,7 @@ async function exportBlock() {
     { folder, tensors, read: unread },
     { name: values.shape, config, activations: null },
   );
-  const names = linearRoles(spec).map((role) => linearName(spec, 0, role));
+  const names = decoderUnits(spec)[0].layers.map(({ module }) => module);
   const block = { ...source, linears: new Map(names.map((name) => [name, source.linears.get(name)])) };
   const from = performance.now();
   const { totalBytes } = await writeSafetensors(join(work, "export"), compressedTensors(block));
@@ -261,7 +261,7 @@ const exported = await exportBlock();
 await rm(work, { recursive: true });
 const median = (numbers) => [...numbers].sort((a, b) => a - b)[numbers.length >> 1];
 const perWindow = median(windows.slice(1).map(({ seconds }) => seconds));
-const blocks = Number(values.of ?? spec.blocks);
+const blocks = Number(values.of ?? spec.blocks.length);
 const all = blocks - options.window.size + 1;
 const saving = pace.seconds > ALWAYS_SAVED ? SAVING_SHARE : 0;
 const minutes = ((all * perWindow) / (1 - saving) + lastWindow + blocks * exported.seconds) / 60;

@@ -4,7 +4,7 @@
 import { availableParallelism, tmpdir } from "node:os";
 import { parseArgs } from "node:util";
 import { createPortStore } from "../dist/calibration/port-store.js";
-import { causalAttention } from "../dist/network/decoder/block/attention.js";
+import { causalAttention } from "../dist/network/decoder/block/attention/attention.js";
 import { DecoderNetwork, loadUnit, readSpec } from "../dist/network/index.js";
 import { searchRange } from "../dist/quant/grid/range.js";
 import { TokenQuantizer } from "../dist/quant/input/activation.js";
@@ -173,7 +173,7 @@ const products = (out, columns) =>
         alone(() => void g.transpose(0, 1).matmul(x)),
     );
   });
-const { heads, kvHeads, headDim } = spec.attention;
+const { heads, kvHeads, headDim, slidingWindow } = spec.blocks[0].attention;
 const { hidden_size: hidden, intermediate_size: inner } = shape;
 const linears = [
   [heads * headDim, hidden],
@@ -189,7 +189,7 @@ const attention = scope(() => {
   const [q, k, v] = [make(heads), make(kvHeads), make(kvHeads)];
   const seed = Tensor.randn(q.shape, { device }).to(dtype);
   return alone(() => {
-    backward([causalAttention({ q, k, v, slidingWindow: spec.attention.slidingWindow })], [seed]);
+    backward([causalAttention({ q, k, v, slidingWindow })], [seed]);
     for (const x of [q, k, v]) x.clearGrad();
   });
 });

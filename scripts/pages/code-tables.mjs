@@ -2,7 +2,6 @@
 import { readFileSync } from "node:fs";
 import { quantizedBits } from "../../dist/format/bits/bits-per-weight.js";
 import { exactTypes } from "../../dist/format/gguf/blocks/exact-type.js";
-import { ggufFamily } from "../../dist/format/gguf/network/tensor-names.js";
 import { assertHolds } from "../../dist/format/gptq/layout.js";
 import { containerOf } from "../../dist/format/onnx/layout.js";
 import { families } from "../../dist/network/index.js";
@@ -10,6 +9,14 @@ import { effortNames } from "../../dist/recipe/options/efforts.js";
 import { recipes } from "../../dist/recipe/recipes.js";
 import { DEFAULT_CONTEXT } from "../../dist/run/options/default-context.js";
 import { resolveOptions } from "../../dist/run/options/options.js";
+import { familyExports } from "./family-exports.mjs";
+
+const allExports = new Map(familyExports().map((each) => [each.family, each]));
+const exportsOf = (/** @type {string} */ family) => {
+  const found = allExports.get(family);
+  if (found === undefined) throw new Error(`no tiny model of the family ${family}`);
+  return found;
+};
 
 const NOT_MEASURED = ["not measured yet", "", "", "", ""];
 /** @typedef {{ model: string, effort: string, scheme: string | null, machine: string, seconds: number | null, perplexity: number | null, bytes: number | null }} MeasuredEffort */
@@ -124,22 +131,19 @@ export const codeTables = {
         "MLP",
         "query and key norms",
         "sliding window",
-        "compressed-tensors, GPTQ, ONNX",
+        "compressed-tensors, GPTQ",
+        "ONNX",
         "GGUF",
       ],
-      [...families.values()].map(({ modelType, norm, positions, mlp, attention }) => [
+      [...families.values()].map(({ modelType, norm, positions, kinds, mlp, attention }) => [
         `\`${modelType}\``,
-        norm.kind === "rms" ? "RMSNorm" : "LayerNorm",
-        positions === "rotary" ? "rotary" : "learned",
+        `${norm.kind === "rms" ? "RMSNorm" : "LayerNorm"}${norm.gain === "1+w" ? ", 1 + w" : ""}`,
+        positions === "rotary" ? "rotary" : positions === "alibi" ? "ALiBi" : "learned",
         mlp.kind,
-        yes(attention.qkNorm),
-        attention.slidingWindow === null
-          ? "none"
-          : attention.slidingWindow.perBlock === undefined
-            ? "in all blocks"
-            : "in all blocks or in none",
+        yes(attention.qkNorm !== false),
+        attention.slidingWindow === null ? "none" : kinds === undefined ? "in all blocks" : "block by block",
         "yes",
-        yes(orNull(() => ggufFamily(modelType)) !== null),
+        ...[exportsOf(modelType).onnx, exportsOf(modelType).gguf].map((refused) => yes(refused === null)),
       ]),
     ),
 

@@ -27,7 +27,7 @@ const plan: PlanEvent = {
     ...{ name: "quick", chosen: "device", time: null, values: { samples: 20, window: { epochs: 2 } } },
     more: { name: "normal", range: [34000, 50000] },
   },
-  ...{ exports: [], device: "cpu", blocks: 1, windows: [[0, 0]], windowSeconds: [1], linears: 7 },
+  ...{ exports: [], device: "cpu", blocks: 1, windows: [[0, 0]], windowSeconds: [1], linears: 7, protected: [] },
   stageSeconds: { before: 300, scoring: 50, texts: 9, writing: 40 },
   ...{ tensors: { quantized: 7, computed: 0, leftOut: [] }, weights: 1, bitsPerWeight: 4, trainedParameters: 1 },
   ...{ calibrationTokens: 1, text: null, selfGenerated: null, estimate, simulatedActivations: null },

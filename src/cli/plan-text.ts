@@ -27,6 +27,13 @@ export function formatPlan(plan: PlanEvent): string {
     ["recipe", recipeText(plan)],
     ...effortRows(plan),
     ["quantized", `${formatCount(plan.linears)} Linears, ${formatCount(plan.weights)} weights`],
+    ...plan.protected.map(
+      ({ as, linears, example }, i) =>
+        [
+          i === 0 ? "protected" : "",
+          `${formatCount(linears)} of the kind "${as}" in full precision, as ${example}`,
+        ] as const,
+    ),
     ...plan.tensors.leftOut.map((group, i) => [i === 0 ? "left out" : "", printable(leftOutSentence(group))] as const),
     ["windows", windowsText(plan)],
     ["trained", `${formatCount(plan.trainedParameters)} parameters`],

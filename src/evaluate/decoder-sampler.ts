@@ -1,5 +1,5 @@
 import type { Draws, GrowingSequences, SequenceSampler } from "../calibration/self-generated/sequence-sampler.js";
-import { type Decoder, type KeyValueCache, tokenIds } from "../network/index.js";
+import { type BlockCache, type Decoder, tokenIds } from "../network/index.js";
 import { noGrad, scope, Tensor } from "../tensor/index.js";
 import { notFinite } from "./not-finite.js";
 
@@ -20,7 +20,7 @@ export class DecoderSampler implements SequenceSampler {
 }
 
 class DecoderSequences implements GrowingSequences {
-  readonly #caches: readonly KeyValueCache[];
+  readonly #caches: readonly BlockCache[];
 
   constructor(
     private readonly decoder: Decoder,

@@ -11,18 +11,23 @@ export {
   type TensorCensus,
   takeCensus,
 } from "./census/tensor-census.js";
-export { type ForwardContext, forwardBlock } from "./decoder/block/forward-block.js";
-export { KeyValueCache } from "./decoder/block/key-value-cache.js";
+export { BlockCache } from "./decoder/block/cache/block-cache.js";
+export { forwardBlock } from "./decoder/block/forward-block.js";
+export type { ForwardContext } from "./decoder/block/forward-context.js";
+
 export { normalise } from "./decoder/block/normalise.js";
-export { RotaryTable, rotaryAmplitude, rotaryFrequencies } from "./decoder/block/rotary.js";
+export { rotaryAmplitude, rotaryFrequencies } from "./decoder/block/rotary/rotary-frequencies.js";
+export { RotaryTables } from "./decoder/block/rotary/rotary-tables.js";
 export { applyHead, type BlockLinear, Decoder, embed, type Head } from "./decoder/decoder.js";
 export { DecoderNetwork } from "./decoder/decoder-network.js";
 export { decoderUnits } from "./decoder/decoder-units.js";
 export { families } from "./decoder/families/index.js";
+export { rotationObstacle } from "./decoder/plan/rotation-obstacle.js";
 export * from "./decoder/spec/decoder-spec.js";
+export { codedViews, storedViews } from "./decoder/spec/experts/stored-views.js";
 export { modelSpec } from "./decoder/spec/model-spec.js";
 export { networkTensors } from "./decoder/spec/network-tensors.js";
-export { type ReadModel, readModel } from "./decoder/spec/read-model.js";
+export { networkReader, type ReadModel, readModel } from "./decoder/spec/read-model.js";
 export { readSpec, tiesEmbeddings } from "./decoder/spec/read-spec.js";
 export { type ConfigContradiction, resolveConfig, type TensorFacts } from "./decoder/spec/resolve-config.js";
 export { requireContext, tokenIds } from "./decoder/token-ids.js";
@@ -45,7 +50,17 @@ export { InitialWeights } from "./initial-weights.js";
 export { floatType, loadTensor, type Placement } from "./load-tensor.js";
 export type { Network, NetworkEnd, NetworkStart, OpenNetwork } from "./network.js";
 export { checkpointSource, type TensorSource } from "./owned-weights.js";
-export { firstConsumer, foldedLayers, type Passage, type Site, siteOf } from "./site.js";
+export { firstConsumer, foldedLayers, type Passage, readersOf, type Site, siteOf, standsFor } from "./site.js";
+export { NetworkCheckpoint } from "./stored/network-checkpoint.js";
+export {
+  joinRows,
+  readView,
+  rowsEach,
+  type StoredView,
+  type StoredViews,
+  takeRows,
+  writeStored,
+} from "./stored/stored-view.js";
 export {
   type AttentionPlan,
   type AttentionValues,
@@ -57,9 +72,11 @@ export {
   normOf,
   type Ports,
   type RunUnit,
+  type TensorPlan,
   type UnitPlan,
 } from "./unit.js";
 export {
+  gainsOf,
   type LinearWeights,
   linearOf,
   loadUnit,
@@ -68,6 +85,7 @@ export {
   normWeights,
   type OwnedUnitWeights,
   type TensorShapes,
+  tensorOf,
   type UnitWeights,
   unitTensors,
 } from "./unit-weights.js";

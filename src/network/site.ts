@@ -10,9 +10,15 @@ export type Passage =
   | { readonly kind: "linear" }
   /**
    * As it is, several times: values of `groups` heads of `width` channels, each of which `times` query heads read. Mixing the
-   * channels of a head passes as well.
+   * channels of a head passes as well where `mixes`; it does not where a gate multiplies single channels.
    */
-  | { readonly kind: "heads"; readonly groups: number; readonly times: number; readonly width: number };
+  | {
+      readonly kind: "heads";
+      readonly groups: number;
+      readonly times: number;
+      readonly width: number;
+      readonly mixes: boolean;
+    };
 
 /** A norm, or a Linear whose rows are the channels. */
 export interface Producer {
@@ -44,6 +50,25 @@ export function firstConsumer({ consumers }: Site): string {
   const [first] = consumers;
   if (first === undefined) throw new TypeError("a site has Linears that read it");
   return first;
+}
+
+/**
+ * The Linears of a site by the rows that they read: those that all tokens pass, and stacks of experts, which read each token as
+ * often as it has experts.
+ */
+export function readersOf(unit: UnitPlan, { consumers }: Site): readonly (readonly string[])[] {
+  const stacked = new Set(unit.layers.flatMap(({ name, experts }) => (experts === undefined ? [] : [name])));
+  const [plain, experts] = [
+    consumers.filter((name) => !stacked.has(name)),
+    consumers.filter((name) => stacked.has(name)),
+  ];
+  return [plain, experts].filter((names) => names.length > 0);
+}
+
+/** The first of the Linears that read the same rows as a Linear: what is measured of its input holds for all of them. */
+export function standsFor(unit: UnitPlan, layer: string): string {
+  const readers = readersOf(unit, siteOf(unit, layer)).find((names) => names.includes(layer));
+  return readers?.[0] ?? layer;
 }
 
 /** The Linears that change when something folds along a site. */

@@ -20,16 +20,20 @@ export interface LinearProduct {
 }
 
 export interface NormWeights {
-  /** `[width]` */
+  /** `[width]`, as stored. */
   readonly weight: Tensor;
-  /** `[width]`; null for RMS norms. */
+  /** `[width]`; null for norms without shifts. */
   readonly bias: Tensor | null;
+  /** What is added to the stored gains: 1 where these are stored less one. */
+  readonly offset: 0 | 1;
 }
 
 /** The tensors of one unit, by the names of its plan. */
 export interface UnitWeights {
   readonly layers: ReadonlyMap<string, LinearWeights>;
   readonly norms: ReadonlyMap<string, NormWeights>;
+  /** What is neither. */
+  readonly tensors: ReadonlyMap<string, Tensor>;
 }
 
 /** Those that own their memory. */
@@ -43,10 +47,11 @@ export type TensorShapes = ReadonlyMap<string, readonly number[]>;
 /** Every tensor of a checkpoint that a unit reads, and the shape that it must have. */
 export function unitTensors(unit: UnitPlan): TensorShapes {
   const shapes = new Map<string, readonly number[]>();
-  for (const { module, kind, width } of unit.norms) {
+  for (const { module, bias, width } of unit.norms) {
     shapes.set(`${module}.weight`, [width]);
-    if (kind === "layer") shapes.set(`${module}.bias`, [width]);
+    if (bias) shapes.set(`${module}.bias`, [width]);
   }
+  for (const { tensor, shape } of unit.tensors ?? []) shapes.set(tensor, shape);
   for (const { module, rows, columns, bias } of unit.layers) {
     shapes.set(`${module}.weight`, [rows, columns]);
     if (bias) shapes.set(`${module}.bias`, [rows]);
@@ -59,15 +64,18 @@ export function loadUnit(source: TensorSource, unit: UnitPlan): OwnedUnitWeights
   return loadAll(source, (load) => {
     const layers = new Map<string, LinearWeights>();
     const norms = new Map<string, NormWeights>();
-    for (const { name, module, kind, width } of unit.norms) {
+    const tensors = new Map<string, Tensor>();
+    for (const { name, module, gain, bias, width } of unit.norms) {
       const weight = load(`${module}.weight`, [width]);
-      norms.set(name, { weight, bias: kind === "layer" ? load(`${module}.bias`, [width]) : null });
+      const offset = gain === "w" ? 0 : 1;
+      norms.set(name, { weight, bias: bias ? load(`${module}.bias`, [width]) : null, offset });
     }
+    for (const { name, tensor, shape } of unit.tensors ?? []) tensors.set(name, load(tensor, shape));
     for (const { name, module, rows, columns, bias } of unit.layers) {
       const weight = load(`${module}.weight`, [rows, columns]);
       layers.set(name, { weight, bias: bias ? load(`${module}.bias`, [rows]) : null });
     }
-    return { layers, norms };
+    return { layers, norms, tensors };
   });
 }
 
@@ -81,7 +89,8 @@ export function mapUnit(weights: UnitWeights, change: (tensor: Tensor) => Tensor
           return [name, { ...pair, weight, bias: pair.bias === null ? null : own(change(pair.bias)) }] as const;
         }),
       );
-    return { layers: changed(weights.layers), norms: changed(weights.norms) };
+    const tensors = new Map([...weights.tensors].map(([name, tensor]) => [name, own(change(tensor))] as const));
+    return { layers: changed(weights.layers), norms: changed(weights.norms), tensors };
   });
 }
 
@@ -97,4 +106,16 @@ export function normWeights({ norms }: UnitWeights, name: string): NormWeights {
   const norm = norms.get(name);
   if (norm === undefined) throw new TypeError(`no norm "${name}" in this unit`);
   return norm;
+}
+
+/** The tensor of this name that is neither a Linear nor a norm. */
+export function tensorOf({ tensors }: UnitWeights, name: string): Tensor {
+  const tensor = tensors.get(name);
+  if (tensor === undefined) throw new TypeError(`no tensor "${name}" in this unit`);
+  return tensor;
+}
+
+/** What a norm multiplies by, fp32 or the dtype in which its gains are held: those stored, or one more. */
+export function gainsOf({ weight, offset }: NormWeights): Tensor {
+  return offset === 0 ? weight : weight.add(offset);
 }

@@ -1,5 +1,5 @@
 import type { Ports } from "../calibration/port-store.js";
-import type { Tensor } from "../tensor/index.js";
+import type { RowGroups, Tensor } from "../tensor/index.js";
 import type { Site } from "./site.js";
 import type { LinearWeights, UnitWeights } from "./unit-weights.js";
 
@@ -11,22 +11,38 @@ export interface LayerPlan {
   readonly name: string;
   /** Of the whole network, without `.weight`: `model.layers.0.self_attn.q_proj`. */
   readonly module: string;
-  /** Outputs and inputs: its weight is `[rows, columns]`. */
+  /** Outputs and inputs: its weight is `[rows, columns]`; of a stack of experts the rows of all of them. */
   readonly rows: number;
   readonly columns: number;
   readonly bias: boolean;
-  /** The port that its output is added to; null where other layers read it. */
+  /** How many experts are stacked in it, each of which computes tokens of its own. Absent for a Linear that all tokens pass. */
+  readonly experts?: number;
+  /** Of these, how many compute one token. */
+  readonly perToken?: number;
+  /** The port that its output is added to; null where something else reads it. */
   readonly addsTo: string | null;
+  /** Why it stays in full precision unless an option names it: it is small, and much depends on it. Absent for others. */
+  readonly protectedAs?: string;
 }
 
 /** A norm of a unit, before anything is loaded. */
 export interface NormPlan {
   readonly name: string;
   readonly module: string;
-  /** `rms` has gains, `layer` gains and shifts. */
-  readonly kind: "rms" | "layer";
+  /** What the stored gains are: factors of what is normalised, or these less one. */
+  readonly gain: "w" | "1+w";
+  /** It has shifts. */
+  readonly bias: boolean;
   /** Channels, each with a gain. */
   readonly width: number;
+}
+
+/** A stored tensor of a unit that is neither a Linear nor a norm, before anything is loaded. */
+export interface TensorPlan {
+  readonly name: string;
+  /** Of the whole network, in full. */
+  readonly tensor: string;
+  readonly shape: readonly number[];
 }
 
 /** How the Linears of a unit make up its attention, by their names; query heads that share keys and values lie side by side. */
@@ -58,11 +74,13 @@ export interface UnitPlan {
   /** Every Linear, in the order in which the unit computes them. */
   readonly layers: readonly LayerPlan[];
   readonly norms: readonly NormPlan[];
+  /** What else it reads; never quantized. */
+  readonly tensors?: readonly TensorPlan[];
   /** Inputs of the Linears, in the order in which the unit computes them; every Linear is a consumer of one. */
   readonly sites: readonly Site[];
   /** Ports that the unit computes; the others of those that it is given pass by. */
   readonly writes: readonly string[];
-  /** Absent where it has none. */
+  /** Absent where it has none, or one whose scores are not plainly `q k^T` of its Linears. */
   readonly attention?: AttentionPlan;
 }
 
@@ -86,16 +104,24 @@ export interface AttentionValues {
 export interface HeadNorm {
   /** What the Linear gives, `[batch, time, heads, headDim]`. */
   readonly before: Tensor;
-  /** `[headDim]`. */
+  /** What it multiplies by, `[headDim]`. */
   readonly gains: Tensor;
 }
 
 /** What a unit lets others see or replace while it runs. */
 export interface Hooks {
-  /** How a Linear is computed of its input; undefined for `x W^T + b`. */
-  readonly product?: (layer: string, input: Tensor, linear: LinearWeights) => Tensor | undefined;
-  /** Called with the input of each Linear, before it is computed. */
-  readonly observe?: (layer: string, input: Tensor, linear: LinearWeights) => void;
+  /** How a Linear is computed of its input; undefined for `x W^T + b`, of a stack of experts for that of each of its rows. */
+  readonly product?: (layer: string, input: Tensor, linear: LinearWeights, groups?: RowGroups) => Tensor | undefined;
+  /**
+   * Called with the input of each Linear, before it is computed: `[..., in]`, of a stack of experts `[rows, in]` with the experts
+   * that the rows belong to.
+   */
+  readonly observe?: (layer: string, input: Tensor, linear: LinearWeights, groups?: RowGroups) => void;
+  /**
+   * Experts that are to see every token once, after those that are routed: `observe` and `product` are called for all tokens
+   * (`groups.dropped`), and what these experts give of them is dropped.
+   */
+  readonly through?: readonly number[];
   /** Called with what attention is about to mix. */
   readonly attention?: (values: AttentionValues) => void;
 }

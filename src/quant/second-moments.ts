@@ -30,6 +30,12 @@ export class SecondMoments {
     );
   }
 
+  /** Adds what another one holds. */
+  merge(other: SecondMoments): void {
+    noGrad(() => void this.matrix.add_(other.matrix));
+    this.#tokens += other.tokens;
+  }
+
   /** Mean square of each input column over the mean of all, fp32 `[in]`. */
   columnWeights(): Tensor {
     const squares = this.matrix.diagonal();

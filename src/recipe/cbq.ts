@@ -29,6 +29,7 @@ import { ratesOptions, scheduleOptions } from "./options/shared/rates.js";
 import { checkStart, roundingOptions, startingFromBoa } from "./options/shared/rounding.js";
 import { windowOptions } from "./options/shared/window.js";
 import { defineRecipe, gridParameterCount, type OptionsOf } from "./recipe.js";
+import { chooseEach } from "./solve/each-expert.js";
 import { foldUnit } from "./solve/fold-unit.js";
 import { gradient } from "./solve/gradient-solver.js";
 import { attentionFactorsOf, rowColumnRule } from "./solve/row-column-rule.js";
@@ -152,7 +153,7 @@ export const cbq = defineRecipe({
           // The CPU's kernels take fp32; on a device a weight that fits the products' dtype is kept in it.
           const stored = base === weight && base.device !== "cpu" ? exact : base;
           const known = moments?.of(role) ?? null;
-          const codes = known === null ? null : start.choose(base, layer, known);
+          const codes = known === null ? null : chooseEach(base, known, (own, sums) => start.choose(own, layer, sums));
           layer.learn(roundingOf(job, layer, { weight: base, stored }, codes));
         }),
       );

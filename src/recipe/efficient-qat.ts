@@ -18,6 +18,7 @@ import { gptqOptions } from "./options/shared/gptq.js";
 import { candidatesOf } from "./options/shared/range.js";
 import { ratesOptions, scheduleOptions } from "./options/shared/rates.js";
 import { defineRecipe, gridParameterCount } from "./recipe.js";
+import { chooseEach } from "./solve/each-expert.js";
 import { gradient } from "./solve/gradient-solver.js";
 
 /**
@@ -98,9 +99,12 @@ export const efficientQat = defineRecipe({
         scope(() => {
           const weight = block.exactWeight(role).to("float32");
           const candidates = candidatesOf(range);
-          const importance = moments?.of(role)?.columnWeights();
-          const weighted = importance === undefined ? {} : { importance };
-          const grid = searchRange(weight, layer.scheme, layer.name, { candidates, ...weighted });
+          const grid = chooseEach(weight, moments?.of(role) ?? null, (own, sums) =>
+            searchRange(own, layer.scheme, layer.name, {
+              candidates,
+              ...(sums !== null && { importance: sums.columnWeights() }),
+            }),
+          );
           const paths: Readonly<Record<typeof blockAp.train, () => WeightPath>> = {
             weights: () => new TrainedWeight(weight, grid, blockAp.unit),
             rounding: () => new CodeUnitRounding(weight, grid),

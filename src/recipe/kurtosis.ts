@@ -46,6 +46,7 @@ export const kurtosis = defineRecipe({
   },
   efforts: { quick: { kurtosis: { epochs: 1 } }, best: { kurtosis: { epochs: 8 } } },
   training: null,
+  withoutExperts: "trains networks whose tokens all pass the same weights",
   needsText: true,
   followedByEndToEnd: false,
   rotatesByDefault: false,

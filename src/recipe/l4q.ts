@@ -60,6 +60,7 @@ export const l4q = defineRecipe({
   },
   efforts: { quick: { l4q: { epochs: 1 } }, best: { l4q: { epochs: 4 } } },
   training: null,
+  withoutExperts: "has a low-rank term for a whole Linear, and none for each expert of a stack",
   needsText: true,
   followedByEndToEnd: false,
   rotatesByDefault: false,

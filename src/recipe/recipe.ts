@@ -57,6 +57,8 @@ export interface Recipe<O extends EngineOptions = EngineOptions> {
   readonly onlyRounds?: true;
   /** False where the whole network is trained at once, and there are no windows (`noWindows`). */
   readonly hasWindows?: false;
+  /** Why networks whose Linears are stacks of experts are refused, behind its name; left out where they are not. */
+  readonly withoutExperts?: string;
   /** Whether groups of columns of a Linear get different bits, at the scheme's mean. */
   readonly bitsPerGroup?: true;
   /** Whether Linears read what they read in the model: ranges of inputs that were learnt with it then hold. */

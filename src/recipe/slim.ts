@@ -43,6 +43,8 @@ export const slim = defineRecipe({
   options,
   presets: { default: {}, paper: { slim: { judge: "rounded", ranges: "salience", lambda: 1 }, gptq: { widths: [1] } } },
   bitsPerGroup: true,
+  // Groups of columns have one width for all rows of a stack, and each expert would want its own.
+  withoutExperts: "gives groups of columns bits of their own, which stacks of experts can't have",
   // Both passes of GPTQ, and the inputs that bits are judged on.
   cost: () => ({ trains: false, moments: "site", passes: 4, parameters: () => 0, normParameters: 0 }),
   *solve({ job, parts, warnings, blocks, input }) {

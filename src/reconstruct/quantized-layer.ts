@@ -13,6 +13,7 @@ import {
   linearWithFp8Gradients,
   magnitudeOf,
   noGrad,
+  type RowGroups,
   scope,
   type Tensor,
   toFp8,
@@ -80,6 +81,8 @@ export class QuantizedLayer {
     readonly scheme: Scheme,
     private readonly computeType: DType,
     private readonly gradients: GradientPrecision = "full",
+    /** How many experts are stacked in it, each with inputs of its own; 1 for a Linear that all tokens pass. */
+    readonly experts: number = 1,
   ) {}
 
   /** Fake quantization of the input; null for A16, and until calibration has found its range. */
@@ -141,7 +144,7 @@ export class QuantizedLayer {
    * The Linear as the quantized network computes it; its bias stays in floating point. Until it
    * learns or is hard, the weight is the full-precision one.
    */
-  apply(x: Tensor, linear: LinearWeights): Tensor {
+  apply(x: Tensor, linear: LinearWeights, groups?: RowGroups): Tensor {
     const input = this.#activation?.apply(x) ?? x;
     const { bias, product } = linear;
     if (this.#operand !== null && this.#fp8Operand !== null && product === undefined) {
@@ -151,10 +154,11 @@ export class QuantizedLayer {
       return bias === own || bias === null ? output : output.add(bias);
     }
     if (this.#multiplies && this.#path !== null) {
-      const made = product === undefined ? this.#path.product?.(input, bias, this.computeType) : undefined;
-      return made ?? multiplied(input, this.#path.weight(null, this.computeType), linear);
+      const own = product === undefined && groups === undefined;
+      const made = own ? this.#path.product?.(input, bias, this.computeType) : undefined;
+      return made ?? multiplied(input, this.#path.weight(null, this.computeType), linear, groups);
     }
-    return multiplied(input, this.#operand ?? linear.weight, linear);
+    return multiplied(input, this.#operand ?? linear.weight, linear, groups);
   }
 
   /** Makes the operand of a training step, a leaf that collects its gradient. */
@@ -166,7 +170,8 @@ export class QuantizedLayer {
     if (this.#multiplies) return;
     this.#soft = keep(scope(() => path.weight(penalty, this.computeType)));
     this.#operand = keep(this.#soft.detach()).requiresGrad_();
-    if (this.gradients === "fp8" && fitsFp8(this.#operand)) this.#prepareFp8(this.#operand);
+    // Products of groups of rows have no fp8 form here.
+    if (this.gradients === "fp8" && this.experts === 1 && fitsFp8(this.#operand)) this.#prepareFp8(this.#operand);
   }
 
   #prepareFp8(operand: Tensor): void {

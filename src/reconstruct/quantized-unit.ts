@@ -14,14 +14,14 @@ import {
 } from "../network/index.js";
 import type { Parameter } from "../quant/parameter.js";
 import type { RoundingPenalty } from "../quant/weight-path/weight-path.js";
-import { type DType, keep, noGrad, scope, type Tensor } from "../tensor/index.js";
+import { type DType, keep, noGrad, type RowGroups, scope, type Tensor } from "../tensor/index.js";
 import type { UnitTransform } from "../transform/unit-transform.js";
 import type { Collected, QuantizedLayer } from "./quantized-layer.js";
 import { TrainedNorms } from "./trained-norms.js";
 import { TransformedVectors } from "./transformed-vectors.js";
 
 /** Called with the input of every Linear while a unit runs. */
-export type InputObserver = (layer: string, input: Tensor, linear: LinearWeights) => void;
+export type InputObserver = (layer: string, input: Tensor, linear: LinearWeights, groups?: RowGroups) => void;
 
 /** Called with what a unit's attention computes with while it runs. */
 export type AttentionObserver = (values: AttentionValues) => void;
@@ -32,6 +32,8 @@ export class QuantizedUnit {
   /** By the weight in the products' dtype, which differs from it. */
   #exact: ReadonlyMap<Tensor, Tensor> = new Map();
   #norms: TrainedNorms | null = null;
+  /** Calibration tokens that each of its experts computes; null where nobody counted. */
+  expertTokens: readonly number[] | null = null;
   #transform: UnitTransform | null = null;
   /** Norms and biases of the step, as the transform has them. */
   #vectors: TransformedVectors | null = null;
@@ -214,19 +216,26 @@ export class QuantizedUnit {
   }
 
   /** The unit in full precision. */
-  forwardFull(x: Ports, observe?: InputObserver, attention?: AttentionObserver): Ports {
+  forwardFull(
+    x: Ports,
+    observe?: InputObserver,
+    attention?: AttentionObserver,
+    through: readonly number[] = [],
+  ): Ports {
     return this.network.run(this.plan, this.#weights, x, {
+      through,
       ...(observe !== undefined && { observe }),
       ...(attention !== undefined && { attention }),
     });
   }
 
   /** The unit with quantized weights and inputs; Linears without a layer stay in full precision. */
-  forwardQuantized(x: Ports, observe?: InputObserver): Ports {
+  forwardQuantized(x: Ports, observe?: InputObserver, through: readonly number[] = []): Ports {
     const weights = this.#norms?.replaced(this.#weights) ?? this.#vectors?.replaced(this.#weights) ?? this.#weights;
     return this.network.run(this.plan, weights, x, {
+      through,
       ...(observe !== undefined && { observe }),
-      product: (name, input, linear) => this.layers.get(name)?.apply(input, linear),
+      product: (name, input, linear, groups) => this.layers.get(name)?.apply(input, linear, groups),
     });
   }
 

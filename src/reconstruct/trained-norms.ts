@@ -16,18 +16,18 @@ export class TrainedNorms {
       return copy;
     };
     this.#norms = new Map(
-      [...weights.norms].map(([name, { weight, bias }]) => {
+      [...weights.norms].map(([name, { weight, bias, offset }]) => {
         const { module } = normOf(unit, name);
         const gains = leaf(`${module}.weight`, weight);
-        return [name, { weight: gains, bias: bias === null ? null : leaf(`${module}.bias`, bias) }] as const;
+        return [name, { weight: gains, bias: bias === null ? null : leaf(`${module}.bias`, bias), offset }] as const;
       }),
     );
     this.parameters = parameters;
   }
 
   /** A unit with these norms in place of its own. */
-  replaced({ layers }: UnitWeights): UnitWeights {
-    return { layers, norms: this.#norms };
+  replaced(weights: UnitWeights): UnitWeights {
+    return { ...weights, norms: this.#norms };
   }
 
   /** Rounds them to the dtype that they are stored in: what is measured and computed with afterwards. */

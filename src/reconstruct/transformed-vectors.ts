@@ -29,9 +29,9 @@ export class TransformedVectors {
     this.release();
     const { norms, biases } = scope(() => this.transform.vectors(this.weightOf));
     this.#norms = new Map(
-      [...norms].map(([name, { weight, bias }]) => {
+      [...norms].map(([name, { weight, bias, offset }]) => {
         const gains = this.#leaf(weight);
-        return [name, { weight: gains, bias: bias === null ? null : this.#leaf(bias) }] as const;
+        return [name, { weight: gains, bias: bias === null ? null : this.#leaf(bias), offset }] as const;
       }),
     );
     this.#biases = new Map([...biases].map(([name, bias]) => [name, this.#leaf(bias, this.computeType)] as const));
@@ -45,6 +45,7 @@ export class TransformedVectors {
       return bias === undefined ? own : { ...own, bias };
     };
     return {
+      ...weights,
       layers: new Map([...weights.layers].map(([name, own]) => [name, linear(name, own)] as const)),
       norms: new Map([...weights.norms, ...this.#norms]),
     };

@@ -31,6 +31,8 @@ export {
   magnitudeOf,
   toFp8,
 } from "./fp8-linear.js";
+export { groupedLinear, groupsAtOnce } from "./grouped/grouped-linear.js";
+export { groupSizes, type RowGroups, rowGroups } from "./grouped/row-groups.js";
 export { numbersIn, type Shape } from "./owned-tensor.js";
 export { freeOnError, keep, scope } from "./scope.js";
 export { Tensor, type TensorOptions } from "./tensor.js";

@@ -1,4 +1,4 @@
-import { linearOf, normWeights, type Passage, type Site, type UnitWeights } from "../network/index.js";
+import { gainsOf, linearOf, normWeights, type Passage, type Site, type UnitWeights } from "../network/index.js";
 import { type DType, Tensor } from "../tensor/index.js";
 
 /**
@@ -48,10 +48,16 @@ function divideRows(weights: UnitWeights, name: string, scales: Tensor, storedTy
 
 // Returns the factors that the gains, rounded as they will be stored, were divided by.
 function divideNorm(weights: UnitWeights, name: string, scales: Tensor, storedType: DType): Tensor {
-  const { weight, bias } = normWeights(weights, name);
-  const folded = weight.div(scales).to(storedType).to("float32");
-  const exact = Tensor.where(folded.eq(0), Tensor.ones(folded.shape, { device: folded.device }), weight.div(folded));
-  weight.copy_(Tensor.where(folded.eq(0), weight, folded));
+  const norm = normWeights(weights, name);
+  const { bias, offset } = norm;
+  const gains = gainsOf(norm);
+  // Gains that are stored less one are rounded less one.
+  const stored = (values: Tensor): Tensor => values.to(storedType).to("float32");
+  const divided = gains.div(scales);
+  const folded = offset === 0 ? stored(divided) : stored(divided.sub(offset)).add(offset);
+  const exact = Tensor.where(folded.eq(0), Tensor.ones(folded.shape, { device: folded.device }), gains.div(folded));
+  const kept = Tensor.where(folded.eq(0), gains, folded);
+  norm.weight.copy_(offset === 0 ? kept : kept.sub(offset));
   if (bias !== null) bias.copy_(bias.div(exact).to(storedType));
   return exact;
 }

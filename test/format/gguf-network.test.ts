@@ -7,7 +7,8 @@ import type { ExportSource } from "../../src/format/contract/export-source.js";
 import { compareKeys } from "../../src/format/gguf/network/compare-keys.js";
 import { GgufFile } from "../../src/format/gguf/read.js";
 import { writeGguf } from "../../src/format/gguf/write.js";
-import { type DecoderSpec, readSpec } from "../../src/network/index.js";
+import { type BlockSpec, type DecoderSpec, readSpec } from "../../src/network/index.js";
+import { softmaxOf } from "../../src/network/testing/softmax-of.js";
 import { rtnSource } from "./rtn-source.js";
 
 let scratch = "";
@@ -57,16 +58,18 @@ it.each([
 
 it("names every size that is not the network's", async () => {
   const { file, spec } = await fileOf({});
-  const { attention, norm } = spec;
+  const [block] = spec.blocks as [BlockSpec];
+  const attention = softmaxOf(spec);
+  const changed = (other: Partial<BlockSpec>): Partial<DecoderSpec> => ({ blocks: [{ ...block, ...other }] });
   const changes: readonly [Partial<DecoderSpec>, RegExp][] = [
-    [{ norm: { ...norm, eps: 2e-5 } }, /epsilon of the norms is \S+ instead of 0.00002/],
+    [{ finalNorm: { ...spec.finalNorm, eps: 2e-5 } }, /epsilon of the norms is \S+ instead of 0.00002/],
     [{ maxPositions: 512 }, /context is 1024 instead of 512/],
-    [{ attention: { ...attention, slidingWindow: 128 } }, /context is 1024 instead of 128/],
-    [{ attention: { ...attention, kvHeads: 1 } }, /key-value heads is \d+ instead of 1/],
-    [{ intermediateSize: 5 }, /width of the MLP/],
+    [changed({ attention: { ...attention, slidingWindow: 128 } }), /context is 1024 instead of 128/],
+    [changed({ attention: { ...attention, kvHeads: 1 } }), /key-value heads is \d+ instead of 1/],
+    [changed({ mlp: { ...block.mlp, width: 5 } }), /width of the MLP/],
     [{ vocabSize: 5 }, /vocabulary is 4096 instead of 5/],
     [{ tied: false }, /output matrices is 0 instead of 1/],
-    [{ blocks: 2 }, /number of blocks is 1 instead of 2/],
+    [{ blocks: [block, block] }, /number of blocks is 1 instead of 2/],
   ];
   for (const [change, detail] of changes) {
     expect(compareKeys(file, { ...spec, ...change }).detail).toMatch(detail);

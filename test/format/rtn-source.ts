@@ -3,6 +3,7 @@ import { readModelConfig } from "../../src/checkpoint/model-config.js";
 import { floatsFromBytes } from "../../src/format/bits/float-bytes.js";
 import { roundToHalf } from "../../src/format/bits/half.js";
 import type { ActivationQuantization, ExportSource, QuantizedLayout } from "../../src/format/contract/export-source.js";
+import { networkReader, readSpec } from "../../src/network/index.js";
 import type { QuantizedWeight } from "../../src/quant/quantized-weight.js";
 
 /** How the test rounds one Linear; `group` null means one group per row. */
@@ -23,7 +24,8 @@ export interface RtnOptions {
 /** A model folder rounded to nearest on plain arrays: a result to write, without the quantizer. */
 export async function rtnSource(folder: string, options: RtnOptions): Promise<ExportSource & Disposable> {
   const { quantization_config: _, ...config } = await readModelConfig(folder);
-  const checkpoint = await Checkpoint.open(folder);
+  const stored = await Checkpoint.open(folder);
+  const checkpoint = networkReader(readSpec(config), stored);
   const linears = new Map<string, QuantizedLayout>();
   const plain = new Map(checkpoint.tensors);
   for (const { name, shape } of checkpoint.tensors.values()) {
@@ -49,7 +51,7 @@ export async function rtnSource(folder: string, options: RtnOptions): Promise<Ex
       return roundToNearest(floatsFromBytes(await checkpoint.read(info.name), info.dtype, info.name), layout);
     },
     readPlain: (name) => checkpoint.read(name),
-    [Symbol.dispose]: () => checkpoint.close(),
+    [Symbol.dispose]: () => stored.close(),
   };
 }
 

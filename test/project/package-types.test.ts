@@ -135,8 +135,11 @@ quantize({ model: "m", scheme: "W4A16g64", out: "o", samples: 3, finish: "none",
 
 describe("every example of the pages", () => {
   const pages = ["README.md", ...readdirSync(join(ROOT, "docs", "guide")).map((name) => `docs/guide/${name}`)];
+  // A file of the repository that a page shows is compiled where it lies.
+  const examples = (page: string): string =>
+    readFileSync(join(ROOT, page), "utf8").replaceAll(/^<!-- code: \S+ -->\n[\s\S]*?^<!-- \/code -->$/gm, "");
   const blocks = pages.flatMap((page) =>
-    codeBlocks(readFileSync(join(ROOT, page), "utf8"), ["ts", "js", "typescript", "javascript"]).map((block) => ({
+    codeBlocks(examples(page), ["ts", "js", "typescript", "javascript"]).map((block) => ({
       page,
       ...block,
     })),

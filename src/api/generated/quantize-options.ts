@@ -272,6 +272,24 @@ export interface QuantizeOptions {
   /** How all blocks are trained end to end after the last window. */
   readonly endToEnd?: EndToEndOptions | undefined;
   /**
+   * What experts of a mixture are calibrated on: the tokens that are routed to them, or all tokens. Read by every
+   * recipe with calibration text.
+   *
+   * Command line: `--experts <tokens>`.
+   *
+   * @default "routed"
+   */
+  readonly experts?: "routed" | "all" | undefined;
+  /**
+   * Experts that fewer tokens are routed to get the second moments of all tokens, with a warning. An integer of at
+   * least 0. Read by every recipe with calibration text and experts=routed.
+   *
+   * Command line: `--set expertTokens=...`.
+   *
+   * @default 128
+   */
+  readonly expertTokens?: number | undefined;
+  /**
    * Exceptions by module name, * for any characters; the last that matches wins: [{"pattern": "*.down_proj",
    * "bits": 8}].
    *

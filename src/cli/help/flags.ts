@@ -34,6 +34,7 @@ export const flags: Readonly<Record<string, Flag>> = {
     samples: "--samples <n>",
     context: "--context <n>",
     seed: "--seed <n>",
+    experts: "--experts <tokens>",
   }),
   ...inGroup("Output", {
     out: "--out <folder>",
@@ -57,7 +58,7 @@ export const flags: Readonly<Record<string, Flag>> = {
 };
 
 /** Options of `quantize` outside a group of options that have no flag: `--set` names them. */
-export const settingsOnly: readonly string[] = ["rotation", "overrides"];
+export const settingsOnly: readonly string[] = ["rotation", "overrides", "expertTokens"];
 
 function inGroup(group: HelpGroup, spellings: Readonly<Record<string, string>>): Readonly<Record<string, Flag>> {
   return Object.fromEntries(Object.entries(spellings).map(([name, flag]) => [name, { flag, group }]));

@@ -22,6 +22,7 @@ const plan: PlanEvent = {
   windowSeconds: [40, 40],
   stageSeconds: { before: 10, scoring: 4, texts: 2, writing: 4 },
   linears: 21,
+  protected: [],
   tensors: { quantized: 21, computed: 9, leftOut: [] },
   weights: 1000,
   bitsPerWeight: 2.25,

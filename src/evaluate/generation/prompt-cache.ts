@@ -1,6 +1,6 @@
 import type { Decoder } from "../../network/decoder/decoder.js";
 import { tokenIds } from "../../network/decoder/token-ids.js";
-import type { KeyValueCache } from "../../network/index.js";
+import type { BlockCache } from "../../network/index.js";
 import { noGrad, scope } from "../../tensor/index.js";
 
 /**
@@ -8,7 +8,7 @@ import { noGrad, scope } from "../../tensor/index.js";
  * did, with the answer behind it: only what differs is computed.
  */
 export class PromptCache implements Disposable {
-  readonly #caches: readonly KeyValueCache[];
+  readonly #caches: readonly BlockCache[];
   /** What the caches hold. */
   #ids: number[] = [];
 
@@ -25,9 +25,11 @@ export class PromptCache implements Disposable {
   begin(prompt: Int32Array): Int32Array {
     const differs = prompt.findIndex((id, i) => id !== this.#ids[i]);
     const shared = Math.min(differs === -1 ? prompt.length : differs, prompt.length - 1);
-    for (const cache of this.#caches) cache.truncate(shared);
-    this.#ids.length = shared;
-    return prompt.subarray(shared);
+    // A memory that is no list of tokens begins anew unless all of it is shared.
+    const kept = Math.min(shared, ...this.#caches.map((cache) => cache.kept(shared)));
+    for (const cache of this.#caches) cache.truncate(kept);
+    this.#ids.length = kept;
+    return prompt.subarray(kept);
   }
 
   /** Logits `[vocab]` of what follows when the model has seen these tokens too. */

@@ -12,7 +12,8 @@ import type { TensorFacts } from "../../network/index.js";
 import { widestOf } from "../../quant/grid/group-grid.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import type { ActivationQuantization, ExportSource, QuantizedLayout } from "../contract/export-source.js";
-import { resolvedConfig } from "../source/source-spec.js";
+import { networkSource } from "../source/network-source.js";
+import { folderViews, resolvedConfig } from "../source/source-spec.js";
 import { recordFile } from "../written-files.js";
 import { decodeWeight, type StoredTensor } from "./decode.js";
 import {
@@ -72,7 +73,7 @@ export async function openCompressedTensors(folder: string): Promise<CompressedT
     const modules = await quantizedModules(checkpoint, groups);
     const activations = commonActivations(modules);
     const name = record?.["name"];
-    return {
+    const opened: CompressedTensorsFolder = {
       ...(typeof name === "string" && { name }),
       config: resolvedConfig(given, tensorFacts(checkpoint, modules)),
       storedConfig: given,
@@ -86,6 +87,7 @@ export async function openCompressedTensors(folder: string): Promise<CompressedT
       readPlain: (name) => checkpoint.read(name),
       [Symbol.dispose]: () => checkpoint.close(),
     };
+    return networkSource(opened, folderViews(opened.config));
   } catch (error) {
     checkpoint.close();
     throw error;

@@ -4,6 +4,8 @@ import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import type { PackedWeight } from "../bits/packed-rows.js";
 import type { ActivationQuantization, ExportSource, QuantizedLayout } from "../contract/export-source.js";
 import { type EncodedPart, linearTensors, outputTensors, readPacked, readSound } from "../contract/output-tensors.js";
+import { folderViews } from "../source/source-spec.js";
+import { storedSource } from "../source/stored-source.js";
 import { type WriteFolderOptions, type WrittenFolder, writeModelFolder } from "../write-model-folder.js";
 import { encodePart } from "./encode.js";
 import { INPUT_SCALE, INPUT_ZERO_POINT, partsOf, type StorageFormat, storageOf } from "./layout.js";
@@ -21,11 +23,16 @@ export async function writeCompressedTensors(
   outFolder: string,
   options: WriteFolderOptions = {},
 ): Promise<WrittenFolder> {
-  return writeModelFolder(source, outFolder, compressedTensors(source), quantizationConfig(source), options);
+  const stored = storedSource(source, folderViews(source.config));
+  return writeModelFolder(stored, outFolder, tensorsOf(stored), quantizationConfig(stored), options);
 }
 
 /** The tensors of the folder, each with the promise of its bytes; nothing is read. Throws FormatErrors as the writer does. */
 export function compressedTensors(source: ExportSource): readonly OutputTensor[] {
+  return tensorsOf(storedSource(source, folderViews(source.config)));
+}
+
+function tensorsOf(source: ExportSource): readonly OutputTensor[] {
   assertWholeZeroPoints(source.activations);
   return outputTensors(source, (name, layout) => {
     const storage = storageOf(layout, source.activations);

@@ -109,12 +109,19 @@ function planQuantized(
     source: module,
     layout,
     type,
-    shape: [layout.rows, layout.columns],
+    shape: stackedShape(named, [layout.rows, layout.columns], shape),
     byteLength: byteLengthOf(type, layout.rows * layout.columns),
     fidelity,
     wider,
     rowOrder: orderOf(named, shape),
   };
+}
+
+// Rows of all experts, `[experts * out, in]`, as `[experts, out, in]`: the same bytes.
+function stackedShape({ name }: GgufName, sizes: readonly number[], { experts }: ModelShape): readonly number[] {
+  const [rows = 0, ...columns] = sizes;
+  if (experts === null || !name.endsWith("_exps.weight")) return sizes;
+  return [experts.count, rows / experts.count, ...columns];
 }
 
 function chooseType(
@@ -167,7 +174,7 @@ function planPlain(
     source: name,
     layout: null,
     type,
-    shape: info.shape,
+    shape: stackedShape(named, info.shape, shape),
     byteLength: byteLengthOf(
       type,
       info.shape.reduce((product, size) => product * size, 1),

@@ -206,7 +206,7 @@ function mostFrequentType(tensors: readonly PlannedTensor[]): QuantizedType | Fl
   const elements = new Map<QuantizedType | FloatType, number>();
   for (const { name, type, shape } of tensors) {
     if (!name.startsWith("blk.") || shape.length < 2) continue;
-    elements.set(type, (elements.get(type) ?? 0) + (shape[0] ?? 0) * (shape[1] ?? 0));
+    elements.set(type, (elements.get(type) ?? 0) + shape.reduce((product, size) => product * size, 1));
   }
   return [...elements].sort((a, b) => b[1] - a[1])[0]?.[0] ?? "F16";
 }

@@ -6,6 +6,8 @@ import { ModelFolder } from "../../checkpoint/model-folder.js";
 import type { TensorInfo } from "../../checkpoint/tensor-reader.js";
 import { FormatError } from "../../errors.js";
 import type { ExportSource, QuantizedLayout } from "../contract/export-source.js";
+import { networkSource } from "../source/network-source.js";
+import { folderViews } from "../source/source-spec.js";
 import { decodeWeight, type StoredTensor } from "./decode.js";
 import { type CheckpointFormat, CODES, GROUP_INDEX, QUANT_METHOD, SCALES, sizeStep, ZERO_POINTS } from "./layout.js";
 import { type GptqSchemes, parseSchemes, schemeFor } from "./schemes.js";
@@ -35,7 +37,7 @@ export async function openGptq(folder: string): Promise<GptqFolder> {
   const checkpoint = await Checkpoint.open(folder);
   try {
     const linears = quantizedModules(checkpoint, schemes);
-    return {
+    const opened: GptqFolder = {
       config,
       folder,
       linears,
@@ -59,6 +61,7 @@ export async function openGptq(folder: string): Promise<GptqFolder> {
       readPlain: (name) => checkpoint.read(name),
       [Symbol.dispose]: () => checkpoint.close(),
     };
+    return networkSource(opened, folderViews(config));
   } catch (error) {
     checkpoint.close();
     throw error;

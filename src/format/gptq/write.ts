@@ -3,6 +3,8 @@ import { FormatError } from "../../errors.js";
 import type { ExportSource } from "../contract/export-source.js";
 import { type EncodedPart, linearTensors, outputTensors, readSound } from "../contract/output-tensors.js";
 import { schemeLabel } from "../model-label.js";
+import { folderViews } from "../source/source-spec.js";
+import { storedSource } from "../source/stored-source.js";
 import { type WriteFolderOptions, type WrittenFolder, writeModelFolder } from "../write-model-folder.js";
 import { gptqConfigFile } from "../written-files.js";
 import { encodePart } from "./encode.js";
@@ -26,17 +28,24 @@ export async function writeGptq(
   options: WriteGptqOptions = {},
 ): Promise<WrittenFolder> {
   const { checkpointFormat, ...limits } = options;
-  const { version, tensors } = gptqTensors(source, checkpointFormat);
-  const config = quantizationConfig(source, version);
+  const stored = storedSource(source, folderViews(source.config));
+  const { version, tensors } = tensorsOf(stored, checkpointFormat);
+  const config = quantizationConfig(stored, version);
   const extraFiles = { [gptqConfigFile]: `${JSON.stringify(config, null, 2)}\n` };
-  return writeModelFolder(source, outFolder, tensors, config, { ...limits, extraFiles });
+  return writeModelFolder(stored, outFolder, tensors, config, { ...limits, extraFiles });
 }
 
 /** The tensors of the folder, each with the promise of its bytes; nothing is read. Throws FormatErrors as the writer does. */
-export function gptqTensors(
-  source: ExportSource,
-  checkpointFormat?: CheckpointFormat,
-): { readonly version: CheckpointFormat; readonly tensors: readonly OutputTensor[] } {
+export function gptqTensors(source: ExportSource, checkpointFormat?: CheckpointFormat): GptqTensors {
+  return tensorsOf(storedSource(source, folderViews(source.config)), checkpointFormat);
+}
+
+interface GptqTensors {
+  readonly version: CheckpointFormat;
+  readonly tensors: readonly OutputTensor[];
+}
+
+function tensorsOf(source: ExportSource, checkpointFormat?: CheckpointFormat): GptqTensors {
   assertWeightOnly(source);
   for (const [name, layout] of source.linears) assertHolds(name, layout, checkpointFormat ?? null);
   const symmetric = [...source.linears.values()].every((layout) => layout.symmetric);

@@ -1,7 +1,17 @@
 import type { ModelConfig } from "../../checkpoint/model-config.js";
 import { CrossblockError } from "../../errors.js";
-import { type DecoderSpec, modelSpec, requireTensors, resolveConfig, type TensorFacts } from "../../network/index.js";
+import {
+  codedViews,
+  type DecoderSpec,
+  modelSpec,
+  readSpec,
+  requireTensors,
+  resolveConfig,
+  storedViews,
+  type TensorFacts,
+} from "../../network/index.js";
 import type { ExportSource } from "../contract/export-source.js";
+import type { FolderViews } from "./stored-source.js";
 
 /**
  * The network of a result: what every writer takes its numbers from.
@@ -23,6 +33,17 @@ export function requireComplete(source: ExportSource): void {
     const quantized = layout !== undefined && name.endsWith(".weight");
     return quantized ? [layout.rows, layout.columns] : source.plain.get(name)?.shape;
   });
+}
+
+/** How a folder of this network stores its tensors; nothing to view of networks that are not computed here. */
+export function folderViews(config: ModelConfig): FolderViews {
+  try {
+    const spec = readSpec(config);
+    return { plain: storedViews(spec, () => true), coded: codedViews(spec) };
+  } catch (error) {
+    if (error instanceof CrossblockError) return { plain: new Map(), coded: new Map() };
+    throw error;
+  }
 }
 
 /** The configuration of a quantized folder as its network has it; as it stands for a network that is not computed here. */

@@ -1,5 +1,5 @@
 import { families } from "../decoder/families/index.js";
-import { inBlock } from "../decoder/spec/decoder-spec.js";
+import { linearName } from "../decoder/spec/decoder-spec.js";
 import { biasFacts, modelSpec } from "../decoder/spec/model-spec.js";
 import { networkTensors } from "../decoder/spec/network-tensors.js";
 import type { CensusContext } from "./left-out-rules.js";
@@ -22,9 +22,8 @@ export function biasAdvice({ spec, config, names, wanted }: CensusContext): (nam
   for (const { roles, key } of family === undefined ? [] : biasFacts(family)) {
     const advice = key === null ? fixed(spec.family) : keyed(key);
     for (const role of roles) {
-      for (let block = 0; block < spec.blocks; block++) {
-        byModule.set(inBlock(spec.names.linears[role], block), advice);
-      }
+      if (spec.names.linears[role] === undefined) continue;
+      for (const block of spec.blocks.keys()) byModule.set(linearName(spec, block, role), advice);
     }
   }
   function keyed(key: string): BiasAdvice {

@@ -117,7 +117,7 @@ export function leftOutRules(context: CensusContext): (tensor: TensorFacts) => L
     const advice = bias(name);
     if (advice !== null) return { reason: "undeclared-bias", ...advice, matters: true };
     const block = Number(blockPattern.exec(name)?.[1] ?? -1);
-    if (block >= spec.blocks) return beyond;
+    if (block >= spec.blocks.length) return beyond;
     if (classifier.pattern.test(name)) return verdict(classifier, true);
     const part = parts.find(({ pattern }) => pattern.test(name));
     if (part !== undefined) return verdict(part, true);
@@ -150,7 +150,7 @@ function escaped(text: string): string {
 
 /** Matches a tensor of any block; the first group is the block's number, the second the rest of the name. */
 function blockPrefix({ names }: DecoderSpec): RegExp {
-  const [prefix = ""] = names.norms.attentionNorm.split("{block}");
+  const [prefix = ""] = names.block.split("{block}");
   return new RegExp(`^${escaped(prefix)}(\\d+)\\.(.+)$`);
 }
 
@@ -158,7 +158,7 @@ function blockPrefix({ names }: DecoderSpec): RegExp {
 function blocksBeyond({ spec, config, names }: CensusContext, pattern: RegExp): LeftOut {
   const found = [...names].flatMap((name) => {
     const [, block, rest] = pattern.exec(name) ?? [];
-    return block !== undefined && rest !== undefined && Number(block) >= spec.blocks ? [{ block, rest }] : [];
+    return block !== undefined && rest !== undefined && Number(block) >= spec.blocks.length ? [{ block, rest }] : [];
   });
   const predicts = found.some(({ rest }) => /^(?:eh_proj|enorm|hnorm|shared_head|embed_tokens)(?:\.|$)/.test(rest));
   const count = config["num_nextn_predict_layers"];
@@ -173,7 +173,7 @@ function blocksBeyond({ spec, config, names }: CensusContext, pattern: RegExp): 
   const last = found.reduce((most, { block }) => Math.max(most, Number(block)), 0);
   return {
     reason: "block-beyond",
-    what: `blocks that config.json leaves out: it counts ${spec.blocks}`,
+    what: `blocks that config.json leaves out: it counts ${spec.blocks.length}`,
     next: `check ${families.get(spec.family)?.keys.blocks} in config.json: the checkpoint holds blocks up to number ${last}`,
     matters: true,
   };

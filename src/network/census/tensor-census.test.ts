@@ -6,6 +6,7 @@ import { decoderUnits } from "../decoder/decoder-units.js";
 import { modelSpec } from "../decoder/spec/model-spec.js";
 import { networkTensors } from "../decoder/spec/network-tensors.js";
 import { readSpec } from "../decoder/spec/read-spec.js";
+import { softmaxOf } from "../testing/softmax-of.js";
 import { goldens, tinyModel } from "../testing/tiny-models.js";
 import type { UnitPlan } from "../unit.js";
 import { loadUnit, unitTensors } from "../unit-weights.js";
@@ -180,9 +181,9 @@ describe("modelSpec", () => {
   it("has no bias of a kind that the checkpoint lacks, and keeps asking for single ones that are missing", () => {
     const config = { ...llama.config, attention_bias: true } as ModelConfig;
     const spec = modelSpec(config, (name) => /[qkv]_proj\.bias$/.test(name));
-    expect(spec.attention).toMatchObject({ qkvBias: true, outBias: false });
+    expect(softmaxOf(spec)).toMatchObject({ qkvBias: true, outBias: false });
     const single = modelSpec(config, (name) => name.endsWith("0.self_attn.q_proj.bias"));
-    expect(single.attention.qkvBias).toBe(true);
+    expect(softmaxOf(single).qkvBias).toBe(true);
   });
 
   it("does not take away biases where none at all is there, which is a damaged checkpoint", () => {

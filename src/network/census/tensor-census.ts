@@ -1,6 +1,7 @@
 import type { ModelConfig } from "../../checkpoint/model-config.js";
 import type { TensorInfo } from "../../checkpoint/tensor-reader.js";
 import type { DecoderSpec } from "../decoder/spec/decoder-spec.js";
+import { storedViews } from "../decoder/spec/experts/stored-views.js";
 import { networkTensors } from "../decoder/spec/network-tensors.js";
 import { type LeftOutReason, leftOutRules, type TensorFacts } from "./left-out-rules.js";
 
@@ -39,7 +40,8 @@ export function takeCensus(spec: DecoderSpec, config: ModelConfig, tensors: Iter
   const stored = [...tensors];
   const names = new Set(stored.map(({ name }) => name));
   const wanted = networkTensors(spec);
-  const read = new Set(stored.flatMap(({ name }) => (wanted.has(name) ? [name] : [])));
+  const parts = new Set([...storedViews(spec, (name) => names.has(name)).values()].flatMap(({ from }) => from));
+  const read = new Set(stored.flatMap(({ name }) => (wanted.has(name) || parts.has(name) ? [name] : [])));
   const rules = leftOutRules({ spec, config, wanted, names });
   const groups = new Map<string, LeftOutTensors & { readonly tensors: string[]; bytes: number }>();
   for (const { name, dtype, byteLength } of stored) {

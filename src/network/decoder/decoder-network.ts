@@ -4,10 +4,10 @@ import type { Network, NetworkEnd, NetworkStart, OpenNetwork, UnitPlacement } fr
 import type { TensorSource } from "../owned-weights.js";
 import type { Ports, UnitPlan } from "../unit.js";
 import { forwardBlock } from "./block/forward-block.js";
-import { RotaryTable } from "./block/rotary.js";
+import { RotaryTables } from "./block/rotary/rotary-tables.js";
 import { applyHead, embed } from "./decoder.js";
 import { decoderUnits, HIDDEN } from "./decoder-units.js";
-import type { DecoderSpec } from "./spec/decoder-spec.js";
+import { blockOf, type DecoderSpec } from "./spec/decoder-spec.js";
 import { tokenIds } from "./token-ids.js";
 import { loadEmbedding, loadHead } from "./weights.js";
 
@@ -29,13 +29,13 @@ export class DecoderNetwork implements Network {
 
   open({ device, dtype, length }: UnitPlacement): OpenNetwork {
     const { spec } = this;
-    const rotary = RotaryTable.create(spec.positions, spec.attention.headDim, length, device, dtype);
+    const rotary = RotaryTables.create(spec, length, device, dtype);
     return {
-      run: (_unit, weights, ports, hooks) => ({
+      run: (unit, weights, ports, hooks) => ({
         ...ports,
-        [HIDDEN]: forwardBlock(spec, weights, ports[HIDDEN] as Tensor, { rotary, ...hooks }),
+        [HIDDEN]: forwardBlock(blockOf(spec, unit.index), weights, ports[HIDDEN] as Tensor, { rotary, ...hooks }),
       }),
-      [Symbol.dispose]: () => rotary?.dispose(),
+      [Symbol.dispose]: () => rotary.dispose(),
     };
   }
 

@@ -1,68 +1,49 @@
-import type { Passage, Site } from "../site.js";
-import type { LayerPlan, NormPlan, UnitPlan } from "../unit.js";
-import {
-  type DecoderSpec,
-  hasBias,
-  type InputSite,
-  inBlock,
-  inputSites,
-  linearName,
-  linearRoles,
-  linearShape,
-} from "./spec/decoder-spec.js";
+import type { Site } from "../site.js";
+import type { UnitPlan } from "../unit.js";
+import { attentionFactors } from "./plan/attention-plan.js";
+import { mixerPlan } from "./plan/mixer-plan.js";
+import { mlpPlan } from "./plan/mlp-plan.js";
+import { fromNorm, HIDDEN, type PartPlan, PartPlanner } from "./plan/part-plan.js";
+import { type BlockSpec, blockOf, type DecoderSpec, type NormRole } from "./spec/decoder-spec.js";
 
-/** The port of a decoder: hidden states `[batch, time, hidden]`. */
-export const HIDDEN = "x";
+export { HIDDEN };
 
 /** The blocks of a decoder as units. */
 export function decoderUnits(spec: DecoderSpec): readonly UnitPlan[] {
-  return Array.from({ length: spec.blocks }, (_, block) => decoderUnit(spec, block));
+  return spec.blocks.map((_, block) => decoderUnit(spec, block));
 }
 
 function decoderUnit(spec: DecoderSpec, block: number): UnitPlan {
-  const { names, norm, attention, hiddenSize, positions } = spec;
-  const layers = linearRoles(spec).map((role): LayerPlan => {
-    const [rows, columns] = linearShape(spec, role);
-    const addsTo = role === "o" || role === "down" ? HIDDEN : null;
-    return { name: role, module: linearName(spec, block, role), rows, columns, bias: hasBias(spec, role), addsTo };
-  });
-  const blockNorms = (["attentionNorm", "mlpNorm"] as const).map(
-    (role): NormPlan => ({ name: role, module: inBlock(names.norms[role], block), kind: norm.kind, width: hiddenSize }),
+  const own = blockOf(spec, block);
+  const { norms, attention: mixer, outputScalar } = own;
+  const plan = new PartPlanner(spec, block);
+  const added = (post: NormRole): string | null => (norms[post] === undefined ? HIDDEN : null);
+  const attention = mixerPlan(plan, mixer, added("attentionPostNorm"));
+  const mlp = mlpPlan(plan, own.mlp, added("mlpPostNorm"));
+  const factors = mixer.kind === "softmax" ? attentionFactors(mixer) : undefined;
+  const streamNorms = (Object.keys(norms) as NormRole[]).flatMap((role) =>
+    plan.norm(role, norms[role], spec.hiddenSize),
   );
-  const headNorms = (["qNorm", "kNorm"] as const).map(
-    (name): NormPlan => ({ name, module: inBlock(names[name], block), kind: "rms", width: attention.headDim }),
-  );
-  const norms = attention.qkNorm ? [...blockNorms, ...headNorms] : blockNorms;
   return {
     index: block,
-    layers,
-    norms,
-    sites: inputSites(spec).map((site) => siteAlong(spec, site)),
+    layers: [...attention.layers, ...mlp.layers],
+    norms: [...streamNorms, ...attention.norms, ...mlp.norms],
+    tensors: [...attention.tensors, ...mlp.tensors, ...(outputScalar ? [plan.tensor("outputScalar", [1])] : [])],
+    sites: sitesOf(own, attention, mlp),
     writes: [HIDDEN],
-    attention: {
-      query: "q",
-      key: "k",
-      value: "v",
-      output: "o",
-      heads: attention.heads,
-      kvHeads: attention.kvHeads,
-      headDim: attention.headDim,
-      scores: attention.qkNorm ? "none" : positions.kind === "rotary" ? "pairs" : "any",
-    },
+    ...(factors !== undefined && { attention: factors }),
   };
 }
 
-function siteAlong(spec: DecoderSpec, { producer, linears }: InputSite): Site {
-  const kind = producer === "v" || producer === "up" ? "layer" : "norm";
-  return { producer: { kind, name: producer }, consumers: linears, passes: passage(spec, producer) };
-}
-
-function passage({ attention, mlp }: DecoderSpec, producer: InputSite["producer"]): Passage {
-  if (producer === "v") {
-    const { heads, kvHeads, headDim } = attention;
-    return { kind: "heads", groups: kvHeads, times: heads / kvHeads, width: headDim };
+// A parallel block without a norm of its own for the MLP gives both sublayers one input.
+function sitesOf({ arrangement, norms }: BlockSpec, attention: PartPlan, mlp: PartPlan): readonly Site[] {
+  const shared = arrangement === "parallel" && norms.mlpNorm === undefined;
+  const input = (role: NormRole, consumers: PartPlan["readers"]): Site =>
+    norms[role] === undefined || norms[role].gain === "none"
+      ? { producer: null, consumers, passes: { kind: "none" } }
+      : { producer: fromNorm(role), consumers, passes: { kind: "linear" } };
+  if (shared) {
+    return [input("attentionNorm", [...attention.readers, ...mlp.readers]), ...attention.sites, ...mlp.sites];
   }
-  // A gate multiplies what `up` gives.
-  if (producer !== "up" || mlp.kind === "gated") return { kind: "linear" };
-  return mlp.activation === "relu" ? { kind: "positive" } : { kind: "none" };
+  return [input("attentionNorm", attention.readers), ...attention.sites, input("mlpNorm", mlp.readers), ...mlp.sites];
 }

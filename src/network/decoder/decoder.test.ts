@@ -9,10 +9,10 @@ import { goldens, type TinyModel, tinyIds, tinyModel, tinyWeights, writeTinyMode
 import type { UnitPlan } from "../unit.js";
 import { loadUnit, mapUnit, type OwnedUnitWeights } from "../unit-weights.js";
 import { forwardBlock } from "./block/forward-block.js";
-import { RotaryTable } from "./block/rotary.js";
+import { RotaryTables } from "./block/rotary/rotary-tables.js";
 import { applyHead, Decoder, embed } from "./decoder.js";
 import { decoderUnits } from "./decoder-units.js";
-import type { DecoderSpec } from "./spec/decoder-spec.js";
+import { blockOf, type DecoderSpec } from "./spec/decoder-spec.js";
 import { readSpec } from "./spec/read-spec.js";
 import { tokenIds } from "./token-ids.js";
 import { loadEmbedding, loadHead, loadOuter } from "./weights.js";
@@ -59,8 +59,8 @@ describe.each(Object.keys(goldens.models))("%s", (name) => {
       expect(difference(place(x), embedded)).toBeLessThan(1e-5);
       const [block] = decoder.blocks;
       if (block === undefined) throw new Error("no block");
-      using rotary = RotaryTable.create(spec.positions, spec.attention.headDim, model.time, "cpu");
-      const y = noGrad(() => forwardBlock(spec, block, x, { rotary }));
+      using rotary = RotaryTables.create(spec, model.time, "cpu");
+      const y = noGrad(() => forwardBlock(blockOf(spec, 0), block, x, { rotary }));
       expect(difference(place(y), afterFirst)).toBeLessThan(1e-5);
     });
   });
@@ -89,12 +89,12 @@ describe.each(Object.keys(goldens.models))("%s", (name) => {
       using decoder = decoderOf(model);
       const { spec } = decoder;
       const ids = idsOf(model);
-      const rotary = RotaryTable.create(spec.positions, spec.attention.headDim, model.time, "cpu");
+      const rotary = RotaryTables.create(spec, model.time, "cpu");
       const embedding = loadEmbedding(sourceOf, spec);
       let x = embed(spec, embedding, ids);
-      for (let k = 0; k < spec.blocks; k++) {
+      for (let k = 0; k < spec.blocks.length; k++) {
         const block = loadBlock(sourceOf, spec, k);
-        x = noGrad(() => forwardBlock(spec, block, x, { rotary }));
+        x = noGrad(() => forwardBlock(blockOf(spec, 0), block, x, { rotary }));
         block.dispose();
       }
       const head = loadHead(sourceOf, spec);
@@ -110,15 +110,15 @@ describe("forwardBlock", () => {
   it("asks the hook for every Linear, once, in order", () => {
     scope(() => {
       const block = loadBlock(sourceOf, spec, 0);
-      const rotary = RotaryTable.create(spec.positions, spec.attention.headDim, 5, "cpu");
+      const rotary = RotaryTables.create(spec, 5, "cpu");
       const seen: [string, readonly number[]][] = [];
       const x = Tensor.randn([2, 5, 32]);
       const product = (role: string, input: Tensor, { weight, bias }: { weight: Tensor; bias: Tensor | null }) => {
         seen.push([role, input.shape]);
         return input.linear(weight, bias);
       };
-      const hooked = forwardBlock(spec, block, x, { rotary, product });
-      expect(difference(hooked, forwardBlock(spec, block, x, { rotary }))).toBe(0);
+      const hooked = forwardBlock(blockOf(spec, 0), block, x, { rotary, product });
+      expect(difference(hooked, forwardBlock(blockOf(spec, 0), block, x, { rotary }))).toBe(0);
       expect(seen.map(([role]) => role)).toEqual(["q", "k", "v", "o", "gate", "up", "down"]);
       expect(Object.fromEntries(seen)).toMatchObject({ q: [2, 5, 32], o: [2, 5, 48], down: [2, 5, 24] });
     });
@@ -128,14 +128,14 @@ describe("forwardBlock", () => {
     scope(() => {
       const wide = readSpec(tinyModel(name).config as ModelConfig);
       const block = mapUnit(loadBlock(sourceOf, wide, 0), (tensor) => keep(tensor.to("float64")));
-      const rotary = RotaryTable.create(wide.positions, wide.attention.headDim, 6, "cpu", "float64");
+      const rotary = RotaryTables.create(wide, 6, "cpu", "float64");
       const leaves = new Map<string, Tensor>();
       for (const [role, { weight }] of block.layers) leaves.set(role, weight.detach().clone().requiresGrad_());
       manualSeed(3);
       const x = Tensor.randn([1, 6, 32]).to("float64").requiresGrad_();
       const direction = Tensor.randn([1, 6, 32]).to("float64");
       const loss = (input: Tensor, weights: ReadonlyMap<string, Tensor>): Tensor =>
-        forwardBlock(wide, block, input, {
+        forwardBlock(blockOf(wide, 0), block, input, {
           rotary,
           product: (role, y, { bias }) => y.linear(weights.get(role) as Tensor, bias),
         })
@@ -160,11 +160,10 @@ describe("forwardBlock", () => {
       const narrow = mapUnit(loadBlock(sourceOf, spec, 0), (tensor) => keep(tensor.to("bfloat16")));
       const wide = loadBlock(sourceOf, spec, 0);
       const x = Tensor.randn([2, 5, 32]);
-      const table = (dtype: "float32" | "bfloat16"): RotaryTable | null =>
-        RotaryTable.create(spec.positions, spec.attention.headDim, 5, "cpu", dtype);
-      const y = forwardBlock(spec, narrow, x.to("bfloat16"), { rotary: table("bfloat16") });
+      const table = (dtype: "float32" | "bfloat16"): RotaryTables => RotaryTables.create(spec, 5, "cpu", dtype);
+      const y = forwardBlock(blockOf(spec, 0), narrow, x.to("bfloat16"), { rotary: table("bfloat16") });
       expect(y.dtype).toBe("bfloat16");
-      const exact = forwardBlock(spec, wide, x, { rotary: table("float32") });
+      const exact = forwardBlock(blockOf(spec, 0), wide, x, { rotary: table("float32") });
       expect(difference(y.to("float32"), exact)).toBeLessThan(0.1);
     });
   });

@@ -2,12 +2,12 @@ import { type Device, noGrad, scope, type Tensor } from "../../tensor/index.js";
 import type { TensorSource } from "../owned-weights.js";
 import type { Hooks } from "../unit.js";
 import { loadUnit, type OwnedUnitWeights, type UnitWeights } from "../unit-weights.js";
+import { BlockCache } from "./block/cache/block-cache.js";
 import { forwardBlock } from "./block/forward-block.js";
-import { KeyValueCache } from "./block/key-value-cache.js";
 import { normalise } from "./block/normalise.js";
-import { RotaryTable } from "./block/rotary.js";
+import { RotaryTables } from "./block/rotary/rotary-tables.js";
 import { decoderUnits } from "./decoder-units.js";
-import type { DecoderSpec } from "./spec/decoder-spec.js";
+import { blockOf, type DecoderSpec } from "./spec/decoder-spec.js";
 import { requireContext } from "./token-ids.js";
 import { type EmbeddingWeights, type HeadWeights, loadOuter, type OuterWeights } from "./weights.js";
 
@@ -16,9 +16,14 @@ export type BlockLinear = (block: number) => Hooks["product"];
 
 /** Embeds token ids `[batch, time]` (int64), the first of which is at position `offset`: `[batch, time, hidden]`. */
 export function embed(spec: DecoderSpec, weights: EmbeddingWeights, ids: Tensor, offset = 0): Tensor {
-  const embedded = weights.embedding.embedding(ids);
-  if (weights.positions === null || spec.positions.kind !== "learned") return embedded;
-  return embedded.add(weights.positions.narrow(0, spec.positions.offset + offset, ids.size(1)));
+  const { multiplier, positions, norm } = spec.embedding;
+  const tokens = weights.embedding.embedding(ids);
+  const scaled = multiplier === 1 ? tokens : tokens.mul(multiplier);
+  const embedded =
+    weights.positions === null || positions === null
+      ? scaled
+      : scaled.add(weights.positions.narrow(0, positions.offset + offset, ids.size(1)));
+  return norm === null ? embedded : normalise(embedded, weights.embeddingNorm, norm);
 }
 
 /** Final norm and head of some network: logits `[rows, vocab]` of hidden states `[rows, width]`. */
@@ -26,7 +31,10 @@ export type Head = (hidden: Tensor) => Tensor;
 
 /** Final norm and head: logits `[..., vocab]` of hidden states `[..., hidden]`. */
 export function applyHead(spec: DecoderSpec, weights: HeadWeights, x: Tensor): Tensor {
-  return normalise(x, weights.finalNorm, spec.norm).linear(weights.head);
+  const { multiplier, softcap } = spec.head;
+  const products = normalise(x, weights.finalNorm, spec.finalNorm).linear(weights.head, weights.headBias);
+  const logits = multiplier === 1 ? products : products.mul(multiplier);
+  return softcap === null ? logits : logits.div(softcap).tanh().mul(softcap);
 }
 
 /** A whole network in memory, for evaluation and generation. */
@@ -35,7 +43,7 @@ export class Decoder {
     readonly spec: DecoderSpec,
     readonly outer: OuterWeights,
     readonly blocks: readonly OwnedUnitWeights[],
-    private readonly rotary: RotaryTable | null,
+    private readonly rotary: RotaryTables,
     private readonly linear: BlockLinear,
   ) {}
 
@@ -55,7 +63,7 @@ export class Decoder {
       throw error;
     }
     const { device, dtype } = outer.embedding;
-    const rotary = RotaryTable.create(spec.positions, spec.attention.headDim, spec.maxPositions, device, dtype);
+    const rotary = RotaryTables.create(spec, spec.maxPositions, device, dtype);
     return new Decoder(spec, outer, blocks, rotary, linear);
   }
 
@@ -70,7 +78,7 @@ export class Decoder {
    *
    * @throws CalibrationError when the sequence, with what the caches hold, is longer than the model was made for
    */
-  hidden(ids: Tensor, caches?: readonly KeyValueCache[]): Tensor {
+  hidden(ids: Tensor, caches?: readonly BlockCache[]): Tensor {
     const offset = caches?.[0]?.length ?? 0;
     requireContext(this.spec, offset + ids.size(1));
     return noGrad(() =>
@@ -104,7 +112,7 @@ export class Decoder {
         let x = embed(this.spec, this.outer, contexts);
         let y = embed(this.spec, this.outer, branches, time);
         this.blocks.forEach((block, k) => {
-          using cache = new KeyValueCache();
+          using cache = new BlockCache();
           const [before, after] = [x, y];
           x = this.#through(block, k, before, cache);
           cache.branch(parents, length);
@@ -117,10 +125,10 @@ export class Decoder {
     );
   }
 
-  #through(block: UnitWeights, k: number, x: Tensor, cache: KeyValueCache | undefined): Tensor {
+  #through(block: UnitWeights, k: number, x: Tensor, cache: BlockCache | undefined): Tensor {
     const product = this.linear(k);
     return scope(() =>
-      forwardBlock(this.spec, block, x, {
+      forwardBlock(blockOf(this.spec, k), block, x, {
         rotary: this.rotary,
         ...(cache !== undefined && { cache }),
         ...(product !== undefined && { product }),
@@ -129,10 +137,7 @@ export class Decoder {
   }
 
   /** Logits `[batch, time, vocab]` of token ids `[batch, time]` (int64), or those of the last token only. */
-  logits(
-    ids: Tensor,
-    options: { readonly caches?: readonly KeyValueCache[]; readonly lastOnly?: boolean } = {},
-  ): Tensor {
+  logits(ids: Tensor, options: { readonly caches?: readonly BlockCache[]; readonly lastOnly?: boolean } = {}): Tensor {
     return noGrad(() =>
       scope(() => {
         const x = this.hidden(ids, options.caches);
@@ -147,13 +152,13 @@ export class Decoder {
   }
 
   /** Empty caches, one per block, that fill as `hidden` or `logits` run with them. The caller disposes them. */
-  caches(): KeyValueCache[] {
-    return this.blocks.map(() => new KeyValueCache());
+  caches(): BlockCache[] {
+    return this.blocks.map(() => new BlockCache());
   }
 
   dispose(): void {
     this.outer.dispose();
-    this.rotary?.dispose();
+    this.rotary.dispose();
     for (const block of this.blocks) block.dispose();
   }
 

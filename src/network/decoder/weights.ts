@@ -1,14 +1,16 @@
 import type { Tensor } from "../../tensor/index.js";
 import { loadAll, type TensorSource } from "../owned-weights.js";
 import type { NormWeights } from "../unit-weights.js";
-import type { DecoderSpec } from "./spec/decoder-spec.js";
+import type { DecoderSpec, NormSpec } from "./spec/decoder-spec.js";
 
 /** What comes before the blocks. */
 export interface EmbeddingWeights {
   /** `[vocab, hidden]` */
   readonly embedding: Tensor;
-  /** `[offset + maxPositions, hidden]`; null with rotary positions. */
+  /** `[offset + maxPositions, hidden]`; null without learned positions. */
   readonly positions: Tensor | null;
+  /** Null where the embedding has none. */
+  readonly embeddingNorm: NormWeights | null;
   dispose(): void;
 }
 
@@ -17,6 +19,8 @@ export interface HeadWeights {
   readonly finalNorm: NormWeights;
   /** `[vocab, hidden]`; the embedding when tied. */
   readonly head: Tensor;
+  /** `[vocab]`; null without one. */
+  readonly headBias: Tensor | null;
   dispose(): void;
 }
 
@@ -32,8 +36,9 @@ export function loadEmbedding(source: TensorSource, spec: DecoderSpec): Embeddin
 export function loadHead(source: TensorSource, spec: DecoderSpec): HeadWeights {
   const name = spec.tied ? spec.names.embedding : spec.names.head;
   return loadAll(source, (load) => ({
-    finalNorm: loadFinalNorm(load, spec),
+    finalNorm: loadNorm(load, spec, spec.names.finalNorm, spec.finalNorm),
     head: load(`${name}.weight`, [spec.vocabSize, spec.hiddenSize]),
+    headBias: loadHeadBias(load, spec),
   }));
 }
 
@@ -43,26 +48,32 @@ export function loadOuter(source: TensorSource, spec: DecoderSpec): OuterWeights
     const before = embeddingWeights(load, spec);
     return {
       ...before,
-      finalNorm: loadFinalNorm(load, spec),
+      finalNorm: loadNorm(load, spec, spec.names.finalNorm, spec.finalNorm),
       head: spec.tied ? before.embedding : load(`${spec.names.head}.weight`, [spec.vocabSize, spec.hiddenSize]),
+      headBias: loadHeadBias(load, spec),
     };
   });
 }
 
 function embeddingWeights(load: TensorSource, spec: DecoderSpec): Omit<EmbeddingWeights, "dispose"> {
-  const { names, hiddenSize, vocabSize, positions, maxPositions } = spec;
+  const { names, hiddenSize, vocabSize, maxPositions } = spec;
+  const { positions, norm } = spec.embedding;
   return {
     embedding: load(`${names.embedding}.weight`, [vocabSize, hiddenSize]),
     positions:
-      positions.kind === "learned"
-        ? load(`${names.positions}.weight`, [positions.offset + maxPositions, hiddenSize])
-        : null,
+      positions === null ? null : load(`${names.positions}.weight`, [positions.offset + maxPositions, hiddenSize]),
+    embeddingNorm: norm === null ? null : loadNorm(load, spec, String(names.embeddingNorm), norm),
   };
 }
 
-function loadFinalNorm(load: TensorSource, { names, hiddenSize, norm }: DecoderSpec): NormWeights {
+function loadHeadBias(load: TensorSource, { names, head, vocabSize }: DecoderSpec): Tensor | null {
+  return head.bias ? load(`${names.head}.bias`, [vocabSize]) : null;
+}
+
+function loadNorm(load: TensorSource, { hiddenSize }: DecoderSpec, name: string, norm: NormSpec): NormWeights {
   return {
-    weight: load(`${names.finalNorm}.weight`, [hiddenSize]),
-    bias: norm.kind === "layer" ? load(`${names.finalNorm}.bias`, [hiddenSize]) : null,
+    weight: load(`${name}.weight`, [hiddenSize]),
+    bias: norm.bias ? load(`${name}.bias`, [hiddenSize]) : null,
+    offset: norm.gain === "1+w" ? 1 : 0,
   };
 }

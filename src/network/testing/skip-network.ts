@@ -33,7 +33,7 @@ const units: readonly UnitPlan[] = [
   {
     index: 0,
     layers: [layer("up", "0.up", INNER, WIDTH), layer("down", "0.down", WIDTH, INNER, "x")],
-    norms: [{ name: "norm", module: "0.norm", kind: "rms", width: WIDTH }],
+    norms: [{ name: "norm", module: "0.norm", gain: "w", bias: false, width: WIDTH }],
     sites: [
       { producer: { kind: "norm", name: "norm" }, consumers: ["up"], passes: { kind: "linear" } },
       { producer: { kind: "layer", name: "up" }, consumers: ["down"], passes: { kind: "positive" } },

@@ -26,8 +26,16 @@ interface Goldens {
 
 export const goldens = JSON.parse(readFileSync(join(import.meta.dirname, "tiny-models.json"), "utf8")) as Goldens;
 
+const families = JSON.parse(readFileSync(join(import.meta.dirname, "family-models.json"), "utf8")) as Pick<
+  Goldens,
+  "models"
+>;
+
+/** Networks of the other families, one or two of each (`make_families.py`). */
+export const familyModels: Goldens["models"] = families.models;
+
 export function tinyModel(name: string): TinyModel {
-  const model = goldens.models[name];
+  const model = goldens.models[name] ?? familyModels[name];
   if (model === undefined) throw new RangeError(`no tiny model ${name}`);
   return model;
 }
@@ -40,10 +48,10 @@ export function tinyIds(model: TinyModel): Int32Array {
   );
 }
 
-/** The formula of `make.py`. */
+/** The formula of `make.py` and `make_families.py`. */
 export function tinyWeights(name: string, shape: readonly number[]): Float32Array {
   const phase = [...Buffer.from(name)].reduce((sum, byte) => sum + byte, 0) % 97;
-  const offset = name.includes("norm") && name.endsWith("weight") ? 1 : 0;
+  const offset = /norm|ln_|layer_scalar/.test(name) && !name.endsWith("bias") ? 1 : 0;
   const size = shape.length === 2 ? 0.2 : 0.1;
   const length = shape.reduce((product, n) => product * n, 1);
   return Float32Array.from({ length }, (_, i) => offset + size * Math.sin(i * 0.7548776662 + phase));

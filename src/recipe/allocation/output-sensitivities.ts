@@ -1,5 +1,5 @@
 import { createPortStore, mapPorts, type PortStore, type Ports, portOf } from "../../calibration/port-store.js";
-import { checkpointSource, firstConsumer, type OpenNetwork, siteOf, type UnitPlan } from "../../network/index.js";
+import { checkpointSource, type OpenNetwork, standsFor, type UnitPlan } from "../../network/index.js";
 import { advance } from "../../reconstruct/advance.js";
 import { drawnTokenLoss } from "../../reconstruct/objective/output-objective.js";
 import { SequenceParts } from "../../reconstruct/sequence-parts.js";
@@ -59,7 +59,7 @@ class Measurement {
   readonly #network: OpenNetwork;
   /** The input of every unit and the output of the last; on the way back the gradient of what the last one holds. */
   readonly #stores: PortStore[];
-  /** Of every unit the sums of the squares of what its sites are given, by the site's first Linear. */
+  /** Of every unit the sums of the squares of what its sites are given, by the first Linear that reads it. */
   readonly #squares: ReadonlyMap<string, Tensor>[] = [];
 
   constructor(
@@ -135,7 +135,7 @@ class Measurement {
     for (const { name, module } of unit.layers) {
       const scheme = this.schemes.get(module);
       if (scheme === null || scheme === undefined) continue;
-      const squares = this.#squares[unit.index]?.get(firstConsumer(siteOf(unit, name)));
+      const squares = this.#squares[unit.index]?.get(standsFor(unit, name));
       scope(() => {
         const importance = weighted && squares !== undefined ? squares.div(squares.mean().clamp(1e-30)) : null;
         const candidates = Math.min(RANGE_CANDIDATES, candidatesOf(options.range));

@@ -1,14 +1,14 @@
 import { mapPorts, type Ports } from "../../calibration/port-store.js";
 import {
-  firstConsumer,
   type LinearWeights,
   linearOf,
   loadTensor,
   loadUnit,
   mapUnit,
+  multiplied,
   type OpenNetwork,
   type OwnedUnitWeights,
-  siteOf,
+  standsFor,
   type UnitPlan,
 } from "../../network/index.js";
 import { dequantize, roundToNearest } from "../../quant/grid/grid.js";
@@ -22,6 +22,7 @@ import {
   gradientsOf,
   keep,
   noGrad,
+  type RowGroups,
   scope,
   Tensor,
 } from "../../tensor/index.js";
@@ -93,7 +94,7 @@ export class ProbedUnit implements Disposable {
   forward(x: Ports, part: readonly number[]): Ports {
     const squares = new Map<string, Tensor>();
     const observe = (layer: string, input: Tensor): void => {
-      if (firstConsumer(siteOf(this.unit, layer)) !== layer) return;
+      if (standsFor(this.unit, layer) !== layer) return;
       const rows = input.reshape([-1, input.size(-1)]);
       squares.set(
         layer,
@@ -111,7 +112,7 @@ export class ProbedUnit implements Disposable {
     return output;
   }
 
-  /** Sums of the squares of each site's input, fp32 `[in]`, by its first Linear; the caller owns them. */
+  /** Sums of the squares of each input, fp32 `[in]`, by the first Linear that reads it; the caller owns them. */
   takeSquares(): ReadonlyMap<string, Tensor> {
     const taken = new Map(this.#squares);
     this.#squares.clear();
@@ -121,15 +122,17 @@ export class ProbedUnit implements Disposable {
   /** From the gradients of the unit's output to those of its input; adds up what the changes do on the way. */
   back(x: Ports, gradients: Ports, part: readonly number[]): Ports {
     const sums = new Map<string, Tensor>();
-    const product = (layer: string, input: Tensor, { weight, bias }: LinearWeights): Tensor => {
-      const output = input.linear(weight, bias);
+    const product = (layer: string, input: Tensor, linear: LinearWeights, groups?: RowGroups): Tensor => {
+      const output = multiplied(input, linear.weight, linear, groups);
       const change = this.#changes.get(layer);
       if (change === undefined) return output;
       return differentiable(
         [output],
-        () => ({ output: output.clone(), saved: [input] }),
-        (gradient, [given]) => {
-          sums.set(layer, keep(alongGradient(given as Tensor, gradient, change.byWidth)));
+        () => ({ output: output.clone(), saved: groups === undefined ? [input] : [input, groups.ids, groups.ends] }),
+        (gradient, [given, ids, ends]) => {
+          const same =
+            groups === undefined ? undefined : { count: groups.count, ids: ids as Tensor, ends: ends as Tensor };
+          sums.set(layer, keep(alongGradient(given as Tensor, gradient, change.byWidth, same)));
           return [gradient];
         },
       );
@@ -174,13 +177,18 @@ export class ProbedUnit implements Disposable {
 }
 
 // Sums over tokens of (g . dW x)^2, fp32 `[widths]`.
-function alongGradient(input: Tensor, gradient: Tensor, changes: readonly Tensor[]): Tensor {
+function alongGradient(
+  input: Tensor,
+  gradient: Tensor,
+  changes: readonly Tensor[],
+  groups: RowGroups | undefined,
+): Tensor {
   return noGrad(() =>
     scope(() => {
       const x = input.detach().reshape([-1, input.size(-1)]);
       const g = gradient.reshape([-1, gradient.size(-1)]);
       const sums = changes.map((change) =>
-        scope(() => x.linear(change, null).mul(g).to("float32").sum(1).square().sum()),
+        scope(() => multiplied(x, change, { bias: null }, groups).mul(g).to("float32").sum(1).square().sum()),
       );
       return Tensor.stack(sums.map((sum) => sum.reshape([])));
     }),

@@ -35,9 +35,21 @@ export function resolveSchemes(
   return new Map(
     linears.map((linear) => [
       linear.module,
-      resolve(linear, { ...scheme, bits: allocation.get(linear.module) ?? scheme.bits }, overrides, widths),
+      keepsPrecision(linear, linears, overrides)
+        ? null
+        : resolve(linear, { ...scheme, bits: allocation.get(linear.module) ?? scheme.bits }, overrides, widths),
     ]),
   );
+}
+
+// A pattern that matches other Linears as well does not mean those that are protected.
+function keepsPrecision(linear: LayerPlan, linears: readonly LayerPlan[], overrides: readonly Override[]): boolean {
+  if (linear.protectedAs === undefined) return false;
+  const means = ({ pattern, skip }: Override): boolean =>
+    skip !== true &&
+    matches(pattern, linear.module) &&
+    linears.every(({ module, protectedAs }) => protectedAs !== undefined || !matches(pattern, module));
+  return !overrides.some(means);
 }
 
 /** The bits that an override gives a Linear; null where none does. */

@@ -92,6 +92,8 @@ export interface RecipeResults {
 export interface LayerError {
   readonly name: string;
   readonly relativeError: number;
+  /** Calibration tokens that each expert of a stack computes, where they were counted. */
+  readonly tokens?: readonly number[] | undefined;
 }
 
 /** Reconstruction losses of a window: from the full-precision stream and from the quantized one. */

@@ -7,13 +7,14 @@ import { OptionError } from "../../errors.js";
 import { forwardBlock } from "../../network/decoder/block/forward-block.js";
 import { tokenIds } from "../../network/decoder/token-ids.js";
 import {
+  blockOf,
   checkpointSource,
   Decoder,
   DecoderNetwork,
   type DecoderSpec,
   decoderUnits,
   loadUnit,
-  RotaryTable,
+  RotaryTables,
   readSpec,
   type UnitPlan,
 } from "../../network/index.js";
@@ -141,7 +142,7 @@ describe("recipes", () => {
 
   it("deliver every Linear once, with its loss before and after", () => {
     const { weights, events, plain } = run("cbq", "W4A16g8", { window: { epochs: 4, batch: 4, secondBranch: true } });
-    expect(weights.size).toBe(spec.blocks * 7);
+    expect(weights.size).toBe(spec.blocks.length * 7);
     expect(plain.size).toBe(0);
     const done = events.filter((event) => event.event === "window-done");
     expect(done.flatMap((event) => event.layers.map((layer) => layer.name)).sort()).toEqual([...weights.keys()].sort());
@@ -191,11 +192,11 @@ describe("recipes", () => {
   it("quantize activations per token and per tensor, and learn their clips", () => {
     for (const granularity of ["token", "tensor"] as const) {
       const learnt = run("cbq", "W4A4", { window: { epochs: 6, batch: 4 }, activation: { granularity } });
-      expect(learnt.activations.size).toBe(spec.blocks * 7);
+      expect(learnt.activations.size).toBe(spec.blocks.length * 7);
       const fixed = run("rtn", "W4A4", { activation: { granularity } });
-      expect(fixed.activations.size).toBe(spec.blocks * 7);
+      expect(fixed.activations.size).toBe(spec.blocks.length * 7);
       const moved = [...learnt.activations].filter(([name, value]) => value !== fixed.activations.get(name));
-      expect(moved.length).toBeGreaterThan(spec.blocks * 4);
+      expect(moved.length).toBeGreaterThan(spec.blocks.length * 4);
     }
   });
 
@@ -206,8 +207,8 @@ describe("recipes", () => {
         { pattern: "model.layers.0.*", skip: true },
       ],
     });
-    expect(weights.size).toBe((spec.blocks - 1) * 7);
-    const down = weights.get(`model.layers.${spec.blocks - 1}.mlp.down_proj`);
+    expect(weights.size).toBe((spec.blocks.length - 1) * 7);
+    const down = weights.get(`model.layers.${spec.blocks.length - 1}.mlp.down_proj`);
     expect([down?.bits, down?.perChannel]).toEqual([8, true]);
     expect(() => run("rtn", "W4A16g8", { overrides: [{ pattern: "*.nothing", bits: 8 }] })).toThrow(OptionError);
   });
@@ -237,7 +238,7 @@ describe("CFP", () => {
       scope(() => {
         const [unit] = decoderUnits(spec) as [UnitPlan];
         const block = loadUnit(checkpointSource(checkpoint, { device: "cpu", dtype: "float32" }), unit);
-        const rotary = RotaryTable.create(spec.positions, spec.attention.headDim, CONTEXT, "cpu");
+        const rotary = RotaryTables.create(spec, CONTEXT, "cpu");
         // Outliers that training left: a few gains and rows far above the others.
         for (const norm of ["attentionNorm", "mlpNorm"] as const)
           block.norms.get(norm)?.weight.narrow(0, 3, 2).mul_(40);
@@ -248,7 +249,7 @@ describe("CFP", () => {
         const observer = new ExtremesObserver(unit);
         const output = (observe: boolean): Tensor =>
           noGrad(() =>
-            forwardBlock(spec, block, x, {
+            forwardBlock(blockOf(spec, 0), block, x, {
               rotary,
               observe: (layer, input) => {
                 if (observe) observer.observe(layer, input);
@@ -285,7 +286,7 @@ describe("CFP", () => {
       // Random weights have no outliers to speak of: some channels count as such from here on.
       cfp: { weights: true, activations: true, lambda1: 0.1 },
     });
-    expect(weights.size).toBe(spec.blocks * 7);
+    expect(weights.size).toBe(spec.blocks.length * 7);
     expect(plain.size).toBeGreaterThan(0);
     for (const [name, bytes] of plain) {
       expect(name).toMatch(/norm\.weight$/);

@@ -1,5 +1,5 @@
 import { OptionError } from "../../errors.js";
-import type { DecoderSpec } from "../../network/index.js";
+import { type DecoderSpec, rotationObstacle } from "../../network/index.js";
 import type { Scheme } from "../../quant/scheme.js";
 import type { EngineOptions } from "../options/engine-options.js";
 import { declares } from "../options/option-readers.js";
@@ -10,7 +10,7 @@ const MOST_ROTATED_BITS = 4;
 
 /**
  * Whether a model is rotated before it is quantized: as the options say, or where the recipe wants it for inputs of 4 bits and
- * the network allows it. LayerNorm does not: it subtracts a mean, which a rotation moves.
+ * the network allows it.
  *
  * @throws OptionError when a rotation is asked for that would change what the network computes
  */
@@ -20,14 +20,14 @@ export function wantsRotation(
   scheme: Scheme,
   spec: DecoderSpec,
 ): boolean {
-  const possible = spec.norm.kind === "rms" && spec.positions.kind === "rotary";
-  if (rotation === "hadamard" && !possible) {
+  const obstacle = rotationObstacle(spec);
+  if (rotation === "hadamard" && obstacle !== null) {
     throw new OptionError({
       where: 'option "rotation"',
-      what: `a model of the family "${spec.family}" can't be rotated: its LayerNorms and learned positions see single channels`,
+      what: `a model of the family "${spec.family}" can't be rotated: ${obstacle}`,
       next: `use --set rotation=none${declares(recipe, "cfp.activations") ? "; --set cfp.activations=true folds outliers instead" : ""}`,
     });
   }
   if (rotation !== "auto") return rotation === "hadamard";
-  return possible && recipe.rotatesByDefault && scheme.activationBits <= MOST_ROTATED_BITS;
+  return obstacle === null && recipe.rotatesByDefault && scheme.activationBits <= MOST_ROTATED_BITS;
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { composedAttention } from "../../network/decoder/block/attention.js";
+import { composedAttention } from "../../network/decoder/block/attention/attention.js";
 import type { AttentionPlan, AttentionValues, HeadNorm } from "../../network/index.js";
 import { SecondMoments } from "../../quant/second-moments.js";
 import type { HeadFactors } from "../../quant/solver/row-column.js";

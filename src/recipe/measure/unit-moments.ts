@@ -1,17 +1,17 @@
 import type { PortStore, Ports } from "../../calibration/port-store.js";
-import { firstConsumer, inputRows, siteOf } from "../../network/index.js";
-import type { SecondMoments } from "../../quant/second-moments.js";
+import { inputRows, readersOf, standsFor } from "../../network/index.js";
 import type { AttentionObserver, QuantizedUnit } from "../../reconstruct/quantized-unit.js";
 import { isFiniteTensor } from "../../tensor/index.js";
 import { unusableMoments } from "../job/fault-warnings.js";
 import type { UnitWork } from "../recipe.js";
 import type { AttentionFactors } from "./attention-factors.js";
-import { SiteMoments } from "./site-moments.js";
+import { countExpertTokens } from "./expert-tokens.js";
+import { type InputMoments, SiteMoments } from "./site-moments.js";
 
 /** Second moments of the inputs of a unit's Linears. */
 export interface UnitMoments extends Disposable {
   /** Those of a Linear's inputs; null where they are not finite. */
-  of(layer: string): SecondMoments | null;
+  of(layer: string): InputMoments | null;
 }
 
 /**
@@ -28,27 +28,28 @@ export function collectUnitMoments(
 ): UnitMoments {
   const { job, warnings } = work;
   const { plan } = block;
-  const standsFor = (layer: string): string => firstConsumer(siteOf(plan, layer));
-  const moments = new SiteMoments(job.device);
+  const through = countExpertTokens(block, stream, work)?.through ?? [];
+  const moments = new SiteMoments(job.device, through);
   try {
     work.advance(stream, (x, part) =>
       moments.during(part, (observe) => {
         const run = (see?: AttentionObserver): Ports =>
           block.forwardFull(
             x,
-            (layer, input, linear) => {
-              if (standsFor(layer) === layer) observe(layer, inputRows(input, linear));
+            (layer, input, linear, groups) => {
+              if (standsFor(plan, layer) === layer) observe(layer, inputRows(input, linear), groups);
             },
             see,
+            through,
           );
         return attention === null ? run() : attention.during(part, run);
       }),
     );
-    for (const site of plan.sites) {
-      const first = firstConsumer(site);
-      const sum = moments.of(first);
-      if (sum === null || isFiniteTensor(sum.matrix)) continue;
-      warnings.push(unusableMoments(block.index, site.consumers));
+    for (const readers of plan.sites.flatMap((site) => readersOf(plan, site))) {
+      const [first = ""] = readers;
+      const sums = moments.of(first);
+      if (sums === null || sums.every(({ matrix }) => isFiniteTensor(matrix))) continue;
+      warnings.push(unusableMoments(block.index, readers));
       moments.drop(first);
     }
   } catch (error) {
@@ -56,7 +57,7 @@ export function collectUnitMoments(
     throw error;
   }
   return {
-    of: (layer) => moments.of(standsFor(layer)),
+    of: (layer) => moments.of(standsFor(plan, layer)),
     [Symbol.dispose]: () => moments[Symbol.dispose](),
   };
 }

@@ -4,6 +4,7 @@ import { when } from "./reading.js";
 import { activationOptions } from "./shared/activation.js";
 import { allocationOptions, bitsBudgetOptions } from "./shared/allocation.js";
 import { endToEndOptions, finishOptions } from "./shared/end-to-end.js";
+import { expertsOptions, expertTokensOptions } from "./shared/experts.js";
 import { overridesOptions } from "./shared/overrides.js";
 import { rangeOptions } from "./shared/range.js";
 import { scheduleOptions } from "./shared/rates.js";
@@ -23,6 +24,8 @@ export interface EngineOptions
     | "activation"
     | "finish"
     | "endToEnd"
+    | "experts"
+    | "expertTokens"
     | "overrides"
     | "bitsBudget"
     | "allocation"
@@ -42,6 +45,8 @@ export const engineFragments = {
   }),
   finish: finishOptions,
   endToEnd: endToEndOptions,
+  experts: expertsOptions,
+  expertTokens: expertTokensOptions,
   overrides: overridesOptions,
   bitsBudget: bitsBudgetOptions,
   allocation: allocationOptions,

@@ -4,6 +4,7 @@ import { allocationOptions, bitsBudgetOptions } from "./shared/allocation.js";
 import { boaOptions } from "./shared/boa.js";
 import { cfpOptions } from "./shared/cfp.js";
 import { endToEndOptions, finishOptions } from "./shared/end-to-end.js";
+import { expertsOptions, expertTokensOptions } from "./shared/experts.js";
 import { gptqOptions } from "./shared/gptq.js";
 import { overridesOptions } from "./shared/overrides.js";
 import { rangeOptions } from "./shared/range.js";
@@ -26,6 +27,8 @@ export const sharedFragments = {
   activation: activationOptions,
   finish: finishOptions,
   endToEnd: endToEndOptions,
+  experts: expertsOptions,
+  expertTokens: expertTokensOptions,
   overrides: overridesOptions,
   bitsBudget: bitsBudgetOptions,
   allocation: allocationOptions,

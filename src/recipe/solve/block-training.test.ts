@@ -30,11 +30,11 @@ describe("Block-AP", () => {
 
   it("lowers every block's error, and hands over trained norms", () => {
     const { windows, plain, weights } = run("efficient-qat", "W2A16g8", ap({ epochs: 6 }));
-    expect(windows.length).toBe(network.spec.blocks);
+    expect(windows.length).toBe(network.spec.blocks.length);
     for (const { lossBefore, lossAfter } of windows) {
       expect(lossAfter?.total).toBeLessThan(0.9 * (lossBefore?.total ?? 0));
     }
-    expect(weights.size).toBe(7 * network.spec.blocks);
+    expect(weights.size).toBe(7 * network.spec.blocks.length);
     expect([...plain.keys()].sort()).toEqual([
       "model.layers.0.input_layernorm.weight",
       "model.layers.0.post_attention_layernorm.weight",
@@ -74,7 +74,7 @@ describe("Norm Tweaking", () => {
     expect(codes(tweaked)).toEqual(codes(gptq));
     // The second block's input is another one by then.
     expect(tweaked.weights).not.toEqual(gptq.weights);
-    expect(tweaked.plain.size).toBe(2 * network.spec.blocks);
+    expect(tweaked.plain.size).toBe(2 * network.spec.blocks.length);
     const still = run("norm-tweaking", "W2A16g8", { normTweaking: { rate: 1e-30 } });
     expect(tweaked.windows[0]?.lossAfter?.total).toBeLessThan(still.windows[0]?.lossAfter?.total ?? 0);
   });

@@ -1,6 +1,7 @@
 import type { PortStore } from "../../calibration/port-store.js";
 import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
 import type { RecipeEvent } from "../job/recipe-job.js";
+import { countExpertTokens } from "../measure/expert-tokens.js";
 import type { UnitWork, WindowWork } from "../recipe.js";
 import type { LayerRule } from "./layer-rule.js";
 import { quantizeSite } from "./quantize-site.js";
@@ -21,11 +22,12 @@ export function* chooseColumns(
   input: PortStore | null,
   rule: LayerRule,
 ): Generator<RecipeEvent, void> {
+  const tokens = rule.needsMoments && input !== null ? countExpertTokens(block, input, { job, parts, warnings }) : null;
   for (const site of block.plan.sites) {
     job.poll();
     const stage = `${site.consumers.join(", ")} of block`;
     yield { event: "progress", stage, done: block.index + 1, total: job.network.units.length };
-    yield* quantizeSite(job, block, site, input, parts, rule);
+    yield* quantizeSite(job, block, site, input, parts, rule, tokens?.through);
     yield* warnings.splice(0);
   }
 }

@@ -72,7 +72,7 @@ function poisonSteps(isPoisoned: (step: number) => boolean): void {
 const options = (microBatch: number): RecipeOptionsInput => ({ window: { epochs: 4, batch: 6, microBatch } });
 
 function expectSound({ weights }: Outcome): void {
-  expect(weights.size).toBe(model.spec.blocks * 7);
+  expect(weights.size).toBe(model.spec.blocks.length * 7);
   for (const { scales } of weights.values()) expect(scales.every((scale) => Number.isFinite(scale))).toBe(true);
 }
 
@@ -152,7 +152,7 @@ describe("transforms whose training never becomes finite", () => {
     const live = liveHandles();
     poisonSteps(() => true);
     const outcome = run(model, "affine-quant", { affine: { epochs: 6, batch: 3 } });
-    expect(outcome.warnings.filter((warning) => warning.includes("from GPTQ")).length).toBe(model.spec.blocks);
+    expect(outcome.warnings.filter((warning) => warning.includes("from GPTQ")).length).toBe(model.spec.blocks.length);
     expectSound(outcome);
     Object.assign(native, original);
     const untrained = run(model, "affine-quant", { affine: { epochs: 0 } });

@@ -36,13 +36,13 @@ export function hardenBlock(job: RecipeJob, block: QuantizedUnit, solved: boolea
 /** Relative squared error of every quantized Linear's output on its own inputs in the quantized stream. */
 export function measureLayers(block: QuantizedUnit, input: PortStore): LayerError[] {
   const sums = new Map<string, { error: number; full: number }>();
-  const observe: InputObserver = (name, x, { product }) => {
+  const observe: InputObserver = (name, x, { product }, groups) => {
     const layer = block.layers.get(name);
     if (layer === undefined) return;
     scope(() => {
       const linear = { ...linearOf(block.weights, name), bias: null, ...(product !== undefined && { product }) };
-      const full = multiplied(x, linear.weight, linear);
-      const error = layer.apply(x, linear).sub(full);
+      const full = multiplied(x, linear.weight, linear, groups);
+      const error = layer.apply(x, linear, groups).sub(full);
       const sum = sums.get(name) ?? { error: 0, full: 0 };
       sum.error += error.to("float32").square().sum().item();
       sum.full += full.to("float32").square().sum().item();
@@ -56,8 +56,10 @@ export function measureLayers(block: QuantizedUnit, input: PortStore): LayerErro
       });
     }
   });
+  const tokens = block.expertTokens;
   return [...sums].map(([name, { error, full }]) => ({
     name: block.layers.get(name)?.name ?? name,
     relativeError: error / Math.max(full, 1e-30),
+    ...(tokens !== null && (block.layers.get(name)?.experts ?? 1) > 1 && { tokens }),
   }));
 }

@@ -58,7 +58,8 @@ export function startByColumns(
       if (first === undefined) continue;
       using sums = new SiteMoments(job.device);
       collectInputMoments(job, block, first, opening, parts, sums);
-      const moments = sums.of(first);
+      // The recipe is refused where Linears are stacks of experts, which have moments of their own each.
+      const [moments = null] = sums.of(first) ?? [];
       for (const name of names) {
         job.poll();
         const layer = block.layers.get(name) as QuantizedLayer;

@@ -43,10 +43,10 @@ export class UnitSource {
     );
     const layers = new Map<string, QuantizedLayer>();
     return freeOnError([weights, { dispose: () => disposeAll(layers) }], () => {
-      for (const { name, module } of unit.layers) {
+      for (const { name, module, experts } of unit.layers) {
         const layerScheme = this.schemes.get(module);
         if (layerScheme === null || layerScheme === undefined) continue;
-        const layer = new QuantizedLayer(module, layerScheme, dtype, gradients);
+        const layer = new QuantizedLayer(module, layerScheme, dtype, gradients, experts);
         layers.set(name, layer);
         if (scheme.activationBits < 16 && options.activation.granularity === "token") {
           layer.quantizeInput(new TokenQuantizer(scheme.activationBits, device, { learn }));
@@ -80,10 +80,10 @@ export class UnitSource {
     const layers = new Map<string, QuantizedLayer>();
     const coded = new Set<string>();
     return freeOnError([{ dispose: () => disposeAll(layers) }], () => {
-      for (const { name, module } of unit.layers) {
+      for (const { name, module, experts } of unit.layers) {
         const layerScheme = this.schemes.get(module);
         if (layerScheme === null || layerScheme === undefined) continue;
-        const layer = new QuantizedLayer(module, layerScheme, dtype);
+        const layer = new QuantizedLayer(module, layerScheme, dtype, "full", experts);
         layers.set(name, layer);
         coded.add(`${module}.weight`);
         scope(() => layer.learn(new FixedCodes(codesOf(results.readLinear(module), device))));

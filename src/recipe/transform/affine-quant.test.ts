@@ -67,11 +67,11 @@ describe("AffineQuant", () => {
 
   it.each(["token", "tensor"] as const)("lowers every block's error, inputs per %s", (granularity) => {
     const outcome = run(llama, "W4A4", { affine: { epochs: 12, batch: 2 }, activation: { granularity } });
-    expect(outcome.windows.length).toBe(llama.spec.blocks);
+    expect(outcome.windows.length).toBe(llama.spec.blocks.length);
     for (const { lossBefore, lossAfter: after } of outcome.windows) {
       expect(after?.total).toBeLessThan(0.98 * (lossBefore?.total ?? 0));
     }
-    expect(outcome.weights.size).toBe(7 * llama.spec.blocks);
+    expect(outcome.weights.size).toBe(7 * llama.spec.blocks.length);
     expect([...outcome.plain.keys()].filter((name) => name.includes("layers.0")).sort()).toEqual([
       "model.layers.0.input_layernorm.weight",
       "model.layers.0.post_attention_layernorm.weight",
@@ -147,7 +147,7 @@ describe("AffineQuant", () => {
         { tokens: tinyTokens(opt.spec, 8, 24) },
       );
       const done = [...runRecipe(job)].filter((event) => event.event === "window-done");
-      expect(delivered.plain.size).toBe("transform" in options ? opt.spec.blocks * 8 : 0);
+      expect(delivered.plain.size).toBe("transform" in options ? opt.spec.blocks.length * 8 : 0);
       return done;
     };
     const total = (done: WindowDoneEvent[]): number => done.at(-1)?.lossAfter?.total ?? 0;
@@ -171,6 +171,6 @@ describe("AffineQuant", () => {
     const { windows, plain } = run(opt, "W4A4", { affine: { epochs: 0 } });
     for (const { lossBefore, lossAfter: after } of windows) expect(after?.total).toBeCloseTo(lossBefore?.total ?? 0, 6);
     // Norms with gains and shifts, and the biases of queries, keys, values and the MLP's first Linear.
-    expect(plain.size).toBe(opt.spec.blocks * 8);
+    expect(plain.size).toBe(opt.spec.blocks.length * 8);
   });
 });

@@ -1,4 +1,5 @@
 import { mapPorts, type PortStore, type Ports, portOf } from "../../calibration/port-store.js";
+import { linearOf } from "../../network/index.js";
 import { parameterGroups } from "../../quant/parameter.js";
 import {
   Adam,
@@ -6,6 +7,7 @@ import {
   backward,
   type Device,
   DeviceGraph,
+  groupsAtOnce,
   isOutOfMemory,
   keep,
   noGrad,
@@ -33,6 +35,14 @@ export interface StepOutcome {
   readonly loss: number;
   /** Whether loss and gradients were; else the step changed nothing. */
   readonly finite: boolean;
+}
+
+// Experts that are computed one after the other wait for the device, which can't be recorded.
+function waitsForNothing({ plan, weights }: QuantizedUnit): boolean {
+  return plan.layers.every(({ name, experts, rows, columns }) => {
+    const { device, dtype } = linearOf(weights, name).weight;
+    return experts === undefined || groupsAtOnce(device, dtype, [rows / experts, columns]);
+  });
 }
 
 /** Steps that run before one is recorded: libraries set themselves up in them, and they count like any other. */
@@ -73,7 +83,7 @@ export class TrainingStep implements Disposable {
     this.#layers = blocks.flatMap((block) => block.trained);
     this.#learnt = parameters.map(({ tensor }) => tensor);
     this.#device = this.#learnt[0]?.device ?? "cpu";
-    this.#recordable = useOwnStream(this.#device);
+    this.#recordable = useOwnStream(this.#device) && blocks.every(waitsForNothing);
     this.#adam = new Adam(parameterGroups(parameters, options.rates));
     const { batch } = options;
     const place = (store: PortStore): Ports => {

@@ -89,6 +89,8 @@ export interface PlanEvent {
   readonly linears: number;
   /** What becomes of every tensor of the source model, these Linears among them. */
   readonly tensors: CensusRecord;
+  /** Linears that stay in full precision because much depends on them, by what they are; an override names one to quantize it. */
+  readonly protected: readonly { readonly as: string; readonly linears: number; readonly example: string }[];
   /** Weights of these Linears. */
   readonly weights: number;
   /** Mean bits per quantized weight, scales and zero points included. */

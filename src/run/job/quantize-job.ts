@@ -80,7 +80,7 @@ export async function quantizeJob(
     folder: folders.work,
     identity,
     windows: ({ finish }) => {
-      const blocks = trainingParts(recipe, recipeOptions) + recipe.windows(spec.blocks, recipeOptions).length;
+      const blocks = trainingParts(recipe, recipeOptions) + recipe.windows(spec.blocks.length, recipeOptions).length;
       return blocks + stageWindows(stagesOf(recipe, { ...recipeOptions, finish }, needsTokens(options)));
     },
     choose: () => ({
@@ -95,7 +95,7 @@ export async function quantizeJob(
   await writeFileAtomically(join(folders.work, planFile), `${JSON.stringify(plan, null, 2)}\n`);
   const { window } = journal.resume;
   const parts = trainingParts(recipe, recipeOptions);
-  timeline.begin(recipe.windows(spec.blocks, recipeOptions).length, parts);
+  timeline.begin(recipe.windows(spec.blocks.length, recipeOptions).length, parts);
   if (window > 0) context.emit({ event: "continued", window, windows: journal.windows, work: folders.work });
   // The same number of threads and sequences at once: other sums are rounded in another order.
   setThreads(journal.chosen.threads);

@@ -5,10 +5,10 @@ import { hubNameOf } from "../../checkpoint/hub/hub-name.js";
 import { type ModelConfig, readModelConfig } from "../../checkpoint/model-config.js";
 import { ModelFolder } from "../../checkpoint/model-folder.js";
 import type { FolderWeights } from "../../checkpoint/tensor-reader.js";
-import { ModelError } from "../../errors.js";
+import { ModelError, OptionError } from "../../errors.js";
 import type { ActivationQuantization } from "../../format/contract/export-source.js";
 import { primaryFormat } from "../../format/exporters.js";
-import { decoderUnits } from "../../network/index.js";
+import { decoderUnits, type UnitPlan } from "../../network/index.js";
 import type { Scheme } from "../../quant/scheme.js";
 import { type LayerSchemes, resolveSchemes } from "../../recipe/job/layer-schemes.js";
 import { recipeOf } from "../../recipe/job/recipe-names.js";
@@ -129,6 +129,7 @@ export async function resolveRun(
     const { options: measured } = settle(first);
     const gradients = measured.compute.gradients === "fp8" ? "fp8" : "full";
     const units = decoderUnits(spec);
+    requireNoExperts(measured, units);
     const inGroups = (linears: readonly LinearPlan[]): readonly LinearPlan[] =>
       recipeOf(measured.recipe).bitsPerGroup === true ? linears.map(withGroupBits) : linears;
     const source = { name, config: model.config, activations };
@@ -226,4 +227,11 @@ function activationsOf(
 /** Where an export of a run lies: the primary format is the result itself; the others are in folders below it. */
 export function placeOf(out: string, { format, path }: Pick<PlannedFormat, "format" | "path">): string {
   return format === primaryFormat ? out : join(out, path);
+}
+
+function requireNoExperts({ recipe }: GivenOptions, units: readonly UnitPlan[]): void {
+  const { withoutExperts } = recipeOf(recipe);
+  if (withoutExperts === undefined) return;
+  if (!units.some(({ layers }) => layers.some(({ experts }) => experts !== undefined))) return;
+  throw new OptionError({ where: "--recipe", what: `${recipe} ${withoutExperts}`, next: "use --recipe gptq or cbq" });
 }

@@ -30,11 +30,11 @@ export async function scoreRun(
   context: RequestContext<QuantizeEvent>,
 ): Promise<Scored> {
   const { options, config, original, model, scheme } = run;
-  const { spec } = readModel(config, original);
+  const { spec, checkpoint } = readModel(config, original);
   const rotated = model.rotation !== "none";
   const heldOut = calibration?.heldOut ?? null;
   const quantized = { ...job, tokens: heldOut, resume: null };
-  const source = rotated ? { ...quantized, checkpoint: original, network: new DecoderNetwork(spec) } : quantized;
+  const source = rotated ? { ...quantized, checkpoint, network: new DecoderNetwork(spec) } : quantized;
   const isNearest = options.recipe === baseline && !rotated;
   // Ranges of a whole tensor come from the calibration, which round to nearest has not seen.
   const fixedRanges = scheme.activationBits < 16 && options.activation.granularity === "tensor";

@@ -26,7 +26,7 @@ export function leastWorkBytes({ options, spec, schemes }: PlanInput): number {
     0,
   );
   const recipe = recipeOf(options.recipe);
-  const windows = recipe.windows(spec.blocks, options).length;
+  const windows = recipe.windows(spec.blocks.length, options).length;
   const tokens = needsTokens(options) ? options.samples * options.context : 0;
   const stream = tokens * spec.hiddenSize * bytesOf(options);
   const saved = Math.min(2, windows - 1) * streamsOf(recipe, options).length * stream;

@@ -1,5 +1,5 @@
 import type { TensorReader } from "../../checkpoint/tensor-reader.js";
-import { type DecoderSpec, type InputSite, inputSites, linearRoles, linearShape } from "../../network/index.js";
+import type { DecoderSpec } from "../../network/index.js";
 import type { Scheme } from "../../quant/scheme.js";
 import { foldsActivations } from "../../recipe/job/folds-activations.js";
 import { learnsClips } from "../../recipe/job/learns-clips.js";
@@ -9,6 +9,7 @@ import { MIXED_AT_ONCE } from "../../recipe/measure/attention-factors.js";
 import { declares } from "../../recipe/options/option-readers.js";
 import type { Device } from "../../tensor/index.js";
 import type { RunOptions } from "../options/options.js";
+import { type BlockExtent, mostOfBlocks } from "./block-extents.js";
 import type { LinearPlan } from "./linear-plans.js";
 
 /** What the memory of a window depends on. */
@@ -66,7 +67,7 @@ export function windowBytes(input: MemoryInput, { blocks, linears }: WindowPlan,
     prepared + opened + chosen + choiceBytes(input, linears) + attentionBytes(input),
   ];
   if (trains) {
-    const kept = blocks * keptFloats(input) + 2 * input.spec.intermediateSize;
+    const kept = blocks * keptFloats(input) + 2 * mostOfBlocks(input.spec, ({ intermediate }) => intermediate);
     const fp8 = options.compute.gradients === "fp8" && recipe.trainsLinears !== false ? weights : 0;
     const inStep = Math.min(batch, stepBatch(recipe, options)) * options.context;
     // Parameters with two moments and their best state, soft weights, and those once more in another dtype and in fp8.
@@ -126,6 +127,11 @@ export function weightsOf({ layout }: LinearPlan): number {
   return layout.rows * layout.columns;
 }
 
+/** Weights that a token is multiplied with. */
+export function weightsPerToken(linear: LinearPlan): number {
+  return weightsOf(linear) * (linear.share ?? 1);
+}
+
 /** Groups of columns over all rows. */
 export function groupsOf(linear: LinearPlan): number {
   return weightsOf(linear) / linear.layout.groupSize;
@@ -148,12 +154,15 @@ function passSequences(options: RunOptions): number {
 
 // What autograd keeps of a token and a block: the residual stream twice, both norms' outputs, queries, keys, values,
 // the attention's output as it comes and as the next product takes it, and what the MLP's nonlinearity reads and gives.
-export function keptFloats({ spec, scheme, options, device, kernels, fusedAttention }: MemoryInput): number {
-  const { heads, kvHeads, headDim } = spec.attention;
+export function keptFloats(input: MemoryInput): number {
+  return mostOfBlocks(input.spec, (extent) => keptOf(input, extent));
+}
+
+function keptOf({ spec, scheme, options, device, kernels, fusedAttention }: MemoryInput, extent: BlockExtent): number {
+  const { heads, kvHeads, headDim, inner, intermediate } = extent;
   const [queries, keys] = [heads * headDim, kvHeads * headDim];
-  const inner = (spec.mlp.kind === "gated" ? 3 : 2) * spec.intermediateSize;
   const own = 4 * spec.hiddenSize + 3 * queries + 2 * keys + inner;
-  const quantized = scheme.activationBits < 16 ? inputWidths(spec) : 0;
+  const quantized = scheme.activationBits < 16 ? inputWidths(extent) : 0;
   // Libtorch's attention wants keys and values of every head, and keeps those.
   const repeated = 2 * (queries - keys);
   if (kernels) {
@@ -163,20 +172,23 @@ export function keptFloats({ spec, scheme, options, device, kernels, fusedAttent
   // Norms in fp32, the activation of the gate; heads that are repeated, or half of all scores.
   const wide = (bytesOf(options) < 4 ? 8 : 2) * spec.hiddenSize;
   const attention = fusedAttention ? repeated : (heads * options.context) / 2;
-  return own + wide + attention + spec.intermediateSize + quantized * COMPOSED_INPUT;
+  return own + wide + attention + intermediate + quantized * COMPOSED_INPUT;
 }
 
 /** Tensors that fake quantization of an input keeps when libtorch's operators make it up. */
 const COMPOSED_INPUT = 4;
 
 // A block without gradients holds all that it computes until it ends, keys and values of every head included.
-export function plainFloats({ spec, scheme, device, kernels, fusedAttention }: MemoryInput): number {
-  const { heads, kvHeads, headDim } = spec.attention;
+export function plainFloats(input: MemoryInput): number {
+  return mostOfBlocks(input.spec, (extent) => plainOf(input, extent));
+}
+
+function plainOf({ spec, scheme, device, kernels, fusedAttention }: MemoryInput, extent: BlockExtent): number {
+  const { heads, kvHeads, headDim, inner } = extent;
   const own = 7 * spec.hiddenSize + 4 * heads * headDim + 3 * kvHeads * headDim;
-  const inner = (spec.mlp.kind === "gated" ? 3 : 2) * spec.intermediateSize;
   const tiled = kernels && device === "cpu";
   const repeated = tiled || !fusedAttention || heads === kvHeads ? 0 : 2 * heads * headDim;
-  return own + repeated + inner + (scheme.activationBits < 16 ? inputWidths(spec) : 0);
+  return own + repeated + inner + (scheme.activationBits < 16 ? inputWidths(extent) : 0);
 }
 
 // Bytes of a token where the last Linear's inputs are added to the second moments: its output and the sum behind it are
@@ -184,17 +196,13 @@ export function plainFloats({ spec, scheme, device, kernels, fusedAttention }: M
 function observedBytes(input: MemoryInput): number {
   const { spec } = input;
   const width = bytesOf(input.options);
-  const copy = width < 4 ? 4 * Math.max(...inputSites(spec).map((site) => siteWidth(spec, site))) : 0;
+  const copy = width < 4 ? 4 * mostOfBlocks(spec, ({ inputs }) => Math.max(...inputs)) : 0;
   return (plainFloats(input) - 2 * spec.hiddenSize) * width + copy;
 }
 
-function siteWidth(spec: DecoderSpec, { linears: [first = "q"] }: InputSite): number {
-  return linearShape(spec, first)[1];
-}
-
 // Every Linear quantizes its own input.
-function inputWidths(spec: DecoderSpec): number {
-  return sum(linearRoles(spec), (role) => linearShape(spec, role)[1]);
+function inputWidths({ columns }: BlockExtent): number {
+  return sum(columns, (width) => width);
 }
 
 // Sequences that are embedded at once, with the table and its bytes as stored.
@@ -208,8 +216,10 @@ function embeddingBytes({ spec, options }: MemoryInput, tokens: number): number 
 function momentBytes({ spec, options }: MemoryInput, linears: readonly LinearPlan[]): number {
   const { moments } = recipeOf(options.recipe).cost(options);
   if (moments === "none" || linears.length === 0) return 0;
-  const squares = inputSites(spec).map((site) => siteWidth(spec, site) ** 2 * 4);
-  return moments === "block" ? sum(squares, (bytes) => bytes) : Math.max(...squares);
+  return mostOfBlocks(spec, ({ moments: numbers }) => {
+    const squares = numbers.map((count) => count * 4);
+    return moments === "block" ? sum(squares, (bytes) => bytes) : Math.max(...squares);
+  });
 }
 
 // Choosing the codes of a block's largest Linear: GPTQ holds five squares while it inverts, then two beside seven
@@ -237,19 +247,21 @@ const QUADRATIC_COPIES = 16;
 function attentionBytes({ spec, options }: MemoryInput): number {
   const { attention } = recipeOf(options.recipe).cost(options);
   if (attention === undefined) return 0;
-  const { heads, kvHeads, headDim } = spec.attention;
-  const values = attention === "values" ? kvHeads * spec.hiddenSize ** 2 : 0;
-  return 4 * ((heads + 3 * kvHeads) * headDim ** 2 + values);
+  return mostOfBlocks(spec, ({ heads, kvHeads, headDim }) => {
+    const values = attention === "values" ? kvHeads * spec.hiddenSize ** 2 : 0;
+    return 4 * ((heads + 3 * kvHeads) * headDim ** 2 + values);
+  });
 }
 
 // Inputs that are mixed for as many heads at once as there is room for: in pieces and as a whole, and in fp32 for a head.
 function mixingBytes({ spec, options }: MemoryInput): number {
   const { attention } = recipeOf(options.recipe).cost(options);
   if (attention !== "values") return 0;
-  const { heads, kvHeads } = spec.attention;
-  const head = (heads / kvHeads) * options.context * spec.hiddenSize;
-  const mixed = head * Math.max(1, Math.min(kvHeads, Math.floor(MIXED_AT_ONCE / head)));
-  return 2 * mixed * bytesOf(options) + 4 * head;
+  return mostOfBlocks(spec, ({ heads, kvHeads }) => {
+    const head = (heads / kvHeads) * options.context * spec.hiddenSize;
+    const mixed = head * Math.max(1, Math.min(kvHeads, Math.floor(MIXED_AT_ONCE / head)));
+    return 2 * mixed * bytesOf(options) + 4 * head;
+  });
 }
 
 function usesMoments(options: RunOptions): boolean {

@@ -17,7 +17,7 @@ import { textSource } from "../options/calibration-option.js";
 import type { GivenOptions, RunOptions } from "../options/options.js";
 import { allocationCost } from "./allocation/allocation-cost.js";
 import type { PlannedAllocation } from "./allocation/planned-allocation.js";
-import { type LinearPlan, linearPlans, withGroupBits } from "./linear-plans.js";
+import { type LinearPlan, linearPlans, protectedLinears, withGroupBits } from "./linear-plans.js";
 import { bytesOf, groupsOf, trainedParameters, weightsOf, windowBytes } from "./memory-model.js";
 import { samplingBatch, samplingBytes, samplingOperations } from "./sampling-memory.js";
 import {
@@ -80,11 +80,11 @@ export function besideTensors({ options, baseBytes }: Pick<PlanInput, "options" 
 /** What will be done and what it will take. Estimates, to be compared with the measured figures of `done`. */
 export function makePlan(input: PlanInput): PlanEvent {
   const { options, scheme, spec, schemes, checkpoint, device } = input;
-  const linears = linearPlans(decoderUnits(spec), schemes);
-  const recipe = recipeOf(options.recipe);
   const units = decoderUnits(spec);
+  const linears = linearPlans(units, schemes);
+  const recipe = recipeOf(options.recipe);
   const { trains, normParameters, transformParameters } = recipe.cost(options, spec.hiddenSize);
-  const windows = recipe.windows(spec.blocks, options);
+  const windows = recipe.windows(spec.blocks.length, options);
   const stages = stagesOf(recipe, options, needsTokens(options));
   const weights = sum(linears, weightsOf);
   // As they are stored: bits of groups, and which they are.
@@ -116,7 +116,7 @@ export function makePlan(input: PlanInput): PlanEvent {
   const training = trainingCost(input, linears, { speed: input.speed, tokens: calibrationTokens });
   const sampling = samplingBytes(input);
   const scored = scores(input, calibrationTokens);
-  const blocks = Array.from({ length: spec.blocks }, (_, block) => inBlocks(linears, block, block));
+  const blocks = Array.from({ length: spec.blocks.length }, (_, block) => inBlocks(linears, block, block));
   const texts = isSmallNetwork(input) ? networkBytes(input) : 0;
   const scoring = scored ? Math.max(texts, ...blocks.map((block) => scoringBytes(input, block))) : 0;
   const working = Math.max(largestWindow, endToEnd, sampling, scoring, training.bytes);
@@ -183,16 +183,17 @@ export function makePlan(input: PlanInput): PlanEvent {
     out: options.out,
     exports: input.exports,
     device,
-    blocks: spec.blocks,
+    blocks: spec.blocks.length,
     windows: [
-      ...parts.map(() => [0, spec.blocks - 1] as const),
+      ...parts.map(() => [0, spec.blocks.length - 1] as const),
       ...windows.map(({ first, last }) => [first, last] as const),
-      ...Array.from({ length: stageWindows(stages) }, () => [0, spec.blocks - 1] as const),
+      ...Array.from({ length: stageWindows(stages) }, () => [0, spec.blocks.length - 1] as const),
     ],
     windowSeconds,
     stageSeconds,
     linears: linears.length,
     tensors: input.census,
+    protected: protectedLinears(units, schemes),
     weights,
     bitsPerWeight: weights === 0 ? 0 : bits / weights,
     bitsBudget: allocation?.budget ?? null,

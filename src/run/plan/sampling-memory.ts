@@ -1,7 +1,8 @@
-import { type DecoderSpec, networkTensors } from "../../network/index.js";
+import { type DecoderSpec, networkTensors, RotaryTables } from "../../network/index.js";
 import { numbersIn } from "../../tensor/index.js";
 import { isSelfGenerated } from "../options/calibration-option.js";
 import type { RunOptions } from "../options/options.js";
+import { blockExtents } from "./block-extents.js";
 import { bytesOf, type MemoryInput } from "./memory-model.js";
 
 /** Sequences that grow at once where there is room: more make a token hardly cheaper. */
@@ -22,12 +23,12 @@ export function samplingBytes(input: Pick<MemoryInput, "options" | "spec">): num
   const batch = samplingBatch(options);
   if (batch === 0) return 0;
   const width = bytesOf(options);
-  const { kvHeads, headDim } = spec.attention;
   const room = 64 * 2 ** Math.max(0, Math.ceil(Math.log2(options.context / 64)));
-  const caches = spec.blocks * 2 * kvHeads * headDim * room * batch * width;
+  const kept = blockExtents(spec).reduce((sum, { kvHeads, headDim }) => sum + kvHeads * headDim, 0);
+  const caches = 2 * kept * room * batch * width;
   // Logits, then in float64 themselves, less the largest, divided, their shares and the sums of these; which sums are below a place, as bits and numbers.
   const logits = batch * spec.vocabSize * (width + 5 * 8 + 1 + 8);
-  const rotary = spec.positions.kind === "rotary" ? spec.maxPositions * headDim * width : 0;
+  const rotary = RotaryTables.numbers(spec, spec.maxPositions) * width;
   const shapes = [...networkTensors(spec).values()].map(numbersIn);
   const largest = Math.max(...shapes);
   // A tensor is read in fp32 before it becomes narrower.

@@ -1,5 +1,6 @@
 import type { Stage } from "../../recipe/end-to-end/stage.js";
 import { divergenceBytes } from "../../reconstruct/objective/output-objective.js";
+import { mostOfBlocks } from "./block-extents.js";
 import type { LinearPlan } from "./linear-plans.js";
 import {
   bytesOf,
@@ -26,7 +27,7 @@ export function stageBytes(input: MemoryInput, linears: readonly LinearPlan[], s
   const width = bytesOf(options);
   const tokens = microBatchOf(options, batch) * options.context;
   const weights = sum(linears, weightsOf);
-  const block = weights / Math.max(1, spec.blocks);
+  const block = weights / Math.max(1, spec.blocks.length);
   const largest = linears.reduce((most, linear) => Math.max(most, weightsOf(linear)), 0);
   const table = spec.vocabSize * spec.hiddenSize * width;
   const held =
@@ -35,9 +36,9 @@ export function stageBytes(input: MemoryInput, linears: readonly LinearPlan[], s
     stageParameters(input, linears, stage) * TRAINED_BYTES +
     // The head, and where no stream has the inputs the embedding.
     table * (loss === "divergence" ? 1 : 2) +
-    (spec.blocks + 1) * tokens * spec.hiddenSize * width;
+    (spec.blocks.length + 1) * tokens * spec.hiddenSize * width;
   const operands = block * cost.blockBytes(width) + cost.linearBytes(width, largest);
-  const activations = tokens * (keptFloats(input) + 2 * spec.intermediateSize) * width;
+  const activations = tokens * (keptFloats(input) + 2 * mostOfBlocks(spec, ({ intermediate }) => intermediate)) * width;
   const outputs = divergenceBytes(tokens, spec.vocabSize) + tokens * spec.hiddenSize * 2 * width;
   // Moments of inputs, and what choosing by them takes of the largest Linear.
   const opening = cost.columns === true ? choiceBytes(input, linears) : 0;
@@ -55,7 +56,11 @@ export function stageParameters(
     const { rows, columns } = linear.layout;
     return cost.parameters({ rows, columns, groups: groupsOf(linear), symmetric: scheme.symmetric });
   };
-  return sum(linears, own) + (learnsClips ? linears.length : 0) + (cost.otherParameters?.(spec) ?? 0);
+  return (
+    sum(linears, own) +
+    (learnsClips ? linears.length : 0) +
+    (cost.otherParameters?.({ ...spec, blocks: spec.blocks.length }) ?? 0)
+  );
 }
 
 function sum(linears: readonly LinearPlan[], of: (linear: LinearPlan) => number): number {

@@ -2,6 +2,7 @@ import { networkTensors } from "../../network/index.js";
 import { recipeOf } from "../../recipe/job/recipe-names.js";
 import { divergenceBytes } from "../../reconstruct/objective/output-objective.js";
 import { recipeOptionsOf } from "../options/options.js";
+import { mostOfBlocks } from "./block-extents.js";
 import type { LinearPlan } from "./linear-plans.js";
 import { bytesOf, keptFloats, type MemoryInput, microBatchOf, weightsOf } from "./memory-model.js";
 import type { MachineSpeed } from "./time/machine-speed.js";
@@ -50,12 +51,14 @@ export function trainingCost(
   const clips = training.quantizesInputs && input.scheme.activationBits < 16 ? 2 * linears.length : 0;
   const width = bytesOf(options);
   const atOnce = microBatchOf(options, batch) * options.context;
-  const penalised = training.penalty === null ? 0 : KURTOSIS_COPIES * 4 * spec.intermediateSize;
-  const unit = atOnce * ((keptFloats(input) + 2 * spec.intermediateSize) * width + penalised);
+  const penalised =
+    training.penalty === null ? 0 : KURTOSIS_COPIES * 4 * mostOfBlocks(spec, ({ intermediate }) => intermediate);
+  const unit =
+    atOnce * ((keptFloats(input) + 2 * mostOfBlocks(spec, ({ intermediate }) => intermediate)) * width + penalised);
   const outputs = divergenceBytes(atOnce, spec.vocabSize) + atOnce * spec.hiddenSize * 2 * width;
   const operands = weights * (width < 4 ? OPERAND * width : width);
   const bytes =
-    weights * HELD + operands + (spec.blocks + 1) * atOnce * spec.hiddenSize * width + Math.max(unit, outputs);
+    weights * HELD + operands + (spec.blocks.length + 1) * atOnce * spec.hiddenSize * width + Math.max(unit, outputs);
   const inBlocks = linears.reduce((sum, linear) => sum + weightsOf(linear), 0);
   const head = spec.vocabSize * (6 * spec.hiddenSize + LOGIT_PASSES * LOGIT_OPERATIONS);
   const steps = epochs * Math.ceil(options.samples / batch);

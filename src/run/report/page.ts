@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { html } from "./html.js";
 import { certificate } from "./parts/certificate.js";
+import { experts } from "./parts/experts.js";
 import { head } from "./parts/head.js";
 import { heatMap } from "./parts/heat-map.js";
 import { histograms } from "./parts/histograms.js";
@@ -42,7 +43,7 @@ ${head(record)}
 <div class="wide">${samples(record)}</div>
 <div class="column">${heatMap(record)}</div>
 <div class="column">${linears(record)}</div>
-<div class="wide">${histograms(record)}${certificate(record, certified)}${warnings(record)}</div>
+<div class="wide">${experts(record)}${histograms(record)}${certificate(record, certified)}${warnings(record)}</div>
 </div>
 <footer>Written by crossblock from <code>crossblock.json</code>, which has every number of this page.</footer>
 </main>

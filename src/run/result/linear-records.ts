@@ -24,7 +24,7 @@ export interface LinearsToRecord {
 }
 
 export function linearRecords({ units, has, read, errors, poll }: LinearsToRecord): LinearRecord[] {
-  const errorOf = new Map(errors.map(({ name, relativeError }) => [name, relativeError]));
+  const measured = new Map(errors.map((each) => [each.name, each]));
   return units.flatMap((unit) =>
     unit.layers
       .filter(({ module }) => has(module))
@@ -32,7 +32,7 @@ export function linearRecords({ units, has, read, errors, poll }: LinearsToRecor
         poll();
         const weight = read(module);
         const { rows, columns, bits, groupSize, scales } = weight;
-        const error = errorOf.get(module);
+        const { relativeError: error, tokens } = measured.get(module) ?? {};
         const known = error !== undefined && Number.isFinite(error);
         return {
           name: module,
@@ -45,6 +45,7 @@ export function linearRecords({ units, has, read, errors, poll }: LinearsToRecor
           bytes: Math.ceil(quantizedBits(weight) / 8),
           relativeError: known ? error : null,
           errorOf: known ? "output" : null,
+          ...(tokens !== undefined && { tokens: [...tokens] }),
           codes: codeCounts(weight),
           scales: [...(rangeOf(scales) ?? [0, 0])] as [number, number],
         };

@@ -20,6 +20,8 @@ export const linearShape = z.object({
    */
   relativeError: z.number().nullable(),
   errorOf: z.enum(["output", "weights"]).nullable(),
+  /** Calibration tokens that each expert of a stack computes; absent where they were not counted. */
+  tokens: z.array(z.number()).optional(),
   /** How often each code occurs in a sample of rows, the lowest first; of 8 bits four neighbours are counted together. */
   codes: z.array(z.number()),
   /** Smallest and largest scale. */

@@ -36,14 +36,14 @@ export interface ModelToQuantize extends Disposable {
  *   rotation that it can't have
  */
 export function modelToQuantize(
-  checkpoint: FolderWeights,
+  stored: FolderWeights,
   given: ModelConfig,
   scheme: Scheme,
   options: GivenOptions,
 ): ModelToQuantize {
-  const { spec, config: resolved, contradictions } = readModel(given, checkpoint);
+  const { spec, config: resolved, contradictions, checkpoint } = readModel(given, stored);
   const config = withoutStoredInputs(resolved);
-  const census = takeCensus(spec, config, checkpoint.tensors.values());
+  const census = takeCensus(spec, config, stored.tensors.values());
   if (!wantsRotation(recipeOf(options.recipe), options, scheme, spec)) {
     const rotation = "none" as const;
     const inputs = inputsOf(given, checkpoint.folder, scheme, options);

@@ -46,7 +46,7 @@ describe("openModel", () => {
     using sink = await Journal.open({
       folder: join(folder, `${name}.work`),
       identity: {},
-      windows: () => spec.blocks,
+      windows: () => spec.blocks.length,
       choose: () => ({ microBatch: 1, threads: 1, finish: "none" }),
       warn: () => {},
       poll: () => {},
@@ -99,7 +99,7 @@ describe("openModel", () => {
     const out = join(folder, name);
     await writeCompressedTensors(result, out);
     if (activations !== null) {
-      const names = Array.from({ length: spec.blocks }, (_, k) =>
+      const names = Array.from({ length: spec.blocks.length }, (_, k) =>
         (["q", "k", "v", "o", "gate", "up", "down"] as const).map((role) => linearName(spec, k, role)),
       ).flat();
       const values = Object.fromEntries(names.map((module) => [module, clip]));

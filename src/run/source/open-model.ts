@@ -14,6 +14,8 @@ import {
   Decoder,
   type DecoderSpec,
   decoderUnits,
+  multiplied,
+  networkReader,
   readModel,
   type TensorSource,
   takeCensus,
@@ -76,17 +78,17 @@ async function openSource(
       next: "give a compressed-tensors folder, or the unquantized model",
     });
   }
-  using checkpoint = await Checkpoint.open(folder);
-  const { spec, config: resolved, contradictions } = readModel(config, checkpoint);
+  using stored = await Checkpoint.open(folder);
+  const { spec, config: resolved, contradictions, checkpoint } = readModel(config, stored);
   for (const found of contradictions) emit(contradiction(folder, found));
-  const census = takeCensus(spec, resolved, checkpoint.tensors.values());
+  const census = takeCensus(spec, resolved, stored.tensors.values());
   for (const warning of censusWarnings(census, folder, { result: false })) emit(warning);
   const source = checkpointSource(checkpoint, to);
-  const stored = quantizeInputs ? readStoredInputs(config, folder) : null;
+  const inputs = quantizeInputs ? readStoredInputs(config, folder) : null;
   const quantizers = new Map(
-    [...(stored?.grids ?? [])].map(([module, grid]) => [
+    [...(inputs?.grids ?? [])].map(([module, grid]) => [
       module,
-      new StoredTensorQuantizer(stored?.bits ?? 4, grid, to.device),
+      new StoredTensorQuantizer(inputs?.bits ?? 4, grid, to.device),
     ]),
   );
   const free = (): void => {
@@ -119,7 +121,7 @@ async function openResult(
   const spec = sourceSpec(result);
   const weights = await decodeWeights(result, to, context);
   using plain = await Checkpoint.open(folder);
-  const other = checkpointSource(plain, to);
+  const other = checkpointSource(networkReader(spec, plain), to);
   const source: TensorSource = (name, shape) => {
     context.poll();
     const weight = weights.get(name);
@@ -186,9 +188,8 @@ function inputQuantizers(result: CompressedTensorsFolder, device: Device): Map<s
 function quantizedInputs(spec: DecoderSpec, quantizers: ReadonlyMap<string, ActivationQuantizer>): BlockLinear {
   if (quantizers.size === 0) return () => undefined;
   const modules = decoderUnits(spec).map(({ layers }) => new Map(layers.map(({ name, module }) => [name, module])));
-  return (block) =>
-    (name, input, { weight, bias }) => {
-      const quantizer = quantizers.get(modules[block]?.get(name) ?? "");
-      return (quantizer?.apply(input) ?? input).linear(weight, bias);
-    };
+  return (block) => (name, input, linear, groups) => {
+    const quantizer = quantizers.get(modules[block]?.get(name) ?? "");
+    return multiplied(quantizer?.apply(input) ?? input, linear.weight, linear, groups);
+  };
 }

@@ -16,7 +16,7 @@ import { tokenCacheFolder } from "../../checkpoint/tokenizer/token-cache.js";
 import type { Tokenizer } from "../../checkpoint/tokenizer/tokenizer.js";
 import { CrossblockError } from "../../errors.js";
 import { DecoderSampler } from "../../evaluate/decoder-sampler.js";
-import { checkpointSource, Decoder, type DecoderSpec, readModel } from "../../network/index.js";
+import { checkpointSource, Decoder, type DecoderSpec, networkReader, readModel } from "../../network/index.js";
 import { SequenceParts } from "../../reconstruct/sequence-parts.js";
 import { type Device, MemoryLimit, releaseCachedMemory } from "../../tensor/index.js";
 import type { RequestContext } from "../engine/serve-requests.js";
@@ -158,7 +158,7 @@ async function generate(
 ): Promise<TokenSequences> {
   const { samples, context } = options;
   using _limit = tensorBytes === null ? null : MemoryLimit.set(device, tensorBytes);
-  const source = checkpointSource(checkpoint, { device, dtype });
+  const source = checkpointSource(networkReader(spec, checkpoint), { device, dtype });
   const ids = new Int32Array(samples * context);
   const begun = await firstSequences(work, key, { sequences: samples, context, vocabulary: spec.vocabSize });
   if (begun !== null) ids.set(begun.ids);

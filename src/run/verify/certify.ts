@@ -25,6 +25,7 @@ import { type CheckedExport, type Comparison, checkExport, checkTensors, unreada
 import { checkResult } from "./check-result.js";
 import { compareConfig } from "./compare-config.js";
 import { findExports } from "./find-exports.js";
+import { modelTensors } from "./model-tensors.js";
 import { type JudgeInput, type Judgement, judgeRuntime } from "./runtime/judge-runtime.js";
 import { ownLogits } from "./runtime/own-logits.js";
 import { verdictOf } from "./verdict.js";
@@ -155,7 +156,7 @@ async function verifyItself(
   }
   async function* checkFolder(): AsyncGenerator<TensorCheck, void, undefined> {
     yield compareConfig(result, record?.network ?? null);
-    yield* checkResult(result, fingerprints, source);
+    yield* checkResult(result, fingerprints, source === null ? null : modelTensors(result, source));
   }
   const { tensors, disagreements } = await checkTensors(checkFolder(), 1 + result.linears.size + result.plain.size, {
     recorded: fingerprints?.linears ?? null,

@@ -1,4 +1,4 @@
-import type { Checkpoint } from "../../checkpoint/checkpoint.js";
+import type { TensorReader } from "../../checkpoint/tensor-reader.js";
 import { CrossblockError } from "../../errors.js";
 import { bytesHash, type WeightHash, weightHash } from "../../format/bits/weight-hash.js";
 import type { ExportSource } from "../../format/contract/export-source.js";
@@ -14,7 +14,7 @@ import type { Fingerprints } from "../result/result-record.js";
 export async function* checkResult(
   result: ExportSource,
   fingerprints: Fingerprints | null,
-  sourceModel: Checkpoint | null,
+  sourceModel: TensorReader | null,
 ): AsyncGenerator<TensorCheck, void, undefined> {
   const changed = new Set(fingerprints?.changed ?? []);
   const linears = new Set([...Object.keys(fingerprints?.linears ?? {}), ...result.linears.keys()]);
@@ -64,7 +64,7 @@ async function checkPlain(
   name: string,
   recorded: string | undefined,
   hasRecord: boolean,
-  original: Checkpoint | null,
+  original: TensorReader | null,
 ): Promise<Verdict> {
   if (!result.plain.has(name)) return { status: "missing" };
   if (hasRecord && recorded === undefined) return { status: "unexpected" };

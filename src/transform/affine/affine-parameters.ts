@@ -8,10 +8,13 @@ export function affineParameters(
 ): number {
   const ofSites = unit.sites.map(({ producer, consumers, passes }) => {
     if (producer === null || passes.kind === "none") return 0;
-    if (passes.kind === "heads") return matrices(passes.groups, passes.width, alpha);
+    if (passes.kind === "heads") {
+      const { groups, width, mixes } = passes;
+      return mixes ? matrices(groups, width, alpha) : groups * width;
+    }
     if (producer.kind === "layer") return down ? layerOf(unit, producer.name).rows : 0;
-    const { kind, width } = normOf(unit, producer.name);
-    const shifts = shift && kind === "layer" && consumers.every((name) => layerOf(unit, name).bias);
+    const { bias, width } = normOf(unit, producer.name);
+    const shifts = shift && bias && consumers.every((name) => layerOf(unit, name).bias);
     return shifts ? 2 * width : width;
   });
   return [...ofSites, queryKey ? ofScores(unit, alpha) : 0].reduce((sum, count) => sum + count, 0);

@@ -92,6 +92,7 @@ function transformed({ weights }: Opened, transform: AffineTransform): UnitWeigh
   const weightOf = (name: string): Tensor => linearOf(weights, name).weight;
   const { norms, biases } = transform.vectors(weightOf);
   return {
+    ...weights,
     norms: new Map([...weights.norms, ...norms]),
     layers: new Map(
       [...weights.layers].map(([name, { weight, bias }]) => [

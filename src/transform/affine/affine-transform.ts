@@ -128,7 +128,7 @@ function sitePart(
   const scales = startingScales(weights, site, seen, exponent);
   try {
     noGrad(() => scope(() => scaleSite(weights, site, scales, storedType)));
-    if (passes.kind === "heads") {
+    if (passes.kind === "heads" && passes.mixes) {
       const { groups, times, width } = passes;
       const { module } = layerOf(unit, producer.name);
       return [
@@ -146,8 +146,8 @@ function sitePart(
       const owner = `${layerOf(unit, producer.name).module}.affine`;
       return [new ChannelScales(weights, site, { owner, storedType, shift: null })];
     }
-    const { module, kind } = normOf(unit, producer.name);
-    const shifts = kind === "layer" && consumers.every((name) => layerOf(unit, name).bias);
+    const { module, bias } = normOf(unit, producer.name);
+    const shifts = bias && consumers.every((name) => layerOf(unit, name).bias);
     const middle = shift && shifts ? noGrad(() => scope(() => middleOf(seen, scales))) : null;
     try {
       return [new ChannelScales(weights, site, { owner: `${module}.affine`, storedType, shift: middle })];

@@ -1,4 +1,4 @@
-import { normWeights, type Site, type UnitWeights } from "../../network/index.js";
+import { gainsOf, normWeights, type Site, type UnitWeights } from "../../network/index.js";
 import type { Parameter } from "../../quant/parameter.js";
 import { type DType, differentiable, keep, noGrad, scope, Tensor } from "../../tensor/index.js";
 import { asRead } from "../scale-site.js";
@@ -29,6 +29,8 @@ export class ChannelScales implements AffinePart {
   readonly #shift: Tensor | null;
   /** Of the norm that makes the channels, copied; null where a Linear makes them. */
   readonly #gain: Tensor | null;
+  /** What its gains are stored less. */
+  readonly #offset: 0 | 1;
   readonly #bias: Tensor | null;
 
   constructor(
@@ -40,7 +42,8 @@ export class ChannelScales implements AffinePart {
     const { owner, shift } = options;
     const copy = (tensor: Tensor): Tensor => keep(scope(() => tensor.detach().to("float32").clone()));
     const norm = producer?.kind === "norm" ? normWeights(weights, producer.name) : null;
-    this.#gain = norm === null ? null : copy(norm.weight);
+    this.#gain = norm === null ? null : copy(gainsOf(norm));
+    this.#offset = norm?.offset ?? 0;
     this.#bias = norm?.bias == null ? null : copy(norm.bias);
     const channels = this.#gain?.numel ?? weights.layers.get(producer?.name ?? "")?.weight.size(0) ?? 0;
     const device = weights.layers.get(consumers[0] ?? "")?.weight.device ?? "cpu";
@@ -80,7 +83,13 @@ export class ChannelScales implements AffinePart {
   norm(): ReturnType<AffinePart["norm"]> {
     const { producer } = this.site;
     if (producer?.kind !== "norm") return null;
-    return { name: producer.name, weight: this.#storedGain(), bias: this.#bias === null ? null : this.#storedBias() };
+    const gain = this.#storedGain();
+    return {
+      name: producer.name,
+      weight: this.#offset === 0 ? gain : gain.sub(this.#offset),
+      bias: this.#bias === null ? null : this.#storedBias(),
+      offset: this.#offset,
+    };
   }
 
   enterEpoch(): void {}
@@ -97,7 +106,9 @@ export class ChannelScales implements AffinePart {
   }
 
   #storedGain(): Tensor {
-    return asStored((this.#gain as Tensor).div(this.#scale), this.options.storedType);
+    const gain = (this.#gain as Tensor).div(this.#scale);
+    if (this.#offset === 0) return asStored(gain, this.options.storedType);
+    return asStored(gain.sub(this.#offset), this.options.storedType).add(this.#offset);
   }
 
   #storedBias(): Tensor {

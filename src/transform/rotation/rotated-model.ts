@@ -1,6 +1,14 @@
 import type { ReadBuffer } from "../../checkpoint/read-buffer.js";
 import type { TensorInfo, TensorReader } from "../../checkpoint/tensor-reader.js";
-import { type DecoderSpec, decoderUnits, floatType, loadTensor, normOf, siteOf } from "../../network/index.js";
+import {
+  type DecoderSpec,
+  decoderUnits,
+  floatType,
+  loadTensor,
+  normOf,
+  type Passage,
+  siteOf,
+} from "../../network/index.js";
 import { noGrad, scope, Tensor } from "../../tensor/index.js";
 import { Rotation } from "./rotation.js";
 
@@ -27,17 +35,18 @@ export class RotatedModel implements TensorReader, Disposable {
   readonly spec: DecoderSpec;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   readonly #hidden: Rotation;
-  readonly #head: Rotation;
+  /** By the width of a head. */
+  readonly #heads: ReadonlyMap<number, Rotation>;
   readonly #changes: ReadonlyMap<string, Change>;
 
-  /** @param spec that of `source`, with RMS norms and rotary positions */
+  /** @param spec that of `source`, which `rotationObstacle` lets pass */
   constructor(
     private readonly source: TensorReader,
     spec: DecoderSpec,
     seed: number,
   ) {
     this.#hidden = new Rotation(spec.hiddenSize, seed);
-    this.#head = new Rotation(spec.attention.headDim, seed);
+    this.#heads = new Map([...headWidths(spec)].map((width) => [width, new Rotation(width, seed)]));
     this.#changes = this.#changesOf(spec);
     this.spec = { ...spec, tied: false };
     const head = `${spec.names.head}.weight`;
@@ -96,7 +105,7 @@ export class RotatedModel implements TensorReader, Disposable {
 
   [Symbol.dispose](): void {
     this.#hidden[Symbol.dispose]();
-    this.#head[Symbol.dispose]();
+    for (const head of this.#heads.values()) head[Symbol.dispose]();
   }
 
   #changesOf(spec: DecoderSpec): Map<string, Change> {
@@ -106,45 +115,70 @@ export class RotatedModel implements TensorReader, Disposable {
       const change = { from: name, dim: 0, unit: 1, apply, ...more } as const;
       if (this.source.tensors.has(change.from)) changes.set(name, change);
     };
-    const ones = (piece: Tensor): Tensor => Tensor.ones(piece.shape);
-    const gained = (norm: string) => (piece: Tensor) => this.#hidden.rows(piece.mul(this.#gains(norm, spec)));
+    // Gains of one as they are stored: as ones, or less one.
+    const plain =
+      (offset: 0 | 1) =>
+      (piece: Tensor): Tensor =>
+        Tensor.full(piece.shape, 1 - offset);
+    const gained = (norm: string, offset: 0 | 1) => (piece: Tensor) =>
+      this.#hidden.rows(piece.mul(this.#gains(norm, offset, spec)));
+    const finalOffset = spec.finalNorm.gain === "1+w" ? 1 : 0;
     set(`${names.embedding}.weight`, (piece) => this.#hidden.rows(piece));
     const head = `${spec.tied ? names.embedding : names.head}.weight`;
-    set(`${names.head}.weight`, gained(names.finalNorm), { from: head });
-    set(`${names.finalNorm}.weight`, ones);
+    set(`${names.head}.weight`, gained(names.finalNorm, finalOffset), { from: head });
+    set(`${names.finalNorm}.weight`, plain(finalOffset));
     for (const unit of decoderUnits(spec)) {
       for (const { producer } of unit.sites) {
-        if (producer?.kind === "norm") set(`${normOf(unit, producer.name).module}.weight`, ones);
+        if (producer?.kind !== "norm") continue;
+        const { module, gain } = normOf(unit, producer.name);
+        if (streamNorms.has(producer.name)) set(`${module}.weight`, plain(gain === "1+w" ? 1 : 0));
       }
       for (const layer of unit.layers) {
         const reads = siteOf(unit, layer.name);
         const makes = unit.sites.find(({ producer }) => producer?.kind === "layer" && producer.name === layer.name);
-        const [readsHeads, makesHeads] = [reads.passes.kind === "heads", makes?.passes.kind === "heads"];
+        const [readsHeads, makesHeads] = [mixedHeads(reads.passes), mixedHeads(makes?.passes)];
+        const head = this.#heads.get(readsHeads ?? makesHeads ?? 0);
         const steps: Change["apply"][] = [];
-        if (reads.producer?.kind === "norm") steps.push(gained(normOf(unit, reads.producer.name).module));
-        if (readsHeads) steps.push((piece) => this.#head.headsOfRows(piece));
-        if (makesHeads) steps.push((piece) => this.#head.headsOfColumns(piece));
+        if (reads.producer?.kind === "norm" && streamNorms.has(reads.producer.name)) {
+          const { module, gain } = normOf(unit, reads.producer.name);
+          steps.push(gained(module, gain === "1+w" ? 1 : 0));
+        }
+        if (readsHeads !== null && head !== undefined) steps.push((piece) => head.headsOfRows(piece));
+        if (makesHeads !== null && head !== undefined) steps.push((piece) => head.headsOfColumns(piece));
         if (layer.addsTo !== null) steps.push((piece) => this.#hidden.columns(piece));
         set(`${layer.module}.weight`, (piece) => steps.reduce((turned, step) => step(turned), piece), {
           dim: layer.addsTo === null ? 0 : 1,
-          unit: readsHeads || makesHeads ? spec.attention.headDim : 1,
+          unit: readsHeads ?? makesHeads ?? 1,
         });
         const bias = `${layer.module}.bias`;
         const turnBias = (turn: Change["apply"], unit: number): void =>
           set(bias, (piece) => turn(piece.unsqueeze(0)).squeeze(0), { unit });
         if (layer.addsTo !== null) turnBias((piece) => this.#hidden.rows(piece), spec.hiddenSize);
-        else if (makesHeads) turnBias((piece) => this.#head.headsOfRows(piece), spec.attention.headDim);
+        else if (makesHeads !== null && head !== undefined) turnBias((piece) => head.headsOfRows(piece), makesHeads);
       }
     }
     return changes;
   }
 
-  #gains(norm: string, { hiddenSize }: DecoderSpec): Tensor {
+  #gains(norm: string, offset: 0 | 1, { hiddenSize }: DecoderSpec): Tensor {
     const gains = loadTensor(this.source, `${norm}.weight`, [hiddenSize], { device: "cpu", dtype: "float32" });
     try {
-      return gains.clone();
+      return gains.add(offset);
     } finally {
       gains.dispose();
     }
   }
+}
+
+/** Norms whose inputs are rotated; others stand behind a Linear. */
+const streamNorms: ReadonlySet<string> = new Set(["attentionNorm", "mlpNorm"]);
+
+/** The width of heads whose channels a site lets mix; null for others. */
+function mixedHeads(passes: Passage | undefined): number | null {
+  return passes?.kind === "heads" && passes.mixes ? passes.width : null;
+}
+
+function headWidths(spec: DecoderSpec): ReadonlySet<number> {
+  const widths = decoderUnits(spec).flatMap(({ sites }) => sites.map(({ passes }) => mixedHeads(passes)));
+  return new Set(widths.filter((width) => width !== null));
 }

@@ -55,7 +55,8 @@ describe("Z-Fold", () => {
           ["k", { weight: tensor(4, 16), bias: null }],
           ["o", { weight: tensor(16, 8), bias: null }],
         ]),
-        norms: new Map([["norm", { weight: tensor(16).abs().add(0.5), bias: tensor(16) }]]),
+        norms: new Map([["norm", { weight: tensor(16).abs().add(0.5), bias: tensor(16), offset: 0 }]]),
+        tensors: new Map(),
       };
       const site = (kind: "norm" | "layer", name: string, ...consumers: string[]): Site => ({
         producer: { kind, name },

@@ -29,7 +29,7 @@ export function modelMetadata(shape: ModelShape, rope: RopeEncoding, facts: Meta
     ["general.file_type", u32(FILE_TYPES[facts.mainType])],
     ["general.quantization_version", u32(2)],
   ]);
-  const own: readonly [string, GgufValue][] = [
+  const own: readonly (readonly [string, GgufValue])[] = [
     ["block_count", u32(shape.layers)],
     ["context_length", u32(shape.contextLength)],
     ["embedding_length", u32(shape.hidden)],
@@ -44,9 +44,22 @@ export function modelMetadata(shape: ModelShape, rope: RopeEncoding, facts: Meta
     ["rope.freq_base", f32(rope.base)],
     ["rope.dimension_count", u32(shape.headDim)],
     ...rope.keys,
+    ...expertKeys(shape.experts),
+    ...shape.scales.map(([key, value]): [string, GgufValue] => [key, f32(value)]),
   ];
   for (const [key, value] of own) metadata.set(`${architecture}.${key}`, value);
   return metadata;
+}
+
+function expertKeys(experts: ModelShape["experts"]): (readonly [string, GgufValue])[] {
+  if (experts === null) return [];
+  const { count, perToken, width, shared } = experts;
+  return [
+    ["expert_count", u32(count)],
+    ["expert_used_count", u32(perToken)],
+    ["expert_feed_forward_length", u32(width)],
+    ...(shared === null ? [] : ([["expert_shared_feed_forward_length", u32(shared)]] as const)),
+  ];
 }
 
 function description({ hasQ2, notes }: MetadataFacts): string {

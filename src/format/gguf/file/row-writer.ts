@@ -21,8 +21,9 @@ export interface RowWriter {
 
 /** Reads the tensor's source and returns the writer of its rows. */
 export async function openRows(tensor: PlannedTensor, name: string, source: ExportSource): Promise<RowWriter> {
-  const rows = tensor.shape[0] ?? 1;
-  const columns = tensor.shape[1] ?? 1;
+  // Those of all experts follow one another.
+  const columns = tensor.shape.length < 2 ? 1 : (tensor.shape.at(-1) ?? 1);
+  const rows = tensor.shape.reduce((product, size) => product * size, 1) / columns;
   const { encode, valuesOf } =
     tensor.layout === null
       ? await openPlain(tensor, name, source, columns)

@@ -1,9 +1,11 @@
-import type { DecoderSpec } from "../../../network/index.js";
+import type { DecoderSpec, MlpSpec } from "../../../network/index.js";
 import { rotaryAmplitude, rotaryFrequencies } from "../../../network/index.js";
 import type { TensorCheck } from "../../contract/tensor-check.js";
 import type { GgufValue } from "../file/layout.js";
 import type { GgufFile } from "../read.js";
 import { ggufContext } from "./model-shape.js";
+import { scaleKeys } from "./scale-keys.js";
+import { uniformBlock } from "./uniform-block.js";
 
 /** Largest relative difference of two frequencies that fp32 arithmetic explains. */
 const TOLERANCE = 1e-5;
@@ -16,7 +18,11 @@ const TOLERANCE = 1e-5;
 export function compareKeys(file: GgufFile, spec: DecoderSpec): TensorCheck {
   const facts = { name: "network", source: null };
   const keys = new NetworkKeys(file.metadata);
-  for (const [what, found, wanted] of [...sizes(keys, file, spec), ...rotations(keys, file, spec)]) {
+  for (const [what, found, wanted] of [
+    ...sizes(keys, file, spec),
+    ...rotations(keys, file, spec),
+    ...scales(keys, spec),
+  ]) {
     if (found === wanted || Math.abs(found - wanted) <= TOLERANCE * Math.abs(wanted)) continue;
     return { ...facts, status: "different", detail: `${what} is ${found} instead of ${wanted}` };
   }
@@ -49,30 +55,48 @@ function scalar(value: GgufValue | undefined): string | number | bigint | boolea
 }
 
 function sizes(keys: NetworkKeys, file: GgufFile, spec: DecoderSpec): Fact[] {
-  const { heads, kvHeads, headDim } = spec.attention;
+  const { attention, mlp } = uniformBlock(spec);
+  const { heads, kvHeads, headDim } = attention;
   const found = keys.number("attention.head_count");
   const perHead = keys.number("embedding_length") / found;
   return [
-    ["the number of blocks", keys.number("block_count"), spec.blocks],
+    ["the number of blocks", keys.number("block_count"), spec.blocks.length],
     ["the context", keys.number("context_length"), ggufContext(spec)],
     ["the hidden size", keys.number("embedding_length"), spec.hiddenSize],
-    ["the width of the MLP", keys.number("feed_forward_length"), spec.intermediateSize],
+    ["the width of the MLP", keys.number("feed_forward_length"), mlp.width],
+    ...expertSizes(keys, mlp),
     ["the number of heads", found, heads],
     ["the number of key-value heads", keys.number("attention.head_count_kv", found), kvHeads],
     ["the width of a key", keys.number("attention.key_length", perHead), headDim],
     ["the width of a value", keys.number("attention.value_length", perHead), headDim],
-    ["the epsilon of the norms", keys.number("attention.layer_norm_rms_epsilon"), spec.norm.eps],
+    ["the epsilon of the norms", keys.number("attention.layer_norm_rms_epsilon"), spec.finalNorm.eps],
     ["the vocabulary", file.tensors.get("token_embd.weight")?.shape[0] ?? Number.NaN, spec.vocabSize],
     ["the number of output matrices", file.tensors.has("output.weight") ? 1 : 0, spec.tied ? 0 : 1],
   ];
 }
 
-function rotations(keys: NetworkKeys, file: GgufFile, { positions, attention }: DecoderSpec): Fact[] {
-  if (positions.kind !== "rotary") return [];
-  const { headDim } = attention;
+function expertSizes(keys: NetworkKeys, mlp: MlpSpec): Fact[] {
+  if (mlp.kind !== "experts") return [];
+  const { count, perToken, width, shared } = mlp;
+  const beside = keys.number("expert_shared_feed_forward_length", 0);
+  return [
+    ["the number of experts", keys.number("expert_count"), count],
+    ["the number of experts of a token", keys.number("expert_used_count"), perToken],
+    ["the width of an expert", keys.number("expert_feed_forward_length", keys.number("feed_forward_length")), width],
+    ["the width of the shared expert", beside, shared?.width ?? 0],
+  ];
+}
+
+function scales(keys: NetworkKeys, spec: DecoderSpec): Fact[] {
+  return scaleKeys(spec).map(([key, value]): Fact => [`the factor ${key}`, keys.number(key), value]);
+}
+
+function rotations(keys: NetworkKeys, file: GgufFile, spec: DecoderSpec): Fact[] {
+  const { rotary, headDim } = uniformBlock(spec).attention;
+  if (rotary === null) return [];
   const width = keys.number("rope.dimension_count", headDim);
   const base = keys.number("rope.freq_base", 10000);
-  const wanted = rotaryFrequencies(positions.theta, headDim, positions.scaling);
+  const wanted = rotaryFrequencies(rotary);
   const { frequencyOf, amplitude } = rotation(keys, width, base);
   const factors = file.tensors.has("rope_freqs.weight") ? file.dequantize("rope_freqs.weight") : null;
   const pairs = Array.from(
@@ -85,8 +109,8 @@ function rotations(keys: NetworkKeys, file: GgufFile, { positions, attention }: 
   );
   return [
     ["the width of the rotation", width, headDim],
-    ["the base of the rotation", base, positions.theta],
-    ["the factor of cosines and sines", amplitude, rotaryAmplitude(positions.scaling)],
+    ["the base of the rotation", base, rotary.theta],
+    ["the factor of cosines and sines", amplitude, rotaryAmplitude(rotary.scaling)],
     ...pairs,
   ];
 }

@@ -29,7 +29,7 @@ describe("families", () => {
       /opt.*not an architecture of llama.cpp.*Next: use --format onnx or compressed-tensors/,
     );
     expect(() => ggufFamily("phi3")).toThrow(
-      /phi3.*llama, mistral, qwen2, qwen3.*Next: use --format compressed-tensors/,
+      /phi3.*llama, mistral, qwen2, qwen3.*granite, smollm3, olmo2.*Next: use --format compressed-tensors/,
     );
     expect(() => ggufFamily("constructor")).toThrow(FormatError);
   });
@@ -161,6 +161,6 @@ describe("rotary scaling", () => {
   });
 
   it("refuses other kinds", () => {
-    expect(() => ropeOf(scaled({ rope_type: "longrope" }))).toThrow(/longrope.*Next: /);
+    expect(() => ropeOf(scaled({ rope_type: "axial" }))).toThrow(/axial.*Next: /);
   });
 });

@@ -1,6 +1,7 @@
 import { FormatError } from "../../../errors.js";
 import type { DecoderSpec, RotaryScaling } from "../../../network/index.js";
 import type { GgufValue } from "../file/layout.js";
+import { uniformBlock } from "./uniform-block.js";
 
 /** Rotary embedding as GGUF expresses it. */
 export interface RopeEncoding {
@@ -12,15 +13,16 @@ export interface RopeEncoding {
 }
 
 /** The rotary positions of a network; throws a FormatError for those that llama.cpp computes in another way. */
-export function ropeEncoding({ family, positions, attention }: DecoderSpec): RopeEncoding {
-  if (positions.kind !== "rotary") {
+export function ropeEncoding(spec: DecoderSpec): RopeEncoding {
+  const { rotary, headDim } = uniformBlock(spec).attention;
+  if (rotary === null) {
     throw new FormatError({
-      what: `llama.cpp has no learned positions for ${family}`,
+      what: `llama.cpp has no learned positions for ${spec.family}`,
       where: "config.json",
       next: "use --format compressed-tensors or onnx",
     });
   }
-  const { theta: base, scaling } = positions;
+  const { theta: base, scaling } = rotary;
   switch (scaling.kind) {
     case "none":
       return { base, keys: new Map(), factors: null };
@@ -29,7 +31,14 @@ export function ropeEncoding({ family, positions, attention }: DecoderSpec): Rop
     case "yarn":
       return { base, keys: yarnKeys(scaling), factors: null };
     case "llama3":
-      return { base, keys: new Map(), factors: llama3Factors(scaling, base, attention.headDim) };
+      return { base, keys: new Map(), factors: llama3Factors(scaling, base, headDim) };
+    case "longrope":
+    case "proportional":
+      throw new FormatError({
+        what: `llama.cpp has no ${scaling.kind} positions for ${spec.family}`,
+        where: "config.json",
+        next: "use --format compressed-tensors or onnx",
+      });
   }
 }
 

@@ -3,6 +3,7 @@ import { standardJson } from "../../../checkpoint/json/json-text.js";
 import type { ModelConfig } from "../../../checkpoint/model-config.js";
 import { exportedConfig } from "../../contract/export-config.js";
 import type { ExportSource } from "../../contract/export-source.js";
+import { graphBlock } from "../graph/graph-block.js";
 import type { OnnxPlan } from "../plan.js";
 
 /** The text of the folder's `config.json`, without the words of Python's that JavaScript's JSON does not have. */
@@ -15,8 +16,9 @@ export function onnxConfigText(plan: OnnxPlan, source: ExportSource): string {
  * has, and the sizes of the cache, which it reads from keys that transformers can do without.
  */
 function onnxConfig({ spec, dtype, modelFile, dataFiles }: OnnxPlan, config: ModelConfig): JsonObject {
-  const { kvHeads, headDim } = spec.attention;
-  const sizes: JsonObject = spec.positions.kind === "rotary" ? { num_key_value_heads: kvHeads, head_dim: headDim } : {};
+  const { kvHeads, headDim } = graphBlock(spec).attention;
+  const sizes: JsonObject =
+    spec.embedding.positions === null ? { num_key_value_heads: kvHeads, head_dim: headDim } : {};
   const missing = Object.entries(sizes).filter(([key]) => config[key] === undefined || config[key] === null);
   return {
     ...Object.fromEntries(missing),

@@ -1,5 +1,6 @@
 import { DATA_TYPES } from "../../../checkpoint/onnx/schema.js";
 import type { DecoderSpec } from "../../../network/index.js";
+import { graphBlock } from "./graph-block.js";
 import { CONTRIB, type GraphBuilder } from "./graph-builder.js";
 import type { ComputeType } from "./graph-weights.js";
 
@@ -19,7 +20,7 @@ export interface AttentionInputs {
  * does its sliding window, because the bias has it for both ways of computing.
  */
 export function isFused(spec: DecoderSpec): boolean {
-  return spec.attention.headDim % 8 === 0;
+  return graphBlock(spec).attention.headDim % 8 === 0;
 }
 
 /**
@@ -66,7 +67,7 @@ function queriesShape(g: GraphBuilder, tokens: string): string {
 
 /** What the order of tokens forbids, `[tokens, tokens seen]`; null where the fused operator sees to it by itself. */
 function orderBias(g: GraphBuilder, spec: DecoderSpec, tokens: string, keys: string, lowest: string): string | null {
-  const { slidingWindow } = spec.attention;
+  const { slidingWindow } = graphBlock(spec).attention;
   const fused = isFused(spec);
   if (fused && slidingWindow === null) return null;
   const columns = g.node("attention/columns", "Range", [g.integers(0), keys, g.integers(1)]);
@@ -100,7 +101,7 @@ export function attention(
   shared: AttentionInputs,
   compute: ComputeType,
 ): string {
-  const { heads, kvHeads, headDim } = spec.attention;
+  const { heads, kvHeads, headDim } = graphBlock(spec).attention;
   const path = `layers.${block}/attention`;
   const past = ["key", "value"].map((kind) => {
     const shape = ["batch_size", kvHeads, "past_sequence_length", headDim];
@@ -138,7 +139,7 @@ function composed(
   bias: string,
   compute: ComputeType,
 ): string {
-  const { heads, kvHeads, headDim } = spec.attention;
+  const { heads, kvHeads, headDim } = graphBlock(spec).attention;
   const at = (name: string): string => `${path}/${name}`;
   const cached = [k, v].map((value, i) => {
     const kind = i === 0 ? "key" : "value";

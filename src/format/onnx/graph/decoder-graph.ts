@@ -2,14 +2,15 @@ import { DATA_TYPES } from "../../../checkpoint/onnx/schema.js";
 import {
   type Activation,
   type DecoderSpec,
-  hasBias,
-  inBlock,
+  decoderUnits,
   type LinearRole,
-  linearName,
-  linearShape,
+  layerOf,
   type NormRole,
+  normName,
+  type UnitPlan,
 } from "../../../network/index.js";
 import { type AttentionInputs, attention, attentionInputs } from "./attention-graph.js";
+import { graphBlock } from "./graph-block.js";
 import { CONTRIB, type GraphBuilder } from "./graph-builder.js";
 import type { GraphWeights } from "./graph-weights.js";
 
@@ -34,10 +35,11 @@ export function buildDecoder(weights: GraphWeights, spec: DecoderSpec, accuracyL
   g.input("num_logits_to_keep", "int64", []);
   g.output("logits", "float32", ["batch_size", "num_logits", spec.vocabSize]);
   const shared = attentionInputs(g, spec, compute);
-  const context: Context = { g, spec, weights, accuracyLevel, shared, rotary: rotaryTables(weights, spec) };
+  const units = decoderUnits(spec);
+  const context: Context = { g, spec, units, weights, accuracyLevel, shared, rotary: rotaryTables(weights, spec) };
 
   let stream: Stream = { value: embed(context), added: null };
-  for (let block = 0; block < spec.blocks; block++) stream = buildBlock(context, block, stream);
+  for (let block = 0; block < spec.blocks.length; block++) stream = buildBlock(context, block, stream);
   const { normed } = normalise(context, "final_norm", spec.names.finalNorm, stream);
   const head = linear(context, spec.tied ? spec.names.embedding : spec.names.head, lastTokens(g, normed), [
     spec.vocabSize,
@@ -49,6 +51,7 @@ export function buildDecoder(weights: GraphWeights, spec: DecoderSpec, accuracyL
 interface Context {
   readonly g: GraphBuilder;
   readonly spec: DecoderSpec;
+  readonly units: readonly UnitPlan[];
   readonly weights: GraphWeights;
   readonly accuracyLevel: AccuracyLevel;
   readonly shared: AttentionInputs;
@@ -62,13 +65,15 @@ interface Stream {
 }
 
 function rotaryTables(weights: GraphWeights, spec: DecoderSpec): Context["rotary"] {
-  if (spec.positions.kind !== "rotary") return null;
-  const shape = [spec.maxPositions, spec.attention.headDim / 2] as const;
+  const { rotary, headDim } = graphBlock(spec).attention;
+  if (rotary === null) return null;
+  const shape = [spec.maxPositions, headDim / 2] as const;
   return [weights.rotaryTable("cosines", shape), weights.rotaryTable("sines", shape)];
 }
 
 function embed({ g, spec, weights }: Context): string {
-  const { names, vocabSize, hiddenSize, positions, maxPositions } = spec;
+  const { names, vocabSize, hiddenSize, embedding, maxPositions } = spec;
+  const { positions } = embedding;
   const look = (path: string, name: string, rows: number, indices: string): string => {
     const { value, dataType } = weights.stored(`${name}.weight`, [rows, hiddenSize]);
     const found = g.node(path, "Gather", [value, indices]);
@@ -76,17 +81,18 @@ function embed({ g, spec, weights }: Context): string {
     return g.node(`${path}/${weights.compute}`, "Cast", [found], { attributes: { to: DATA_TYPES[weights.compute] } });
   };
   const tokens = look("embed", names.embedding, vocabSize, "input_ids");
-  if (positions.kind !== "learned") return tokens;
+  if (positions === null) return tokens;
   const rows = g.node("embed/rows", "Add", ["position_ids", g.integers(positions.offset)]);
-  const places = look("embed/positions", names.positions, positions.offset + maxPositions, rows);
+  const places = look("embed/positions", String(names.positions), positions.offset + maxPositions, rows);
   return g.node("embed/sum", "Add", [tokens, places]);
 }
 
 function buildBlock(context: Context, block: number, input: Stream): Stream {
   const { g, spec } = context;
+  const { mlp } = graphBlock(spec);
   const path = `layers.${block}`;
   const norm = (role: NormRole, stream: Stream): Normed =>
-    normalise(context, `${path}/${role}`, inBlock(spec.names.norms[role], block), stream);
+    normalise(context, `${path}/${role}`, normName(spec, block, role), stream);
   const apply = (role: LinearRole, x: string): string => blockLinear(context, block, role, x);
 
   const before = norm("attentionNorm", input);
@@ -100,27 +106,27 @@ function buildBlock(context: Context, block: number, input: Stream): Stream {
     context.weights.compute,
   );
   const middle = norm("mlpNorm", { value: before.sum, added: apply("o", mixed) });
-  const gate = spec.mlp.kind === "gated" ? apply("gate", middle.normed) : null;
+  const gate = mlp.kind === "gated" ? apply("gate", middle.normed) : null;
   const up = apply("up", middle.normed);
-  const active = activate(g, `${path}/act`, gate ?? up, spec.mlp.activation);
+  const active = activate(g, `${path}/act`, gate ?? up, mlp.activation);
   const hidden = gate === null ? active : g.node(`${path}/gated`, "Mul", [active, up]);
   return { value: middle.sum, added: apply("down", hidden) };
 }
 
 /** Queries or keys `[batch, tokens, heads * headDim]` with their head norm and their positions. */
 function placed({ g, spec, weights, rotary }: Context, block: number, role: "q" | "k", x: string): string {
-  const { heads, kvHeads, headDim, qkNorm } = spec.attention;
+  const { heads, kvHeads, headDim, qNorm } = graphBlock(spec).attention;
   const count = role === "q" ? heads : kvHeads;
   const path = `layers.${block}/${role}`;
   let value = x;
-  if (qkNorm) {
-    const module = inBlock(role === "q" ? spec.names.qNorm : spec.names.kNorm, block);
+  if (qNorm !== null) {
+    const module = normName(spec, block, role === "q" ? "qNorm" : "kNorm");
     const split = g.node(`${path}/split`, "Reshape", [x, g.integers([0, 0, count, headDim])]);
     const normed = g.node(
       `${path}/norm`,
       "SimplifiedLayerNormalization",
       [split, weights.float(`${module}.weight`, [headDim])],
-      { attributes: { axis: -1, epsilon: { float: spec.norm.eps }, stash_type: 1 } },
+      { attributes: { axis: -1, epsilon: { float: qNorm.eps }, stash_type: 1 } },
     );
     value = g.node(`${path}/joined`, "Reshape", [normed, g.integers([0, 0, count * headDim])]);
   }
@@ -139,8 +145,8 @@ interface Normed {
 
 function normalise({ g, spec, weights }: Context, path: string, module: string, { value, added }: Stream): Normed {
   const scale = weights.float(`${module}.weight`, [spec.hiddenSize]);
-  const epsilon = { float: spec.norm.eps };
-  if (spec.norm.kind === "layer") {
+  const epsilon = { float: spec.finalNorm.eps };
+  if (spec.finalNorm.kind === "layer") {
     const sum = added === null ? value : g.node(`${path}/sum`, "Add", [value, added]);
     const shift = weights.float(`${module}.bias`, [spec.hiddenSize]);
     const attributes = { axis: -1, epsilon, stash_type: 1 };
@@ -160,11 +166,11 @@ function normalise({ g, spec, weights }: Context, path: string, module: string, 
 }
 
 function blockLinear(context: Context, block: number, role: LinearRole, x: string): string {
-  const { g, spec, weights } = context;
-  const module = linearName(spec, block, role);
-  const shape = linearShape(spec, role);
+  const { g, weights } = context;
+  const { module, rows, columns, bias } = layerOf(context.units[block] as UnitPlan, role);
+  const shape = [rows, columns] as const;
   const product = linear(context, module, x, shape);
-  if (!hasBias(spec, role)) return product;
+  if (!bias) return product;
   return g.node(`${module}/bias`, "Add", [product, weights.float(`${module}.bias`, [shape[0]])]);
 }
 
@@ -205,6 +211,10 @@ function activate(g: GraphBuilder, path: string, x: string, activation: Activati
       return g.node(path, "Mul", [x, g.node(`${path}/sigmoid`, "Sigmoid", [x])]);
     case "relu":
       return g.node(path, "Relu", [x]);
+    case "relu2": {
+      const positive = g.node(`${path}/relu`, "Relu", [x]);
+      return g.node(path, "Mul", [positive, positive]);
+    }
     case "gelu":
       return g.node(path, "Gelu", [x]);
     case "gelu_tanh":

@@ -6,6 +6,7 @@ import type { ExportSource } from "../../contract/export-source.js";
 import { readSound } from "../../contract/output-tensors.js";
 import { encodeRows } from "../encode.js";
 import { rowBytes } from "../layout.js";
+import { graphBlock } from "./graph-block.js";
 import type { PlannedTensor } from "./graph-weights.js";
 
 const PIECE_BYTES = 8 * 2 ** 20;
@@ -58,11 +59,12 @@ export class TensorBytes {
 function* rotaryPieces(
   { shape, dataType }: PlannedTensor,
   part: "cosines" | "sines",
-  { positions, attention }: DecoderSpec,
+  spec: DecoderSpec,
 ): Generator<Uint8Array, void, undefined> {
-  if (positions.kind !== "rotary") throw new TypeError("a rotary table without rotary positions");
-  const frequencies = rotaryFrequencies(positions.theta, attention.headDim, positions.scaling);
-  const amplitude = rotaryAmplitude(positions.scaling);
+  const { rotary } = graphBlock(spec).attention;
+  if (rotary === null) throw new TypeError("a rotary table without rotary positions");
+  const frequencies = rotaryFrequencies(rotary);
+  const amplitude = rotaryAmplitude(rotary.scaling);
   const turn = part === "cosines" ? Math.cos : Math.sin;
   const rows = shape[0] ?? 0;
   const step = Math.max(1, Math.floor(PIECE_BYTES / (4 * frequencies.length)));

@@ -8,6 +8,8 @@ export function activate(x: Tensor, activation: Activation): Tensor {
       return x.silu();
     case "relu":
       return x.relu();
+    case "relu2":
+      return x.relu().square();
     case "gelu":
       return x.gelu();
     case "gelu_tanh":

@@ -1,16 +1,40 @@
 import { callTensor, callTensors, differentiable, hasKernel, type Tensor } from "../../../tensor/index.js";
-import type { NormWeights } from "../../unit-weights.js";
+import { gainsOf, type NormWeights } from "../../unit-weights.js";
 import type { NormSpec } from "../spec/decoder-spec.js";
 
 /**
  * An RMS norm or LayerNorm over the last dimension, computed in fp32 at least, returned in the dtype of `x`. Differentiable
  * in `x` and in gains and shifts, which may be in fp32 beside another dtype of `x`.
+ *
+ * @param weights null for a norm without gains
  */
-export function normalise(x: Tensor, { weight, bias }: NormWeights, { kind, eps }: NormSpec): Tensor {
-  if (kind === "layer") return x.layerNorm(weight.to(x.dtype), bias?.to(x.dtype) ?? null, eps);
-  if (hasKernel(fused, x) && (weight.dtype === x.dtype || weight.requiresGrad)) return fusedRmsNorm(x, weight, eps);
+export function normalise(
+  x: Tensor,
+  weights: NormWeights | null,
+  { kind, eps }: Pick<NormSpec, "kind" | "eps">,
+): Tensor {
+  if (kind === "layer") {
+    const gains = weights === null ? null : gainsIn(weights, x);
+    return x.layerNorm(gains?.to(x.dtype) ?? null, weights?.bias?.to(x.dtype) ?? null, eps);
+  }
+  if (weights === null) return normalised(x, eps);
+  const gains = gainsIn(weights, x);
+  if (hasKernel(fused, x) && (gains.dtype === x.dtype || gains.requiresGrad)) return fusedRmsNorm(x, gains, eps);
+  return normalised(x, eps).mul(gains.to(x.dtype));
+}
+
+function normalised(x: Tensor, eps: number): Tensor {
   const wide = x.dtype === "float64" ? x : x.to("float32");
-  return wide.mul(wide.square().mean(-1, true).add(eps).rsqrt()).to(x.dtype).mul(weight.to(x.dtype));
+  return wide.mul(wide.square().mean(-1, true).add(eps).rsqrt()).to(x.dtype);
+}
+
+// One more than a stored gain is added in fp32 at least, and rounded once.
+function gainsIn(weights: NormWeights, x: Tensor): Tensor {
+  if (weights.offset === 0) return weights.weight;
+  const { weight } = weights;
+  const wide = weight.dtype === "float64" || weight.dtype === "float32" ? weight : weight.to("float32");
+  const gains = gainsOf({ ...weights, weight: wide });
+  return weight.requiresGrad ? gains : gains.to(x.dtype);
 }
 
 const fused = "crossblock::rms_norm";

@@ -1,11 +1,45 @@
+import { deepseekV2, deepseekV3 } from "./experts/deepseek.js";
+import { glm4Moe } from "./experts/glm4-moe.js";
+import { gptOss } from "./experts/gpt-oss.js";
+import { graniteMoe } from "./experts/granite-moe.js";
+import { minimaxM2 } from "./experts/minimax-m2.js";
+import { mixtral } from "./experts/mixtral.js";
+import { qwen2Moe, qwen3Moe } from "./experts/qwen3-moe.js";
 import type { Family } from "./family.js";
+import { gemma2 } from "./gemma/gemma2.js";
+import { gemma3Text } from "./gemma/gemma3.js";
+import { gemma4Text } from "./gemma/gemma4.js";
+import { qwen3Next, qwen35MoeText, qwen35Text } from "./hybrid/qwen3-5.js";
+import { bloom } from "./layer-norm/bloom.js";
+import { cohere2 } from "./layer-norm/cohere2.js";
+import { gptNeox } from "./layer-norm/gpt-neox.js";
+import { gpt2 } from "./layer-norm/gpt2.js";
+import { nemotron } from "./layer-norm/nemotron.js";
+import { phi } from "./layer-norm/phi.js";
+import { stablelm } from "./layer-norm/stablelm.js";
+import { starcoder2 } from "./layer-norm/starcoder2.js";
 import { llama } from "./llama.js";
 import { mistral } from "./mistral.js";
 import { opt } from "./opt.js";
 import { qwen2 } from "./qwen2.js";
 import { qwen3 } from "./qwen3.js";
+import { exaone4 } from "./relatives/exaone4.js";
+import { glm4 } from "./relatives/glm4.js";
+import { granite } from "./relatives/granite.js";
+import { olmo2, olmo3 } from "./relatives/olmo2.js";
+import { phi3 } from "./relatives/phi3.js";
+import { smollm3 } from "./relatives/smollm3.js";
+
+/** The families of LLaMA's form, with RMS norms. */
+const ofRmsNorms = [llama, mistral, qwen2, qwen3, smollm3, granite, phi3, glm4, olmo2, olmo3, exaone4];
+const ofGemma = [gemma2, gemma3Text, gemma4Text];
+const ofLayerNorms = [opt, gpt2, gptNeox, bloom, phi, starcoder2, stablelm, nemotron, cohere2];
+/** Most of their blocks are no attention. */
+const hybrids = [qwen35Text, qwen3Next, qwen35MoeText];
+
+const withExperts = [mixtral, qwen2Moe, qwen3Moe, graniteMoe, glm4Moe, gptOss, minimaxM2, deepseekV2, deepseekV3];
 
 /** Every family that crossblock knows, by `model_type`. */
 export const families: ReadonlyMap<string, Family> = new Map(
-  [llama, mistral, qwen2, qwen3, opt].map((family) => [family.modelType, family]),
+  [...ofRmsNorms, ...ofGemma, ...ofLayerNorms, ...hybrids, ...withExperts].map((family) => [family.modelType, family]),
 );

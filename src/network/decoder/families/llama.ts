@@ -25,23 +25,27 @@ export const llama: Family = {
   tied: { key: "tie_word_embeddings", default: false },
   names: {
     embedding: "model.embed_tokens",
-    positions: "",
     finalNorm: "model.norm",
     head: "lm_head",
+    block: "model.layers.{block}",
     norms: {
-      attentionNorm: "model.layers.{block}.input_layernorm",
-      mlpNorm: "model.layers.{block}.post_attention_layernorm",
+      attentionNorm: "input_layernorm",
+      mlpNorm: "post_attention_layernorm",
     },
-    qNorm: "model.layers.{block}.self_attn.q_norm",
-    kNorm: "model.layers.{block}.self_attn.k_norm",
     linears: {
-      q: "model.layers.{block}.self_attn.q_proj",
-      k: "model.layers.{block}.self_attn.k_proj",
-      v: "model.layers.{block}.self_attn.v_proj",
-      o: "model.layers.{block}.self_attn.o_proj",
-      gate: "model.layers.{block}.mlp.gate_proj",
-      up: "model.layers.{block}.mlp.up_proj",
-      down: "model.layers.{block}.mlp.down_proj",
+      q: "self_attn.q_proj",
+      k: "self_attn.k_proj",
+      v: "self_attn.v_proj",
+      o: "self_attn.o_proj",
+      gate: "mlp.gate_proj",
+      up: "mlp.up_proj",
+      down: "mlp.down_proj",
     },
   },
+};
+
+/** LLaMA's names with a norm over the heads of queries and keys. */
+export const namesWithHeadNorms: Family["names"] = {
+  ...llama.names,
+  norms: { ...llama.names.norms, qNorm: "self_attn.q_norm", kNorm: "self_attn.k_norm" },
 };

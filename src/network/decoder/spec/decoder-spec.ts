@@ -1,77 +1,59 @@
-/** The Linears of a block by what they do; a plain MLP has no `gate`. */
-export type LinearRole = "q" | "k" | "v" | "o" | "gate" | "up" | "down";
+import type {
+  AttentionSpec,
+  BlockSpec,
+  InnerNormRole,
+  LinearRole,
+  NormRole,
+  NormSpec,
+  TensorRole,
+} from "./block-spec.js";
+import type { StoredExperts } from "./experts/experts-spec.js";
 
-/** The norms of a block. */
-export type NormRole = "attentionNorm" | "mlpNorm";
+export * from "./block-spec.js";
+export * from "./experts/experts-spec.js";
 
-export interface NormSpec {
-  readonly kind: "rms" | "layer";
-  readonly eps: number;
+/** What comes before the blocks. */
+export interface EmbeddingSpec {
+  /** Factor of a token's vector. */
+  readonly multiplier: number;
+  /** A table of learned vectors is added, whose first `offset` rows are not positions; null without one. */
+  readonly positions: { readonly offset: number } | null;
+  readonly norm: NormSpec | null;
 }
 
-/** How rotary frequencies are stretched for contexts longer than those of the pre-training. */
-export type RotaryScaling =
-  | { readonly kind: "none" }
-  | { readonly kind: "linear"; readonly factor: number }
-  | {
-      readonly kind: "llama3";
-      readonly factor: number;
-      readonly lowFrequencyFactor: number;
-      readonly highFrequencyFactor: number;
-      readonly originalContext: number;
-    }
-  /** YaRN (arXiv 2309.00071), section 3: pairs that turn often stay, slow ones are stretched, those between blended. */
-  | {
-      readonly kind: "yarn";
-      readonly factor: number;
-      /** Factor of cosines and sines. */
-      readonly amplitude: number;
-      /** Turns in the original context from which a pair stays as it is, and up to which it is stretched in full. */
-      readonly fastTurns: number;
-      readonly slowTurns: number;
-      /** The bounds of the blend are rounded outwards to whole pairs. */
-      readonly wholeDimensions: boolean;
-      readonly originalContext: number;
-    };
-
-export type PositionSpec =
-  | { readonly kind: "rotary"; readonly theta: number; readonly scaling: RotaryScaling }
-  /** A table of learned vectors, whose first `offset` rows are not positions. */
-  | { readonly kind: "learned"; readonly offset: number };
-
-export interface AttentionSpec {
-  readonly heads: number;
-  /** Heads of keys and values; `heads` is a multiple of it. */
-  readonly kvHeads: number;
-  readonly headDim: number;
-  readonly qkvBias: boolean;
-  readonly outBias: boolean;
-  /** An RMS norm over each head of the queries and keys. */
-  readonly qkNorm: boolean;
-  /** Tokens that a token sees, itself included; null for all before it. */
-  readonly slidingWindow: number | null;
-}
-
-export type Activation = "silu" | "relu" | "gelu" | "gelu_tanh";
-
-export interface MlpSpec {
-  /** `gated`: `down(act(gate(x)) * up(x))`; `plain`: `down(act(up(x)))`. */
-  readonly kind: "gated" | "plain";
-  readonly activation: Activation;
+/** What comes after the final norm. */
+export interface HeadSpec {
   readonly bias: boolean;
+  /** Factor of the logits. */
+  readonly multiplier: number;
+  /** `softcap * tanh(logits / softcap)`; null for logits as they are. */
+  readonly softcap: number | null;
 }
 
-/** Hugging Face names of the tensors, without `.weight`; `{block}` stands for the block's number. */
+/** Hugging Face names of the tensors, without `.weight`. */
 export interface TensorNames {
   readonly embedding: string;
-  /** The table of learned positions; unused with rotary ones. */
-  readonly positions: string;
+  /** The table of learned positions. */
+  readonly positions?: string;
+  readonly embeddingNorm?: string;
   readonly finalNorm: string;
   readonly head: string;
-  readonly norms: Readonly<Record<NormRole, string>>;
-  readonly qNorm: string;
-  readonly kNorm: string;
-  readonly linears: Readonly<Record<LinearRole, string>>;
+  /** What the modules of a block begin with; `{block}` stands for its number. */
+  readonly block: string;
+  /** Within a block. */
+  readonly norms: Readonly<Partial<Record<NormRole | InnerNormRole, string>>>;
+  readonly linears: Readonly<Partial<Record<LinearRole, string>>>;
+  /** Full names within a block of what is neither Linear nor norm. */
+  readonly tensors?: Readonly<Partial<Record<TensorRole, string>>>;
+}
+
+/** Linears that a checkpoint stores as one tensor; the network reads each as rows of it. */
+export interface FusedLinears {
+  /** The module that is stored, within a block: `self_attn.qkv_proj`. */
+  readonly module: string;
+  readonly parts: readonly LinearRole[];
+  /** `stacked`: all rows of one part, then of the next. `heads`: the rows of a head of all parts, then of the next head. */
+  readonly order: "stacked" | "heads";
 }
 
 /** A decoder-only transformer as plain data: all that the one generic decoder needs to know. */
@@ -79,72 +61,61 @@ export interface DecoderSpec {
   /** `model_type` of the Hugging Face configuration. */
   readonly family: string;
   readonly hiddenSize: number;
-  readonly intermediateSize: number;
-  readonly blocks: number;
   readonly vocabSize: number;
   /** Longest context the model was made for, in tokens. */
   readonly maxPositions: number;
-  readonly norm: NormSpec;
-  readonly positions: PositionSpec;
-  readonly attention: AttentionSpec;
-  readonly mlp: MlpSpec;
+  readonly embedding: EmbeddingSpec;
+  /** In order; they may differ in all that they are made of. */
+  readonly blocks: readonly BlockSpec[];
+  readonly finalNorm: NormSpec;
+  readonly head: HeadSpec;
   /** The head is the embedding. */
   readonly tied: boolean;
   readonly names: TensorNames;
+  /** How the checkpoint stores Linears: several as one tensor, and all of them with their dimensions swapped (`[in, out]`). */
+  readonly stored: {
+    readonly fused: readonly FusedLinears[];
+    readonly transposed: readonly LinearRole[];
+    /** Of experts: the forms that a checkpoint may have, the first of which counts, and the modules of single ones. */
+    readonly experts: { readonly forms: readonly StoredExperts[]; readonly each: StoredExperts } | null;
+  };
 }
 
-/** Linears that read the same input, and what makes that input. */
-export interface InputSite {
-  readonly producer: NormRole | "v" | "up";
-  readonly linears: readonly LinearRole[];
+/** A block of the network. */
+export function blockOf(spec: DecoderSpec, block: number): BlockSpec {
+  const found = spec.blocks[block];
+  if (found === undefined) throw new RangeError(`the network has no block ${block}`);
+  return found;
 }
 
-/** The four inputs of a block's Linears, in the order in which the block computes them. */
-export function inputSites(spec: DecoderSpec): readonly InputSite[] {
-  return [
-    { producer: "attentionNorm", linears: ["q", "k", "v"] },
-    { producer: "v", linears: ["o"] },
-    { producer: "mlpNorm", linears: spec.mlp.kind === "gated" ? ["gate", "up"] : ["up"] },
-    { producer: "up", linears: ["down"] },
-  ];
+/** The softmax attention of a block. @throws TypeError where the block has another kind */
+export function softmaxAttentionOf(spec: DecoderSpec, block: number): AttentionSpec {
+  const { attention } = blockOf(spec, block);
+  if (attention.kind !== "softmax") throw new TypeError(`block ${block} has no softmax attention`);
+  return attention;
 }
 
-/** The Linears of every block, in order. */
-export function linearRoles(spec: DecoderSpec): readonly LinearRole[] {
-  return inputSites(spec).flatMap((site) => site.linears);
+/** The full name of what a family calls `name` within its blocks: `model.layers.0.self_attn.q_proj`. */
+export function inBlock({ block: prefix }: TensorNames, block: number, name: string): string {
+  return `${prefix.replace("{block}", String(block))}.${name}`;
 }
 
-/** Module name of a Linear, without `.weight`: `model.layers.0.self_attn.q_proj`. */
-export function linearName(spec: DecoderSpec, block: number, role: LinearRole): string {
-  return inBlock(spec.names.linears[role], block);
+/** Module name of a Linear, without `.weight`. */
+export function linearName({ names }: DecoderSpec, block: number, role: LinearRole): string {
+  return inBlock(names, block, required(names.linears[role], role));
 }
 
-/** A name with its block filled in. */
-export function inBlock(name: string, block: number): string {
-  return name.replace("{block}", String(block));
+/** Module name of a norm in a block, without `.weight`. */
+export function normName({ names }: DecoderSpec, block: number, role: NormRole | InnerNormRole): string {
+  return inBlock(names, block, required(names.norms[role], role));
 }
 
-/** Shape `[out, in]` of a Linear's weight. */
-export function linearShape(spec: DecoderSpec, role: LinearRole): readonly [number, number] {
-  const { heads, kvHeads, headDim } = spec.attention;
-  switch (role) {
-    case "q":
-      return [heads * headDim, spec.hiddenSize];
-    case "k":
-    case "v":
-      return [kvHeads * headDim, spec.hiddenSize];
-    case "o":
-      return [spec.hiddenSize, heads * headDim];
-    case "gate":
-    case "up":
-      return [spec.intermediateSize, spec.hiddenSize];
-    case "down":
-      return [spec.hiddenSize, spec.intermediateSize];
-  }
+/** Full name of another tensor of a block. */
+export function tensorName({ names }: DecoderSpec, block: number, role: TensorRole): string {
+  return inBlock(names, block, required(names.tensors?.[role], role));
 }
 
-/** Whether a Linear has a bias. */
-export function hasBias(spec: DecoderSpec, role: LinearRole): boolean {
-  if (role === "q" || role === "k" || role === "v") return spec.attention.qkvBias;
-  return role === "o" ? spec.attention.outBias : spec.mlp.bias;
+function required(name: string | undefined, role: string): string {
+  if (name === undefined) throw new TypeError(`this family has no name for "${role}"`);
+  return name;
 }

@@ -1,9 +1,12 @@
 import type { ModelConfig } from "../../../checkpoint/model-config.js";
 import { sameTensor } from "../../../checkpoint/same-tensor.js";
-import type { FolderWeights } from "../../../checkpoint/tensor-reader.js";
+import type { FolderWeights, TensorReader } from "../../../checkpoint/tensor-reader.js";
 import { requireFloatNetwork } from "../../census/require-float-network.js";
+import { NetworkCheckpoint } from "../../stored/network-checkpoint.js";
 import type { DecoderSpec } from "./decoder-spec.js";
+import { storedViews } from "./experts/stored-views.js";
 import { modelSpec } from "./model-spec.js";
+import { readSpec } from "./read-spec.js";
 import { type ConfigContradiction, resolveConfig } from "./resolve-config.js";
 
 /** What a model folder holds, settled: the network, and a configuration that every reader takes for this network. */
@@ -11,6 +14,8 @@ export interface ReadModel {
   readonly spec: DecoderSpec;
   readonly config: ModelConfig;
   readonly contradictions: readonly ConfigContradiction[];
+  /** The checkpoint by the tensors of the network. */
+  readonly checkpoint: TensorReader;
 }
 
 /**
@@ -18,15 +23,20 @@ export interface ReadModel {
  *
  * @throws ModelError for what is not computed; CheckpointError naming a tensor that is missing or has another shape
  */
-export function readModel(
-  config: ModelConfig,
-  checkpoint: Pick<FolderWeights, "folder" | "tensors" | "readRangeSync">,
-): ReadModel {
+export function readModel(config: ModelConfig, stored: TensorReader & Pick<FolderWeights, "readRangeSync">): ReadModel {
   const resolved = resolveConfig(config, {
-    has: (name) => checkpoint.tensors.has(name),
-    same: (a, b) => sameTensor(checkpoint, a, b),
+    has: (name) => stored.tensors.has(name),
+    same: (a, b) => sameTensor(stored, a, b),
   });
+  // Whether there are biases is asked of the tensors that the network reads: those of fused Linears have names of their own.
+  const checkpoint = networkReader(readSpec(resolved.config), stored);
   const spec = modelSpec(resolved.config, (name) => checkpoint.tensors.has(name));
   requireFloatNetwork(checkpoint, spec);
-  return { spec, ...resolved };
+  return { spec, ...resolved, checkpoint };
+}
+
+/** Tensors of a checkpoint by what they are in the network; the checkpoint itself where that stores them as they are. */
+export function networkReader(spec: DecoderSpec, checkpoint: TensorReader): TensorReader {
+  const views = storedViews(spec, (name) => checkpoint.tensors.has(name));
+  return views.size === 0 ? checkpoint : new NetworkCheckpoint(checkpoint, views);
 }

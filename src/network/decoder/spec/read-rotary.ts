@@ -8,31 +8,87 @@ import {
   optionalString,
   requirePositive,
 } from "../../../checkpoint/model-config.js";
-import type { PositionSpec, RotaryScaling } from "./decoder-spec.js";
+import type { BlockKind, RotaryKeys } from "../families/family.js";
+import type { RotaryScaling, RotarySpec } from "./decoder-spec.js";
 import { unsupportedKey } from "./unsupported-key.js";
 
 const DEFAULT_THETA = 10000;
 
+/** What positions a block has is asked for. */
+export interface RotaryOf {
+  readonly keys: RotaryKeys;
+  readonly kind: BlockKind;
+  readonly headDim: number;
+  readonly maxPositions: number;
+}
+
 /**
  * The rotary positions of a configuration, by the rules of transformers 5: everything lies in `rope_parameters`, or, as before,
  * theta stands alone and `rope_scaling` is there when something is scaled. Where both are given, `rope_scaling` wins unless
- * it is empty, and theta is taken from it or from the configuration itself.
+ * it is empty, and theta is taken from it or from the configuration itself. Families whose kinds of blocks have positions of
+ * their own have an object for each kind inside.
  *
  * @throws ModelError naming the key that is missing, no finite number, or not computed
  */
-export function readRotary(config: ModelConfig, headDim: number, maxPositions: number): PositionSpec {
+export function readRotary(config: ModelConfig, of: RotaryOf): RotarySpec {
+  const { keys, headDim } = of;
+  const { parameters, thetaKey, theta: absent, type, partial } = parametersOf(config, of);
+  const share =
+    optionalNumber(parameters, "partial_rotary_factor") ??
+    optionalNumber(config, keys.partial?.key ?? "partial_rotary_factor") ??
+    partial;
+  if (keys.partial === undefined && keys.kinds === undefined && share !== 1) {
+    throw unsupportedKey("partial_rotary_factor", String(share), "1");
+  }
+  const proportional = rotaryType(parameters, type) === "proportional";
+  const width = proportional ? headDim : Math.trunc(headDim * share);
+  if (width % 2 !== 0 || headDim % 2 !== 0 || width < 2 || width > headDim) {
+    throw unsupportedKey("the width of a head", String(share === 1 ? headDim : width), "even, to turn pairs of it");
+  }
+  const owner = optionalNumber(parameters, "rope_theta") === undefined ? config : parameters;
+  const key = owner === parameters ? "rope_theta" : thetaKey;
+  const theta = optionalNumber(owner, key) === undefined ? absent : requirePositive(owner, key);
+  const scaling = proportional
+    ? ({ kind: "proportional", turning: Math.trunc((headDim * share) / 2), factor: factorOf(parameters) } as const)
+    : readScaling(config, parameters, { keys, type, maxPositions: of.maxPositions, pairs: width / 2 });
+  return { theta, scaling, width, pairs: keys.pairs ?? "halves" };
+}
+
+interface Parameters {
+  readonly parameters: ModelConfig;
+  readonly thetaKey: string;
+  readonly theta: number;
+  readonly type: string;
+  readonly partial: number;
+}
+
+function parametersOf(config: ModelConfig, { keys, kind }: RotaryOf): Parameters {
   const { key, parameters } = rotaryParameters(config);
   const nested = Object.keys(parameters).find((name) => isJsonObject(parameters[name]));
-  if (nested !== undefined)
-    throw unsupportedKey(key, `another for each kind of layer (${nested})`, "the same everywhere");
-  const partial =
-    optionalNumber(parameters, "partial_rotary_factor") ?? optionalNumber(config, "partial_rotary_factor") ?? 1;
-  if (partial !== 1) throw unsupportedKey("partial_rotary_factor", String(partial), "1");
-  if (headDim % 2 !== 0) throw unsupportedKey("the width of a head", String(headDim), "even, to turn pairs of it");
-  const owner = optionalNumber(parameters, "rope_theta") === undefined ? config : parameters;
-  const theta =
-    optionalNumber(owner, "rope_theta") === undefined ? DEFAULT_THETA : requirePositive(owner, "rope_theta");
-  return { kind: "rotary", theta, scaling: readScaling(config, parameters, maxPositions) };
+  const { thetaKey = "rope_theta", theta = DEFAULT_THETA, kinds } = keys;
+  const partial = keys.partial?.default ?? 1;
+  if (kinds === undefined) {
+    if (nested !== undefined) {
+      throw unsupportedKey(key, `another for each kind of layer (${nested})`, "the same everywhere");
+    }
+    return { parameters, thetaKey, theta, type: "default", partial };
+  }
+  const own = kinds[kind];
+  if (own === undefined)
+    throw unsupportedKey(key, `without one for ${kind}`, `for ${Object.keys(kinds).join(" and ")}`);
+  // Older configurations have the scaling of one kind alone, and every base beside it.
+  const inside = nested === undefined ? (own.scaled ? parameters : {}) : (optionalObject(parameters, kind) ?? {});
+  return {
+    parameters: inside,
+    thetaKey: own.thetaKey,
+    theta: own.theta,
+    type: Object.keys(inside).length === 0 ? (own.type ?? "default") : "default",
+    partial: Object.keys(inside).length === 0 ? (own.partial ?? partial) : partial,
+  };
+}
+
+function factorOf(parameters: ModelConfig): number {
+  return optionalNumber(parameters, "factor") === undefined ? 1 : requirePositive(parameters, "factor");
 }
 
 /** The object whose rotary parameters count, and the key that holds it. */
@@ -43,15 +99,25 @@ export function rotaryParameters(config: ModelConfig): { readonly key: string; r
 }
 
 /** The kind of scaling by its new key, then by its old one. */
-export function rotaryType(parameters: ModelConfig): string {
-  return optionalString(parameters, "rope_type") ?? optionalString(parameters, "type") ?? "default";
+export function rotaryType(parameters: ModelConfig, absent = "default"): string {
+  return optionalString(parameters, "rope_type") ?? optionalString(parameters, "type") ?? absent;
 }
 
-function readScaling(config: ModelConfig, parameters: ModelConfig, maxPositions: number): RotaryScaling {
-  const type = rotaryType(parameters);
+interface ScalingOf {
+  readonly keys: RotaryKeys;
+  readonly type: string;
+  readonly maxPositions: number;
+  readonly pairs: number;
+}
+
+function readScaling(config: ModelConfig, parameters: ModelConfig, of: ScalingOf): RotaryScaling {
+  const { keys, maxPositions } = of;
+  const named = rotaryType(parameters, of.type);
+  const type = named === "yarn" && keys.yarnIsLongRope === true ? "longrope" : named;
   const originalContext =
     optionalCount(config, "original_max_position_embeddings") ??
     optionalCount(parameters, "original_max_position_embeddings") ??
+    keys.originalContext ??
     maxPositions;
   switch (type) {
     case "default":
@@ -71,9 +137,46 @@ function readScaling(config: ModelConfig, parameters: ModelConfig, maxPositions:
       };
     case "yarn":
       return readYarn(parameters, maxPositions, originalContext);
+    case "longrope":
+    case "su":
+      return readLongRope(parameters, { ...of, originalContext });
     default:
-      throw unsupportedKey("the rope_type", `"${type}"`, "none, default, dynamic, linear, llama3 or yarn");
+      throw unsupportedKey(
+        "the rope_type",
+        `"${type}"`,
+        `none, ${scalings.slice(0, -1).join(", ")} or ${scalings.at(-1)}`,
+      );
   }
+}
+
+const scalings = ["default", "dynamic", "linear", "llama3", "longrope", "proportional", "yarn"];
+
+function readLongRope(
+  parameters: ModelConfig,
+  { maxPositions, pairs, originalContext }: ScalingOf & { readonly originalContext: number },
+): RotaryScaling {
+  const divisors = (key: string): readonly number[] => {
+    const value = parameters[key];
+    const numbers = Array.isArray(value) ? value.filter((each) => typeof each === "number" && each > 0) : [];
+    if (numbers.length !== pairs || !Array.isArray(value) || value.length !== pairs) {
+      throw unsupportedKey(
+        key,
+        `no list of ${pairs} numbers above zero`,
+        "that has one for each pair of a head that turns",
+      );
+    }
+    return numbers as readonly number[];
+  };
+  const factor = optionalNumber(parameters, "factor") ?? maxPositions / originalContext;
+  return {
+    kind: "longrope",
+    short: divisors("short_factor"),
+    long: divisors("long_factor"),
+    amplitude:
+      optionalNumber(parameters, "attention_factor") ??
+      (factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(originalContext))),
+    originalContext,
+  };
 }
 
 function readYarn(parameters: ModelConfig, maxPositions: number, originalContext: number): RotaryScaling {

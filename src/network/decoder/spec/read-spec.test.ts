@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { ModelConfig } from "../../../checkpoint/model-config.js";
 import { ModelError } from "../../../errors.js";
+import { rotaryOf, softmaxOf } from "../../testing/softmax-of.js";
 import { tinyModel } from "../../testing/tiny-models.js";
+import { decoderUnits } from "../decoder-units.js";
 import { families } from "../families/index.js";
-import { hasBias, inputSites, linearName, linearRoles, linearShape } from "./decoder-spec.js";
 import { readSpec } from "./read-spec.js";
 
 const llama = tinyModel("llama").config as ModelConfig;
@@ -25,7 +26,8 @@ function errorOf(config: ModelConfig): ModelError {
 }
 
 describe("rotary positions", () => {
-  const positionsOf = (config: ModelConfig) => readSpec(config).positions;
+  const positionsOf = (config: ModelConfig) => rotaryOf(readSpec(config));
+  const whole = { width: 8, pairs: "halves" };
   const llama31 = {
     factor: 8,
     low_freq_factor: 1,
@@ -36,14 +38,14 @@ describe("rotary positions", () => {
   it("reads the style of transformers 5: everything in rope_parameters", () => {
     const rope = { rope_theta: 500, rope_type: "linear", factor: 4 };
     expect(positionsOf({ ...llama, rope_parameters: rope })).toEqual({
-      kind: "rotary",
+      ...whole,
       theta: 500,
       scaling: { kind: "linear", factor: 4 },
     });
   });
 
   it("reads the style before: theta alone, rope_scaling null or absent", () => {
-    const plain = { kind: "rotary", theta: 5e5, scaling: { kind: "none" } };
+    const plain = { ...whole, theta: 5e5, scaling: { kind: "none" } };
     expect(positionsOf(oldStyle)).toEqual(plain);
     expect(positionsOf({ ...oldStyle, rope_scaling: null })).toEqual(plain);
     expect(positionsOf(without({ ...oldStyle }, "rope_theta"))).toMatchObject({ theta: 10000 });
@@ -51,7 +53,7 @@ describe("rotary positions", () => {
 
   it.each(["rope_type", "type"])("reads rope_scaling with the key %s", (key) => {
     expect(positionsOf({ ...oldStyle, rope_scaling: { [key]: "llama3", ...llama31 } })).toEqual({
-      kind: "rotary",
+      ...whole,
       theta: 5e5,
       scaling: {
         kind: "llama3",
@@ -65,10 +67,10 @@ describe("rotary positions", () => {
 
   it("lets rope_scaling win over rope_parameters, as transformers does", () => {
     const both = { ...llama, rope_theta: 7, rope_scaling: { rope_type: "linear", factor: 2 } };
-    expect(positionsOf(both)).toEqual({ kind: "rotary", theta: 7, scaling: { kind: "linear", factor: 2 } });
+    expect(positionsOf(both)).toEqual({ ...whole, theta: 7, scaling: { kind: "linear", factor: 2 } });
   });
 
-  it.each(["longrope", "mrope"])("refuses %s by name", (type) => {
+  it.each(["axial", "mrope"])("refuses %s by name", (type) => {
     const error = errorOf({ ...oldStyle, rope_scaling: { rope_type: type, factor: 2 } });
     expect(error.what).toContain(type);
     expect(error.next).toContain("llama3");
@@ -76,7 +78,7 @@ describe("rotary positions", () => {
 
   it("takes rope_parameters where rope_scaling is empty", () => {
     const both = { ...llama, rope_scaling: {}, rope_parameters: { rope_theta: 5e5, rope_type: "default" } };
-    expect(positionsOf(both)).toEqual({ kind: "rotary", theta: 5e5, scaling: { kind: "none" } });
+    expect(positionsOf(both)).toEqual({ ...whole, theta: 5e5, scaling: { kind: "none" } });
   });
 
   it("takes the base inside rope_parameters before the one beside them", () => {
@@ -92,8 +94,8 @@ describe("rotary positions", () => {
   it("takes the original context from beside the parameters, from them, and else the whole one", () => {
     const scaling = { rope_type: "llama3", factor: 4, low_freq_factor: 1, high_freq_factor: 4 };
     const original = (config: ModelConfig) => {
-      const positions = positionsOf({ ...oldStyle, max_position_embeddings: 1024, ...config });
-      return positions.kind === "rotary" && positions.scaling.kind === "llama3" && positions.scaling.originalContext;
+      const { scaling } = positionsOf({ ...oldStyle, max_position_embeddings: 1024, ...config });
+      return scaling.kind === "llama3" && scaling.originalContext;
     };
     const within = { ...scaling, original_max_position_embeddings: 512 };
     expect(original({ rope_scaling: scaling })).toBe(1024);
@@ -120,7 +122,7 @@ describe("rotary positions", () => {
       expect(what).toBe(`the key rms_norm_eps is ${eps}, not a number above zero`);
       expect(next).toContain("set rms_norm_eps to a number above zero");
     }
-    expect(readSpec({ ...llama, rms_norm_eps: null }).norm.eps).toBe(1e-6);
+    expect(readSpec({ ...llama, rms_norm_eps: null }).finalNorm.eps).toBe(1e-6);
   });
 
   it("refuses positions that turn a part of a head, and heads of odd width", () => {
@@ -131,20 +133,20 @@ describe("rotary positions", () => {
 
 describe("attention", () => {
   it("derives the width of a head where head_dim is null or absent", () => {
-    expect(readSpec({ ...llama, head_dim: null }).attention.headDim).toBe(8);
-    expect(readSpec(without(llama, "head_dim")).attention.headDim).toBe(8);
-    expect(readSpec({ ...llama, head_dim: 12 }).attention.headDim).toBe(12);
+    expect(softmaxOf(readSpec({ ...llama, head_dim: null })).headDim).toBe(8);
+    expect(softmaxOf(readSpec(without(llama, "head_dim"))).headDim).toBe(8);
+    expect(softmaxOf(readSpec({ ...llama, head_dim: 12 })).headDim).toBe(12);
   });
 
   it("has as many key heads as query heads where none are named", () => {
-    expect(readSpec(without(llama, "num_key_value_heads")).attention.kvHeads).toBe(4);
-    expect(readSpec(opt).attention.kvHeads).toBe(4);
+    expect(softmaxOf(readSpec(without(llama, "num_key_value_heads"))).kvHeads).toBe(4);
+    expect(softmaxOf(readSpec(opt)).kvHeads).toBe(4);
   });
 
   it("takes what the family's class takes for an absent key, and its rule for a null", () => {
     const wide = { ...llama, hidden_size: 512, num_attention_heads: 32, head_dim: null, sliding_window: null };
     const absent = without(wide, "num_key_value_heads");
-    const attention = (model_type: string, config: ModelConfig) => readSpec({ ...config, model_type }).attention;
+    const attention = (model_type: string, config: ModelConfig) => softmaxOf(readSpec({ ...config, model_type }));
     expect(attention("llama", absent).kvHeads).toBe(32);
     expect(attention("mistral", absent).kvHeads).toBe(8);
     expect(attention("mistral", { ...absent, num_key_value_heads: null }).kvHeads).toBe(32);
@@ -160,34 +162,38 @@ describe("attention", () => {
 
   it("reads the sliding window of Mistral, and none where it is null", () => {
     const mistral = tinyModel("mistral, window of 4").config as ModelConfig;
-    expect(readSpec(mistral).attention.slidingWindow).toBe(4);
-    expect(readSpec({ ...mistral, sliding_window: null }).attention.slidingWindow).toBeNull();
-    expect(readSpec(without(mistral, "sliding_window")).attention.slidingWindow).toBe(4096);
+    expect(softmaxOf(readSpec(mistral)).slidingWindow).toBe(4);
+    expect(softmaxOf(readSpec({ ...mistral, sliding_window: null })).slidingWindow).toBeNull();
+    expect(softmaxOf(readSpec(without(mistral, "sliding_window"))).slidingWindow).toBe(4096);
   });
 
   it("has no window in a Llama, whatever its configuration was copied from", () => {
-    expect(readSpec({ ...llama, sliding_window: 256, use_sliding_window: true }).attention.slidingWindow).toBeNull();
+    expect(softmaxOf(readSpec({ ...llama, sliding_window: 256, use_sliding_window: true })).slidingWindow).toBeNull();
   });
 
-  it.each(["qwen2", "qwen3"])("%s: a window only where it is switched on and reaches every block", (name) => {
+  it.each(["qwen2", "qwen3"])("%s: a window only where it is switched on, in the blocks that it reaches", (name) => {
     const qwen = {
       ...(tinyModel("qwen2").config as ModelConfig),
       ...{ model_type: name, num_hidden_layers: 3, layer_types: null, head_dim: 8, sliding_window: 16 },
     };
-    const window = (config: ModelConfig) => readSpec({ ...qwen, ...config }).attention.slidingWindow;
+    const windows = (config: ModelConfig) => {
+      const spec = readSpec({ ...qwen, ...config });
+      return spec.blocks.map((_, k) => softmaxOf(spec, k).slidingWindow);
+    };
     const types = (...sliding: boolean[]) => sliding.map((s) => (s ? "sliding_attention" : "full_attention"));
-    expect(window({ use_sliding_window: false })).toBeNull();
-    expect(window({ use_sliding_window: true })).toBeNull();
-    expect(window({ use_sliding_window: true, max_window_layers: 3 })).toBeNull();
-    expect(window({ use_sliding_window: true, max_window_layers: 0 })).toBe(16);
-    expect(window({ use_sliding_window: true, max_window_layers: 0, sliding_window: null })).toBeNull();
-    expect(window({ use_sliding_window: true, layer_types: types(false, false, false) })).toBeNull();
-    expect(window({ use_sliding_window: true, layer_types: types(true, true, true) })).toBe(16);
+    const none = [null, null, null];
+    expect(windows({ use_sliding_window: false })).toEqual(none);
+    expect(windows({ use_sliding_window: true })).toEqual(none);
+    expect(windows({ use_sliding_window: true, max_window_layers: 3 })).toEqual(none);
+    expect(windows({ use_sliding_window: true, max_window_layers: 0 })).toEqual([16, 16, 16]);
+    expect(windows({ use_sliding_window: true, max_window_layers: 2 })).toEqual([null, null, 16]);
+    expect(windows({ use_sliding_window: true, max_window_layers: 0, sliding_window: null })).toEqual(none);
+    expect(windows({ use_sliding_window: true, layer_types: types(false, false, false) })).toEqual(none);
+    expect(windows({ use_sliding_window: true, layer_types: types(true, true, true) })).toEqual([16, 16, 16]);
+    expect(windows({ use_sliding_window: true, layer_types: types(true, false, true) })).toEqual([16, null, 16]);
     const refused = (config: ModelConfig) => errorOf({ ...qwen, use_sliding_window: true, ...config });
-    expect(refused({ max_window_layers: 2 }).what).toContain("1 of 3 layers");
-    expect(refused({ max_window_layers: 2 }).next).toContain("max_window_layers");
-    expect(refused({ layer_types: types(true, false, true) }).next).toContain("layer_types");
     expect(refused({ layer_types: types(true) }).what).toContain("no list of 3");
+    expect(refused({ layer_types: ["a", "b", "c"] }).next).toContain("full_attention or sliding_attention");
     expect(refused({ use_sliding_window: false, layer_types: types(true, true, true) }).what).toContain("is off");
   });
 });
@@ -201,8 +207,8 @@ describe("biases", () => {
     ["mistral, window of 4", []],
     ["opt", ["q", "k", "v", "o", "up", "down"]],
   ])("%s has them on [%s]", (name, roles) => {
-    const spec = readSpec(tinyModel(name).config as ModelConfig);
-    expect(linearRoles(spec).filter((role) => hasBias(spec, role))).toEqual(roles);
+    const [unit] = decoderUnits(readSpec(tinyModel(name).config as ModelConfig));
+    expect(unit?.layers.filter(({ bias }) => bias).map(({ name: role }) => role)).toEqual(roles);
   });
 });
 
@@ -211,16 +217,16 @@ describe("names and shapes", () => {
     "%s: every Linear is a tensor of the checkpoint",
     (name) => {
       const { config, tensors } = tinyModel(name);
-      const spec = readSpec(config as ModelConfig);
-      for (const role of linearRoles(spec)) {
-        expect(tensors[`${linearName(spec, 1, role)}.weight`]).toEqual(linearShape(spec, role));
+      const unit = decoderUnits(readSpec(config as ModelConfig))[1];
+      for (const { module, rows, columns } of unit?.layers ?? []) {
+        expect(tensors[`${module}.weight`]).toEqual([rows, columns]);
       }
     },
   );
 
   it("lists each Linear at one input", () => {
-    const roles = inputSites(readSpec(opt)).map((site) => site.linears);
-    expect(roles).toEqual([["q", "k", "v"], ["o"], ["up"], ["down"]]);
+    const [unit] = decoderUnits(readSpec(opt));
+    expect(unit?.sites.map((site) => site.consumers)).toEqual([["q", "k", "v"], ["o"], ["up"], ["down"]]);
   });
 });
 
@@ -249,7 +255,7 @@ describe("refusals", () => {
     const config = tinyModel(name).config as ModelConfig;
     const keys = ["hidden_act", "activation_function", "max_position_embeddings"];
     const spec = readSpec(keys.reduce(without, config));
-    expect([spec.mlp.activation, spec.maxPositions]).toEqual([activation, context]);
+    expect([spec.blocks[0]?.mlp.activation, spec.maxPositions]).toEqual([activation, context]);
   });
 
   it("names an activation it does not know, a property of objects included", () => {

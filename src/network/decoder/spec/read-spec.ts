@@ -1,29 +1,29 @@
 import {
   type ModelConfig,
-  optionalBoolean,
   optionalCount,
-  optionalNumber,
   optionalString,
   requireCount,
-  requirePositive,
   requireString,
 } from "../../../checkpoint/model-config.js";
 import { ModelError } from "../../../errors.js";
-import type { Fact, Family } from "../families/family.js";
+import type { BlockKind, Family } from "../families/family.js";
 import { families } from "../families/index.js";
-import type { Activation, AttentionSpec, DecoderSpec } from "./decoder-spec.js";
-import { readRotary } from "./read-rotary.js";
-import { readSlidingWindow } from "./read-sliding-window.js";
-import { unsupportedKey } from "./unsupported-key.js";
-
-const activations: ReadonlyMap<string, Activation> = new Map([
-  ["silu", "silu"],
-  ["swish", "silu"],
-  ["relu", "relu"],
-  ["gelu", "gelu"],
-  ["gelu_new", "gelu_tanh"],
-  ["gelu_pytorch_tanh", "gelu_tanh"],
-]);
+import type {
+  BlockSpec,
+  DecoderSpec,
+  EmbeddingSpec,
+  HeadSpec,
+  MixerSpec,
+  MlpSpec,
+  NormRole,
+  NormSpec,
+} from "./decoder-spec.js";
+import { readMlps } from "./experts/read-mlps.js";
+import { readLatent } from "./mixers/read-latent.js";
+import { type AttentionOf, readAttention } from "./read-attention.js";
+import { readDeltaNet } from "./read-delta-net.js";
+import { booleanFact, capFact, positiveFact, refuseVariants } from "./read-facts.js";
+import { readKinds, rotatedBlocks } from "./read-kinds.js";
 
 /** Whether the head is the embedding, by the configuration alone. */
 export function tiesEmbeddings(config: ModelConfig): boolean {
@@ -48,83 +48,90 @@ export function readSpec(config: ModelConfig): DecoderSpec {
     });
   }
   refuseVariants(config, family);
-  const { keys } = family;
-  const activation = optionalString(config, keys.activation) ?? family.defaults.activation;
-  const known = activations.get(activation);
-  if (known === undefined) throw unsupportedKey(keys.activation, `"${activation}"`, [...activations.keys()].join(", "));
-  const hiddenSize = requireCount(config, keys.hiddenSize);
-  const blocks = requireCount(config, keys.blocks);
-  const attention = readAttention(config, family, hiddenSize, blocks);
-  const maxPositions = optionalCount(config, "max_position_embeddings") ?? family.defaults.maxPositions;
+  const hiddenSize = requireCount(config, family.keys.hiddenSize);
+  const norm = readNorm(config, family);
+  const { names } = family;
   return {
     family: modelType,
     hiddenSize,
-    intermediateSize: requireCount(config, keys.intermediateSize),
-    blocks,
     vocabSize: requireCount(config, "vocab_size"),
-    maxPositions,
-    norm: { kind: family.norm.kind, eps: positiveFact(config, family.norm.eps) },
-    positions:
-      family.positions === "rotary"
-        ? readRotary(config, attention.headDim, maxPositions)
-        : { kind: "learned", offset: family.positions.learnedOffset },
-    attention,
-    mlp: { kind: family.mlp.kind, activation: known, bias: booleanFact(config, family.mlp.bias) },
+    maxPositions:
+      optionalCount(config, family.keys.maxPositions ?? "max_position_embeddings") ?? family.defaults.maxPositions,
+    embedding: readEmbedding(config, family, hiddenSize, norm),
+    blocks: readBlocks(config, family, hiddenSize, norm),
+    finalNorm: norm,
+    head: readHead(config, family),
     tied: booleanFact(config, family.tied),
-    names: family.names,
+    names,
+    stored: {
+      fused: family.stored?.fused ?? [],
+      transposed: family.stored?.transposed ?? [],
+      experts: family.experts === undefined ? null : { forms: family.experts.stored, each: family.experts.each },
+    },
   };
 }
 
-function readAttention(config: ModelConfig, family: Family, hiddenSize: number, blocks: number): AttentionSpec {
-  const { keys, attention, defaults } = family;
-  const heads = requireCount(config, keys.heads);
-  const kvHeads = (keys.kvHeads === null ? undefined : readKvHeads(config, keys.kvHeads, defaults.kvHeads)) ?? heads;
-  const headDim =
-    (keys.headDim === null ? undefined : optionalCount(config, keys.headDim)) ?? defaults.headDim ?? hiddenSize / heads;
-  if (heads % kvHeads !== 0 || !Number.isInteger(headDim)) {
-    throw new ModelError({
-      where: "config.json",
-      what: `${heads} heads and ${kvHeads} key-value heads do not fit a hidden size of ${hiddenSize}`,
-      next: `check ${keys.heads}, ${keys.kvHeads ?? keys.heads} and ${keys.hiddenSize}`,
-    });
-  }
+function readNorm(config: ModelConfig, { norm }: Family): NormSpec {
+  const { kind, gain = "w", bias = true } = norm;
+  return { kind, eps: positiveFact(config, norm.eps), gain, bias: kind === "layer" && bias };
+}
+
+function readEmbedding(config: ModelConfig, family: Family, hiddenSize: number, norm: NormSpec): EmbeddingSpec {
+  const { positions, multipliers, names } = family;
+  const multiplier = multipliers?.embedding ?? 1;
   return {
-    heads,
-    kvHeads,
-    headDim,
-    qkvBias: booleanFact(config, attention.qkvBias),
-    outBias: booleanFact(config, attention.outBias),
-    qkNorm: attention.qkNorm,
-    slidingWindow: readSlidingWindow(config, attention.slidingWindow, blocks),
+    multiplier: multiplier === "rootOfHiddenSize" ? Math.sqrt(hiddenSize) : positiveFact(config, multiplier),
+    positions: typeof positions === "object" ? { offset: positions.learnedOffset } : null,
+    norm: names.embeddingNorm === undefined ? null : norm,
   };
 }
 
-// Where the class has a number of its own, an absent key means that, and a null as many as heads.
-function readKvHeads(config: ModelConfig, key: string, absent: number | null): number | undefined {
-  return optionalCount(config, key) ?? (config[key] === null ? undefined : (absent ?? undefined));
+function readHead(config: ModelConfig, { multipliers, softcap, headBias }: Family): HeadSpec {
+  return {
+    bias: headBias === true,
+    multiplier: positiveFact(config, multipliers?.logits ?? 1) / positiveFact(config, multipliers?.logitsDivisor ?? 1),
+    softcap: capFact(config, softcap),
+  };
 }
 
-function refuseVariants(config: ModelConfig, family: Family): void {
-  for (const [key, expected] of Object.entries(family.requires ?? {})) {
-    const value = config[key];
-    if (value !== undefined && value !== null && value !== expected) {
-      throw unsupportedKey(key, JSON.stringify(value), String(expected));
-    }
-  }
-  for (const [a, b] of family.equal ?? []) {
-    const value = optionalNumber(config, a);
-    if (value !== undefined && value !== optionalNumber(config, b)) {
-      throw unsupportedKey(a, String(value), `the value of ${b}`);
-    }
-  }
+function readBlocks(config: ModelConfig, family: Family, hiddenSize: number, norm: NormSpec): readonly BlockSpec[] {
+  const { keys, defaults, names, arrangement = "sequential", multipliers } = family;
+  const maxPositions = optionalCount(config, keys.maxPositions ?? "max_position_embeddings") ?? defaults.maxPositions;
+  const kinds = readKinds(config, family, requireCount(config, keys.blocks));
+  const rotated = rotatedBlocks(config, family.rotary ?? {}, kinds);
+  const parallel = typeof arrangement === "string" ? arrangement === "parallel" : booleanFact(config, arrangement);
+  const mlps = readMlps(config, family, { hiddenSize, eps: norm.eps, blocks: kinds.kinds.length });
+  const normsOf = (mlp: MlpSpec): Partial<Record<NormRole, NormSpec>> => {
+    const roles = mlp.kind === "experts" && mlp.beside !== null ? [...streamNorms, ...besideNorms] : streamNorms;
+    return Object.fromEntries(roles.filter((role) => names.norms[role] !== undefined).map((role) => [role, norm]));
+  };
+  return mlps.map((mlp, block) => {
+    const kind = kinds.kinds[block] as BlockKind;
+    return {
+      arrangement: parallel ? "parallel" : "sequential",
+      norms: normsOf(mlp),
+      attention: readMixer(config, {
+        family,
+        hiddenSize,
+        maxPositions,
+        norm,
+        kinds,
+        block,
+        kind,
+        rotated: rotated[block] === true,
+      }),
+      mlp,
+      residualMultiplier: positiveFact(config, multipliers?.residual ?? 1),
+      outputScalar: names.tensors?.outputScalar !== undefined,
+    };
+  });
 }
 
-function booleanFact(config: ModelConfig, fact: Fact<boolean>): boolean {
-  return typeof fact === "boolean" ? fact : (optionalBoolean(config, fact.key) ?? fact.default);
+function readMixer(config: ModelConfig, of: AttentionOf): MixerSpec {
+  if (of.kind === "linear_attention") return readDeltaNet(config, of.family, of.norm);
+  if (of.family.latent === true) return readLatent(config, of.family, of.maxPositions);
+  return readAttention(config, of);
 }
 
-// Below zero a norm gives NaN for the inputs that it was meant to save.
-function positiveFact(config: ModelConfig, fact: Fact<number>): number {
-  if (typeof fact === "number") return fact;
-  return optionalNumber(config, fact.key) === undefined ? fact.default : requirePositive(config, fact.key);
-}
+const streamNorms = ["attentionNorm", "attentionPostNorm", "mlpNorm", "mlpPostNorm"] as const;
+const besideNorms = ["expertsNorm", "expertsPostNorm", "densePostNorm"] as const;

@@ -2,8 +2,9 @@ import { isDeepStrictEqual } from "node:util";
 import type { JsonObject, JsonValue } from "../../../checkpoint/json/json.js";
 import { type ModelConfig, optionalString } from "../../../checkpoint/model-config.js";
 import { ModelError } from "../../../errors.js";
+import type { Family } from "../families/family.js";
 import { families } from "../families/index.js";
-import type { PositionSpec } from "./decoder-spec.js";
+import type { RotarySpec } from "./decoder-spec.js";
 import { rotaryParameters, rotaryType } from "./read-rotary.js";
 import { readSpec, tiesEmbeddings } from "./read-spec.js";
 
@@ -57,14 +58,21 @@ function foreignKeys(config: ModelConfig): Record<string, JsonValue | undefined>
   const window = config["sliding_window"] ?? null;
   return {
     ...(family?.attention.slidingWindow === null && window !== null && { sliding_window: null }),
-    ...(Object.hasOwn(config, "logit_scale") && { logit_scale: undefined }),
+    ...(Object.hasOwn(config, "logit_scale") && !readsLogitScale(family) && { logit_scale: undefined }),
   };
+}
+
+function readsLogitScale(family: Family | undefined): boolean {
+  const logits = family?.multipliers?.logits;
+  return typeof logits === "object" && logits.key === "logit_scale";
 }
 
 // In the old spelling, which readers of both know.
 function rotaryKeys(config: ModelConfig, contradictions: ConfigContradiction[]): Record<string, JsonValue | undefined> {
-  const { positions } = readSpec(config);
-  if (positions.kind !== "rotary") return {};
+  // Positions of several kinds have one spelling alone.
+  if (families.get(optionalString(config, "model_type") ?? "")?.rotary?.kinds !== undefined) return {};
+  const positions = rotaryOf(config);
+  if (positions === null) return {};
   const { key, parameters } = rotaryParameters(config);
   const [scaling, newer] = [config["rope_scaling"] ?? null, config["rope_parameters"] ?? null];
   const both = scaling !== null && newer !== null;
@@ -92,11 +100,19 @@ function rotaryKeys(config: ModelConfig, contradictions: ConfigContradiction[]):
 }
 
 // What a reader computes that knows the newer key only; null for what can't be computed.
-function alone(config: ModelConfig): PositionSpec | null {
+function alone(config: ModelConfig): RotarySpec | null {
   try {
-    return readSpec({ ...config, rope_scaling: null }).positions;
+    return rotaryOf({ ...config, rope_scaling: null });
   } catch (error) {
     if (error instanceof ModelError) return null;
     throw error;
   }
+}
+
+// Of the first block that has them.
+function rotaryOf(config: ModelConfig): RotarySpec | null {
+  for (const { attention } of readSpec(config).blocks) {
+    if (attention.kind !== "delta" && attention.rotary !== null) return attention.rotary;
+  }
+  return null;
 }

@@ -1,7 +1,7 @@
 import { type Device, type DType, keep, noGrad, scope, Tensor } from "../../../tensor/index.js";
 import { applyLinear } from "../../apply-linear.js";
 import type { Hooks, Ports } from "../../unit.js";
-import { linearOf, type UnitWeights } from "../../unit-weights.js";
+import { type LinearProduct, linearOf, type UnitWeights } from "../../unit-weights.js";
 import { operators } from "../operators/index.js";
 import type { NodeCall } from "../operators/operator.js";
 import { convolve, convolvedRows } from "../operators/products.js";
@@ -149,8 +149,9 @@ export class OpenGraph implements Disposable {
 function computeLayer(call: NodeCall, { plan, shape }: GraphLayer, weights: UnitWeights, hooks: Hooks): Tensor {
   const input = call.tensor(0);
   if (call.node.operator !== "Conv") return applyLinear(weights, hooks, plan.name, input);
-  return applyLinear(weights, hooks, plan.name, input, {
+  const own: LinearProduct = {
     multiply: (x, weight, bias) => convolve(call, x, weight.reshape(shape), bias),
     rows: (x) => convolvedRows(call, x, shape),
-  });
+  };
+  return applyLinear(weights, hooks, plan.name, input, { own });
 }

@@ -56,7 +56,9 @@ const record = z.strictObject({
     blocks: z.tuple([size, size]),
     lossBefore: loss,
     lossAfter: loss,
-    layers: z.array(z.strictObject({ name: z.string(), relativeError: measured })),
+    layers: z.array(
+      z.strictObject({ name: z.string(), relativeError: measured, tokens: z.array(z.number()).optional() }),
+    ),
     seconds: z.number(),
   }),
   linears: z.record(

@@ -30,7 +30,7 @@ export function allocationCost(
   const atOnce = Math.min(microBatch(options, mostAtOnce(recipeOf(options.recipe), options)), sequences);
   const [tokens, part] = [sequences * options.context, atOnce * options.context];
   const weights = linears.reduce((sum, linear) => sum + weightsOf(linear), 0);
-  const block = weights / Math.max(1, spec.blocks);
+  const block = weights / Math.max(1, spec.blocks.length);
   const widths = Math.max(1, ...items.map((item) => item.widths.length));
   const [largest, rows] = [
     Math.max(0, ...linears.map(weightsOf)),
@@ -49,7 +49,7 @@ export function allocationCost(
   const searched = weights * widths * tried * OPERATIONS_TRIED;
   return {
     working: Math.max(rounding, passing, output),
-    stores: (spec.blocks + 1) * tokens * spec.hiddenSize * width,
+    stores: (spec.blocks.length + 1) * tokens * spec.hiddenSize * width,
     seconds: (products * OVERHEAD + searched) / input.flops,
   };
 }

@@ -1,5 +1,5 @@
 import { createPortStore, type PortStore } from "../../../calibration/port-store.js";
-import { DecoderNetwork, type DecoderSpec, loadUnit, type UnitPlan } from "../../../network/index.js";
+import { DecoderNetwork, type DecoderSpec, decoderUnits, loadUnit, type UnitPlan } from "../../../network/index.js";
 import { searchRange } from "../../../quant/grid/range.js";
 import { TokenQuantizer } from "../../../quant/input/activation.js";
 import type { Scheme } from "../../../quant/scheme.js";
@@ -19,6 +19,7 @@ import { type Device, type DType, keep, noGrad, scope, synchronize, Tensor } fro
 import { measureFlops } from "../../machine/device.js";
 import { ProcessorLoad } from "../../machine/processor-load.js";
 import type { RunOptions } from "../../options/options.js";
+import { blockExtents } from "../block-extents.js";
 import type { MachineSpeed } from "./machine-speed.js";
 
 /** What the speed of a run depends on. */
@@ -241,8 +242,8 @@ function choosingColumns(hidden: number, { groupSize }: Scheme): number {
 }
 
 // With groups where every Linear's columns are whole ones of them; a run may leave those out that are not.
-function measurable(scheme: Scheme, { hiddenSize, intermediateSize, attention }: DecoderSpec): Scheme {
-  const columns = [hiddenSize, intermediateSize, attention.heads * attention.headDim];
+function measurable(scheme: Scheme, spec: DecoderSpec): Scheme {
+  const columns = blockExtents(spec).flatMap(({ inputs }) => inputs);
   const whole = columns.every((count) => scheme.groupSize === null || count % scheme.groupSize === 0);
   return whole ? scheme : { ...scheme, groupSize: null };
 }
@@ -251,27 +252,23 @@ function disposing<T extends { dispose(): void }>(it: T): { readonly it: T } & D
   return { it, [Symbol.dispose]: () => it.dispose() };
 }
 
-/** Weights of a block's Linears. */
+/** Weights of the first block's Linears. */
 function weightsIn(spec: DecoderSpec): number {
-  const { heads, kvHeads, headDim } = spec.attention;
-  const attention = spec.hiddenSize * headDim * (2 * heads + 2 * kvHeads);
-  return attention + (spec.mlp.kind === "gated" ? 3 : 2) * spec.hiddenSize * spec.intermediateSize;
+  const layers = decoderUnits({ ...spec, blocks: spec.blocks.slice(0, 1) }).flatMap((unit) => unit.layers);
+  return layers.reduce((sum, { rows, columns }) => sum + rows * columns, 0);
 }
 
-// The same block at a half of its width, again and again until it has few enough weights.
+// The first block at a half of its width, again and again until it has few enough weights.
 function narrowed(spec: DecoderSpec, most: number): DecoderSpec {
-  const { heads, kvHeads } = spec.attention;
-  const ratio = heads / kvHeads;
-  const fewer = kvHeads / 2;
-  if (weightsIn(spec) <= most || spec.hiddenSize % 1024 !== 0 || kvHeads % 2 !== 0) return spec;
-  const attention = { ...spec.attention, heads: fewer * ratio, kvHeads: fewer };
-  return narrowed(
-    {
-      ...spec,
-      attention,
-      hiddenSize: spec.hiddenSize / 2,
-      intermediateSize: Math.ceil(spec.intermediateSize / 512) * 256,
-    },
-    most,
-  );
+  const [block] = spec.blocks;
+  if (block === undefined || weightsIn(spec) <= most || spec.hiddenSize % 1024 !== 0) return spec;
+  const { attention, mlp } = block;
+  if (attention.kind !== "softmax" || attention.kvHeads % 2 !== 0) return spec;
+  const fewer = attention.kvHeads / 2;
+  const half = {
+    ...block,
+    attention: { ...attention, heads: (fewer * attention.heads) / attention.kvHeads, kvHeads: fewer },
+    mlp: { ...mlp, width: Math.ceil(mlp.width / 512) * 256 },
+  };
+  return narrowed({ ...spec, hiddenSize: spec.hiddenSize / 2, blocks: [half] }, most);
 }

@@ -23,7 +23,7 @@ function input(given: UntypedOptions): Parameters<typeof planTime>[0] {
   const options = { ...resolveOptions(required, { context: 512, samples: 16 }, given), context: 512 };
   const recipe = recipeOf(options.recipe);
   const linears = linearPlans(decoderUnits(spec), resolveSchemes(decoderUnits(spec), schemeOf(options), []));
-  const windows = recipe.windows(spec.blocks, options);
+  const windows = recipe.windows(spec.blocks.length, options);
   const stages = stagesOf(recipe, options, true);
   return { options, spec, linears, windows, stages, tokens: options.samples * 512, readBytes: 1e9, writtenBytes: 1e8 };
 }

@@ -1,11 +1,12 @@
-import { type DecoderSpec, type InputSite, inputSites, linearShape } from "../../../network/index.js";
+import type { DecoderSpec } from "../../../network/index.js";
 import type { Stage } from "../../../recipe/end-to-end/stage.js";
 import { stepBatch } from "../../../recipe/job/micro-batch.js";
 import { recipeOf } from "../../../recipe/job/recipe-names.js";
 import type { Window } from "../../../reconstruct/schedule.js";
 import type { RunOptions } from "../../options/options.js";
+import { blockExtents, meanOfBlocks, mostOfBlocks } from "../block-extents.js";
 import type { LinearPlan } from "../linear-plans.js";
-import { groupsOf, weightsOf } from "../memory-model.js";
+import { groupsOf, weightsOf, weightsPerToken } from "../memory-model.js";
 import { type MachineSpeed, noWork, secondsOf, type WorkTerms } from "./machine-speed.js";
 
 /** What the time of a run depends on, beside the machine. */
@@ -98,14 +99,15 @@ export function windowTerms(
   const epochs = tokens === 0 || !cost.trains ? 0 : trainingPasses(cost.passes);
   const steps = epochs * Math.ceil(options.samples / stepBatch(recipe, options));
   const measured = tokens === 0 ? 0 : Math.min(MEASURED, options.samples) * options.context;
-  const sites = cost.moments === "site" && tokens > 0 ? inputSites(spec).length : 0;
-  const squares = cost.moments === "none" ? 0 : 2 * sumOf(inputSites(spec), (site) => siteWidth(spec, site) ** 2);
+  const sites = cost.moments === "site" && tokens > 0 ? meanOfBlocks(spec, ({ inputs }) => inputs.length) : 0;
+  const squares =
+    cost.moments === "none" ? 0 : 2 * meanOfBlocks(spec, ({ inputs }) => sumOf(inputs, (width) => width ** 2));
   const full = targets.some((target) => target === "full") ? pass(fresh, freshBlocks, tokens) : 0;
   const ofQuantized = targets.some((target) => target === "fullOfQuantized") ? pass(all, blocks, tokens) : 0;
   const trained = recipe.trainsLinears === false ? speed.training * 0.7 : speed.training;
   return {
     ...noWork,
-    tokens: epochs * tokens * sumOf(all, weightsOf) * trained,
+    tokens: epochs * tokens * sumOf(all, weightsPerToken) * trained,
     attention: epochs * tokens * blocks * 3.5 * attentionSeconds(input, speed),
     weights:
       recipe.trainsLinears === false
@@ -130,10 +132,10 @@ function openingTerms(input: TimeInput, speed: MachineSpeed, { loss, cost, openi
   const { linears, spec, options } = input;
   const full = loss === "divergence" ? input.tokens : 0;
   const opening = Math.min(openingSequences, options.samples) * options.context;
-  const pass = forwardSeconds(input, speed, linears, spec.blocks);
+  const pass = forwardSeconds(input, speed, linears, spec.blocks.length);
   // Each site sees what the ones before it compute with.
-  const passes = cost.columns === true ? inputSites(spec).length : 0;
-  const squares = spec.blocks * 2 * sumOf(inputSites(spec), (site) => siteWidth(spec, site) ** 2);
+  const passes = cost.columns === true ? mostOfBlocks(spec, ({ inputs }) => inputs.length) : 0;
+  const squares = 2 * sumOf(blockExtents(spec), ({ moments }) => sumOf(moments, (numbers) => numbers));
   return {
     ...noWork,
     advancing: (full + opening) * pass,
@@ -149,13 +151,12 @@ function openingTerms(input: TimeInput, speed: MachineSpeed, { loss, cost, openi
 // Forward, forward once more and back, block by block; the head of both networks, and the gradient of one.
 function epochTerms(input: TimeInput, speed: MachineSpeed, { batch, loss, cost }: Stage): WorkTerms {
   const { options, spec, linears, tokens } = input;
-  const weights = sumOf(linears, weightsOf);
   const steps = Math.ceil(options.samples / batch);
-  const pass = forwardSeconds(input, speed, linears, spec.blocks);
+  const pass = forwardSeconds(input, speed, linears, spec.blocks.length);
   return {
     ...noWork,
-    tokens: tokens * (pass + weights * speed.training),
-    attention: tokens * spec.blocks * 3.5 * attentionSeconds(input, speed),
+    tokens: tokens * (pass + sumOf(linears, weightsPerToken) * speed.training),
+    attention: tokens * spec.blocks.length * 3.5 * attentionSeconds(input, speed),
     weights: cost.operands * steps * operandSeconds(linears, speed),
     head: tokens * headSeconds(input, speed) * (loss === "divergence" ? 3 : 2),
   };
@@ -164,7 +165,7 @@ function epochTerms(input: TimeInput, speed: MachineSpeed, { batch, loss, cost }
 function measuringSeconds(input: TimeInput, speed: MachineSpeed): number {
   const { options, linears, spec } = input;
   const measured = Math.min(MEASURED, options.samples) * options.context;
-  return measured * (forwardSeconds(input, speed, linears, spec.blocks) + 2 * headSeconds(input, speed));
+  return measured * (forwardSeconds(input, speed, linears, spec.blocks.length) + 2 * headSeconds(input, speed));
 }
 
 function headSeconds({ spec }: TimeInput, speed: MachineSpeed): number {
@@ -181,15 +182,16 @@ function operandSeconds(linears: readonly LinearPlan[], speed: MachineSpeed): nu
 
 // Seconds of a token through Linears that stand in so many blocks.
 function forwardSeconds(input: TimeInput, speed: MachineSpeed, linears: readonly LinearPlan[], blocks: number): number {
-  return sumOf(linears, weightsOf) * speed.forward + blocks * attentionSeconds(input, speed);
+  return sumOf(linears, weightsPerToken) * speed.forward + blocks * attentionSeconds(input, speed);
 }
 
 // What attention takes of a token and block beyond what it takes at the context that was measured: less where it is shorter.
 function attentionSeconds({ spec, options }: TimeInput, speed: MachineSpeed): number {
-  const { heads, headDim, slidingWindow } = spec.attention;
-  const seen = (context: number): number => Math.min(context, slidingWindow ?? context) / 2;
-  const more = seen(options.context) - seen(speed.context);
-  return (4 * more * heads * headDim * ATTENTION_LOSS) / speed.flops;
+  return meanOfBlocks(spec, ({ heads, headDim, slidingWindow }) => {
+    const seen = (context: number): number => Math.min(context, slidingWindow ?? context) / 2;
+    const more = seen(options.context) - seen(speed.context);
+    return (4 * more * heads * headDim * ATTENTION_LOSS) / speed.flops;
+  });
 }
 
 // Each head of the queries mixes the inputs, whose squares are added up; a step on a quadratic is one product of a weight, and Adam.
@@ -200,13 +202,15 @@ function factorSeconds(
   blocks: number,
 ): number {
   const { attention, quadraticSteps = 0 } = recipeOf(options.recipe).cost(options);
-  const { heads, slidingWindow } = spec.attention;
   const { hiddenSize } = spec;
-  const seen = Math.min(options.context, slidingWindow ?? options.context) / 2;
-  const mixing = attention === "values" ? 2 * heads * hiddenSize : 0;
+  const mixingSeconds = meanOfBlocks(spec, ({ heads, slidingWindow }) => {
+    const seen = Math.min(options.context, slidingWindow ?? options.context) / 2;
+    const mixing = attention === "values" ? 2 * heads * hiddenSize : 0;
+    return mixing * ((seen * ATTENTION_LOSS) / speed.flops + hiddenSize / speed.exactFlops);
+  });
   const products = sumOf(fresh, ({ layout: { rows, columns } }) => 2 * rows * columns ** 2);
   return (
-    tokens * blocks * mixing * ((seen * ATTENTION_LOSS) / speed.flops + hiddenSize / speed.exactFlops) +
+    tokens * blocks * mixingSeconds +
     quadraticSteps * (products / speed.exactFlops + sumOf(fresh, weightsOf) * speed.perWeight)
   );
 }
@@ -219,10 +223,6 @@ function choosingSeconds(linear: LinearPlan, speed: MachineSpeed): number {
 // A recipe counts three passes for every one that trains, and four beside them.
 function trainingPasses(passes: number): number {
   return Math.max(0, (passes - 4) / 3);
-}
-
-function siteWidth(spec: DecoderSpec, { linears: [first = "q"] }: InputSite): number {
-  return linearShape(spec, first)[1];
 }
 
 function sumOf<T>(values: readonly T[], of: (value: T) => number): number {

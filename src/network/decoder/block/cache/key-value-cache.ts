@@ -1,4 +1,4 @@
-import { keep, noGrad, scope, Tensor } from "../../../tensor/index.js";
+import { keep, noGrad, scope, Tensor } from "../../../../tensor/index.js";
 
 interface Room {
   /** `[batch, kvHeads, capacity, headDim]` */

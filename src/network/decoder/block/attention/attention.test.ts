@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { backward, manualSeed, scope, Tensor } from "../../../tensor/index.js";
+import { backward, manualSeed, scope, Tensor } from "../../../../tensor/index.js";
 import { type AttentionInputs, causalAttention, composedAttention } from "./attention.js";
 
 // One output row after the other, in plain numbers.

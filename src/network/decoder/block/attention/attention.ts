@@ -1,4 +1,4 @@
-import { callTensor, callTensors, differentiable, hasKernel, hasOperator, Tensor } from "../../../tensor/index.js";
+import { callTensor, callTensors, differentiable, hasKernel, hasOperator, Tensor } from "../../../../tensor/index.js";
 
 /** Queries `[batch, heads, time, headDim]`, keys and values `[batch, kvHeads, seen, headDim]`. */
 export interface AttentionInputs {
@@ -7,6 +7,14 @@ export interface AttentionInputs {
   readonly v: Tensor;
   /** Tokens that a token sees, itself included; null for all before it. */
   readonly slidingWindow: number | null;
+  /** Factor of the scores; one over the root of a head's width where it is not given. */
+  readonly scale?: number;
+  /** `softcap * tanh(scores / softcap)` in place of the scores. */
+  readonly softcap?: number | null;
+  /** What the scores of each head fall by from a key to the one before it, `[heads]`. */
+  readonly slopes?: Tensor | null;
+  /** A score of each head that takes part in the softmax and carries no value, `[heads]`. */
+  readonly sinks?: Tensor | null;
 }
 
 /** Libtorch's flash and memory-efficient kernels: since 2.0. */
@@ -21,7 +29,9 @@ const HEAD_DIM_UNIT = 16;
  * that share keys and values lie side by side. Differentiable.
  */
 export function causalAttention(inputs: AttentionInputs): Tensor {
-  const { q, k, slidingWindow } = inputs;
+  const { q, k, v, slidingWindow, softcap = null, slopes = null, sinks = null } = inputs;
+  if (softcap !== null || slopes !== null || sinks !== null || v.size(3) !== q.size(3))
+    return composedAttention(inputs);
   if (q.size(3) % HEAD_DIM_UNIT === 0 && hasKernel(tiled, q)) return tiledAttention(inputs);
   const [time, seen] = [q.size(2), k.size(2)];
   const masked = slidingWindow !== null && seen > slidingWindow;
@@ -29,8 +39,13 @@ export function causalAttention(inputs: AttentionInputs): Tensor {
   return composedAttention(inputs);
 }
 
-function tiledAttention({ q, k, v, slidingWindow }: AttentionInputs): Tensor {
-  const scale = 1 / Math.sqrt(q.size(3));
+function scaleOf({ q, scale }: AttentionInputs): number {
+  return scale ?? 1 / Math.sqrt(q.size(3));
+}
+
+function tiledAttention(inputs: AttentionInputs): Tensor {
+  const { q, k, v, slidingWindow } = inputs;
+  const scale = scaleOf(inputs);
   return differentiable(
     [q, k, v],
     () => {
@@ -41,7 +56,7 @@ function tiledAttention({ q, k, v, slidingWindow }: AttentionInputs): Tensor {
   );
 }
 
-function fusedAttention({ q, k, v }: AttentionInputs, causal: boolean): Tensor {
+function fusedAttention({ q, k, v, scale }: AttentionInputs, causal: boolean): Tensor {
   const group = q.size(1) / k.size(1);
   const [batch, kvHeads, seen, headDim] = k.shape as readonly [number, number, number, number];
   const repeat = (x: Tensor): Tensor =>
@@ -51,7 +66,10 @@ function fusedAttention({ q, k, v }: AttentionInputs, causal: boolean): Tensor {
           .unsqueeze(2)
           .expand([batch, kvHeads, group, seen, headDim])
           .reshape([batch, kvHeads * group, seen, headDim]);
-  return callTensor(fused, [q, repeat(k), repeat(v), null, 0, causal]);
+  // It divides by the root of the width itself.
+  const usual = 1 / Math.sqrt(headDim);
+  const queries = scale === undefined || scale === usual ? q : q.mul(scale / usual);
+  return callTensor(fused, [queries, repeat(k), repeat(v), null, 0, causal]);
 }
 
 /**
@@ -65,12 +83,13 @@ const piece = 128;
  * Attention out of elementary operators. The heads of one group are folded into the rows of one product, so keys and
  * values are never copied per head. Values may have any width, and may be the same for all heads (`[batch, 1, seen, n]`).
  */
-export function composedAttention({ q, k, v, slidingWindow }: AttentionInputs): Tensor {
+export function composedAttention(inputs: AttentionInputs): Tensor {
+  const { q, k, v, slidingWindow, softcap = null, slopes = null, sinks = null } = inputs;
   const width = v.size(3);
   const [batch, heads, time, headDim] = q.shape as readonly [number, number, number, number];
   const [kvHeads, seen] = [k.size(1), k.size(2)];
   const group = heads / kvHeads;
-  const scaled = q.mul(1 / Math.sqrt(headDim)).reshape([batch, kvHeads, group, time, headDim]);
+  const scaled = q.mul(scaleOf(inputs)).reshape([batch, kvHeads, group, time, headDim]);
   const keys = k.transpose(2, 3);
   const pieces: Tensor[] = [];
   for (let first = 0; first < time; first += piece) {
@@ -79,16 +98,17 @@ export function composedAttention({ q, k, v, slidingWindow }: AttentionInputs): 
     const own = seen - time + first;
     const begin = slidingWindow === null ? 0 : Math.max(0, own - slidingWindow + 1);
     const length = own + rows - begin;
-    const scores = scaled
+    const products = scaled
       .narrow(3, first, rows)
       .reshape([batch, kvHeads, group * rows, headDim])
       .matmul(keys.narrow(3, begin, length))
       .reshape([batch, kvHeads, group, rows, length]);
+    const capped = softcap === null ? products : products.div(softcap).tanh().mul(softcap);
+    const scores = slopes === null ? capped : capped.add(fallingScores(slopes, kvHeads, length));
     // A single query sees its whole range.
     const visible = rows === 1 ? scores : scores.add(blockedKeys(rows, length, own - begin, slidingWindow, q));
     pieces.push(
-      visible
-        .softmax(-1)
+      (sinks === null ? visible.softmax(-1) : softmaxWithSinks(visible, sinks))
         .reshape([batch, kvHeads, group * rows, length])
         .matmul(v.narrow(2, begin, length))
         .reshape([batch, kvHeads, group, rows, width]),
@@ -101,6 +121,19 @@ export function composedAttention({ q, k, v, slidingWindow }: AttentionInputs): 
     time,
     width,
   ]);
+}
+
+// Counted from the last key, because the softmax takes no notice of what is added to all: [1, kvHeads, group, 1, length].
+function fallingScores(slopes: Tensor, kvHeads: number, length: number): Tensor {
+  const places = Tensor.arange(length, { dtype: "float32", device: slopes.device }).sub(length - 1);
+  return slopes.reshape([1, kvHeads, -1, 1, 1]).mul(places.to(slopes.dtype));
+}
+
+// Scores [batch, kvHeads, group, rows, length] as shares of all keys and the head's sink.
+function softmaxWithSinks(scores: Tensor, sinks: Tensor): Tensor {
+  const [batch, kvHeads, group, rows, length] = scores.shape as readonly [number, number, number, number, number];
+  const column = sinks.to(scores.dtype).reshape([1, kvHeads, group, 1, 1]).expand([batch, kvHeads, group, rows, 1]);
+  return Tensor.cat([scores, column], 4).softmax(-1).narrow(4, 0, length);
 }
 
 // 0 where a query may look, -infinity elsewhere, [rows, length]; query i has the key own + i.

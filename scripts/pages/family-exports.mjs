@@ -1,0 +1,51 @@
+/** Which formats hold a model of each family, as their own planners judge the tiny models of the tests. Made from dist/. */
+import { readFileSync } from "node:fs";
+import { modelShape } from "../../dist/format/gguf/network/model-shape.js";
+import { ropeEncoding } from "../../dist/format/gguf/network/rope-scaling.js";
+import { ggufFamily } from "../../dist/format/gguf/network/tensor-names.js";
+import { graphBlock } from "../../dist/format/onnx/graph/graph-block.js";
+import { families, readSpec } from "../../dist/network/index.js";
+
+/** @typedef {{ models: Record<string, { config: Record<string, unknown> }> }} TinyModels */
+/** @param {string} name @returns {TinyModels} */
+const tiny = (name) => JSON.parse(readFileSync(new URL(`../../src/network/testing/${name}`, import.meta.url), "utf8"));
+
+/** The first tiny model of each family. @returns {ReadonlyMap<string, Record<string, unknown>>} */
+export function tinyConfigs() {
+  const models = [tiny("tiny-models.json"), tiny("family-models.json")].flatMap(({ models }) => Object.values(models));
+  const configs = new Map();
+  for (const { config } of models) {
+    if (!configs.has(config["model_type"])) configs.set(config["model_type"], config);
+  }
+  return configs;
+}
+
+/** Why a format refuses a network, without the advice; null where it holds it. @param {() => unknown} plan @returns {string | null} */
+function refusal(plan) {
+  try {
+    plan();
+    return null;
+  } catch (error) {
+    return error instanceof Error && "what" in error ? String(error.what) : String(error);
+  }
+}
+
+/** @typedef {{ family: string, folders: null, onnx: string | null, gguf: string | null }} FamilyExports */
+/** Null where the format holds a model of the family. @returns {FamilyExports[]} */
+export function familyExports() {
+  const configs = tinyConfigs();
+  return [...families.keys()].map((family) => {
+    const config = configs.get(family);
+    // Families with experts have no tiny model; the formats judge them by what they are.
+    if (config === undefined) {
+      return { family, folders: null, onnx: "experts", gguf: refusal(() => ggufFamily(family)) };
+    }
+    const spec = readSpec(/** @type {never} */ (config));
+    return {
+      family,
+      folders: null,
+      onnx: refusal(() => graphBlock(spec)),
+      gguf: refusal(() => [modelShape(spec), ropeEncoding(spec)]),
+    };
+  });
+}

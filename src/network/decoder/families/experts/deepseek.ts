@@ -1,0 +1,91 @@
+import type { Family } from "../family.js";
+import { llama } from "../llama.js";
+import type { ExpertsKeys } from "./experts-keys.js";
+import { correctedSigmoid, sharedExpertNames } from "./glm4-moe.js";
+import { eachExpert, expertNames, stackedExperts } from "./qwen3-moe.js";
+
+const names = {
+  ...llama.names,
+  norms: {
+    ...llama.names.norms,
+    qLatentNorm: "self_attn.q_a_layernorm",
+    kvLatentNorm: "self_attn.kv_a_layernorm",
+  },
+  linears: {
+    ...llama.names.linears,
+    qDown: "self_attn.q_a_proj",
+    qUp: "self_attn.q_b_proj",
+    kvDown: "self_attn.kv_a_proj_with_mqa",
+    kvUp: "self_attn.kv_b_proj",
+    ...expertNames,
+    ...sharedExpertNames,
+  },
+} as const;
+
+const experts: Omit<ExpertsKeys, "router" | "perToken" | "width" | "shared"> = {
+  blocks: { from: { key: "first_k_dense_replace", default: 0 } },
+  count: ["n_routed_experts", "num_local_experts", "num_experts"],
+  stored: [eachExpert, stackedExperts],
+  each: eachExpert,
+};
+
+/** DeepSeek-V2: latent attention, dense blocks first, then experts chosen by a softmax, with some beside them. */
+export const deepseekV2: Family = {
+  ...llama,
+  modelType: "deepseek_v2",
+  latent: true,
+  rotary: { pairs: "neighbours" },
+  mlp: { kind: "gated", bias: { key: "mlp_bias", default: false } },
+  experts: {
+    ...experts,
+    perToken: { key: "num_experts_per_tok", default: 6 },
+    width: { key: "moe_intermediate_size", default: 1407 },
+    router: {
+      scores: "softmax",
+      // Its groups count only with this method.
+      groups: {
+        count: { key: "n_group", default: 1 },
+        kept: { key: "topk_group", default: 1 },
+        by: "best",
+        where: { key: "topk_method", value: "group_limited_greedy" },
+      },
+      normalised: false,
+      scaling: { key: "routed_scaling_factor", default: 1 },
+    },
+    shared: {
+      width: { key: "moe_intermediate_size", default: 1407 },
+      times: { key: "n_shared_experts", default: 2 },
+      gate: false,
+    },
+  },
+  names,
+  requires: { topk_method: { oneOf: ["greedy", "group_limited_greedy"] } },
+};
+
+/** DeepSeek-V3 and R1: latent attention, experts chosen by corrected sigmoids from the best groups. */
+export const deepseekV3: Family = {
+  ...llama,
+  modelType: "deepseek_v3",
+  defaults: { activation: "silu", maxPositions: 4096, kvHeads: null, headDim: null },
+  latent: true,
+  rotary: { pairs: "neighbours" },
+  mlp: { kind: "gated", bias: false },
+  experts: {
+    ...experts,
+    blocks: { from: { key: "first_k_dense_replace", default: 3 } },
+    perToken: { key: "num_experts_per_tok", default: 8 },
+    width: { key: "moe_intermediate_size", default: 2048 },
+    router: {
+      ...correctedSigmoid,
+      groups: { count: { key: "n_group", default: 8 }, kept: { key: "topk_group", default: 4 }, by: "two-best" },
+      scaling: { key: "routed_scaling_factor", default: 2.5 },
+    },
+    shared: {
+      width: { key: "moe_intermediate_size", default: 2048 },
+      times: { key: "n_shared_experts", default: 1 },
+      gate: false,
+    },
+  },
+  names: { ...names, tensors: { routerCorrection: "mlp.gate.e_score_correction_bias" } },
+  requires: { rope_interleave: true },
+};

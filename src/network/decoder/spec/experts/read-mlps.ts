@@ -1,0 +1,51 @@
+import { type ModelConfig, optionalCount, optionalString, requireCount } from "../../../../checkpoint/model-config.js";
+import type { Family } from "../../families/family.js";
+import type { Activation, DenseMlpSpec, MlpSpec } from "../block-spec.js";
+import { booleanFact } from "../read-facts.js";
+import { unsupportedKey } from "../unsupported-key.js";
+import { readExperts } from "./read-experts.js";
+
+const activations: ReadonlyMap<string, Activation> = new Map([
+  ["silu", "silu"],
+  ["swish", "silu"],
+  ["relu", "relu"],
+  ["relu2", "relu2"],
+  ["gelu", "gelu"],
+  ["gelu_new", "gelu_tanh"],
+  ["gelu_pytorch_tanh", "gelu_tanh"],
+]);
+
+/** The MLP of every block. @throws ModelError naming the key that is missing, or that does not fit */
+export function readMlps(
+  config: ModelConfig,
+  family: Family,
+  sizes: { readonly hiddenSize: number; readonly eps: number; readonly blocks: number },
+): readonly MlpSpec[] {
+  const activation = readActivation(config, family);
+  // Where no block has a dense MLP, the configuration need not know its width.
+  const dense = (): DenseMlpSpec => ({
+    kind: family.mlp.kind,
+    activation,
+    bias: booleanFact(config, family.mlp.bias),
+    width: denseWidth(config, family, sizes.hiddenSize),
+  });
+  const experts =
+    family.experts === undefined ? null : readExperts(config, family.experts, { ...sizes, activation, dense });
+  if (experts !== null) return experts;
+  const mlp = dense();
+  return Array.from({ length: sizes.blocks }, () => mlp);
+}
+
+function denseWidth(config: ModelConfig, { keys, defaults, experts }: Family, hiddenSize: number): number {
+  const own = experts?.denseWidth;
+  if (own !== undefined) return optionalCount(config, own.key) ?? own.default;
+  if (defaults.widening === undefined) return requireCount(config, keys.intermediateSize);
+  return optionalCount(config, keys.intermediateSize) ?? defaults.widening * hiddenSize;
+}
+
+function readActivation(config: ModelConfig, { keys, defaults }: Family): Activation {
+  const activation = optionalString(config, keys.activation) ?? defaults.activation;
+  const known = activations.get(activation);
+  if (known === undefined) throw unsupportedKey(keys.activation, `"${activation}"`, [...activations.keys()].join(", "));
+  return known;
+}

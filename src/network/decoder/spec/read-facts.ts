@@ -1,0 +1,54 @@
+import {
+  type ModelConfig,
+  optionalBoolean,
+  optionalCount,
+  optionalNumber,
+  requirePositive,
+} from "../../../checkpoint/model-config.js";
+import type { Fact, Family } from "../families/family.js";
+import { unsupportedKey } from "./unsupported-key.js";
+
+export function booleanFact(config: ModelConfig, fact: Fact<boolean>): boolean {
+  return typeof fact === "boolean" ? fact : (optionalBoolean(config, fact.key) ?? fact.default);
+}
+
+/** @throws ModelError naming a key whose number is not above zero */
+export function positiveFact(config: ModelConfig, fact: Fact<number>): number {
+  if (typeof fact === "number") return fact;
+  return optionalNumber(config, fact.key) === undefined ? fact.default : requirePositive(config, fact.key);
+}
+
+export function countFact(config: ModelConfig, fact: Fact<number>): number {
+  return typeof fact === "number" ? fact : (optionalCount(config, fact.key) ?? fact.default);
+}
+
+/** A cap, which a null in the configuration takes away. */
+export function capFact(
+  config: ModelConfig,
+  fact: { readonly key: string; readonly default: number | null } | undefined,
+): number | null {
+  if (fact === undefined || config[fact.key] === null) return null;
+  return config[fact.key] === undefined ? fact.default : requirePositive(config, fact.key);
+}
+
+/** Zero is a place to begin, and no count. */
+export function wholeNumber(config: ModelConfig, key: string): number | undefined {
+  return config[key] === 0 ? 0 : optionalCount(config, key);
+}
+
+/** @throws ModelError naming a key whose value makes a variant that the decoder does not compute */
+export function refuseVariants(config: ModelConfig, family: Family): void {
+  for (const [key, required] of Object.entries(family.requires ?? {})) {
+    const { oneOf, absent } = typeof required === "object" ? required : { oneOf: [required], absent: undefined };
+    const value = config[key] === undefined ? absent : config[key];
+    if (value === undefined || value === null || oneOf.some((each) => each === value)) continue;
+    const shown = config[key] === undefined ? `absent, which means ${JSON.stringify(value)},` : JSON.stringify(value);
+    throw unsupportedKey(key, shown, oneOf.join(" or "));
+  }
+  for (const [a, b] of family.equal ?? []) {
+    const value = optionalNumber(config, a);
+    if (value !== undefined && value !== optionalNumber(config, b)) {
+      throw unsupportedKey(a, String(value), `the value of ${b}`);
+    }
+  }
+}

@@ -1,0 +1,102 @@
+"""Writes family-models.json: what Hugging Face transformers computes for networks of many families, their weights a formula.
+
+Run by hand with torch and transformers installed (5.24 made the present file): python make_families.py
+"""
+
+import json
+from pathlib import Path
+
+import torch
+import transformers
+from transformers import AutoModelForCausalLM, CONFIG_MAPPING
+
+HERE = Path(__file__).parent
+BATCH, TIME, LAST = 2, 11, 2
+
+BASE = dict(
+    vocab_size=19, hidden_size=32, intermediate_size=24, num_hidden_layers=2, num_attention_heads=4,
+    num_key_value_heads=2, max_position_embeddings=64, tie_word_embeddings=False, bos_token_id=1, eos_token_id=2,
+    pad_token_id=0,
+)
+GEMMA = dict(BASE, head_dim=12, sliding_window=4, tie_word_embeddings=True)
+GEMMA4 = dict(GEMMA, num_hidden_layers=3, global_head_dim=16, hidden_size_per_layer_input=0, vocab_size_per_layer_input=19,
+              layer_types=["sliding_attention", "sliding_attention", "full_attention"])
+SMALL = dict(vocab_size=19, bos_token_id=1, eos_token_id=2)
+MIXED = dict(BASE, sliding_window=4, layer_types=["sliding_attention", "full_attention"])
+LONG = dict(rope_type="longrope", rope_theta=10000.0, short_factor=[1.0, 1.2, 1.4, 1.6], long_factor=[2.0, 2.2, 2.4, 2.6])
+DELTA = dict(BASE, head_dim=16, num_hidden_layers=2, layer_types=["linear_attention", "full_attention"],
+             linear_num_value_heads=4, linear_num_key_heads=2, linear_key_head_dim=8, linear_value_head_dim=6,
+             linear_conv_kernel_dim=4)
+
+CASES = {
+    "gemma2": ("gemma2", dict(GEMMA, query_pre_attn_scalar=20, attn_logit_softcapping=5.0, final_logit_softcapping=3.0)),
+    "gemma3_text": ("gemma3_text", dict(GEMMA, query_pre_attn_scalar=20, sliding_window_pattern=2)),
+    "gemma4_text": ("gemma4_text", GEMMA4),
+    "gemma4_text, values are keys": (
+        "gemma4_text", dict(GEMMA4, attention_k_eq_v=True, num_global_key_value_heads=1)),
+    "granite": ("granite", dict(BASE, embedding_multiplier=6.0, residual_multiplier=0.4, attention_multiplier=0.2,
+                                logits_scaling=2.0)),
+    "smollm3": ("smollm3", dict(BASE, no_rope_layer_interval=2)),
+    "olmo2": ("olmo2", BASE),
+    "olmo3": ("olmo3", MIXED),
+    "exaone4": ("exaone4", MIXED),
+    "glm4": ("glm4", dict(BASE, head_dim=12, partial_rotary_factor=0.5)),
+    "phi3": ("phi3", dict(BASE, partial_rotary_factor=0.5)),
+    "phi3, longrope beyond its first context": (
+        "phi3", dict(BASE, original_max_position_embeddings=8, rope_parameters=LONG)),
+    "cohere2": ("cohere2", dict(MIXED, logit_scale=0.5, tie_word_embeddings=True)),
+    "phi": ("phi", BASE),
+    "starcoder2": ("starcoder2", dict(BASE, sliding_window=4)),
+    "stablelm": ("stablelm", dict(BASE, use_qkv_bias=True, partial_rotary_factor=0.5)),
+    "nemotron": ("nemotron", BASE),
+    "gpt_neox": ("gpt_neox", dict(SMALL, hidden_size=32, intermediate_size=24, num_hidden_layers=2, num_attention_heads=4,
+                                  max_position_embeddings=64, rotary_pct=0.5, tie_word_embeddings=False)),
+    "gpt_neox, one after the other": (
+        "gpt_neox", dict(SMALL, hidden_size=32, intermediate_size=24, num_hidden_layers=1, num_attention_heads=4,
+                         max_position_embeddings=64, rotary_pct=0.25, use_parallel_residual=False,
+                         tie_word_embeddings=False)),
+    "gpt2": ("gpt2", dict(SMALL, n_embd=32, n_inner=24, n_layer=2, n_head=4, n_positions=64)),
+    "bloom": ("bloom", dict(SMALL, hidden_size=24, n_layer=2, n_head=6)),
+    "qwen3_5_text": ("qwen3_5_text", DELTA),
+}
+DROPPED = {"architectures", "dtype", "transformers_version", "use_cache", "initializer_range", "attention_dropout",
+           "return_dict", "bos_token_id", "eos_token_id", "pad_token_id", "output_router_logits"}
+
+
+def formula(name: str, shape: torch.Size) -> torch.Tensor:
+    phase = sum(name.encode()) % 97
+    wave = torch.sin(torch.arange(shape.numel(), dtype=torch.float64) * 0.7548776662 + phase).reshape(shape)
+    gain = any(part in name for part in ("norm", "ln_", "layer_scalar")) and not name.endswith("bias")
+    return ((1.0 if gain else 0.0) + (0.2 if len(shape) == 2 else 0.1) * wave).float()
+
+
+def make(family: str, options: dict) -> dict:
+    config = CONFIG_MAPPING[family](**options)
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation="eager").eval()
+    tied = bool(config.tie_word_embeddings)
+    head = next(name for name, module in model.named_modules() if module is model.get_output_embeddings())
+    embedding = next(name for name, module in model.named_modules() if module is model.get_input_embeddings())
+    # What is stored has other names than the modules where a class was renamed.
+    stored = lambda name: "embed_out.weight" if family == "gpt_neox" and name == "lm_head.weight" else name
+    state = {name: formula(stored(name), tensor.shape) for name, tensor in model.state_dict().items()}
+    if tied:
+        state[f"{head}.weight"] = state[f"{embedding}.weight"]
+    model.load_state_dict(state)
+    ids = (torch.arange(BATCH * TIME).reshape(BATCH, TIME) * 7 + 3) % config.vocab_size
+    with torch.no_grad():
+        output = model(ids, output_hidden_states=True, use_cache=False)
+    return {
+        "config": {key: value for key, value in json.loads(config.to_json_string()).items() if key not in DROPPED},
+        "tensors": {stored(name): list(tensor.shape) for name, tensor in state.items() if not (tied and name == f"{head}.weight")},
+        "batch": BATCH,
+        "time": TIME,
+        "logits": [round(x, 6) for x in output.logits[:, -LAST:].flatten().tolist()],
+        "hidden": [[round(x, 6) for x in h[0, -1].tolist()] for h in output.hidden_states[:2]],
+    }
+
+
+result = {
+    "made with": f"transformers {transformers.__version__}, torch {torch.__version__}",
+    "models": {name: make(*case) for name, case in CASES.items()},
+}
+(HERE / "family-models.json").write_text(json.dumps(result))
