@@ -205,6 +205,8 @@ describe("crossblock", () => {
       "aespa",
       "norm-tweaking",
       "affine-quant",
+      "kurtosis",
+      "l4q",
       "efficient-qat",
       "cbq",
     ]);

@@ -141,7 +141,7 @@ describe("a fact of the configuration is the same in the network and in every ex
     const text = readFileSync(file, "utf8");
     writeFileSync(file, text.replace(/"rope_theta":\s*[\d.]+/, '"rope_theta": 20000'));
     expect((await verdict(`${model}-out`)).why).toEqual([
-      expect.stringMatching(/^config.json: positions.theta is 20000 instead of 10000/),
+      expect.stringMatching(/^config.json: blocks\[0\]\..*theta is 20000 instead of 10000/),
     ]);
     writeFileSync(file, text);
     expect(await verdict(`${model}-out`)).toEqual({ agrees: true, why: [] });

@@ -39,7 +39,7 @@ describe("the effort of a run", () => {
   it("is printed by a dry run, with what more would take", async () => {
     const { stdout } = await runs.shown(command("dry", "--dry-run"));
     expect(stdout).toMatch(/^effort: +quick because this is a CPU; --effort normal takes .* and loses/m);
-    expect(stdout).toMatch(/^ +window\.epochs=2 finish=none$/m);
+    expect(stdout).toMatch(/^ +window\.epochs=2 window\.overlap=0 window\.batch=1 finish=none$/m);
     const given = await runs.shown(command("dry", "--dry-run", "--effort", "best"));
     expect(given.stdout).toMatch(/^effort: +best$/m);
   });

@@ -59,10 +59,10 @@ describe("a recipe that is one file and one line", () => {
     [{ toy: { bias: 7 } }, /"toy\.bias".*7 does not fit/],
     [{ toy: { stride: 3 } }, /"toy\.stride".*reads it only with toy\.mode=dither.*--set toy\.mode=dither/],
     [{ recipe: "cbq", toy: { bias: 0 } }, /"toy\.bias".*the recipe cbq does not read it.*it is for toy.*--recipe toy/],
-    [{ recipe: "rtn", preset: "paper" }, /it is for .*l4q and toy.*--recipe .*l4q or toy/],
+    [{ recipe: "rtn", preset: "paper" }, /it is for .*cbq and toy.*--recipe .*cbq or toy/],
     [{ cfp: { weights: true } }, /"cfp\.weights".*the recipe toy does not read it.*--recipe cbq/],
     [{ window: { batch: 2 } }, /"window\.batch".*the recipe toy does not read it.*--recipe cbq/],
-    [{ gptq: { damping: 0.1 } }, /"gptq\.damping".*it is for gptq, .*and l4q/],
+    [{ gptq: { damping: 0.1 } }, /"gptq\.damping".*it is for gptq, .*and cbq/],
     [{ compute: { gradients: "full" } }, /"compute\.gradients".*it is for .*cbq/],
   ])("has others' options, and its own as they don't fit, refused: %j", (options, message) => {
     expect(() => resolved(toy, options)).toThrow(OptionError);
@@ -88,10 +88,10 @@ describe("a recipe that is one file and one line", () => {
       "aespa",
       "norm-tweaking",
       "affine-quant",
-      "efficient-qat",
-      "cbq",
       "kurtosis",
       "l4q",
+      "efficient-qat",
+      "cbq",
       "toy",
     ]);
     const help = (name: string): string => {

@@ -1082,8 +1082,7 @@ export interface AffineOptions {
    *
    * Command line: `--set affine.epochs=...`.
    *
-   * @default 10; 20 with --recipe affine-quant --preset paper; 5 with --recipe affine-quant --effort quick; 20
-   * with --recipe affine-quant --effort best
+   * @default 20; 6 with --recipe affine-quant --effort quick; 40 with --recipe affine-quant --effort best
    */
   readonly epochs?: number | undefined;
   /**

@@ -58,7 +58,7 @@ export const flags: Readonly<Record<string, Flag>> = {
 };
 
 /** Options of `quantize` outside a group of options that have no flag: `--set` names them. */
-export const settingsOnly: readonly string[] = ["rotation", "overrides", "expertTokens"];
+export const settingsOnly: readonly string[] = ["rotation", "expertTokens", "overrides", "transform"];
 
 function inGroup(group: HelpGroup, spellings: Readonly<Record<string, string>>): Readonly<Record<string, Flag>> {
   return Object.fromEntries(Object.entries(spellings).map(([name, flag]) => [name, { flag, group }]));

@@ -36,6 +36,10 @@ function verdict(result: CompressedTensorsFolder, recorded: unknown): Verdict {
 /** The first fact in which two networks differ, by its place; null where none does. */
 function difference(found: unknown, wanted: unknown, place: string): string | null {
   if (isDeepStrictEqual(found, wanted)) return null;
+  if (Array.isArray(found) && Array.isArray(wanted) && found.length === wanted.length) {
+    const at = found.findIndex((each, i) => !isDeepStrictEqual(each, wanted[i]));
+    return difference(found[at], wanted[at], `${place}[${at}]`);
+  }
   if (!isRecord(found) || !isRecord(wanted)) return `${place} is ${show(found)} instead of ${show(wanted)}`;
   for (const key of new Set([...Object.keys(found), ...Object.keys(wanted)])) {
     const inside = difference(found[key], wanted[key], place === "" ? key : `${place}.${key}`);
