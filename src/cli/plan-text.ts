@@ -87,7 +87,7 @@ export function moreEffort({ effort, device }: Pick<PlanEvent, "effort" | "devic
 }
 
 // SmolLM2-135M: docs/measurements/accuracy.md and, for little text and no end-to-end training, docs/measurements/speed.md.
-const MORE_GAINS = "loses about half as much (SmolLM2-135M at 3 bits)";
+const MORE_GAINS = "loses about a third as much (SmolLM2-135M at 3 bits)";
 
 function effortRows(plan: PlanEvent): readonly (readonly [string, string])[] {
   const { effort } = plan;
