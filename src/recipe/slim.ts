@@ -53,8 +53,10 @@ export const slim = defineRecipe({
         job.poll();
         const stage = `block ${block.index}: ${site.consumers.join(", ")}`;
         yield { event: "progress", stage, done: block.index, total: job.network.units.length };
-        using inputs = sampledInputs(block, firstConsumer(site), input as PortStore);
-        yield* quantizeSite(job, block, site, input, parts, slimRule(job, inputs.rows));
+        // Only the paper's judge looks at them.
+        const isSeen = job.options.slim.judge === "rounded";
+        using inputs = isSeen ? sampledInputs(block, firstConsumer(site), input as PortStore) : null;
+        yield* quantizeSite(job, block, site, input, parts, slimRule(job, inputs?.rows ?? null));
         yield* warnings.splice(0);
       }
     }
@@ -62,7 +64,7 @@ export const slim = defineRecipe({
   },
 });
 
-function slimRule({ options: given }: RecipeJob<OptionsOf<typeof options>>, inputs: Tensor): LayerRule {
+function slimRule({ options: given }: RecipeJob<OptionsOf<typeof options>>, inputs: Tensor | null): LayerRule {
   const { slim: chosen, gptq: asked, range } = given;
   return {
     name: "SliM-LLM",
@@ -91,7 +93,7 @@ function slimRule({ options: given }: RecipeJob<OptionsOf<typeof options>>, inpu
             });
           // Neither bits of none nor of nine are stored.
           if (scheme.bits === 8) return solve(ofGroups.map(() => 8)).codes;
-          if (chosen.judge === "solved") {
+          if (inputs === null) {
             // Rounded to nearest, groups of two bits lose so much that more of them are split than GPTQ can bear.
             const lost = (bits: GroupBits): number => scope(() => solve(bits).loss.sum().item());
             return solve(pairedPointer(ofGroups, scheme.bits, lost, fewPairs(ofGroups.length))).codes;
