@@ -7,6 +7,7 @@ import { backwardThroughPaths } from "./quantized-layer.js";
 import { forwardAll, type QuantizedUnit } from "./quantized-unit.js";
 import type { StepReport, TrainingFault } from "./reconstruct.js";
 import type { SequenceParts } from "./sequence-parts.js";
+import { descendThroughUnits, gradientsOfInputs } from "./through-units.js";
 import { BestState } from "./training/best-state.js";
 import { clipGradients } from "./training/clip-gradients.js";
 import { decayWeights } from "./training/decay-weights.js";
@@ -140,70 +141,18 @@ function descend(
   part: readonly number[],
   weight: number,
 ): number {
-  const inputs = forward(blocks, () => input.read(part));
-  let gradients: Ports = {};
-  try {
-    const output = inputs.pop() as Ports;
-    let loss: number;
-    try {
-      const descent = objective.descend(end.head, portOf(output, end.port), part, weight);
-      gradients = { [end.port]: descent.gradient };
-      loss = descent.loss.item();
-      descent.loss.dispose();
-    } finally {
-      free(output, inputs.at(-1));
-    }
-    for (const block of [...blocks].reverse()) {
-      const before = inputs.pop() as Ports;
-      const after = gradients;
-      try {
-        gradients = throughUnit(block, before, after, inputs.length > 0 || input.collect !== undefined);
-      } finally {
-        free(before, inputs.at(-1));
-        free(after, gradients);
-      }
-    }
-    input.collect?.(part, gradients);
-    return loss;
-  } finally {
-    free(gradients);
-    inputs.forEach((ports, i) => {
-      free(ports, inputs[i - 1]);
-    });
-  }
-}
-
-// Frees tensors that are not among those of `kept`: ports that a unit does not write pass it as they are.
-function free(ports: Ports, kept: Ports = {}): void {
-  const alive = new Set(Object.values(kept));
-  for (const tensor of Object.values(ports)) if (!alive.has(tensor)) tensor.dispose();
-}
-
-// The input of every unit, and the last one's output after them.
-function forward(blocks: readonly QuantizedUnit[], read: () => Ports): Ports[] {
-  const ports = [
-    mapPorts(
-      noGrad(() => scope(read)),
-      keep,
-    ),
-  ];
-  try {
-    for (const block of blocks) {
-      const x = ports[ports.length - 1] as Ports;
-      ports.push(
-        mapPorts(
-          noGrad(() => scope(() => forwardLearning(block, x))),
-          keep,
-        ),
-      );
-    }
-    return ports;
-  } catch (error) {
-    ports.forEach((each, i) => {
-      free(each, ports[i - 1]);
-    });
-    throw error;
-  }
+  const units = blocks.map((block) => ({
+    forward: (x: Ports) => forwardLearning(block, x),
+    backward: (before: Ports, gradients: Ports, isFirst: boolean) =>
+      throughUnit(block, before, gradients, !isFirst || input.collect !== undefined),
+  }));
+  return descendThroughUnits(
+    units,
+    () => input.read(part),
+    end,
+    (output) => objective.descend(end.head, output, part, weight),
+    (gradients) => input.collect?.(part, gradients),
+  );
 }
 
 // From the gradients of a unit's output to those of its input, and to those of its parameters on the way. Ports without a
@@ -228,19 +177,7 @@ function throughUnit(unit: QuantizedUnit, input: Ports, gradients: Ports, isWant
           );
         }
         backwardThroughPaths([...unit.layers.values()]);
-        if (!isWanted) return {};
-        const passed = Object.fromEntries(
-          Object.entries(gradients).filter(([name]) => !unit.plan.writes.includes(name)),
-        );
-        const read = Object.entries(leaves).flatMap(([name, leaf]) => {
-          const gradient = leaf.grad;
-          return gradient === null ? [] : [[name, gradient.detach()] as const];
-        });
-        const sums = read.map(([name, gradient]) => {
-          const beside = passed[name];
-          return [name, beside === undefined ? gradient : gradient.add(beside)] as const;
-        });
-        return { ...passed, ...Object.fromEntries(sums) };
+        return isWanted ? gradientsOfInputs(leaves, gradients, unit.plan.writes) : {};
       }),
       keep,
     ),

@@ -13,6 +13,7 @@ import type { ActivationQuantizer } from "../../quant/input/activation.js";
 import { type Parameter, parametersOf } from "../../quant/parameter.js";
 import { backward, type Device, type DType, freeOnError, keep, noGrad, scope, Tensor } from "../../tensor/index.js";
 import type { OutputObjective } from "../objective/output-objective.js";
+import { descendThroughUnits, gradientsOfInputs } from "../through-units.js";
 import { Operands } from "./operands.js";
 
 /** What some sequences add to the loss. */
@@ -103,43 +104,26 @@ export class TrainedModel implements Disposable {
   /** Adds the gradients of some sequences to those of the operands, and gives the objective's loss of them. */
   descend(objective: OutputObjective, { ids, shape, part, weight, share }: Sequences): number {
     const { start, units, end } = this.#opened();
-    const inputs = this.#forward(start, units, ids, shape);
-    let gradients: Ports = {};
-    try {
-      const output = inputs.pop() as Ports;
-      let loss: number;
-      try {
-        const descent = objective.descend(end.head, portOf(output, end.port), part, weight);
-        gradients = { [end.port]: descent.gradient };
-        loss = descent.loss.item();
-        descent.loss.dispose();
-      } finally {
-        free(output, inputs.at(-1));
-      }
-      for (const [i, plan] of [...this.network.units.entries()].reverse()) {
-        const [before, after] = [inputs.pop() as Ports, gradients];
-        try {
-          gradients = this.#throughUnit(plan, units[i] as UnitWeights, before, after, share);
-        } finally {
-          free(before, inputs.at(-1));
-          free(after, gradients);
-        }
-      }
-      scope(() => {
-        const first = start.run(ids, shape);
-        const written = Object.entries(gradients);
-        backward(
-          written.map(([name]) => portOf(first, name)),
-          written.map(([, gradient]) => gradient),
-        );
-      });
-      return loss;
-    } finally {
-      free(gradients);
-      inputs.forEach((ports, i) => {
-        free(ports, inputs[i - 1]);
-      });
-    }
+    const recomputed = this.network.units.map((plan, i) => ({
+      forward: (x: Ports) => this.#runUnit(plan, units[i] as UnitWeights, x, null),
+      backward: (before: Ports, gradients: Ports) =>
+        this.#throughUnit(plan, units[i] as UnitWeights, before, gradients, share),
+    }));
+    return descendThroughUnits(
+      recomputed,
+      () => start.run(ids, shape),
+      end,
+      (output) => objective.descend(end.head, output, part, weight),
+      (gradients) =>
+        scope(() => {
+          const first = start.run(ids, shape);
+          const written = Object.entries(gradients);
+          backward(
+            written.map(([name]) => portOf(first, name)),
+            written.map(([, gradient]) => gradient),
+          );
+        }),
+    );
   }
 
   /** The objective's loss of some sequences, with the weights as `prepare` found them. */
@@ -217,28 +201,6 @@ export class TrainedModel implements Disposable {
     );
   }
 
-  // The input of every unit, and the last one's output after them.
-  #forward(start: NetworkStart, units: readonly UnitWeights[], ids: Int32Array, shape: Sequences["shape"]): Ports[] {
-    const kept = (make: () => Ports): Ports =>
-      mapPorts(
-        noGrad(() => scope(make)),
-        keep,
-      );
-    const ports = [kept(() => start.run(ids, shape))];
-    try {
-      for (const [i, plan] of this.network.units.entries()) {
-        const x = ports[ports.length - 1] as Ports;
-        ports.push(kept(() => this.#runUnit(plan, units[i] as UnitWeights, x, null)));
-      }
-      return ports;
-    } catch (error) {
-      ports.forEach((each, i) => {
-        free(each, ports[i - 1]);
-      });
-      throw error;
-    }
-  }
-
   // From the gradients of a unit's output to those of its input and of its operands.
   #throughUnit(plan: UnitPlan, weights: UnitWeights, input: Ports, gradients: Ports, share: number): Ports {
     return mapPorts(
@@ -256,14 +218,7 @@ export class TrainedModel implements Disposable {
             ...(penalty === null ? [] : [Tensor.ones(penalty.shape, { device: this.to.device })]),
           ],
         );
-        const passed = Object.entries(gradients).filter(([name]) => !plan.writes.includes(name));
-        const read = Object.entries(leaves).flatMap(([name, leaf]) => {
-          const gradient = leaf.grad;
-          const beside = passed.find(([port]) => port === name)?.[1];
-          if (gradient === null) return [];
-          return [[name, beside === undefined ? gradient.detach() : gradient.add(beside)] as const];
-        });
-        return { ...Object.fromEntries(passed), ...Object.fromEntries(read) };
+        return gradientsOfInputs(leaves, gradients, plan.writes);
       }),
       keep,
     );
@@ -287,10 +242,4 @@ function modulesOf({ layers }: UnitPlan): ReadonlyMap<string, string> {
 
 function disposeAll(tensors: Iterable<Tensor>): void {
   for (const tensor of tensors) tensor.dispose();
-}
-
-// Frees tensors that are not among those of `kept`.
-function free(ports: Ports, kept: Ports = {}): void {
-  const alive = new Set(Object.values(kept));
-  for (const tensor of Object.values(ports)) if (!alive.has(tensor)) tensor.dispose();
 }
