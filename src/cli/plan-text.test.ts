@@ -24,7 +24,7 @@ const plan: PlanEvent = {
     out: "o",
   },
   effort: {
-    ...{ name: "quick", chosen: "device", time: null, values: { samples: 20, window: { epochs: 2 } } },
+    ...{ name: "quick", chosen: "device", time: null, values: { samples: 22, window: { epochs: 2 } } },
     more: { name: "normal", range: [34000, 50000] },
   },
   ...{ exports: [], device: "cpu", blocks: 1, windows: [[0, 0]], windowSeconds: [1], linears: 7, protected: [] },

@@ -92,7 +92,7 @@ quantize({ model: "m", scheme: "W4A16g64", out: "o", samples: 3, finish: "none",
     [
       "samples",
       /Calibration sequences\. An integer of at least 1\./,
-      "128; 20 with --effort quick; 512 with --effort best",
+      "128; 22 with --effort quick; 512 with --effort best",
       /--samples <n>/,
     ],
     [

@@ -83,7 +83,7 @@ export interface QuantizeOptions {
    *
    * Command line: `--samples <n>`.
    *
-   * @default 128; 20 with --effort quick; 512 with --effort best
+   * @default 128; 22 with --effort quick; 512 with --effort best
    */
   readonly samples?: number | undefined;
   /**

@@ -46,7 +46,7 @@ describe("help of quantize", () => {
     expect(text).toMatch(/--gguf-embedding <type> [^(]*\(choices: f32, f16, bf16, q8_0;/);
     expect(text).toMatch(/--format <names\.\.\.> [^(]*\(choices: compressed-tensors, gptq, gguf, onnx;/);
     expect(text).toMatch(
-      /--samples <n> calibration sequences \(default: 128; 20 with --effort quick; 512 with --effort best\)/,
+      /--samples <n> calibration sequences \(default: 128; 22 with --effort quick; 512 with --effort best\)/,
     );
     const single = optionLines(runOptionsSchema).map((line) => line.name);
     const unknown = single.filter((option) => !option.includes(".") && !(option in flags) && option !== "model");

@@ -43,7 +43,7 @@ describe("defaults", () => {
   });
 
   it("that go with an effort are those that help shows, with the recipe where it is not the default one", () => {
-    expect(otherDefaults("samples", "128")).toEqual(["20 with --effort quick", "512 with --effort best"]);
+    expect(otherDefaults("samples", "128")).toEqual(["22 with --effort quick", "512 with --effort best"]);
     expect(otherDefaults("context", "null")).toEqual(["1024 with --effort quick"]);
     expect(otherDefaults("finish", '"auto"')).toContain('"none" with --effort quick');
     expect(otherDefaults("blockAp.epochs", "4")).toContain("2 with --recipe efficient-qat --effort quick");

@@ -11,7 +11,7 @@ import { effortLadder } from "./ladder.js";
 describe("an effort", () => {
   it("lies over the preset and under what is given", () => {
     const quick = resolveOptions(required, { effort: "quick", preset: "paper" });
-    expect(quick).toMatchObject({ effort: "quick", samples: 20, context: 1024, finish: "none" });
+    expect(quick).toMatchObject({ effort: "quick", samples: 22, context: 1024, finish: "none" });
     // The effort's epochs, and the paper's batch and rounding.
     expect(quick.window).toMatchObject({ epochs: 2, overlap: 1, batch: 1, secondBranch: true });
     const own = resolveOptions(required, { effort: "quick" });
@@ -87,7 +87,7 @@ describe("the ladder of efforts", () => {
     // The efforts themselves are rungs.
     const at = (name: string): UntypedOptions => all.find((rung) => rung.name === name)?.values ?? {};
     expect(at("normal")).toMatchObject({ samples: 128, context: 2048 });
-    expect(all.some(({ values }) => values["samples"] === 20 && values["context"] === 1024)).toBe(true);
+    expect(all.some(({ values }) => values["samples"] === 22 && values["context"] === 1024)).toBe(true);
   });
 
   it("trains end to end only from where an epoch of it is due", () => {

@@ -32,10 +32,10 @@ function decide(
 describe("decideEffort", () => {
   it("takes quick on a CPU and says what normal would take", () => {
     const { options, effort } = decide({});
-    expect(options).toMatchObject({ effort: null, samples: 20, context: 1024, finish: "none" });
+    expect(options).toMatchObject({ effort: null, samples: 22, context: 1024, finish: "none" });
     expect(effort).toMatchObject({ name: "quick", chosen: "device", time: null });
     expect(effort?.values).toEqual({
-      samples: 20,
+      samples: 22,
       context: 1024,
       window: { epochs: 2, overlap: 0, batch: 1 },
       finish: "none",
