@@ -8,7 +8,7 @@ import type { RecipeName } from "./recipe-names.js";
 import { runRecipe } from "./run-recipe.js";
 
 /** Places at which each run is stopped. */
-const TRIES = 12;
+const TRIES = 6;
 
 let network: TinyNetwork;
 beforeAll(async () => {
