@@ -5,6 +5,11 @@ import type { Ports, RunUnit, UnitPlan } from "./unit.js";
 /** A network as units, one after the other, before anything is loaded. */
 export interface Network {
   readonly units: readonly UnitPlan[];
+  /**
+   * Inputs of its layers are quantized on one asymmetric grid for each tensor, fixed by calibration: what runs an ONNX graph knows
+   * no other. Absent where options choose.
+   */
+  readonly staticInputs?: true;
   /** Width of what its units hand on: the hidden size of a decoder. */
   readonly width: number;
   /**

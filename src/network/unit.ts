@@ -21,6 +21,10 @@ export interface LayerPlan {
   readonly perToken?: number;
   /** The port that its output is added to; null where something else reads it. */
   readonly addsTo: string | null;
+  /** The value that it reads, by its name in a graph; absent in decoders, whose sites say as much. */
+  readonly reads?: string;
+  /** That is what the network is given, an image, or follows from it without a weight: its input is not quantized unless asked for. */
+  readonly readsInput?: true;
   /** Why it stays in full precision unless an option names it: it is small, and much depends on it. Absent for others. */
   readonly protectedAs?: string;
 }

@@ -863,6 +863,11 @@ export interface OverrideOptions {
   readonly bits?: number | undefined;
   /** Columns per group, or channel. */
   readonly group?: "channel" | number | undefined;
+  /**
+   * Bits of its input, 16 for none (ONNX graphs; the layers that read the image have 16 unless this says
+   * otherwise).
+   */
+  readonly inputBits?: 16 | 8 | 4 | undefined;
   /** Leave it in the source precision. */
   readonly skip?: boolean | undefined;
 }

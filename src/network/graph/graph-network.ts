@@ -19,6 +19,7 @@ export interface GraphExamples {
  */
 export class GraphNetwork implements Network {
   readonly units: readonly UnitPlan[];
+  readonly staticInputs = true;
   readonly #shapes: Readonly<Record<string, readonly number[]>>;
 
   /**

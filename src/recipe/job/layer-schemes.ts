@@ -58,16 +58,17 @@ export function pinnedBits(module: string, overrides: readonly Override[]): numb
 }
 
 function resolve(
-  { module, columns }: LayerPlan,
+  { module, columns, readsInput }: LayerPlan,
   scheme: Scheme,
   overrides: readonly Override[],
   widths: (pattern: string) => readonly number[],
 ): Scheme | null {
   const override = overrides.filter(({ pattern }) => matches(pattern, module)).at(-1);
   if (override?.skip === true) return null;
-  const { bits = scheme.bits, group } = override ?? {};
+  const { bits = scheme.bits, group, inputBits } = override ?? {};
+  const activationBits = inputBits ?? (readsInput === true ? 16 : scheme.activationBits);
   const groupSize = group === undefined ? scheme.groupSize : group === "channel" ? null : group;
-  const resolved = { ...scheme, bits, groupSize };
+  const resolved = { ...scheme, bits, groupSize, activationBits };
   // The group of an override is for it to change, and has to fit the Linears that it names.
   if (override?.group === undefined) groupColumns(resolved, columns, module, widths(""));
   else {

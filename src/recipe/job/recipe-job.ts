@@ -63,10 +63,10 @@ export interface RecipeSink {
   rescaled(name: string, scales: Float32Array): void;
   /**
    * How the input of a Linear is quantized: the clip factor (granularity `token`) or the step
-   * (granularity `tensor`), with a zero point where its range does not lie evenly around zero. None for A16; the last one
-   * counts.
+   * (granularity `tensor`), with a zero point where its range does not lie evenly around zero, and its bits where they are not
+   * the scheme's. None for A16; the last one counts.
    */
-  activation(name: string, value: number, zeroPoint?: number): void;
+  activation(name: string, value: number, zeroPoint?: number, bits?: number): void;
   /**
    * A window is done and all of it was handed over. `state` is what the next one starts from; empty
    * when it starts from nothing but the checkpoint, and after the last. `microBatch` sequences are on the device

@@ -1,8 +1,8 @@
 import { OptionError } from "../../errors.js";
 import { deviceMemory, useOwnStream } from "../../tensor/index.js";
-import { drive } from "../driver.js";
 import { stagesOfJob, stageWindows } from "../end-to-end/stages.js";
 import { trainNetwork } from "../end-to-end/train-network.js";
+import { drive } from "../state/driver.js";
 import { afterParts, behindParts, withTrainedModel } from "../whole-model/after-training.js";
 import { trainWholeModel } from "../whole-model/train-whole-model.js";
 import { trainingOf } from "../whole-model/whole-model-training.js";
@@ -23,6 +23,7 @@ export function* runRecipe(job: RecipeJob): Generator<RecipeEvent, RecipeReport>
       next: "give --calibration PATH",
     });
   }
+  checkInputs(job);
   recipe.check?.(options);
   useOwnStream(job.device);
   const stages = stagesOfJob(job);
@@ -40,4 +41,24 @@ export function* runRecipe(job: RecipeJob): Generator<RecipeEvent, RecipeReport>
     first += stageWindows([stage]);
   }
   return { devicePeakBytes: deviceMemory(job.device)?.peak ?? null };
+}
+
+function checkInputs({ recipe, network, options, scheme, tokens }: RecipeJob): void {
+  if (network.staticInputs === true) {
+    if (tokens !== null || scheme.activationBits === 16) return;
+    throw new OptionError({
+      where: `recipe ${recipe.name}`,
+      what: `inputs of ${scheme.activationBits} bits need calibration examples`,
+      why: "the range of every tensor is measured on them",
+      next: "give --calibration PATH, or a scheme with A16",
+    });
+  }
+  const other = options.overrides.find(({ inputBits }) => inputBits !== undefined);
+  if (other === undefined) return;
+  throw new OptionError({
+    where: `overrides: "${other.pattern}"`,
+    what: "gives inputs bits of their own",
+    why: "only ONNX graphs hold inputs of several widths",
+    next: "leave inputBits out: the scheme says how inputs are quantized",
+  });
 }

@@ -6,6 +6,7 @@ import { quantizerFrom } from "../../quant/input/stored-quantizer.js";
 import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
 import { type Device, noGrad, scope, Tensor } from "../../tensor/index.js";
 import type { RecipeJob } from "../job/recipe-job.js";
+import { calibrateTensorGrids, fixedGrid, learntGrid } from "./tensor-grids.js";
 
 /** Clip ratios tried for a step. */
 const CANDIDATES = 40;
@@ -77,7 +78,7 @@ const CALIBRATION_SEQUENCES = 16;
 
 /**
  * Quantizes a block's inputs per tensor where the job asks for it, from the stream at its input; with the ranges that were
- * learnt with the model where there are some.
+ * learnt with the model where there are some. Those of a graph get an asymmetric grid for each tensor.
  */
 export function calibrateStaticInputs(
   job: RecipeJob,
@@ -86,6 +87,10 @@ export function calibrateStaticInputs(
   quantizer: StepQuantizer,
 ): void {
   const { scheme, options, device } = job;
+  if (job.network.staticInputs === true) {
+    calibrateTensorGrids(job, block, stream, quantizer === fixedStep ? fixedGrid : learntGrid);
+    return;
+  }
   if (scheme.activationBits === 16 || options.activation.granularity !== "tensor") return;
   if (job.inputGrids !== undefined) {
     takeGrids(job, block, job.inputGrids, quantizer !== fixedStep);

@@ -12,14 +12,20 @@ import { deliverPlain, storedType } from "./deliver-plain.js";
 export function deliverBlock(job: RecipeJob, block: QuantizedUnit): void {
   for (const layer of block.layers.values()) {
     job.sink.linear(layer.name, toQuantizedWeight(layer.codes, layer.scheme.groupSize === null));
-    deliverInput(job.sink, layer);
+    deliverInput(job.sink, layer, job.scheme.activationBits);
   }
   for (const { name, tensor } of block.changed) deliverPlain(job, name, tensor);
 }
 
-/** Hands over how the input of a Linear is quantized, where it is. */
-export function deliverInput(sink: Pick<RecipeJob["sink"], "activation">, { name, activation }: QuantizedLayer): void {
-  if (activation !== null) sink.activation(name, activation.value(), activation.zeroPoint?.());
+/** Hands over how the input of a Linear is quantized, where it is; `usual` are the bits of most. */
+export function deliverInput(
+  sink: Pick<RecipeJob["sink"], "activation">,
+  { name, activation, scheme }: QuantizedLayer,
+  usual = scheme.activationBits,
+): void {
+  if (activation === null) return;
+  const own = scheme.activationBits === usual ? [] : [scheme.activationBits];
+  sink.activation(name, activation.value(), activation.zeroPoint?.(), ...own);
 }
 
 /**

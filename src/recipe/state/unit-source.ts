@@ -34,7 +34,7 @@ export class UnitSource {
    * calibration, so their quantizers are there from the start; `learn` says whether they train.
    */
   open(index: number, learn: boolean): QuantizedUnit {
-    const { checkpoint, device, dtype, gradients, scheme, options } = this.job;
+    const { checkpoint, device, dtype, gradients, options } = this.job;
     const unit = this.#unit(index);
     const placement = { device, dtype: "float32", buffer: this.#buffer } as const;
     const weights = loadUnit(
@@ -48,8 +48,13 @@ export class UnitSource {
         if (layerScheme === null || layerScheme === undefined) continue;
         const layer = new QuantizedLayer(module, layerScheme, dtype, gradients, experts);
         layers.set(name, layer);
-        if (scheme.activationBits < 16 && options.activation.granularity === "token") {
-          layer.quantizeInput(new TokenQuantizer(scheme.activationBits, device, { learn }));
+        const { activationBits } = layerScheme;
+        if (
+          activationBits < 16 &&
+          this.job.network.staticInputs !== true &&
+          options.activation.granularity === "token"
+        ) {
+          layer.quantizeInput(new TokenQuantizer(activationBits, device, { learn }));
         }
       }
       return new QuantizedUnit(unit, this.#network, weights, layers);
@@ -75,7 +80,7 @@ export class UnitSource {
    * checkpoint's. Weights that codes stand for are empty tensors, which nobody reads.
    */
   openFinished(index: number, results: RecipeResults, learn: boolean): QuantizedUnit {
-    const { checkpoint, device, dtype, scheme, options } = this.job;
+    const { checkpoint, device, dtype, network, options } = this.job;
     const unit = this.#unit(index);
     const layers = new Map<string, QuantizedLayer>();
     const coded = new Set<string>();
@@ -88,10 +93,11 @@ export class UnitSource {
         coded.add(`${module}.weight`);
         scope(() => layer.learn(new FixedCodes(codesOf(results.readLinear(module), device))));
         const input = results.activationOf(module);
-        if (scheme.activationBits < 16 && input !== null) {
-          const { granularity } = options.activation;
+        const { activationBits } = layerScheme;
+        if (activationBits < 16 && input !== null) {
+          const granularity = network.staticInputs === true ? "tensor" : options.activation.granularity;
           const zeroPoint = results.zeroPointOf?.(module) ?? null;
-          layer.quantizeInput(quantizerFrom(granularity, scheme.activationBits, input, device, { learn, zeroPoint }));
+          layer.quantizeInput(quantizerFrom(granularity, activationBits, input, device, { learn, zeroPoint }));
         }
       }
       const weights = loadUnit(

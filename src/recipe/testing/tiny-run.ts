@@ -81,6 +81,8 @@ export interface Delivered {
   readonly plain: Map<string, Uint8Array>;
   readonly activations: Map<string, number>;
   readonly zeroPoints: Map<string, number>;
+  /** Bits of inputs, where they are not the scheme's. */
+  readonly inputBits: Map<string, number>;
 }
 
 /** A job whose results stay in memory, beside them. */
@@ -101,6 +103,7 @@ export function tinyJob(
     plain: new Map(),
     activations: new Map(),
     zeroPoints: new Map(),
+    inputBits: new Map(),
   };
   const job: RecipeJob = {
     checkpoint,
@@ -122,8 +125,9 @@ export function tinyJob(
       plain: (name, bytes) => void delivered.plain.set(name, bytes),
       rescaled: (name, scales) =>
         void delivered.weights.set(name, { ...(delivered.weights.get(name) as QuantizedWeight), scales }),
-      activation: (name, value, zeroPoint) => {
+      activation: (name, value, zeroPoint, bits) => {
         delivered.activations.set(name, value);
+        if (bits !== undefined) delivered.inputBits.set(name, bits);
         if (zeroPoint !== undefined) delivered.zeroPoints.set(name, zeroPoint);
       },
       windowDone: () => {},

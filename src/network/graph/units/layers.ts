@@ -30,6 +30,7 @@ export function graphLayers(graph: Graph): ReadonlyMap<GraphNode, GraphLayer> {
   for (const { inputs } of graph.nodes) for (const name of inputs) uses.set(name, (uses.get(name) ?? 0) + 1);
   const layers = new Map<GraphNode, GraphLayer>();
   const modules = new Set<string>();
+  const given = givenValues(graph);
   for (const node of graph.nodes) {
     const weight = graph.constants.get(node.inputs[1] ?? "");
     if (weight === undefined || uses.get(weight.name) !== 1 || !isFloat(weight)) continue;
@@ -38,11 +39,30 @@ export function graphLayers(graph: Graph): ReadonlyMap<GraphNode, GraphLayer> {
     const module = distinct(modules, moduleName(node, weight.name));
     const rows = (kind.stored === "rows" ? weight.shape[0] : weight.shape[1]) ?? 1;
     const columns = numbersIn(weight.shape) / Math.max(1, rows);
-    const plan: LayerPlan = { name: module, module, rows, columns, bias: kind.bias !== null, addsTo: null };
+    const reads = node.inputs[0] ?? "";
+    const bias = kind.bias !== null;
+    const isGiven = given.has(reads);
+    const plan: LayerPlan = {
+      ...{ name: module, module, rows, columns, bias, addsTo: null, reads },
+      ...(isGiven && { readsInput: true }),
+    };
     layers.set(node, { node, plan, weight: weight.name, shape: weight.shape, ...kind });
   }
   return layers;
 }
+
+/** The graph's inputs, and what other operators than products make of them: an image, transposed or scaled. */
+function givenValues(graph: Graph): ReadonlySet<string> {
+  const given = new Set(graph.inputs.map(({ name }) => name));
+  for (const { operator, inputs, outputs } of graph.nodes) {
+    if (PRODUCTS.has(operator)) continue;
+    const values = inputs.filter((name) => name !== "" && !graph.constants.has(name));
+    if (values.length > 0 && values.every((name) => given.has(name))) for (const name of outputs) given.add(name);
+  }
+  return given;
+}
+
+const PRODUCTS: ReadonlySet<string> = new Set(["Conv", "ConvTranspose", "MatMul", "Gemm", "Einsum"]);
 
 function layerKind(
   graph: Graph,

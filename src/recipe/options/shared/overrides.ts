@@ -10,6 +10,12 @@ const override = z.strictObject({
     .union([count, z.literal("channel")])
     .optional()
     .describe("columns per group, or channel"),
+  inputBits: z
+    .union([z.literal(4), z.literal(8), z.literal(16)])
+    .optional()
+    .describe(
+      "bits of its input, 16 for none (ONNX graphs; the layers that read the image have 16 unless this says otherwise)",
+    ),
   skip: z.boolean().optional().describe("leave it in the source precision"),
 });
 export type Override = z.output<typeof override>;

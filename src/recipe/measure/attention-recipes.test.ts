@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { checkpointSource, Decoder } from "../network/index.js";
-import { codesOf } from "../quant/from-quantized-weight.js";
-import { dequantize } from "../quant/grid/grid.js";
-import { keep, liveHandles, scope, Tensor } from "../tensor/index.js";
-import type { RecipeEvent } from "./job/recipe-job.js";
-import { runRecipe } from "./job/run-recipe.js";
-import type { RecipeOptionsInput } from "./options/recipe-options.js";
-import { type Delivered, type TinyNetwork, tinyJob, tinyNetwork, tinyTokens } from "./testing/tiny-run.js";
+import { checkpointSource, Decoder } from "../../network/index.js";
+import { codesOf } from "../../quant/from-quantized-weight.js";
+import { dequantize } from "../../quant/grid/grid.js";
+import { keep, liveHandles, scope, Tensor } from "../../tensor/index.js";
+import type { RecipeEvent } from "../job/recipe-job.js";
+import { runRecipe } from "../job/run-recipe.js";
+import type { RecipeOptionsInput } from "../options/recipe-options.js";
+import { type Delivered, type TinyNetwork, tinyJob, tinyNetwork, tinyTokens } from "../testing/tiny-run.js";
 
 type Name = "gptq" | "boa" | "aespa" | "cbq";
 // Heads of tiny models have fewer rows than are rounded at once by default.
