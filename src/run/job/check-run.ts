@@ -1,25 +1,16 @@
-import { findTextFiles } from "../../calibration/text/text-files.js";
-import { ModelFolder } from "../../checkpoint/model-folder.js";
-import { filesToCopy } from "../../format/copy-model-files.js";
 import { exporters } from "../../format/exporters.js";
 import type { CopiedFiles } from "../../format/written-files.js";
 import { someNames } from "../../network/index.js";
 import { packageVersion } from "../../package-version.js";
 import { type Device, engineInfo } from "../../tensor/index.js";
 import type { RequestContext } from "../engine/serve-requests.js";
-import { censusWarnings } from "../events/census-record.js";
-import { contradiction } from "../events/contradiction.js";
 import type { QuantizeEvent, WarningEvent } from "../events/events.js";
 import { readManifest } from "../journal/manifest.js";
 import { checkSameRun, identityOf, type RunIdentity } from "../journal/run-identity.js";
 import { WorkDirectory } from "../journal/work-directory.js";
 import { cpuCapability } from "../machine/cpu-capability.js";
-import { isSelfGenerated, textPaths } from "../options/calibration-option.js";
-import { checkDiskSpace, heldBytes, leastWorkBytes } from "../plan/disk-need.js";
-import { needsTokens } from "../plan/plan.js";
-import { type Calibration, calibrate } from "../source/calibrate.js";
-import { checkWeights } from "../source/check-weights.js";
-import { selfGeneratedText } from "../source/self-generated-text.js";
+import { checkDiskSpace, heldBytes } from "../plan/disk-need.js";
+import type { Calibration } from "../source/calibrate.js";
 import type { ResolvedRun } from "./resolve-run.js";
 
 type Context = RequestContext<QuantizeEvent>;
@@ -42,25 +33,22 @@ export interface CheckedRun {
  *   EnvironmentError for the disk; InputError for a work folder that holds another run
  */
 export async function checkRun(run: ResolvedRun, context: Context): Promise<CheckedRun> {
-  const { options, folder, fitted, model, original, config } = run;
-  const copied = filesToCopy(folder);
-  const generates = isSelfGenerated(options);
-  const readsText = needsTokens(options) && !generates;
-  if (textPaths(options).length > 0) await findTextFiles(textPaths(options));
+  const { options, place, fitted, subject } = run;
+  const copied = subject.copied();
+  await subject.findCalibration();
   await checkSpace(run, copied);
-  const warnings = model.contradictions.map((found) => contradiction(folder, found));
-  warnings.push(...censusWarnings(model.census, folder, { result: true, rotated: model.rotation !== "none" }));
-  if (!readsText && !ModelFolder.open(folder).has("tokenizer.json")) warnings.push(noTokenizer(folder));
+  const warnings = [...subject.warnings()];
   for (const warning of warnings) context.emit(warning);
   context.emit(fitted.plan);
-  const text = readsText ? await calibrate(options, { folder, spec: model.spec, why: run.textWhy }, context) : null;
-  if (text !== null) context.emit(text.event);
-  const weights = checkWeights(original, config, model.census.read, context);
+  const read = await subject.calibrate(options, context);
+  if (read !== null) context.emit(read.event);
+  const weights = subject.checkWeights(context);
   if (weights.notFinite.length > 0) {
-    const warning = notFinite(folder, weights.notFinite);
+    const warning = notFinite(place, weights.notFinite);
     warnings.push(warning);
     context.emit(warning);
   }
+  const engine = engineName(run.device);
   const identityWith = (calibration: Calibration | null): RunIdentity =>
     identityOf(
       {
@@ -68,41 +56,30 @@ export async function checkRun(run: ResolvedRun, context: Context): Promise<Chec
         tokenizer: calibration?.tokenizer ?? null,
         calibration: calibration?.event.hash ?? null,
         version: packageVersion(),
-        engine: engineName(run.device),
+        engine,
       },
       run.asked,
     );
   // Making text up takes long: what is known of the run is compared before it.
-  if (generates) await checkSavedRun(run, identityWith(null), madeKeys);
-  const made = generates ? await makeUpText(run, weights.hash, context) : null;
+  const { makeUp } = subject;
+  if (makeUp !== null) await checkSavedRun(run, identityWith(null), madeKeys);
+  const made = makeUp === null ? null : await makeUp(run, { weights: weights.hash, engine }, context);
   if (made !== null) context.emit(made.event);
-  const calibration = text ?? made;
+  const calibration = read ?? made;
   const identity = identityWith(calibration);
-  if (calibration !== null || !generates) await checkSavedRun(run, identity, []);
+  if (calibration !== null || makeUp === null) await checkSavedRun(run, identity, []);
   return { calibration, copied, identity, warnings };
 }
 
-async function makeUpText(run: ResolvedRun, weights: string, context: Context): Promise<Calibration | null> {
-  const { options, original, config, device, dtype, fitted, textWhy: why } = run;
-  const work = WorkDirectory.pathOf(options);
-  const { sampling, tensorBytes } = fitted;
-  return selfGeneratedText(
-    {
-      ...{ options, config, device, dtype, weights, work, tensorBytes, why },
-      checkpoint: original,
-      engine: engineName(device),
-      atOnce: sampling,
-    },
-    context,
-  );
-}
-
-async function checkSpace({ options, planned, fitted, known }: ResolvedRun, copied: CopiedFiles): Promise<void> {
+async function checkSpace(
+  { options, subject, planned, fitted, facts }: ResolvedRun,
+  copied: CopiedFiles,
+): Promise<void> {
   const work = WorkDirectory.pathOf(options);
   const folders = planned.filter(({ format }) => exporters[format].kind === "folder").length;
   const copies = [...copied.values()].reduce((sum, bytes) => sum + bytes, 0) * folders;
   const streams = { storage: fitted.storage };
-  const least = leastWorkBytes({ ...known, options: { ...known.options, streams } });
+  const least = subject.leastWorkBytes({ ...facts, options: { ...facts.options, streams } });
   await checkDiskSpace([
     { path: options.out, bytes: fitted.plan.estimate.resultBytes + copies },
     { path: work, bytes: Math.max(0, least - (options.fresh ? 0 : await heldBytes(work))) },
@@ -133,20 +110,10 @@ function engineName(device: Device): string {
   return `libtorch ${torchVersion} on ${name}`;
 }
 
-function noTokenizer(folder: string): WarningEvent {
+function notFinite(place: string, tensors: readonly string[]): WarningEvent {
   return {
     event: "warning",
-    where: folder,
-    message:
-      "there is no tokenizer.json, so that the result has none either, and nothing can be measured or written with it",
-    next: "download the tokenizer files of the model into this folder, and run the same command again",
-  };
-}
-
-function notFinite(folder: string, tensors: readonly string[]): WarningEvent {
-  return {
-    event: "warning",
-    where: folder,
+    where: place,
     message: `NaN or infinite values in ${someNames(tensors)}, which the network does not read`,
     next: "nothing to do for a mask; a damaged file has to be downloaded again",
   };

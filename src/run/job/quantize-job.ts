@@ -1,9 +1,7 @@
 import { join } from "node:path";
 import { writeFileAtomically } from "../../checkpoint/file-system/write-file-atomically.js";
 import { withRevision } from "../../checkpoint/hub/hub-name.js";
-import { primaryFormat } from "../../format/exporters.js";
 import { trainedFolder } from "../../format/written-files.js";
-import { DecoderNetwork } from "../../network/index.js";
 import { packageVersion } from "../../package-version.js";
 import { stagesOf, stageWindows } from "../../recipe/end-to-end/stages.js";
 import { wantsFinish } from "../../recipe/end-to-end/windows.js";
@@ -37,17 +35,15 @@ import { writeReport } from "../report/write-report.js";
 import { linearRecords } from "../result/linear-records.js";
 import { writeResultRecord } from "../result/result-file.js";
 import type { ResultRecord } from "../result/result-record.js";
-import { resultSizes, type WrittenFormat } from "../result/sizes/result-sizes.js";
+import { resultSizes, weightBytes } from "../result/sizes/result-sizes.js";
 import { originOf, toldOptions, toldPlaces } from "../result/told/told-options.js";
 import { withoutPaths } from "../result/told/told-paths.js";
 import { resolveFolder } from "../source/resolve-folder.js";
 import { allocationRecord, measureAllocation, type SharedBits, sharedBits } from "./allocation/share-bits.js";
 import { checkRun } from "./check-run.js";
-import { placeOf, type ResolvedRun, resolveRun } from "./resolve-run.js";
-import { scoreRun } from "./score-run.js";
+import { placeOf, resolveRun } from "./resolve-run.js";
 import { summarize } from "./summarize.js";
-import { writeTrainedModel } from "./trained/write-trained-model.js";
-import { type PlannedFormat, writeExport } from "./write-exports.js";
+import { writeExport } from "./write-exports.js";
 
 type Context = RequestContext<QuantizeEvent>;
 
@@ -59,14 +55,15 @@ export async function quantizeJob(
   const timeline = new Timeline();
   const context = observed(outer, timeline);
   const device = resolveDevice(asked.device);
-  const folder = await resolveFolder(withRevision(asked.model, asked.revision), context);
+  const place = await resolveFolder(withRevision(asked.model, asked.revision), context);
   if (asked.compute.threads !== null) setThreads(asked.compute.threads);
   // Before anything is multiplied: cuBLAS keeps a workspace for every stream that it saw.
   useOwnStream(device);
   using _operators = asked.deterministic ? new DeterministicOperators(device) : null;
-  using run = await resolveRun({ options: asked, given }, folder, device);
-  const { options, recipeOptions, name, model, scheme, activations, dtype, gradients, fitted } = run;
-  const { spec, checkpoint } = model;
+  using run = await resolveRun({ options: asked, given }, place, device);
+  const { options, recipeOptions, subject, scheme, dtype, gradients, fitted } = run;
+  const { name, checkpoint, network, activations, inputGrids, primary } = subject;
+  const { units } = network;
   const recipe = recipeOf(options.recipe);
   const { plan, tensorBytes } = fitted;
   const { calibration, copied, identity, warnings } = await checkRun(run, context);
@@ -80,7 +77,7 @@ export async function quantizeJob(
     folder: folders.work,
     identity,
     windows: ({ finish }) => {
-      const blocks = trainingParts(recipe, recipeOptions) + recipe.windows(spec.blocks.length, recipeOptions).length;
+      const blocks = trainingParts(recipe, recipeOptions) + recipe.windows(units.length, recipeOptions).length;
       return blocks + stageWindows(stagesOf(recipe, { ...recipeOptions, finish }, needsTokens(options)));
     },
     choose: () => ({
@@ -95,13 +92,13 @@ export async function quantizeJob(
   await writeFileAtomically(join(folders.work, planFile), `${JSON.stringify(plan, null, 2)}\n`);
   const { window } = journal.resume;
   const parts = trainingParts(recipe, recipeOptions);
-  timeline.begin(recipe.windows(spec.blocks.length, recipeOptions).length, parts);
+  timeline.begin(recipe.windows(units.length, recipeOptions).length, parts);
   if (window > 0) context.emit({ event: "continued", window, windows: journal.windows, work: folders.work });
   // The same number of threads and sequences at once: other sums are rounded in another order.
   setThreads(journal.chosen.threads);
   const opened: RecipeJob = {
     checkpoint,
-    network: new DecoderNetwork(spec),
+    network,
     recipe,
     scheme,
     options: {
@@ -109,7 +106,7 @@ export async function quantizeJob(
       window: { ...recipeOptions.window, microBatch: journal.chosen.microBatch },
       finish: journal.chosen.finish,
     },
-    ...(model.inputs !== null && { inputGrids: model.inputs.grids }),
+    ...(inputGrids !== undefined && { inputGrids }),
     seed: options.seed,
     tokens: calibration?.tokens ?? null,
     device,
@@ -129,24 +126,20 @@ export async function quantizeJob(
   const windows = finished.done;
   const summary = summarize(windows);
   context.emit(summary);
-  const scored = await scoreRun(
-    run,
-    parts === 0 ? job : withTrainedModel(job),
-    { calibration, identity, results: finished, work: folders.work },
-    context,
-  );
+  const trained = parts === 0 ? job : withTrainedModel(job);
+  const done = { calibration, identity, results: finished, work: folders.work };
+  const scored = await subject.score(run, trained, done, context);
   if (scored.quality !== null) context.emit({ event: "quality", ...scored.quality });
-  const source = finished.exportSource(checkpoint, { name, config: model.config, activations });
+  const source = subject.source(finished);
   const formats = shared === null ? run.planned : run.planFormats(shared.schemes);
   for (const each of formats) {
-    const [target, shown] = [placeOf(folders.staging, each), placeOf(options.out, each)];
+    const [target, shown] = [placeOf(folders.staging, each, primary), placeOf(options.out, each, primary)];
     await writeExport(each, source, { target, shown }, options, context);
   }
-  if (parts > 0)
-    await writeTrained(run, withTrainedModel(job), { staging: folders.staging, shown: options.out }, context);
+  if (parts > 0) await subject.writeTrained(trained, { staging: folders.staging, shown: options.out }, context);
   const sizes = await resultSizes(
-    parts > 0 ? join(folders.staging, trainedFolder) : run.folder,
-    formats.map(sizedFormat),
+    await (parts > 0 ? weightBytes(join(folders.staging, trainedFolder)) : subject.sourceBytes()),
+    formats.map((each) => ({ ...each, path: each.format === primary ? "." : each.path })),
     folders.staging,
   );
   context.emit({ event: "sizes", ...sizes });
@@ -165,7 +158,7 @@ export async function quantizeJob(
     preset: options.preset,
     seed: options.seed,
     options: toldOptions(run.decided),
-    origin: await originOf(run.decided, folder),
+    origin: await originOf(run.decided, place),
     effort: plan.effort === null ? null : { name: plan.effort.name, chosen: plan.effort.chosen },
     engine: { torch: engineInfo().torchVersion, device, dtype, gradients, node: process.versions.node },
     calibration: calibration?.event ?? null,
@@ -186,7 +179,7 @@ export async function quantizeJob(
     seconds: stages.reduce((sum, { seconds }) => sum + seconds, 0),
     peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
     linears: linearRecords({
-      units: job.network.units,
+      units,
       has: (module) => source.linears.has(module),
       read: (module) => finished.readPacked(module),
       errors: windows.flatMap(({ layers }) => layers),
@@ -196,33 +189,21 @@ export async function quantizeJob(
     census: plan.tensors,
     warnings: [...warnings, ...early, ...finished.warnings],
     copied: Object.fromEntries(copied),
-    network: spec,
+    network: subject.record,
     fingerprints: await fingerprintsOf(
       source,
       (module) => finished.hashOf(module),
-      [...new Set([...model.changed, ...finished.changed])].filter((name) => source.plain.has(name)),
+      [...new Set([...subject.changed, ...finished.changed])].filter((name) => source.plain.has(name)),
       context.poll,
     ),
   };
   const work = { path: folders.work, told: "the work folder" };
-  const places = [...toldPlaces(run.decided, folder), { path: folders.staging, told: "." }, work];
+  const places = [...toldPlaces(run.decided, place), { path: folders.staging, told: "." }, work];
   const told = withoutPaths(record, places);
   await writeResultRecord(folders.staging, told);
   if (options.report) await writeReport(folders.staging, told, null);
   await updateCard(folders.staging);
   return report;
-}
-
-// With the ranges of its inputs, where the scheme has any.
-async function writeTrained(
-  { model, scheme }: ResolvedRun,
-  { checkpoint, inputGrids }: RecipeJob,
-  place: { readonly staging: string; readonly shown: string },
-  context: Context,
-): Promise<void> {
-  const bits = scheme.activationBits;
-  const inputs = bits === 16 || inputGrids === undefined ? null : { bits, grids: inputGrids };
-  await writeTrainedModel({ checkpoint, config: model.config, inputs }, place, context);
 }
 
 // Sees every event on its way.
@@ -234,10 +215,6 @@ function observed(context: Context, timeline: Timeline): Context {
       context.emit(event);
     },
   };
-}
-
-function sizedFormat(each: PlannedFormat): WrittenFormat {
-  return { ...each, path: each.format === primaryFormat ? "." : each.path };
 }
 
 function runToEnd(job: RecipeJob, journal: Journal, { emit }: Context): RecipeReport {

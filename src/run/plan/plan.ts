@@ -65,6 +65,9 @@ export interface PlanInput {
   readonly textWhy: string | null;
 }
 
+/** The same without what a kind of network adds to it. */
+export type PlanFacts = Omit<PlanInput, "spec" | "activations" | "checkpoint">;
+
 /** What reading and cutting text leaves in JavaScript's heap: measured with 4 MB of it. */
 const TEXT_BYTES = 75e6;
 /** What the host's allocator keeps for use again, as a share of what a window's tensors take at most: measured. */

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { expect, it, onTestFinished } from "vitest";
-import { resultSizes } from "./result-sizes.js";
+import { resultSizes, weightBytes } from "./result-sizes.js";
 
 function folderOf(files: Readonly<Record<string, number>>): string {
   const folder = mkdtempSync(join(tmpdir(), "sizes-"));
@@ -23,7 +23,7 @@ it("sizes are those of the weight files that were written, without tokenizers an
   });
   const formats = { "compressed-tensors": ".", gguf: "gguf/m.gguf", onnx: "onnx", gptq: "gptq" };
   const given = Object.entries(formats).map(([format, path]) => ({ format, path, embeddingBytes: 2 }));
-  expect(await resultSizes(source, given, written)).toEqual({
+  expect(await resultSizes(await weightBytes(source), given, written)).toEqual({
     source: 100,
     formats: given.map((each, i) => ({ ...each, bytes: [41, 43, 35, 44][i] })),
   });

@@ -16,18 +16,18 @@ export interface WrittenFormat {
 /**
  * Bytes of the source's weight files beside those of each format, as they lie on the disk.
  *
- * @param folder of the source
+ * @param source bytes of the source's weight files
  * @param written folder below which the formats lie
  */
 export async function resultSizes(
-  folder: string,
+  source: number,
   formats: readonly WrittenFormat[],
   written: string,
 ): Promise<ResultSizes> {
   const sized = formats.map(async ({ format, path, embeddingBytes }) => ({
     ...{ format, path, bytes: await formatBytes(join(written, path)), embeddingBytes },
   }));
-  return { source: await weightBytes(folder), formats: await Promise.all(sized) };
+  return { source, formats: await Promise.all(sized) };
 }
 
 /**

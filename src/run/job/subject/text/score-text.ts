@@ -1,35 +1,26 @@
-import { ModelFolder } from "../../checkpoint/model-folder.js";
-import { Tokenizer } from "../../checkpoint/tokenizer/tokenizer.js";
-import { DecoderNetwork, readModel } from "../../network/index.js";
-import type { RecipeJob, RecipeResults } from "../../recipe/job/recipe-job.js";
-import { baseline } from "../../recipe/job/recipe-names.js";
-import type { RequestContext } from "../engine/serve-requests.js";
-import type { QuantizeEvent } from "../events/events.js";
-import type { RunIdentity } from "../journal/run-identity.js";
-import { isSmallNetwork, networkBytes } from "../plan/scoring-cost.js";
-import { type Scored, scoreResult } from "../quality/score-result.js";
-import type { TextsToWrite } from "../quality/write-texts.js";
-import type { Calibration } from "../source/calibrate.js";
-import { FEW_WEIGHTS } from "../source/scored-size.js";
-import type { ResolvedRun } from "./resolve-run.js";
-
-/** What is known of a run once its codes are. */
-export interface FinishedRun {
-  readonly calibration: Calibration | null;
-  readonly identity: RunIdentity;
-  readonly results: RecipeResults;
-  /** The work folder. */
-  readonly work: string;
-}
+import { ModelFolder } from "../../../../checkpoint/model-folder.js";
+import { Tokenizer } from "../../../../checkpoint/tokenizer/tokenizer.js";
+import { DecoderNetwork, readModel } from "../../../../network/index.js";
+import type { RecipeJob } from "../../../../recipe/job/recipe-job.js";
+import { baseline } from "../../../../recipe/job/recipe-names.js";
+import { isSmallNetwork, networkBytes } from "../../../plan/scoring-cost.js";
+import { type Scored, scoreResult } from "../../../quality/score-result.js";
+import type { TextsToWrite } from "../../../quality/write-texts.js";
+import type { Calibration } from "../../../source/calibrate.js";
+import { FEW_WEIGHTS } from "../../../source/scored-size.js";
+import type { FinishedRun, QuantizeContext, SubjectRun } from "../subject.js";
+import type { TextModel } from "./text-model.js";
 
 /** Scores the source, what a run made of it, and round to nearest, has them write, or says why not. */
-export async function scoreRun(
-  run: ResolvedRun,
+export async function scoreText(
+  subject: TextModel,
+  run: SubjectRun,
   job: RecipeJob,
   { calibration, identity, results, work }: FinishedRun,
-  context: RequestContext<QuantizeEvent>,
+  context: QuantizeContext,
 ): Promise<Scored> {
-  const { options, config, original, model, scheme } = run;
+  const { config, original, model } = subject;
+  const { options, scheme } = run;
   const { spec, checkpoint } = readModel(config, original);
   const rotated = model.rotation !== "none";
   const heldOut = calibration?.heldOut ?? null;
@@ -39,7 +30,7 @@ export async function scoreRun(
   // Ranges of a whole tensor come from the calibration, which round to nearest has not seen.
   const fixedRanges = scheme.activationBits < 16 && options.activation.granularity === "tensor";
   const networks = { source, quantized, results, spec, roundToNearest: !isNearest && !fixedRanges };
-  const texts = await textsToWrite(run);
+  const texts = await textsToWrite(subject, run);
   return scoreResult(
     {
       networks,
@@ -61,7 +52,7 @@ export async function scoreRun(
 }
 
 // Why nothing is scored.
-function notScored({ options }: ResolvedRun, calibration: Calibration | null): string {
+function notScored({ options }: SubjectRun, calibration: Calibration | null): string {
   if (!options.score) return "it was left out (--no-score)";
   if (calibration === null) return "no text was given";
   if (calibration.event.source === "self-generated") return "without tokenizer.json there is no text to score";
@@ -69,15 +60,12 @@ function notScored({ options }: ResolvedRun, calibration: Calibration | null): s
 }
 
 // With what, or why no texts are written.
-async function textsToWrite({
-  options,
-  folder,
-  model,
-  scheme,
-  known,
-  fitted,
-  device,
-}: ResolvedRun): Promise<Pick<TextsToWrite, "tokenizer" | "nearest"> | string> {
+async function textsToWrite(
+  subject: TextModel,
+  { options, scheme, facts, fitted, device }: SubjectRun,
+): Promise<Pick<TextsToWrite, "tokenizer" | "nearest"> | string> {
+  const { folder, model } = subject;
+  const known = subject.planInput(facts);
   if (!options.score) return "they were left out (--no-score)";
   if (!ModelFolder.open(folder).has("tokenizer.json")) return "the model has no tokenizer.json";
   if (scheme.activationBits < 16) return "its inputs are quantized, which only runs of whole texts simulate here";
