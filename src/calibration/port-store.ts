@@ -1,4 +1,4 @@
-import { freeOnError, scope, type Tensor } from "../tensor/index.js";
+import { freeOnError, numbersIn, scope, type Tensor } from "../tensor/index.js";
 import {
   type ActivationStore,
   createStore,
@@ -38,7 +38,8 @@ export function createPortStore(shape: StreamShape, storage: Storage, placement:
     for (const store of stores.values()) store.dispose();
   };
   const add = (name: string, port: readonly number[]): void => {
-    stores.set(name, createStore({ sequences: shape.sequences, shape: port }, storage, placement));
+    const dtype = portType(port, placement.dtype);
+    stores.set(name, createStore({ sequences: shape.sequences, shape: port }, storage, { ...placement, dtype }));
   };
   freeOnError([{ dispose }], () => {
     for (const [name, port] of Object.entries(shape.ports)) add(name, port);
@@ -76,7 +77,12 @@ export function createPortStore(shape: StreamShape, storage: Storage, placement:
 
 /** Bytes that a store for every port takes. */
 export function streamBytes({ sequences, ports }: StreamShape, dtype: StorePlacement["dtype"]): number {
-  return Object.values(ports).reduce((sum, shape) => sum + storeBytes({ sequences, shape }, dtype), 0);
+  return Object.values(ports).reduce((sum, shape) => sum + storeBytes({ sequences, shape }, portType(shape, dtype)), 0);
+}
+
+/** In which dtype a port is kept: single numbers in fp32, since bf16 can't tell the time steps 999 and 1000 apart. */
+export function portType(shape: readonly number[], dtype: StorePlacement["dtype"]): StorePlacement["dtype"] {
+  return numbersIn(shape) === 1 ? "float32" : dtype;
 }
 
 /** The tensor of a port. */

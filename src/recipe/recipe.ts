@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import type { PortStore, Ports } from "../calibration/port-store.js";
-import type { UnitPlan } from "../network/index.js";
+import type { ConditionCut, UnitPlan } from "../network/index.js";
 import type { QuantizedUnit } from "../reconstruct/quantized-unit.js";
 import type { Window } from "../reconstruct/schedule.js";
 import type { SequenceParts } from "../reconstruct/sequence-parts.js";
@@ -63,6 +63,8 @@ export interface Recipe<O extends EngineOptions = EngineOptions> {
   readonly bitsPerGroup?: true;
   /** Whether Linears read what they read in the model: ranges of inputs that were learnt with it then hold. */
   readonly keepsInputs?: true;
+  /** Whether it is for networks that are told a time step, and calibrates with what a sampler gives them. */
+  readonly needsTimeSteps?: true;
   /** Whether it cannot do without calibration text. */
   readonly needsText: boolean;
   /** Whether the scales of all blocks are trained end to end after it, unless the options say otherwise. */
@@ -73,6 +75,8 @@ export interface Recipe<O extends EngineOptions = EngineOptions> {
   wholeModel?(options: O): WholeModelTraining;
   /** The windows of blocks that it goes through, in order. */
   windows(blocks: number, options: O): readonly Window[];
+  /** Where what a graph computes of time steps alone belongs; left out, it is a unit of its own. */
+  conditions?(options: O): ConditionCut;
   /** What windows see and are held against. */
   chain(options: O): Chain;
   /** The reconstruction error that events report, of the window's output `actual` against one target, a scalar. */

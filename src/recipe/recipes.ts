@@ -9,6 +9,7 @@ import { l4q } from "./l4q.js";
 import { normTweakingRecipe } from "./norm-tweaking.js";
 import { rtn } from "./rtn.js";
 import { slim } from "./slim.js";
+import { tfmq } from "./tfmq.js";
 
 /** The methods that there are: a recipe is one file, and one line here. Help and messages name them in this order. */
 export const recipes = [
@@ -21,6 +22,7 @@ export const recipes = [
   affineQuant,
   kurtosis,
   l4q,
+  tfmq,
   efficientQat,
   cbq,
 ] as const;

@@ -1,4 +1,4 @@
-import { type LinearWeights, multiplied } from "../network/index.js";
+import { type LinearWeights, multiplied, type Ports } from "../network/index.js";
 import { type Codes, dequantize } from "../quant/grid/grid.js";
 import type { ActivationQuantizer } from "../quant/input/activation.js";
 import { type Parameter, parametersOf, type Role } from "../quant/parameter.js";
@@ -142,10 +142,10 @@ export class QuantizedLayer {
 
   /**
    * The Linear as the quantized network computes it; its bias stays in floating point. Until it
-   * learns or is hard, the weight is the full-precision one.
+   * learns or is hard, the weight is the full-precision one. `ports` are what its unit was given.
    */
-  apply(x: Tensor, linear: LinearWeights, groups?: RowGroups): Tensor {
-    const input = this.#activation?.apply(x) ?? x;
+  apply(x: Tensor, linear: LinearWeights, groups?: RowGroups, ports?: Ports): Tensor {
+    const input = this.#activation?.apply(x, ports) ?? x;
     const { bias, product } = linear;
     if (this.#operand !== null && this.#fp8Operand !== null && product === undefined) {
       // A bias that a transform makes is trained too, which the products in fp8 don't do.

@@ -235,7 +235,7 @@ export class QuantizedUnit {
     return this.network.run(this.plan, weights, x, {
       through,
       ...(observe !== undefined && { observe }),
-      product: (name, input, linear, groups) => this.layers.get(name)?.apply(input, linear, groups),
+      product: (name, input, linear, groups) => this.layers.get(name)?.apply(input, linear, groups, x),
     });
   }
 

@@ -207,6 +207,7 @@ describe("crossblock", () => {
       "affine-quant",
       "kurtosis",
       "l4q",
+      "tfmq",
       "efficient-qat",
       "cbq",
     ]);

@@ -90,6 +90,7 @@ describe("a recipe that is one file and one line", () => {
       "affine-quant",
       "kurtosis",
       "l4q",
+      "tfmq",
       "efficient-qat",
       "cbq",
       "toy",

@@ -39,7 +39,7 @@ export interface QuantizeOptions {
    *
    * @default "cbq"
    */
-  readonly recipe?: "rtn" | "gptq" | "slim" | "boa" | "aespa" | "norm-tweaking" | "affine-quant" | "kurtosis" | "l4q" | "efficient-qat" | "cbq" | undefined;
+  readonly recipe?: "rtn" | "gptq" | "slim" | "boa" | "aespa" | "norm-tweaking" | "affine-quant" | "kurtosis" | "l4q" | "tfmq" | "efficient-qat" | "cbq" | undefined;
   /**
    * Values that lie over the defaults: default, what measures best; paper, what the recipe's paper has.
    *
@@ -322,6 +322,8 @@ export interface QuantizeOptions {
   readonly kurtosis?: KurtosisOptions | undefined;
   /** How L4Q fine-tunes and quantizes together. */
   readonly l4q?: L4qOptions | undefined;
+  /** How the networks of diffusion models are quantized. */
+  readonly tfmq?: TfmqOptions | undefined;
   /** How EfficientQAT trains a block as a whole. */
   readonly blockAp?: BlockApOptions | undefined;
   /**
@@ -579,7 +581,8 @@ export interface ScheduleOptions {
   /**
    * Fraction of every rate left at the last step of the cosine. A number from 0 to 1. Read by affine-quant with
    * affine.epochs above 0; kurtosis; efficient-qat with blockAp.epochs above 0; cbq with window.epochs above 0;
-   * rtn, gptq, slim, boa, aespa, norm-tweaking, affine-quant, l4q, efficient-qat, cbq with end-to-end training.
+   * rtn, gptq, slim, boa, aespa, norm-tweaking, affine-quant, l4q, tfmq, efficient-qat, cbq with end-to-end
+   * training.
    *
    * Command line: `--set schedule.finalRate=...`.
    *
@@ -613,8 +616,8 @@ export interface RangeOptions {
 export interface GptqOptions {
   /**
    * Fraction of the Hessian's mean diagonal that is added to it; grows if needed. A number above 0. Read by gptq,
-   * slim, boa, aespa, norm-tweaking, affine-quant, efficient-qat, cbq; kurtosis with kurtosis.codes=gptq; l4q with
-   * l4q.start=gptq.
+   * slim, boa, aespa, norm-tweaking, affine-quant, tfmq, efficient-qat, cbq; kurtosis with kurtosis.codes=gptq;
+   * l4q with l4q.start=gptq.
    *
    * Command line: `--set gptq.damping=...`.
    *
@@ -623,8 +626,8 @@ export interface GptqOptions {
   readonly damping?: number | undefined;
   /**
    * Weigh the range search with the mean squares of the inputs. Read by gptq, boa, aespa, norm-tweaking,
-   * affine-quant, efficient-qat, cbq; slim with slim.ranges=weighted; kurtosis with kurtosis.codes=gptq; l4q with
-   * l4q.start=gptq.
+   * affine-quant, tfmq, efficient-qat, cbq; slim with slim.ranges=weighted; kurtosis with kurtosis.codes=gptq; l4q
+   * with l4q.start=gptq.
    *
    * Command line: `--set gptq.weightedRange=...`.
    *
@@ -633,7 +636,8 @@ export interface GptqOptions {
   readonly weightedRange?: boolean | undefined;
   /**
    * Factors by which ranges are widened; each row keeps the one that loses least. Read by gptq, slim, boa, aespa,
-   * norm-tweaking, affine-quant, efficient-qat, cbq; kurtosis with kurtosis.codes=gptq; l4q with l4q.start=gptq.
+   * norm-tweaking, affine-quant, tfmq, efficient-qat, cbq; kurtosis with kurtosis.codes=gptq; l4q with
+   * l4q.start=gptq.
    *
    * Command line: `--set gptq.widths=...`.
    *
@@ -643,7 +647,7 @@ export interface GptqOptions {
   readonly widths?: readonly number[] | undefined;
   /**
    * Fit the scales once more to the codes, by what the output loses. Read by gptq, boa, aespa, norm-tweaking,
-   * affine-quant, efficient-qat, cbq; kurtosis with kurtosis.codes=gptq.
+   * affine-quant, tfmq, efficient-qat, cbq; kurtosis with kurtosis.codes=gptq.
    *
    * Command line: `--set gptq.refit=...`.
    *
@@ -652,7 +656,7 @@ export interface GptqOptions {
   readonly refit?: boolean | undefined;
   /**
    * Columns that are updated together. An integer of at least 1. Read by gptq, boa, aespa, norm-tweaking,
-   * affine-quant, efficient-qat, cbq; kurtosis with kurtosis.codes=gptq; l4q with l4q.start=gptq.
+   * affine-quant, tfmq, efficient-qat, cbq; kurtosis with kurtosis.codes=gptq; l4q with l4q.start=gptq.
    *
    * Command line: `--set gptq.blockSize=...`.
    *
@@ -774,13 +778,14 @@ export interface ActivationOptions {
    *
    * Command line: `--set activation.granularity=...`.
    *
-   * @default "token"; "tensor" with --recipe kurtosis; "tensor" with --recipe kurtosis --preset paper
+   * @default "token"; "tensor" with --recipe kurtosis; "tensor" with --recipe kurtosis --preset paper; "tensor"
+   * with --recipe tfmq; "tensor" with --recipe tfmq --preset paper
    */
   readonly granularity?: "token" | "tensor" | undefined;
   /**
    * Train the clip of each Linear's input. Read by affine-quant, efficient-qat, cbq with a scheme that quantizes
-   * inputs (W4A8, W4A4); l4q; rtn, gptq, slim, boa, aespa, norm-tweaking, kurtosis with a scheme that quantizes
-   * inputs (W4A8, W4A4) and end-to-end training.
+   * inputs (W4A8, W4A4); l4q; rtn, gptq, slim, boa, aespa, norm-tweaking, kurtosis, tfmq with a scheme that
+   * quantizes inputs (W4A8, W4A4) and end-to-end training.
    *
    * Command line: `--set activation.learnClip=...`.
    *
@@ -1443,6 +1448,79 @@ export interface L4qOptions {
   readonly clip?: number | null | undefined;
 }
 
+/** Settings of `tfmq`. */
+export interface TfmqOptions {
+  /**
+   * Reconstruct the time embedding and its projections together, apart from the blocks that read them. Read by
+   * tfmq.
+   *
+   * Command line: `--set tfmq.tiar=...`.
+   *
+   * @default true
+   */
+  readonly tiar?: boolean | undefined;
+  /**
+   * A range of every quantized input for each time step, in place of one for all. Read by tfmq with a scheme that
+   * quantizes inputs (W4A8, W4A4).
+   *
+   * Command line: `--set tfmq.fsc=...`.
+   *
+   * @default true
+   */
+  readonly fsc?: boolean | undefined;
+  /**
+   * What becomes of a time step that ranges were not found for: it is refused, or takes the nearest one's. Read by
+   * tfmq with a scheme that quantizes inputs (W4A8, W4A4) and tfmq.fsc=true.
+   *
+   * Command line: `--set tfmq.unknownStep=...`.
+   *
+   * @default "error"
+   */
+  readonly unknownStep?: "error" | "nearest" | undefined;
+  /**
+   * Passes over the examples, per block. An integer of at least 1. Read by tfmq.
+   *
+   * Command line: `--set tfmq.epochs=...`.
+   *
+   * @default 12; 125 with --recipe tfmq --preset paper; 4 with --recipe tfmq --effort quick; 40 with --recipe tfmq
+   * --effort best
+   */
+  readonly epochs?: number | undefined;
+  /**
+   * Examples per optimisation step. An integer of at least 1. Read by tfmq.
+   *
+   * Command line: `--set tfmq.batch=...`.
+   *
+   * @default 16; 32 with --recipe tfmq --preset paper
+   */
+  readonly batch?: number | undefined;
+  /**
+   * Adam rate of the rounding variables. A number above 0. Read by tfmq.
+   *
+   * Command line: `--set tfmq.rate=...`.
+   *
+   * @default 0.02; 0.001 with --recipe tfmq --preset paper
+   */
+  readonly rate?: number | undefined;
+  /**
+   * Weight of the rounding penalty, where rounding to nearest would lose 1 of a block. A number of at least 0.
+   * Read by tfmq.
+   *
+   * Command line: `--set tfmq.penalty=...`.
+   *
+   * @default 0.1
+   */
+  readonly penalty?: number | undefined;
+  /**
+   * Fraction of the steps without the penalty. A number from 0 to 1. Read by tfmq.
+   *
+   * Command line: `--set tfmq.warmup=...`.
+   *
+   * @default 0.2
+   */
+  readonly warmup?: number | undefined;
+}
+
 /** Settings of `blockAp`. */
 export interface BlockApOptions {
   /**
@@ -1556,7 +1634,7 @@ export interface ComputeOptions {
   /**
    * Products of the backward pass in windows: full, as the others are, or fp8; auto is fp8 where the GPU can,
    * products are bfloat16 and the model is large (hidden size 4096). Read by affine-quant with affine.epochs above
-   * 0; efficient-qat with blockAp.epochs above 0; cbq with window.epochs above 0.
+   * 0; tfmq; efficient-qat with blockAp.epochs above 0; cbq with window.epochs above 0.
    *
    * Command line: `--set compute.gradients=...`.
    *

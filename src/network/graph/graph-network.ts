@@ -4,7 +4,7 @@ import type { Network, NetworkEnd, NetworkStart, OpenNetwork, UnitPlacement } fr
 import type { Ports, UnitPlan } from "../unit.js";
 import { type InputShapes, OpenGraph } from "./compute/open-graph.js";
 import type { Graph, GraphPort } from "./graph.js";
-import { type CutGraph, cutGraph, type GraphUnit, mergedUnits } from "./units/graph-units.js";
+import { type ConditionCut, type CutGraph, cutGraph, type GraphUnit, mergedUnits } from "./units/graph-units.js";
 
 /** Examples for a graph: what its inputs are given. */
 export interface GraphExamples {
@@ -24,13 +24,19 @@ export class GraphNetwork implements Network {
 
   /**
    * @param given sizes of inputs that the file leaves open, without the batch
+   * @param conditions where what follows from time steps alone belongs
    * @throws ModelError where a size is missing, or where the graph is made for one size of batch
    */
-  static create(graph: Graph, given: InputShapes = {}, examples: GraphExamples | null = null): GraphNetwork {
+  static create(
+    graph: Graph,
+    given: InputShapes = {},
+    examples: GraphExamples | null = null,
+    conditions: ConditionCut = "together",
+  ): GraphNetwork {
     const inputs = Object.fromEntries(
       graph.inputs.map((port) => [port.name, exampleShape(graph, port, given[port.name])]),
     );
-    const cut = cutGraph(graph);
+    const cut = cutGraph(graph, conditions);
     using open = new OpenGraph(cut, inputs, { device: "cpu", dtype: "float32" });
     const [one, two] = [open.shapesAt(1), open.shapesAt(2)];
     const perExample = (name: string): readonly number[] | null => {

@@ -1,3 +1,4 @@
+import type { Ports } from "../../calibration/port-store.js";
 import { callTensor, callTensors, differentiable, hasKernel, keep, Tensor } from "../../tensor/index.js";
 import { clampThrough, roundThrough } from "../grid/grid.js";
 import type { Parameter } from "../parameter.js";
@@ -6,8 +7,11 @@ import type { Parameter } from "../parameter.js";
 export interface ActivationQuantizer {
   /** What is trained: the clip factor or the step of this Linear. */
   readonly parameters: readonly Parameter[];
-  /** `x [..., in]` on the grid, differentiable in `x` and in the parameters. */
-  apply(x: Tensor): Tensor;
+  /**
+   * `x [..., in]` on the grid, differentiable in `x` and in the parameters. `ports` are what the unit was given, for a range
+   * that depends on one of them.
+   */
+  apply(x: Tensor, ports?: Ports): Tensor;
   /** The clip factor (per token) or the step (per tensor) as stored. */
   value(): number;
   /** The code that stands for zero, where the range does not lie evenly around it; a fraction where no code does. */

@@ -3,6 +3,7 @@ import type { TokenSequences } from "../../calibration/token-sequences.js";
 import type { TensorReader } from "../../checkpoint/tensor-reader.js";
 import type { Network } from "../../network/index.js";
 import type { TensorGrid } from "../../quant/input/asymmetric-tensor.js";
+import type { KeyedGrid } from "../../quant/input/keyed-grid.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import type { Scheme } from "../../quant/scheme.js";
 import type { GradientPrecision } from "../../reconstruct/quantized-layer.js";
@@ -29,6 +30,8 @@ export interface RecipeJob<O extends EngineOptions = EngineOptions> {
    * Read where ranges are those of whole tensors.
    */
   readonly inputGrids?: ReadonlyMap<string, TensorGrid>;
+  /** The network's input that tells the time step, where it is one of a diffusion model. */
+  readonly timeInput?: string;
   readonly seed: number;
   /** Null when no text was given; only a recipe that needs none, without calibrated ranges, can do with that. */
   readonly tokens: CalibrationTokens | null;
@@ -67,6 +70,8 @@ export interface RecipeSink {
    * the scheme's. None for A16; the last one counts.
    */
   activation(name: string, value: number, zeroPoint?: number, bits?: number): void;
+  /** The same where the range depends on another input of the network, a time step; the last one counts. */
+  inputGrid?(name: string, grid: KeyedGrid): void;
   /**
    * A window is done and all of it was handed over. `state` is what the next one starts from; empty
    * when it starts from nothing but the checkpoint, and after the last. `microBatch` sequences are on the device
@@ -86,6 +91,8 @@ export interface RecipeResults {
   activationOf(name: string): number | null;
   /** The zero point of a Linear's input; null where it has none. */
   zeroPointOf?(name: string): number | null;
+  /** The ranges of a Linear's input by time step; null where it has none. */
+  inputGridOf?(name: string): KeyedGrid | null;
 }
 
 /** Error of one quantized Linear's output on the calibration stream: `|y - y'|^2 / |y|^2`. */

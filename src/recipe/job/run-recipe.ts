@@ -12,7 +12,7 @@ import type { RecipeEvent, RecipeJob, RecipeReport } from "./recipe-job.js";
  * Runs the recipe that the job names, a training of all weights before it, and the trainings of the whole network after it. Synchronous between two events; `job.poll` may throw to
  * stop it.
  *
- * @throws OptionError for a recipe without the text that it needs, or options that do not go together
+ * @throws OptionError for a recipe without the text or the time steps that it needs, or options that do not go together
  */
 export function* runRecipe(job: RecipeJob): Generator<RecipeEvent, RecipeReport> {
   const { recipe, tokens, options } = job;
@@ -24,6 +24,13 @@ export function* runRecipe(job: RecipeJob): Generator<RecipeEvent, RecipeReport>
     });
   }
   checkInputs(job);
+  if (recipe.needsTimeSteps === true && job.timeInput === undefined) {
+    throw new OptionError({
+      where: `recipe ${recipe.name}`,
+      what: "needs the network of a diffusion model: an ONNX file one of whose inputs is the time step",
+      next: "choose another recipe (crossblock recipes), or name the sampler of the network: --sampler ddim --steps 50",
+    });
+  }
   recipe.check?.(options);
   useOwnStream(job.device);
   const stages = stagesOfJob(job);

@@ -26,11 +26,12 @@ export function collectInputMoments(
       job.poll();
       scope(() =>
         sums.during(part, (observe) => {
+          const ports = stream.read(part);
           const see: InputObserver = (seen, x, linear, groups) => {
             if (seen !== layer) return;
-            observe(layer, inputRows(block.layers.get(layer)?.activation?.apply(x) ?? x, linear), groups);
+            observe(layer, inputRows(block.layers.get(layer)?.activation?.apply(x, ports) ?? x, linear), groups);
           };
-          block.forwardQuantized(stream.read(part), see, through);
+          block.forwardQuantized(ports, see, through);
         }),
       );
     }),

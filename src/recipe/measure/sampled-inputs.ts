@@ -17,9 +17,10 @@ export function sampledInputs(block: QuantizedUnit, layer: string, stream: PortS
     scope(() => {
       const found: Tensor[] = [];
       for (let i = 0; i < Math.min(SEQUENCES, stream.shape.sequences); i++) {
-        block.forwardQuantized(stream.read([i]), (seen, x, linear) => {
+        const ports = stream.read([i]);
+        block.forwardQuantized(ports, (seen, x, linear) => {
           if (seen !== layer) return;
-          const given = block.layers.get(layer)?.activation?.apply(x) ?? x;
+          const given = block.layers.get(layer)?.activation?.apply(x, ports) ?? x;
           const rows = inputRows(given, linear);
           const tokens = rows.reshape([-1, rows.size(-1)]);
           const count = Math.min(TOKENS, tokens.size(0));

@@ -1,5 +1,6 @@
-import type { PortStore } from "../../calibration/port-store.js";
+import type { PortStore, Ports } from "../../calibration/port-store.js";
 import { linearOf, multiplied } from "../../network/index.js";
+import { KeyedQuantizer } from "../../quant/input/keyed.js";
 import { toQuantizedWeight } from "../../quant/to-quantized-weight.js";
 import type { QuantizedLayer } from "../../reconstruct/quantized-layer.js";
 import type { InputObserver, QuantizedUnit } from "../../reconstruct/quantized-unit.js";
@@ -19,11 +20,16 @@ export function deliverBlock(job: RecipeJob, block: QuantizedUnit): void {
 
 /** Hands over how the input of a Linear is quantized, where it is; `usual` are the bits of most. */
 export function deliverInput(
-  sink: Pick<RecipeJob["sink"], "activation">,
+  sink: Pick<RecipeJob["sink"], "activation" | "inputGrid">,
   { name, activation, scheme }: QuantizedLayer,
   usual = scheme.activationBits,
 ): void {
   if (activation === null) return;
+  if (activation instanceof KeyedQuantizer) {
+    if (sink.inputGrid === undefined) throw new TypeError(`nobody keeps the ranges of the input of ${name}`);
+    sink.inputGrid(name, activation.grid);
+    return;
+  }
   const own = scheme.activationBits === usual ? [] : [scheme.activationBits];
   sink.activation(name, activation.value(), activation.zeroPoint?.(), ...own);
 }
@@ -42,13 +48,14 @@ export function hardenBlock(job: RecipeJob, block: QuantizedUnit, solved: boolea
 /** Relative squared error of every quantized Linear's output on its own inputs in the quantized stream. */
 export function measureLayers(block: QuantizedUnit, input: PortStore): LayerError[] {
   const sums = new Map<string, { error: number; full: number }>();
+  let ports: Ports = {};
   const observe: InputObserver = (name, x, { product }, groups) => {
     const layer = block.layers.get(name);
     if (layer === undefined) return;
     scope(() => {
       const linear = { ...linearOf(block.weights, name), bias: null, ...(product !== undefined && { product }) };
       const full = multiplied(x, linear.weight, linear, groups);
-      const error = layer.apply(x, linear, groups).sub(full);
+      const error = layer.apply(x, linear, groups, ports).sub(full);
       const sum = sums.get(name) ?? { error: 0, full: 0 };
       sum.error += error.to("float32").square().sum().item();
       sum.full += full.to("float32").square().sum().item();
@@ -58,7 +65,8 @@ export function measureLayers(block: QuantizedUnit, input: PortStore): LayerErro
   noGrad(() => {
     for (let i = 0; i < measuredSequences(input); i++) {
       scope(() => {
-        block.forwardQuantized(input.read([i]), observe);
+        ports = input.read([i]);
+        block.forwardQuantized(ports, observe);
       });
     }
   });

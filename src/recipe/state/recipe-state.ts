@@ -1,4 +1,4 @@
-import type { PortStore } from "../../calibration/port-store.js";
+import { type PortStore, portType } from "../../calibration/port-store.js";
 import type { Parameter } from "../../quant/parameter.js";
 import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
 import { elementSize, noGrad, numbersIn, scope, Tensor } from "../../tensor/index.js";
@@ -15,12 +15,13 @@ export interface NamedTensor {
 export function streamState(job: RecipeJob, name: string, stream: PortStore): StateTensor[] {
   return [...stream.stores].map(([port, store]) => ({
     name: `${name}.${port}`,
-    dtype: job.dtype,
+    dtype: portType(store.shape.shape, job.dtype),
     shape: [store.shape.sequences, ...store.shape.shape],
     *pieces() {
+      const dtype = portType(store.shape.shape, job.dtype);
       for (let i = 0; i < store.shape.sequences; i++) {
         job.poll();
-        yield noGrad(() => scope(() => store.read([i]).to(job.dtype).toBytes()));
+        yield noGrad(() => scope(() => store.read([i]).to(dtype).toBytes()));
       }
     },
   }));
@@ -30,11 +31,12 @@ export function streamState(job: RecipeJob, name: string, stream: PortStore): St
 export function restoreStream(job: RecipeJob, state: RecipeState, name: string, stream: PortStore): void {
   for (const [port, store] of stream.stores) {
     const { sequences, shape } = store.shape;
-    const size = numbersIn(shape) * elementSize(job.dtype);
+    const dtype = portType(shape, job.dtype);
+    const size = numbersIn(shape) * elementSize(dtype);
     for (let i = 0; i < sequences; i++) {
       job.poll();
       const bytes = state.read(`${name}.${port}`, i * size, (i + 1) * size);
-      scope(() => store.write(i, Tensor.fromBytes(bytes, [1, ...shape], job.dtype, job.device)));
+      scope(() => store.write(i, Tensor.fromBytes(bytes, [1, ...shape], dtype, job.device)));
     }
   }
 }

@@ -2,6 +2,7 @@ import { ReadBuffer } from "../../checkpoint/read-buffer.js";
 import { loadTensor, loadUnit, type OpenNetwork, type UnitPlan, unitTensors } from "../../network/index.js";
 import { codesOf } from "../../quant/from-quantized-weight.js";
 import { TokenQuantizer } from "../../quant/input/activation.js";
+import { KeyedQuantizer } from "../../quant/input/keyed.js";
 import { quantizerFrom } from "../../quant/input/stored-quantizer.js";
 import { FixedCodes } from "../../quant/weight-path/fixed-codes.js";
 import { QuantizedLayer } from "../../reconstruct/quantized-layer.js";
@@ -99,6 +100,8 @@ export class UnitSource {
           const zeroPoint = results.zeroPointOf?.(module) ?? null;
           layer.quantizeInput(quantizerFrom(granularity, activationBits, input, device, { learn, zeroPoint }));
         }
+        const byStep = results.inputGridOf?.(module) ?? null;
+        if (byStep !== null) layer.quantizeInput(new KeyedQuantizer(byStep, device));
       }
       const weights = loadUnit(
         (name, shape) =>

@@ -3,6 +3,7 @@ import { readModelConfig } from "../../checkpoint/model-config.js";
 import { temporaryFolder } from "../../checkpoint/testing/temporary-folder.js";
 import { DecoderNetwork, type DecoderSpec, readSpec } from "../../network/index.js";
 import { deeperModel, tinyModel, writeTinyModel } from "../../network/testing/tiny-models.js";
+import type { KeyedGrid } from "../../quant/input/keyed-grid.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import { parseScheme } from "../../quant/scheme.js";
 import { manualSeed, scope, Tensor } from "../../tensor/index.js";
@@ -83,6 +84,7 @@ export interface Delivered {
   readonly zeroPoints: Map<string, number>;
   /** Bits of inputs, where they are not the scheme's. */
   readonly inputBits: Map<string, number>;
+  readonly inputGrids: Map<string, KeyedGrid>;
 }
 
 /** A job whose results stay in memory, beside them. */
@@ -104,6 +106,7 @@ export function tinyJob(
     activations: new Map(),
     zeroPoints: new Map(),
     inputBits: new Map(),
+    inputGrids: new Map(),
   };
   const job: RecipeJob = {
     checkpoint,
@@ -130,6 +133,7 @@ export function tinyJob(
         if (bits !== undefined) delivered.inputBits.set(name, bits);
         if (zeroPoint !== undefined) delivered.zeroPoints.set(name, zeroPoint);
       },
+      inputGrid: (name, grid) => void delivered.inputGrids.set(name, grid),
       windowDone: () => {},
     },
     results: {
@@ -137,6 +141,7 @@ export function tinyJob(
       readPlain: (name) => delivered.plain.get(name) ?? null,
       activationOf: (name) => delivered.activations.get(name) ?? null,
       zeroPointOf: (name) => delivered.zeroPoints.get(name) ?? null,
+      inputGridOf: (name) => delivered.inputGrids.get(name) ?? null,
     },
     ...more,
   };

@@ -97,7 +97,10 @@ export class OpenGraph implements Disposable {
   #port(ports: Ports, name: string): Tensor {
     const tensor = this.#passed(ports, name);
     const port = this.cut.graph.inputs.find((each) => each.name === name);
-    return port?.dataType === "int64" || port?.dataType === "int32" ? tensor.to(port.dataType) : tensor;
+    if (port === undefined) return tensor;
+    // Single numbers are kept in fp32, whatever is computed with: a time step has to stay what it is.
+    const floating = port.dataType !== "int64" && port.dataType !== "int32";
+    return tensor.to(floating ? this.#context.dtype : port.dataType);
   }
 
   #fixedAt(batch: number): ReadonlyMap<string, Value> {

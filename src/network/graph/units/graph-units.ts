@@ -1,8 +1,10 @@
 import type { UnitPlan } from "../../unit.js";
 import type { Graph, GraphNode } from "../graph.js";
 import { type Block, findBlocks } from "./blocks.js";
+import { onlyReaders } from "./condition-readers.js";
 import { type Dependence, dependenceOf, dependences } from "./dependence.js";
-import { type GraphLayer, graphLayers } from "./layers.js";
+import type { GraphLayer } from "./layers.js";
+import { planLayers } from "./protected-layers.js";
 
 /** A part of a graph that is computed and reconstructed as one. */
 export interface GraphUnit {
@@ -15,7 +17,7 @@ export interface GraphUnit {
   /** Values that it reads, made by earlier units or given from outside, and values that later ones read. */
   readonly reads: readonly string[];
   readonly writes: readonly string[];
-  /** All values that later units read, whoever made them, and the graph's outputs. */
+  /** All values that later units read, whoever made them, the graph's outputs, and its conditions. */
   readonly leaves: readonly string[];
 }
 
@@ -27,22 +29,42 @@ export interface CutGraph {
 }
 
 /**
- * Cuts a graph into units: first what follows from conditions alone (TFMQ's temporal block, with every projection that a
- * block reads), then blocks as `findBlocks` gives them, and single layers. What follows a layer or a block without a
- * weight of its own belongs to it.
+ * Where what follows from conditions alone belongs: `together`, into one unit; or what a single block reads (its projection
+ * of a time embedding) to the block (`readers`), and only what several read into a unit of its own.
  */
-export function cutGraph(graph: Graph): CutGraph {
+export type ConditionCut = "together" | "readers";
+
+/**
+ * Cuts a graph into units: first what follows from conditions alone (TFMQ's temporal block, a virtual unit whose outputs are
+ * the projections that blocks read, wherever in the graph they are computed), then blocks as `findBlocks` gives them, and
+ * single layers. What follows a layer or a block without a weight of its own belongs to it.
+ */
+export function cutGraph(graph: Graph, conditions: ConditionCut = "together"): CutGraph {
   const dependence = dependences(graph);
-  const layers = graphLayers(graph);
+  const layers = planLayers(graph, dependence);
   const isLayer = (node: GraphNode): boolean => layers.has(node);
   const blocks = findBlocks(graph, dependence, isLayer);
   const condition = graph.nodes.filter((node) => dependenceOf(dependence, node) === "condition");
   const data = graph.nodes.filter((node) => dependenceOf(dependence, node) === "data");
-  const groups: Group[] = [];
-  if (condition.some(isLayer)) groups.push({ kind: "condition", nodes: condition });
-  const rest = condition.some(isLayer) ? [] : condition;
-  groups.push(...joined(contracted([...rest, ...data], blocks), isLayer));
-  return { graph, dependence, units: withPorts(graph, groups, dependence, layers) };
+  const apart = condition.some(isLayer);
+  const groups = joined(contracted([...(apart ? [] : condition), ...data], blocks), isLayer);
+  const all = apart ? withConditions(condition, groups, conditions) : groups;
+  return { graph, dependence, units: withPorts(graph, all, dependence, layers) };
+}
+
+function withConditions(
+  condition: readonly GraphNode[],
+  groups: readonly Group[],
+  cut: ConditionCut,
+): readonly Group[] {
+  const owners = cut === "together" ? null : onlyReaders(condition, groups);
+  const shared = condition.filter((node) => (owners?.get(node) ?? null) === null);
+  // They follow from what comes before all groups, so that they may come first in theirs.
+  const joint = groups.map((group) => {
+    const own = condition.filter((node) => owners?.get(node) === group);
+    return own.length === 0 ? group : { ...group, nodes: [...own, ...group.nodes] };
+  });
+  return shared.length === 0 ? joint : [{ kind: "condition", nodes: shared }, ...joint];
 }
 
 /** Joins a unit to the next where it writes a value that can't pass between units. */
@@ -59,7 +81,7 @@ export function mergedUnits(cut: CutGraph, passes: (value: string) => boolean): 
     open = !writes.every(passes);
   }
   if (groups.length === units.length) return cut;
-  const merged = withPorts(graph, groups, dependence, graphLayers(graph));
+  const merged = withPorts(graph, groups, dependence, planLayers(graph, dependence));
   return mergedUnits({ ...cut, units: merged }, passes);
 }
 
@@ -130,6 +152,8 @@ function withPorts(
   });
   for (const { name } of graph.outputs) lastReader.set(name, groups.length);
   const alive = new Set(graph.inputs.map(({ name }) => name));
+  // Wherever a quantizer is, its range may depend on the time step: conditions pass all units.
+  const stays = new Set(graph.inputs.map(({ name }) => name).filter((name) => dependence.get(name) === "condition"));
   return groups.map(({ kind, nodes }, index) => {
     const made = new Set(nodes.flatMap(({ outputs }) => outputs));
     const isValue = (name: string): boolean => name !== "" && (dependence.get(name) ?? "fixed") !== "fixed";
@@ -138,7 +162,7 @@ function withPorts(
     );
     const writes = [...made].filter((name) => name !== "" && (lastReader.get(name) ?? -1) > index);
     for (const name of writes) alive.add(name);
-    for (const name of alive) if ((lastReader.get(name) ?? -1) <= index) alive.delete(name);
+    for (const name of alive) if ((lastReader.get(name) ?? -1) <= index && !stays.has(name)) alive.delete(name);
     const own = nodes.map((node) => layers.get(node)).filter((layer) => layer !== undefined);
     const plan: UnitPlan = {
       index,

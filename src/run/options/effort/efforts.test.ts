@@ -41,8 +41,9 @@ describe("an effort", () => {
   it.each(recipeNames)("of %s sets only what that recipe reads", (recipe) => {
     for (const name of effortNames) {
       const values = effortValues(name, recipe, {});
-      // Where the whole network is trained at once, scales may follow only with another loss.
-      const finish = recipeOf(recipe).hasWindows === false ? "none" : "scales";
+      // Where the whole network is trained at once, scales may follow only with another loss, and behind ranges by step never.
+      const { hasWindows, needsTimeSteps } = recipeOf(recipe);
+      const finish = hasWindows === false || needsTimeSteps === true ? "none" : "scales";
       const options = resolveOver({ ...values, finish }, { ...required, recipe });
       const context = readerContext(options, schemeOf(options));
       for (const [option] of optionEntries(values)) {
