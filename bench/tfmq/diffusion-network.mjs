@@ -132,8 +132,8 @@ export class DiffusionNetwork {
       return unit.layers.some((layer) => layer.node === node) || node.inputs.some(behindLayer);
     };
     const projections = unit.writes.filter(behindLayer);
-    using finished = new FinishedNetwork(whole, job.results);
-    using full = new FinishedNetwork(
+    const finished = new FinishedNetwork(whole, job.results);
+    const full = new FinishedNetwork(
       { ...whole, options: { ...whole.options, overrides: [{ pattern: "*", skip: true }] } },
       job.results,
     );
@@ -149,6 +149,8 @@ export class DiffusionNetwork {
         }),
       );
     const [actual, wanted] = [values(finished), values(full)];
+    finished[Symbol.dispose]();
+    full[Symbol.dispose]();
     let wrong = 0;
     for (let i = 0; i < projections.length; i++) {
       for (let t = 0; t < times.length; t++) {

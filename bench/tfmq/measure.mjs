@@ -67,9 +67,10 @@ for (const scheme of values.schemes.split(",")) {
     }
     const [recipe, options] = ways[way];
     const { job, kept, first } = net.quantized(trajectory, recipe, scheme, options);
-    using finished = new FinishedNetwork(job, job.results);
     const used = process.cpuUsage(started);
+    const finished = new FinishedNetwork(job, job.results);
     const sampled = net.sample(images, { seed: 2, batch, run: (ports) => finished.run(ports) }).results;
+    finished[Symbol.dispose]();
     if (way === "rtn" || way === "tfmq") shown.push(sampled);
     const mismatch = net.mismatches(job);
     report({

@@ -778,8 +778,7 @@ export interface ActivationOptions {
    *
    * Command line: `--set activation.granularity=...`.
    *
-   * @default "token"; "tensor" with --recipe kurtosis; "tensor" with --recipe kurtosis --preset paper; "tensor"
-   * with --recipe tfmq; "tensor" with --recipe tfmq --preset paper
+   * @default "token"; "tensor" with --recipe kurtosis; "tensor" with --recipe kurtosis --preset paper
    */
   readonly granularity?: "token" | "tensor" | undefined;
   /**

@@ -7,6 +7,7 @@ import { packingRows } from "../../format/bits/packed-rows.js";
 import { toEnd } from "../../format/bits/to-end.js";
 import { hashingWeight, scalesHash } from "../../format/bits/weight-hash.js";
 import { assertSound, assertSoundScales } from "../../format/contract/assert-sound.js";
+import type { KeyedGrid } from "../../quant/input/keyed-grid.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import type { RecipeSink } from "../../recipe/job/recipe-job.js";
 import type { RecipeState, StateTensor } from "../../recipe/state/saved-state.js";
@@ -148,6 +149,19 @@ export class Journal implements RecipeSink, Disposable {
     if (zeroPoint !== undefined) this.#pending.zeroPoints.set(name, zeroPoint);
   }
 
+  inputGrid(name: string, grid: KeyedGrid): void {
+    const broken = grid.scales.find((scale) => !(scale > 0 && Number.isFinite(scale)));
+    if (broken !== undefined) {
+      throw new FormatError({
+        where: name,
+        what: `a range of its input is ${broken}`,
+        why: "the examples of a time step are not finite here",
+        next: "leave it out with an override (skip)",
+      });
+    }
+    this.#pending.inputGrids.set(name, grid);
+  }
+
   /** What belongs to the window under way: when it begins, the losses of its steps, its warnings. */
   observe(event: RecipeEvent): void {
     if (event.event === "window-start") this.#pending.start = new Date().toISOString();
@@ -238,6 +252,7 @@ function emptyWindow(): WindowContent {
     rescaled: new Map(),
     activations: new Map(),
     zeroPoints: new Map(),
+    inputGrids: new Map(),
     warnings: [],
     start: null,
     losses: new LossCurve(),

@@ -135,7 +135,13 @@ describe("an option that nothing would read", () => {
     ["gptq", { cfp: { activations: null } }, "cfp.activations", "cbq", "--recipe cbq"],
     ["gptq", { window: { batch: 4 } }, "window.batch", "cbq", "--recipe cbq"],
     ["gptq", { rates: { scale: 0.1 } }, "rates.scale", "cbq", "--recipe cbq"],
-    ["gptq", { compute: { gradients: "full" } }, "compute.gradients", "affine-quant, tfmq, efficient-qat and cbq", "or cbq"],
+    [
+      "gptq",
+      { compute: { gradients: "full" } },
+      "compute.gradients",
+      "affine-quant, tfmq, efficient-qat and cbq",
+      "or cbq",
+    ],
     [
       "norm-tweaking",
       { compute: { gradients: "fp8" } },

@@ -4,6 +4,7 @@ import { type PackedWeight, unpackedWeight } from "../../../format/bits/packed-r
 import type { WeightHash } from "../../../format/bits/weight-hash.js";
 import type { ExportSource } from "../../../format/contract/export-source.js";
 import { compareTensorNames } from "../../../format/contract/output-tensors.js";
+import type { KeyedGrid } from "../../../quant/input/keyed-grid.js";
 import type { QuantizedWeight } from "../../../quant/quantized-weight.js";
 import type { RecipeResults } from "../../../recipe/job/recipe-job.js";
 import type { WarningEvent, WindowDoneEvent } from "../../events/events.js";
@@ -64,6 +65,11 @@ export class FinishedWindows implements RecipeResults {
     return new Map(this.all.flatMap(({ zeroPoints }) => [...zeroPoints]));
   }
 
+  /** Grids of inputs by time step, by module name. */
+  get inputGrids(): ReadonlyMap<string, KeyedGrid> {
+    return new Map(this.all.flatMap(({ inputGrids }) => [...inputGrids]));
+  }
+
   /** A finished Linear, under the scales that it has by now. */
   readLinear(name: string): QuantizedWeight {
     return unpackedWeight(this.readPacked(name));
@@ -94,6 +100,10 @@ export class FinishedWindows implements RecipeResults {
 
   zeroPointOf(name: string): number | null {
     return this.all.findLast(({ zeroPoints }) => zeroPoints.has(name))?.zeroPoints.get(name) ?? null;
+  }
+
+  inputGridOf(name: string): KeyedGrid | null {
+    return this.all.findLast(({ inputGrids }) => inputGrids.has(name))?.inputGrids.get(name) ?? null;
   }
 
   /** Names of the tensors that are not quantized and yet not those of the source model: CFP folds into them. */

@@ -5,6 +5,7 @@ import { wordsFor } from "../../../format/bits/pack-bits.js";
 import type { PackedWeight } from "../../../format/bits/packed-rows.js";
 import type { WeightHash } from "../../../format/bits/weight-hash.js";
 import type { QuantizedLayout } from "../../../format/contract/export-source.js";
+import type { KeyedGrid } from "../../../quant/input/keyed-grid.js";
 import type { QuantizedWeight } from "../../../quant/quantized-weight.js";
 import type { StateTensor } from "../../../recipe/state/saved-state.js";
 import type { DType } from "../../../tensor/index.js";
@@ -23,6 +24,8 @@ export interface WindowContent {
   readonly activations: Map<string, number>;
   /** Codes that stand for zero, of inputs whose ranges do not lie evenly around it, by module name. */
   readonly zeroPoints: Map<string, number>;
+  /** Grids of inputs by time step, by module name. */
+  readonly inputGrids: Map<string, KeyedGrid>;
   readonly warnings: WarningEvent[];
   /** When it began, ISO 8601; null where that is not known. */
   start: string | null;
@@ -81,6 +84,19 @@ const record = z.strictObject({
   activations: z.record(z.string(), z.number()),
   /** Absent in windows of early versions. */
   zeroPoints: z.record(z.string(), z.number()).default({}),
+  inputGrids: z
+    .record(
+      z.string(),
+      z.strictObject({
+        bits: z.int().min(2).max(8),
+        input: z.string(),
+        keys: z.array(z.number()),
+        scales: z.array(z.number()),
+        zeroPoints: z.array(size),
+        unknown: z.enum(["error", "nearest"]),
+      }),
+    )
+    .default({}),
   warnings: z.array(
     z.strictObject({ event: z.literal("warning"), message: z.string(), where: z.string(), next: z.string() }),
   ),
@@ -95,7 +111,7 @@ const record = z.strictObject({
 /** The tensors and the record of a window's artefact. */
 export function windowArtefact(
   done: WindowDoneEvent,
-  { plain, rescaled, activations, zeroPoints, warnings, start, losses }: WindowContent,
+  { plain, rescaled, activations, zeroPoints, inputGrids, warnings, start, losses }: WindowContent,
   linears: ReadonlyMap<string, PackedLinear>,
 ): { readonly tensors: ArtefactTensor[]; readonly record: object } {
   const tensors: ArtefactTensor[] = [];
@@ -124,6 +140,7 @@ export function windowArtefact(
       rescaled: Object.fromEntries([...rescaled].map(([name, { hash }]) => [name, hash])),
       activations: Object.fromEntries(activations),
       zeroPoints: Object.fromEntries(zeroPoints),
+      inputGrids: Object.fromEntries(inputGrids),
       warnings,
       start,
       losses: losses.points,
@@ -156,6 +173,8 @@ export class SavedWindow {
   readonly activations: ReadonlyMap<string, number>;
   /** Codes that stand for zero in inputs, by module name. */
   readonly zeroPoints: ReadonlyMap<string, number>;
+  /** Grids of inputs by time step, by module name. */
+  readonly inputGrids: ReadonlyMap<string, KeyedGrid>;
   /** When it began, ISO 8601; null where that is not known. */
   readonly start: string | null;
   /** Of its steps; null without any. */
@@ -172,6 +191,7 @@ export class SavedWindow {
     this.rescaled = new Map(Object.entries(content.rescaled));
     this.activations = new Map(Object.entries(content.activations));
     this.zeroPoints = new Map(Object.entries(content.zeroPoints));
+    this.inputGrids = new Map(Object.entries(content.inputGrids));
     this.#hashes = new Map(Object.entries(content.hashes));
   }
 
