@@ -1,8 +1,10 @@
 /** Tables that follow from the code: what each recipe, family and format does. They are made from dist/. */
 import { readFileSync } from "node:fs";
+import { assertHolds as assertAwq } from "../../dist/format/awq/layout.js";
 import { quantizedBits } from "../../dist/format/bits/bits-per-weight.js";
 import { exactTypes } from "../../dist/format/gguf/blocks/exact-type.js";
 import { assertHolds } from "../../dist/format/gptq/layout.js";
+import { assertHolds as assertMlx, scaleType } from "../../dist/format/mlx/layout.js";
 import { containerOf } from "../../dist/format/onnx/layout.js";
 import { families } from "../../dist/network/index.js";
 import { effortNames } from "../../dist/recipe/options/efforts.js";
@@ -131,9 +133,10 @@ export const codeTables = {
         "MLP",
         "query and key norms",
         "sliding window",
-        "compressed-tensors, GPTQ",
+        "compressed-tensors, GPTQ, AWQ",
         "ONNX",
         "GGUF",
+        "MLX",
       ],
       [...families.values()].map(({ modelType, norm, positions, kinds, mlp, attention }) => [
         `\`${modelType}\``,
@@ -143,7 +146,9 @@ export const codeTables = {
         yes(attention.qkNorm !== false),
         attention.slidingWindow === null ? "none" : kinds === undefined ? "in all blocks" : "block by block",
         "yes",
-        ...[exportsOf(modelType).onnx, exportsOf(modelType).gguf].map((refused) => yes(refused === null)),
+        ...[exportsOf(modelType).onnx, exportsOf(modelType).gguf, exportsOf(modelType).mlx].map((refused) =>
+          yes(refused === null),
+        ),
       ]),
     ),
 
@@ -153,6 +158,8 @@ export const codeTables = {
         "weights",
         "compressed-tensors",
         "GPTQ",
+        "AWQ",
+        "MLX, scales in",
         "ONNX, stored in",
         ...GROUPS.map((group) => `GGUF, groups of ${group}`),
         "GGUF, a group per row",
@@ -165,6 +172,12 @@ export const codeTables = {
           : symmetric
             ? "yes"
             : "yes, `gptq_v2`",
+        orNull(() => assertAwq("", layout(bits, 64, symmetric)) ?? true) === null ? "refused" : "yes",
+        orNull(() => assertMlx("", layout(bits, 64, symmetric)) ?? true) === null
+          ? "refused"
+          : scaleType(layout(bits, 64, symmetric), "exact") === "F16"
+            ? "fp16"
+            : "fp32",
         `${orNull(() => containerOf(layout(bits, 64, symmetric)).bits) ?? "refused"} bits`,
         ...[...GROUPS, null].map((group) => {
           const [best] = exactTypes(layout(bits, group, symmetric));

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { modelShape } from "../../dist/format/gguf/network/model-shape.js";
 import { ropeEncoding } from "../../dist/format/gguf/network/rope-scaling.js";
 import { ggufFamily } from "../../dist/format/gguf/network/tensor-names.js";
+import { mlxFamily } from "../../dist/format/mlx/families.js";
 import { graphBlock } from "../../dist/format/onnx/graph/graph-block.js";
 import { families, readSpec } from "../../dist/network/index.js";
 
@@ -30,15 +31,16 @@ function refusal(plan) {
   }
 }
 
-/** @typedef {{ family: string, folders: null, onnx: string | null, gguf: string | null }} FamilyExports */
+/** @typedef {{ family: string, folders: null, onnx: string | null, gguf: string | null, mlx: string | null }} FamilyExports */
 /** Null where the format holds a model of the family. @returns {FamilyExports[]} */
 export function familyExports() {
   const configs = tinyConfigs();
   return [...families.keys()].map((family) => {
     const config = configs.get(family);
+    const mlx = refusal(() => mlxFamily(family));
     // Families with experts have no tiny model; the formats judge them by what they are.
     if (config === undefined) {
-      return { family, folders: null, onnx: "experts", gguf: refusal(() => ggufFamily(family)) };
+      return { family, folders: null, onnx: "experts", gguf: refusal(() => ggufFamily(family)), mlx };
     }
     const spec = readSpec(/** @type {never} */ (config));
     return {
@@ -46,6 +48,7 @@ export function familyExports() {
       folders: null,
       onnx: refusal(() => graphBlock(spec)),
       gguf: refusal(() => [modelShape(spec), ropeEncoding(spec)]),
+      mlx,
     };
   });
 }

@@ -51,6 +51,7 @@ export function folderExporter(format: FolderFormat): Exporter {
       if (!(await isFile("config.json"))) return null;
       return format.recognises(await readModelConfig(path)) ? path : null;
     },
+    network: (path) => format.open(path),
     async open(path): Promise<OpenedExport> {
       const opened = await format.open(path);
       try {

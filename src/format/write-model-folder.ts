@@ -15,6 +15,14 @@ export interface WriteFolderOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What a format has of its own beside the weights. */
+interface ModelFolderExtras {
+  /** Texts of small files by name. */
+  readonly extraFiles?: Readonly<Record<string, string>>;
+  /** Members of `config.json` beside `quantization_config`. */
+  readonly members?: JsonObject;
+}
+
 /** What an export wrote. */
 export interface WrittenFolder {
   /** Names in the folder. */
@@ -35,11 +43,11 @@ export async function writeModelFolder(
   folder: string,
   tensors: Iterable<OutputTensor>,
   quantizationConfig: JsonObject,
-  options: WriteFolderOptions & { readonly extraFiles?: Readonly<Record<string, string>> } = {},
+  options: WriteFolderOptions & ModelFolderExtras = {},
 ): Promise<WrittenFolder> {
-  const { extraFiles = {}, ...limits } = options;
+  const { extraFiles = {}, members = {}, ...limits } = options;
   await assertOtherFolder(source.folder, folder);
-  const config = exportedConfig(source, { quantization_config: quantizationConfig });
+  const config = exportedConfig(source, { ...members, quantization_config: quantizationConfig });
   const weights = await writeSafetensors(folder, tensors, limits);
   const copied = await copyModelFiles(source.folder, folder, options.signal);
   const texts = { ...extraFiles, [configFile]: config };

@@ -1,11 +1,17 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import * as awqDecode from "../../src/format/awq/decode.js";
+import * as awqEncode from "../../src/format/awq/encode.js";
+import * as awq from "../../src/format/awq/layout.js";
 import { decodeWeight, type StoredTensor } from "../../src/format/compressed-tensors/decode.js";
 import { encodePart } from "../../src/format/compressed-tensors/encode.js";
 import { partsOf, type StorageFormat, type WeightPart } from "../../src/format/compressed-tensors/layout.js";
 import * as gptqDecode from "../../src/format/gptq/decode.js";
 import * as gptqEncode from "../../src/format/gptq/encode.js";
 import * as gptq from "../../src/format/gptq/layout.js";
+import * as mlxDecode from "../../src/format/mlx/decode.js";
+import * as mlxEncode from "../../src/format/mlx/encode.js";
+import * as mlx from "../../src/format/mlx/layout.js";
 import * as onnxDecode from "../../src/format/onnx/decode.js";
 import { encodeRows } from "../../src/format/onnx/encode.js";
 import { containerOf, type QuantizedPart, rowBytes } from "../../src/format/onnx/layout.js";
@@ -51,6 +57,40 @@ function throughGptq(weight: QuantizedWeight, version: gptq.CheckpointFormat): Q
   });
 }
 
+function throughAwq(weight: QuantizedWeight): QuantizedWeight {
+  const part = (name: awq.WeightPart): awqDecode.StoredTensor => {
+    const layout = awq.partsOf(weight).find((each) => each.part === name);
+    if (layout === undefined) throw new Error(`${name} was not written`);
+    const bytes = awqEncode.encodePart(weight, name);
+    expect(bytes.byteLength, name).toBe(layout.byteLength);
+    return { dtype: layout.dtype, shape: layout.shape, bytes };
+  };
+  return awqDecode.decodeWeight("layer", weight, {
+    codes: part("qweight"),
+    zeroPoints: part("qzeros"),
+    scales: part("scales"),
+  });
+}
+
+/** What MLX holds of a weight: as the weight, with scales and biases per block. */
+function throughMlx(weight: QuantizedWeight): mlxDecode.AffineWeight {
+  const type = mlx.scaleType(weight, "exact");
+  const part = (name: mlx.WeightPart): mlxDecode.StoredTensor => {
+    const layout = mlx.partsOf(weight, type, null).find((each) => each.part === name);
+    if (layout === undefined) throw new Error(`${name} was not written`);
+    const bytes = mlxEncode.encodePart("layer", weight, type, name);
+    expect(bytes.byteLength, name).toBe(layout.byteLength);
+    return { dtype: layout.dtype, bytes };
+  };
+  const { bits, rows, columns } = weight;
+  const shape = { bits, rows, columns, groupSize: mlx.blockSize(weight) ?? 0 };
+  return mlxDecode.decodeWeight("layer", shape, {
+    codes: part("weight"),
+    scales: part("scales"),
+    biases: part("biases"),
+  });
+}
+
 /** What MatMulNBits holds of a weight: as the weight, with scales and zero points per block. */
 function throughOnnx(weight: QuantizedWeight): onnxDecode.BlockedWeight {
   const container = containerOf(weight);
@@ -93,6 +133,29 @@ describe("encode then decode is the identity", () => {
         expect([...zeroPoints]).toEqual(perBlock(weight, weight.zeroPoints, blockSize));
       }),
       { numRuns: 200 },
+    );
+  });
+
+  it("MLX, every width that it has, with zero points that its biases give back", () => {
+    fc.assert(
+      fc.property(arbitraryWeight({ bits: [2, 3, 4, 5, 6, 8], columnStep: 32, largest: 9 }), (weight) => {
+        const stored = throughMlx(weight);
+        expect(stored.codes).toEqual(weight.codes);
+        expect([...stored.scales]).toEqual(perBlock(weight, weight.scales, stored.groupSize));
+        expect([...(mlxDecode.zeroPointsOf(stored) ?? [])]).toEqual(
+          perBlock(weight, weight.zeroPoints, stored.groupSize),
+        );
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it("AWQ", () => {
+    fc.assert(
+      fc.property(arbitraryWeight({ bits: [4], rowStep: 8 }), (weight) => {
+        expect(throughAwq(weight)).toEqual(weight);
+      }),
+      { numRuns: 100 },
     );
   });
 

@@ -21,7 +21,7 @@ export interface ExportResultInput {
    *
    * Command line: `--format <names...>`.
    */
-  readonly format: "compressed-tensors" | "gptq" | "gguf" | "onnx" | readonly ("compressed-tensors" | "gptq" | "gguf" | "onnx")[];
+  readonly format: "compressed-tensors" | "gptq" | "awq" | "gguf" | "onnx" | "mlx" | readonly ("compressed-tensors" | "gptq" | "awq" | "gguf" | "onnx" | "mlx")[];
   /**
    * Folder of the exports, each in a folder of its format's name; null puts them into the result's.
    *
@@ -79,6 +79,15 @@ export interface ExportResultInput {
    * @default "fast"
    */
   readonly onnxAccuracy?: "exact" | "fast" | undefined;
+  /**
+   * Floating point of scales and biases in MLX: exact takes fp16 for symmetric weights and fp32 for others; bf16
+   * or f16 round them to a model's own type, with the loss reported.
+   *
+   * Command line: `--mlx-scales <type>`.
+   *
+   * @default "exact"
+   */
+  readonly mlxScales?: "exact" | "f16" | "bf16" | "f32" | undefined;
   /** Stops the work: the iteration throws the signal's reason, and nothing half-written is left. */
   readonly signal?: AbortSignal | undefined;
 }

@@ -127,7 +127,7 @@ export interface QuantizeOptions {
    *
    * @default ["compressed-tensors"]
    */
-  readonly format?: "compressed-tensors" | "gptq" | "gguf" | "onnx" | readonly ("compressed-tensors" | "gptq" | "gguf" | "onnx")[] | undefined;
+  readonly format?: "compressed-tensors" | "gptq" | "awq" | "gguf" | "onnx" | "mlx" | readonly ("compressed-tensors" | "gptq" | "awq" | "gguf" | "onnx" | "mlx")[] | undefined;
   /**
    * Type of the embedding in GGUF; null takes q8_0, half of bf16 at a small loss that is reported, where its rows
    * are whole blocks; else the model's own.
@@ -169,6 +169,15 @@ export interface QuantizeOptions {
    * @default "fast"
    */
   readonly onnxAccuracy?: "exact" | "fast" | undefined;
+  /**
+   * Floating point of scales and biases in MLX: exact takes fp16 for symmetric weights and fp32 for others; bf16
+   * or f16 round them to a model's own type, with the loss reported.
+   *
+   * Command line: `--mlx-scales <type>`.
+   *
+   * @default "exact"
+   */
+  readonly mlxScales?: "exact" | "f16" | "bf16" | "f32" | undefined;
   /**
    * cpu, cuda:0, or auto for the first GPU that libtorch sees, else the CPU.
    *

@@ -1,6 +1,6 @@
 import type { SafetensorsDType } from "../../checkpoint/dtype.js";
 import { FormatError } from "../../errors.js";
-import { fromBfloat16Bits, fromHalfBits, toHalfBits } from "./half.js";
+import { fromBfloat16Bits, fromHalfBits, toBfloat16Bits, toHalfBits } from "./half.js";
 import { viewInt32, viewUint16 } from "./typed-view.js";
 
 /** Values as little-endian fp16, rounded to nearest even. */
@@ -30,4 +30,10 @@ export function floatsFromBytes(bytes: Uint8Array, dtype: SafetensorsDType, wher
   const values = new Float32Array(bits.length);
   for (let i = 0; i < bits.length; i++) values[i] = decode(bits[i] ?? 0);
   return values;
+}
+
+/** Values in one of the three types, little-endian, rounded to nearest even. */
+export function fromFloats(values: Float32Array, dtype: "F16" | "BF16" | "F32"): Uint8Array {
+  if (dtype === "F32") return new Uint8Array(values.slice().buffer);
+  return dtype === "F16" ? toHalfBytes(values) : new Uint8Array(Uint16Array.from(values, toBfloat16Bits).buffer);
 }

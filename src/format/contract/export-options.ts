@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { OptionError } from "../../errors.js";
 import { GGUF_FLOAT_CHOICES } from "../gguf/plan.js";
+import { SCALE_CHOICES } from "../mlx/layout.js";
 
 /** What can be chosen when a result is written: for `quantize` and for `export`, help texts included. */
 export const exportOptionsShape = {
@@ -28,6 +29,12 @@ export const exportOptionsShape = {
     .enum(["exact", "fast"])
     .default("fast")
     .describe("activations of the ONNX graph: fast lets onnxruntime round them to 8 bits (accuracy_level 4)"),
+  mlxScales: z
+    .enum(SCALE_CHOICES)
+    .default("exact")
+    .describe(
+      "floating point of scales and biases in MLX: exact takes fp16 for symmetric weights and fp32 for others; bf16 or f16 round them to a model's own type, with the loss reported",
+    ),
 } as const;
 
 const exportOptions = z.strictObject(exportOptionsShape);
@@ -42,6 +49,7 @@ const concerns: Readonly<Record<keyof ExportOptions, readonly [format: string, f
   reencode: ["gguf", "--reencode"],
   onnxPrecision: ["onnx", "--onnx-precision"],
   onnxAccuracy: ["onnx", "--onnx-accuracy"],
+  mlxScales: ["mlx", "--mlx-scales"],
 };
 
 /** Those of the choices that concern none of these formats. */

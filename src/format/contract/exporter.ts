@@ -76,4 +76,10 @@ export interface Exporter {
   find(path: string): Promise<string | null>;
   /** @throws FormatError or CheckpointError naming the tensor when the files contradict themselves */
   open(path: string): Promise<OpenedExport>;
+  /**
+   * The network of an export, to compute with, in formats that are model folders; its weights by the names of the checkpoint.
+   *
+   * @throws as `open`
+   */
+  readonly network?: (path: string) => Promise<ExportSource & Disposable>;
 }

@@ -39,6 +39,10 @@ const snippets: Readonly<Record<FormatName, Snippets>> = {
       ]),
     ];
   },
+  awq: (found, facts) => {
+    const { place, first } = downloaded(found, facts, `${found.path}/*`);
+    return block("vLLM (AWQ)", "sh", [...first, `vllm serve ${shellWord(place)}`]);
+  },
   gguf: (found, facts) => {
     const { place, first } = downloaded(found, facts, found.path);
     return [
@@ -58,6 +62,16 @@ const snippets: Readonly<Record<FormatName, Snippets>> = {
       "",
       `const generate = await pipeline("text-generation", resolve(${quoted(place)}));`,
       `console.log(await generate(${quoted(prompt)}, { max_new_tokens: 40 }));`,
+    ]);
+  },
+  mlx: (found, facts) => {
+    const { place, first } = downloaded(found, facts, `${found.path}/*`);
+    return block("mlx-lm", "python", [
+      ...first.map((line) => `# ${line}`),
+      "from mlx_lm import generate, load",
+      "",
+      `model, tokenizer = load(${quoted(place)})`,
+      `print(generate(model, tokenizer, prompt=${quoted(prompt)}, max_tokens=40))`,
     ]);
   },
 };

@@ -45,6 +45,8 @@ const all: CardFacts["formats"] = [
   { format: "gptq", path: "gptq", bytes: 2 },
   { format: "gguf", path: "gguf/m-W4A16g64-Q4_0.gguf", bytes: 3 },
   { format: "onnx", path: "onnx", bytes: 4 },
+  { format: "awq", path: "awq", bytes: 5 },
+  { format: "mlx", path: "mlx", bytes: 6 },
 ];
 
 describe("a model card", () => {
@@ -72,6 +74,7 @@ describe("a model card", () => {
           "onnx",
         ],
         "transformers.js",
+        ...["awq", "mlx"],
       ],
     });
     // YAML 1.1, which the hub's Python reads, takes a plain no for false.
@@ -116,8 +119,10 @@ describe("a model card", () => {
     const words: Readonly<Record<string, string>> = {
       "compressed-tensors": "AutoModelForCausalLM",
       gptq: "GPTQModel.load",
+      awq: "vLLM (AWQ)",
       gguf: "llama-cli -m",
       onnx: "@huggingface/transformers",
+      mlx: "mlx_lm",
     };
     for (const { format } of all) {
       const card = modelCard(facts({ formats: all.filter((each) => each.format === format) }));

@@ -12,8 +12,10 @@ import { qualityTable } from "./quality-table.js";
 const hubWords: Readonly<Record<FormatName, { readonly library: string; readonly tags: readonly string[] }>> = {
   "compressed-tensors": { library: "transformers", tags: ["compressed-tensors", "vllm"] },
   gptq: { library: "transformers", tags: ["gptq"] },
+  awq: { library: "transformers", tags: ["awq"] },
   gguf: { library: "gguf", tags: ["gguf", "llama.cpp"] },
   onnx: { library: "transformers.js", tags: ["onnx", "transformers.js"] },
+  mlx: { library: "mlx", tags: ["mlx"] },
 };
 
 /** The model card of a result or of one of its exports, in Markdown with the front matter that the hub reads. */

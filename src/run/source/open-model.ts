@@ -30,6 +30,7 @@ import { contradiction } from "../events/contradiction.js";
 import type { WorkEvent } from "../events/events.js";
 import { parseResultRecord } from "../result/result-file.js";
 import { decodedTensor } from "./decoded-tensor.js";
+import { exportedNetwork, loadExport } from "./open-export.js";
 import { hasQuantization, quantizationMethod } from "./quantized-source.js";
 import { resolveFolder } from "./resolve-folder.js";
 import { readStoredInputs } from "./trained/stored-inputs.js";
@@ -62,6 +63,11 @@ export async function openModel(
 ): Promise<LoadedModel> {
   const folder = await resolveFolder(nameOrFolder, context);
   const config = await readModelConfig(folder);
+  using exported = isCompressedTensors(config) ? null : await exportedNetwork(folder);
+  if (exported !== null) {
+    const decoder = await loadExport(exported, to, context);
+    return { folder, decoder, device: to.device, [Symbol.dispose]: () => decoder.dispose() };
+  }
   return isCompressedTensors(config) ? openResult(folder, to, context) : openSource(folder, config, to, context);
 }
 

@@ -7,11 +7,14 @@ import { dequantized } from "../rtn-source.js";
 /** A Python outside the repository with the packages that `bench/judge/README.md` lists. */
 export const judgePython = process.env["CROSSBLOCK_JUDGE_PYTHON"] ?? "/opt/judge/bin/python";
 
+/** The one with mlx-lm, whose requirements may contradict those of the others. */
+export const mlxPython = process.env["CROSSBLOCK_JUDGE_MLX_PYTHON"] ?? judgePython;
+
 /** Why the judge can't run, as part of a test's title; empty when it can. */
-export function missingPackage(name: string): string {
+export function missingPackage(name: string, python: string = judgePython): string {
   const code = `import importlib.util, sys; sys.exit(importlib.util.find_spec("${name}") is None)`;
-  const found = spawnSync(judgePython, ["-c", code]).status === 0;
-  return found ? "" : ` (skipped: no Python with ${name} at ${judgePython}; bench/judge/README.md says how to get one)`;
+  const found = spawnSync(python, ["-c", code]).status === 0;
+  return found ? "" : ` (skipped: no Python with ${name} at ${python}; bench/judge/README.md says how to get one)`;
 }
 
 /** Writes the weights that our decoder sees in a folder; returns the file. */

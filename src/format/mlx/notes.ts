@@ -1,0 +1,22 @@
+import type { ExportSource } from "../contract/export-source.js";
+import { omissionNotes } from "../source/source-census.js";
+import { type ScaleChoice, scaleType } from "./layout.js";
+
+/** What a user should know of a folder: whole sentences. */
+export function mlxNotes(result: ExportSource, choice: ScaleChoice): string[] {
+  const { activations, linears, plain } = result;
+  const types = [...new Set([...linears.values()].map((layout) => scaleType(layout, choice)))];
+  const others = new Set([...plain.values()].map(({ dtype }) => dtype));
+  const mixed = types.some((type) => !others.has(type));
+  return [
+    ...omissionNotes(result, "MLX"),
+    ...(activations === null
+      ? []
+      : [`MLX computes with weights only: the ${activations.bits}-bit activations stay in floating point there.`]),
+    ...(choice === "exact" && mixed
+      ? [
+          `Scales are ${types.join(" and ")}, which hold them exactly, beside tensors in ${[...others].join(" and ")}: MLX computes in fp32 then. --mlx-scales bf16 or f16 keeps its arithmetic narrow and rounds them.`,
+        ]
+      : []),
+  ];
+}

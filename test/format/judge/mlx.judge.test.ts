@@ -1,0 +1,174 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Checkpoint } from "../../../src/checkpoint/checkpoint.js";
+import { readModelConfig } from "../../../src/checkpoint/model-config.js";
+import { compareLogits } from "../../../src/evaluate/compare-logits.js";
+import { writeAwq } from "../../../src/format/awq/write.js";
+import { floatsFromBytes } from "../../../src/format/bits/float-bytes.js";
+import type { ExportSource } from "../../../src/format/contract/export-source.js";
+import { checkMlx } from "../../../src/format/mlx/check.js";
+import { dequantize } from "../../../src/format/mlx/decode.js";
+import { MLX_FAMILIES } from "../../../src/format/mlx/families.js";
+import { openMlxFolder } from "../../../src/format/mlx/read.js";
+import { writeMlx } from "../../../src/format/mlx/write.js";
+import { ourLogits, ourNetwork } from "../our-network.js";
+import { dequantized, type RtnScheme, roundedOnce, rtnSource } from "../rtn-source.js";
+import { missingPackage, mlxPython } from "./judge.js";
+
+const missing = missingPackage("mlx_lm", mlxPython);
+const goldens = join(import.meta.dirname, "../../../../shared/goldens");
+const ids = Array.from({ length: 24 }, (_, i) => (i * 37 + 5) % 96);
+let scratch = "";
+
+beforeAll(() => {
+  scratch = mkdtempSync(join(tmpdir(), "crossblock-mlx-"));
+});
+
+afterAll(() => {
+  rmSync(scratch, { recursive: true, force: true });
+});
+
+/** The same result with all plain tensors in fp32, so that mlx-lm rounds nothing in between. */
+function widened(source: ExportSource): ExportSource {
+  const plain = new Map(
+    [...source.plain].map(([name, info]) => {
+      const elements = info.shape.reduce((product, size) => product * size, 1);
+      return [name, { ...info, dtype: "F32" as const, byteLength: elements * 4 }];
+    }),
+  );
+  return {
+    ...source,
+    plain,
+    async readPlain(name) {
+      const dtype = source.plain.get(name)?.dtype ?? "F32";
+      return new Uint8Array(floatsFromBytes(await source.readPlain(name), dtype, name).slice().buffer);
+    },
+  };
+}
+
+/** What mlx-lm says of folders: why it does not load one, or null. */
+function judge(folders: readonly string[]): ReadonlyMap<string, string | null> {
+  const args = ["bench/judge/mlx_logits.py", ids.join(","), ...folders];
+  const env = { ...process.env, OMP_NUM_THREADS: "1" };
+  const { status, stdout, stderr } = spawnSync(mlxPython, args, { encoding: "utf8", env });
+  expect(status, stderr.slice(-1500)).toBe(0);
+  const lines = stdout.split("\n").filter((line) => line.startsWith("{"));
+  return new Map(
+    lines.map((line) => {
+      const { folder, error } = JSON.parse(line) as { folder: string; error: string | null };
+      return [folder, error];
+    }),
+  );
+}
+
+/** The weights of its quantized modules there, and logits. */
+async function judged(folder: string): Promise<Map<string, Float32Array>> {
+  using stored = await Checkpoint.open(`${folder}-judged`);
+  const tensors = new Map<string, Float32Array>();
+  for (const { name, dtype } of stored.tensors.values()) {
+    tensors.set(name, floatsFromBytes(await stored.read(name), dtype, name));
+  }
+  return tensors;
+}
+
+async function expectWeights(folder: string): Promise<void> {
+  const tensors = await judged(folder);
+  using written = await openMlxFolder(folder);
+  expect(tensors.size).toBe(written.modules.size + 1);
+  for (const module of written.modules.keys()) {
+    expect(tensors.get(`${module}.weight`), module).toEqual(dequantize(await written.readAffine(module)));
+  }
+}
+
+async function expectLogits(folder: string, source: ExportSource): Promise<void> {
+  const found = (await judged(folder)).get("logits") ?? new Float32Array();
+  using network = await ourNetwork(source);
+  const ours = ourLogits(network, [ids]);
+  expect(found.length, folder).toBe(ours.length);
+  const { largestDifference, divergence } = compareLogits(found, ours, ids);
+  console.log(folder.split("/").at(-1), largestDifference, divergence);
+  expect(divergence, folder).toBeLessThan(1e-6);
+  expect(largestDifference, folder).toBeLessThan(5e-3);
+}
+
+async function expectAll(folder: string, source: ExportSource): Promise<void> {
+  using written = await openMlxFolder(folder);
+  for await (const check of checkMlx(written, source, "exact")) expect(check.status, check.name).toBe("same");
+  await expectWeights(folder);
+  await expectLogits(folder, source);
+}
+
+describe.skipIf(missing !== "")(`mlx-lm reads what crossblock writes${missing}`, () => {
+  const schemes: Readonly<Record<string, RtnScheme>> = Object.fromEntries([
+    ...[2, 3, 4, 5, 6, 8].map((bits) => [`W${bits} g32 asym`, { bits, group: 32, symmetric: false }] as const),
+    ...[2, 3, 4, 5, 6, 8].map((bits) => [`W${bits} g64`, { bits, group: 64, symmetric: true }] as const),
+    ["W4 channel", { bits: 4, group: null, symmetric: true }],
+  ]);
+
+  it("every width: the same weights to the bit, and our logits", async () => {
+    const sources = new Map<string, ExportSource>();
+    for (const [name, scheme] of Object.entries(schemes)) {
+      const folder = join(scratch, name.replaceAll(" ", "-"));
+      const rounded = await rtnSource("models/sotu-llama-7m", {
+        schemeOf: (module) => (module.includes("layers.1.mlp") ? null : scheme),
+      });
+      const source = roundedOnce(widened(rounded));
+      expect(await writeMlx(source, folder)).toEqual([]);
+      sources.set(folder, source);
+    }
+    const errors = judge([...sources.keys()]);
+    for (const [folder, source] of sources) {
+      expect(errors.get(folder), folder).toBeNull();
+      await expectWeights(folder);
+      await expectLogits(folder, source);
+    }
+  });
+
+  it("AWQ, which mlx-lm converts as it loads", async () => {
+    const folder = join(scratch, "awq");
+    using rounded = await rtnSource("models/sotu-llama-7m", {
+      schemeOf: () => ({ bits: 4, group: 64, symmetric: true }),
+    });
+    const source = roundedOnce(rounded);
+    await writeAwq(source, folder);
+    expect(judge([folder]).get(folder)).toBeNull();
+    const tensors = await judged(folder);
+    for (const module of source.linears.keys()) {
+      expect(tensors.get(`${module}.weight`), module).toEqual(dequantized(await source.readQuantized(module)));
+    }
+  });
+
+  const names = existsSync(goldens)
+    ? readdirSync(goldens).filter((name) => existsSync(join(goldens, name, "config.json")))
+    : [];
+  const title = `networks of every family${names.length === 0 ? " (skipped: they are not on this machine)" : ""}`;
+  it.skipIf(names.length === 0)(title, async () => {
+    const sources = new Map<string, ExportSource>();
+    for (const name of names) {
+      const config = await readModelConfig(join(goldens, name));
+      if (MLX_FAMILIES[String(config["model_type"])] === undefined) continue;
+      const folder = join(scratch, name);
+      const rounded = await rtnSource(join(goldens, name), {
+        // Those that read 48 channels fit no group.
+        schemeOf: (module) => (module.includes("down_proj") ? null : { bits: 4, group: 32, symmetric: true }),
+      });
+      const source = roundedOnce(widened(rounded));
+      await writeMlx(source, folder);
+      sources.set(folder, source);
+    }
+    const errors = judge([...sources.keys()]);
+    const problems: string[] = [];
+    for (const [folder, source] of sources) {
+      const error = errors.get(folder);
+      if (error !== null) problems.push(`${folder}: ${error}`);
+      else
+        await Promise.resolve()
+          .then(() => expectAll(folder, source))
+          .catch((wrong: Error) => problems.push(`${folder}: ${wrong.message.slice(0, 200)}`));
+    }
+    expect(problems).toEqual([]);
+  });
+});
