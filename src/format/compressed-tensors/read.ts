@@ -87,7 +87,7 @@ export async function openCompressedTensors(folder: string): Promise<CompressedT
       readPlain: (name) => checkpoint.read(name),
       [Symbol.dispose]: () => checkpoint.close(),
     };
-    return networkSource(opened, folderViews(opened.config));
+    return networkSource(opened, folderViews(opened));
   } catch (error) {
     checkpoint.close();
     throw error;
