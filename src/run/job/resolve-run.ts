@@ -5,8 +5,9 @@ import { hubNameOf } from "../../checkpoint/hub/hub-name.js";
 import { type ModelConfig, readModelConfig } from "../../checkpoint/model-config.js";
 import { ModelFolder } from "../../checkpoint/model-folder.js";
 import type { FolderWeights } from "../../checkpoint/tensor-reader.js";
-import { ModelError, OptionError } from "../../errors.js";
+import { OptionError } from "../../errors.js";
 import type { ActivationQuantization } from "../../format/contract/export-source.js";
+import { withoutQuantization } from "../../format/dequantized/read-encoding.js";
 import { primaryFormat } from "../../format/exporters.js";
 import { decoderUnits, type UnitPlan } from "../../network/index.js";
 import type { Scheme } from "../../quant/scheme.js";
@@ -45,7 +46,7 @@ import { plannedSource } from "../plan/planned-source.js";
 import { decideEffort, namedEffort } from "../plan/time/decide-effort.js";
 import { measureSpeed } from "../plan/time/measure-speed.js";
 import { type ModelToQuantize, modelToQuantize } from "../source/model-to-quantize.js";
-import { hasQuantization, quantizationMethod } from "../source/quantized-source.js";
+import { refuseResult } from "../source/quantized-source.js";
 import { openWeights } from "../source/trained/open-weights.js";
 import { type PlannedFormat, planExports } from "./write-exports.js";
 
@@ -61,7 +62,7 @@ export interface ResolvedRun extends Disposable {
   /** The model's folder, and its name in files and metadata. */
   readonly folder: string;
   readonly name: string;
-  /** `config.json`. */
+  /** `config.json`, of weights in floating point. */
   readonly config: ModelConfig;
   readonly original: FolderWeights;
   readonly model: ModelToQuantize;
@@ -95,19 +96,14 @@ export async function resolveRun(
 ): Promise<ResolvedRun> {
   const cpuinfo = await readSystemFile("/proc/cpuinfo");
   const dtype = computeType(chosen.compute.dtype, device, { cpuinfo, config: engineInfo().config });
-  const config = await readModelConfig(folder);
-  if (hasQuantization(config)) {
-    throw new ModelError({
-      where: join(folder, "config.json"),
-      what: `the model is quantized already${quantizationMethod(config)}`,
-      next: "give the folder of the unquantized model",
-    });
-  }
+  const stored = await readModelConfig(folder);
+  refuseResult(folder, stored);
+  const config = withoutQuantization(stored);
   const hasTokenizer = ModelFolder.open(folder).has("tokenizer.json");
   const { options: given, why: textWhy } = withDefaultText(chosen, schemeOf(chosen), hasTokenizer);
   const name = basename(hubNameOf(given.model)?.name ?? resolve(folder));
   const scheme = schemeOf(given);
-  const original = await openWeights(folder, config, given);
+  const original = await openWeights(folder, stored, given);
   let model: ModelToQuantize | null = null;
   try {
     model = modelToQuantize(original, config, scheme, given);
@@ -144,6 +140,7 @@ export async function resolveRun(
     const census = censusRecord(
       model.census,
       linears.map((linear) => linear.name),
+      original.encoding,
     );
     const planned = planFormats(schemes);
     const exports = planned.map((each) => ({
