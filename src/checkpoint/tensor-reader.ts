@@ -17,6 +17,20 @@ export interface FolderWeights extends TensorReader {
   readRangeSync(name: string, begin: number, end: number): Uint8Array;
   /** Reading afterwards is an error. */
   close(): void;
+  /** How its weights are stored, where that is not in floating point; `tensors` are then what they are decoded to. */
+  readonly encoding?: WeightEncoding;
+}
+
+/** Weights that are stored in codes and read as floating point. */
+export interface WeightEncoding {
+  /** For people: `fp8`, `int4 (gptq)`. */
+  readonly name: string;
+  /** What they are read as. */
+  readonly dtype: SafetensorsDType;
+  /** How many weights. */
+  readonly weights: number;
+  /** Stored tensors that nothing reads: scales of inputs that a runtime would quantize. */
+  readonly unused: readonly string[];
 }
 
 /** Where a model's tensors are read from: a checkpoint on disk, or what stands for another one. */

@@ -1,4 +1,4 @@
-import { leftOutSentence } from "../run/events/census-record.js";
+import { leftOutSentence, sourceSentence } from "../run/events/census-record.js";
 import type { InspectedTensor, InspectedUnit, Inspection } from "../run/events/inspection.js";
 import { printable } from "./progress/render-progress.js";
 import { formatBytes, formatCount } from "./quantities.js";
@@ -32,6 +32,7 @@ export function formatInspection(inspection: Inspection, { tensors: all }: { rea
     ...unitLines(inspection.units ?? []),
     `${path}: ${family}, ${format}${scheme === null ? "" : `, ${scheme}`}`,
     `${formatCount(parameters)} parameters, ${formatBytes(bytes)}, ${bitsPerWeight.toFixed(3)} bits per weight${quantized}`,
+    ...(inspection.census?.source === undefined ? [] : [printable(sourceSentence(inspection.census.source))]),
     ...(inspection.census?.leftOut ?? []).map((group) =>
       printable(`left out: ${leftOutSentence(group)}; next: ${group.next}`),
     ),

@@ -1,6 +1,6 @@
 import { recipeOf } from "../recipe/job/recipe-names.js";
 import { optionEntries } from "../recipe/options/merge-options.js";
-import { leftOutSentence } from "../run/events/census-record.js";
+import { leftOutSentence, sourceSentence } from "../run/events/census-record.js";
 import type { PlanEvent } from "../run/events/events.js";
 import { formatRange, shownEnd } from "../run/plan/time/range-text.js";
 import { windowsText } from "./progress/places.js";
@@ -12,6 +12,7 @@ export function formatPlan(plan: PlanEvent): string {
   const { estimate } = plan;
   const rows: readonly (readonly [string, string])[] = [
     ["model", plan.model],
+    ...(plan.tensors.source === undefined ? [] : [["", sourceSentence(plan.tensors.source)] as const]),
     [
       "scheme",
       `${plan.scheme} ${plan.symmetric ? "symmetric" : "asymmetric"}, ${plan.bitsPerWeight.toFixed(2)} bits per weight`,

@@ -2,6 +2,7 @@ import { isJsonObject, type JsonObject, type JsonValue } from "../../checkpoint/
 import { FormatError } from "../../errors.js";
 import { packageVersion } from "../../package-version.js";
 import type { ExportSource } from "../contract/export-source.js";
+import { leftOutModules } from "../source/left-out-modules.js";
 import { unquantizedLinears } from "../source/unquantized-linears.js";
 import { BITS, QUANT_METHOD, VERSION } from "./layout.js";
 
@@ -29,7 +30,7 @@ export function quantizationConfig(source: ExportSource): JsonObject {
     group_size: first === undefined || first.perChannel ? -1 : first.groupSize,
     zero_point: true,
     sym: symmetric.length === layouts.length,
-    modules_to_not_convert: [...unquantizedLinears(source)],
+    modules_to_not_convert: [...unquantizedLinears(source), ...leftOutModules(source)],
     meta: { quantizer: [`crossblock:${packageVersion()}`] },
     ...(symmetric.length > 0 && symmetric.length < layouts.length && { crossblock: { symmetric } }),
   };

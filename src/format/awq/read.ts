@@ -59,7 +59,7 @@ export async function openAwq(folder: string): Promise<ExportSource & Disposable
       readPlain: (name) => checkpoint.read(name),
       [Symbol.dispose]: () => checkpoint.close(),
     };
-    return networkSource(opened, folderViews(config));
+    return networkSource(opened, folderViews(opened));
   } catch (error) {
     checkpoint.close();
     throw error;

@@ -21,13 +21,13 @@ export async function writeAwq(
   outFolder: string,
   options: WriteFolderOptions = {},
 ): Promise<WrittenFolder> {
-  const stored = storedSource(source, folderViews(source.config));
+  const stored = storedSource(source, folderViews(source));
   return writeModelFolder(stored, outFolder, tensorsOf(stored), quantizationConfig(stored), options);
 }
 
 /** The tensors of the folder, each with the promise of its bytes; nothing is read. Throws FormatErrors as the writer does. */
 export function awqTensors(source: ExportSource): readonly OutputTensor[] {
-  return tensorsOf(storedSource(source, folderViews(source.config)));
+  return tensorsOf(storedSource(source, folderViews(source)));
 }
 
 function tensorsOf(source: ExportSource): readonly OutputTensor[] {

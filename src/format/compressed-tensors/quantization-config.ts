@@ -1,5 +1,6 @@
 import type { JsonObject } from "../../checkpoint/json/json.js";
 import type { ExportSource, QuantizedLayout } from "../contract/export-source.js";
+import { leftOutModules } from "../source/left-out-modules.js";
 import { unquantizedLinears } from "../source/unquantized-linears.js";
 import { LIBRARY_VERSION, MIXED_FORMAT, QUANT_METHOD, type StorageFormat, storageOf } from "./layout.js";
 import { simulationNote } from "./what-loads.js";
@@ -28,7 +29,10 @@ export function quantizationConfig(source: ExportSource): JsonObject {
     kv_cache_scheme: null,
     sparsity_config: {},
     transform_config: {},
-    ignore: unquantizedLinears(source),
+    ignore: [
+      ...unquantizedLinears(source),
+      ...leftOutModules(source).map((module) => `re:^${module.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&")}\\..*`),
+    ],
     config_groups: Object.fromEntries(
       groups.map((group, i) => [
         `group_${i}`,

@@ -32,7 +32,7 @@ import {
   ZERO_POINT,
 } from "./layout.js";
 import { readInputGrids } from "./read-input-grids.js";
-import { type GroupScheme, groupFor, parseSchemeGroups } from "./scheme-groups.js";
+import { type GroupScheme, groupFor, hasFloatGroups, parseSchemeGroups } from "./scheme-groups.js";
 
 const maxRecordLength = 64_000_000;
 
@@ -44,10 +44,10 @@ export interface CompressedTensorsFolder extends ExportSource, Disposable {
   readonly storedConfig: ModelConfig;
 }
 
-/** True when `config.json` says that the weights are in this format. */
+/** True when `config.json` says that the weights are integer codes in this format; floats of eight bits are another matter. */
 export function isCompressedTensors(config: ModelConfig): boolean {
   const quantization = config["quantization_config"];
-  return isJsonObject(quantization) && quantization["quant_method"] === QUANT_METHOD;
+  return isJsonObject(quantization) && quantization["quant_method"] === QUANT_METHOD && !hasFloatGroups(quantization);
 }
 
 /**
@@ -87,7 +87,7 @@ export async function openCompressedTensors(folder: string): Promise<CompressedT
       readPlain: (name) => checkpoint.read(name),
       [Symbol.dispose]: () => checkpoint.close(),
     };
-    return networkSource(opened, folderViews(opened.config));
+    return networkSource(opened, folderViews(opened));
   } catch (error) {
     checkpoint.close();
     throw error;

@@ -23,12 +23,21 @@ export function parseSchemeGroups(config: JsonObject, where: string): readonly G
   return Object.entries(groups).map(([name, value]) => parseGroup(value, `${where}, config_groups.${name}`));
 }
 
+/** Whether weights of some group are floats, which are no codes with scales and zero points. */
+export function hasFloatGroups({ config_groups: groups }: JsonObject): boolean {
+  return isJsonObject(groups) && Object.values(groups).some(isFloatGroup);
+}
+
+export function isFloatGroup(group: JsonValue): boolean {
+  return isJsonObject(group) && isJsonObject(group["weights"]) && group["weights"]["type"] === "float";
+}
+
 /**
  * The group of a module: exact names win over `re:` patterns, which match from the start of the name, and those over the
  * class `Linear`, as in the library.
  */
-export function groupFor(module: string, groups: readonly GroupScheme[]): GroupScheme | undefined {
-  const find = (matches: (target: string) => boolean): GroupScheme | undefined =>
+export function groupFor<G extends Pick<GroupScheme, "targets">>(module: string, groups: readonly G[]): G | undefined {
+  const find = (matches: (target: string) => boolean): G | undefined =>
     groups.find((group) => group.targets.some(matches));
   return (
     find((target) => target === module) ??

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { endOfString } from "../../checkpoint/json/end-of-string.js";
-import { type JsonObject, type JsonValue, parseJsonObject } from "../../checkpoint/json/json.js";
+import { isJsonObject, type JsonObject, type JsonValue, parseJsonObject } from "../../checkpoint/json/json.js";
 import { jsonText } from "../../checkpoint/json/json-text.js";
 import { ModelFolder } from "../../checkpoint/model-folder.js";
 import type { ExportSource } from "./export-source.js";
@@ -15,17 +15,26 @@ const maxConfigLength = 4_000_000;
  */
 export function exportedConfig(source: Pick<ExportSource, "config" | "folder">, own: JsonObject): string {
   const original = ModelFolder.open(source.folder).readText("config.json", maxConfigLength) ?? "{}";
-  const parsed = parseJsonObject(original, "config.json");
-  const spelled = topLevelMembers(original);
-  const members = Object.entries(source.config).map(([key, value]) => {
-    const text = isDeepStrictEqual(parsed[key], value) ? spelled.get(key) : undefined;
-    return [key, text ?? indented(value)] as const;
-  });
+  const members = spelledMembers(source.config, parseJsonObject(original, "config.json"), original);
   const all = [
     ...members.filter(([key]) => key !== "quantization_config" && !Object.hasOwn(own, key)),
     ...Object.entries(own).map(([key, value]) => [key, indented(value)] as const),
   ];
   return `{\n${all.map(([key, value]) => `  ${JSON.stringify(key)}: ${value}`).join(",\n")}\n}\n`;
+}
+
+/** The members of `config` with their text: that of `original`, which `parsed` was read from, where the value is the same. */
+function spelledMembers(config: JsonObject, parsed: JsonObject, original: string): (readonly [string, string])[] {
+  const spelled = topLevelMembers(original);
+  return Object.entries(config).map(([key, value]) => {
+    const [before, text] = [parsed[key], spelled.get(key)];
+    if (text === undefined) return [key, indented(value)];
+    if (isDeepStrictEqual(before, value)) return [key, text];
+    // The part of a larger model that is its text network may have changed in a few keys.
+    if (!isJsonObject(before) || !isJsonObject(value)) return [key, indented(value)];
+    const inside = spelledMembers(value, before, text).map(([name, each]) => `    ${JSON.stringify(name)}: ${each}`);
+    return [key, inside.length === 0 ? "{}" : `{\n${inside.join(",\n")}\n  }`];
+  });
 }
 
 function indented(value: JsonValue): string {

@@ -1,6 +1,7 @@
 import type { JsonObject } from "../../checkpoint/json/json.js";
 import { packageVersion } from "../../package-version.js";
 import type { ExportSource, QuantizedLayout } from "../contract/export-source.js";
+import { leftOutModules } from "../source/left-out-modules.js";
 import { unquantizedLinears } from "../source/unquantized-linears.js";
 import { type CheckpointFormat, QUANT_METHOD } from "./layout.js";
 
@@ -14,6 +15,7 @@ export function quantizationConfig(source: ExportSource, version: CheckpointForm
   for (const name of unquantizedLinears(source)) {
     if (name !== "lm_head") dynamic[`-:^${escaped(name)}$`] = {};
   }
+  for (const module of leftOutModules(source)) dynamic[`-:^${escaped(module)}\\..*`] = {};
   for (const [name, layout] of source.linears) {
     if (keyOf(layout) !== keyOf(common)) dynamic[`+:^${escaped(name)}$`] = schemeOf(layout);
   }

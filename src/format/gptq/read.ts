@@ -61,7 +61,7 @@ export async function openGptq(folder: string): Promise<GptqFolder> {
       readPlain: (name) => checkpoint.read(name),
       [Symbol.dispose]: () => checkpoint.close(),
     };
-    return networkSource(opened, folderViews(config));
+    return networkSource(opened, folderViews(opened));
   } catch (error) {
     checkpoint.close();
     throw error;

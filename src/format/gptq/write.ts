@@ -28,7 +28,7 @@ export async function writeGptq(
   options: WriteGptqOptions = {},
 ): Promise<WrittenFolder> {
   const { checkpointFormat, ...limits } = options;
-  const stored = storedSource(source, folderViews(source.config));
+  const stored = storedSource(source, folderViews(source));
   const { version, tensors } = tensorsOf(stored, checkpointFormat);
   const config = quantizationConfig(stored, version);
   const extraFiles = { [gptqConfigFile]: `${JSON.stringify(config, null, 2)}\n` };
@@ -37,7 +37,7 @@ export async function writeGptq(
 
 /** The tensors of the folder, each with the promise of its bytes; nothing is read. Throws FormatErrors as the writer does. */
 export function gptqTensors(source: ExportSource, checkpointFormat?: CheckpointFormat): GptqTensors {
-  return tensorsOf(storedSource(source, folderViews(source.config)), checkpointFormat);
+  return tensorsOf(storedSource(source, folderViews(source)), checkpointFormat);
 }
 
 interface GptqTensors {

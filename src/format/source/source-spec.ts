@@ -36,9 +36,9 @@ export function requireComplete(source: ExportSource): void {
 }
 
 /** How a folder of this network stores its tensors; nothing to view of networks that are not computed here. */
-export function folderViews(config: ModelConfig): FolderViews {
+export function folderViews({ config, plain }: Pick<ExportSource, "config" | "plain">): FolderViews {
   try {
-    const spec = readSpec(config);
+    const spec = readSpec(config, (name) => plain.has(name));
     return { plain: storedViews(spec, () => true), coded: codedViews(spec) };
   } catch (error) {
     if (error instanceof CrossblockError) return { plain: new Map(), coded: new Map() };

@@ -2,6 +2,7 @@ import { families } from "../decoder/families/index.js";
 import { linearName } from "../decoder/spec/decoder-spec.js";
 import { biasFacts, modelSpec } from "../decoder/spec/model-spec.js";
 import { networkTensors } from "../decoder/spec/network-tensors.js";
+import { withTextKeys } from "../decoder/spec/tower/text-tower.js";
 import type { CensusContext } from "./left-out-rules.js";
 
 /** What to say of a bias that belongs to a module of the network and is not read. */
@@ -29,7 +30,7 @@ export function biasAdvice({ spec, config, names, wanted }: CensusContext): (nam
   function keyed(key: string): BiasAdvice {
     const what = "biases that config.json does not speak of";
     const setting = `"${key}": true`;
-    const asked = networkTensors(modelSpec({ ...config, [key]: true }, (name) => names.has(name)));
+    const asked = networkTensors(modelSpec(withTextKeys(config, { [key]: true }), (name) => names.has(name)));
     const missing = [...asked.keys()].find((name) => !names.has(name) && !wanted.has(name));
     return {
       what,

@@ -3,6 +3,7 @@ import { quote } from "../../checkpoint/json/json.js";
 import type { ModelConfig } from "../../checkpoint/model-config.js";
 import { families } from "../decoder/families/index.js";
 import type { DecoderSpec } from "../decoder/spec/decoder-spec.js";
+import { textConfig } from "../decoder/spec/tower/text-tower.js";
 import type { TensorShapes } from "../unit-weights.js";
 import { biasAdvice } from "./bias-advice.js";
 
@@ -161,7 +162,7 @@ function blocksBeyond({ spec, config, names }: CensusContext, pattern: RegExp): 
     return block !== undefined && rest !== undefined && Number(block) >= spec.blocks.length ? [{ block, rest }] : [];
   });
   const predicts = found.some(({ rest }) => /^(?:eh_proj|enorm|hnorm|shared_head|embed_tokens)(?:\.|$)/.test(rest));
-  const count = config["num_nextn_predict_layers"];
+  const count = textConfig(config)["num_nextn_predict_layers"];
   if (predicts || (typeof count === "number" && count > 0)) {
     return {
       reason: "multi-token-prediction",

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { WeightEncoding } from "../../checkpoint/tensor-reader.js";
 import { type LeftOutTensors, someNames, type TensorCensus } from "../../network/index.js";
 import type { WarningEvent } from "./events.js";
 
@@ -10,6 +11,19 @@ export interface CensusRecord {
   readonly computed: number;
   /** Tensors that nothing computes with, by reason: folders of safetensors keep them, GGUF and ONNX have no place for them. */
   readonly leftOut: readonly LeftOutRecord[];
+  /** How the weights of the source are stored; absent where that is in floating point. */
+  readonly source?: SourceRecord | undefined;
+}
+
+/** Weights that are stored in codes and read as floating point. */
+export interface SourceRecord {
+  /** `fp8`, `int4 (gptq)`. */
+  readonly encoding: string;
+  /** What they are read as: `BF16`. */
+  readonly dtype: string;
+  readonly weights: number;
+  /** Stored tensors that nothing reads: scales of inputs that a runtime would quantize. */
+  readonly unused: readonly string[];
 }
 
 /** Tensors that nothing computes with, for one reason. */
@@ -36,15 +50,46 @@ export const censusShape: z.ZodType<CensusRecord> = z.object({
   quantized: z.number(),
   computed: z.number(),
   leftOut: z.array(leftOut).readonly(),
+  source: z
+    .object({ encoding: z.string(), dtype: z.string(), weights: z.number(), unused: z.array(z.string()).readonly() })
+    .optional(),
 });
 
-/** @param quantized names of the modules that are quantized */
-export function censusRecord({ read, leftOut: groups }: TensorCensus, quantized: Iterable<string>): CensusRecord {
+/**
+ * @param quantized names of the modules that are quantized
+ * @param encoding how the weights of the source are stored, where that is not in floating point
+ */
+export function censusRecord(
+  { read, leftOut: groups }: TensorCensus,
+  quantized: Iterable<string>,
+  encoding?: WeightEncoding,
+): CensusRecord {
   const coded = [...quantized].filter((module) => read.has(`${module}.weight`)).length;
   return {
     quantized: coded,
     computed: read.size - coded,
     leftOut: groups.map(({ reason, tensors, bytes, what, next }) => ({ reason, tensors, bytes, what, next })),
+    ...(encoding !== undefined && { source: sourceRecord(encoding) }),
+  };
+}
+
+function sourceRecord({ name, dtype, weights, unused }: WeightEncoding): SourceRecord {
+  return { encoding: name, dtype, weights, unused };
+}
+
+/** `source in fp8, read as bf16: 252 weights`. */
+export function sourceSentence({ encoding, dtype, weights, unused }: SourceRecord): string {
+  const scales = unused.length === 0 ? "" : `; its inputs are not quantized (${someNames(unused)})`;
+  return `source in ${encoding}, read as ${dtype.toLowerCase()}: ${weights} ${weights === 1 ? "weight" : "weights"}${scales}`;
+}
+
+/** What an evaluation says of weights that are stored in codes. */
+export function decodedWarning(encoding: WeightEncoding, where: string): WarningEvent {
+  return {
+    event: "warning",
+    where,
+    message: sourceSentence(sourceRecord(encoding)),
+    next: "nothing to do; what is measured are these weights, which are no longer those of the unquantized model",
   };
 }
 

@@ -1,15 +1,17 @@
 import { Checkpoint } from "../../checkpoint/checkpoint.js";
-import { optionalString, readModelConfig } from "../../checkpoint/model-config.js";
+import { type ModelConfig, optionalString, readModelConfig } from "../../checkpoint/model-config.js";
+import { CrossblockError } from "../../errors.js";
+import { openSourceWeights } from "../../format/dequantized/open-source-weights.js";
+import { quantizationOf, withoutQuantization } from "../../format/dequantized/read-encoding.js";
 import { exporters, type FoundExport, recogniseExport } from "../../format/exporters.js";
 import { inspectGraph } from "../../format/onnx/inspect-graph.js";
 import { inspectedPlain } from "../../format/source/inspect-source.js";
 import { sourceCensus } from "../../format/source/source-census.js";
 import type { RequestContext } from "../engine/serve-requests.js";
-import { censusRecord } from "../events/census-record.js";
+import { type CensusRecord, censusRecord } from "../events/census-record.js";
 import type { WorkEvent } from "../events/events.js";
 import type { InspectedTensor, Inspection } from "../events/inspection.js";
 import { pacedProgress } from "../events/paced-progress.js";
-import { hasQuantization } from "../source/quantized-source.js";
 import { resolveFolder } from "../source/resolve-folder.js";
 
 type Facts = Pick<Inspection, "path" | "format" | "family" | "scheme" | "census" | "units">;
@@ -32,11 +34,23 @@ async function inspectModel(folder: string): Promise<Inspection> {
   const config = await readModelConfig(folder);
   using checkpoint = await Checkpoint.open(folder);
   const family = optionalString(config, "model_type") ?? "unknown";
+  // As they are stored; what the network reads of them is counted as it reads it.
   const tensors = [...checkpoint.tensors.values()].map(inspectedPlain);
-  const quantized = hasQuantization(config);
-  const found = quantized ? null : sourceCensus({ config, linears: new Map(), plain: checkpoint.tensors });
-  const census = found === null ? null : censusRecord(found, []);
+  const census = await censusOf(folder, config);
   return inspection({ path: folder, format: "safetensors", family, scheme: null, census, units: null }, tensors);
+}
+
+// Null for weights in codes that are not read.
+async function censusOf(folder: string, config: ModelConfig): Promise<CensusRecord | null> {
+  try {
+    using weights = await openSourceWeights(folder, config);
+    const { tensors: plain, encoding } = weights;
+    const found = sourceCensus({ config: withoutQuantization(config), linears: new Map(), plain });
+    return found === null ? null : censusRecord(found, [], encoding);
+  } catch (error) {
+    if (error instanceof CrossblockError && quantizationOf(config) !== null) return null;
+    throw error;
+  }
 }
 
 async function inspectExport(

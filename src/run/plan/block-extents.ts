@@ -71,7 +71,7 @@ function heads(
 ): Pick<BlockExtent, "heads" | "kvHeads" | "headDim" | "slidingWindow"> {
   switch (attention.kind) {
     case "softmax":
-      return attention;
+      return { ...attention, slidingWindow: attention.slidingWindow ?? attention.chunk ?? null };
     case "latent": {
       const headDim = attention.plainDim + Math.max(attention.rotaryDim, attention.valueDim);
       return { heads: attention.heads, kvHeads: attention.heads, headDim, slidingWindow: null };

@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { Checkpoint } from "../../checkpoint/checkpoint.js";
 import { type ModelConfig, readModelConfig } from "../../checkpoint/model-config.js";
 import { CheckpointError } from "../../errors.js";
@@ -7,6 +6,8 @@ import {
   isCompressedTensors,
   openCompressedTensors,
 } from "../../format/compressed-tensors/read.js";
+import { openSourceWeights } from "../../format/dequantized/open-source-weights.js";
+import { withoutQuantization } from "../../format/dequantized/read-encoding.js";
 import { requireComplete, sourceSpec } from "../../format/source/source-spec.js";
 import {
   type BlockLinear,
@@ -25,13 +26,12 @@ import { StoredTensorQuantizer } from "../../quant/input/asymmetric-tensor.js";
 import { quantizerFrom } from "../../quant/input/stored-quantizer.js";
 import { type Device, type DType, freeOnError, type Tensor } from "../../tensor/index.js";
 import type { RequestContext } from "../engine/serve-requests.js";
-import { censusWarnings } from "../events/census-record.js";
+import { censusWarnings, decodedWarning } from "../events/census-record.js";
 import { contradiction } from "../events/contradiction.js";
 import type { WorkEvent } from "../events/events.js";
 import { parseResultRecord } from "../result/result-file.js";
 import { decodedTensor } from "./decoded-tensor.js";
 import { exportedNetwork, loadExport } from "./open-export.js";
-import { hasQuantization, quantizationMethod } from "./quantized-source.js";
 import { resolveFolder } from "./resolve-folder.js";
 import { readStoredInputs } from "./trained/stored-inputs.js";
 
@@ -77,15 +77,9 @@ async function openSource(
   { quantizeInputs = true, ...to }: OpenModelOptions,
   { emit, poll }: RequestContext<WorkEvent>,
 ): Promise<LoadedModel> {
-  if (hasQuantization(config)) {
-    throw new CheckpointError({
-      where: join(folder, "config.json"),
-      what: `the model is quantized in a format that crossblock does not compute${quantizationMethod(config)}`,
-      next: "give a compressed-tensors folder, or the unquantized model",
-    });
-  }
-  using stored = await Checkpoint.open(folder);
-  const { spec, config: resolved, contradictions, checkpoint } = readModel(config, stored);
+  using stored = await openSourceWeights(folder, config);
+  const { spec, config: resolved, contradictions, checkpoint } = readModel(withoutQuantization(config), stored);
+  if (stored.encoding !== undefined) emit(decodedWarning(stored.encoding, folder));
   for (const found of contradictions) emit(contradiction(folder, found));
   const census = takeCensus(spec, resolved, stored.tensors.values());
   for (const warning of censusWarnings(census, folder, { result: false })) emit(warning);

@@ -1,16 +1,19 @@
-import { isJsonObject } from "../../checkpoint/json/json.js";
 import type { ModelConfig } from "../../checkpoint/model-config.js";
+import { ModelFolder } from "../../checkpoint/model-folder.js";
+import { ModelError } from "../../errors.js";
+import { quantizationOf } from "../../format/dequantized/read-encoding.js";
+import { recordFile } from "../../format/written-files.js";
 
-/** Whether `config.json` says that the weights are quantized; a null says that they are not. */
-export function hasQuantization(config: ModelConfig): boolean {
-  return (config["quantization_config"] ?? config["compression_config"] ?? null) !== null;
-}
-
-/** ` (gptq, 4 bits)`, or nothing where the configuration does not tell. */
-export function quantizationMethod(config: ModelConfig): string {
-  const quantization = config["quantization_config"] ?? config["compression_config"];
-  if (!isJsonObject(quantization)) return "";
-  const { quant_method: method, bits } = quantization;
-  if (typeof method !== "string") return "";
-  return ` (${method.slice(0, 40)}${typeof bits === "number" ? `, ${bits} bits` : ""})`;
+/**
+ * Refuses to quantize what crossblock quantized. Models that others quantized are read as floating point, because there may be no
+ * other form of them.
+ */
+export function refuseResult(folder: string, config: ModelConfig): void {
+  if (quantizationOf(config) === null || !ModelFolder.open(folder).has(recordFile)) return;
+  throw new ModelError({
+    where: folder,
+    what: "this is a result of crossblock, which is quantized already",
+    why: `it has ${recordFile}`,
+    next: "give the folder of the model that it was made of; crossblock export makes further formats of a result",
+  });
 }

@@ -1,5 +1,5 @@
-import { Checkpoint } from "../../checkpoint/checkpoint.js";
 import { readModelConfig } from "../../checkpoint/model-config.js";
+import type { FolderWeights } from "../../checkpoint/tensor-reader.js";
 import { CrossblockError, EnvironmentError, InputError } from "../../errors.js";
 import {
   type CompressedTensorsFolder,
@@ -18,7 +18,6 @@ import { pacedProgress } from "../events/paced-progress.js";
 import type { VerifyOptions } from "../options/commands/verify-options.js";
 import { parseResultRecord, type ReadRecord } from "../result/result-file.js";
 import { qualityOf, type Scores } from "../result/result-quality.js";
-import { recordedSource } from "../source/recorded-source.js";
 import type { Certificate, ExportCertificate, RuntimeVerdict } from "./certificate.js";
 import { runtimeSentence } from "./certificate-page.js";
 import { type CheckedExport, type Comparison, checkExport, checkTensors, unreadable } from "./check-export.js";
@@ -26,6 +25,7 @@ import { checkResult } from "./check-result.js";
 import { compareConfig } from "./compare-config.js";
 import { findExports } from "./find-exports.js";
 import { modelTensors } from "./model-tensors.js";
+import { openSourceModel } from "./open-source-model.js";
 import { type JudgeInput, type Judgement, judgeRuntime } from "./runtime/judge-runtime.js";
 import { ownLogits } from "./runtime/own-logits.js";
 import { verdictOf } from "./verdict.js";
@@ -120,22 +120,11 @@ async function openOrUnreadable(folder: string): Promise<CompressedTensorsFolder
   }
 }
 
-/** @throws CheckpointError when a model that was named can't be read; one that is merely recorded may be gone */
-async function openSourceModel(
-  named: string | null,
-  record: ReadRecord | null,
-  folder: string,
-): Promise<Checkpoint | null> {
-  if (named !== null) return Checkpoint.open(named);
-  const recorded = record === null ? null : recordedSource(record, folder);
-  return recorded === null ? null : await Checkpoint.open(recorded).catch(() => null);
-}
-
 interface ResultToVerify {
   readonly result: CompressedTensorsFolder;
   readonly record: ReadRecord | null;
   /** The model that was quantized, where it can be reached. */
-  readonly source: Checkpoint | null;
+  readonly source: FolderWeights | null;
   /** Tensors that the network does not read. */
   readonly leftOut: ReadonlySet<string>;
 }

@@ -5,7 +5,7 @@ import type { ExpertsKeys } from "./experts/experts-keys.js";
 export type Fact<T> = T | { readonly key: string; readonly default: T };
 
 /** What a block's attention is, in the words of `layer_types`. */
-export type BlockKind = "full_attention" | "sliding_attention" | "linear_attention";
+export type BlockKind = "full_attention" | "sliding_attention" | "chunked_attention" | "linear_attention";
 
 /** Where a configuration tells which kind each block is of. */
 export interface BlockKindKeys {
@@ -13,8 +13,9 @@ export interface BlockKindKeys {
   readonly types: string;
   /** The kinds that the family has. */
   readonly known: readonly BlockKind[];
-  /** Without the list: blocks from one on are of `kind`, or all but every n-th; the others are full. */
+  /** Without the list: blocks from one on are of `kind`, or all but every n-th, or those with rotary positions; the others are full. */
   readonly absent:
+    | { readonly rotated: true; readonly kind: BlockKind }
     | { readonly from: { readonly key: string; readonly default: number }; readonly kind: BlockKind }
     | { readonly allBut: Fact<number>; readonly kind: BlockKind };
   /** The last block is full whatever the list says. */
@@ -46,6 +47,8 @@ export interface RotaryKeys {
   readonly originalContext?: number;
   /** Older configurations say `yarn` of LongRoPE. */
   readonly yarnIsLongRope?: boolean;
+  /** Positions may have parts for images (`mrope`), which are alike for text. */
+  readonly multimodal?: boolean;
   /** Which channels turn together; the first half with the second where it is not said. */
   readonly pairs?: "halves" | "neighbours";
   /** The share of a head that turns; a family without it turns all of it and refuses another share. */
@@ -93,6 +96,8 @@ export interface Family {
     /** Width of the MLP over the hidden size; without it the key must be there. */
     readonly widening?: number;
   };
+  /** Sizes that the class takes where a model of images and text leaves them out of its `text_config`. */
+  readonly sizes?: Readonly<Record<string, number>>;
   /** Of every norm on the stream, and the gains of those over heads. */
   readonly norm: {
     readonly kind: NormSpec["kind"];
@@ -113,6 +118,16 @@ export interface Family {
     readonly outBias: Fact<boolean>;
     /** An RMS norm over each head of queries and keys, or over all heads together. */
     readonly qkNorm: false | "head" | "heads" | { readonly key: string; readonly default: boolean };
+    /** RMS norms without gains over each head of queries and keys behind their positions, in blocks that have these. */
+    readonly positionedNorm?: Fact<boolean>;
+    /** The key of the tokens in a chunk, which blocks of the kind `chunked_attention` see; a null makes these full. */
+    readonly chunk?: { readonly key: string; readonly default: number };
+    /** Queries of blocks without rotary positions grow with their position. */
+    readonly temperature?: {
+      readonly enabledBy: Fact<boolean>;
+      readonly floor: Fact<number>;
+      readonly scale: Fact<number>;
+    };
     /** A stored score of each head takes part in the softmax. */
     readonly sinks?: boolean;
     /** An RMS norm without gains over each head of the values. */

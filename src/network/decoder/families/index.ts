@@ -2,6 +2,7 @@ import { deepseekV2, deepseekV3 } from "./experts/deepseek.js";
 import { glm4Moe } from "./experts/glm4-moe.js";
 import { gptOss } from "./experts/gpt-oss.js";
 import { graniteMoe } from "./experts/granite-moe.js";
+import { llama4Text } from "./experts/llama4.js";
 import { minimaxM2 } from "./experts/minimax-m2.js";
 import { mixtral } from "./experts/mixtral.js";
 import { qwen2Moe, qwen3Moe } from "./experts/qwen3-moe.js";
@@ -37,7 +38,18 @@ const ofLayerNorms = [opt, gpt2, gptNeox, bloom, phi, starcoder2, stablelm, nemo
 /** Most of their blocks are no attention. */
 const hybrids = [qwen35Text, qwen3Next, qwen35MoeText];
 
-const withExperts = [mixtral, qwen2Moe, qwen3Moe, graniteMoe, glm4Moe, gptOss, minimaxM2, deepseekV2, deepseekV3];
+const withExperts = [
+  mixtral,
+  qwen2Moe,
+  qwen3Moe,
+  graniteMoe,
+  glm4Moe,
+  gptOss,
+  minimaxM2,
+  deepseekV2,
+  deepseekV3,
+  llama4Text,
+];
 
 /** Every family that crossblock knows, by `model_type`. */
 export const families: ReadonlyMap<string, Family> = new Map(

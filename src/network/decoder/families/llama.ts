@@ -13,6 +13,13 @@ export const llama: Family = {
     activation: "hidden_act",
   },
   defaults: { activation: "silu", maxPositions: 2048, kvHeads: null, headDim: null },
+  sizes: {
+    vocab_size: 32000,
+    hidden_size: 4096,
+    intermediate_size: 11008,
+    num_hidden_layers: 32,
+    num_attention_heads: 32,
+  },
   norm: { kind: "rms", eps: { key: "rms_norm_eps", default: 1e-6 } },
   positions: "rotary",
   attention: {

@@ -49,8 +49,8 @@ export function attentionFactors(attention: AttentionSpec): AttentionPlan | unde
 }
 
 // A pair of channels that turns together may be scaled alike; a norm takes any factor back.
-function keptScores({ qNorm, rotary, headDim }: AttentionSpec): AttentionPlan["scores"] {
-  if (qNorm !== null) return "none";
+function keptScores({ qNorm, positionedNorm, rotary, headDim }: AttentionSpec): AttentionPlan["scores"] {
+  if (qNorm !== null || positionedNorm !== undefined) return "none";
   if (rotary === null) return "any";
   // Pairs of halves, over all of a head, are those that a transform knows.
   return rotary.pairs === "halves" && rotary.width === headDim ? "pairs" : "none";

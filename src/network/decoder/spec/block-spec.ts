@@ -90,6 +90,15 @@ export interface RotarySpec {
   readonly pairs: "halves" | "neighbours";
 }
 
+/**
+ * Queries at position `p`, from 0 on, are multiplied by `1 + scale ln(1 + floor((p + 1) / floor))`, so that scores stay as sharp
+ * among many keys (Scalable-Softmax, arXiv 2501.19399, as Llama 4 has it).
+ */
+export interface TemperatureSpec {
+  readonly floor: number;
+  readonly scale: number;
+}
+
 /** Causal softmax attention. */
 export interface AttentionSpec {
   readonly kind: "softmax";
@@ -106,8 +115,14 @@ export interface AttentionSpec {
   readonly valuesAreKeys: boolean;
   /** Half of what the Linear of the queries gives, head by head, is a gate: its sigmoid multiplies the mixed values. */
   readonly outputGate: boolean;
+  /** RMS norms without gains over each head of queries and keys, behind their positions; absent without. */
+  readonly positionedNorm?: NormSpec;
   /** Tokens that a token sees, itself included; null for all before it. */
   readonly slidingWindow: number | null;
+  /** Tokens lie in chunks of so many, and a token sees those of its own; absent where it does not. */
+  readonly chunk?: number;
+  /** Queries grow with their position; absent where they do not. */
+  readonly temperature?: TemperatureSpec;
   /** Null where positions do not turn queries and keys. */
   readonly rotary: RotarySpec | null;
   /** Scores fall linearly with the distance, each head by its own slope (ALiBi, arXiv 2108.12409). */

@@ -35,7 +35,7 @@ export function biasFacts({ attention, mlp }: Pick<Family, "attention" | "mlp">)
 export function modelSpec(config: ModelConfig, stored: (tensor: string) => boolean): DecoderSpec {
   const foreign = foreignConfig(config);
   if (foreign !== null) throw new ModelError({ ...foreign, where: "config.json" });
-  const spec = readSpec(config);
+  const spec = readSpec(config, stored);
   const family = families.get(spec.family);
   const facts = family === undefined ? [] : biasFacts(family);
   const views = storedViews(spec, stored);

@@ -57,13 +57,30 @@ export function readAttention(config: ModelConfig, of: AttentionOf): AttentionSp
     vNorm: attention.valueNorm === true ? headNorm("none", "head") : null,
     valuesAreKeys,
     outputGate: attention.outputGate === true,
+    ...(of.rotated && attention.positionedNorm !== undefined && booleanFact(config, attention.positionedNorm)
+      ? { positionedNorm: { kind: "rms", eps: norm.eps, gain: "none", bias: false } as const }
+      : {}),
     slidingWindow: kind === "sliding_attention" ? of.kinds.window : null,
+    ...(kind === "chunked_attention" &&
+      attention.chunk !== undefined && {
+        chunk: optionalCount(config, attention.chunk.key) ?? attention.chunk.default,
+      }),
+    ...(!of.rotated && temperatureOf(config, attention)),
     rotary: rotaryOf(config, of, headDim),
     alibi: family.positions === "alibi",
     scale: attention.scale === undefined || attention.scale.inverseRoot === true ? 1 / Math.sqrt(factor) : factor,
     softcap: capFact(config, attention.softcap),
     sinks: attention.sinks === true,
   };
+}
+
+function temperatureOf(
+  config: ModelConfig,
+  { temperature }: Family["attention"],
+): Pick<AttentionSpec, "temperature"> | null {
+  if (temperature === undefined || !booleanFact(config, temperature.enabledBy)) return null;
+  const [floor, scale] = [positiveFact(config, temperature.floor), positiveFact(config, temperature.scale)];
+  return { temperature: { floor, scale } };
 }
 
 function rotaryOf(

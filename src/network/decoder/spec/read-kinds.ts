@@ -18,7 +18,9 @@ export interface BlockKinds {
 export function readKinds(config: ModelConfig, family: Family, blocks: number): BlockKinds {
   const { slidingWindow } = family.attention;
   const window = slidingWindow === null ? null : readWindow(config, slidingWindow);
-  const kinds = kindsOf(config, family, blocks, window);
+  const kinds = kindsOf(config, family, blocks, window).map((kind) =>
+    kind === "chunked_attention" && config[family.attention.chunk?.key ?? ""] === null ? "full_attention" : kind,
+  );
   const sliding = kinds.filter((kind) => kind === "sliding_attention").length;
   if (sliding > 0 && window === null) {
     throw unsupportedKey(
@@ -41,7 +43,7 @@ function kindsOf(config: ModelConfig, family: Family, blocks: number, window: nu
     return Array<BlockKind>(blocks).fill(window === null ? "full_attention" : "sliding_attention");
   const { types, known, absent, lastIsFull = false } = kinds;
   const listed = listedKinds(config, types, blocks, known);
-  const read = listed ?? absentKinds(config, blocks, absent, window);
+  const read = listed ?? ("rotated" in absent ? kindsByPositions : absentKinds)(config, family, blocks, window);
   return read.map((kind, i) => (lastIsFull && i === blocks - 1 ? "full_attention" : kind));
 }
 
@@ -61,12 +63,14 @@ function listedKinds(
   return value as readonly BlockKind[];
 }
 
-function absentKinds(
-  config: ModelConfig,
-  blocks: number,
-  absent: NonNullable<Family["kinds"]>["absent"],
-  window: number | null,
-): readonly BlockKind[] {
+function kindsByPositions(config: ModelConfig, family: Family, blocks: number): readonly BlockKind[] {
+  const full = { kinds: Array<BlockKind>(blocks).fill("full_attention"), window: null };
+  const kind = family.kinds?.absent.kind ?? "full_attention";
+  return rotatedBlocks(config, family.rotary ?? {}, full).map((rotated) => (rotated ? kind : "full_attention"));
+}
+
+function absentKinds(config: ModelConfig, family: Family, blocks: number, window: number | null): readonly BlockKind[] {
+  const { absent } = family.kinds as NonNullable<Family["kinds"]>;
   const { kind } = absent;
   const off = kind === "sliding_attention" && window === null;
   const begin = "from" in absent ? (wholeNumber(config, absent.from.key) ?? absent.from.default) : 0;

@@ -1,3 +1,4 @@
+import { quote } from "../../../checkpoint/json/json.js";
 import type { ModelConfig } from "../../../checkpoint/model-config.js";
 import { sameTensor } from "../../../checkpoint/same-tensor.js";
 import type { FolderWeights, TensorReader } from "../../../checkpoint/tensor-reader.js";
@@ -8,6 +9,7 @@ import { storedViews } from "./experts/stored-views.js";
 import { modelSpec } from "./model-spec.js";
 import { readSpec } from "./read-spec.js";
 import { type ConfigContradiction, resolveConfig } from "./resolve-config.js";
+import { unreadKeys } from "./unread-keys.js";
 
 /** What a model folder holds, settled: the network, and a configuration that every reader takes for this network. */
 export interface ReadModel {
@@ -29,10 +31,25 @@ export function readModel(config: ModelConfig, stored: TensorReader & Pick<Folde
     same: (a, b) => sameTensor(stored, a, b),
   });
   // Whether there are biases is asked of the tensors that the network reads: those of fused Linears have names of their own.
-  const checkpoint = networkReader(readSpec(resolved.config), stored);
+  const checkpoint = networkReader(
+    readSpec(resolved.config, (name) => stored.tensors.has(name)),
+    stored,
+  );
   const spec = modelSpec(resolved.config, (name) => checkpoint.tensors.has(name));
   requireFloatNetwork(checkpoint, spec);
-  return { spec, ...resolved, checkpoint };
+  return { spec, ...resolved, contradictions: [...resolved.contradictions, ...notRead(config, spec)], checkpoint };
+}
+
+function notRead(config: ModelConfig, { family }: DecoderSpec): readonly ConfigContradiction[] {
+  const keys = unreadKeys(config);
+  if (keys.length === 0) return [];
+  const list = keys.map((key) => quote(key)).join(", ");
+  return [
+    {
+      what: `config.json has ${keys.length === 1 ? "a key" : "keys"} that a network of the family ${family} does not have: ${list}`,
+      next: "nothing, if transformers reads no such key for this family; else compare the perplexity of crossblock eval with that of the model's own code",
+    },
+  ];
 }
 
 /** Tensors of a checkpoint by what they are in the network; the checkpoint itself where that stores them as they are. */

@@ -120,6 +120,9 @@ function readScaling(config: ModelConfig, parameters: ModelConfig, of: ScalingOf
     keys.originalContext ??
     maxPositions;
   switch (type) {
+    case "mrope":
+      if (keys.multimodal !== true) throw unsupportedKey("the rope_type", '"mrope"', oneOfScalings);
+      return { kind: "none" };
     case "default":
     case "none":
     // It begins beyond max_position_embeddings, the longest context that the network takes.
@@ -141,15 +144,11 @@ function readScaling(config: ModelConfig, parameters: ModelConfig, of: ScalingOf
     case "su":
       return readLongRope(parameters, { ...of, originalContext });
     default:
-      throw unsupportedKey(
-        "the rope_type",
-        `"${type}"`,
-        `none, ${scalings.slice(0, -1).join(", ")} or ${scalings.at(-1)}`,
-      );
+      throw unsupportedKey("the rope_type", `"${type}"`, oneOfScalings);
   }
 }
 
-const scalings = ["default", "dynamic", "linear", "llama3", "longrope", "proportional", "yarn"];
+const oneOfScalings = "none, default, dynamic, linear, llama3, longrope, proportional or yarn";
 
 function readLongRope(
   parameters: ModelConfig,

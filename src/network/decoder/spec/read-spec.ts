@@ -19,38 +19,37 @@ import type {
   NormSpec,
 } from "./decoder-spec.js";
 import { readMlps } from "./experts/read-mlps.js";
+import { readDeltaNet } from "./mixers/read-delta-net.js";
 import { readLatent } from "./mixers/read-latent.js";
 import { type AttentionOf, readAttention } from "./read-attention.js";
-import { readDeltaNet } from "./read-delta-net.js";
+
 import { booleanFact, capFact, positiveFact, refuseVariants } from "./read-facts.js";
 import { readKinds, rotatedBlocks } from "./read-kinds.js";
+import { hasTower, modelsWithTower, textConfig, towerNames } from "./tower/text-tower.js";
 
 /** Whether the head is the embedding, by the configuration alone. */
-export function tiesEmbeddings(config: ModelConfig): boolean {
+export function tiesEmbeddings(whole: ModelConfig): boolean {
+  const config = textConfig(whole);
   const tied = families.get(optionalString(config, "model_type") ?? "")?.tied;
   return booleanFact(config, tied ?? { key: "tie_word_embeddings", default: false });
 }
 
 /**
- * The decoder that a `config.json` describes. What the file leaves out is what the family's configuration class in
- * transformers takes.
+ * The decoder that a `config.json` describes: that of a text model, or the text network of a model of text and images. What the
+ * file leaves out is what the family's configuration class in transformers takes.
  *
+ * @param has whether the checkpoint has a tensor of this name: it tells where a text network lies in a larger model
  * @throws ModelError that names the key, or lists the families that work.
  */
-export function readSpec(config: ModelConfig): DecoderSpec {
+export function readSpec(whole: ModelConfig, has: (tensor: string) => boolean = () => true): DecoderSpec {
+  const config = textConfig(whole);
   const modelType = requireString(config, "model_type");
   const family = families.get(modelType);
-  if (family === undefined) {
-    throw new ModelError({
-      where: "config.json",
-      what: `the model family ${JSON.stringify(modelType)} is not supported`,
-      next: `use a model of one of these families: ${[...families.keys()].join(", ")}`,
-    });
-  }
+  if (family === undefined) throw unknownFamily(modelType);
   refuseVariants(config, family);
   const hiddenSize = requireCount(config, family.keys.hiddenSize);
   const norm = readNorm(config, family);
-  const { names } = family;
+  const names = towerNames(whole, family.names, has);
   return {
     family: modelType,
     hiddenSize,
@@ -61,7 +60,10 @@ export function readSpec(config: ModelConfig): DecoderSpec {
     blocks: readBlocks(config, family, hiddenSize, norm),
     finalNorm: norm,
     head: readHead(config, family),
-    tied: booleanFact(config, family.tied),
+    tied:
+      hasTower(whole) && config["tie_word_embeddings"] === undefined
+        ? !has(`${names.head}.weight`)
+        : booleanFact(config, family.tied),
     names,
     stored: {
       fused: family.stored?.fused ?? [],
@@ -69,6 +71,16 @@ export function readSpec(config: ModelConfig): DecoderSpec {
       experts: family.experts === undefined ? null : { forms: family.experts.stored, each: family.experts.each },
     },
   };
+}
+
+function unknownFamily(modelType: string): ModelError {
+  return new ModelError({
+    where: "config.json",
+    what: `the model family ${JSON.stringify(modelType)} is not supported`,
+    next:
+      `use a model of one of these families: ${[...families.keys()].join(", ")}; ` +
+      `or one of text and images with such a text network: ${modelsWithTower.join(", ")}`,
+  });
 }
 
 function readNorm(config: ModelConfig, { norm }: Family): NormSpec {

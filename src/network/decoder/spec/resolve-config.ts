@@ -6,7 +6,8 @@ import type { Family } from "../families/family.js";
 import { families } from "../families/index.js";
 import type { RotarySpec } from "./decoder-spec.js";
 import { rotaryParameters, rotaryType } from "./read-rotary.js";
-import { readSpec, tiesEmbeddings } from "./read-spec.js";
+import { readSpec } from "./read-spec.js";
+import { textConfig, withTextKeys } from "./tower/text-tower.js";
 
 /** What is asked of a checkpoint to settle what its `config.json` leaves open. */
 export interface TensorFacts {
@@ -28,28 +29,25 @@ export interface ConfigContradiction {
  * @throws ModelError as `readSpec` does
  */
 export function resolveConfig(
-  config: ModelConfig,
+  whole: ModelConfig,
   tensors: TensorFacts,
 ): { readonly config: ModelConfig; readonly contradictions: readonly ConfigContradiction[] } {
   const contradictions: ConfigContradiction[] = [];
+  const config = textConfig(whole);
   const changes: Record<string, JsonValue | undefined> = {
     ...foreignKeys(config),
     ...rotaryKeys(config, contradictions),
   };
-  const { embedding, head } = readSpec(config).names;
-  const [table, own] = [`${embedding}.weight`, `${head}.weight`];
-  if (tiesEmbeddings(config) && tensors.has(table) && tensors.has(own) && !tensors.same(table, own)) {
+  const { names, tied } = readSpec(whole, tensors.has);
+  const [table, own] = [`${names.embedding}.weight`, `${names.head}.weight`];
+  if (tied && tensors.has(table) && tensors.has(own) && !tensors.same(table, own)) {
     changes["tie_word_embeddings"] = false;
     contradictions.push({
       what: `tie_word_embeddings is true, and ${own} differs from ${table}: the network is computed with ${own}, and every export says false`,
       next: `nothing, if the head was trained; if not, delete ${own} from the weights`,
     });
   }
-  const entries = Object.entries({ ...config, ...changes });
-  return {
-    config: Object.fromEntries(entries.filter((entry): entry is [string, JsonValue] => entry[1] !== undefined)),
-    contradictions,
-  };
+  return { config: withTextKeys(whole, changes), contradictions };
 }
 
 // Some readers look for these keys in every family.
@@ -69,8 +67,9 @@ function readsLogitScale(family: Family | undefined): boolean {
 
 // In the old spelling, which readers of both know.
 function rotaryKeys(config: ModelConfig, contradictions: ConfigContradiction[]): Record<string, JsonValue | undefined> {
-  // Positions of several kinds have one spelling alone.
-  if (families.get(optionalString(config, "model_type") ?? "")?.rotary?.kinds !== undefined) return {};
+  // Positions of several kinds have one spelling alone, and those of images parts that this network does not read.
+  const { kinds, multimodal } = families.get(optionalString(config, "model_type") ?? "")?.rotary ?? {};
+  if (kinds !== undefined || multimodal === true) return {};
   const positions = rotaryOf(config);
   if (positions === null) return {};
   const { key, parameters } = rotaryParameters(config);

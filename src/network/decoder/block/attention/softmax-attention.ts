@@ -1,11 +1,12 @@
 import { Tensor } from "../../../../tensor/index.js";
 import type { AttentionValues } from "../../../unit.js";
 import { gainsOf, tensorOf, type UnitWeights } from "../../../unit-weights.js";
-import type { AttentionSpec, HeadNormSpec } from "../../spec/decoder-spec.js";
+import type { AttentionSpec, HeadNormSpec, TemperatureSpec } from "../../spec/decoder-spec.js";
 import type { Sublayer } from "../forward-context.js";
 import { normalise } from "../normalise.js";
 import { alibiSlopes } from "./alibi-slopes.js";
 import { type AttentionInputs, causalAttention, composedAttention } from "./attention.js";
+import { inChunks } from "./in-chunks.js";
 
 /** Causal softmax attention of `x [batch, time, hidden]`, through its output Linear. */
 export function softmaxAttention(attention: AttentionSpec, x: Tensor, { weights, context, apply }: Sublayer): Tensor {
@@ -15,16 +16,18 @@ export function softmaxAttention(attention: AttentionSpec, x: Tensor, { weights,
   const offset = cache?.length ?? 0;
   const table = context.rotary.of(attention);
   const split = (y: Tensor, count: number): Tensor => y.reshape([batch, time, count, headDim]);
+  const { positionedNorm } = attention;
   const place = (y: Tensor): Tensor => {
     const byHead = y.transpose(1, 2);
-    return table === null ? byHead : table.rotate(byHead, offset);
+    const turned = table === null ? byHead : table.rotate(byHead, offset);
+    return positionedNorm === undefined ? turned : normalise(turned, null, positionedNorm);
   };
   const normed = (y: Tensor, name: "qNorm" | "kNorm", norm: HeadNormSpec | null): Tensor =>
     norm === null ? y : normalisedHeads(y, name, norm, weights);
 
   const [wanted, gate] = outputGate ? withGate(apply("q", x), attention) : [split(apply("q", x), heads), null];
   const keys = split(apply("k", x), kvHeads);
-  const q = place(normed(wanted, "qNorm", attention.qNorm));
+  const q = sharpened(place(normed(wanted, "qNorm", attention.qNorm)), offset, attention.temperature);
   let k = place(normed(keys, "kNorm", attention.kNorm));
   const given = valuesAreKeys ? keys : split(apply("v", x), kvHeads);
   let v = (attention.vNorm === null ? given : normalise(given, null, attention.vNorm)).transpose(1, 2);
@@ -34,15 +37,28 @@ export function softmaxAttention(attention: AttentionSpec, x: Tensor, { weights,
     input: x,
     q,
     k,
-    mix: (some, theirs, values) => composedAttention({ q: some, k: theirs, v: values, ...scores }),
+    mix: (some, theirs, values) =>
+      inChunks({ q: some, k: theirs, v: values, ...scores }, attention.chunk, composedAttention),
     unrotated: (form) => table?.unrotated(form, time) ?? form,
     headNorms: headNorms(weights, wanted, keys),
   });
   if (cache !== undefined) ({ keys: k, values: v } = cache.append(k, v));
-  const mixed = causalAttention({ q, k, v, ...scores })
+  const mixed = inChunks({ q, k, v, ...scores }, attention.chunk, causalAttention)
     .transpose(1, 2)
     .reshape([batch, time, heads * headDim]);
   return apply("o", gate === null ? mixed : mixed.mul(gate.sigmoid()));
+}
+
+// Queries `[batch, heads, time, headDim]`, the first of them at `offset`.
+function sharpened(q: Tensor, offset: number, temperature: TemperatureSpec | undefined): Tensor {
+  const time = q.size(2);
+  if (temperature === undefined || offset + time < temperature.floor) return q;
+  const { floor, scale } = temperature;
+  const factors = Float32Array.from(
+    { length: time },
+    (_, i) => 1 + scale * Math.log1p(Math.floor((offset + i + 1) / floor)),
+  );
+  return q.mul(Tensor.from(factors).to(q.dtype).to(q.device).reshape([1, 1, time, 1]));
 }
 
 type Scoring = Omit<AttentionInputs, "q" | "k" | "v">;

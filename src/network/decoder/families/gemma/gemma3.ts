@@ -6,6 +6,13 @@ export const gemma3Text: Family = {
   ...gemma2,
   modelType: "gemma3_text",
   defaults: { activation: "gelu_pytorch_tanh", maxPositions: 131072, kvHeads: 4, headDim: 256 },
+  sizes: {
+    vocab_size: 262208,
+    hidden_size: 2304,
+    intermediate_size: 9216,
+    num_hidden_layers: 26,
+    num_attention_heads: 8,
+  },
   rotary: {
     kinds: {
       full_attention: { thetaKey: "rope_theta", theta: 1e6, scaled: true },

@@ -8,6 +8,13 @@ import { gemma3Text } from "./gemma3.js";
 export const gemma4Text: Family = {
   ...gemma3Text,
   modelType: "gemma4_text",
+  sizes: {
+    vocab_size: 262144,
+    hidden_size: 2304,
+    intermediate_size: 9216,
+    num_hidden_layers: 30,
+    num_attention_heads: 8,
+  },
   norm: { kind: "rms", eps: { key: "rms_norm_eps", default: 1e-6 } },
   rotary: {
     kinds: {

@@ -7,6 +7,13 @@ export const qwen35Text: Family = {
   ...llama,
   modelType: "qwen3_5_text",
   defaults: { activation: "silu", maxPositions: 32768, kvHeads: 4, headDim: 256 },
+  sizes: {
+    vocab_size: 248320,
+    hidden_size: 4096,
+    intermediate_size: 12288,
+    num_hidden_layers: 32,
+    num_attention_heads: 16,
+  },
   norm: { kind: "rms", eps: { key: "rms_norm_eps", default: 1e-6 }, gain: "1+w" },
   rotary: { partial: { key: "partial_rotary_factor", default: 0.25 } },
   kinds: {

@@ -1,13 +1,14 @@
 import { tmpdir } from "node:os";
-import { basename, join, resolve } from "node:path";
+import { basename, resolve } from "node:path";
 import { findTextFiles } from "../../../../calibration/text/text-files.js";
 import { hubNameOf } from "../../../../checkpoint/hub/hub-name.js";
 import { type ModelConfig, readModelConfig } from "../../../../checkpoint/model-config.js";
 import { ModelFolder } from "../../../../checkpoint/model-folder.js";
 import type { FolderWeights } from "../../../../checkpoint/tensor-reader.js";
-import { ModelError, OptionError } from "../../../../errors.js";
+import { OptionError } from "../../../../errors.js";
 import type { ActivationQuantization, ExportSource } from "../../../../format/contract/export-source.js";
 import { filesToCopy } from "../../../../format/copy-model-files.js";
+import { withoutQuantization } from "../../../../format/dequantized/read-encoding.js";
 import { primaryFormat } from "../../../../format/exporters.js";
 import type { CopiedFiles } from "../../../../format/written-files.js";
 import { DecoderNetwork, type UnitPlan } from "../../../../network/index.js";
@@ -36,7 +37,7 @@ import { weightBytes } from "../../../result/sizes/result-sizes.js";
 import { type Calibration, calibrate } from "../../../source/calibrate.js";
 import { type CheckedWeights, checkWeights } from "../../../source/check-weights.js";
 import { type ModelToQuantize, modelToQuantize } from "../../../source/model-to-quantize.js";
-import { hasQuantization, quantizationMethod } from "../../../source/quantized-source.js";
+import { refuseResult } from "../../../source/quantized-source.js";
 import { selfGeneratedText } from "../../../source/self-generated-text.js";
 import { openWeights } from "../../../source/trained/open-weights.js";
 import { writeTrainedModel } from "../../trained/write-trained-model.js";
@@ -66,17 +67,12 @@ export class TextModel implements Subject {
    * @throws ModelError, OptionError, CheckpointError for a model that can't be quantized so
    */
   static async open(chosen: GivenOptions, folder: string, placement: SubjectPlacement): Promise<TextModel> {
-    const config = await readModelConfig(folder);
-    if (hasQuantization(config)) {
-      throw new ModelError({
-        where: join(folder, "config.json"),
-        what: `the model is quantized already${quantizationMethod(config)}`,
-        next: "give the folder of the unquantized model",
-      });
-    }
+    const stored = await readModelConfig(folder);
+    refuseResult(folder, stored);
+    const config = withoutQuantization(stored);
     const hasTokenizer = ModelFolder.open(folder).has("tokenizer.json");
     const { options: given, why } = withDefaultText(chosen, schemeOf(chosen), hasTokenizer);
-    const original = await openWeights(folder, config, given);
+    const original = await openWeights(folder, stored, given);
     let model: ModelToQuantize | null = null;
     try {
       model = modelToQuantize(original, config, placement.scheme, given);
@@ -93,7 +89,7 @@ export class TextModel implements Subject {
 
   private constructor(
     readonly folder: string,
-    /** `config.json`. */
+    /** `config.json`, of weights in floating point. */
     readonly config: ModelConfig,
     readonly original: FolderWeights,
     readonly model: ModelToQuantize,
@@ -145,6 +141,7 @@ export class TextModel implements Subject {
     return censusRecord(
       this.model.census,
       linears.map((linear) => linear.name),
+      this.original.encoding,
     );
   }
 

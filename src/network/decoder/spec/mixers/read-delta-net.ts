@@ -1,7 +1,7 @@
-import { type ModelConfig, optionalCount } from "../../../checkpoint/model-config.js";
-import type { Family } from "../families/family.js";
-import type { DeltaNetSpec, NormSpec } from "./decoder-spec.js";
-import { unsupportedKey } from "./unsupported-key.js";
+import { type ModelConfig, optionalCount } from "../../../../checkpoint/model-config.js";
+import type { Family } from "../../families/family.js";
+import type { DeltaNetSpec, NormSpec } from "../decoder-spec.js";
+import { unsupportedKey } from "../unsupported-key.js";
 
 /** @throws ModelError for heads that do not fit each other */
 export function readDeltaNet(config: ModelConfig, { delta }: Family, norm: NormSpec): DeltaNetSpec {
