@@ -2,6 +2,7 @@ import { isJsonObject, type JsonObject, type JsonValue, quote } from "../../chec
 import type { ModelConfig } from "../../checkpoint/model-config.js";
 import { ModelError } from "../../errors.js";
 import { groupFor, isFloatGroup, parseSchemeGroups } from "../compressed-tensors/scheme-groups.js";
+import { QUANT_METHOD as GPTQ } from "../gptq/layout.js";
 import { parseSchemes } from "../gptq/schemes.js";
 import type { EncodedWeight, StoredTensors } from "./encoded-weight.js";
 import { type Fp8Block, fp8Weights } from "./fp8-weights.js";
@@ -54,7 +55,7 @@ export function readEncoding(quantization: JsonValue, where: string): SourceEnco
       return { name: "mxfp4", find: mxfp4Weights };
     case "compressed-tensors":
       return compressed(quantization, where);
-    case "gptq": {
+    case GPTQ: {
       const schemes = parseSchemes(quantization, where);
       return { name: `int${schemes.common.bits} (gptq)`, find: (stored) => gptqWeights(stored, schemes) };
     }
