@@ -17,6 +17,8 @@ export interface Network {
    * the number of the units stands for what the last one gives.
    */
   ports(length: number, unit?: number): Readonly<Record<string, readonly number[]>>;
+  /** The same with every layer a unit of its own; absent where units can't be cut further. */
+  inLayers?(): Network;
   /** What its units need to run sequences of at most `length` positions. */
   open(to: UnitPlacement): OpenNetwork;
   /** Loads what comes before the units. @throws CheckpointError naming the tensor */

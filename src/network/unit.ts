@@ -25,6 +25,8 @@ export interface LayerPlan {
   readonly reads?: string;
   /** That is what the network is given, an image, or follows from it without a weight: its input is not quantized unless asked for. */
   readonly readsInput?: true;
+  /** What the network gives follows from its output without another weight. */
+  readonly makesOutput?: true;
   /** Why it stays in full precision unless an option names it: it is small, and much depends on it. Absent for others. */
   readonly protectedAs?: string;
 }

@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import type { PortStore, Ports } from "../calibration/port-store.js";
-import type { ConditionCut, UnitPlan } from "../network/index.js";
+import type { ConditionCut, Network, UnitPlan } from "../network/index.js";
+import type { Scheme } from "../quant/scheme.js";
 import type { QuantizedUnit } from "../reconstruct/quantized-unit.js";
 import type { Window } from "../reconstruct/schedule.js";
 import type { SequenceParts } from "../reconstruct/sequence-parts.js";
@@ -13,6 +14,7 @@ import type { Fragments, InputOf, ValuesOf } from "./options/fragment.js";
 import type { UntypedOptions } from "./options/merge-options.js";
 import type { PresetName } from "./options/presets.js";
 import type { Reading } from "./options/reading.js";
+import type { Override } from "./options/shared/overrides.js";
 import type { SharedOptions, SharedShape } from "./options/shared-options.js";
 import type { WholeModelTraining } from "./whole-model/whole-model-training.js";
 
@@ -28,8 +30,13 @@ export type Target = "full" | "fullOfQuantized";
  * and the target that belongs to it.
  */
 export type Chain =
-  | { readonly input: "quantized"; readonly targets: readonly Target[] }
-  | { readonly input: "full"; readonly targets: readonly ["full"] };
+  | {
+      readonly input: "quantized";
+      readonly targets: readonly Target[];
+      /** Whether the window has the full-precision stream at its input too; `targets` then hold `full`. */
+      readonly fullInput?: boolean;
+    }
+  | { readonly input: "full"; readonly targets: readonly ["full"]; readonly fullInput?: false };
 
 /**
  * All that the driver, the plan and the options know of a method. Its own code sees the options that it declares, `O`; whoever
@@ -77,6 +84,10 @@ export interface Recipe<O extends EngineOptions = EngineOptions> {
   windows(blocks: number, options: O): readonly Window[];
   /** Where what a graph computes of time steps alone belongs; left out, it is a unit of its own. */
   conditions?(options: O): ConditionCut;
+  /** The network that it goes through: the given one unless it cuts it otherwise. @throws OptionError where it can't */
+  network?(network: Network, options: O): Network;
+  /** Overrides of its own, which a user's lie over: layers that its paper treats otherwise than most. */
+  overrides?(units: readonly UnitPlan[], options: O, scheme: Scheme): readonly Override[];
   /** What windows see and are held against. */
   chain(options: O): Chain;
   /** The reconstruction error that events report, of the window's output `actual` against one target, a scalar. */
@@ -200,6 +211,10 @@ export interface WindowWork<O extends EngineOptions = EngineOptions> {
   readonly blocks: readonly QuantizedUnit[];
   /** What the window sees, as the recipe's chain says; null without text. */
   readonly input: PortStore | null;
+  /** The full-precision stream at its input, where the chain asks for it. */
+  readonly fullInput: PortStore | null;
+  /** How many of the first blocks leave it: their codes are chosen with it. */
+  readonly leaving: number;
   /** In the order of the chain's. */
   readonly targets: readonly PortStore[];
   /** To be called while a device has work for about this many seconds: the next block is read, what is done is written. */

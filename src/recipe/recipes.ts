@@ -1,6 +1,7 @@
 import { aespa } from "./aespa.js";
 import { affineQuant } from "./affine-quant.js";
 import { boa } from "./boa.js";
+import { brecq } from "./brecq.js";
 import { cbq } from "./cbq.js";
 import { efficientQat } from "./efficient-qat.js";
 import { gptq } from "./gptq.js";
@@ -24,5 +25,6 @@ export const recipes = [
   l4q,
   tfmq,
   efficientQat,
+  brecq,
   cbq,
 ] as const;

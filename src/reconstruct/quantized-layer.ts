@@ -90,6 +90,9 @@ export class QuantizedLayer {
     return this.#activation;
   }
 
+  /** Whether the input is quantized as its quantizer says; else it is computed with as it comes, and the quantizer waits. */
+  appliesInput = true;
+
   /** Starts to quantize the input. */
   quantizeInput(quantizer: ActivationQuantizer): void {
     this.#activation?.dispose();
@@ -145,7 +148,7 @@ export class QuantizedLayer {
    * learns or is hard, the weight is the full-precision one. `ports` are what its unit was given.
    */
   apply(x: Tensor, linear: LinearWeights, groups?: RowGroups, ports?: Ports): Tensor {
-    const input = this.#activation?.apply(x, ports) ?? x;
+    const input = (this.appliesInput ? this.#activation?.apply(x, ports) : null) ?? x;
     const { bias, product } = linear;
     if (this.#operand !== null && this.#fp8Operand !== null && product === undefined) {
       // A bias that a transform makes is trained too, which the products in fp8 don't do.
@@ -208,6 +211,7 @@ export class QuantizedLayer {
     }
     this.release();
     const fixed = codes ?? (path as WeightPath).harden();
+    this.#disposeCodes();
     this.#codes = {
       ...fixed,
       codes: keep(fixed.codes),
@@ -219,6 +223,12 @@ export class QuantizedLayer {
     this.#path = null;
   }
 
+  /** Takes its codes back: it computes with the full-precision weight again. */
+  soften(): void {
+    this.release();
+    this.#disposeCodes();
+  }
+
   dispose(): void {
     this.release();
     this.#magnitude?.dispose();
@@ -226,10 +236,13 @@ export class QuantizedLayer {
     this.#path?.dispose();
     this.#path = null;
     this.#activation?.dispose();
-    if (this.#codes !== null) {
-      for (const tensor of [this.#codes.codes, this.#codes.scale, this.#codes.zeroPoint]) tensor.dispose();
-      this.#codes = null;
-    }
+    this.#disposeCodes();
+  }
+
+  #disposeCodes(): void {
+    if (this.#codes === null) return;
+    for (const tensor of [this.#codes.codes, this.#codes.scale, this.#codes.zeroPoint]) tensor.dispose();
+    this.#codes = null;
   }
 
   /** Frees the operand of the step. */

@@ -32,6 +32,7 @@ export class QuantizedUnit {
   /** By the weight in the products' dtype, which differs from it. */
   #exact: ReadonlyMap<Tensor, Tensor> = new Map();
   #norms: TrainedNorms | null = null;
+  #trainsInputs = false;
   /** Calibration tokens that each of its experts computes; null where nobody counted. */
   expertTokens: readonly number[] | null = null;
   #transform: UnitTransform | null = null;
@@ -111,7 +112,17 @@ export class QuantizedUnit {
   }
 
   #besideLayers(): Parameter[] {
-    return [...(this.#norms?.parameters ?? []), ...(this.#transform?.parameters ?? [])];
+    const inputs = this.#trainsInputs ? [...this.layers.values()].filter((layer) => layer.path === null) : [];
+    return [
+      ...(this.#norms?.parameters ?? []),
+      ...(this.#transform?.parameters ?? []),
+      ...inputs.flatMap((layer) => layer.parameters),
+    ];
+  }
+
+  /** Starts to train how inputs are quantized, of Linears too whose codes are chosen. */
+  trainInputs(): void {
+    this.#trainsInputs = true;
   }
 
   /** Its norms as the quantized unit has them, where those are trained. */

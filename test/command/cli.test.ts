@@ -209,6 +209,7 @@ describe("crossblock", () => {
       "l4q",
       "tfmq",
       "efficient-qat",
+      "brecq",
       "cbq",
     ]);
     const schema = JSON.parse((await crossblockHere(["schema"])).stdout) as object;

@@ -92,6 +92,7 @@ describe("a recipe that is one file and one line", () => {
       "l4q",
       "tfmq",
       "efficient-qat",
+      "brecq",
       "cbq",
       "toy",
     ]);
@@ -102,7 +103,9 @@ describe("a recipe that is one file and one line", () => {
     expect(help("toy.bias")).toContain("(default: 0; 0.25 with toy.mode=dither; 0.5 with --recipe toy --preset paper)");
     expect(help("toy.bias")).toMatch(/\[toy\]$/);
     expect(help("toy.stride")).toMatch(/\[toy with toy\.mode=dither\]$/);
-    expect(help("range.candidates")).toContain("(default: 60; 1 with --recipe toy)");
+    expect(help("range.candidates")).toContain(
+      "(default: 60; 80 with --recipe brecq --preset paper; 1 with --recipe toy)",
+    );
     const settings = settingsHelp({ recipe: "toy" as "rtn" });
     expect(settings).toContain("Settings that the recipe toy reads");
     expect(settings).toMatch(/range\.candidates <number>\n +clipping factors tried per group \(default: 1\)/);

@@ -39,7 +39,7 @@ export interface QuantizeOptions {
    *
    * @default "cbq"
    */
-  readonly recipe?: "rtn" | "gptq" | "slim" | "boa" | "aespa" | "norm-tweaking" | "affine-quant" | "kurtosis" | "l4q" | "tfmq" | "efficient-qat" | "cbq" | undefined;
+  readonly recipe?: "rtn" | "gptq" | "slim" | "boa" | "aespa" | "norm-tweaking" | "affine-quant" | "kurtosis" | "l4q" | "tfmq" | "efficient-qat" | "brecq" | "cbq" | undefined;
   /**
    * Values that lie over the defaults: default, what measures best; paper, what the recipe's paper has.
    *
@@ -335,6 +335,8 @@ export interface QuantizeOptions {
   readonly tfmq?: TfmqOptions | undefined;
   /** How EfficientQAT trains a block as a whole. */
   readonly blockAp?: BlockApOptions | undefined;
+  /** How BRECQ reconstructs a network unit by unit. */
+  readonly brecq?: BrecqOptions | undefined;
   /**
    * What is trained and folded of a block before its window is: AffineQuant's transforms, in front of rounding to
    * nearest and on the full-precision block's own input, or nothing. Read by cbq.
@@ -590,7 +592,7 @@ export interface ScheduleOptions {
   /**
    * Fraction of every rate left at the last step of the cosine. A number from 0 to 1. Read by affine-quant with
    * affine.epochs above 0; kurtosis; efficient-qat with blockAp.epochs above 0; cbq with window.epochs above 0;
-   * rtn, gptq, slim, boa, aespa, norm-tweaking, affine-quant, l4q, tfmq, efficient-qat, cbq with end-to-end
+   * rtn, gptq, slim, boa, aespa, norm-tweaking, affine-quant, l4q, tfmq, efficient-qat, brecq, cbq with end-to-end
    * training.
    *
    * Command line: `--set schedule.finalRate=...`.
@@ -616,7 +618,7 @@ export interface RangeOptions {
    *
    * Command line: `--set range.candidates=...`.
    *
-   * @default 60
+   * @default 60; 80 with --recipe brecq --preset paper
    */
   readonly candidates?: number | undefined;
 }
@@ -625,8 +627,8 @@ export interface RangeOptions {
 export interface GptqOptions {
   /**
    * Fraction of the Hessian's mean diagonal that is added to it; grows if needed. A number above 0. Read by gptq,
-   * slim, boa, aespa, norm-tweaking, affine-quant, tfmq, efficient-qat, cbq; kurtosis with kurtosis.codes=gptq;
-   * l4q with l4q.start=gptq.
+   * slim, boa, aespa, norm-tweaking, affine-quant, tfmq, efficient-qat, brecq, cbq; kurtosis with
+   * kurtosis.codes=gptq; l4q with l4q.start=gptq.
    *
    * Command line: `--set gptq.damping=...`.
    *
@@ -635,8 +637,8 @@ export interface GptqOptions {
   readonly damping?: number | undefined;
   /**
    * Weigh the range search with the mean squares of the inputs. Read by gptq, boa, aespa, norm-tweaking,
-   * affine-quant, tfmq, efficient-qat, cbq; slim with slim.ranges=weighted; kurtosis with kurtosis.codes=gptq; l4q
-   * with l4q.start=gptq.
+   * affine-quant, tfmq, efficient-qat, brecq, cbq; slim with slim.ranges=weighted; kurtosis with
+   * kurtosis.codes=gptq; l4q with l4q.start=gptq.
    *
    * Command line: `--set gptq.weightedRange=...`.
    *
@@ -645,7 +647,7 @@ export interface GptqOptions {
   readonly weightedRange?: boolean | undefined;
   /**
    * Factors by which ranges are widened; each row keeps the one that loses least. Read by gptq, slim, boa, aespa,
-   * norm-tweaking, affine-quant, tfmq, efficient-qat, cbq; kurtosis with kurtosis.codes=gptq; l4q with
+   * norm-tweaking, affine-quant, tfmq, efficient-qat, brecq, cbq; kurtosis with kurtosis.codes=gptq; l4q with
    * l4q.start=gptq.
    *
    * Command line: `--set gptq.widths=...`.
@@ -656,7 +658,7 @@ export interface GptqOptions {
   readonly widths?: readonly number[] | undefined;
   /**
    * Fit the scales once more to the codes, by what the output loses. Read by gptq, boa, aespa, norm-tweaking,
-   * affine-quant, tfmq, efficient-qat, cbq; kurtosis with kurtosis.codes=gptq.
+   * affine-quant, tfmq, efficient-qat, brecq, cbq; kurtosis with kurtosis.codes=gptq.
    *
    * Command line: `--set gptq.refit=...`.
    *
@@ -665,7 +667,7 @@ export interface GptqOptions {
   readonly refit?: boolean | undefined;
   /**
    * Columns that are updated together. An integer of at least 1. Read by gptq, boa, aespa, norm-tweaking,
-   * affine-quant, tfmq, efficient-qat, cbq; kurtosis with kurtosis.codes=gptq; l4q with l4q.start=gptq.
+   * affine-quant, tfmq, efficient-qat, brecq, cbq; kurtosis with kurtosis.codes=gptq; l4q with l4q.start=gptq.
    *
    * Command line: `--set gptq.blockSize=...`.
    *
@@ -792,7 +794,7 @@ export interface ActivationOptions {
   readonly granularity?: "token" | "tensor" | undefined;
   /**
    * Train the clip of each Linear's input. Read by affine-quant, efficient-qat, cbq with a scheme that quantizes
-   * inputs (W4A8, W4A4); l4q; rtn, gptq, slim, boa, aespa, norm-tweaking, kurtosis, tfmq with a scheme that
+   * inputs (W4A8, W4A4); l4q; rtn, gptq, slim, boa, aespa, norm-tweaking, kurtosis, tfmq, brecq with a scheme that
    * quantizes inputs (W4A8, W4A4) and end-to-end training.
    *
    * Command line: `--set activation.learnClip=...`.
@@ -1628,6 +1630,208 @@ export interface BlockApOptions {
   readonly loss?: "plain" | "token" | undefined;
 }
 
+/** Settings of `brecq.penalty`. */
+export interface BrecqPenaltyOptions {
+  /**
+   * Weight of the rounding penalty, a sum over all weights; the released code takes 0.1 for MobileNetV2. A number
+   * of at least 0. Read by brecq with brecq.epochs above 0 and brecq.rounding=adaround.
+   *
+   * Command line: `--set brecq.penalty.weight=...`.
+   *
+   * @default 0.01
+   */
+  readonly weight?: number | undefined;
+  /**
+   * Fraction of the steps without the penalty. A number from 0 to 1. Read by brecq with brecq.epochs above 0 and
+   * brecq.rounding=adaround.
+   *
+   * Command line: `--set brecq.penalty.warmup=...`.
+   *
+   * @default 0.2
+   */
+  readonly warmup?: number | undefined;
+  /**
+   * Its exponent after the warm-up. A number above 0. Read by brecq with brecq.epochs above 0 and
+   * brecq.rounding=adaround.
+   *
+   * Command line: `--set brecq.penalty.betaStart=...`.
+   *
+   * @default 20
+   */
+  readonly betaStart?: number | undefined;
+  /**
+   * Its exponent at the last step. A number above 0. Read by brecq with brecq.epochs above 0 and
+   * brecq.rounding=adaround.
+   *
+   * Command line: `--set brecq.penalty.betaEnd=...`.
+   *
+   * @default 2
+   */
+  readonly betaEnd?: number | undefined;
+}
+
+/** Settings of `brecq.inputs`. */
+export interface BrecqInputsOptions {
+  /**
+   * Steps of quantized inputs are learnt together with the roundings, which then make up for the inputs too; or
+   * after them, on the full-precision stream (the paper). Read by brecq with a scheme that quantizes inputs (W4A8,
+   * W4A4).
+   *
+   * Command line: `--set brecq.inputs.order=...`.
+   *
+   * @default "together"; "after" with --recipe brecq --preset paper
+   */
+  readonly order?: "together" | "after" | undefined;
+  /**
+   * Passes over the examples for the steps alone (after). An integer of at least 0. Read by brecq with a scheme
+   * that quantizes inputs (W4A8, W4A4) and brecq.inputs.order=after.
+   *
+   * Command line: `--set brecq.inputs.epochs=...`.
+   *
+   * @default 60; 157 with --recipe brecq --preset paper
+   */
+  readonly epochs?: number | undefined;
+  /**
+   * Adam rate of the steps. A number above 0. Read by brecq with a scheme that quantizes inputs (W4A8, W4A4).
+   *
+   * Command line: `--set brecq.inputs.rate=...`.
+   *
+   * @default 0.01; 0.0004 with --recipe brecq --preset paper
+   */
+  readonly rate?: number | undefined;
+  /**
+   * What the rate is in: shares of each step, or absolute numbers (the paper). Read by brecq with a scheme that
+   * quantizes inputs (W4A8, W4A4).
+   *
+   * Command line: `--set brecq.inputs.unit=...`.
+   *
+   * @default "step"; "absolute" with --recipe brecq --preset paper
+   */
+  readonly unit?: "step" | "absolute" | undefined;
+  /**
+   * The error of inputs and outputs is raised to this power (the paper: 2.4). A number above 0. Read by brecq with
+   * a scheme that quantizes inputs (W4A8, W4A4).
+   *
+   * Command line: `--set brecq.inputs.power=...`.
+   *
+   * @default 2; 2.4 with --recipe brecq --preset paper
+   */
+  readonly power?: number | undefined;
+}
+
+/** Settings of `brecq`. */
+export interface BrecqOptions {
+  /**
+   * What is reconstructed at once in an ONNX graph: a residual block, or every layer by itself (AdaRound). Read by
+   * brecq.
+   *
+   * Command line: `--set brecq.unit=...`.
+   *
+   * @default "block"
+   */
+  readonly unit?: "block" | "layer" | undefined;
+  /**
+   * Units that are reconstructed together. An integer of at least 1. Read by brecq.
+   *
+   * Command line: `--set brecq.window=...`.
+   *
+   * @default 1
+   */
+  readonly window?: number | undefined;
+  /**
+   * Units that a window shares with the one before it. An integer of at least 0. Read by brecq.
+   *
+   * Command line: `--set brecq.overlap=...`.
+   *
+   * @default 0
+   */
+  readonly overlap?: number | undefined;
+  /**
+   * What is trained: a soft choice between floor and ceiling (the paper), or an offset in code units. Read by
+   * brecq.
+   *
+   * Command line: `--set brecq.rounding=...`.
+   *
+   * @default "adaround"
+   */
+  readonly rounding?: "adaround" | "code" | undefined;
+  /**
+   * Squared error of a window's output: plain, or weighted by gradients of the network's output (the paper). Read
+   * by brecq.
+   *
+   * Command line: `--set brecq.loss=...`.
+   *
+   * @default "l2"; "fisher" with --recipe brecq --preset paper
+   */
+  readonly loss?: "l2" | "fisher" | undefined;
+  /**
+   * The weights: squared gradients (the paper), or (|g| + 1)^2 (the released code). Read by brecq with
+   * brecq.epochs above 0 and brecq.loss=fisher.
+   *
+   * Command line: `--set brecq.fisher=...`.
+   *
+   * @default "squared"
+   */
+  readonly fisher?: "squared" | "damped" | undefined;
+  /**
+   * Passes over the examples, per window. An integer of at least 0. Read by brecq.
+   *
+   * Command line: `--set brecq.epochs=...`.
+   *
+   * @default 60; 625 with --recipe brecq --preset paper; 20 with --recipe brecq --effort quick; 200 with --recipe
+   * brecq --effort best
+   */
+  readonly epochs?: number | undefined;
+  /**
+   * Examples per optimisation step. An integer of at least 1. Read by brecq with brecq.epochs above 0.
+   *
+   * Command line: `--set brecq.batch=...`.
+   *
+   * @default 32
+   */
+  readonly batch?: number | undefined;
+  /**
+   * Adam rate of the roundings; null: 15 over the number of steps, from 1e-3 to 0.1, or 5e-3 in code units. A
+   * number above 0. Read by brecq with brecq.epochs above 0.
+   *
+   * Command line: `--set brecq.rate=...`.
+   *
+   * @default null; 0.001 with --recipe brecq --preset paper
+   */
+  readonly rate?: number | null | undefined;
+  /**
+   * Adam rate of the scales, relative to the scale (code). A number above 0. Read by brecq with brecq.epochs above
+   * 0 and brecq.rounding=code.
+   *
+   * Command line: `--set brecq.scaleRate=...`.
+   *
+   * @default 0.002
+   */
+  readonly scaleRate?: number | undefined;
+  /** The penalty that drives soft choices to 0 or 1. */
+  readonly penalty?: BrecqPenaltyOptions | undefined;
+  /**
+   * The starting range of a row loses least by this power of the error (the paper: 2.4). A number above 0. Read by
+   * brecq.
+   *
+   * Command line: `--set brecq.rangePower=...`.
+   *
+   * @default 2; 2.4 with --recipe brecq --preset paper
+   */
+  readonly rangePower?: number | undefined;
+  /**
+   * Least bits of a graph's first and last layers, and of the last one's input; null treats them like others. Read
+   * by brecq.
+   *
+   * Command line: `--set brecq.ends=...`.
+   *
+   * @default 8
+   */
+  readonly ends?: 8 | 4 | null | undefined;
+  /** How quantized inputs get their steps. */
+  readonly inputs?: BrecqInputsOptions | undefined;
+}
+
 /** Settings of `compute`. */
 export interface ComputeOptions {
   /**
@@ -1642,7 +1846,8 @@ export interface ComputeOptions {
   /**
    * Products of the backward pass in windows: full, as the others are, or fp8; auto is fp8 where the GPU can,
    * products are bfloat16 and the model is large (hidden size 4096). Read by affine-quant with affine.epochs above
-   * 0; tfmq; efficient-qat with blockAp.epochs above 0; cbq with window.epochs above 0.
+   * 0; tfmq; efficient-qat with blockAp.epochs above 0; brecq with brecq.epochs above 0; cbq with window.epochs
+   * above 0.
    *
    * Command line: `--set compute.gradients=...`.
    *

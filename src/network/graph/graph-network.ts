@@ -36,7 +36,11 @@ export class GraphNetwork implements Network {
     const inputs = Object.fromEntries(
       graph.inputs.map((port) => [port.name, exampleShape(graph, port, given[port.name])]),
     );
-    const cut = cutGraph(graph, conditions);
+    return GraphNetwork.#of(cutGraph(graph, conditions), inputs, examples);
+  }
+
+  static #of(cut: CutGraph, inputs: InputShapes, examples: GraphExamples | null): GraphNetwork {
+    const { graph } = cut;
     using open = new OpenGraph(cut, inputs, { device: "cpu", dtype: "float32" });
     const [one, two] = [open.shapesAt(1), open.shapesAt(2)];
     const perExample = (name: string): readonly number[] | null => {
@@ -74,6 +78,11 @@ export class GraphNetwork implements Network {
     return Object.fromEntries(names.map((name) => [name, this.#shapes[name] ?? []]));
   }
 
+  /** The same network with every layer a unit of its own. */
+  inLayers(): GraphNetwork {
+    return GraphNetwork.#of(cutGraph(this.cut.graph, "together", { single: true }), this.inputs, this.examples);
+  }
+
   open({ device, dtype }: UnitPlacement): OpenNetwork {
     const open = new OpenGraph(this.cut, this.inputs, { device, dtype });
     return {
@@ -89,10 +98,13 @@ export class GraphNetwork implements Network {
     return { run: (ids) => examples.read([...ids]), dispose: () => {} };
   }
 
-  /** The graph's first output is what it says; there is no head after it. */
+  /** The graph's first output is what it says; where that is probabilities already, the head takes their logarithms. */
   end(): NetworkEnd {
-    const [output] = this.cut.graph.outputs;
-    return { port: output?.name ?? "", head: (states: Tensor) => states, dispose: () => {} };
+    const port = this.cut.graph.outputs[0]?.name ?? "";
+    const maker = this.cut.graph.nodes.find(({ outputs }) => outputs.includes(port));
+    const head = (states: Tensor): Tensor =>
+      maker?.operator === "Softmax" ? states.to("float32").clamp(1e-20).log() : states;
+    return { port, head, dispose: () => {} };
   }
 
   #unit(index: number): GraphUnit {

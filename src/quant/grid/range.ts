@@ -7,6 +7,8 @@ export interface RangeOptions {
   readonly candidates?: number;
   /** The smallest clip ratio tried. Defaults to 0.4. */
   readonly smallest?: number;
+  /** Power of the error that is least. Defaults to 2. */
+  readonly power?: number;
   /** Weight of each column's squared error, fp32 `[in]` (mean square of the inputs); plain when absent. */
   readonly importance?: Tensor;
 }
@@ -26,14 +28,17 @@ export function searchRange(weight: Tensor, scheme: Scheme, layer: string, optio
   const found = noGrad(() =>
     scope(() => {
       const w = grouped(weight, groupSize);
-      const search: Search = { bits, symmetric, candidates, smallest, importance: options.importance ?? null };
-      return hasKernel(fused, w) ? fusedSearch(w, search) : composedSearch(w, search);
+      const { power = 2, importance = null } = options;
+      const search: Search = { bits, symmetric, candidates, smallest, power, importance };
+      return power === 2 && hasKernel(fused, w) ? fusedSearch(w, search) : composedSearch(w, search);
     }),
   );
   return { bits, symmetric, groupSize, ...found };
 }
 
 interface Search extends Required<Pick<RangeOptions, "candidates" | "smallest">> {
+  /** Defaults to 2. */
+  readonly power?: number;
   readonly bits: number;
   readonly symmetric: boolean;
   /** fp32 `[in]`. */
@@ -54,13 +59,13 @@ function fusedSearch(w: Tensor, { importance, bits, symmetric, candidates, small
  * @param w fp32 `[out, groups, groupSize]`
  */
 export function composedSearch(w: Tensor, search: Search): Range {
-  const { bits, symmetric, candidates, smallest } = search;
+  const { bits, symmetric, candidates, smallest, power = 2 } = search;
   const importance = search.importance?.reshape([1, w.size(1), w.size(2)]) ?? null;
   const minimum = w.amin(2, true).clamp(null, 0);
   const maximum = w.amax(2, true).clamp(0);
   // The code -2^(bits-1) is the extra level; a negative scale gives it to a longer positive tail.
   const sign = symmetric ? minimum.neg().ge(maximum).to("float32").mul(2).sub(1) : null;
-  const scored = (range: Range): Scored => ({ ...range, error: roundingError(w, range, bits, importance) });
+  const scored = (range: Range): Scored => ({ ...range, error: roundingError(w, range, bits, power, importance) });
   let best: Scored | null = null;
   const ranges: ((ratio: number) => Range)[] =
     sign === null
@@ -143,9 +148,10 @@ function fittedScale(w: Tensor, { scale, zeroPoint }: Range, bits: number, impor
   return { scale: Tensor.where(fitted.eq(0), scale, storableScale(fitted)), zeroPoint };
 }
 
-// Squared error of round-to-nearest per group, [out, groups, 1].
-function roundingError(w: Tensor, range: Range, bits: number, importance: Tensor | null): Tensor {
-  const error = distances(w, range, bits).mul_(range.scale).sub_(w).square();
+// A power of the error of round-to-nearest per group, [out, groups, 1].
+function roundingError(w: Tensor, range: Range, bits: number, power: number, importance: Tensor | null): Tensor {
+  const difference = distances(w, range, bits).mul_(range.scale).sub_(w);
+  const error = power === 2 ? difference.square() : difference.abs().pow(power);
   return (importance === null ? error : error.mul(importance)).sum(2, true);
 }
 

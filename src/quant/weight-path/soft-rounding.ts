@@ -22,14 +22,24 @@ export class SoftRounding implements WeightPath {
   readonly #offset: Offset;
   readonly #logScale: Tensor;
   readonly #zeroPoint: Tensor;
+  /** Where the penalty is a sum: what its weight and exponent are multiplied by, `[2]`, and what they come to. */
+  readonly #sum: { readonly count: Tensor; readonly penalty: Tensor } | null;
 
   /**
    * @param weight `[out, in]`, which it keeps a view of; fp32, or bf16 where kernels take it
    * @param offset what is trained in place of `V`, which it takes over: all that tells AdaRound from LoRA-Rounding
+   * @param penalty whether it is a mean over the weights, or their sum
    * @param start replaces `V0` `[out, in]` (zero, the paper's literal wording, is ruinous: 243 for 39.9 in perplexity)
    */
-  constructor(weight: Tensor, grid: Grid, offset: Offset, start?: Tensor) {
+  constructor(weight: Tensor, grid: Grid, offset: Offset, start?: Tensor, penalty: "mean" | "sum" = "mean") {
     const { device } = weight;
+    this.#sum =
+      penalty === "mean"
+        ? null
+        : {
+            count: keep(scope(() => Tensor.from(Float32Array.of(weight.numel, 1)).to(device))),
+            penalty: keep(Tensor.zeros([2], { device })),
+          };
     this.#grid = { ...grid, scale: keep(grid.scale.clone()) };
     this.#offset = offset;
     this.#weight = keep(grouped(weight.detach(), grid.groupSize));
@@ -50,7 +60,7 @@ export class SoftRounding implements WeightPath {
 
   weight(penalty: RoundingPenalty | null = null, dtype: DType = "float32"): Tensor {
     const scale = learntScale(this.#grid.scale, this.#logScale);
-    return ungrouped(softRound(this.#inputs(scale), penalty, dtype));
+    return ungrouped(softRound(this.#inputs(scale), penalty === null ? null : this.#own(penalty), dtype));
   }
 
   harden(): Codes {
@@ -74,6 +84,16 @@ export class SoftRounding implements WeightPath {
     const owned = [this.#grid.scale, this.#weight, this.#logScale, this.#zeroPoint, ...factorsOf(this.#offset)];
     for (const tensor of owned) tensor.dispose();
     this.#start?.dispose();
+    this.#sum?.count.dispose();
+    this.#sum?.penalty.dispose();
+  }
+
+  // It is read again on the way back, so that it lies in a place of its own.
+  #own(penalty: RoundingPenalty): RoundingPenalty {
+    const sum = this.#sum;
+    if (sum === null) return penalty;
+    noGrad(() => scope(() => void sum.penalty.copy_(penalty.mul(sum.count))));
+    return sum.penalty;
   }
 
   #inputs(scale: Tensor): SoftInputs {
@@ -117,7 +137,7 @@ export function loraRounding(weight: Tensor, grid: Grid, rank: number): SoftRoun
  * AdaRound with one variable per weight: `w = s (clip(B + h(V0 + V) + z, 0, 2^b - 1) - z)`.
  * Source: Nagel et al., "Up or Down? Adaptive Rounding for Post-Training Quantization" (arXiv 2004.10568).
  */
-export function adaRound(weight: Tensor, grid: Grid): SoftRounding {
+export function adaRound(weight: Tensor, grid: Grid, penalty: "mean" | "sum" = "mean"): SoftRounding {
   const V = keep(Tensor.zeros(weight.shape, { device: weight.device })).requiresGrad_();
-  return new SoftRounding(weight, grid, { left: null, right: V });
+  return new SoftRounding(weight, grid, { left: null, right: V }, undefined, penalty);
 }

@@ -38,6 +38,7 @@ const runs: readonly (readonly [string, RecipeName, string, RecipeOptionsInput])
   ],
   ["efficient-qat and its end-to-end training", "efficient-qat", "W3A16g8", { ...short, blockAp: { epochs: 2 } }],
   ["norm-tweaking", "norm-tweaking", "W3A16g8", {}],
+  ["brecq by gradients", "brecq", "W3A16", { brecq: { epochs: 2, batch: 3, loss: "fisher" } }],
   [
     "affine-quant with static inputs",
     "affine-quant",

@@ -62,6 +62,7 @@ describe("a network that is no decoder: units of several shapes, with a skip con
     ["affine-quant", { affine: trained }, 1],
     ["boa", {}, 0],
     ["aespa", { aespa: { iterations: 20 } }, 0],
+    ["brecq", { brecq: { epochs: 20, batch: 4 } }, 1],
     ["norm-tweaking", { normTweaking: { ...trained, rate: 5e-3 } }, 0],
   ])("is quantized by every recipe, and what is trained loses less: %s %o", (recipe, options, training) => {
     const live = liveHandles();

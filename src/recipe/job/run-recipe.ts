@@ -2,6 +2,7 @@ import { OptionError } from "../../errors.js";
 import { deviceMemory, useOwnStream } from "../../tensor/index.js";
 import { stagesOfJob, stageWindows } from "../end-to-end/stages.js";
 import { trainNetwork } from "../end-to-end/train-network.js";
+import { asRecipeWants } from "../state/as-recipe-wants.js";
 import { drive } from "../state/driver.js";
 import { afterParts, behindParts, withTrainedModel } from "../whole-model/after-training.js";
 import { trainWholeModel } from "../whole-model/train-whole-model.js";
@@ -14,7 +15,8 @@ import type { RecipeEvent, RecipeJob, RecipeReport } from "./recipe-job.js";
  *
  * @throws OptionError for a recipe without the text or the time steps that it needs, or options that do not go together
  */
-export function* runRecipe(job: RecipeJob): Generator<RecipeEvent, RecipeReport> {
+export function* runRecipe(given: RecipeJob): Generator<RecipeEvent, RecipeReport> {
+  const job = asRecipeWants(given);
   const { recipe, tokens, options } = job;
   if (recipe.needsText && tokens === null) {
     throw new OptionError({

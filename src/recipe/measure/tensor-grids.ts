@@ -23,6 +23,10 @@ export const fixedGrid: GridQuantizer = (bits, grid, device) => new StoredTensor
 export const learntGrid: GridQuantizer = (bits, grid, device) =>
   new StepTensorQuantizer(bits, grid, device, { relative: true });
 
+/** The same at absolute rates. */
+export const absoluteGrid: GridQuantizer = (bits, grid, device) =>
+  new StepTensorQuantizer(bits, grid, device, { relative: false });
+
 /**
  * Gives the layers of a graph's unit one asymmetric grid for each tensor that they read and that is quantized: the one that
  * loses least of what the unit in full precision has there, of the stream at its input. Layers that read the same tensor

@@ -12,10 +12,11 @@ import { learnsClips } from "../job/learns-clips.js";
 import { measuredSequences } from "../job/measured-sequences.js";
 import { microBatch, mostAtOnce } from "../job/micro-batch.js";
 import type { BranchLoss, LayerError, RecipeEvent, RecipeJob, WarningEvent } from "../job/recipe-job.js";
-import type { Chain, Recipe, Target, WindowWork } from "../recipe.js";
+import type { Chain, Recipe, WindowWork } from "../recipe.js";
 import { chooseColumns } from "../solve/column-solver.js";
 import { deliverBlock, hardenBlock, measureLayers } from "../solve/finish-block.js";
 import { gptqRule } from "../solve/layer-rule.js";
+import { branchLoss } from "./branch-loss.js";
 import { parametersIn, restoreTensors, savedTensors, streamState } from "./recipe-state.js";
 import type { StateTensor } from "./saved-state.js";
 import { chooseStorage, largestShape, openStreams, storesOf, streamsOf } from "./streams.js";
@@ -43,7 +44,6 @@ class Run {
   readonly #warnings: WarningEvent[] = [];
   readonly #windows: readonly Window[];
   readonly #chain: Chain;
-  readonly #targets: readonly Target[];
   readonly #names: readonly string[];
   readonly #storage: Storage;
   /** The full-precision stream, where a target needs one; a window moves it on to where the next one begins. */
@@ -56,6 +56,8 @@ class Run {
   readonly #quantized: PortStore | null;
   /** What the window sees: the stream of the quantized network, or a store of its own of full precision. */
   #input: PortStore | null = null;
+  /** The full-precision stream at the window's input, where the recipe asks for it. */
+  #fullInput: PortStore | null = null;
   /** Blocks of the current window, those that overlap with the one before first. */
   #blocks: QuantizedUnit[] = [];
   #nextBlock: number;
@@ -72,7 +74,6 @@ class Run {
       this.#warnings.push(smallerParts(device, size));
     });
     this.#chain = recipe.chain(options);
-    this.#targets = this.#chain.targets;
     this.#names = streamsOf(recipe, options);
     this.#storage = tokens === null ? "host" : chooseStorage(job, largestShape(job, tokens), storesOf(recipe, options));
     const streams = tokens === null ? [] : openStreams(job, tokens, this.#names, this.#storage, this.#nextBlock);
@@ -114,7 +115,7 @@ class Run {
       // Before its codes are chosen there is nothing to measure.
       const trained = this.#blocks.some((block) => block.trained.length > 0);
       const lossBefore = trained ? this.#measure(targets) : null;
-      const solved = yield* this.recipe.solve(this.#work(index, windows, targets));
+      const solved = yield* this.recipe.solve(this.#work(index, windows, targets, window.leaving));
       const leaving = this.#blocks.slice(0, window.leaving);
       for (const block of leaving) hardenBlock(job, block, solved);
       const lossAfter = solved ? this.#measure(targets) : null;
@@ -128,6 +129,8 @@ class Run {
     } finally {
       for (const target of targets) if (target !== this.#ahead) target.dispose();
       if (this.#input !== this.#quantized) this.#input?.dispose();
+      this.#fullInput?.dispose();
+      this.#fullInput = null;
     }
   }
 
@@ -142,6 +145,7 @@ class Run {
     if (target !== null) targets.push(target);
     // The full-precision stream itself moves on while the window's blocks are opened.
     this.#input = full !== null && this.#chain.input === "full" ? this.#through(full, []) : this.#quantized;
+    this.#fullInput = full !== null && this.#chain.fullInput === true ? this.#through(full, []) : null;
     const pass = (k: number): void => {
       if (k !== next || full === null || target === null) return;
       this.#advance(target, full, (x) => x);
@@ -157,7 +161,7 @@ class Run {
     }
     pass(window.last + 1);
     this.#continueTraining(index);
-    if (this.#quantized !== null && this.#targets.includes("fullOfQuantized")) {
+    if (this.#quantized !== null && this.#chain.targets.some((kind) => kind === "fullOfQuantized")) {
       targets.push(this.#through(this.#quantized, this.#blocks));
     }
     yield* this.#announceWarnings();
@@ -187,7 +191,7 @@ class Run {
     restoreTensors(resume, parametersIn(this.#blocks.filter((block) => block.index <= before.last)));
   }
 
-  #work(index: number, windows: number, targets: readonly PortStore[]): WindowWork {
+  #work(index: number, windows: number, targets: readonly PortStore[], leaving: number): WindowWork {
     const { job } = this;
     return {
       job,
@@ -196,8 +200,10 @@ class Run {
       targets,
       parts: this.#parts,
       warnings: this.#warnings,
+      leaving,
       blocks: this.#blocks,
       input: this.#input,
+      fullInput: this.#fullInput,
       whileDeviceWorks: (seconds) => {
         const begun = performance.now();
         this.#source.readOn(seconds * READING_SHARE);
@@ -273,12 +279,7 @@ class Run {
       this.#parts,
       measuredSequences(this.#input),
     );
-    const of = (kind: Target): number | null => losses[this.#targets.indexOf(kind)] ?? null;
-    return {
-      total: losses.reduce((sum, loss) => sum + loss, 0),
-      fullPrecision: of("full"),
-      quantized: of("fullOfQuantized"),
-    };
+    return branchLoss(losses, this.#chain.targets);
   }
 
   // A new store that holds `from` after it went through blocks in full precision.

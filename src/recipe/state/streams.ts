@@ -21,9 +21,10 @@ export function streamsOf(recipe: Recipe, options: EngineOptions): readonly stri
 
 /** Stores that exist at once: the streams, what a window is held against, and its input where that is no stream's own store. */
 export function storesOf(recipe: Recipe, options: EngineOptions): number {
-  const { input, targets } = recipe.chain(options);
+  const chain = recipe.chain(options);
   const { stores = 0 } = recipe.cost(options);
-  return streamsOf(recipe, options).length + targets.length + (input === "full" ? 1 : 0) + stores;
+  const own = chain.input === "full" || chain.fullInput === true ? 1 : 0;
+  return streamsOf(recipe, options).length + chain.targets.length + own + stores;
 }
 
 /** Where `stores` stores of this shape fit: the device, the host, or the disk, in this order. */

@@ -17,6 +17,7 @@ const cases: readonly (readonly [string, Case])[] = [
   ["boa", { recipe: "boa", scheme: "W3A16g8", options: {}, text: true }],
   ["aespa", { recipe: "aespa", scheme: "W3A16g8", options: { aespa: { iterations: 20 } }, text: true }],
   ["norm-tweaking", { recipe: "norm-tweaking", scheme: "W3A16g8", options: {}, text: true }],
+  ["brecq", { recipe: "brecq", scheme: "W3A16", options: { brecq: { epochs: 2, window: 2, overlap: 1 } }, text: true }],
   [
     "affine-quant",
     { recipe: "affine-quant", scheme: "W4A4", options: { affine: { epochs: 3, batch: 4 } }, text: true },

@@ -38,12 +38,18 @@ export type ConditionCut = "together" | "readers";
  * Cuts a graph into units: first what follows from conditions alone (TFMQ's temporal block, a virtual unit whose outputs are
  * the projections that blocks read, wherever in the graph they are computed), then blocks as `findBlocks` gives them, and
  * single layers. What follows a layer or a block without a weight of its own belongs to it.
+ *
+ * @param single whether blocks are left out, so that every layer is a unit
  */
-export function cutGraph(graph: Graph, conditions: ConditionCut = "together"): CutGraph {
+export function cutGraph(
+  graph: Graph,
+  conditions: ConditionCut = "together",
+  { single = false }: { readonly single?: boolean } = {},
+): CutGraph {
   const dependence = dependences(graph);
   const layers = planLayers(graph, dependence);
   const isLayer = (node: GraphNode): boolean => layers.has(node);
-  const blocks = findBlocks(graph, dependence, isLayer);
+  const blocks = single ? [] : findBlocks(graph, dependence, isLayer);
   const condition = graph.nodes.filter((node) => dependenceOf(dependence, node) === "condition");
   const data = graph.nodes.filter((node) => dependenceOf(dependence, node) === "data");
   const apart = condition.some(isLayer);

@@ -31,6 +31,7 @@ export function graphLayers(graph: Graph): ReadonlyMap<GraphNode, GraphLayer> {
   const layers = new Map<GraphNode, GraphLayer>();
   const modules = new Set<string>();
   const given = givenValues(graph);
+  const last = lastValues(graph);
   for (const node of graph.nodes) {
     const weight = graph.constants.get(node.inputs[1] ?? "");
     if (weight === undefined || uses.get(weight.name) !== 1 || !isFloat(weight)) continue;
@@ -45,6 +46,7 @@ export function graphLayers(graph: Graph): ReadonlyMap<GraphNode, GraphLayer> {
     const plan: LayerPlan = {
       ...{ name: module, module, rows, columns, bias, addsTo: null, reads },
       ...(isGiven && { readsInput: true }),
+      ...(node.outputs.some((name) => last.has(name)) && { makesOutput: true }),
     };
     layers.set(node, { node, plan, weight: weight.name, shape: weight.shape, ...kind });
   }
@@ -60,6 +62,16 @@ function givenValues(graph: Graph): ReadonlySet<string> {
     if (values.length > 0 && values.every((name) => given.has(name))) for (const name of outputs) given.add(name);
   }
   return given;
+}
+
+/** The graph's outputs, and values that no product separates from them. */
+function lastValues(graph: Graph): ReadonlySet<string> {
+  const last = new Set(graph.outputs.map(({ name }) => name));
+  for (const { operator, inputs, outputs } of [...graph.nodes].reverse()) {
+    if (PRODUCTS.has(operator) || !outputs.some((name) => last.has(name))) continue;
+    for (const name of inputs) last.add(name);
+  }
+  return last;
 }
 
 const PRODUCTS: ReadonlySet<string> = new Set(["Conv", "ConvTranspose", "MatMul", "Gemm", "Einsum"]);
