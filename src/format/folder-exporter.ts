@@ -5,6 +5,7 @@ import { type ModelConfig, optionalString, readModelConfig } from "../checkpoint
 import type { OutputTensor } from "../checkpoint/safetensors/write-safetensors.js";
 import type { ExportSource } from "./contract/export-source.js";
 import type { Exporter, OpenedExport } from "./contract/exporter.js";
+import { assertLanguageModel } from "./contract/graph-source.js";
 import { schemeLabel } from "./model-label.js";
 import { compareSources } from "./source/compare-sources.js";
 import { embeddingBytes } from "./source/embedding-bytes.js";
@@ -29,6 +30,8 @@ export function folderExporter(format: FolderFormat): Exporter {
   return {
     kind: "folder",
     plan(source) {
+      // Before a format looks at config.json, which a graph has not.
+      assertLanguageModel(source);
       const tensors = format.tensors(source);
       return {
         path: format.folder,

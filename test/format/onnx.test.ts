@@ -99,7 +99,7 @@ describe("a model folder as ONNX", () => {
     using source = await smallSource(everywhere(2, 64));
     const options = {
       ...{ ggufEmbedding: null, ggufOutput: null, reencode: false },
-      ...({ onnxPrecision: "fp32", onnxAccuracy: "fast", mlxScales: "exact" } as const),
+      ...({ onnxPrecision: "fp32", onnxAccuracy: "fast", mlxScales: "exact", qdqCodes: "int4" } as const),
     };
     const out = outFolder();
     const { path, bytes } = onnxExporter.plan(source, options);

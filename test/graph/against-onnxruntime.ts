@@ -1,3 +1,4 @@
+import type { InferenceSession } from "onnxruntime-node";
 import { expect } from "vitest";
 import { OnnxContent } from "../../src/checkpoint/onnx/onnx-content.js";
 import { GraphRunner } from "../../src/network/graph/compute/run-graph.js";
@@ -18,13 +19,14 @@ export interface Output {
   readonly values: Float64Array;
 }
 
-/** What onnxruntime makes of the file, without its optimisations. */
+/** What onnxruntime makes of the file. */
 export async function judged(
   runtime: OnnxRuntime,
   file: string,
   inputs: Readonly<Record<string, Given>>,
+  options: InferenceSession.SessionOptions = {},
 ): Promise<Readonly<Record<string, Output>>> {
-  const session = await runtime.InferenceSession.create(file, { logSeverityLevel: 3 });
+  const session = await runtime.InferenceSession.create(file, { logSeverityLevel: 3, ...options });
   const feeds = Object.entries(inputs).map(([name, { values, shape }]) => [
     name,
     new runtime.Tensor(values instanceof Float32Array ? "float32" : "int64", values as Float32Array, [...shape]),

@@ -18,10 +18,10 @@ export interface OperatorCase {
 type Attributes = Readonly<Record<string, TestAttribute>>;
 type More = Omit<Partial<TestGraph>, "inputs"> & { readonly also?: Readonly<Record<string, TestPort>> };
 
-const IMAGE = [2, 4, 7, 6];
+export const IMAGE = [2, 4, 7, 6];
 
 /** A node of `x` and of constants, in the order that they have here. */
-function one(
+export function one(
   operator: string,
   attributes: Attributes = {},
   constants: Readonly<Record<string, OnnxTensor>> = {},
@@ -37,7 +37,7 @@ function one(
 }
 
 /** Nodes of `x`, one after the other or as they say. */
-function chain(
+export function chain(
   title: string,
   nodes: readonly TestNode[],
   constants: TestGraph["constants"] = {},

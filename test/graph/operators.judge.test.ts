@@ -8,6 +8,9 @@ import { liveHandles } from "../../src/tensor/index.js";
 import { importOnnxRuntime } from "../format/judge/onnx-runtime.js";
 import { expectSame, type Given, judged, ours } from "./against-onnxruntime.js";
 import { operatorCases } from "./operator-cases.js";
+import { quantizationCases } from "./quantization-cases.js";
+
+const cases = [...operatorCases, ...quantizationCases];
 
 const runtime = await importOnnxRuntime();
 let scratch = "";
@@ -19,7 +22,7 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 describe.skipIf(runtime === null)(
   `operators give what onnxruntime gives${runtime === null ? " (skipped: onnxruntime-node is not installed)" : ""}`,
   () => {
-    it.each(operatorCases.map(({ title, graph }) => [title, graph] as const))("%s", async (title, graph) => {
+    it.each(cases.map(({ title, graph }) => [title, graph] as const))("%s", async (title, graph) => {
       const file = join(scratch, `${title.replace(/\W+/g, "-")}.onnx`);
       writeGraph(file, graph);
       const inputs = Object.fromEntries(
@@ -43,7 +46,7 @@ describe.skipIf(runtime === null)(
     });
 
     it("is asked about every operator", () => {
-      const asked = new Set(operatorCases.flatMap(({ graph }) => graph.nodes.map(({ operator }) => operator)));
+      const asked = new Set(cases.flatMap(({ graph }) => graph.nodes.map(({ operator }) => operator)));
       expect([...operators.keys()].filter((name) => !asked.has(name))).toEqual([]);
     });
   },

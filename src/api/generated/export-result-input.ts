@@ -21,7 +21,7 @@ export interface ExportResultInput {
    *
    * Command line: `--format <names...>`.
    */
-  readonly format: "compressed-tensors" | "gptq" | "awq" | "gguf" | "onnx" | "mlx" | readonly ("compressed-tensors" | "gptq" | "awq" | "gguf" | "onnx" | "mlx")[];
+  readonly format: "compressed-tensors" | "gptq" | "awq" | "gguf" | "qdq" | "onnx" | "mlx" | readonly ("compressed-tensors" | "gptq" | "awq" | "gguf" | "qdq" | "onnx" | "mlx")[];
   /**
    * Folder of the exports, each in a folder of its format's name; null puts them into the result's.
    *
@@ -88,6 +88,14 @@ export interface ExportResultInput {
    * @default "exact"
    */
   readonly mlxScales?: "exact" | "f16" | "bf16" | "f32" | undefined;
+  /**
+   * Integers of QDQ that codes of 4 bits and fewer are stored in: int4 takes half the space and operators of version 21, int8 those of 13, and onnxruntime multiplies integers.
+   *
+   * Command line: `--qdq-codes <name>`.
+   *
+   * @default "int4"
+   */
+  readonly qdqCodes?: "int8" | "int4" | undefined;
   /** Stops the work: the iteration throws the signal's reason, and nothing half-written is left. */
   readonly signal?: AbortSignal | undefined;
 }

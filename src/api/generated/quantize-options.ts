@@ -127,7 +127,7 @@ export interface QuantizeOptions {
    *
    * @default ["compressed-tensors"]
    */
-  readonly format?: "compressed-tensors" | "gptq" | "awq" | "gguf" | "onnx" | "mlx" | readonly ("compressed-tensors" | "gptq" | "awq" | "gguf" | "onnx" | "mlx")[] | undefined;
+  readonly format?: "compressed-tensors" | "gptq" | "awq" | "gguf" | "qdq" | "onnx" | "mlx" | readonly ("compressed-tensors" | "gptq" | "awq" | "gguf" | "qdq" | "onnx" | "mlx")[] | undefined;
   /**
    * Type of the embedding in GGUF; null takes q8_0, half of bf16 at a small loss that is reported, where its rows
    * are whole blocks; else the model's own.
@@ -178,6 +178,14 @@ export interface QuantizeOptions {
    * @default "exact"
    */
   readonly mlxScales?: "exact" | "f16" | "bf16" | "f32" | undefined;
+  /**
+   * Integers of QDQ that codes of 4 bits and fewer are stored in: int4 takes half the space and operators of version 21, int8 those of 13, and onnxruntime multiplies integers.
+   *
+   * Command line: `--qdq-codes <name>`.
+   *
+   * @default "int4"
+   */
+  readonly qdqCodes?: "int8" | "int4" | undefined;
   /**
    * cpu, cuda:0, or auto for the first GPU that libtorch sees, else the CPU.
    *

@@ -22,7 +22,7 @@ export interface VerifyInput {
    *
    * @default null
    */
-  readonly format?: "compressed-tensors" | "gptq" | "awq" | "gguf" | "onnx" | "mlx" | readonly ("compressed-tensors" | "gptq" | "awq" | "gguf" | "onnx" | "mlx")[] | null | undefined;
+  readonly format?: "compressed-tensors" | "gptq" | "awq" | "gguf" | "qdq" | "onnx" | "mlx" | readonly ("compressed-tensors" | "gptq" | "awq" | "gguf" | "qdq" | "onnx" | "mlx")[] | null | undefined;
   /**
    * Exports elsewhere: a .gguf file, a folder of one format, or the --out of crossblock export.
    *

@@ -40,6 +40,8 @@ describe("protobuf's wire format", () => {
     const shape = (text: string): unknown => decode(text).graph?.initializers?.[0]?.shape;
     expect(shape("3a062a0408030804")).toEqual([3, 4]);
     expect(shape("3a062a040a020304")).toEqual([3, 4]);
+    // A number beyond 2^53 in field 30, which nobody reads.
+    expect(decode("f001ffffffffffffffff7f0807")).toEqual({ irVersion: 7 });
     // Fields 30 (varint), 31 (length), 100 (eight bytes), 101 (four bytes).
     expect(decode(`f00105fa010161a106${"00".repeat(8)}ad06${"00".repeat(4)}0807`)).toEqual({ irVersion: 7 });
     expect(decode("08070808")).toEqual({ irVersion: 8 });

@@ -48,10 +48,15 @@ export class OnnxContent implements Disposable {
       if (error instanceof FormatError) throw error;
       throw fileSystemError(error, "the ONNX file can't be opened", file);
     }
-    return new OnnxContent(file, decodeMessage(MODEL, bytes, file));
+    return new OnnxContent(file, bytes, decodeMessage(MODEL, bytes, file));
   }
 
-  private constructor(file: string, model: OnnxModel) {
+  private constructor(
+    file: string,
+    /** The file as it is, for whoever copies parts of it. */
+    readonly bytes: Uint8Array,
+    model: OnnxModel,
+  ) {
     this.file = file;
     this.model = model;
     if (model.graph === undefined || model.irVersion === undefined) {

@@ -36,7 +36,7 @@ export type MessageOf<S extends Schema> = {
     : ValueOf<S[N]["kind"]>;
 };
 
-const STRING_ENTRY = {
+export const STRING_ENTRY = {
   key: { number: 1, kind: "string" },
   value: { number: 2, kind: "string" },
 } as const satisfies Schema;
@@ -55,12 +55,12 @@ const TENSOR_TYPE = {
 
 const TYPE = { tensor: { number: 1, kind: TENSOR_TYPE } } as const satisfies Schema;
 
-const VALUE = {
+export const VALUE = {
   name: { number: 1, kind: "string" },
   type: { number: 2, kind: TYPE },
 } as const satisfies Schema;
 
-const TENSOR = {
+export const TENSOR = {
   shape: { number: 1, kind: "int", repeated: true },
   dataType: { number: 2, kind: "int" },
   floatData: { number: 4, kind: "float", repeated: true },
@@ -73,7 +73,7 @@ const TENSOR = {
   dataLocation: { number: 14, kind: "int" },
 } as const satisfies Schema;
 
-const ATTRIBUTE = {
+export const ATTRIBUTE = {
   name: { number: 1, kind: "string" },
   float: { number: 2, kind: "float" },
   int: { number: 3, kind: "long" },
@@ -87,7 +87,7 @@ const ATTRIBUTE = {
   graphs: { number: 11, kind: "bytes", repeated: true },
 } as const satisfies Schema;
 
-const NODE = {
+export const NODE = {
   inputs: { number: 1, kind: "string", repeated: true },
   outputs: { number: 2, kind: "string", repeated: true },
   name: { number: 3, kind: "string" },
@@ -96,16 +96,18 @@ const NODE = {
   domain: { number: 7, kind: "string" },
 } as const satisfies Schema;
 
-const GRAPH = {
+export const GRAPH = {
   nodes: { number: 1, kind: NODE, repeated: true },
   name: { number: 2, kind: "string" },
   initializers: { number: 5, kind: TENSOR, repeated: true },
   inputs: { number: 11, kind: VALUE, repeated: true },
   outputs: { number: 12, kind: VALUE, repeated: true },
+  /** Types and shapes of values within, where the file tells them. */
+  values: { number: 13, kind: VALUE, repeated: true },
   sparseInitializers: { number: 15, kind: "bytes", repeated: true },
 } as const satisfies Schema;
 
-const OPERATOR_SET = {
+export const OPERATOR_SET = {
   domain: { number: 1, kind: "string" },
   version: { number: 2, kind: "int" },
 } as const satisfies Schema;
@@ -140,11 +142,13 @@ export const DATA_TYPES = {
   float16: 10,
   float64: 11,
   bfloat16: 16,
+  uint4: 21,
+  int4: 22,
 } as const;
 
 export type DataType = keyof typeof DATA_TYPES;
 
-/** Bytes per element. */
+/** Bytes per element; two numbers of 4 bits share one, the first in its low bits. */
 export const DATA_TYPE_BYTES: Readonly<Record<DataType, number>> = {
   float32: 4,
   uint8: 1,
@@ -157,12 +161,14 @@ export const DATA_TYPE_BYTES: Readonly<Record<DataType, number>> = {
   float16: 2,
   float64: 8,
   bfloat16: 2,
+  uint4: 0.5,
+  int4: 0.5,
 };
 
 /** `AttributeProto.AttributeType`. */
 export const ATTRIBUTE_TYPES = { float: 1, int: 2, string: 3, tensor: 4, floats: 6, ints: 7 } as const;
 
-/** The element type of a number in a file; null for one that is not read: text, complex numbers, bits below a byte. */
+/** The element type of a number in a file; null for one that is not read: text, complex numbers, floats of 8 bits and fewer. */
 export function dataTypeOf(id: number | undefined): DataType | null {
   return BY_ID.get(id ?? 0) ?? null;
 }

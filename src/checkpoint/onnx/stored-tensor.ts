@@ -21,7 +21,7 @@ export interface TensorFacts {
  */
 export function tensorFacts({ name = "", shape = [], dataType: id }: OnnxTensor, where: string): TensorFacts {
   const dataType = dataTypeOf(id) ?? damaged(where, name, `data type ${id ?? 0}`);
-  const byteLength = shape.reduce((product, size) => product * size, DATA_TYPE_BYTES[dataType]);
+  const byteLength = Math.ceil(shape.reduce((product, size) => product * size, DATA_TYPE_BYTES[dataType]));
   if (shape.length > MAX_RANK) damaged(where, name, `${shape.length} dimensions, more than ${MAX_RANK}`);
   if (shape.some((size) => size < 0) || !Number.isSafeInteger(byteLength)) damaged(where, name, `shape [${shape}]`);
   return { name, dataType, shape, byteLength };
@@ -42,7 +42,7 @@ export function tensorBytes(tensor: OnnxTensor, where: string): Uint8Array {
   }
   const { field, write } = LISTS[dataType];
   const values = tensor[field] ?? [];
-  const count = byteLength / DATA_TYPE_BYTES[dataType];
+  const count = byteLength / Math.max(1, DATA_TYPE_BYTES[dataType]);
   if (values.length !== count) damaged(where, name, `${values.length} numbers for the shape [${shape}]`);
   const bytes = new Uint8Array(byteLength);
   const view = new DataView(bytes.buffer);
@@ -69,6 +69,9 @@ const LISTS: Readonly<Record<DataType, List>> = {
   int8: bytesOf,
   uint8: bytesOf,
   bool: bytesOf,
+  // Pairs of numbers, as in bytes.
+  int4: bytesOf,
+  uint4: bytesOf,
   int16: halves,
   uint16: halves,
   float16: halves,

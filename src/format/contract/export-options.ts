@@ -35,6 +35,12 @@ export const exportOptionsShape = {
     .describe(
       "floating point of scales and biases in MLX: exact takes fp16 for symmetric weights and fp32 for others; bf16 or f16 round them to a model's own type, with the loss reported",
     ),
+  qdqCodes: z
+    .enum(["int4", "int8"])
+    .default("int4")
+    .describe(
+      "integers of QDQ that codes of 4 bits and fewer are stored in: int4 takes half the space and operators of version 21, int8 those of 13, and onnxruntime multiplies integers",
+    ),
 } as const;
 
 const exportOptions = z.strictObject(exportOptionsShape);
@@ -50,6 +56,7 @@ const concerns: Readonly<Record<keyof ExportOptions, readonly [format: string, f
   onnxPrecision: ["onnx", "--onnx-precision"],
   onnxAccuracy: ["onnx", "--onnx-accuracy"],
   mlxScales: ["mlx", "--mlx-scales"],
+  qdqCodes: ["qdq", "--qdq-codes"],
 };
 
 /** Those of the choices that concern none of these formats. */

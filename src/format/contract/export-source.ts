@@ -2,6 +2,8 @@ import type { ModelConfig } from "../../checkpoint/model-config.js";
 import type { TensorInfo } from "../../checkpoint/tensor-reader.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import type { PackedWeight } from "../bits/packed-rows.js";
+import type { GraphSource } from "./graph-source.js";
+import type { InputGrid } from "./input-grid.js";
 
 /** How one quantized Linear is stored, without its codes: enough to plan a file before reading anything. */
 export type QuantizedLayout = Pick<
@@ -44,6 +46,10 @@ export interface ExportSource {
   readonly inputScales: ReadonlyMap<string, number>;
   /** Their zero points, from 0 to `2^bits - 1`, where ranges do not lie evenly around zero. */
   readonly inputZeroPoints?: ReadonlyMap<string, number>;
+  /** The graph that the result was made from; absent in results of language models. */
+  readonly graph?: GraphSource;
+  /** How inputs of a graph's layers are quantized, by module, where they differ in more than step and zero point. */
+  readonly inputGrids?: ReadonlyMap<string, InputGrid>;
   readQuantized(name: string): Promise<QuantizedWeight>;
   /** The same with packed rows, where the source keeps them so; it has checked them (`assertSound`). */
   readonly readPacked?: ((name: string) => Promise<PackedWeight>) | undefined;

@@ -6,6 +6,7 @@ import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import type { PackedWeight } from "../bits/packed-rows.js";
 import { assertSound } from "./assert-sound.js";
 import type { ExportSource, QuantizedLayout } from "./export-source.js";
+import { assertLanguageModel } from "./graph-source.js";
 
 /** One tensor that a format stores for a quantized Linear, made from what is read of it. */
 export interface EncodedPart<W = QuantizedWeight> {
@@ -99,8 +100,15 @@ function asPlanned<W extends QuantizedLayout>(weight: W, name: string, layout: Q
   return weight;
 }
 
-/** @throws FormatError when the source contradicts itself: impossible groups, a weight twice, a tied lm_head quantized */
-export function checkSource({ linears, plain, config }: ExportSource): void {
+/**
+ * What all formats of language models check first.
+ *
+ * @throws FormatError for the result of an ONNX graph, and when the source contradicts itself: impossible groups, a weight twice, a
+ * tied lm_head quantized
+ */
+export function checkSource(source: ExportSource): void {
+  assertLanguageModel(source);
+  const { linears, plain, config } = source;
   for (const [name, { bits, groupSize, rows, columns }] of linears) {
     const fail = (what: string, next: string): never => {
       throw new FormatError({ what, where: name, next });

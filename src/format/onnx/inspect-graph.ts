@@ -25,7 +25,7 @@ export function inspectGraph(file: string): InspectedGraph | null {
 }
 
 function inspectedConstant({ name, shape, dataType }: GraphConstant): InspectedTensor {
-  const bytes = shape.reduce((product, size) => product * size, DATA_TYPE_BYTES[dataType]);
+  const bytes = Math.ceil(shape.reduce((product, size) => product * size, DATA_TYPE_BYTES[dataType]));
   const bitsPerWeight = shape.includes(0) ? 0 : 8 * DATA_TYPE_BYTES[dataType];
   return { name, shape, type: dataType, bytes, bitsPerWeight, codeBits: null, histogram: null, scales: null };
 }

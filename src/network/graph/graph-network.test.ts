@@ -4,11 +4,12 @@ import { OnnxContent } from "../../checkpoint/onnx/onnx-content.js";
 import { temporaryFolder } from "../../checkpoint/testing/temporary-folder.js";
 import { ModelError } from "../../errors.js";
 import { liveHandles, noGrad, scope, Tensor } from "../../tensor/index.js";
+import { inputRows } from "../apply-linear.js";
 import { GraphRunner } from "./compute/run-graph.js";
 import type { Graph } from "./graph.js";
 import { GraphNetwork } from "./graph-network.js";
 import { readGraph } from "./read-graph.js";
-import { integers, someFloats, someNumbers, type TestGraph, writeGraph } from "./testing/small-graph.js";
+import { integers, someFloats, someNumbers, type TestGraph, type TestNode, writeGraph } from "./testing/small-graph.js";
 import { throughUnits } from "./testing/through-units.js";
 
 const residual: TestGraph = {
@@ -83,6 +84,42 @@ describe("a graph as a network of units", () => {
       });
     });
   });
+
+  it.each<readonly [string, readonly number[], TestNode["attributes"]]>([
+    ["Conv", [3, 2, 3, 2], { pads: [1, 0, 1, 1], strides: [2, 1] }],
+    ["ConvTranspose", [2, 3, 3, 2], { strides: [2, 1], pads: [1, 0, 0, 1], output_padding: [1, 0], dilations: [1, 2] }],
+    ["ConvTranspose", [2, 3, 4, 4], { strides: [3, 2], pads: [1, 1, 1, 1] }],
+  ])(
+    "gives the rows of an input that the rows of a weight are multiplied with: %s %j",
+    (operator, shape, attributes) => {
+      const nodes = [{ operator, inputs: ["x", "w.weight"], attributes: attributes ?? {} }];
+      use({ nodes, constants: { "w.weight": someFloats(shape, 3) }, inputs: residual.inputs }, (graph) => {
+        const network = GraphNetwork.create(graph);
+        scope(() => {
+          const x = Tensor.from(Float32Array.from(someNumbers(2 * 2 * 5 * 4)), [2, 2, 5, 4]);
+          const products: Tensor[] = [];
+          const { y } = throughUnits(
+            network,
+            { x },
+            {
+              observe: (_, input, linear) => {
+                products.push(inputRows(input, linear).matmul(linear.weight.transpose(0, 1)).transpose(1, 2));
+              },
+            },
+          );
+          const [product] = products;
+          expect(
+            product
+              ?.reshape(y?.shape ?? [])
+              .sub(y as Tensor)
+              .abs()
+              .amax()
+              .item(),
+          ).toBeLessThan(1e-5);
+        });
+      });
+    },
+  );
 
   it("asks for sizes that the file leaves open, and refuses a fixed batch", () => {
     use({ ...residual, inputs: { x: { shape: ["n", 2, "h", "w"] } } }, (graph) => {

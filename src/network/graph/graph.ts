@@ -5,6 +5,8 @@ import type { Attributes } from "./attributes.js";
 export interface GraphNode {
   /** Its place in the order in which the graph is computed. */
   readonly index: number;
+  /** Its place among the nodes of the file. */
+  readonly place: number;
   /** As in the file, else made of its operator and its output. */
   readonly name: string;
   readonly operator: string;

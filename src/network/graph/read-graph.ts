@@ -25,7 +25,7 @@ export function readGraph(content: OnnxContent): Graph {
   for (const { name, dataType, shape } of content.tensors.values()) {
     constants.set(name, { name, dataType, shape, bytes: () => content.readBytes(name) });
   }
-  const found = (graph.nodes ?? []).map((node) => readNode(file, node));
+  const found = (graph.nodes ?? []).map((node, place) => readNode(file, node, place));
   const computed = found.filter((node) => {
     if (node.operator !== "Constant") return true;
     const constant = readConstant(file, node);
@@ -64,7 +64,7 @@ function isOnnx(domain: string): boolean {
   return domain === "" || domain === "ai.onnx";
 }
 
-function readNode(file: string, node: OnnxNode): Omit<GraphNode, "index"> {
+function readNode(file: string, node: OnnxNode, place: number): Omit<GraphNode, "index"> {
   const { operator = "", inputs = [], outputs = [], domain = "" } = node;
   const name = node.name === undefined || node.name === "" ? `${operator}:${outputs[0] ?? ""}` : node.name;
   const where = whereOf(file, { name, operator });
@@ -73,7 +73,7 @@ function readNode(file: string, node: OnnxNode): Omit<GraphNode, "index"> {
   if (attributes.hasGraph) {
     refuse(where, "it has control flow", "export the network for fixed inputs, so that no branch and no loop is left");
   }
-  return { name, operator, inputs, outputs, attributes };
+  return { place, name, operator, inputs, outputs, attributes };
 }
 
 function readConstant(file: string, node: Omit<GraphNode, "index">): GraphConstant {

@@ -65,11 +65,12 @@ function sourceFacts(result: string, folder: string): Pick<CardFacts, "source" |
 export function cardFolderOf({ format, path }: FoundExport): string {
   // A graph lies in a folder of its own below that of the model.
   if (format === "onnx") return dirname(dirname(path));
+  if (format === "qdq") return dirname(path);
   return exporters[format].kind === "file" ? dirname(path) : path;
 }
 
 async function cardFormat({ format, path }: FoundExport, from: string): Promise<CardFormat> {
-  const shown = format === "onnx" ? dirname(dirname(path)) : path;
+  const shown = format === "onnx" ? dirname(dirname(path)) : format === "qdq" ? dirname(path) : path;
   const way = relative(from, shown).split(sep).join("/");
   return { format, path: way === "" ? "." : way, bytes: await formatBytes(shown) };
 }

@@ -53,6 +53,16 @@ const snippets: Readonly<Record<FormatName, Snippets>> = {
       ...block("node-llama-cpp", "js", nodeLines(place, facts.chats)),
     ];
   },
+  qdq: (found, facts) => {
+    const { place, first } = downloaded(found, facts, `${found.path}/*`);
+    return block("onnxruntime-node", "js", [
+      ...first.map((line) => `// ${line}`),
+      'import { InferenceSession } from "onnxruntime-node";',
+      "",
+      `const session = await InferenceSession.create(${quoted(`${place}/model.onnx`)});`,
+      "console.log(session.inputMetadata, session.outputMetadata);",
+    ]);
+  },
   onnx: (found, facts) => {
     const { place, first } = downloaded(found, facts, `${found.path}/*`);
     return block("transformers.js", "js", [

@@ -14,6 +14,7 @@ const hubWords: Readonly<Record<FormatName, { readonly library: string; readonly
   gptq: { library: "transformers", tags: ["gptq"] },
   awq: { library: "transformers", tags: ["awq"] },
   gguf: { library: "gguf", tags: ["gguf", "llama.cpp"] },
+  qdq: { library: "onnxruntime", tags: ["onnx", "onnxruntime"] },
   onnx: { library: "transformers.js", tags: ["onnx", "transformers.js"] },
   mlx: { library: "mlx", tags: ["mlx"] },
 };

@@ -21,7 +21,8 @@ export async function inspectJob(nameOrPath: string, context: RequestContext<Wor
   // A file is no folder, and no name on the hub.
   const isFile = nameOrPath.endsWith(".gguf") || nameOrPath.endsWith(".onnx");
   const path = isFile ? nameOrPath : await resolveFolder(nameOrPath, context);
-  const graph = path.endsWith(".onnx") ? inspectGraph(path) : null;
+  // A graph with weights in integers is an export, whoever wrote it.
+  const graph = path.endsWith(".onnx") && (await exporters.qdq.find(path)) === null ? inspectGraph(path) : null;
   if (graph !== null) {
     const { tensors, ...facts } = graph;
     return inspection({ path, format: "onnx", scheme: null, census: null, ...facts }, tensors);

@@ -5,6 +5,7 @@ import { type LinearProduct, linearOf, type UnitWeights } from "../../unit-weigh
 import { operators } from "../operators/index.js";
 import type { NodeCall } from "../operators/operator.js";
 import { convolve, convolvedRows } from "../operators/products.js";
+import { convolveTransposed, transposedRows } from "../operators/transposed-convolution.js";
 import { dependenceOf } from "../units/dependence.js";
 import type { CutGraph, GraphUnit } from "../units/graph-units.js";
 import type { GraphLayer } from "../units/layers.js";
@@ -150,11 +151,27 @@ export class OpenGraph implements Disposable {
 }
 
 function computeLayer(call: NodeCall, { plan, shape }: GraphLayer, weights: UnitWeights, hooks: Hooks): Tensor {
-  const input = call.tensor(0);
-  if (call.node.operator !== "Conv") return applyLinear(weights, hooks, plan.name, input);
-  const own: LinearProduct = {
-    multiply: (x, weight, bias) => convolve(call, x, weight.reshape(shape), bias),
-    rows: (x) => convolvedRows(call, x, shape),
-  };
-  return applyLinear(weights, hooks, plan.name, input, { own });
+  const own = ownProduct(call, shape);
+  return applyLinear(weights, hooks, plan.name, call.tensor(0), own === null ? {} : { own });
+}
+
+/** What the node does with a weight `[out, in * kernel]`; null for a plain product. */
+function ownProduct(call: NodeCall, shape: readonly number[]): LinearProduct | null {
+  switch (call.node.operator) {
+    case "Conv":
+      return {
+        multiply: (x, weight, bias) => convolve(call, x, weight.reshape(shape), bias),
+        rows: (x) => convolvedRows(call, x, shape),
+      };
+    case "ConvTranspose": {
+      const [columns = 1, rows = 1, ...kernel] = shape;
+      return {
+        multiply: (x, weight, bias) =>
+          convolveTransposed(call, x, weight.reshape([rows, columns, ...kernel]).transpose(0, 1), bias),
+        rows: (x) => transposedRows(call, x, shape),
+      };
+    }
+    default:
+      return null;
+  }
 }

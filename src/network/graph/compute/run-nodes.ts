@@ -110,7 +110,8 @@ function runNode(
   const read = node.inputs.map((name) => (name === "" ? null : valueOfName(values, name)));
   const settings = operator.settings ?? [];
   const host =
-    operator.ofShape === true || read.every((value, at) => value === null || value.host || settings.includes(at));
+    operator.ofShape === true ||
+    (operator.ofWeights !== true && read.every((value, at) => value === null || value.host || settings.includes(at)));
   const inputs = read.map((value, at) => {
     if (value === null) return null;
     const moves = !host && value.host && !settings.includes(at);
@@ -118,7 +119,7 @@ function runNode(
   });
   const floatType = host && operator.ofShape !== true ? "float32" : dtype;
   try {
-    const call = new NodeCall(node, graph.opset, inputs, floatType, graph.file, context.kept);
+    const call = new NodeCall(node, graph.opset, inputs, floatType, graph.file, context.kept, graph.constants);
     const result = replaced?.(call) ?? scope(() => operator.run(call));
     const made = Array.isArray(result) ? (result as readonly Tensor[]) : [result as Tensor];
     return node.outputs.flatMap((name, i): [string, Value][] => {

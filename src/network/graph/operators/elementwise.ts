@@ -54,6 +54,7 @@ function cast(x: Tensor, to: number, call: NodeCall): Tensor {
 /** In which dtype numbers of a type of the file are computed with. */
 export function deviceType(type: DataType, floatType: DType): DType {
   if (type === "float16" || type === "bfloat16" || type === "float32" || type === "float64") return floatType;
+  if (type === "int4" || type === "uint4") return type === "int4" ? "int8" : "uint8";
   return type === "uint16" ? "int32" : type;
 }
 

@@ -1,7 +1,8 @@
 import { quote } from "../../../checkpoint/json/json.js";
+import type { DataType } from "../../../checkpoint/onnx/schema.js";
 import { ModelError } from "../../../errors.js";
 import { type DType, keep, noGrad, scope, type Tensor } from "../../../tensor/index.js";
-import { type GraphNode, whereOf } from "../graph.js";
+import { type GraphConstant, type GraphNode, whereOf } from "../graph.js";
 
 /** How an operator of ONNX is computed. Differentiable in its tensors. */
 export interface Operator {
@@ -9,6 +10,8 @@ export interface Operator {
   readonly settings?: readonly number[];
   /** Its result follows from the shape of its input alone, and is computed on the host like all that follows from it. */
   readonly ofShape?: true;
+  /** Its result is what the network computes with, though it may follow from constants alone: it is never on the host. */
+  readonly ofWeights?: true;
   /** Refuses what an operator of this name may say and crossblock does not compute. @throws ModelError */
   readonly check?: (node: GraphNode, where: string) => void;
   /** What it makes of its inputs, new handles all. */
@@ -29,6 +32,7 @@ export class NodeCall {
     readonly floatType: DType,
     private readonly file: string,
     private readonly kept: Map<string, Tensor>,
+    private readonly constants: ReadonlyMap<string, GraphConstant>,
   ) {}
 
   get attributes(): GraphNode["attributes"] {
@@ -49,6 +53,11 @@ export class NodeCall {
   numbers(at: number): readonly number[] | null {
     const tensor = this.optional(at);
     return tensor === null ? null : numbersOf(tensor);
+  }
+
+  /** The type in which the file stores an input; null for one that is computed. */
+  storedType(at: number): DataType | null {
+    return this.constants.get(this.node.inputs[at] ?? "")?.dataType ?? null;
   }
 
   /** A setting that is an input of newer versions and an attribute of older ones. */

@@ -1,11 +1,12 @@
 import { callTensor, type Tensor } from "../../../tensor/index.js";
 import type { NodeCall, OperatorTable } from "./operator.js";
 import { effectivePads, padded, symmetricPads } from "./padding.js";
+import { convolveTransposed } from "./transposed-convolution.js";
 
 /** Convolutions and products of matrices. */
 export const products: OperatorTable = {
   Conv: { run: (call) => convolve(call, call.tensor(0), call.tensor(1), call.optional(2)) },
-  ConvTranspose: { run: convolveTransposed },
+  ConvTranspose: { run: (call) => convolveTransposed(call, call.tensor(0), call.tensor(1), call.optional(2)) },
   Einsum: {
     run: (call) => {
       const tensors = call.inputs.map((_, i) => call.tensor(i));
@@ -68,51 +69,6 @@ function readConvolution(call: NodeCall, x: Tensor, shape: readonly number[]): C
     dilations,
     groups: attributes.int("group", 1),
   };
-}
-
-function convolveTransposed(call: NodeCall): Tensor {
-  const { attributes } = call;
-  const [x, weight] = [call.tensor(0), call.tensor(1)];
-  const kernel = weight.shape.slice(2);
-  const size = x.shape.slice(2);
-  const ones = kernel.map(() => 1);
-  const strides = attributes.ints("strides") ?? ones;
-  const dilations = attributes.ints("dilations") ?? ones;
-  const more = attributes.ints("output_padding") ?? kernel.map(() => 0);
-  const whole = size.map((n, i) => {
-    const reach = ((kernel[i] ?? 1) - 1) * (dilations[i] ?? 1) + 1;
-    return (strides[i] ?? 1) * (n - 1) + (more[i] ?? 0) + reach;
-  });
-  const [begins, sizes] = transposedCut(call, whole, size, strides);
-  const groups = attributes.int("group", 1);
-  const none = kernel.map(() => 0);
-  // Whole, and then cut: pads may differ between the sides, and may be less than nothing.
-  const y = callTensor("aten::convolution", [x, weight, null, strides, none, dilations, true, more, groups]);
-  const cut = whole.map((n, i) => [-(begins[i] ?? 0), (begins[i] ?? 0) + (sizes[i] ?? n) - n] as const);
-  const bias = call.optional(2);
-  const kept = cut.every(([before, after]) => before === 0 && after === 0) ? y : padded(y, cut, 0);
-  return bias === null ? kept : kept.add(bias.reshape([-1, ...none.map(() => 1)]));
-}
-
-/** Where the result begins in the whole one, and its size. */
-function transposedCut(
-  call: NodeCall,
-  whole: readonly number[],
-  input: readonly number[],
-  strides: readonly number[],
-): readonly [readonly number[], readonly number[]] {
-  const { attributes } = call;
-  const auto = attributes.string("auto_pad", "NOTSET");
-  const same = auto === "SAME_UPPER" || auto === "SAME_LOWER";
-  const wanted = attributes.ints("output_shape")?.slice(-whole.length);
-  const sizes = wanted ?? (same ? input.map((n, i) => n * (strides[i] ?? 1)) : null);
-  if (sizes !== null) {
-    const cut = whole.map((n, i) => n - (sizes[i] ?? n));
-    return [cut.map((n) => (auto === "SAME_UPPER" ? Math.floor(n / 2) : n - Math.floor(n / 2))), sizes];
-  }
-  const pads = auto === "VALID" ? null : attributes.ints("pads");
-  const begins = whole.map((_, i) => pads?.[i] ?? 0);
-  return [begins, whole.map((n, i) => n - (begins[i] ?? 0) - (pads?.[i + whole.length] ?? 0))];
 }
 
 function gemm(call: NodeCall): Tensor {

@@ -6,12 +6,12 @@ import type { Graph, GraphConstant, GraphNode } from "../graph.js";
 export type StoredAs =
   /** `[out, in, ...kernel]` or `[out, in]`: as it is. */
   | "rows"
-  /** `[in, out]`: transposed. */
+  /** `[in, out]`, or `[in, out, ...kernel]` of a ConvTranspose: transposed. */
   | "columns";
 
 /**
  * A node whose weight is a constant: a convolution or a product with a matrix, as a Linear `[out, in * kernel]`. The weight of
- * a ConvTranspose is a constant like others.
+ * a ConvTranspose of several groups is a constant like others: its rows would be those of one group each.
  */
 export interface GraphLayer {
   readonly node: GraphNode;
@@ -88,6 +88,8 @@ function layerKind(
   switch (operator) {
     case "Conv":
       return shape.length > 2 ? { stored: "rows", bias } : null;
+    case "ConvTranspose":
+      return shape.length > 2 && attributes.int("group", 1) === 1 ? { stored: "columns", bias } : null;
     case "MatMul":
       return shape.length === 2 ? { stored: "columns", bias: null } : null;
     case "Gemm": {

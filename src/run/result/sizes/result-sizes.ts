@@ -37,7 +37,7 @@ export async function resultSizes(
 export async function formatBytes(place: string): Promise<number> {
   const own = await stat(place);
   if (own.isFile()) return own.size;
-  const graph = join(place, "onnx");
+  const graph = existsSync(join(place, "model.onnx")) ? place : join(place, "onnx");
   const isGraph = (name: string): boolean => /\.onnx(_data(_\d+)?)?$/.test(name);
   const graphs = existsSync(graph) ? await readdir(graph) : [];
   if (!graphs.some(isGraph)) return await weightBytes(place);

@@ -1,0 +1,109 @@
+import { DATA_TYPES } from "../../../checkpoint/onnx/schema.js";
+import { FormatError } from "../../../errors.js";
+import { type ConstantGrid, type InputGrid, isKeyed, type KeyedGrid } from "../../contract/input-grid.js";
+import type { SmallCodes } from "../layer-form.js";
+import type { Additions } from "./additions.js";
+import { lookedUp } from "./looked-up.js";
+
+/** How the codes of an input are stored: at run time they pass between two nodes, or a runtime computes with them. */
+export interface InputForm {
+  readonly type: "uint8" | "uint4";
+  /** Codes are cut to fewer than the type has. */
+  readonly clipped: boolean;
+  readonly opset: 13 | 21;
+}
+
+/**
+ * `uint8` for 8 bits. For 4 bits `uint4`, or with `int8` the codes of `uint8` cut off beyond 15, which older runtimes know and
+ * which onnxruntime multiplies as integers; so are grids by time step, because Gather takes no integers of 4 bits.
+ */
+export function inputForm(grid: InputGrid, small: SmallCodes): InputForm {
+  const nibbles = grid.bits === 4 && small === "int4" && !isKeyed(grid);
+  return {
+    type: nibbles ? "uint4" : "uint8",
+    clipped: !nibbles && grid.bits < 8,
+    opset: nibbles ? 21 : 13,
+  };
+}
+
+/** @throws FormatError for a grid that integers can't have, naming the module */
+export function assertGrid(grid: InputGrid, module: string): void {
+  const grids: readonly ConstantGrid[] = isKeyed(grid) ? ofKeys(grid) : [grid];
+  const refuse = (what: string, next: string): never => {
+    throw new FormatError({ what, where: `${module}, its input`, next });
+  };
+  if (!Number.isInteger(grid.bits) || grid.bits < 2 || grid.bits > 8) {
+    refuse(`${grid.bits} bits`, "quantize inputs with 4 or 8 bits");
+  }
+  for (const { scale, zeroPoint } of grids) {
+    if (!(scale > 0 && Number.isFinite(Math.fround(scale)) && Math.fround(scale) > 0)) {
+      refuse(`the step ${scale}`, "calibrate again: the inputs were not finite");
+    }
+    if (!Number.isInteger(zeroPoint) || zeroPoint < 0 || zeroPoint >= 2 ** grid.bits) {
+      refuse(
+        `the zero point ${zeroPoint}, where QDQ has whole ones from 0 to ${2 ** grid.bits - 1}`,
+        "align zero with the grid of inputs",
+      );
+    }
+  }
+}
+
+/** The grid of every key. @throws FormatError where there are not as many as keys */
+export function ofKeys({ bits, keys, scales, zeroPoints, input }: KeyedGrid): readonly ConstantGrid[] {
+  if (keys.length === 0 || scales.length !== keys.length || zeroPoints.length !== keys.length) {
+    throw new FormatError({
+      what: `${scales.length} steps and ${zeroPoints.length} zero points for ${keys.length} time steps`,
+      where: `input "${input}"`,
+      next: "calibrate again: the ranges by time step are not complete",
+    });
+  }
+  return keys.map((_, i) => ({ bits, scale: scales[i] ?? 0, zeroPoint: zeroPoints[i] ?? 0 }));
+}
+
+/**
+ * The nodes that put a value on a grid and back, and the name under which their result goes on.
+ *
+ * @param half whether the graph computes with floats other than fp32, which integers come from and go to by a Cast
+ */
+export function quantizedInput(
+  additions: Additions,
+  value: string,
+  grid: InputGrid,
+  { small, half }: { readonly small: SmallCodes; readonly half: "float16" | "bfloat16" | null },
+): string {
+  const form = inputForm(grid, small);
+  const { scale, zeroPoint } = isKeyed(grid)
+    ? lookedUp(additions, value, grid)
+    : {
+        scale: additions.float32(`${value}_scale`, [Math.fround(grid.scale)], []),
+        zeroPoint: additions.codes(`${value}_zero_point`, form.type, [grid.zeroPoint], []),
+      };
+  const wide = half === null ? value : additions.node(`${value}_Cast`, "Cast", [value], { to: DATA_TYPES.float32 });
+  const cut = form.clipped ? clipped(additions, value, wide, grid, { scale, zeroPoint }) : wide;
+  const codes = additions.node(`${value}_QuantizeLinear`, "QuantizeLinear", [cut, scale, zeroPoint]);
+  const back = additions.node(`${value}_DequantizeLinear`, "DequantizeLinear", [codes, scale, zeroPoint]);
+  return half === null ? back : additions.node(`${value}_CastBack`, "Cast", [back], { to: DATA_TYPES[half] });
+}
+
+/** Cuts off what lies beyond the codes of a grid: from `-zeroPoint` to `2^bits - 1 - zeroPoint` steps. */
+function clipped(
+  additions: Additions,
+  value: string,
+  from: string,
+  grid: InputGrid,
+  { scale, zeroPoint }: { readonly scale: string; readonly zeroPoint: string },
+): string {
+  if (!isKeyed(grid)) {
+    const step = Math.fround(grid.scale);
+    const low = additions.float32(`${value}_low`, [Math.fround(-grid.zeroPoint * step)], []);
+    const high = additions.float32(`${value}_high`, [Math.fround((2 ** grid.bits - 1 - grid.zeroPoint) * step)], []);
+    return additions.node(`${value}_Clip`, "Clip", [from, low, high]);
+  }
+  const most = additions.float32(`${value}_most`, [2 ** grid.bits - 1], []);
+  const zero = additions.node(`${value}_zero_point_Cast`, "Cast", [zeroPoint], { to: DATA_TYPES.float32 });
+  const units = additions.node(`${value}_below`, "Neg", [zero]);
+  const above = additions.node(`${value}_above`, "Sub", [most, zero]);
+  const low = additions.node(`${value}_low_Mul`, "Mul", [units, scale]);
+  const high = additions.node(`${value}_high_Mul`, "Mul", [above, scale]);
+  return additions.node(`${value}_Clip`, "Clip", [from, low, high]);
+}
