@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { type CrossblockError, FormatError, ModelError } from "../../src/errors.js";
 import { weightHash } from "../../src/format/bits/weight-hash.js";
+import { defaultExportOptions } from "../../src/format/contract/export-options.js";
 import type { ExportSource } from "../../src/format/contract/export-source.js";
 import type { TensorCheck } from "../../src/format/contract/tensor-check.js";
 import { onnxExporter } from "../../src/format/onnx/exporter.js";
@@ -97,17 +98,13 @@ describe("a model folder as ONNX", () => {
 
   it("is one exporter among others", async () => {
     using source = await smallSource(everywhere(2, 64));
-    const options = {
-      ...{ ggufEmbedding: null, ggufOutput: null, reencode: false },
-      ...({ onnxPrecision: "fp32", onnxAccuracy: "fast", mlxScales: "exact", qdqCodes: "int4" } as const),
-    };
     const out = outFolder();
-    const { path, bytes } = onnxExporter.plan(source, options);
+    const { path, bytes } = onnxExporter.plan(source, defaultExportOptions);
     expect(path).toBe("onnx");
     expect(await onnxExporter.find(out)).toBeNull();
     expect(await onnxExporter.find(model)).toBeNull();
     const signal = new AbortController().signal;
-    expect(await onnxExporter.write(source, out, { ...options, signal })).toEqual([]);
+    expect(await onnxExporter.write(source, out, { ...defaultExportOptions, signal })).toEqual([]);
     const found = await onnxExporter.find(out);
     expect(found).toBe(join(out, "onnx", "model_q2.onnx"));
     expect(await onnxExporter.find(join(out, "onnx"))).toBe(found);

@@ -89,13 +89,12 @@ export interface ExportResultInput {
    */
   readonly mlxScales?: "exact" | "f16" | "bf16" | "f32" | undefined;
   /**
-   * Integers of QDQ that codes of 4 bits and fewer are stored in: int4 takes half the space and operators of version 21, int8 those of 13, and onnxruntime multiplies integers.
-   *
-   * Command line: `--qdq-codes <name>`.
+   * Integers of QDQ that codes of 4 bits and fewer are stored in: int4 takes half the space and operators of
+   * version 21, int8 those of 13, and onnxruntime multiplies integers.
    *
    * @default "int4"
    */
-  readonly qdqCodes?: "int8" | "int4" | undefined;
+  readonly qdqCodes?: "int4" | "int8" | undefined;
   /** Stops the work: the iteration throws the signal's reason, and nothing half-written is left. */
   readonly signal?: AbortSignal | undefined;
 }

@@ -179,13 +179,14 @@ export interface QuantizeOptions {
    */
   readonly mlxScales?: "exact" | "f16" | "bf16" | "f32" | undefined;
   /**
-   * Integers of QDQ that codes of 4 bits and fewer are stored in: int4 takes half the space and operators of version 21, int8 those of 13, and onnxruntime multiplies integers.
+   * Integers of QDQ that codes of 4 bits and fewer are stored in: int4 takes half the space and operators of
+   * version 21, int8 those of 13, and onnxruntime multiplies integers.
    *
-   * Command line: `--qdq-codes <name>`.
+   * Command line: `--set qdqCodes=...`.
    *
    * @default "int4"
    */
-  readonly qdqCodes?: "int8" | "int4" | undefined;
+  readonly qdqCodes?: "int4" | "int8" | undefined;
   /**
    * cpu, cuda:0, or auto for the first GPU that libtorch sees, else the CPU.
    *

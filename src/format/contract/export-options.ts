@@ -48,6 +48,9 @@ const exportOptions = z.strictObject(exportOptionsShape);
 /** Resolved choices; every exporter takes those that concern it. */
 export type ExportOptions = Readonly<z.output<typeof exportOptions>>;
 
+/** What is chosen where nothing is said. */
+export const defaultExportOptions: ExportOptions = exportOptions.parse({});
+
 /** The format that each choice concerns, and its flag. */
 const concerns: Readonly<Record<keyof ExportOptions, readonly [format: string, flag: string]>> = {
   ggufEmbedding: ["gguf", "--gguf-embedding"],
@@ -66,10 +69,9 @@ export function unusedOptions(formats: readonly string[]): readonly string[] {
 
 /** The choices that are not the defaults, as flags of the command line. */
 export function exportFlags(options: ExportOptions): readonly string[] {
-  const defaults = exportOptions.parse({});
   return Object.entries(concerns).flatMap(([key, [, flag]]) => {
     const value = options[key as keyof ExportOptions];
-    if (value === defaults[key as keyof ExportOptions]) return [];
+    if (value === defaultExportOptions[key as keyof ExportOptions]) return [];
     return value === true ? [flag] : [flag, String(value)];
   });
 }

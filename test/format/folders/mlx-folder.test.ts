@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { Checkpoint } from "../../../src/checkpoint/checkpoint.js";
 import { FormatError } from "../../../src/errors.js";
+import { defaultExportOptions } from "../../../src/format/contract/export-options.js";
 import { checkMlx } from "../../../src/format/mlx/check.js";
 import { mlxExporter } from "../../../src/format/mlx/exporter.js";
 import type { ScaleChoice } from "../../../src/format/mlx/layout.js";
@@ -102,10 +103,8 @@ describe("MLX folder", () => {
       [up, "lossy", undefined],
     ]);
     using opened = await mlxExporter.open(out);
-    const given = { ggufEmbedding: null, ggufOutput: null, reencode: false } as const;
-    const options = { ...given, onnxPrecision: "fp32", onnxAccuracy: "fast" } as const;
-    expect(opened.madeWith({ ...options, mlxScales: "bf16" })).toBe(true);
-    expect(opened.madeWith({ ...options, mlxScales: "exact" })).toBe(false);
+    expect(opened.madeWith({ ...defaultExportOptions, mlxScales: "bf16" })).toBe(true);
+    expect(opened.madeWith({ ...defaultExportOptions, mlxScales: "exact" })).toBe(false);
     expect(opened.plannedBytes(original)).toBe(opened.bytes);
     expect(opened.scheme).toBe("W4A16g32");
     // fp16 holds what is symmetric; only the other biases are rounded.
