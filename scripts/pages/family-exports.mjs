@@ -1,8 +1,8 @@
 /** Which formats hold a model of each family, as their own planners judge the tiny models of the tests. Made from dist/. */
 import { readFileSync } from "node:fs";
+import { ggufFamily } from "../../dist/format/gguf/network/families.js";
 import { modelShape } from "../../dist/format/gguf/network/model-shape.js";
 import { ropeEncoding } from "../../dist/format/gguf/network/rope-scaling.js";
-import { ggufFamily } from "../../dist/format/gguf/network/tensor-names.js";
 import { mlxFamily } from "../../dist/format/mlx/families.js";
 import { graphBlock } from "../../dist/format/onnx/graph/graph-block.js";
 import { families, readSpec } from "../../dist/network/index.js";

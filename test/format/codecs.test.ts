@@ -139,6 +139,8 @@ describe("encode then decode is the identity", () => {
   it("MLX, every width that it has, with zero points that its biases give back", () => {
     fc.assert(
       fc.property(arbitraryWeight({ bits: [2, 3, 4, 5, 6, 8], columnStep: 32, largest: 9 }), (weight) => {
+        // fp16 has no bias as large as some that random scales ask for.
+        fc.pre(!weight.symmetric || weight.scales.every((scale) => Math.abs(scale) * 2 ** (weight.bits - 1) < 65504));
         const stored = throughMlx(weight);
         expect(stored.codes).toEqual(weight.codes);
         expect([...stored.scales]).toEqual(perBlock(weight, weight.scales, stored.groupSize));

@@ -101,3 +101,21 @@ export function dequantized(weight: QuantizedWeight): Float32Array {
     return Math.fround((scales[group] ?? 0) * (code - (zeroPoints[group] ?? 0)));
   });
 }
+
+/** The same result with all plain tensors in fp32, so that a reader rounds nothing in between. */
+export function widened(source: ExportSource): ExportSource {
+  const plain = new Map(
+    [...source.plain].map(([name, info]) => {
+      const elements = info.shape.reduce((product, size) => product * size, 1);
+      return [name, { ...info, dtype: "F32" as const, byteLength: elements * 4 }];
+    }),
+  );
+  return {
+    ...source,
+    plain,
+    async readPlain(name) {
+      const dtype = source.plain.get(name)?.dtype ?? "F32";
+      return new Uint8Array(floatsFromBytes(await source.readPlain(name), dtype, name).slice().buffer);
+    },
+  };
+}

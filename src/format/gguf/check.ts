@@ -18,11 +18,11 @@ import type { GgufFile } from "./read.js";
  */
 export async function* checkGguf(
   file: GgufFile,
-  source: ExportSource,
+  result: ExportSource,
   options: GgufPlanOptions = {},
 ): AsyncGenerator<TensorCheck, void, undefined> {
-  const plan = planGguf(source, options);
-  for (const tensor of plan.tensors) yield await checkTensor(file, tensor, source, plan.rope.factors);
+  const plan = planGguf(result, options);
+  for (const tensor of plan.tensors) yield await checkTensor(file, tensor, plan.source, plan.rope.factors);
   const planned = new Set(plan.tensors.map(({ name }) => name));
   for (const name of file.tensors.keys()) {
     if (!planned.has(name)) yield { name, source: null, status: "unexpected" };
@@ -53,7 +53,12 @@ async function checkTensor(
     return { ...facts, ...compareCodes(stored.type, rows, weight) };
   }
   const dtype = source.plain.get(tensor.source)?.dtype ?? "F32";
-  const expected = { dtype, bytes: await source.readPlain(tensor.source), name: tensor.source };
+  const plain = await source.readPlain(tensor.source);
+  if (tensor.plusOne) {
+    const gains = floatsFromBytes(plain, dtype, tensor.source).map((value) => value + 1);
+    return { ...facts, ...compareValues(dequantize(stored.type, rows), gains) };
+  }
+  const expected = { dtype, bytes: plain, name: tensor.source };
   return { ...facts, ...compareFloats(stored.type, rows, expected) };
 }
 

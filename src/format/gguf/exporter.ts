@@ -1,7 +1,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import { FormatError } from "../../errors.js";
+import { CrossblockError, FormatError } from "../../errors.js";
 import type { ExportOptions } from "../contract/export-options.js";
 import type { ExportSource } from "../contract/export-source.js";
 import type { Exporter, OpenedExport } from "../contract/exporter.js";
@@ -115,6 +115,12 @@ function planOptions({ ggufEmbedding, ggufOutput, reencode }: ExportOptions, col
   };
 }
 
-function embeddingColumns({ plain }: ExportSource): number | null {
-  return plain.get("model.embed_tokens.weight")?.shape.at(-1) ?? null;
+function embeddingColumns(source: ExportSource): number | null {
+  try {
+    return source.plain.get(`${sourceSpec(source).names.embedding}.weight`)?.shape.at(-1) ?? null;
+  } catch (error) {
+    // The plan says what a network lacks.
+    if (error instanceof CrossblockError) return null;
+    throw error;
+  }
 }

@@ -1,6 +1,7 @@
 import type { ExportSource } from "../contract/export-source.js";
 import { omissionNotes } from "../source/source-census.js";
 import { sourceSpec } from "../source/source-spec.js";
+import { rotaries } from "./network/rope-scaling.js";
 import type { GgufPlan } from "./plan.js";
 
 /** What a user should know of a file that is exact as far as it goes: one sentence each. */
@@ -19,7 +20,14 @@ export function ggufNotes({ shape, tensors }: GgufPlan, source: ExportSource): s
       `${wider.length === 1 ? "1 tensor is" : `${wider.length} tensors are`} exact in ${types}, which spends more bits than their scheme: no smaller type holds them.`,
     );
   }
-  const { maxPositions } = sourceSpec(source);
+  const spec = sourceSpec(source);
+  const { maxPositions } = spec;
+  const scaling = rotaries(spec).rotary?.scaling;
+  if (scaling?.kind === "yarn" && !scaling.wholeDimensions) {
+    notes.push(
+      "llama.cpp rounds the bounds between which YaRN blends to whole pairs, and the network does not: some positions turn a little differently.",
+    );
+  }
   if (shape.contextLength < maxPositions) {
     notes.push(
       `The context is ${shape.contextLength} instead of ${maxPositions} tokens: llama.cpp has no sliding window for this model.`,

@@ -1,16 +1,20 @@
 import { requireString } from "../../checkpoint/model-config.js";
 import { FormatError, OptionError } from "../../errors.js";
+import { type DecoderSpec, networkTensors } from "../../network/index.js";
 import type { ExportSource, QuantizedLayout } from "../contract/export-source.js";
 import { checkSource } from "../contract/output-tensors.js";
+import { fusedViews } from "../source/fused-views.js";
 import { sourceCensus } from "../source/source-census.js";
 import { sourceSpec } from "../source/source-spec.js";
+import { storedSource } from "../source/stored-source.js";
 import { exactType, exactTypes } from "./blocks/exact-type.js";
 import { hasExactSize, reencodedType } from "./blocks/reencode.js";
 import { byteLengthOf, type FloatType, type QuantizedType, TENSOR_TYPES } from "./file/layout.js";
+import { ggufFamily } from "./network/families.js";
 import { type ModelShape, modelShape } from "./network/model-shape.js";
 import { type RopeEncoding, ropeEncoding } from "./network/rope-scaling.js";
 import { rotaryOrder } from "./network/rotary-order.js";
-import { type GgufName, ggufFamily, ggufName, requiredTensors } from "./network/tensor-names.js";
+import { type GgufName, ggufNames } from "./network/tensor-names.js";
 
 /** Types for the embedding and the output matrix. */
 export const GGUF_FLOAT_CHOICES = ["f32", "f16", "bf16", "q8_0"] as const;
@@ -49,9 +53,13 @@ export interface PlannedTensor {
   readonly wider: boolean;
   /** Row of the source for each row of the file; null when they are in the same order. */
   readonly rowOrder: Int32Array | null;
+  /** The file has each value plus one: gains of norms that the checkpoint stores less one. */
+  readonly plusOne: boolean;
 }
 
 export interface GgufPlan {
+  /** The result with Linears fused as the file has them: what `PlannedTensor.source` names are of it. */
+  readonly source: ExportSource;
   readonly shape: ModelShape;
   readonly rope: RopeEncoding;
   /** In the order of the file. */
@@ -63,11 +71,11 @@ export interface GgufPlan {
  *
  * @throws FormatError when GGUF or llama.cpp can't hold the model, or the scheme without re-encoding
  */
-export function planGguf(source: ExportSource, options: GgufPlanOptions = {}): GgufPlan {
-  checkSource(source);
+export function planGguf(result: ExportSource, options: GgufPlanOptions = {}): GgufPlan {
+  checkSource(result);
   // Before the network is read: of a family that GGUF lacks, this says so.
-  ggufFamily(requireString(source.config, "model_type"));
-  const spec = sourceSpec(source);
+  const family = ggufFamily(requireString(result.config, "model_type"));
+  const spec = sourceSpec(result);
   const shape = modelShape(spec);
   if (shape.tied && options.output !== undefined) {
     throw new OptionError({
@@ -77,23 +85,39 @@ export function planGguf(source: ExportSource, options: GgufPlanOptions = {}): G
     });
   }
   const rope = ropeEncoding(spec);
-  const read = sourceCensus(source)?.read ?? null;
+  assertComplete(result, spec);
+  const source = fusedSource(result, spec);
+  const names = ggufNames(spec, family);
   const ranked: { readonly rank: number; readonly tensor: PlannedTensor }[] = [];
   const add = (tensor: string, plan: (named: GgufName) => PlannedTensor): void => {
-    const named = ggufName(shape.family, tensor, shape.tied);
-    if (named !== null) ranked.push({ rank: named.rank, tensor: plan(named) });
+    const named = names.get(tensor);
+    if (named === undefined) throw noPlace(tensor, family.architecture);
+    ranked.push({ rank: named.rank, tensor: plan(named) });
   };
   for (const [module, layout] of source.linears) {
     add(`${module}.weight`, (named) => planQuantized(named, module, layout, shape, options));
   }
-  for (const name of source.plain.keys()) {
-    // Without the network's own list, a tensor of an unknown name is refused by `ggufName`.
-    if (read === null || read.has(name)) add(name, (named) => planPlain(named, name, source, shape, options));
-  }
+  for (const name of source.plain.keys()) add(name, (named) => planPlain(named, name, source, shape, options));
   if (rope.factors !== null) ranked.push({ rank: 0.5, tensor: planFactors(rope.factors) });
-  assertComplete(source, shape);
   ranked.sort((a, b) => a.rank - b.rank);
-  return { shape, rope, tensors: ranked.map(({ tensor }) => tensor) };
+  return { source, shape, rope, tensors: ranked.map(({ tensor }) => tensor) };
+}
+
+/** What the network reads, with Linears fused as the checkpoint fuses them: all rows of one part, then those of the next. */
+function fusedSource(result: ExportSource, spec: DecoderSpec): ExportSource {
+  const read = sourceCensus(result)?.read;
+  const plain = new Map([...result.plain].filter(([name]) => read === undefined || read.has(name)));
+  const fused = spec.stored.fused.map((linears) => ({ ...linears, order: "stacked" as const }));
+  const views = fusedViews({ ...spec, stored: { ...spec.stored, fused } });
+  return storedSource({ ...result, plain }, { plain: views, coded: views });
+}
+
+function noPlace(tensor: string, architecture: string): FormatError {
+  return new FormatError({
+    what: `GGUF's architecture ${architecture} has no place for this tensor`,
+    where: tensor,
+    next: "use --format compressed-tensors, which keeps every tensor under its own name",
+  });
 }
 
 function planQuantized(
@@ -114,13 +138,14 @@ function planQuantized(
     fidelity,
     wider,
     rowOrder: orderOf(named, shape),
+    plusOne: false,
   };
 }
 
 // Rows of all experts, `[experts * out, in]`, as `[experts, out, in]`: the same bytes.
 function stackedShape({ name }: GgufName, sizes: readonly number[], { experts }: ModelShape): readonly number[] {
   const [rows = 0, ...columns] = sizes;
-  if (experts === null || !name.endsWith("_exps.weight")) return sizes;
+  if (experts === null || !/_exps\.(?:weight|bias)$/.test(name)) return sizes;
   return [experts.count, rows / experts.count, ...columns];
 }
 
@@ -183,6 +208,7 @@ function planPlain(
     fidelity: type === own || type === "F32" ? "exact" : "converted",
     wider: false,
     rowOrder: orderOf(named, shape),
+    plusOne: named.plusOne,
   };
 }
 
@@ -201,18 +227,19 @@ function planFactors(factors: Float32Array): PlannedTensor {
     fidelity: "exact",
     wider: false,
     rowOrder: null,
+    plusOne: false,
   };
 }
 
-function orderOf({ module }: GgufName, { family, heads, keyValueHeads, headDim }: ModelShape): Int32Array | null {
-  if (!family.interleavedRotary) return null;
-  if (module === "self_attn.q_proj") return rotaryOrder(heads, headDim);
-  return module === "self_attn.k_proj" ? rotaryOrder(keyValueHeads, headDim) : null;
+function orderOf({ part }: GgufName, { interleaves, heads, keyValueHeads, headDim }: ModelShape): Int32Array | null {
+  if (!interleaves) return null;
+  if (part === "q") return rotaryOrder(heads, headDim);
+  return part === "k" ? rotaryOrder(keyValueHeads, headDim) : null;
 }
 
-function assertComplete({ linears, plain }: ExportSource, shape: ModelShape): void {
-  const missing = requiredTensors(shape.family, shape.layers, shape.tied).find(
-    (name) => !plain.has(name) && !linears.has(name.slice(0, -".weight".length)),
+function assertComplete({ linears, plain }: ExportSource, spec: DecoderSpec): void {
+  const missing = [...networkTensors(spec).keys()].find(
+    (name) => !plain.has(name) && !linears.has(name.replace(/\.weight$/, "")),
   );
   if (missing === undefined) return;
   throw new FormatError({

@@ -20,7 +20,7 @@ export interface WriteGgufOptions extends GgufPlanOptions {
 }
 
 /** One tensor as written. */
-export interface WrittenTensor extends Omit<PlannedTensor, "rowOrder"> {
+export interface WrittenTensor extends Omit<PlannedTensor, "rowOrder" | "plusOne"> {
   /** Mean squared error relative to the mean square of the values; 0 when exact. */
   readonly relativeError: number;
 }
@@ -70,7 +70,7 @@ export async function writeGguf(
     let written: readonly WrittenTensor[];
     try {
       await writeFully(file, header, 0);
-      written = await writeTensors(file, plan, entries, header.length, source, options.signal);
+      written = await writeTensors(file, plan, entries, header.length, options.signal);
       // The gaps between tensors are holes, which read as zeros; this makes the last one.
       await file.truncate(bytes);
       await file.sync();
@@ -109,18 +109,17 @@ async function writeTensors(
   plan: GgufPlan,
   entries: readonly TensorEntry[],
   dataStart: number,
-  source: ExportSource,
   signal: AbortSignal | undefined,
 ): Promise<WrittenTensor[]> {
   const written: WrittenTensor[] = [];
   for (const [i, tensor] of plan.tensors.entries()) {
     signal?.throwIfAborted();
-    const { rowOrder: _, ...facts } = tensor;
+    const { rowOrder: _, plusOne: _one, ...facts } = tensor;
     const at = dataStart + (entries[i]?.offset ?? 0);
     const relativeError =
       tensor.source === null
         ? await writeFactors(file, at, plan.rope.factors)
-        : await writeRows(file, at, tensor, tensor.source, source, signal);
+        : await writeRows(file, at, tensor, tensor.source, plan.source, signal);
     written.push({ ...facts, relativeError });
   }
   return written;

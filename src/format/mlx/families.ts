@@ -4,48 +4,50 @@ import { FormatError } from "../../errors.js";
 export interface MlxFamily {
   /** Parts of names, each in place of another; the first that a name has counts. */
   readonly renamed: readonly (readonly [from: string, to: string])[];
+  /** Its model sees the whole context, whatever window the network has. */
+  readonly windowless?: boolean;
 }
 
 const AS_STORED: MlxFamily = { renamed: [] };
+const WINDOWLESS: MlxFamily = { renamed: [], windowless: true };
 
 /** Experts are one module that stacks them. */
 const STACKED: MlxFamily = { renamed: [[".mlp.experts.", ".mlp.switch_mlp."]] };
 
+const MIXTRAL_EXPERTS = [
+  [".block_sparse_moe.experts.w1.", ".block_sparse_moe.switch_mlp.gate_proj."],
+  [".block_sparse_moe.experts.w2.", ".block_sparse_moe.switch_mlp.down_proj."],
+  [".block_sparse_moe.experts.w3.", ".block_sparse_moe.switch_mlp.up_proj."],
+] as const;
+
 /** Families by `model_type`, as `mlx_lm/models/` of mlx-lm 0.32 has them. */
 export const MLX_FAMILIES: Readonly<Record<string, MlxFamily>> = {
   llama: AS_STORED,
-  mistral: AS_STORED,
-  qwen2: AS_STORED,
-  qwen3: AS_STORED,
+  mistral: WINDOWLESS,
+  qwen2: WINDOWLESS,
+  qwen3: WINDOWLESS,
   smollm3: AS_STORED,
   granite: AS_STORED,
-  phi3: AS_STORED,
+  phi3: WINDOWLESS,
   glm4: AS_STORED,
   olmo2: AS_STORED,
   olmo3: AS_STORED,
   exaone4: AS_STORED,
-  gemma2: AS_STORED,
+  gemma2: WINDOWLESS,
   gemma3_text: AS_STORED,
   phi: AS_STORED,
-  starcoder2: AS_STORED,
+  starcoder2: WINDOWLESS,
   stablelm: AS_STORED,
   nemotron: AS_STORED,
   cohere2: AS_STORED,
   gpt2: { renamed: [["transformer.", "model."]] },
-  mixtral: {
-    renamed: [
-      [".block_sparse_moe.experts.w1.", ".block_sparse_moe.switch_mlp.gate_proj."],
-      [".block_sparse_moe.experts.w2.", ".block_sparse_moe.switch_mlp.down_proj."],
-      [".block_sparse_moe.experts.w3.", ".block_sparse_moe.switch_mlp.up_proj."],
-    ],
-  },
-  qwen2_moe: STACKED,
-  qwen3_moe: STACKED,
+  mixtral: { renamed: MIXTRAL_EXPERTS, windowless: true },
+  qwen2_moe: { ...STACKED, windowless: true },
+  qwen3_moe: { ...STACKED, windowless: true },
   granitemoe: { renamed: [[".block_sparse_moe.experts.", ".block_sparse_moe.switch_mlp."]] },
   glm4_moe: STACKED,
   gpt_oss: AS_STORED,
-  minimax_m2: { renamed: [[".block_sparse_moe.experts.", ".block_sparse_moe.switch_mlp."]] },
-  deepseek_v2: STACKED,
+  minimax_m2: { renamed: MIXTRAL_EXPERTS },
 };
 
 /** The family of a `model_type`, or a FormatError that names the formats which take it. */

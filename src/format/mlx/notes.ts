@@ -1,5 +1,7 @@
 import type { ExportSource } from "../contract/export-source.js";
 import { omissionNotes } from "../source/source-census.js";
+import { sourceSpec } from "../source/source-spec.js";
+import { MLX_FAMILIES } from "./families.js";
 import { type ScaleChoice, scaleType } from "./layout.js";
 
 /** What a user should know of a folder: whole sentences. */
@@ -10,6 +12,7 @@ export function mlxNotes(result: ExportSource, choice: ScaleChoice): string[] {
   const mixed = types.some((type) => !others.has(type));
   return [
     ...omissionNotes(result, "MLX"),
+    ...windowNote(result),
     ...(activations === null
       ? []
       : [`MLX computes with weights only: the ${activations.bits}-bit activations stay in floating point there.`]),
@@ -18,5 +21,17 @@ export function mlxNotes(result: ExportSource, choice: ScaleChoice): string[] {
           `Scales are ${types.join(" and ")}, which hold them exactly, beside tensors in ${[...others].join(" and ")}: MLX computes in fp32 then. --mlx-scales bf16 or f16 keeps its arithmetic narrow and rounds them.`,
         ]
       : []),
+  ];
+}
+
+function windowNote(result: ExportSource): string[] {
+  const spec = sourceSpec(result);
+  if (MLX_FAMILIES[spec.family]?.windowless !== true) return [];
+  const windows = spec.blocks.flatMap(({ attention }) =>
+    attention.kind === "softmax" && attention.slidingWindow !== null ? [attention.slidingWindow] : [],
+  );
+  if (windows.length === 0) return [];
+  return [
+    `mlx-lm has no sliding window for ${spec.family}: beyond ${Math.min(...windows)} tokens it sees more than the model was made for.`,
   ];
 }

@@ -36,14 +36,15 @@ export function modelMetadata(shape: ModelShape, rope: RopeEncoding, facts: Meta
     ["feed_forward_length", u32(shape.feedForward)],
     ["attention.head_count", u32(shape.heads)],
     ["attention.head_count_kv", u32(shape.keyValueHeads)],
-    ["attention.layer_norm_rms_epsilon", f32(shape.normEpsilon)],
+    [`attention.layer_norm_${shape.norm === "rms" ? "rms_" : ""}epsilon`, f32(shape.normEpsilon)],
     ["attention.key_length", u32(shape.headDim)],
     ["attention.value_length", u32(shape.headDim)],
     ["vocab_size", u32(shape.vocabulary)],
     // Without it llama.cpp assumes 10000, silently.
-    ["rope.freq_base", f32(rope.base)],
-    ["rope.dimension_count", u32(shape.headDim)],
+    ...(rope.base === null ? [] : ([["rope.freq_base", f32(rope.base)]] as const)),
+    ...(shape.rotaryWidth === null ? [] : ([["rope.dimension_count", u32(shape.rotaryWidth)]] as const)),
     ...rope.keys,
+    ...shape.own,
     ...expertKeys(shape.experts),
     ...shape.scales.map(([key, value]): [string, GgufValue] => [key, f32(value)]),
   ];

@@ -86,9 +86,10 @@ async function openPlain(
   const bytes = await source.readPlain(name);
   const sourceRow = columns * (dtype === "F32" ? 4 : 2);
   const bytesOf = (row: number): Uint8Array => bytes.subarray(row * sourceRow, (row + 1) * sourceRow);
-  const valuesOf = (row: number): Float32Array => floatsFromBytes(bytesOf(row), dtype, name);
-  const { type } = tensor;
-  if (type === dtype) return { valuesOf, encode: (row, out, at) => out.set(bytesOf(row), at) };
+  const stored = (row: number): Float32Array => floatsFromBytes(bytesOf(row), dtype, name);
+  const { type, plusOne } = tensor;
+  const valuesOf = plusOne ? (row: number): Float32Array => stored(row).map((value) => value + 1) : stored;
+  if (type === dtype && !plusOne) return { valuesOf, encode: (row, out, at) => out.set(bytesOf(row), at) };
   if (type === "F32" || type === "F16" || type === "BF16") {
     return { valuesOf, encode: (row, out, at) => putFloats(valuesOf(row), type, out, at) };
   }

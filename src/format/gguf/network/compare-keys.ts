@@ -1,11 +1,12 @@
-import type { DecoderSpec, MlpSpec } from "../../../network/index.js";
-import { rotaryAmplitude, rotaryFrequencies } from "../../../network/index.js";
+import { type DecoderSpec, type ExpertsSpec, rotaryAmplitude, rotaryFrequencies } from "../../../network/index.js";
 import type { TensorCheck } from "../../contract/tensor-check.js";
 import type { GgufValue } from "../file/layout.js";
 import type { GgufFile } from "../read.js";
+import { ggufFamily } from "./families.js";
+import { graphFacts } from "./graph-facts.js";
 import { ggufContext } from "./model-shape.js";
+import { asLlamaCpp, rotaries } from "./rope-scaling.js";
 import { scaleKeys } from "./scale-keys.js";
-import { uniformBlock } from "./uniform-block.js";
 
 /** Largest relative difference of two frequencies that fp32 arithmetic explains. */
 const TOLERANCE = 1e-5;
@@ -55,29 +56,29 @@ function scalar(value: GgufValue | undefined): string | number | bigint | boolea
 }
 
 function sizes(keys: NetworkKeys, file: GgufFile, spec: DecoderSpec): Fact[] {
-  const { attention, mlp } = uniformBlock(spec);
+  const { attention, window, dense, experts } = graphFacts(spec, ggufFamily(spec.family));
   const { heads, kvHeads, headDim } = attention;
+  const epsilon = `attention.layer_norm_${spec.finalNorm.kind === "rms" ? "rms_" : ""}epsilon`;
   const found = keys.number("attention.head_count");
   const perHead = keys.number("embedding_length") / found;
   return [
     ["the number of blocks", keys.number("block_count"), spec.blocks.length],
     ["the context", keys.number("context_length"), ggufContext(spec)],
     ["the hidden size", keys.number("embedding_length"), spec.hiddenSize],
-    ["the width of the MLP", keys.number("feed_forward_length"), mlp.width],
-    ...expertSizes(keys, mlp),
+    ["the width of the MLP", keys.number("feed_forward_length"), dense?.width ?? experts?.width ?? 0],
+    ...(window === null ? [] : [["the window", keys.number("attention.sliding_window"), window] as const]),
+    ...(experts === null ? [] : expertSizes(keys, experts)),
     ["the number of heads", found, heads],
     ["the number of key-value heads", keys.number("attention.head_count_kv", found), kvHeads],
     ["the width of a key", keys.number("attention.key_length", perHead), headDim],
     ["the width of a value", keys.number("attention.value_length", perHead), headDim],
-    ["the epsilon of the norms", keys.number("attention.layer_norm_rms_epsilon"), spec.finalNorm.eps],
+    ["the epsilon of the norms", keys.number(epsilon), spec.finalNorm.eps],
     ["the vocabulary", file.tensors.get("token_embd.weight")?.shape[0] ?? Number.NaN, spec.vocabSize],
     ["the number of output matrices", file.tensors.has("output.weight") ? 1 : 0, spec.tied ? 0 : 1],
   ];
 }
 
-function expertSizes(keys: NetworkKeys, mlp: MlpSpec): Fact[] {
-  if (mlp.kind !== "experts") return [];
-  const { count, perToken, width, shared } = mlp;
+function expertSizes(keys: NetworkKeys, { count, perToken, width, shared }: ExpertsSpec): Fact[] {
   const beside = keys.number("expert_shared_feed_forward_length", 0);
   return [
     ["the number of experts", keys.number("expert_count"), count],
@@ -88,15 +89,18 @@ function expertSizes(keys: NetworkKeys, mlp: MlpSpec): Fact[] {
 }
 
 function scales(keys: NetworkKeys, spec: DecoderSpec): Fact[] {
-  return scaleKeys(spec).map(([key, value]): Fact => [`the factor ${key}`, keys.number(key), value]);
+  return scaleKeys(spec, ggufFamily(spec.family)).map(
+    ([key, value]): Fact => [`the factor ${key}`, keys.number(key), value],
+  );
 }
 
 function rotations(keys: NetworkKeys, file: GgufFile, spec: DecoderSpec): Fact[] {
-  const { rotary, headDim } = uniformBlock(spec).attention;
+  const { rotary, windowed } = rotaries(spec);
   if (rotary === null) return [];
+  const { headDim } = graphFacts(spec, ggufFamily(spec.family)).attention;
   const width = keys.number("rope.dimension_count", headDim);
   const base = keys.number("rope.freq_base", 10000);
-  const wanted = rotaryFrequencies(rotary);
+  const wanted = rotaryFrequencies(ggufFamily(spec.family).roundsYarn === true ? asLlamaCpp(rotary) : rotary);
   const { frequencyOf, amplitude } = rotation(keys, width, base);
   const factors = file.tensors.has("rope_freqs.weight") ? file.dequantize("rope_freqs.weight") : null;
   const pairs = Array.from(
@@ -108,8 +112,9 @@ function rotations(keys: NetworkKeys, file: GgufFile, spec: DecoderSpec): Fact[]
     ],
   );
   return [
-    ["the width of the rotation", width, headDim],
+    ["the width of the rotation", width, rotary.width],
     ["the base of the rotation", base, rotary.theta],
+    ["the base of blocks with a window", keys.number("rope.freq_base_swa", base), (windowed ?? rotary).theta],
     ["the factor of cosines and sines", amplitude, rotaryAmplitude(rotary.scaling)],
     ...pairs,
   ];

@@ -1,8 +1,8 @@
-import { FormatError } from "../../../errors.js";
 import type { DecoderSpec, ExpertsSpec } from "../../../network/index.js";
-import { requireRotatedBlocks, type ScaleKey, scaleKeys } from "./scale-keys.js";
-import { type GgufFamily, ggufFamily } from "./tensor-names.js";
-import { uniformBlock } from "./uniform-block.js";
+import type { GgufValue } from "../file/layout.js";
+import { type GgufFamily, ggufFamily } from "./families.js";
+import { graphFacts } from "./graph-facts.js";
+import { type ScaleKey, scaleKeys } from "./scale-keys.js";
 
 /** What GGUF needs to know of a network. */
 export interface ModelShape {
@@ -13,12 +13,19 @@ export interface ModelShape {
   readonly heads: number;
   readonly keyValueHeads: number;
   readonly headDim: number;
+  /** Channels of a head that turn; null where positions do not turn any. */
+  readonly rotaryWidth: number | null;
+  /** Rows of q and k change places: the graph turns neighbours together, the checkpoint halves. */
+  readonly interleaves: boolean;
   readonly vocabulary: number;
   readonly contextLength: number;
+  readonly norm: "rms" | "layer";
   readonly normEpsilon: number;
   readonly tied: boolean;
-  /** Factors of the streams, by their keys. */
+  /** Factors of the streams and caps, by their keys. */
   readonly scales: readonly ScaleKey[];
+  /** Other keys of this architecture. */
+  readonly own: readonly (readonly [key: string, value: GgufValue])[];
   /** Null where every token passes the same MLP. */
   readonly experts: ExpertsShape | null;
 }
@@ -35,62 +42,66 @@ export interface ExpertsShape {
 /** The shape of a network; refuses what llama.cpp's graph of this family would compute differently. */
 export function modelShape(spec: DecoderSpec): ModelShape {
   const family = ggufFamily(spec.family);
-  requireRotatedBlocks(spec);
-  const scales = scaleKeys(spec);
-  const { attention, mlp } = uniformBlock(spec);
-  if (mlp.activation !== "silu") {
-    throw new FormatError({
-      what: `the activation is ${mlp.activation}, and llama.cpp computes this family with silu`,
-      where: "config.json",
-      next: "use --format compressed-tensors or onnx",
-    });
-  }
+  const facts = graphFacts(spec, family);
+  const { attention, dense, experts, window } = facts;
+  const rotary = spec.blocks.flatMap(({ attention: mixer }) => (mixer.kind === "softmax" && mixer.rotary) || []);
   return {
     family,
     layers: spec.blocks.length,
     hidden: spec.hiddenSize,
-    feedForward: mlp.width,
+    feedForward: dense?.width ?? experts?.width ?? 0,
     heads: attention.heads,
     keyValueHeads: attention.kvHeads,
     headDim: attention.headDim,
+    rotaryWidth: rotary[0]?.width ?? null,
+    interleaves: family.pairs === "neighbours" && rotary[0]?.pairs === "halves",
     vocabulary: spec.vocabSize,
     contextLength: ggufContext(spec),
+    norm: spec.finalNorm.kind,
     normEpsilon: spec.finalNorm.eps,
     tied: spec.tied,
-    experts: mlp.kind === "experts" ? expertsShape(mlp, family) : null,
-    scales,
+    experts: experts === null ? null : expertsShape(experts),
+    scales: scaleKeys(spec, family),
+    own: [
+      ...(window === null ? [] : [["attention.sliding_window", { type: "u32", value: window }] as const]),
+      ...(family.parallelKey === true
+        ? [["use_parallel_residual", { type: "bool", value: isParallel(spec) }] as const]
+        : []),
+      ...(experts !== null && family.experts?.weights === "keyed" ? routingKeys(experts, facts.leadingDense) : []),
+    ],
   };
 }
 
-function expertsShape(mlp: ExpertsSpec, { architecture, experts }: GgufFamily): ExpertsShape {
-  const { router, count, perToken, width, shared } = mlp;
-  const plain =
-    router.scores === "softmax" &&
-    !router.correction &&
-    !router.bias &&
-    router.groups === null &&
-    router.scaling === 1 &&
-    !router.readsStream &&
-    !router.expertScale &&
-    mlp.clamped === null &&
-    !mlp.bias &&
-    !mlp.weighsInput &&
-    mlp.beside === null;
-  if (!plain || experts === undefined || (router.normalised !== null) !== experts.normalised) {
-    throw new FormatError({
-      what: `llama.cpp's architecture ${architecture} routes tokens to experts in another way`,
-      where: "config.json",
-      next: "use --format compressed-tensors",
-    });
-  }
+function isParallel({ blocks }: DecoderSpec): boolean {
+  return blocks[0]?.arrangement === "parallel";
+}
+
+function expertsShape({ count, perToken, width, shared }: ExpertsSpec): ExpertsShape {
   return { count, perToken, width, shared: shared?.width ?? null };
 }
 
+/** How experts are chosen, in architectures where the file says it. */
+function routingKeys({ router, shared, width }: ExpertsSpec, leadingDense: number): (readonly [string, GgufValue])[] {
+  return [
+    ["leading_dense_block_count", { type: "u32", value: leadingDense }],
+    ["expert_shared_count", { type: "u32", value: shared === null ? 0 : Math.round(shared.width / width) }],
+    ["expert_gating_func", { type: "u32", value: router.scores === "sigmoid" ? SIGMOID : SOFTMAX }],
+    ["expert_weights_norm", { type: "bool", value: router.normalised !== null }],
+    ["expert_weights_scale", { type: "f32", value: router.scaling }],
+  ];
+}
+
+/** `llama_expert_gating_func_type`. */
+const [SOFTMAX, SIGMOID] = [1, 2];
+
 /**
- * llama.cpp attends to the whole context in these architectures. That equals a sliding window as long as the
- * text is no longer than the window, so the window is the longest context that the file may promise.
+ * Where llama.cpp's graph has no window, it attends to the whole context. That equals a sliding window as long as the
+ * text is no longer than the window, so the window is the longest context that the file may promise. Learned positions end with their table.
  */
 export function ggufContext(spec: DecoderSpec): number {
-  const { slidingWindow } = uniformBlock(spec).attention;
-  return Math.min(spec.maxPositions, slidingWindow ?? spec.maxPositions);
+  const { attention, window } = graphFacts(spec, ggufFamily(spec.family));
+  return Math.min(
+    spec.maxPositions,
+    window === null ? (attention.slidingWindow ?? spec.maxPositions) : spec.maxPositions,
+  );
 }

@@ -3,10 +3,11 @@ import type { ModelConfig } from "../../../checkpoint/model-config.js";
 import { FormatError } from "../../../errors.js";
 import { readSpec } from "../../../network/index.js";
 import { modelMetadata } from "../file/metadata.js";
+import { ggufFamily } from "./families.js";
 import { type ModelShape, modelShape } from "./model-shape.js";
 import { type RopeEncoding, ropeEncoding } from "./rope-scaling.js";
 import { rotaryOrder } from "./rotary-order.js";
-import { GGUF_FAMILIES, ggufFamily, ggufName, requiredTensors } from "./tensor-names.js";
+import { ggufNames } from "./tensor-names.js";
 
 const llama: ModelConfig = {
   model_type: "llama",
@@ -28,34 +29,48 @@ describe("families", () => {
     expect(() => ggufFamily("opt")).toThrow(
       /opt.*not an architecture of llama.cpp.*Next: use --format onnx or compressed-tensors/,
     );
-    expect(() => ggufFamily("phi3")).toThrow(
-      /phi3.*llama, mistral, qwen2, qwen3.*granite, smollm3, olmo2.*Next: use --format compressed-tensors/,
+    expect(() => ggufFamily("qwen3_next")).toThrow(
+      /qwen3_next.*llama, mistral, qwen2, qwen3.*granite.*phi3.*Next: use --format compressed-tensors/,
     );
     expect(() => ggufFamily("constructor")).toThrow(FormatError);
   });
 
-  it("names every tensor of a layer, orders them, and leaves out what llama.cpp does not store", () => {
-    const family = ggufFamily("qwen3");
-    const names = requiredTensors(family, 2, false).map((name) => ggufName(family, name, false));
-    expect(names.map((name) => name?.name)).toEqual([
+  it("names every tensor of a network in the order of the file, with its biases", () => {
+    const spec = readSpec({ ...llama, model_type: "qwen3" });
+    const names = [...ggufNames(spec, ggufFamily("qwen3"))].sort(([, a], [, b]) => a.rank - b.rank);
+    expect(names.map(([, { name }]) => name).filter((name) => name.endsWith(".weight"))).toEqual([
       "token_embd.weight",
       ...[0, 1].flatMap((layer) =>
-        ["attn_norm", "attn_q", "attn_k", "attn_v", "attn_output", "ffn_norm", "ffn_gate", "ffn_up", "ffn_down"]
-          .concat("attn_q_norm", "attn_k_norm")
+        ["attn_norm", "attn_q", "attn_k", "attn_v", "attn_output", "attn_q_norm", "attn_k_norm", "ffn_norm"]
+          .concat("ffn_gate", "ffn_up", "ffn_down")
           .map((module) => `blk.${layer}.${module}.weight`),
       ),
       "output_norm.weight",
       "output.weight",
     ]);
-    const ranks = names.map((name) => name?.rank ?? Number.NaN);
-    expect([...ranks].sort((a, b) => a - b)).toEqual(ranks);
-    expect(ggufName(family, "lm_head.weight", true)).toBeNull();
-    expect(ggufName(family, "model.layers.0.self_attn.rotary_emb.inv_freq", true)).toBeNull();
-    expect(ggufName(family, "model.layers.1.self_attn.q_proj.bias", true)?.name).toBe("blk.1.attn_q.bias");
-    expect(() => ggufName(family, "model.layers.0.mlp.experts.0.weight", true)).toThrow(/no place.*Next: /);
-    expect(() => ggufName(GGUF_FAMILIES["llama"] ?? family, "model.layers.0.self_attn.q_norm.weight", true)).toThrow(
-      FormatError,
+    const of = new Map(names);
+    expect(of.get("model.layers.1.self_attn.q_proj.bias")?.name).toBe("blk.1.attn_q.bias");
+    expect(of.has("model.layers.0.self_attn.rotary_emb.inv_freq")).toBe(false);
+    expect(ggufNames({ ...spec, tied: true }, ggufFamily("qwen3")).has("lm_head.weight")).toBe(false);
+  });
+
+  it("names Linears that a checkpoint fuses as the one that they are there, and gains that are stored less one", () => {
+    const phi3 = ggufNames(readSpec({ ...llama, model_type: "phi3" }), ggufFamily("phi3"));
+    expect(phi3.get("model.layers.0.self_attn.qkv_proj.weight")?.name).toBe("blk.0.attn_qkv.weight");
+    expect(phi3.get("model.layers.0.mlp.gate_up_proj.weight")?.name).toBe("blk.0.ffn_up.weight");
+    expect(phi3.has("model.layers.0.self_attn.q_proj.weight")).toBe(false);
+    const gemma = ggufNames(
+      readSpec({ ...llama, model_type: "gemma3_text", head_dim: 16, query_pre_attn_scalar: 16 }),
+      ggufFamily("gemma3_text"),
     );
+    expect(gemma.get("model.layers.0.self_attn.q_norm.weight")).toMatchObject({
+      name: "blk.0.attn_q_norm.weight",
+      plusOne: true,
+    });
+    expect(gemma.get("model.layers.0.pre_feedforward_layernorm.weight")?.name).toBe("blk.0.ffn_norm.weight");
+    expect(gemma.get("model.layers.0.post_feedforward_layernorm.weight")?.name).toBe("blk.0.post_ffw_norm.weight");
+    expect(gemma.get("model.norm.weight")).toMatchObject({ plusOne: true });
+    expect(gemma.get("model.layers.0.mlp.up_proj.weight")).toMatchObject({ plusOne: false });
   });
 
   it("moves the rows of a head from halves to pairs", () => {

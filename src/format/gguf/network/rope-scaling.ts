@@ -1,11 +1,12 @@
 import { FormatError } from "../../../errors.js";
-import type { DecoderSpec, RotaryScaling } from "../../../network/index.js";
+import { type DecoderSpec, type RotaryScaling, type RotarySpec, softmaxAttentionOf } from "../../../network/index.js";
 import type { GgufValue } from "../file/layout.js";
-import { uniformBlock } from "./uniform-block.js";
+import { ggufFamily } from "./families.js";
 
 /** Rotary embedding as GGUF expresses it. */
 export interface RopeEncoding {
-  readonly base: number;
+  /** Null where positions turn nothing. */
+  readonly base: number | null;
   /** Keys below `{architecture}.`, for linear and YaRN scaling. */
   readonly keys: ReadonlyMap<string, GgufValue>;
   /** Divisors of the `headDim / 2` frequencies, for `rope_freqs.weight`; null unless Llama 3's scaling is on. */
@@ -14,28 +15,62 @@ export interface RopeEncoding {
 
 /** The rotary positions of a network; throws a FormatError for those that llama.cpp computes in another way. */
 export function ropeEncoding(spec: DecoderSpec): RopeEncoding {
-  const { rotary, headDim } = uniformBlock(spec).attention;
-  if (rotary === null) {
+  const { rotary, windowed } = rotaries(spec);
+  if (rotary === null) return { base: null, keys: new Map(), factors: null };
+  const encoding = encodingOf(rotary, spec.family);
+  return { ...encoding, keys: new Map([...encoding.keys, ...windowKeys(rotary, windowed, spec)]) };
+}
+
+/** Of blocks that see everything, or of all; and of those with a window, in families whose files have windows. */
+export function rotaries(spec: DecoderSpec): {
+  readonly rotary: RotarySpec | null;
+  readonly windowed: RotarySpec | null;
+} {
+  const attentions = spec.blocks.map((_, block) => softmaxAttentionOf(spec, block));
+  const rotated = attentions.filter(({ rotary }) => rotary !== null);
+  const windows = ggufFamily(spec.family).windows !== undefined;
+  const windowed = windows ? (rotated.find(({ slidingWindow }) => slidingWindow !== null)?.rotary ?? null) : null;
+  const rotary = rotated.find(({ slidingWindow }) => slidingWindow === null)?.rotary ?? rotated[0]?.rotary ?? null;
+  return { rotary, windowed };
+}
+
+/** What llama.cpp makes of them: it rounds the bounds of YaRN's blend. */
+export function asLlamaCpp(rotary: RotarySpec): RotarySpec {
+  const { scaling } = rotary;
+  return scaling.kind === "yarn" ? { ...rotary, scaling: { ...scaling, wholeDimensions: true } } : rotary;
+}
+
+// llama.cpp's blocks with a window turn by their own base, and are never stretched.
+function windowKeys(
+  rotary: RotarySpec,
+  windowed: RotarySpec | null,
+  { family }: DecoderSpec,
+): (readonly [string, GgufValue])[] {
+  if (windowed === null || windowed === rotary) return [];
+  if (windowed.scaling.kind !== "none" && JSON.stringify(windowed) !== JSON.stringify(rotary)) {
     throw new FormatError({
-      what: `llama.cpp has no learned positions for ${spec.family}`,
+      what: `blocks with a window have stretched positions, which llama.cpp does not have for ${family}`,
       where: "config.json",
-      next: "use --format compressed-tensors or onnx",
+      next: "use --format compressed-tensors",
     });
   }
-  const { theta: base, scaling } = rotary;
+  return windowed.theta === rotary.theta ? [] : [["rope.freq_base_swa", { type: "f32", value: windowed.theta }]];
+}
+
+function encodingOf({ theta: base, scaling, width }: RotarySpec, family: string): RopeEncoding {
   switch (scaling.kind) {
     case "none":
       return { base, keys: new Map(), factors: null };
     case "linear":
       return { base, keys: scalingKeys("linear", scaling.factor), factors: null };
     case "yarn":
-      return { base, keys: yarnKeys(scaling), factors: null };
+      return { base, keys: yarnKeys(scaling, ggufFamily(family).roundsYarn === true), factors: null };
     case "llama3":
-      return { base, keys: new Map(), factors: llama3Factors(scaling, base, headDim) };
+      return { base, keys: new Map(), factors: llama3Factors(scaling, base, width) };
     case "longrope":
     case "proportional":
       throw new FormatError({
-        what: `llama.cpp has no ${scaling.kind} positions for ${spec.family}`,
+        what: `llama.cpp has no ${scaling.kind} positions for ${family}`,
         where: "config.json",
         next: "use --format compressed-tensors or onnx",
       });
@@ -49,10 +84,10 @@ function scalingKeys(type: string, factor: number): Map<string, GgufValue> {
   ]);
 }
 
-function yarnKeys(scaling: Extract<RotaryScaling, { kind: "yarn" }>): Map<string, GgufValue> {
+function yarnKeys(scaling: Extract<RotaryScaling, { kind: "yarn" }>, rounds: boolean): Map<string, GgufValue> {
   const { factor, amplitude, fastTurns, slowTurns, wholeDimensions, originalContext } = scaling;
   const expected = 0.1 * Math.log(factor) + 1;
-  const other = !wholeDimensions
+  const other = !(wholeDimensions || rounds)
     ? "with bounds that are not rounded (truncate false)"
     : Math.abs(amplitude - expected) > 1e-6
       ? `with an attention_factor of ${amplitude.toFixed(4)}, where llama.cpp computes ${expected.toFixed(4)} from the factor`
@@ -75,10 +110,10 @@ function yarnKeys(scaling: Extract<RotaryScaling, { kind: "yarn" }>): Map<string
 function llama3Factors(
   { factor, lowFrequencyFactor, highFrequencyFactor, originalContext }: Extract<RotaryScaling, { kind: "llama3" }>,
   base: number,
-  headDim: number,
+  width: number,
 ): Float32Array {
-  return Float32Array.from({ length: headDim / 2 }, (_, i) => {
-    const wavelength = 2 * Math.PI * base ** ((2 * i) / headDim);
+  return Float32Array.from({ length: width / 2 }, (_, i) => {
+    const wavelength = 2 * Math.PI * base ** ((2 * i) / width);
     if (wavelength < originalContext / highFrequencyFactor) return 1;
     if (wavelength > originalContext / lowFrequencyFactor) return factor;
     const kept = (originalContext / wavelength - lowFrequencyFactor) / (highFrequencyFactor - lowFrequencyFactor);

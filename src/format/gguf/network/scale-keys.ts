@@ -1,51 +1,64 @@
 import { FormatError } from "../../../errors.js";
 import { type DecoderSpec, softmaxAttentionOf } from "../../../network/index.js";
+import type { GgufFamily } from "./families.js";
 
 /** A factor that a file has a key for, below the architecture's name. */
 export type ScaleKey = readonly [key: string, value: number];
 
 /**
- * The factors of a network as llama.cpp's graph of its architecture reads them: Granite's alone has any, and divides the logits.
- * Other graphs would leave them out without a word.
+ * The factors of a network as llama.cpp's graph of its architecture reads them, and its caps. What a graph fixes has no key: it must
+ * be what the network has, because llama.cpp would compute something else without a word.
  *
  * @throws FormatError for a factor that the graph of this family does not have
  */
-export function scaleKeys(spec: DecoderSpec): readonly ScaleKey[] {
-  const [block] = spec.blocks;
+export function scaleKeys(spec: DecoderSpec, family: GgufFamily): readonly ScaleKey[] {
+  const { factors = [] } = family;
+  const keys: ScaleKey[] = [];
+  const others: number[] = [];
   const attention = softmaxAttentionOf(spec, 0);
-  const residual = block?.residualMultiplier ?? 1;
-  const usual = 1 / Math.sqrt(attention.headDim);
-  if (spec.family === "granite") {
-    return [
-      ["embedding_scale", spec.embedding.multiplier],
-      ["residual_scale", residual],
-      ["attention.scale", attention.scale],
-      ["logit_scale", 1 / spec.head.multiplier],
-    ];
+  const embedding = spec.embedding.multiplier / (family.rootEmbedding === true ? Math.sqrt(spec.hiddenSize) : 1);
+  if (factors.includes("embedding")) keys.push(["embedding_scale", spec.embedding.multiplier]);
+  else others.push(embedding);
+  const residual = spec.blocks[0]?.residualMultiplier ?? 1;
+  if (factors.includes("residual")) keys.push(["residual_scale", residual]);
+  else others.push(residual);
+  if (factors.includes("attention")) keys.push(["attention.scale", attention.scale]);
+  else others.push(attention.scale / usualScale(spec, family));
+  const { multiplier } = spec.head;
+  if (factors.includes("logitsDivisor")) keys.push(["logit_scale", 1 / multiplier]);
+  else if (factors.includes("logits")) keys.push(["logit_scale", multiplier]);
+  else others.push(multiplier);
+  if (others.some((factor) => Math.abs(factor - 1) > (family.rootEmbedding === true ? 1e-3 : 1e-9))) {
+    throw refusal(`a ${spec.family} with factors of its streams, which llama.cpp's graph of this family does not have`);
   }
-  const factors = [spec.embedding.multiplier, residual, spec.head.multiplier, attention.scale / usual];
-  if (factors.every((factor) => Math.abs(factor - 1) < 1e-9)) return [];
-  throw new FormatError({
-    what: `a ${spec.family} with factors of its streams, which llama.cpp's graph of this family does not have`,
-    where: "config.json",
-    next: "use --format compressed-tensors",
-  });
+  return [...keys, ...capKeys(spec, family)];
 }
 
-/** Blocks without positions that llama.cpp's graph of SmolLM3 expects: every so many-th. */
-const SMOLLM3_STEP = 4;
+/** What llama.cpp multiplies scores by in a network of this size. */
+function usualScale(spec: DecoderSpec, { scaledByHidden }: GgufFamily): number {
+  const { heads, headDim } = softmaxAttentionOf(spec, 0);
+  return 1 / Math.sqrt(spec.blocks.length === scaledByHidden ? spec.hiddenSize / heads : headDim);
+}
 
-/** @throws FormatError where other blocks have rotary positions than llama.cpp's graph gives them */
-export function requireRotatedBlocks(spec: DecoderSpec): void {
-  const step = spec.family === "smollm3" ? SMOLLM3_STEP : Number.POSITIVE_INFINITY;
-  const other = spec.blocks.findIndex((_, k) => {
-    const rotated = softmaxAttentionOf(spec, k).rotary !== null;
-    return rotated === ((k + 1) % step === 0);
-  });
-  if (other < 0) return;
-  throw new FormatError({
-    what: `block ${other} of this ${spec.family} has ${softmaxAttentionOf(spec, other).rotary === null ? "no " : ""}rotary positions, and llama.cpp's graph expects the opposite`,
-    where: "config.json",
-    next: "use --format compressed-tensors",
-  });
+function capKeys(spec: DecoderSpec, { softcaps, architecture }: GgufFamily): readonly ScaleKey[] {
+  const { softcap: scores } = softmaxAttentionOf(spec, 0);
+  const { softcap: logits } = spec.head;
+  if (softcaps !== true) {
+    if (logits !== null) throw refusal(`logits have a cap, which llama.cpp's graph of ${architecture} does not have`);
+    return [];
+  }
+  // Gemma 2's graph always caps, by 50 and 30 where the file says nothing; Gemma 3's caps logits alone.
+  if (architecture === "gemma2" && (scores === null || logits === null)) {
+    throw refusal("scores or logits without a cap, and llama.cpp's graph of gemma2 caps both");
+  }
+  if (architecture === "gemma3" && scores !== null)
+    throw refusal("a cap of scores, which llama.cpp's graph of gemma3 lacks");
+  return [
+    ...(scores === null ? [] : ([["attn_logit_softcapping", scores]] as const)),
+    ...(logits === null ? [] : ([["final_logit_softcapping", logits]] as const)),
+  ];
+}
+
+function refusal(what: string): FormatError {
+  return new FormatError({ what, where: "config.json", next: "use --format compressed-tensors" });
 }

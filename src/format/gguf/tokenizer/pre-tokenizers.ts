@@ -19,6 +19,11 @@ const TEKKEN =
   "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+|" +
   "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*|" +
   "\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+const CONTRACTIONS = "(?i:'s|'t|'re|'ve|'m|'ll|'d)?";
+const O200K =
+  `[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+${CONTRACTIONS}|` +
+  `[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*${CONTRACTIONS}|` +
+  "\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
 /**
  * The pre-tokenizers of the supported families. Upstream's converter chooses by a hash of the token ids of a
@@ -31,6 +36,7 @@ export const PRE_TOKENIZERS: readonly PreTokenizer[] = [
   { pre: "smaug-bpe", steps: [`split ${LLAMA_3}`, "bytes"], ignoreMerges: false },
   { pre: "qwen2", steps: [`split ${QWEN_2}`, "bytes"], ignoreMerges: false },
   { pre: "tekken", steps: [`split ${TEKKEN}`, "bytes"], ignoreMerges: true },
+  { pre: "gpt-4o", steps: [`split ${O200K}`, "bytes"], ignoreMerges: false },
 ];
 
 /** The name of llama.cpp's pre-tokenizer that cuts like this tokenizer, or a FormatError. */

@@ -78,7 +78,8 @@ function spacePrefix(file: TokenizerFile, where: string): boolean {
       replaced = true;
       // The library's default is "always".
       if (step["prepend_scheme"] !== "never" && step["add_prefix_space"] !== false) prefix = true;
-    } else throw notSentencePiece(step, where);
+      // Gemma's: behind the replacement no space is left to split at.
+    } else if (!(replaced && type === "Split" && isSpaceSplit(step))) throw notSentencePiece(step, where);
   }
   if (!replaced) throw notSentencePiece(null, where);
   return prefix;
@@ -87,6 +88,10 @@ function spacePrefix(file: TokenizerFile, where: string): boolean {
 function isSpaceReplacement(step: JsonObject): boolean {
   const { pattern, content } = step;
   return isJsonObject(pattern) && pattern["String"] === " " && content === SPACE;
+}
+
+function isSpaceSplit({ pattern }: JsonObject): boolean {
+  return isJsonObject(pattern) && pattern["String"] === " ";
 }
 
 function flatten(step: JsonValue, list: "normalizers" | "pretokenizers"): JsonObject[] {

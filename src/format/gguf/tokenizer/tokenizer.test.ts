@@ -232,9 +232,11 @@ describe("SentencePiece vocabularies", () => {
       metadata({ model, ...file }, {}, {}, size).get("tokenizer.ggml.add_space_prefix");
     const replace = { type: "Replace", pattern: { String: " " }, content: "\u2581" };
     const prepend = { type: "Prepend", prepend: "\u2581" };
-    const old = { type: "Sequence", normalizers: [prepend, replace] };
-    expect(prefix({ pre_tokenizer: null, normalizer: old })).toBe(true);
+    expect(prefix({ pre_tokenizer: null, normalizer: { type: "Sequence", normalizers: [prepend, replace] } })).toBe(true);
     expect(prefix({ pre_tokenizer: null, normalizer: replace })).toBe(false);
+    const split = { type: "Split", pattern: { String: " " }, behavior: "MergedWithPrevious" };
+    expect(prefix({ pre_tokenizer: split, normalizer: replace })).toBe(false);
+    expect(() => prefix({ pre_tokenizer: split })).toThrow(/no such step.*Split.*Next: /);
     expect(prefix({ pre_tokenizer: { ...metaspace, prepend_scheme: "never" } })).toBe(false);
     expect(prefix({ pre_tokenizer: { type: "Metaspace", replacement: "\u2581", add_prefix_space: true } })).toBe(true);
   });

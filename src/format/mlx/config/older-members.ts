@@ -6,7 +6,7 @@ import type { ModelConfig } from "../../../checkpoint/model-config.js";
  * each kind of block where these differ, and mlx-lm takes 10,000 for a base that it does not find. Those that are there stay.
  */
 export function olderMembers(config: ModelConfig): JsonObject {
-  const { rope_parameters: parameters, n_positions: positions } = config;
+  const { rope_parameters: parameters, n_positions: positions, num_local_experts: experts } = config;
   const members: Record<string, JsonValue> = {};
   if (isJsonObject(parameters)) {
     const { full_attention: full, sliding_attention: sliding } = parameters;
@@ -18,14 +18,24 @@ export function olderMembers(config: ModelConfig): JsonObject {
   }
   // GPT-2's older name.
   if (positions !== undefined) members["n_ctx"] = positions;
+  if (experts !== undefined) members["num_experts"] = experts;
+  Object.assign(members, ASKED[String(config["model_type"])]?.(config));
   return Object.fromEntries(Object.entries(members).filter(([key]) => (config[key] ?? null) === null));
 }
+
+/** What mlx-lm's model of a family has no default for. */
+const ASKED: Readonly<Record<string, (config: ModelConfig) => JsonObject>> = {
+  exaone4: ({ hidden_size: hidden, num_attention_heads: heads }) =>
+    typeof hidden === "number" && typeof heads === "number" ? { head_dim: hidden / heads } : {},
+  minimax_m2: () => ({ shared_intermediate_size: 0 }),
+};
 
 function rotaryMembers({ rope_theta: theta, partial_rotary_factor: partial, ...scaling }: JsonObject): JsonObject {
   const type = scaling["rope_type"] ?? "default";
   return {
     ...(theta !== undefined && { rope_theta: theta }),
     ...(partial !== undefined && { partial_rotary_factor: partial }),
-    ...(type !== "default" && { rope_scaling: scaling }),
+    // Some of its models ask for the key even where there is nothing to scale, and some for the type under its older name.
+    rope_scaling: type === "default" ? null : { type, ...scaling },
   };
 }

@@ -1,0 +1,101 @@
+import { FormatError } from "../../../errors.js";
+import type { Activation, InnerNormRole, LinearRole, NormRole, TensorRole } from "../../../network/index.js";
+
+/** What a block is made of, by what it does; `qkv` and `gateUp` where a checkpoint stores those as one. */
+export type BlockPart = LinearRole | NormRole | InnerNormRole | TensorRole | "qkv" | "gateUp";
+
+/** How llama.cpp's graph routes tokens to experts. */
+export interface ExpertsGraph {
+  /** A softmax over all, whose chosen weights are made to add up to 1, or stay; `keyed`: the file says both, and may say sigmoid. */
+  readonly weights: "normalised" | "as-scored" | "keyed";
+  /** Biases of router and experts, and gpt-oss's clamped product. */
+  readonly clamped?: boolean;
+}
+
+/** How llama.cpp knows a model family, and what its graph of it fixes. */
+export interface GgufFamily {
+  /** `general.architecture`, and the prefix of the model's metadata keys. */
+  readonly architecture: string;
+  /** Channels of a head that its graph turns together. */
+  readonly pairs: "halves" | "neighbours";
+  /** Names of parts of a block, where they are not the usual ones (`tensor-names.ts`). */
+  readonly renamed?: Readonly<Partial<Record<BlockPart, string>>>;
+  /** `silu` where it is not said. */
+  readonly activations?: readonly Activation[];
+  /** Blocks have a window, all but every so many-th one; without it, the graph sees the whole context. */
+  readonly windows?: number;
+  /** Blocks without rotary positions: every so many-th, or those without a window. */
+  readonly unrotated?: number | "full";
+  /** Keys for the caps of scores and logits. */
+  readonly softcaps?: boolean;
+  /** Keys for these factors; others must be 1. */
+  readonly factors?: readonly ("embedding" | "residual" | "attention" | "logits" | "logitsDivisor")[];
+  /** It multiplies the embedding by the root of the hidden size. */
+  readonly rootEmbedding?: boolean;
+  /** In a network of so many blocks it scales scores by the hidden size over the heads, not by the width of a head. */
+  readonly scaledByHidden?: number;
+  /** Bounds of YaRN's blend are rounded to whole pairs, though the network's are not: llama.cpp has no others. */
+  readonly roundsYarn?: boolean;
+  /** A key says whether attention and MLP are computed side by side. */
+  readonly parallelKey?: boolean;
+  readonly experts?: ExpertsGraph;
+}
+
+const SILU_LIKE = { pairs: "halves" } as const;
+const GEMMA = {
+  ...{ pairs: "halves", activations: ["gelu_tanh"], softcaps: true, rootEmbedding: true },
+} as const satisfies Partial<GgufFamily>;
+const GRANITE = {
+  ...{ pairs: "neighbours", factors: ["embedding", "residual", "attention", "logitsDivisor"] },
+} as const satisfies Partial<GgufFamily>;
+/** Where the norm between attention and MLP is named after the former. */
+const AFTER_ATTENTION = { mlpNorm: "post_attention_norm" } as const;
+
+/** Families by `model_type`. */
+export const GGUF_FAMILIES: Readonly<Record<string, GgufFamily>> = {
+  llama: { architecture: "llama", pairs: "neighbours" },
+  mistral: { architecture: "llama", pairs: "neighbours" },
+  qwen2: { architecture: "qwen2", ...SILU_LIKE },
+  qwen3: { architecture: "qwen3", ...SILU_LIKE },
+  mixtral: { architecture: "llama", pairs: "neighbours", experts: { weights: "normalised" } },
+  qwen2_moe: { architecture: "qwen2moe", ...SILU_LIKE, experts: { weights: "as-scored" } },
+  qwen3_moe: { architecture: "qwen3moe", ...SILU_LIKE, experts: { weights: "normalised" } },
+  granite: { architecture: "granite", ...GRANITE },
+  granitemoe: { architecture: "granitemoe", ...GRANITE, experts: { weights: "normalised" } },
+  smollm3: { architecture: "smollm3", pairs: "neighbours", unrotated: 4 },
+  olmo2: { architecture: "olmo2", ...SILU_LIKE },
+  olmo3: { architecture: "olmo2", ...SILU_LIKE, windows: 4 },
+  exaone4: { architecture: "exaone4", ...SILU_LIKE },
+  gemma2: { architecture: "gemma2", ...GEMMA, windows: 2, scaledByHidden: 46 },
+  gemma3_text: { architecture: "gemma3", ...GEMMA, windows: 6, scaledByHidden: 62 },
+  phi3: { architecture: "phi3", ...SILU_LIKE },
+  glm4: { architecture: "glm4", pairs: "neighbours" },
+  glm4_moe: { architecture: "glm4moe", ...SILU_LIKE, renamed: AFTER_ATTENTION, experts: { weights: "keyed" } },
+  gpt_oss: {
+    ...{ architecture: "gpt-oss", ...SILU_LIKE, renamed: AFTER_ATTENTION, windows: 2, roundsYarn: true },
+    experts: { weights: "normalised", clamped: true },
+  },
+  gpt2: { architecture: "gpt2", ...SILU_LIKE, activations: ["gelu_tanh"] },
+  starcoder2: { architecture: "starcoder2", ...SILU_LIKE, activations: ["gelu_tanh"] },
+  stablelm: { architecture: "stablelm", ...SILU_LIKE, parallelKey: true },
+  nemotron: { architecture: "nemotron", ...SILU_LIKE, activations: ["relu2"] },
+  cohere2: { architecture: "cohere2", pairs: "neighbours", windows: 4, unrotated: "full", factors: ["logits"] },
+  gpt_neox: { architecture: "gptneox", ...SILU_LIKE, activations: ["gelu_tanh", "gelu"], parallelKey: true },
+  bloom: { architecture: "bloom", ...SILU_LIKE, activations: ["gelu_tanh"] },
+  phi: { architecture: "phi2", ...SILU_LIKE, activations: ["gelu_tanh"] },
+};
+
+/** The family of a `model_type`, or a FormatError that names the formats which take it. */
+export function ggufFamily(modelType: string): GgufFamily {
+  const family = Object.hasOwn(GGUF_FAMILIES, modelType) ? GGUF_FAMILIES[modelType] : undefined;
+  if (family !== undefined) return family;
+  throw new FormatError({
+    what: `no GGUF export for the model type ${modelType}`,
+    where: "config.json",
+    why:
+      modelType === "opt"
+        ? "OPT is not an architecture of llama.cpp"
+        : `GGUF is written for ${Object.keys(GGUF_FAMILIES).join(", ")}`,
+    next: modelType === "opt" ? "use --format onnx or compressed-tensors" : "use --format compressed-tensors",
+  });
+}

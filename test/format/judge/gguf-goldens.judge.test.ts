@@ -1,0 +1,126 @@
+import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type ModelConfig, readModelConfig } from "../../../src/checkpoint/model-config.js";
+import { CrossblockError } from "../../../src/errors.js";
+import { compareLogits } from "../../../src/evaluate/compare-logits.js";
+import { checkGguf } from "../../../src/format/gguf/check.js";
+import { compareKeys } from "../../../src/format/gguf/network/compare-keys.js";
+import { GGUF_FAMILIES } from "../../../src/format/gguf/network/families.js";
+import { modelShape } from "../../../src/format/gguf/network/model-shape.js";
+import { GgufFile } from "../../../src/format/gguf/read.js";
+import { writeGguf } from "../../../src/format/gguf/write.js";
+import { decodedSource } from "../../../src/format/source/decoded-source.js";
+import { sourceSpec } from "../../../src/format/source/source-spec.js";
+import { openLlamaCpp } from "../../../src/run/verify/runtime/llama-cpp.js";
+import { ourLogits, ourNetwork } from "../our-network.js";
+import { roundedOnce, rtnSource, widened } from "../rtn-source.js";
+import { importLlamaCpp } from "./llama-cpp-package.js";
+
+const llamaCpp = await importLlamaCpp();
+const goldens = join(import.meta.dirname, "../../../../shared/goldens");
+const names = existsSync(goldens)
+  ? readdirSync(goldens).filter((name) => existsSync(join(goldens, name, "config.json")))
+  : [];
+const missing =
+  llamaCpp === null
+    ? " (skipped: node-llama-cpp is not installed)"
+    : names.length === 0
+      ? " (skipped: shared/goldens is not on this machine)"
+      : "";
+const only = process.env["CROSSBLOCK_JUDGE_GOLDEN"];
+
+/** Why a network is refused, by its folder; those whose numbers llama.cpp's graph fixes otherwise get numbers that it has. */
+const changed: Readonly<Record<string, ModelConfig>> = {
+  gemma2: { query_pre_attn_scalar: 16 },
+  gemma3_text: { query_pre_attn_scalar: 16 },
+  glm4_moe: { n_group: 1, topk_group: 1 },
+  // As llama.cpp rounds it.
+  gpt_oss: {
+    rope_parameters: {
+      ...{ beta_fast: 32, beta_slow: 1, factor: 4, original_max_position_embeddings: 32 },
+      ...{ rope_theta: 150000, rope_type: "yarn", truncate: true },
+    },
+  },
+  exaone4: {
+    sliding_window: null,
+    layer_types: ["full_attention", "full_attention", "full_attention", "full_attention"],
+  },
+};
+const refused: Readonly<Record<string, RegExp>> = {
+  qwen3_moe: /MLPs of its blocks differ/,
+  phi3_longrope: /longrope/,
+};
+
+let scratch = "";
+beforeAll(() => {
+  scratch = mkdtempSync(join(tmpdir(), "crossblock-gguf-goldens-"));
+});
+afterAll(() => {
+  rmSync(scratch, { recursive: true, force: true });
+});
+
+/** A byte-level vocabulary without merges, as large as the networks': the first of GPT-2's signs for bytes. */
+function writeTokenizer(folder: string, size: number): void {
+  const printable = [
+    ...Array.from({ length: 94 }, (_, i) => 33 + i),
+    ...Array.from({ length: 200 }, (_, i) => 256 + i),
+  ];
+  const vocab = Object.fromEntries(printable.slice(0, size).map((code, id) => [String.fromCodePoint(code), id]));
+  const tokenizer = {
+    added_tokens: [],
+    normalizer: null,
+    pre_tokenizer: { type: "ByteLevel", add_prefix_space: false, use_regex: true },
+    post_processor: null,
+    model: { type: "BPE", vocab, merges: [] },
+  };
+  writeFileSync(join(folder, "tokenizer.json"), JSON.stringify(tokenizer));
+  writeFileSync(join(folder, "tokenizer_config.json"), "{}");
+}
+
+describe.skipIf(missing !== "")(`llama.cpp computes what our network computes${missing}`, () => {
+  const known = names.filter((name) => only === undefined || only.split(",").includes(name));
+  it.each(known)("%s", async (name) => {
+    if (llamaCpp === null) return;
+    // llama.cpp asks for tokens of its own where a name speaks of Phi-3.
+    const folder = join(scratch, `network-${known.indexOf(name)}`);
+    cpSync(join(goldens, name), folder, { recursive: true });
+    const config = { ...(await readModelConfig(folder)), ...changed[name] };
+    if (GGUF_FAMILIES[String(config["model_type"])] === undefined) return;
+    writeFileSync(join(folder, "config.json"), JSON.stringify(config));
+    writeTokenizer(folder, 160);
+    using rounded = await rtnSource(folder, {
+      schemeOf: (module) => (/down_proj|w2$/.test(module) ? null : { bits: 4, group: 32, symmetric: true }),
+    });
+    const source = roundedOnce(rounded);
+    const path = join(folder, "model.gguf");
+    const reason = refused[name];
+    if (reason !== undefined) {
+      const error: unknown = await writeGguf(source, path).catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(CrossblockError);
+      expect(String(error)).toMatch(reason);
+      return;
+    }
+    await writeGguf(source, path);
+    const file = GgufFile.open(path);
+    expect(compareKeys(file, sourceSpec(source))).toMatchObject({ status: "same" });
+    for await (const check of checkGguf(file, source))
+      expect([check.name, check.status, check.detail]).toEqual([check.name, "same", undefined]);
+    file.close();
+    // No more than the file promises.
+    const { contextLength } = modelShape(sourceSpec(source));
+    const ids = Array.from({ length: Math.min(40, contextLength) }, (_, i) => (i * 37 + 5) % 160);
+    if (process.env["KEEP"]) cpSync(path, `/tmp/kept-${name}.gguf`);
+    // Rounded inputs send tokens to other experts: there, weights are fp32 in what is computed.
+    const routed = sourceSpec(source).blocks.some(({ mlp }) => mlp.kind === "experts");
+    if (routed) await writeGguf(widened(decodedSource(source)), path);
+    await using runtime = await openLlamaCpp(llamaCpp, path);
+    const logits = await runtime.logits(ids, 160);
+    using network = await ourNetwork(source);
+    const { divergence, largestDifference, topAgreement } = compareLogits(logits, ourLogits(network, [ids]), ids);
+    console.log(name, { divergence, largestDifference, topAgreement });
+    // llama.cpp rounds inputs of quantized products to 8 bits; another window, norm or order costs far more.
+    expect(divergence).toBeLessThan(routed ? 1e-4 : 5e-3);
+  });
+});
