@@ -37,10 +37,13 @@ const reference = outputs(jobOf("W8A16", {}), tests, "full");
 const uniform = jobOf(scheme, options);
 const { network, options: wanted } = asRecipeWants(uniform);
 const widths = values.widths.split(",").map(Number);
-const widthsOf = (module) => (pinnedBits(module, wanted.overrides) === null ? widths : []);
+const items = network.units
+  .flatMap(({ layers }) => layers)
+  .filter(({ module }) => pinnedBits(module, wanted.overrides) === null)
+  .map(({ module }) => ({ modules: [module], widths }));
 const table = values.table === undefined ? {} : { table: JSON.parse(readFileSync(values.table, "utf8")) };
 const started = performance.now();
-const search = geneticAllocation({ ...uniform, network }, widthsOf, {
+const search = geneticAllocation({ ...uniform, network }, items, {
   by: values.by,
   most: Number(values.mean),
   ...table,

@@ -39,7 +39,7 @@ export function openNetwork(values) {
   const classes = (reference) => reference[0].length / Math.min(50, tests.count);
   const file = join(folder, "test.labels");
   const known = existsSync(file) ? readFileSync(file) : null;
-  const wide = known !== null && known.length >= 2 * tests.count;
+  const wide = known !== null && known.length >= 2 * tests.total;
   const labels = wide ? new Uint16Array(new Uint8Array(known).buffer) : known;
   return { folder, folded, images, tests, jobOf, classes, labels };
 }

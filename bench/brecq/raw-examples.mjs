@@ -11,9 +11,11 @@ export function rawExamples(file, input, shape, most) {
   const bytes = readFileSync(file);
   const size = shape.reduce((product, each) => product * each, 1);
   const values = new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4);
-  const count = Math.min(most, values.length / size);
+  const total = values.length / size;
   return {
-    count,
+    count: Math.min(most, total),
+    /** Examples in the file. */
+    total,
     /** @param {readonly number[]} indices */
     read(indices) {
       const rows = new Float32Array(indices.length * size);

@@ -57,9 +57,10 @@ def main():
     softmax = model.graph.node[-1].op_type == "Softmax"
     read = lambda file, most: np.fromfile(os.path.join(options.folder, file), "<f4").reshape(-1, *shape)[:most]  # noqa: E731
     images, tests = read("train.images", options.examples), read("test.images", options.tests)
+    total = len(read("test.images", None))
     labels, file = None, os.path.join(options.folder, "test.labels")
     if os.path.exists(file):
-        labels = np.fromfile(file, "<u2" if os.path.getsize(file) >= 2 * len(tests) else "u1")[: len(tests)]
+        labels = np.fromfile(file, "<u2" if os.path.getsize(file) >= 2 * total else "u1")[: len(tests)]
     reference = log_probabilities(source, port.name, tests, softmax)
     weights = {8: QuantType.QInt8, 4: QuantType.QInt4}
     inputs = {8: QuantType.QUInt8, 4: QuantType.QUInt4}

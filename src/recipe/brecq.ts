@@ -10,6 +10,7 @@ import { windowSchedule } from "../reconstruct/schedule.js";
 import { noGrad, scope } from "../tensor/index.js";
 import { endOverrides } from "./graph/end-overrides.js";
 import { fisherWeights } from "./graph/fisher-weights.js";
+import { geneticAllocation } from "./graph/genetic-allocation.js";
 import { learnInputSteps } from "./graph/input-steps.js";
 import { singleLayers } from "./graph/single-layers.js";
 import { calibrateStaticInputs } from "./measure/static-ranges.js";
@@ -58,6 +59,9 @@ export const brecq = defineRecipe({
 
   // Section 4: the first and the last layer have 8 bits.
   overrides: (units, { brecq: { ends } }, scheme) => endOverrides(units, ends, scheme),
+
+  // Section 3.4, mixed precision: errors of layers at few bits meet in a block.
+  shareBits: (job, items, budget) => geneticAllocation(job, items, { by: job.options.brecq.bitsBy, most: budget }),
 
   // Algorithm 1: the block sees what the quantized network makes before it, and is held against the full-precision one. The
   // released code leaves the model in training mode once it has cached these; norms that stay in a graph have no such mode.

@@ -6,6 +6,7 @@ import type { QuantizedUnit } from "../reconstruct/quantized-unit.js";
 import type { Window } from "../reconstruct/schedule.js";
 import type { SequenceParts } from "../reconstruct/sequence-parts.js";
 import type { Tensor } from "../tensor/index.js";
+import type { BitItem } from "./allocation/bit-items.js";
 import type { Stage } from "./end-to-end/stage.js";
 import type { RecipeEvent, RecipeJob, WarningEvent } from "./job/recipe-job.js";
 import type { Efforts } from "./options/efforts.js";
@@ -88,6 +89,15 @@ export interface Recipe<O extends EngineOptions = EngineOptions> {
   network?(network: Network, options: O): Network;
   /** Overrides of its own, which a user's lie over: layers that its paper treats otherwise than most. */
   overrides?(units: readonly UnitPlan[], options: O, scheme: Scheme): readonly Override[];
+  /**
+   * Shares out bits within a budget, bits of a code in the mean over all weights, its own way: by module, and what is lost with
+   * them. Left out, every Linear's own loss decides.
+   */
+  shareBits?(
+    job: RecipeJob<O>,
+    items: readonly BitItem[],
+    budget: number,
+  ): Generator<RecipeEvent, { readonly bits: ReadonlyMap<string, number>; readonly loss: number }>;
   /** What windows see and are held against. */
   chain(options: O): Chain;
   /** The reconstruction error that events report, of the window's output `actual` against one target, a scalar. */

@@ -61,8 +61,20 @@ describe("what bits are worth to the layers of a graph", () => {
 });
 
 describe("bits within a budget", () => {
-  const found = (budget: BitBudget, widths: readonly number[] = WIDTHS): GeneticAllocation =>
-    onJob((job) => resultOf(geneticAllocation(job, (module) => (module === "stem" ? [] : widths), budget)));
+  const found = (
+    budget: BitBudget,
+    widths: readonly number[] = WIDTHS,
+    groups: readonly (readonly string[])[] = [["deep"], ["out"], ["head"]],
+  ): GeneticAllocation =>
+    onJob((job) =>
+      resultOf(
+        geneticAllocation(
+          job,
+          groups.map((modules) => ({ modules, widths })),
+          budget,
+        ),
+      ),
+    );
 
   it("are all that there are where the budget allows it, and never above it", () => {
     expect([...found({ by: "size", most: 8 }).bits.values()]).toEqual([8, 8, 8]);
@@ -72,6 +84,12 @@ describe("bits within a budget", () => {
     const mean = [...some.bits].reduce((sum, [name, bits]) => sum + bits * (sizes[name] as number), 0) / 688;
     expect(mean).toBeCloseTo(some.cost, 9);
     expect(some.loss).toBeLessThanOrEqual(found({ by: "size", most: 4 }, [4]).loss);
+  });
+
+  it("are the same for layers that go together", () => {
+    const { bits, cost } = found({ by: "size", most: 5 }, WIDTHS, [["deep", "out"], ["head"]]);
+    expect(bits.get("deep")).toBe(bits.get("out"));
+    expect(cost).toBeLessThanOrEqual(5 * (1 + 1e-9));
   });
 
   it("are priced by multiply-adds or by a table", () => {

@@ -71,6 +71,21 @@ describe("a budget of bits", () => {
     expect(formatPlan(plan)).toMatch(/^budget: +2\.6 bits a code on average, scales and zero points on top/m);
   });
 
+  it("is kept by a recipe that shares bits out its own way", async () => {
+    const events = await quantized(
+      given("brecq", { recipe: "brecq", brecq: { epochs: 1 }, allocation: { widths: [2, 3, 4] } }),
+    );
+    const { bits, meanBits, loss } = allocationIn(events);
+    expect(meanBits).toBeLessThanOrEqual(2.6);
+    expect(meanBits).toBeGreaterThan(2.4);
+    expect(loss).toBeGreaterThan(0);
+    expect(new Set(Object.values(bits)).size).toBeGreaterThan(1);
+    for (const block of [0, 1, 2]) {
+      const of = (layer: string): number | undefined => bits[`model.layers.${block}.${layer}_proj`];
+      expect(of("self_attn.q")).toBe(of("self_attn.k"));
+    }
+  });
+
   it("is shared out once: a continued run takes what was found, to the same bytes", async () => {
     const stop = new AbortController();
     heard.event = ({ event }) => {

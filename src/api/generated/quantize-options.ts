@@ -1837,6 +1837,15 @@ export interface BrecqOptions {
    * @default 8
    */
   readonly ends?: 8 | 4 | null | undefined;
+  /**
+   * What a budget of bits is a mean over: all weights, or all multiply-adds of an example. Read by brecq with
+   * --bits-budget.
+   *
+   * Command line: `--set brecq.bitsBy=...`.
+   *
+   * @default "size"
+   */
+  readonly bitsBy?: "size" | "latency" | undefined;
   /** How quantized inputs get their steps. */
   readonly inputs?: BrecqInputsOptions | undefined;
 }

@@ -107,7 +107,8 @@ export function* bitCosts(
         single.set(module, losses);
         fewest.set(name, Math.min(...widthsOf(module)));
       }
-      for (const set of setsOf(names)) {
+      const open = names.filter((name) => widthsOf(unit.layers.get(name)?.name ?? name).length > 1);
+      for (const set of setsOf(open)) {
         const bits = new Map(set.map((name) => [name, fewest.get(name) as number]));
         const key = set.map((name) => unit.layers.get(name)?.name ?? name).join(" ");
         together.set(

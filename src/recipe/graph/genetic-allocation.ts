@@ -1,5 +1,6 @@
 import { OptionError } from "../../errors.js";
 import { geneticBits } from "../../quant/allocate/genetic.js";
+import type { BitItem } from "../allocation/bit-items.js";
 import type { RecipeEvent, RecipeJob } from "../job/recipe-job.js";
 import { type BitCosts, bitCosts } from "./bit-costs.js";
 
@@ -25,84 +26,78 @@ export interface GeneticAllocation {
 /**
  * Bits of every layer within a budget: measures what they are worth (`bitCosts`) and searches (`geneticBits`).
  *
- * @param widthsOf bits that come into question for a layer; a single number keeps it out of the search
+ * @param items layers that get the same bits, and those that come into question; of others the budget does not count
  * @throws OptionError where a table lacks a layer or bits, or where even the fewest bits are above the budget
  */
 export function* geneticAllocation(
   job: RecipeJob,
-  widthsOf: (module: string) => readonly number[],
+  items: readonly Pick<BitItem, "modules" | "widths">[],
   budget: BitBudget,
 ): Generator<RecipeEvent, GeneticAllocation> {
-  const layers = job.network.units.flatMap((unit) => unit.layers).filter(({ module }) => widthsOf(module).length > 0);
-  const modules = layers.map(({ module }) => module);
-  const { table } = budget;
-  if (budget.by === "latency" && table !== undefined) checkTable(modules, widthsOf, table);
-  const costs = yield* bitCosts(job, widthsOf);
-  const sizes = layers.map(({ module, rows, columns }) =>
-    budget.by === "size" ? rows * columns : (costs.multiplyAdds.get(module) ?? 0),
+  const layers = new Map(
+    job.network.units.flatMap((unit) => unit.layers.map((layer) => [layer.module, layer] as const)),
   );
-  const total = sizes.reduce((sum, size) => sum + size, 0);
-  const priceOf = (i: number, width: number): number =>
-    budget.by === "latency" && table !== undefined
-      ? (table[modules[i] as string]?.[width] as number)
-      : (width * (sizes[i] as number)) / total;
-  const cost = (bits: readonly number[]): number => bits.reduce((sum, width, i) => sum + priceOf(i, width), 0);
-  const loss = lossOf(costs, modules, widthsOf);
-  const widths = modules.map((module) => [...widthsOf(module)].sort((a, b) => a - b));
+  const widthsBy = new Map(items.flatMap(({ modules, widths }) => modules.map((module) => [module, widths] as const)));
+  const { by, most } = budget;
+  const table = by === "latency" ? budget.table : undefined;
+  if (table !== undefined) checkTable(widthsBy, table);
+  const costs = yield* bitCosts(job, (module) => widthsBy.get(module) ?? []);
+  const sizeOf = (module: string): number => {
+    const { rows = 0, columns = 0 } = layers.get(module) ?? {};
+    return by === "size" ? rows * columns : (costs.multiplyAdds.get(module) ?? 0);
+  };
+  const total = [...widthsBy.keys()].reduce((sum, module) => sum + sizeOf(module), 0);
+  const priceOf = (module: string, bits: number): number =>
+    table === undefined ? (bits * sizeOf(module)) / total : (table[module]?.[bits] as number);
+  const sumOf = (bits: readonly number[], of: (module: string, bits: number) => number): number =>
+    items.reduce((sum, { modules }, i) => modules.reduce((own, module) => own + of(module, bits[i] as number), sum), 0);
+  const byModule = (bits: readonly number[]): ReadonlyMap<string, number> =>
+    new Map(items.flatMap(({ modules }, i) => modules.map((module) => [module, bits[i] as number] as const)));
+  const cost = (bits: readonly number[]): number => sumOf(bits, priceOf);
+  const loss = (bits: readonly number[]): number => lossOf(costs, byModule(bits), widthsBy);
+  const widths = items.map((item) => [...item.widths].sort((a, b) => a - b));
   // What rounding adds to a sum of shares must not cost a bit.
-  const found = geneticBits({ widths, loss, cost, budget: budget.most * (1 + 1e-12) }, { seed: job.seed });
+  const found = geneticBits({ widths, loss, cost, budget: most * (1 + 1e-12) }, { seed: job.seed });
   if (found === null) {
     const least = cost(widths.map((own) => own[0] as number));
     throw new OptionError({
-      where: `a budget of ${budget.most} by ${budget.by}`,
+      where: `a budget of ${most} by ${by}`,
       what: `the fewest bits come to ${least}`,
       next: `give at least ${least}, or allow layers fewer bits`,
     });
   }
-  return {
-    bits: new Map(modules.map((module, i) => [module, found[i] as number])),
-    loss: loss(found),
-    cost: cost(found),
-  };
+  return { bits: byModule(found), loss: loss(found), cost: cost(found) };
 }
+
+type WidthsBy = ReadonlyMap<string, readonly number[]>;
 
 /**
  * The loss of an assignment: the sum of what single layers lose, and in every block what its layers at the fewest bits lose
  * together in place of the sum of theirs. Where only pairs were measured, what each pair loses beyond its two layers.
  */
-function lossOf(
-  { single, together, blocks }: BitCosts,
-  modules: readonly string[],
-  widthsOf: (module: string) => readonly number[],
-): (bits: readonly number[]) => number {
-  const place = new Map(modules.map((module, i) => [module, i]));
-  const alone = (module: string, width: number): number => single.get(module)?.get(width) ?? 0;
-  return (bits) =>
-    blocks.reduce((sum, block) => {
-      const own = block.filter((module) => place.has(module));
-      const at = (module: string): number => bits[place.get(module) as number] as number;
-      const fewest = own.filter(
-        (module) => at(module) === Math.min(...widthsOf(module)) && widthsOf(module).length > 1,
-      );
-      const separate = own.reduce((total, module) => total + alone(module, at(module)), 0);
-      const lost = fewest.reduce((total, module) => total + alone(module, at(module)), 0);
-      const joint = together.get(fewest.join(" "));
-      if (joint !== undefined) return sum + separate + joint - lost;
-      const pairs = fewest.flatMap((a, i) => fewest.slice(i + 1).map((b) => [a, b] as const));
-      return pairs.reduce((total, [a, b]) => {
-        const pair = together.get(`${a} ${b}`);
-        return pair === undefined ? total : total + pair - alone(a, at(a)) - alone(b, at(b));
-      }, sum + separate);
-    }, 0);
+function lossOf({ single, together, blocks }: BitCosts, bits: ReadonlyMap<string, number>, widths: WidthsBy): number {
+  const alone = (module: string): number => single.get(module)?.get(bits.get(module) ?? 0) ?? 0;
+  const isLeast = (module: string): boolean => {
+    const own = widths.get(module) ?? [];
+    return own.length > 1 && bits.get(module) === Math.min(...own);
+  };
+  return blocks.reduce((sum, block) => {
+    const own = block.filter((module) => bits.has(module));
+    const fewest = own.filter(isLeast);
+    const separate = own.reduce((all, module) => all + alone(module), 0);
+    const joint = together.get(fewest.join(" "));
+    if (joint !== undefined) return sum + separate + joint - fewest.reduce((all, module) => all + alone(module), 0);
+    const pairs = fewest.flatMap((a, i) => fewest.slice(i + 1).map((b) => [a, b] as const));
+    return pairs.reduce((all, [a, b]) => {
+      const pair = together.get(`${a} ${b}`);
+      return pair === undefined ? all : all + pair - alone(a) - alone(b);
+    }, sum + separate);
+  }, 0);
 }
 
-function checkTable(
-  modules: readonly string[],
-  widthsOf: (module: string) => readonly number[],
-  table: NonNullable<BitBudget["table"]>,
-): void {
-  for (const module of modules) {
-    for (const bits of widthsOf(module)) {
+function checkTable(widths: WidthsBy, table: NonNullable<BitBudget["table"]>): void {
+  for (const [module, all] of widths) {
+    for (const bits of all) {
       const value = Object.hasOwn(table, module) ? table[module]?.[bits] : undefined;
       if (typeof value === "number" && Number.isFinite(value) && value >= 0) continue;
       throw new OptionError({

@@ -3,6 +3,7 @@ import { quantizedInputs } from "../conditions.js";
 import { fragment } from "../fragment.js";
 import { count, fraction, positive, weight } from "../numbers.js";
 import { always, setting, when } from "../reading.js";
+import { withBudget } from "../shared/allocation.js";
 
 const penalty = z.strictObject({
   weight: weight
@@ -72,6 +73,10 @@ const brecq = z.strictObject({
     .describe(
       "least bits of a graph's first and last layers, and of the last one's input; null treats them like others",
     ),
+  bitsBy: z
+    .enum(["size", "latency"])
+    .default("size")
+    .describe("what a budget of bits is a mean over: all weights, or all multiply-adds of an example"),
   inputs: inputs.prefault({}).describe("how quantized inputs get their steps"),
 });
 
@@ -98,6 +103,7 @@ export const trainingRoundings = setting<WithBrecq>(
 export const brecqOptions = fragment(brecq.prefault({}).describe("how BRECQ reconstructs a network unit by unit"), {
   ...{ unit: always, window: always, overlap: always, rounding: always, ends: always, rangePower: always },
   ...{ loss: always, epochs: always, batch: when(trainingRoundings), rate: when(trainingRoundings) },
+  bitsBy: when(withBudget),
   fisher: when(trainingRoundings, byGradients),
   penalty: when(trainingRoundings, soft),
   scaleRate: when(trainingRoundings, inCodes),

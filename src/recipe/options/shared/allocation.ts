@@ -18,7 +18,8 @@ export const bitsBudgetOptions = fragment(
   when(withText),
 );
 
-const withBudget = {
+/** Bits are shared out within a budget. */
+export const withBudget = {
   ...setting<{ readonly bitsBudget: number | null }>("", "", ({ bitsBudget }) => bitsBudget !== null),
   text: "--bits-budget",
   action: "give --bits-budget",

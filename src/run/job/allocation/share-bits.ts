@@ -22,6 +22,12 @@ export function measureAllocation(
   { budget, items, schemes }: PlannedAllocation,
   emit: (event: QuantizeEvent) => void,
 ): { readonly bits: Readonly<Record<string, number>>; readonly loss: number } {
+  if (job.recipe.shareBits !== undefined) {
+    const steps = job.recipe.shareBits(job, items, budget);
+    let step = steps.next();
+    for (; step.done !== true; step = steps.next()) emit(step.value);
+    return { bits: Object.fromEntries(step.value.bits), loss: step.value.loss };
+  }
   const widths = new Map(items.flatMap(({ modules, widths }) => modules.map((module) => [module, widths] as const)));
   const steps = outputSensitivities(job, schemes, (module) => widths.get(module) ?? []);
   let step = steps.next();
