@@ -232,7 +232,9 @@ describe("SentencePiece vocabularies", () => {
       metadata({ model, ...file }, {}, {}, size).get("tokenizer.ggml.add_space_prefix");
     const replace = { type: "Replace", pattern: { String: " " }, content: "\u2581" };
     const prepend = { type: "Prepend", prepend: "\u2581" };
-    expect(prefix({ pre_tokenizer: null, normalizer: { type: "Sequence", normalizers: [prepend, replace] } })).toBe(true);
+    expect(prefix({ pre_tokenizer: null, normalizer: { type: "Sequence", normalizers: [prepend, replace] } })).toBe(
+      true,
+    );
     expect(prefix({ pre_tokenizer: null, normalizer: replace })).toBe(false);
     const split = { type: "Split", pattern: { String: " " }, behavior: "MergedWithPrevious" };
     expect(prefix({ pre_tokenizer: split, normalizer: replace })).toBe(false);
