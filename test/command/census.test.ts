@@ -255,12 +255,12 @@ describe("before the plan", () => {
   });
 
   it("a quantized model is refused by its method", async () => {
-    const model = await modelWith("awq", {}, { config: { quantization_config: { quant_method: "awq", bits: 4 } } });
+    const model = await modelWith("aqlm", {}, { config: { quantization_config: { quant_method: "aqlm", bits: 4 } } });
     await expect(dryRun(model)).rejects.toThrow(
-      /quantized already \(awq, 4 bits\).*Next: give the folder of the unquantized/,
+      /quantized already \(aqlm, 4 bits\).*Next: give the folder of the unquantized/,
     );
     expect((await inspect(model)).census).toBeNull();
-    await expect(loadModel(model, { device: "cpu" })).rejects.toThrow(/awq, 4 bits/);
+    await expect(loadModel(model, { device: "cpu" })).rejects.toThrow(/aqlm, 4 bits/);
     const none = await modelWith("not-quantized", {}, { config: { quantization_config: null } });
     expect((await dryRun(none)).at(-1)?.event).toBe("done");
   });

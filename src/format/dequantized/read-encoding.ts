@@ -1,9 +1,12 @@
 import { isJsonObject, type JsonObject, type JsonValue, quote } from "../../checkpoint/json/json.js";
 import type { ModelConfig } from "../../checkpoint/model-config.js";
 import { ModelError } from "../../errors.js";
+import { QUANT_METHOD as AWQ } from "../awq/layout.js";
+import { parseScheme } from "../awq/quantization-config.js";
 import { groupFor, isFloatGroup, parseSchemeGroups } from "../compressed-tensors/scheme-groups.js";
 import { QUANT_METHOD as GPTQ } from "../gptq/layout.js";
 import { parseSchemes } from "../gptq/schemes.js";
+import { awqWeights } from "./awq-weights.js";
 import type { EncodedWeight, StoredTensors } from "./encoded-weight.js";
 import { type Fp8Block, fp8Weights } from "./fp8-weights.js";
 import { gptqWeights } from "./gptq-weights.js";
@@ -18,7 +21,7 @@ export interface SourceEncoding {
 }
 
 /** The encodings that are read, for messages. */
-const known = "fp8 (also of fbgemm and modelopt), mxfp4, gptq, or compressed-tensors in fp8 or integers";
+const known = "fp8 (also of fbgemm and modelopt), mxfp4, gptq, awq (gemm), or compressed-tensors in fp8 or integers";
 
 /** What `config.json` says of quantized weights, on its own or of its text network; null where it says that there are none. */
 export function quantizationOf(config: ModelConfig): JsonValue | null {
@@ -55,6 +58,10 @@ export function readEncoding(quantization: JsonValue, where: string): SourceEnco
       return { name: "mxfp4", find: mxfp4Weights };
     case "compressed-tensors":
       return compressed(quantization, where);
+    case AWQ: {
+      const scheme = parseScheme(quantization, where);
+      return { name: "int4 (awq)", find: (stored) => awqWeights(stored, scheme) };
+    }
     case GPTQ: {
       const schemes = parseSchemes(quantization, where);
       return { name: `int${schemes.common.bits} (gptq)`, find: (stored) => gptqWeights(stored, schemes) };
@@ -128,7 +135,7 @@ function unread(where: string, what: string, quantization: JsonValue): ModelErro
   });
 }
 
-/** ` (awq, 4 bits)`, or nothing where the configuration does not tell. */
+/** ` (bitsandbytes, 4 bits)`, or nothing where the configuration does not tell. */
 function named(quantization: JsonValue): string {
   if (!isJsonObject(quantization)) return "";
   const { quant_method: method, bits, quant_algo: algorithm } = quantization;

@@ -1,4 +1,5 @@
 import { Checkpoint } from "../../checkpoint/checkpoint.js";
+import { isJsonObject } from "../../checkpoint/json/json.js";
 import { type ModelConfig, readModelConfig } from "../../checkpoint/model-config.js";
 import { CheckpointError } from "../../errors.js";
 import {
@@ -63,12 +64,17 @@ export async function openModel(
 ): Promise<LoadedModel> {
   const folder = await resolveFolder(nameOrFolder, context);
   const config = await readModelConfig(folder);
-  using exported = isCompressedTensors(config) ? null : await exportedNetwork(folder);
+  using exported = isCompressedTensors(config) || isInActivationOrder(config) ? null : await exportedNetwork(folder);
   if (exported !== null) {
     const decoder = await loadExport(exported, to, context);
     return { folder, decoder, device: to.device, [Symbol.dispose]: () => decoder.dispose() };
   }
   return isCompressedTensors(config) ? openResult(folder, to, context) : openSource(folder, config, to, context);
+}
+
+// Codes whose columns lie in another order than the network's are decoded as a source that is quantized.
+function isInActivationOrder({ quantization_config: quantization }: ModelConfig): boolean {
+  return isJsonObject(quantization) && quantization["desc_act"] === true;
 }
 
 async function openSource(

@@ -53,6 +53,8 @@ export interface RotaryKeys {
   readonly pairs?: "halves" | "neighbours";
   /** The share of a head that turns; a family without it turns all of it and refuses another share. */
   readonly partial?: { readonly key: string; readonly default: number };
+  /** The key of how many channels turn, where older configurations say that in place of a share. */
+  readonly widthKey?: string;
   /** The base where the configuration has none: 10,000 where it is not said. */
   readonly theta?: number;
   /** The key of the base in older configurations: `rope_theta` where it is not said. */

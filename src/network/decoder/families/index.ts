@@ -30,6 +30,7 @@ import { granite } from "./relatives/granite.js";
 import { olmo2, olmo3 } from "./relatives/olmo2.js";
 import { phi3 } from "./relatives/phi3.js";
 import { smollm3 } from "./relatives/smollm3.js";
+import { qwen2VlText, qwen3VlMoeText, qwen3VlText, qwen25VlText } from "./towers/qwen-vl.js";
 
 /** The families of LLaMA's form, with RMS norms. */
 const ofRmsNorms = [llama, mistral, qwen2, qwen3, smollm3, granite, phi3, glm4, olmo2, olmo3, exaone4];
@@ -51,7 +52,13 @@ const withExperts = [
   llama4Text,
 ];
 
+/** Text networks of models of text and images that stand for no text model of their own. */
+const towers = [qwen2VlText, qwen25VlText, qwen3VlText, qwen3VlMoeText];
+
 /** Every family that crossblock knows, by `model_type`. */
 export const families: ReadonlyMap<string, Family> = new Map(
-  [...ofRmsNorms, ...ofGemma, ...ofLayerNorms, ...hybrids, ...withExperts].map((family) => [family.modelType, family]),
+  [...ofRmsNorms, ...ofGemma, ...ofLayerNorms, ...hybrids, ...withExperts, ...towers].map((family) => [
+    family.modelType,
+    family,
+  ]),
 );

@@ -6,10 +6,10 @@ import { requireFloatNetwork } from "../../census/require-float-network.js";
 import { NetworkCheckpoint } from "../../stored/network-checkpoint.js";
 import type { DecoderSpec } from "./decoder-spec.js";
 import { storedViews } from "./experts/stored-views.js";
+import { unreadKeys } from "./keys/unread-keys.js";
 import { modelSpec } from "./model-spec.js";
 import { readSpec } from "./read-spec.js";
 import { type ConfigContradiction, resolveConfig } from "./resolve-config.js";
-import { unreadKeys } from "./unread-keys.js";
 
 /** What a model folder holds, settled: the network, and a configuration that every reader takes for this network. */
 export interface ReadModel {
@@ -54,6 +54,9 @@ function notRead(config: ModelConfig, { family }: DecoderSpec): readonly ConfigC
 
 /** Tensors of a checkpoint by what they are in the network; the checkpoint itself where that stores them as they are. */
 export function networkReader(spec: DecoderSpec, checkpoint: TensorReader): TensorReader {
-  const views = storedViews(spec, (name) => checkpoint.tensors.has(name));
+  const views = storedViews(spec, (name, shape) => {
+    const stored = checkpoint.tensors.get(name);
+    return stored !== undefined && (shape === undefined || stored.shape.join() === shape.join());
+  });
   return views.size === 0 ? checkpoint : new NetworkCheckpoint(checkpoint, views);
 }

@@ -36,6 +36,7 @@ export function readRotary(config: ModelConfig, of: RotaryOf): RotarySpec {
   const share =
     optionalNumber(parameters, "partial_rotary_factor") ??
     optionalNumber(config, keys.partial?.key ?? "partial_rotary_factor") ??
+    shareOf(config, keys, headDim) ??
     partial;
   if (keys.partial === undefined && keys.kinds === undefined && share !== 1) {
     throw unsupportedKey("partial_rotary_factor", String(share), "1");
@@ -85,6 +86,11 @@ function parametersOf(config: ModelConfig, { keys, kind }: RotaryOf): Parameters
     type: Object.keys(inside).length === 0 ? (own.type ?? "default") : "default",
     partial: Object.keys(inside).length === 0 ? (own.partial ?? partial) : partial,
   };
+}
+
+function shareOf(config: ModelConfig, { widthKey }: RotaryKeys, headDim: number): number | undefined {
+  const width = widthKey === undefined ? undefined : optionalCount(config, widthKey);
+  return width === undefined ? undefined : width / headDim;
 }
 
 function factorOf(parameters: ModelConfig): number {

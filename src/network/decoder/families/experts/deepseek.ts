@@ -59,7 +59,12 @@ export const deepseekV2: Family = {
     },
   },
   names,
-  requires: { topk_method: { oneOf: ["greedy", "group_limited_greedy"] } },
+  requires: {
+    topk_method: { oneOf: ["greedy", "group_limited_greedy"] },
+    scoring_func: "softmax",
+    norm_topk_prob: false,
+    moe_layer_freq: 1,
+  },
 };
 
 /** DeepSeek-V3 and R1: latent attention, experts chosen by corrected sigmoids from the best groups. */
@@ -87,5 +92,5 @@ export const deepseekV3: Family = {
     },
   },
   names: { ...names, tensors: { routerCorrection: "mlp.gate.e_score_correction_bias" } },
-  requires: { rope_interleave: true },
+  requires: { rope_interleave: true, scoring_func: "sigmoid", topk_method: "noaux_tc", moe_layer_freq: 1 },
 };

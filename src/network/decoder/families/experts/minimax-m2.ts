@@ -7,7 +7,7 @@ export const minimaxM2: Family = {
   ...llama,
   modelType: "minimax_m2",
   defaults: { activation: "silu", maxPositions: 196608, kvHeads: 8, headDim: 128 },
-  rotary: { theta: 5e6, partial: { key: "partial_rotary_factor", default: 0.5 } },
+  rotary: { theta: 5e6, partial: { key: "partial_rotary_factor", default: 0.5 }, widthKey: "rotary_dim" },
   attention: { qkvBias: false, outBias: false, qkNorm: "heads", slidingWindow: null },
   mlp: { kind: "gated", bias: false },
   experts: {

@@ -1,5 +1,5 @@
 import type { StoredExperts } from "../../spec/experts/experts-spec.js";
-import { eachExpert, qwen3Moe } from "../experts/qwen3-moe.js";
+import { eachExpert, qwen3Moe, stackedExperts } from "../experts/qwen3-moe.js";
 import type { Family } from "../family.js";
 import { qwen2, qwenKinds } from "../qwen2.js";
 import { qwen3 } from "../qwen3.js";
@@ -42,8 +42,8 @@ export const qwen3VlText: Family = {
 
 const { kinds: _, ...withoutKinds } = qwen3VlText;
 
-/** The experts of Qwen3-VL, whose two tensors have inputs before outputs. */
-const stackedExperts: StoredExperts = {
+/** The experts of Qwen3-VL as its authors saved them, with inputs before outputs; transformers saves them the other way. */
+const transposedExperts: StoredExperts = {
   kind: "stacked",
   gateUp: "mlp.experts.gate_up_proj",
   down: "mlp.experts.down_proj",
@@ -65,11 +65,10 @@ export const qwen3VlMoeText: Family = {
   },
   experts: {
     ...(qwen3Moe.experts as NonNullable<Family["experts"]>),
-    count: ["num_experts"],
     perToken: { key: "num_experts_per_tok", default: 4 },
     width: { key: "moe_intermediate_size", default: 1408 },
     router: { scores: "softmax", normalised: true },
-    stored: [stackedExperts, eachExpert],
+    stored: [transposedExperts, stackedExperts, eachExpert],
   },
   names: qwen3Moe.names,
 };

@@ -9,12 +9,18 @@ import type { ExpertsSpec, StoredExperts } from "./experts-spec.js";
  * The tensors of a network that its checkpoint does not store as they are: parts of fused Linears, stacks of experts, matrices with
  * swapped dimensions.
  *
- * @param has whether the checkpoint has a tensor of this name; of several forms the first that it has counts
+ * @param has whether the checkpoint has a tensor of this name, and where two forms share their names, of this shape; of several
+ *   forms the first that it has counts
  */
-export function storedViews(spec: DecoderSpec, has: (tensor: string) => boolean): StoredViews {
+export function storedViews(
+  spec: DecoderSpec,
+  has: (tensor: string, shape?: readonly number[]) => boolean,
+): StoredViews {
+  const names = (spec.stored.experts?.forms ?? []).map((form) => (form.kind === "stacked" ? form.gateUp : form.gate));
+  const shared = new Set(names).size < names.length;
   return viewsOf(
     spec,
-    (view) => view.from.every(has),
+    (view) => view.from.every((name) => has(name, shared ? view.storedShape : undefined)),
     storedForms,
     (role) => spec.stored.transposed.some((r) => r === role),
   );

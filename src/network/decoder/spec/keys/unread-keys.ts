@@ -1,7 +1,9 @@
-import type { JsonValue } from "../../../checkpoint/json/json.js";
-import type { ModelConfig } from "../../../checkpoint/model-config.js";
-import { readSpec } from "./read-spec.js";
-import { textConfig } from "./tower/text-tower.js";
+import type { JsonValue } from "../../../../checkpoint/json/json.js";
+import type { ModelConfig } from "../../../../checkpoint/model-config.js";
+import type { Family } from "../../families/family.js";
+import { families } from "../../families/index.js";
+import { readSpec } from "../read-spec.js";
+import { textConfig } from "../tower/text-tower.js";
 
 /** Keys that no computation of logits depends on: tokens, training, generation, and what libraries note for themselves. */
 const harmless: readonly RegExp[] = [
@@ -32,14 +34,27 @@ export function unreadKeys(whole: ModelConfig): readonly string[] {
       return Reflect.get(target, key, receiver);
     },
   });
-  readSpec(watched);
+  const { family } = readSpec(watched);
+  for (const key of tableKeys(families.get(family))) read.add(key);
   return Object.entries(config).flatMap(([key, value]) =>
     read.has(key) || isOff(value) || harmless.some((pattern) => pattern.test(key)) ? [] : [key],
   );
 }
 
+/** What a table speaks of, also where this configuration says it elsewhere: the words in it, among which are all of its keys. */
+function tableKeys(family: Family | undefined): readonly string[] {
+  if (family === undefined) return [];
+  const { names: _, stored: __, requires = {}, ...facts } = family;
+  const wordsIn = (value: unknown): string[] => {
+    if (typeof value === "string") return [value];
+    return typeof value === "object" && value !== null ? Object.values(value).flatMap(wordsIn) : [];
+  };
+  return [...wordsIn(facts), ...Object.keys(requires)];
+}
+
 /** Values that switch nothing on. */
 function isOff(value: JsonValue): boolean {
   if (value === null || value === false || value === 0 || value === "") return true;
+  if (Array.isArray(value) && value.every((each) => each === "full_attention")) return true;
   return typeof value === "object" && Object.keys(value).length === 0;
 }
