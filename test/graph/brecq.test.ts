@@ -132,6 +132,17 @@ describe("the steps of inputs", () => {
     expect(events.filter((event) => event.event === "warning")).toEqual([]);
   });
 
+  it("stay as they were measured where they are not to be learnt", () => {
+    const given = { brecq: { ...brief, epochs: 4 } };
+    const steps = [true, false].map((learnClip) => {
+      const options = { ...given, activation: { learnClip } };
+      return runOnGraph(folder.path, residual, "brecq", "W4A4", options).delivered.activations;
+    });
+    const measured = runOnGraph(folder.path, residual, "rtn", "W4A4", {}).delivered.activations;
+    expect(steps[1]?.get("one")).toBe(measured.get("one"));
+    expect(steps[0]?.get("one")).not.toBe(measured.get("one"));
+  });
+
   it("are learnt together with the roundings, which make up for them", () => {
     const inputs = { order: "together" as const, rate: 1e-2 };
     const { delivered } = run("W4A4", { inputs }, residual);
