@@ -54,7 +54,7 @@ const { bits, loss, cost } = step.value;
 const seconds = Math.round((performance.now() - started) / 1000);
 for (const [method, given] of [
   [`uniform ${scheme}`, uniform],
-  [`genetic by ${values.by}`, { ...jobOf(scheme, mergeOptions(options, {})), allocation: bits }],
+  [`genetic by ${values.by}, ${values.mean} bits`, { ...jobOf(scheme, mergeOptions(options, {})), allocation: bits }],
 ]) {
   const { job } = quantized(given);
   const result = {

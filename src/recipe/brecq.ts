@@ -14,9 +14,16 @@ import { geneticAllocation } from "./graph/genetic-allocation.js";
 import { learnInputSteps } from "./graph/input-steps.js";
 import { singleLayers } from "./graph/single-layers.js";
 import { calibrateStaticInputs } from "./measure/static-ranges.js";
-import { absoluteGrid, calibrateTensorGrids, type GridQuantizer, learntGrid } from "./measure/tensor-grids.js";
+import {
+  absoluteGrid,
+  calibrateTensorGrids,
+  fixedGrid,
+  type GridQuantizer,
+  learntGrid,
+} from "./measure/tensor-grids.js";
 import { type Brecq, brecqOptions, type InputOptions, trainingRoundings } from "./options/own/brecq.js";
 import { when } from "./options/reading.js";
+import { activationOptions } from "./options/shared/activation.js";
 import { gptqOptions } from "./options/shared/gptq.js";
 import { defineRecipe, gridParameterCount } from "./recipe.js";
 import { gradient } from "./solve/gradient-solver.js";
@@ -35,7 +42,7 @@ export const brecq = defineRecipe({
     use: "CNNs and other ONNX graphs at 2 to 4 bits",
     cost: "some 200 passes over a few hundred images",
   },
-  options: { brecq: brecqOptions, gptq: gptqOptions },
+  options: { brecq: brecqOptions, activation: activationOptions, gptq: gptqOptions },
   presets: {
     default: {},
     // 20,000 steps of 32 of 1,024 images at 1e-3; 5,000 for the steps of inputs at 4e-4. The released default is `l2`.
@@ -79,12 +86,12 @@ export const brecq = defineRecipe({
   }),
 
   prepare(block, stream, { job }) {
-    const { brecq: options, range } = job.options;
+    const { brecq: options, activation, range } = job.options;
     if (stream === null) throw new TypeError("brecq needs calibration examples");
     block.castWeights(job.dtype);
     if (job.network.staticInputs !== true) calibrateStaticInputs(job, block, stream, fixedStep);
     else if (options.inputs.order === "together") {
-      calibrateTensorGrids(job, block, stream, stepsOf(options.inputs), options.inputs.power);
+      calibrateTensorGrids(job, block, stream, stepsOf(options.inputs, activation.learnClip), options.inputs.power);
     }
     const first = new Set(block.plan.layers.flatMap(({ name, readsInput }) => (readsInput === true ? [name] : [])));
     for (const [role, layer] of block.layers) {
@@ -110,7 +117,7 @@ export const brecq = defineRecipe({
 
   *solve(work) {
     const { job, blocks, fullInput } = work;
-    const { brecq: options } = job.options;
+    const { brecq: options, activation } = job.options;
     const { inputs, penalty, scaleRate, rounding } = options;
     const rate = rateOf(options, work.input?.shape.sequences ?? 0);
     const fisher = options.loss === "fisher" && options.epochs > 0 ? fisherWeights(work, options.fisher) : null;
@@ -139,7 +146,11 @@ export const brecq = defineRecipe({
     // Section 4 and the released code: steps of inputs follow once the weights are done, on the full-precision stream.
     const leaving = blocks.slice(0, work.leaving);
     for (const layer of leaving.flatMap((block) => block.trained)) layer.harden();
-    yield* learnInputSteps(work, leaving, fullInput, { ...inputs, batch: options.batch, quantizer: stepsOf(inputs) });
+    yield* learnInputSteps(work, leaving, fullInput, {
+      ...inputs,
+      batch: options.batch,
+      quantizer: stepsOf(inputs, activation.learnClip),
+    });
     // What the weights of the next block see is quantized in its weights alone.
     for (const block of leaving) for (const layer of block.layers.values()) layer.appliesInput = false;
     return true;
@@ -162,6 +173,7 @@ function rateOf({ rate, rounding, epochs, batch }: Brecq, examples: number): num
   return rounding === "code" ? 5e-3 : Math.min(0.1, Math.max(1e-3, 15 / Math.max(1, steps)));
 }
 
-function stepsOf({ unit }: InputOptions): GridQuantizer {
+function stepsOf({ unit }: InputOptions, learn: boolean): GridQuantizer {
+  if (!learn) return fixedGrid;
   return unit === "step" ? learntGrid : absoluteGrid;
 }

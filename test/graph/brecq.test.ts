@@ -132,6 +132,16 @@ describe("the steps of inputs", () => {
     expect(events.filter((event) => event.event === "warning")).toEqual([]);
   });
 
+  it("stay as they were measured where they are not to be learnt", () => {
+    const stepOf = (epochs: number, learnClip: boolean): number | undefined => {
+      const options = { brecq: { ...brief, epochs }, activation: { learnClip } };
+      return runOnGraph(folder.path, residual, "brecq", "W4A4", options).delivered.activations.get("one");
+    };
+    const measured = stepOf(0, true);
+    expect(stepOf(4, false)).toBe(measured);
+    expect(stepOf(4, true)).not.toBe(measured);
+  });
+
   it("are learnt together with the roundings, which make up for them", () => {
     const inputs = { order: "together" as const, rate: 1e-2 };
     const { delivered } = run("W4A4", { inputs }, residual);

@@ -802,9 +802,9 @@ export interface ActivationOptions {
    */
   readonly granularity?: "token" | "tensor" | undefined;
   /**
-   * Train the clip of each Linear's input. Read by affine-quant, efficient-qat, cbq with a scheme that quantizes
-   * inputs (W4A8, W4A4); l4q; rtn, gptq, slim, boa, aespa, norm-tweaking, kurtosis, tfmq, brecq with a scheme that
-   * quantizes inputs (W4A8, W4A4) and end-to-end training.
+   * Train the clip of each Linear's input. Read by affine-quant, efficient-qat, brecq, cbq with a scheme that
+   * quantizes inputs (W4A8, W4A4); l4q; rtn, gptq, slim, boa, aespa, norm-tweaking, kurtosis, tfmq with a scheme
+   * that quantizes inputs (W4A8, W4A4) and end-to-end training.
    *
    * Command line: `--set activation.learnClip=...`.
    *
