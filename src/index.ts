@@ -1,13 +1,14 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 
 /**
- * crossblock quantizes language models from TypeScript.
+ * crossblock quantizes language models and ONNX networks from TypeScript.
  *
- * `quantize` writes a result, `evaluate`, `compareModels` and `evaluateChoices` measure it, `loadModel` computes with it. All numeric work
+ * `quantize` writes a result, `evaluate`, `compareModels`, `evaluateChoices` and `evaluateImages` measure it, `loadModel` computes with it. All numeric work
  * runs in a worker thread on libtorch; nothing here blocks the event loop.
  */
 import "./require-node.js";
 
+export { type EvaluateImagesOptions, evaluateImages } from "./api/evaluate-images.js";
 export { type ExportResultInput, exportResult } from "./api/export-result.js";
 export type * from "./api/generated/quantize-options.js";
 export { type InspectOptions, inspect } from "./api/inspect.js";
@@ -57,7 +58,9 @@ export type {
   ExportedEvent,
   ExportingEvent,
   ExportPlanEvent,
+  ImagesEvent,
   LayerError,
+  OutputsEvent,
   PerplexityEvent,
   PlanEvent,
   PlannedFile,

@@ -174,6 +174,10 @@ function typeOf(schema, name, context) {
     const wide = types.includes("string") ? types.filter((type) => !/^"[^"]*"$/.test(type)) : types;
     return [...new Set(wide)].reverse().join(" | ");
   }
+  if (schema instanceof z.ZodTuple) {
+    const items = /** @type {readonly z.ZodType[]} */ (schema.def.items);
+    return `readonly [${items.map((item) => typeOf(item, name, context)).join(", ")}]`;
+  }
   if (schema instanceof z.ZodArray) {
     const element = typeOf(/** @type {z.ZodType} */ (schema.element), `${name}[]`, context);
     return `readonly ${element.includes("|") ? `(${element})` : element}[]`;

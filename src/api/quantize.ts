@@ -16,7 +16,7 @@ import type { QuantizeOptions } from "./generated/quantize-options.js";
 export type { QuantizeOptions } from "./generated/quantize-options.js";
 
 /**
- * Quantizes the model in a folder and writes the result to another; yields what happens on the way.
+ * Quantizes the model in a folder, or an ONNX file, and writes the result to another folder; yields what happens on the way.
  *
  * The work runs in a worker thread and waits when events are not consumed. The result appears
  * complete at the end or not at all, also when `signal` is aborted or the loop is left. Finished windows
@@ -49,7 +49,8 @@ export async function* quantize(options: QuantizeOptions): AsyncGenerator<Timed<
   yield timed(run);
   if (existing !== null) {
     const { scheme, created } = existing;
-    yield timed({ event: "already-there", format: primaryFormat, path: resolved.out, scheme, created });
+    const [format = primaryFormat] = resolved.format;
+    yield timed({ event: "already-there", format, path: resolved.out, scheme, created });
     yield timed(done(null));
     return;
   }

@@ -73,6 +73,10 @@ function plainNotes(event: RunEvent): string[] {
           `calibration: ${formatCount(sequences)} sequences of ${formatCount(context)} tokens that the model made up`,
         ];
       }
+      if (kind === "images" || kind === "tensors") {
+        const what = kind === "images" ? "images" : "examples";
+        return [`calibration: ${formatCount(sequences)} of ${formatCount(documents)} ${what} chosen`];
+      }
       const of = kind === "bundled" ? "documents of the bundled text" : "documents";
       const source = `${formatCount(tokens)} tokens of ${formatCount(documents)} ${of}`;
       return [`calibration: ${source}, ${formatCount(sequences)} sequences of ${formatCount(context)} chosen`];
@@ -92,6 +96,7 @@ function plainNotes(event: RunEvent): string[] {
     // The command says it in the end.
     case "run":
     case "quality":
+    case "outputs":
     case "sizes":
     case "already-there":
     case "disagreement":

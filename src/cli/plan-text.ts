@@ -81,10 +81,12 @@ export function planMissed({ estimate }: PlanEvent, seconds: number): string | n
 }
 
 /** What more than the effort that a device chose costs and gives, in a line; null where there is nothing to say. */
-export function moreEffort({ effort, device }: Pick<PlanEvent, "effort" | "device">): string | null {
+export function moreEffort({ effort, device, text }: Pick<PlanEvent, "effort" | "device" | "text">): string | null {
   if (effort === null || effort.more === null) return null;
   const { name, range } = effort.more;
-  return `${effort.name} because this is a ${device === "cpu" ? "CPU" : "GPU"}; --effort ${name} takes ${formatRange(range)} and ${MORE_GAINS}`;
+  // What it gains was measured of a language model.
+  const gains = text?.source === "images" || text?.source === "tensors" ? "" : ` and ${MORE_GAINS}`;
+  return `${effort.name} because this is a ${device === "cpu" ? "CPU" : "GPU"}; --effort ${name} takes ${formatRange(range)}${gains}`;
 }
 
 // SmolLM2-135M: docs/measurements/accuracy.md and, for little text and no end-to-end training, docs/measurements/speed.md.
@@ -100,6 +102,9 @@ function effortRows(plan: PlanEvent): readonly (readonly [string, string])[] {
 }
 
 function calibrationText({ calibrationTokens, text, selfGenerated }: PlanEvent): string {
+  if (text?.source === "images" || text?.source === "tensors") {
+    return `${formatCount(calibrationTokens)} ${text.source === "images" ? "images" : "examples"}`;
+  }
   const tokens = `${formatCount(calibrationTokens)} tokens`;
   if (text === null) return tokens;
   const why = text.why === null ? "" : ` (${text.why})`;

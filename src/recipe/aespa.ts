@@ -31,6 +31,7 @@ export const aespa = defineRecipe({
   name: "aespa",
   title: "aespa: roundings learnt on what they do to attention, one Linear at a time",
   paper: "arXiv 2402.08958",
+  onlyText: "knows what attention makes of queries, keys and values",
   about: {
     trains: "roundings of one Linear at a time, on a quadratic",
     use: "low bits without passes over the text in training",

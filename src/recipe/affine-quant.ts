@@ -38,6 +38,7 @@ export const affineQuant = defineRecipe({
   name: "affine-quant",
   title: "AffineQuant: matrices between Linears that make them easier to quantize",
   paper: "arXiv 2403.12544",
+  onlyText: "folds matrices along the norms and Linears of a decoder",
   about: {
     trains: "scales of channels, matrices of heads, clips of the weights' ranges",
     use: "4-bit inputs, where single channels are outliers",

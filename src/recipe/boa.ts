@@ -22,6 +22,7 @@ export const boa = defineRecipe({
   name: "boa",
   title: "BoA: GPTQ that knows what attention makes of queries, keys and values",
   paper: "arXiv 2406.13474",
+  onlyText: "knows what attention makes of queries, keys and values",
   about: {
     trains: "nothing",
     use: "better codes than GPTQ's at 2 and 3 bits, where attention matters",

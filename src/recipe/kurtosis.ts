@@ -25,6 +25,7 @@ export const kurtosis = defineRecipe({
   name: "kurtosis",
   title: "activation regularisation: a model trained with quantized inputs and outputs of low kurtosis",
   paper: "arXiv 2404.03605",
+  onlyText: "trains a model on the next tokens of a text",
   about: {
     trains: "all weights of the model, and the ranges of its inputs",
     use: "models that you train yourself, from their first step on: W4A4 with one fixed range per Linear",

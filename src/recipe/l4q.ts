@@ -41,6 +41,7 @@ export const l4q = defineRecipe({
   name: "l4q",
   title: "L4Q: low-rank fine-tuning and quantization together, merged into one integer model",
   paper: "arXiv 2402.04902",
+  onlyText: "trains a model on the next tokens of a text",
   about: {
     trains: "a low-rank term of every Linear, scales and zero points, on the next tokens",
     use: "fine-tuning on conversations or a domain, where the result is to be an integer model",

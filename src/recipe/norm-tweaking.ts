@@ -47,6 +47,7 @@ export const normTweakingRecipe = defineRecipe({
   name: "norm-tweaking",
   title: "Norm Tweaking: norms that repair what GPTQ did to a block's channels",
   paper: "arXiv 2309.02784",
+  onlyText: "trains the norms of decoder blocks",
   about: {
     trains: "gains and shifts of the norms, after GPTQ",
     use: "a little more than GPTQ gives, at nearly its cost",

@@ -67,6 +67,8 @@ export interface Recipe<O extends EngineOptions = EngineOptions> {
   readonly hasWindows?: false;
   /** Why networks whose Linears are stacks of experts are refused, behind its name; left out where they are not. */
   readonly withoutExperts?: string;
+  /** Why graphs are refused, behind its name: it needs a language model. Left out where they are not. */
+  readonly onlyText?: string;
   /** Whether groups of columns of a Linear get different bits, at the scheme's mean. */
   readonly bitsPerGroup?: true;
   /** Whether Linears read what they read in the model: ranges of inputs that were learnt with it then hold. */

@@ -35,6 +35,7 @@ export const slim = defineRecipe({
   name: "slim",
   title: "SliM-LLM: bits per group of columns, by salience, at the scheme's mean",
   paper: "arXiv 2405.14917",
+  onlyText: "gives groups of columns bits of their own, which only crossblock computes",
   about: {
     trains: "nothing",
     use: "2 and 3 bits in results that only crossblock computes: bits differ within a Linear",

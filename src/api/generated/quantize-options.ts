@@ -4,7 +4,8 @@ import type { SchemeName } from "../../quant/scheme.js";
 /** Options of `quantize`: those of the command line by the same names, and a signal that stops it. */
 export interface QuantizeOptions {
   /**
-   * Model folder (config.json, tokenizer.json, safetensors), or owner/name on the Hugging Face Hub.
+   * Model folder (config.json, tokenizer.json, safetensors), owner/name on the Hugging Face Hub, or an ONNX file
+   * of any network.
    *
    * Command line: the argument `model`.
    */
@@ -97,6 +98,8 @@ export interface QuantizeOptions {
   readonly context?: number | null | undefined;
   /** How the model makes up its calibration text. */
   readonly selfGenerated?: SelfGeneratedOptions | undefined;
+  /** How images become inputs of an ONNX network; null takes its preprocessor_config.json, where it has one. */
+  readonly images?: ImagesOptions | undefined;
   /**
    * Seed of everything random. An integer of at least 0. Read by every recipe with calibration text; with
    * rotation=hadamard.
@@ -401,6 +404,79 @@ export interface SelfGeneratedOptions {
    * @default null
    */
   readonly batch?: number | null | undefined;
+}
+
+/** Settings of `images`. */
+export interface ImagesOptions {
+  /**
+   * Pixels of the shorter side, [height, width] of both, or none. Read by every recipe with an ONNX file as the
+   * model.
+   *
+   * Command line: `--set images.resize=...`.
+   *
+   * @default null
+   */
+  readonly resize?: "none" | readonly [number, number] | number | null | undefined;
+  /**
+   * Pixels that are cut out of the middle: of both sides, [height, width], or none. Read by every recipe with an
+   * ONNX file as the model.
+   *
+   * Command line: `--set images.crop=...`.
+   *
+   * @default null
+   */
+  readonly crop?: "none" | readonly [number, number] | number | null | undefined;
+  /**
+   * How pixels are made when the size changes. Read by every recipe with an ONNX file as the model.
+   *
+   * Command line: `--set images.interpolation=...`.
+   *
+   * @default null
+   */
+  readonly interpolation?: "nearest" | "linear" | "cubic" | "lanczos3" | null | undefined;
+  /**
+   * What black and white are before the mean is taken off: [0, 1], [-1, 1], [0, 255]. Read by every recipe with an
+   * ONNX file as the model.
+   *
+   * Command line: `--set images.range=...`.
+   *
+   * @default null
+   */
+  readonly range?: readonly [number, number] | null | undefined;
+  /**
+   * Taken off each channel, in the order that the network sees: one number, or three. Read by every recipe with an
+   * ONNX file as the model.
+   *
+   * Command line: `--set images.mean=...`.
+   *
+   * @default null
+   */
+  readonly mean?: readonly [number, number, number] | number | null | undefined;
+  /**
+   * What each channel is divided by then: one number, or three. Read by every recipe with an ONNX file as the
+   * model.
+   *
+   * Command line: `--set images.std=...`.
+   *
+   * @default null
+   */
+  readonly std?: readonly [number, number, number] | number | null | undefined;
+  /**
+   * Order of the channels, or gray for one. Read by every recipe with an ONNX file as the model.
+   *
+   * Command line: `--set images.channels=...`.
+   *
+   * @default null
+   */
+  readonly channels?: "rgb" | "bgr" | "gray" | null | undefined;
+  /**
+   * Channels first or last; as the input has them. Read by every recipe with an ONNX file as the model.
+   *
+   * Command line: `--set images.layout=...`.
+   *
+   * @default null
+   */
+  readonly layout?: "nchw" | "nhwc" | null | undefined;
 }
 
 /** Settings of `window.loss`. */

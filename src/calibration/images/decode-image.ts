@@ -1,10 +1,11 @@
 import { CalibrationError, EnvironmentError } from "../../errors.js";
 import type { Preprocessing } from "./preprocessing.js";
 
-/** Pixels of an image, row by row, red first, `[height, width, 3]`. */
+/** Pixels of an image, row by row, red first, `[height, width, channels]`. */
 export interface Pixels {
   readonly height: number;
   readonly width: number;
+  readonly channels: 1 | 3;
   readonly values: Uint8Array;
 }
 
@@ -18,7 +19,12 @@ const MOST_PIXELS = 2 ** 27;
  */
 export async function decodeImage(
   file: string,
-  { resize, interpolation, crop }: Pick<Preprocessing, "resize" | "interpolation" | "crop">,
+  {
+    resize,
+    interpolation,
+    crop,
+    channels = "rgb",
+  }: Pick<Preprocessing, "resize" | "interpolation" | "crop"> & Partial<Pick<Preprocessing, "channels">>,
 ): Promise<Pixels> {
   const sharp = await importSharp();
   try {
@@ -26,7 +32,8 @@ export async function decodeImage(
     const { width = 0, height = 0 } = await image.metadata();
     const [h, w] = resized([height, width], resize);
     const kernel = interpolation;
-    let pipeline = image.toColourspace("srgb").removeAlpha();
+    const wanted = channels === "gray" ? 1 : 3;
+    let pipeline = image.toColourspace(wanted === 1 ? "b-w" : "srgb").removeAlpha();
     if (h !== height || w !== width) pipeline = pipeline.resize({ width: w, height: h, fit: "fill", kernel });
     if (crop !== null) {
       const [cropHeight, cropWidth] = crop;
@@ -41,8 +48,8 @@ export async function decodeImage(
       pipeline = pipeline.extract({ top, left, width: cropWidth, height: cropHeight });
     }
     const { data, info } = await pipeline.raw().toBuffer({ resolveWithObject: true });
-    if (info.channels !== 3) throw new Error(`${info.channels} channels`);
-    return { height: info.height, width: info.width, values: data };
+    if (info.channels !== wanted) throw new Error(`${info.channels} channels`);
+    return { height: info.height, width: info.width, channels: wanted, values: data };
   } catch (error) {
     if (error instanceof CalibrationError) throw error;
     throw new CalibrationError({

@@ -66,8 +66,8 @@ export class ImageExamples {
 
   /** Of one example, as the network sees it. */
   get shape(): readonly number[] {
-    const { height = 0, width = 0 } = this.images[0] ?? {};
-    return this.preprocessing.layout === "nchw" ? [3, height, width] : [height, width, 3];
+    const { height = 0, width = 0, channels = 3 } = this.images[0] ?? {};
+    return this.preprocessing.layout === "nchw" ? [channels, height, width] : [height, width, channels];
   }
 
   /** `[indices.length, ...shape]`, fp32 on the CPU. */
@@ -82,14 +82,14 @@ export class ImageExamples {
     return { [this.input]: Tensor.from(values, [indices.length, ...this.shape]) };
   }
 
-  #fill(to: Float32Array, { height, width, values }: Pixels): void {
+  #fill(to: Float32Array, { height, width, channels: count, values }: Pixels): void {
     const { scale, mean, std, channels, layout } = this.preprocessing;
     const pixels = height * width;
-    for (const c of [0, 1, 2] as const) {
-      const from = channels === "rgb" ? c : 2 - c;
+    for (const c of count === 1 ? ([0] as const) : ([0, 1, 2] as const)) {
+      const from = channels === "bgr" ? 2 - c : c;
       for (let i = 0; i < pixels; i++) {
-        const at = layout === "nchw" ? c * pixels + i : 3 * i + c;
-        to[at] = ((values[3 * i + from] as number) * scale - mean[c]) / std[c];
+        const at = layout === "nchw" ? c * pixels + i : count * i + c;
+        to[at] = ((values[count * i + from] as number) * scale - mean[c]) / std[c];
       }
     }
   }

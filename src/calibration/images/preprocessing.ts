@@ -2,6 +2,9 @@ import type { JsonObject, JsonValue } from "../../checkpoint/json/json.js";
 import { isJsonObject } from "../../checkpoint/json/json.js";
 import { CalibrationError } from "../../errors.js";
 
+/** What the values of a pixel are, in the order that a network sees them. */
+export type Channels = "rgb" | "bgr" | "gray";
+
 /** What is done to an image before a network sees it. */
 export interface Preprocessing {
   /** Pixels of the shorter side, or of both (height first); null leaves the size. */
@@ -11,10 +14,10 @@ export interface Preprocessing {
   readonly crop: readonly [height: number, width: number] | null;
   /** What a pixel of 0 to 255 is multiplied with. */
   readonly scale: number;
-  /** By channel, in the order that the network sees: taken off after scaling, then divided by. */
+  /** By channel, in the order that the network sees: taken off after scaling, then divided by. Of gray the first one counts. */
   readonly mean: readonly [number, number, number];
   readonly std: readonly [number, number, number];
-  readonly channels: "rgb" | "bgr";
+  readonly channels: Channels;
   readonly layout: "nchw" | "nhwc";
 }
 

@@ -4,15 +4,20 @@ import { OptionError } from "../../errors.js";
 import type { ChoicesEvent, PerplexityEvent, ReferenceEvent } from "../../run/events/events.js";
 import { DEFAULT_CONTEXT } from "../../run/options/default-context.js";
 import { evaluationDefaults } from "../../run/options/evaluation-defaults.js";
+import { isGraph } from "../../run/options/graph/is-graph.js";
 import { checkInputs } from "../../run/source/check-inputs.js";
 import { printLine, runCommand } from "../exit.js";
 import { wholeNumber } from "../flags/whole-number.js";
 import { wrapped } from "../help/wrapped.js";
 import { progressView } from "../progress/progress.js";
 import { formatCount } from "../quantities.js";
+import { runImages } from "./eval-images.js";
 
 interface Flags {
   readonly text?: readonly string[];
+  readonly images?: readonly string[];
+  readonly labels?: string;
+  readonly set?: readonly string[];
   readonly context?: number;
   readonly reference?: string;
   readonly choices?: string;
@@ -26,7 +31,7 @@ interface Flags {
 /** `crossblock eval MODEL_OR_RESULT --text PATH...` or `--choices FILE` */
 export function evalCommand(): Command {
   return new Command("eval")
-    .argument("<model>", "model folder or result, or owner/name of either on the Hugging Face Hub")
+    .argument("<model>", "model folder or result, owner/name of either on the Hugging Face Hub, or an ONNX file")
     .option("--revision <name>", "branch, tag or commit of a model of the hub (default: main)")
     .option("--text <paths...>", "perplexity on text files or folders: .txt (a document each), .jsonl, .json, .parquet")
     .option(
@@ -38,6 +43,15 @@ export function evalCommand(): Command {
       "--reference <model>",
       "KL divergence from this model on the text too, such as the one that was quantized (owner/name@revision on the hub)",
     )
+    .option(
+      "--images <paths...>",
+      "of an ONNX network or its result: accuracy on folders of images, or on prepared tensors (.npy, .safetensors)",
+    )
+    .option(
+      "--labels <file>",
+      "classes of the images, `image.png 3` a line or JSON (default: folders, DIR/CLASS/image.png)",
+    )
+    .option("--set <name=value...>", "what images become: images.crop=224, images.mean=0.5; see quantize --help-all")
     .option("--choices <file>", "accuracy on multiple-choice questions, one a line (see below)")
     .option(
       "--limit <n>",
@@ -68,6 +82,7 @@ export function evalCommand(): Command {
 }
 
 async function run(folder: string, flags: Flags, signal: AbortSignal): Promise<number> {
+  if (flags.images !== undefined || isGraph({ model: folder })) return runImages(folder, flags, signal);
   checkFlags(flags);
   const { text, context, reference, choices, limit, delimiter, device, revision } = flags;
   const most = limit === undefined ? {} : { limit };
@@ -115,11 +130,18 @@ async function run(folder: string, flags: Flags, signal: AbortSignal): Promise<n
   return 0;
 }
 
-function checkFlags({ text, context, reference, choices, limit, delimiter }: Flags): void {
+function checkFlags({ text, context, reference, choices, limit, delimiter, labels, set }: Flags): void {
+  if (labels !== undefined || set !== undefined) {
+    throw new OptionError({
+      where: labels === undefined ? "--set" : "--labels",
+      what: "it is for images",
+      next: "add --images with folders of images, for an ONNX network",
+    });
+  }
   if (text === undefined && choices === undefined) {
     throw new OptionError({
       what: "there is nothing to evaluate on",
-      next: "give --text with files or folders, or --choices with a file of questions",
+      next: "give --text with files or folders, or --choices with a file of questions; for an ONNX network --images",
     });
   }
   const alone = (flag: string, value: unknown, needed: string): void => {

@@ -7,6 +7,7 @@ import { mergeOptions, type UntypedOptions } from "../../recipe/options/merge-op
 import type {
   AlreadyThereEvent,
   DoneEvent,
+  OutputsEvent,
   PlanEvent,
   QualityEvent,
   QuantizeEvent,
@@ -41,7 +42,7 @@ interface Flags {
 export function quantizeCommand(): Command {
   const command = new Command("quantize").argument(
     "[model]",
-    "model folder (config.json, tokenizer.json, safetensors), or a name on the Hugging Face Hub",
+    "model folder (config.json, tokenizer.json, safetensors), a name on the Hugging Face Hub, or an ONNX file",
   );
   addOptionFlags(command, runOptionsSchema);
   return command
@@ -107,7 +108,7 @@ async function allSettings(flags: Flags): Promise<string> {
 interface Seen {
   plan?: PlanEvent;
   there?: AlreadyThereEvent;
-  quality?: QualityEvent;
+  quality?: QualityEvent | OutputsEvent;
   sizes?: SizesEvent;
   /** Earlier sessions have done a part. */
   continued: boolean;
@@ -118,12 +119,13 @@ function remember(event: QuantizeEvent, seen: Seen): void {
   if (event.event === "already-there") seen.there = event;
   else if (event.event === "plan") seen.plan = event;
   else if (event.event === "continued") seen.continued = true;
-  else if (event.event === "quality") seen.quality = event;
+  else if (event.event === "quality" || event.event === "outputs") seen.quality = event;
   else if (event.event === "sizes") seen.sizes = event;
   else if (event.event === "done") seen.done = event;
 }
 
 function nextLine(out: string): string {
+  if (existsSync(join(out, "model.onnx"))) return `next: crossblock eval ${shellWord(out)} --images PATH\n`;
   // Without a tokenizer nothing can be measured on a text.
   if (!existsSync(join(out, "tokenizer.json"))) return `next: crossblock verify ${shellWord(out)}\n`;
   return `next: crossblock ${answers(out) ? `chat ${shellWord(out)}` : `eval ${shellWord(out)} --text PATH`}\n`;

@@ -13,6 +13,8 @@ export interface ProgressState {
     readonly epoch: { readonly number: number; readonly count: number } | null;
     readonly loss: number;
     readonly tokensPerSecond: number;
+    /** What a token is where it is none: an example of a graph. */
+    readonly counted?: "examples";
   } | null;
   /** Work without a loss; `total` is 0 where its amount is not known. */
   readonly stage: { readonly name: string; readonly done: number; readonly total: number } | null;
@@ -37,6 +39,7 @@ export class ProgressTracker {
   #work: WholeWork | null = null;
   /** What the plan expects in all; only used until the work itself tells more. */
   #expectedSeconds: number | null = null;
+  #ofGraph = false;
 
   constructor(now: number) {
     this.#started = now;
@@ -56,6 +59,7 @@ export class ProgressTracker {
         this.#title = `${event.scheme} by ${event.recipe} on ${event.device}`;
         this.#places = new Places(event);
         this.#expectedSeconds = event.estimate.seconds;
+        this.#ofGraph = event.text?.source === "images" || event.text?.source === "tensors";
         this.#work = WholeWork.of(event);
         break;
       case "export-plan":
@@ -75,7 +79,8 @@ export class ProgressTracker {
         this.#stage = null;
         const inWindow =
           this.#place?.unit === "epoch" || this.#place?.unit === "part" ? null : { number: epoch + 1, count: epochs };
-        this.#training = { epoch: inWindow, loss, tokensPerSecond };
+        const counted = this.#ofGraph ? ({ counted: "examples" } as const) : {};
+        this.#training = { epoch: inWindow, loss, tokensPerSecond, ...counted };
         break;
       }
       case "window-done":
@@ -103,6 +108,7 @@ export class ProgressTracker {
       case "run":
       case "continued":
       case "quality":
+      case "outputs":
       case "sizes":
       case "warning":
       case "disagreement":

@@ -38,8 +38,8 @@ function details({ training, stage }: ProgressState): string[] {
     return [`${printable(stage.name)}${amount}`];
   }
   if (training === null) return [];
-  const { epoch, loss, tokensPerSecond } = training;
-  const rate = `${formatCount(Math.round(tokensPerSecond))} tokens/s`;
+  const { epoch, loss, tokensPerSecond, counted = "tokens" } = training;
+  const rate = `${formatCount(Math.round(tokensPerSecond))} ${counted}/s`;
   const where = epoch === null ? "" : `epoch ${epoch.number} of ${epoch.count}, `;
   return [`${where}loss ${formatLoss(loss)}, ${rate}`];
 }

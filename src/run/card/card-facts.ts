@@ -1,9 +1,10 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
-import { exporters, type FormatName, type FoundExport, primaryFormat } from "../../format/exporters.js";
+import { exporters, type FormatName, type FoundExport } from "../../format/exporters.js";
 import { exportsBelow } from "../../format/exports-below.js";
 import { sourceCardFile } from "../../format/written-files.js";
+import { graphFile, graphFormat } from "../options/graph/is-graph.js";
 import { filesBelow } from "../result/result-contents.js";
 import { formatBytes } from "../result/sizes/result-sizes.js";
 import { type CardRecord, readCardRecord } from "./card-record.js";
@@ -36,7 +37,8 @@ export interface CardFacts {
 export async function factsOfResult(folder: string, repository: string | null = null): Promise<CardFacts | null> {
   const record = readCardRecord(folder);
   if (record === null) return null;
-  const found = [{ format: primaryFormat, path: folder }, ...(await exportsBelow(folder))];
+  const itself = record.primary === graphFormat ? join(folder, graphFile) : folder;
+  const found = [{ format: record.primary, path: itself }, ...(await exportsBelow(folder))];
   const formats: CardFormat[] = [];
   for (const each of found) formats.push(await cardFormat(each, folder));
   return { record, ...sourceFacts(folder, folder), formats, chats: await hasTemplate(folder), repository };

@@ -2,8 +2,10 @@ import { join } from "node:path";
 import { z } from "zod";
 import { ModelFolder } from "../../checkpoint/model-folder.js";
 import { CrossblockError } from "../../errors.js";
+import type { FormatName } from "../../format/exporters.js";
 import { certificateFile, recordFile } from "../../format/written-files.js";
 import { recordedCalibration } from "../result/recorded/recorded-calibration.js";
+import { recordedPrimary } from "../result/result-file.js";
 import { qualityOf, type Scores } from "../result/result-quality.js";
 import { originShape } from "../result/told/told-options.js";
 
@@ -39,6 +41,8 @@ const certificate = z.object({ created: z.string(), verdict: z.object({ lines: z
 /** What a card reads in `crossblock.json` and `certificate.json`. */
 export interface CardRecord extends z.output<typeof record> {
   readonly quality: Scores | null;
+  /** The format that the result itself has. */
+  readonly primary: FormatName;
   /** Null where nothing was verified yet. */
   readonly certificate: z.output<typeof certificate> | null;
 }
@@ -49,7 +53,12 @@ export function readCardRecord(folder: string): CardRecord | null {
   const parsed = record.safeParse(value);
   if (!parsed.success) return null;
   const certified = certificate.safeParse(readJson(folder, certificateFile));
-  return { ...parsed.data, quality: qualityOf(value), certificate: certified.success ? certified.data : null };
+  return {
+    ...parsed.data,
+    quality: qualityOf(value),
+    primary: recordedPrimary(value),
+    certificate: certified.success ? certified.data : null,
+  };
 }
 
 function readJson(folder: string, name: string): unknown {

@@ -69,7 +69,7 @@ function changedOptions(
   const { model, recipe, preset, scheme, asym, calibration, format, out } = options;
   let defaults: GivenOptions;
   try {
-    const values = effort === null ? {} : effortValues(effort, recipe, { preset });
+    const values = effort === null ? {} : effortValues(effort, recipe, { preset, model });
     defaults = resolveOver(values, { model, recipe, preset, scheme, asym, calibration, format, out });
   } catch (error) {
     if (error instanceof CrossblockError) return null;

@@ -27,6 +27,7 @@ function facts(over: Partial<CardFacts> = {}, record: Partial<CardFacts["record"
       origin: { commit, model: "", calibration: [] },
       sizes: { source: 269_000_000 },
       quality: null,
+      primary: "compressed-tensors",
       certificate: null,
       ...record,
     },

@@ -122,11 +122,14 @@ function paperLink(paper: string): string {
 }
 
 function calibrationText({ record: { calibration, options } }: CardFacts): string {
-  if (calibration === null) return "no text";
+  if (calibration === null) return "nothing";
   const { sequences, context, tokens, source } = calibration;
   const given = [options["calibration"]].flat().filter((entry) => typeof entry === "string");
   const named = given.map((entry) => code(entry.replace(/^.*\.\.\//, ""))).join(", ");
   const count = (value: number): string => value.toLocaleString("en-US");
+  if (source === "images" || source === "tensors") {
+    return `${count(sequences)} ${source === "images" ? "images" : "examples"}, chosen from ${count(tokens)}${named === "" ? "" : ` in ${named}`}`;
+  }
   const from =
     source === "self-generated"
       ? " that the model made up"

@@ -12,7 +12,7 @@ import { RunControl } from "./run-control.js";
 const GRACE: Patience = { milliseconds: 1200, longest: 10_000 };
 
 /** What begins with libtorch, whose addon may have to be compiled first; nothing else tells of progress before that. */
-const computes: ReadonlySet<EngineMethod> = new Set<EngineMethod>(["quantize", "open"]);
+const computes: ReadonlySet<EngineMethod> = new Set<EngineMethod>(["quantize", "open", "images"]);
 
 interface PendingRequest {
   readonly control: RunControl;

@@ -4,6 +4,7 @@ import type { UntypedOptions } from "../../recipe/options/merge-options.js";
 import type {
   ChoicesEvent,
   ExportEvent,
+  ImagesEvent,
   PerplexityEvent,
   QuantizeEvent,
   ReferenceEvent,
@@ -15,6 +16,7 @@ import type { PushEvent } from "../events/push-events.js";
 import type { ExportResultOptions } from "../options/commands/export-result-options.js";
 import type { PushOptions } from "../options/commands/push-options.js";
 import type { VerifyOptions } from "../options/commands/verify-options.js";
+import type { ImageOptions } from "../options/graph/image-options.js";
 import type { GivenOptions } from "../options/options.js";
 import type { ErrorMessage } from "./error-transport.js";
 
@@ -106,6 +108,23 @@ export interface ChoicesParameters {
   readonly delimiter: string;
 }
 
+/** Images that an ONNX network is evaluated on, and what it is compared with. */
+export interface ImagesParameters {
+  /** An ONNX file, or the folder of a result. */
+  readonly model: string;
+  /** Folders of images, or a file of prepared tensors. */
+  readonly images: readonly string[];
+  /** A file that tells their classes; null where folders do, or nothing. */
+  readonly labels: string | null;
+  /** An ONNX file or a result whose outputs are compared; null without. */
+  readonly reference: string | null;
+  /** Most images, from the first; null for all. */
+  readonly limit: number | null;
+  /** What images become. */
+  readonly options: ImageOptions;
+  readonly device: string;
+}
+
 /**
  * What the main thread can ask the worker for: parameters, events on the way, result. A worker holds at most one
  * model, which `open` loads for `logits`, `perplexity`, `compare`, `choices`, `generate` and `hasChatTemplate`; `compare` loads
@@ -147,6 +166,7 @@ export interface EngineCalls {
   };
   choices: { parameters: ChoicesParameters; event: WorkEvent; result: ChoicesEvent };
   generate: { parameters: GenerateParameters; event: TextEvent; result: Generated };
+  images: { parameters: ImagesParameters; event: WorkEvent; result: ImagesEvent };
   hasChatTemplate: { parameters: null; event: never; result: boolean };
   verify: { parameters: { readonly options: VerifyOptions }; event: VerifyEvent; result: undefined };
   push: { parameters: { readonly options: PushOptions }; event: PushEvent; result: undefined };

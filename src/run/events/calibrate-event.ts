@@ -1,5 +1,8 @@
-/** Text of the user's, of a data set of the hub, text that comes with the package, or text that the model makes up. */
-export type TextSource = "files" | "hub" | "bundled" | "self-generated";
+/**
+ * Text of the user's, of a data set of the hub, text that comes with the package, or text that the model makes up; of a graph
+ * images, or tensors that were prepared.
+ */
+export type TextSource = "files" | "hub" | "bundled" | "self-generated" | "images" | "tensors";
 
 /** The calibration text was read and cut, or made up by the model: then every sequence is a document of its own. */
 export interface CalibrateEvent {

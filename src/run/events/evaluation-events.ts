@@ -1,4 +1,19 @@
 import type { ModelComparison } from "../../evaluate/compare-models.js";
+import type { Accuracy } from "../../evaluate/outputs/class-accuracy.js";
+import type { OutputDistance } from "../../evaluate/outputs/output-comparison.js";
+
+/** What the result of a graph lost: how far its outputs are from the source's, on examples that it was not calibrated on. */
+export interface OutputsEvent {
+  readonly event: "outputs";
+  /** What was scored, in words. */
+  readonly examples: string;
+  readonly count: number;
+  readonly result: OutputDistance;
+  /** Of the same scheme by rounding alone; null where that was not computed. */
+  readonly roundToNearest: OutputDistance | null;
+  /** What the scoring took. */
+  readonly seconds: number | null;
+}
 
 /** What the result lost, measured on text that it was not calibrated on. */
 export interface QualityEvent {
@@ -46,6 +61,28 @@ export interface PerplexityEvent {
   /** Sequences that were scored, of as many as the text has. */
   readonly sequences: number;
   readonly ofSequences: number;
+}
+
+/** The last line of `eval --images --json`. */
+export interface ImagesEvent {
+  readonly event: "images";
+  /** Images that were looked at, of as many as there are. */
+  readonly images: number;
+  readonly ofImages: number;
+  /** What they became before the network saw them, in words; null for prepared tensors. */
+  readonly preprocessing: string | null;
+  /** What tells their classes; null where nothing does. */
+  readonly labels: "folders" | "file" | null;
+  /** How often the network is right; null where no classes are known. */
+  readonly accuracy: Accuracy | null;
+  /** How far its outputs are from another network's; null without one. */
+  readonly reference:
+    | (OutputDistance & {
+        /** File or folder of the reference. */
+        readonly model: string;
+        readonly accuracy: Accuracy | null;
+      })
+    | null;
 }
 
 /** The last line of `eval --choices --json`. */

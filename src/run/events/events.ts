@@ -14,7 +14,7 @@ import type { EffortChoice } from "../options/effort/efforts.js";
 import type { AllocationEvent } from "./allocation-event.js";
 import type { CalibrateEvent, TextSource } from "./calibrate-event.js";
 import type { CensusRecord } from "./census-record.js";
-import type { QualityEvent, SizesEvent } from "./evaluation-events.js";
+import type { OutputsEvent, QualityEvent, SizesEvent } from "./evaluation-events.js";
 
 export type { TensorLoss } from "../../format/contract/exporter.js";
 export type {
@@ -29,7 +29,15 @@ export type {
 } from "../../recipe/job/recipe-job.js";
 export type { CalibrateEvent, TextSource } from "./calibrate-event.js";
 export type { CensusRecord } from "./census-record.js";
-export type { ChoicesEvent, PerplexityEvent, QualityEvent, ReferenceEvent, SizesEvent } from "./evaluation-events.js";
+export type {
+  ChoicesEvent,
+  ImagesEvent,
+  OutputsEvent,
+  PerplexityEvent,
+  QualityEvent,
+  ReferenceEvent,
+  SizesEvent,
+} from "./evaluation-events.js";
 
 /** Always the first event of a command that makes, exports, verifies or uploads a result. */
 export interface RunStartedEvent {
@@ -280,6 +288,7 @@ export type QuantizeEvent =
   | ExportedEvent
   | ReportEvent
   | QualityEvent
+  | OutputsEvent
   | SizesEvent
   | DoneEvent;
 

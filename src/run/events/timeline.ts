@@ -2,7 +2,7 @@ import type { QuantizeEvent } from "./events.js";
 
 /** A part of a run, and how long it took. */
 export interface TimelineStage {
-  /** `planning`, `reading text`, `making up text`, `checking weights`, `training`, `windows`, `end-to-end`, `scoring`, `sample texts`, `writing FORMAT`. */
+  /** `planning`, `reading text`, `reading examples`, `making up text`, `checking weights`, `training`, `windows`, `end-to-end`, `scoring`, `sample texts`, `writing FORMAT`. */
   readonly stage: string;
   /** ISO 8601. */
   readonly start: string;
@@ -74,16 +74,19 @@ export class Timeline {
   #stageOf(event: QuantizeEvent): string | null {
     if (event.event === "window-start") return this.#ofWindow(event.window);
     // What is checked once the text is read; of a small model nothing more is heard.
-    if (event.event === "calibrate") return event.source === "files" ? "checking weights" : "windows";
+    if (event.event === "calibrate") return readsWeightsNext.has(event.source) ? "checking weights" : "windows";
     if (event.event === "exporting") return `writing ${event.format}`;
     if (event.event !== "progress") return null;
     return progressStages.find(([begins]) => event.stage.startsWith(begins))?.[1] ?? null;
   }
 }
 
+const readsWeightsNext: ReadonlySet<string> = new Set(["files", "images", "tensors"]);
+
 /** How names of progress begin, and the stage that they are part of. */
 const progressStages: readonly (readonly [string, string])[] = [
   ["reading text", "reading text"],
+  ["reading examples", "reading examples"],
   ["making up", "making up text"],
   ["checking weights", "checking weights"],
   ["preparing the model", "training"],

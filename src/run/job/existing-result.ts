@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { readFile, realpath, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { isDeepStrictEqual } from "node:util";
+import { imageFiles } from "../../calibration/images/image-examples.js";
 import { findTextFiles } from "../../calibration/text/text-files.js";
 import { fileSystemError, isNotFound } from "../../checkpoint/file-system/file-system-error.js";
 import { shellWord } from "../../checkpoint/file-system/shell-word.js";
@@ -11,12 +12,13 @@ import { isWeightFile } from "../../checkpoint/safetensors/write-safetensors.js"
 import { CrossblockError, InputError } from "../../errors.js";
 import { openCompressedTensors } from "../../format/compressed-tensors/read.js";
 import { exportFlags, unusedOptions } from "../../format/contract/export-options.js";
-import { exporters, primaryFormat } from "../../format/exporters.js";
+import { exporters, type FormatName, primaryFormat } from "../../format/exporters.js";
 import { recordFile } from "../../format/written-files.js";
 import { mergeOptions, optionValue, type UntypedOptions } from "../../recipe/options/merge-options.js";
 import { circumstances, optionLeaves } from "../journal/run-identity.js";
 import { isSelfGenerated, textPaths } from "../options/calibration-option.js";
 import { effortOptions, optionGroup } from "../options/effort/efforts.js";
+import { isGraph } from "../options/graph/is-graph.js";
 import { type GivenOptions, runOptionsSchema } from "../options/options.js";
 import { copiedFilesOf, type MadeRecord, parseMadeRecord } from "../result/result-file.js";
 import { type Origin, originOf, toldOptions } from "../result/told/told-options.js";
@@ -55,8 +57,8 @@ export async function existingResult(options: GivenOptions, given: UntypedOption
   const newer = await newerThan(record.created, options);
   if (newer !== null) throw refuse("a result of this command is there, and its source has changed since", newer);
   try {
-    (await openCompressedTensors(out))[Symbol.dispose]();
-    const formats = options.format.filter((name) => name !== primaryFormat);
+    const [primary, ...formats] = options.format;
+    if (primary !== undefined) await openPrimary(primary, out);
     const folders = formats.filter((format) => exporters[format].kind === "folder");
     for (const name of copiedFilesOf(JSON.parse(text)).keys()) {
       // One of another size was edited by its owner, which is fine; without it no reader opens the folder.
@@ -169,7 +171,7 @@ function nextFor(differences: readonly Difference[], recorded: unknown, options:
   const exportOnly = new Set(["format", ...exportNames]);
   if (!differences.every(({ name }) => exportOnly.has(name))) return ways;
   const there = (recorded as { format?: readonly string[] }).format ?? [];
-  const missing = format.filter((name) => name !== primaryFormat && !there.includes(name));
+  const missing = format.slice(1).filter((name) => !there.includes(name));
   if (missing.length === 0 || differences.length > 1) return ways;
   const flags = exportFlags(options).map((word) => ` ${word}`);
   return `add what is missing: crossblock export ${shellWord(out)} --format ${missing.join(",")}${flags.join("")}; or ${ways}`;
@@ -179,18 +181,11 @@ const exportNames = unusedOptions([]);
 
 /** The first file of the model or of the text that was written after a moment; null for none. */
 async function newerThan(created: string, options: GivenOptions): Promise<string | null> {
-  const { model } = options;
-  const texts = textPaths(options);
   const moment = Date.parse(created);
   if (Number.isNaN(moment)) return null;
-  const sources: string[] = [];
+  let sources: readonly string[];
   try {
-    if (!isHubName(model)) {
-      const names = ModelFolder.open(model).list();
-      const read = names.filter((name) => isWeightFile(name) || name === "config.json" || name === "tokenizer.json");
-      sources.push(...read.map((name) => join(model, name)));
-    }
-    if (texts.length > 0) sources.push(...(await findTextFiles(texts)).map(({ path }) => path));
+    sources = isGraph(options) ? await graphSources(options) : await textSources(options);
   } catch {
     // A source that is gone has not changed: the result is what there is of it.
     return null;
@@ -200,4 +195,31 @@ async function newerThan(created: string, options: GivenOptions): Promise<string
     if (found !== null && found.mtimeMs > moment) return `${path} is newer than the result`;
   }
   return null;
+}
+
+async function textSources(options: GivenOptions): Promise<readonly string[]> {
+  const { model } = options;
+  const texts = textPaths(options);
+  const names = isHubName(model) ? [] : ModelFolder.open(model).list();
+  const read = names.filter((name) => isWeightFile(name) || name === "config.json" || name === "tokenizer.json");
+  const files = texts.length > 0 ? await findTextFiles(texts) : [];
+  return [...read.map((name) => join(model, name)), ...files.map(({ path }) => path)];
+}
+
+async function graphSources(options: GivenOptions): Promise<readonly string[]> {
+  const { model } = options;
+  const given = await Promise.all(
+    textPaths(options).map(async (path) => ((await stat(path)).isDirectory() ? await imageFiles(path) : [path])),
+  );
+  return [model, ...given.flat()];
+}
+
+async function openPrimary(format: FormatName, out: string): Promise<void> {
+  if (format === primaryFormat) {
+    (await openCompressedTensors(out))[Symbol.dispose]();
+    return;
+  }
+  const found = await exporters[format].find(out);
+  if (found === null) throw new InputError({ where: out, what: `its ${format} file is gone`, next: ways });
+  (await exporters[format].open(found))[Symbol.dispose]();
 }

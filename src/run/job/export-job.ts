@@ -20,6 +20,7 @@ import type { RequestContext } from "../engine/serve-requests.js";
 import type { ExportEvent } from "../events/events.js";
 import { pacedProgress } from "../events/paced-progress.js";
 import type { ExportResultOptions } from "../options/commands/export-result-options.js";
+import { graphFile } from "../options/graph/is-graph.js";
 import { checkDiskSpace } from "../plan/disk-need.js";
 import { checkWritable } from "../result/check-writable.js";
 import { isExported } from "../result/existing-export.js";
@@ -28,6 +29,7 @@ import { keepAll, moveAside, OutputFolder } from "../result/output-folder.js";
 import { replacedEvent } from "../result/replaced-event.js";
 import { exportContents } from "../result/result-contents.js";
 import { parseResultRecord } from "../result/result-file.js";
+import { graphResultAt } from "../source/graph/graph-result.js";
 import { recordedSource } from "../source/recorded-source.js";
 import { resolveFolder } from "../source/resolve-folder.js";
 import { type PlannedFormat, planExports, writeExport } from "./write-exports.js";
@@ -79,6 +81,13 @@ export async function exportJob(options: ExportResultOptions, context: Context):
 
 /** @throws InputError for a folder that is no result */
 async function openResult(folder: string): Promise<CompressedTensorsFolder> {
+  if ((await graphResultAt(folder)) !== null) {
+    throw new InputError({
+      where: folder,
+      what: "is the result of an ONNX network, which is in ONNX already",
+      next: `give its ${graphFile} to whoever runs it`,
+    });
+  }
   if (isCompressedTensors(await readModelConfig(folder))) return openCompressedTensors(folder);
   throw new InputError({
     where: folder,

@@ -22,19 +22,21 @@ import {
 import { updateCard } from "../card/update-card.js";
 import type { EngineCalls } from "../engine/engine-protocol.js";
 import type { RequestContext } from "../engine/serve-requests.js";
-import type { QuantizeEvent, WarningEvent } from "../events/events.js";
+import type { OutputsEvent, QualityEvent, QuantizeEvent, WarningEvent } from "../events/events.js";
 import { SCHEMA_VERSION } from "../events/run-started.js";
 import { Timeline } from "../events/timeline.js";
 import { fingerprintsOf } from "../journal/fingerprints.js";
 import { Journal } from "../journal/journal.js";
 import { planFile } from "../journal/work-directory.js";
 import { resolveDevice } from "../machine/device.js";
+import { isGraph } from "../options/graph/is-graph.js";
 import type { PlannedAllocation } from "../plan/allocation/planned-allocation.js";
 import { needsTokens } from "../plan/plan.js";
 import { writeReport } from "../report/write-report.js";
 import { linearRecords } from "../result/linear-records.js";
 import { writeResultRecord } from "../result/result-file.js";
-import type { ResultRecord } from "../result/result-record.js";
+import { isOfText } from "../result/result-quality.js";
+import type { ResultQuality, ResultRecord } from "../result/result-record.js";
 import { resultSizes, weightBytes } from "../result/sizes/result-sizes.js";
 import { originOf, toldOptions, toldPlaces } from "../result/told/told-options.js";
 import { withoutPaths } from "../result/told/told-paths.js";
@@ -55,7 +57,7 @@ export async function quantizeJob(
   const timeline = new Timeline();
   const context = observed(outer, timeline);
   const device = resolveDevice(asked.device);
-  const place = await resolveFolder(withRevision(asked.model, asked.revision), context);
+  const place = isGraph(asked) ? asked.model : await resolveFolder(withRevision(asked.model, asked.revision), context);
   if (asked.compute.threads !== null) setThreads(asked.compute.threads);
   // Before anything is multiplied: cuBLAS keeps a workspace for every stream that it saw.
   useOwnStream(device);
@@ -129,7 +131,7 @@ export async function quantizeJob(
   const trained = parts === 0 ? job : withTrainedModel(job);
   const done = { calibration, identity, results: finished, work: folders.work };
   const scored = await subject.score(run, trained, done, context);
-  if (scored.quality !== null) context.emit({ event: "quality", ...scored.quality });
+  if (scored.quality !== null) context.emit(scoreEvent(scored.quality));
   const source = subject.source(finished);
   const formats = shared === null ? run.planned : run.planFormats(shared.schemes);
   for (const each of formats) {
@@ -204,6 +206,10 @@ export async function quantizeJob(
   if (options.report) await writeReport(folders.staging, told, null);
   await updateCard(folders.staging);
   return report;
+}
+
+function scoreEvent(quality: NonNullable<ResultQuality>): QualityEvent | OutputsEvent {
+  return isOfText(quality) ? { event: "quality", ...quality } : { event: "outputs", ...quality };
 }
 
 // Sees every event on its way.

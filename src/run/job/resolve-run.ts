@@ -64,7 +64,7 @@ export async function resolveRun(
   const cpuinfo = await readSystemFile("/proc/cpuinfo");
   const dtype = computeType(chosen.compute.dtype, device, { cpuinfo, config: engineInfo().config });
   const scheme = schemeOf(chosen);
-  const subject = await openSubject(chosen, place, { device, dtype, scheme });
+  const subject = await openSubject(chosen, written, place, { device, dtype, scheme });
   try {
     const { given, calibrationWhy: textWhy, maxPositions, context } = subject;
     const { units } = subject.network;

@@ -5,6 +5,8 @@ import { optionEntries, type UntypedOptions } from "../../recipe/options/merge-o
 import { type OptionReader, readersBy, readersOf } from "../../recipe/options/option-readers.js";
 import { type ReadCondition, type ReaderContext, when } from "../../recipe/options/reading.js";
 import { withSelfGenerated } from "./calibration-option.js";
+import { imageOptions } from "./graph/image-options.js";
+import { ofGraph } from "./graph/is-graph.js";
 import type { GivenOptions } from "./options.js";
 import { listed } from "./parse/listed.js";
 import { needsText } from "./text/default-text.js";
@@ -20,6 +22,9 @@ const readers: Readonly<Record<string, readonly OptionReader[]>> = {
       `selfGenerated.${name}`,
       readersBy(() => when(withSelfGenerated)),
     ]),
+  ),
+  ...Object.fromEntries(
+    Object.keys(imageOptions.unwrap().shape).map((name) => [`images.${name}`, readersBy(() => when(ofGraph))]),
   ),
   // Draws the calibration sequences, the order of training and the rotation.
   seed: readersBy(() => [[withText], [withRotation]]),

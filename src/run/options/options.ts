@@ -14,6 +14,9 @@ import { defaultsBelow } from "../../recipe/options/resolve-recipe-options.js";
 import { calibrationOption, checkCalibration, generationOptions } from "./calibration-option.js";
 import { DEFAULT_CONTEXT } from "./default-context.js";
 import { effortNamed, effortValues } from "./effort/efforts.js";
+import { assertForGraph, graphDefaults } from "./graph/graph-options.js";
+import { imageOptions } from "./graph/image-options.js";
+import { graphFormat, isGraph } from "./graph/is-graph.js";
 import { assertRead, readerContext } from "./option-use.js";
 import { oneOrMany } from "./parse/one-or-many.js";
 import { parseBytes } from "./parse/parse-bytes.js";
@@ -57,7 +60,7 @@ const streams = z.strictObject({
 /** Every option of `quantize`: types, defaults, ranges and help all come from here. */
 export const runOptionsSchema = z.strictObject({
   model: pathOption.describe(
-    "model folder (config.json, tokenizer.json, safetensors), or owner/name on the Hugging Face Hub",
+    "model folder (config.json, tokenizer.json, safetensors), owner/name on the Hugging Face Hub, or an ONNX file of any network",
   ),
   revision: revisionOption,
   scheme: (z.string().min(1) as z.ZodType<SchemeName, SchemeName>).describe(
@@ -94,6 +97,7 @@ export const runOptionsSchema = z.strictObject({
     .default(null)
     .describe(`tokens per sequence; null takes ${DEFAULT_CONTEXT}, or the longest that the model was made for`),
   selfGenerated: generationOptions,
+  images: imageOptions,
   seed: seed.default(0).describe("seed of everything random"),
   deterministic: z
     .boolean()
@@ -165,13 +169,15 @@ export function resolveOptions(...sources: readonly UntypedOptions[]): GivenOpti
 export function resolveOver(values: UntypedOptions, given: UntypedOptions): GivenOptions {
   const recipe = recipeIn(given);
   const preset = presetNames.find((name) => name === given["preset"]) ?? defaultPreset;
-  const below = mergeOptions(defaultsBelow(mergeOptions(values, given), { recipe, preset }), values);
+  const ofGraph = isGraph(given) ? graphDefaults : {};
+  const below = mergeOptions(defaultsBelow(mergeOptions(values, given), { recipe, preset }), ofGraph, values);
   const options = parseOptions(runOptionsSchema, mergeOptions(below, given), given);
   const scheme = schemeOf(options);
   assertRead(given, readerContext(options, scheme), preset);
   assertUsed(given, options.format);
+  if (isGraph(options)) assertForGraph(given, options);
   checkTogether(options);
-  return { ...options, format: withPrimary(options.format) };
+  return { ...options, format: withPrimary(options) };
 }
 
 /** The recipe that options name, or the one that counts without; what is no recipe at all is refused when they are parsed. */
@@ -180,8 +186,8 @@ export function recipeIn(given: UntypedOptions): RecipeName {
 }
 
 /** The formats that will be written: each once, the primary one first, whether it was named or not. */
-function withPrimary(formats: readonly FormatName[]): FormatName[] {
-  return [...new Set([primaryFormat, ...formats])];
+function withPrimary(options: GivenOptions): FormatName[] {
+  return [...new Set([isGraph(options) ? graphFormat : primaryFormat, ...options.format])];
 }
 
 /** The part of resolved options that the algorithms see. */

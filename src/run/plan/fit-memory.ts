@@ -5,6 +5,7 @@ import { recipeOf } from "../../recipe/job/recipe-names.js";
 import { declares } from "../../recipe/options/option-readers.js";
 import type { PlanEvent } from "../events/events.js";
 import { isSelfGenerated } from "../options/calibration-option.js";
+import { isGraph } from "../options/graph/is-graph.js";
 import type { RunOptions } from "../options/options.js";
 import { parseBytes } from "../options/parse/parse-bytes.js";
 import { besideTensors, makePlan, needsTokens, type PlanInput } from "./plan.js";
@@ -42,6 +43,12 @@ export interface FitInput extends PlanInput {
   readonly spareBytes: number;
 }
 
+/** The same of any kind of network. */
+type AnyFitInput = Pick<FitInput, "options" | "device" | "baseBytes" | "spareBytes">;
+
+/** Makes the plan of a run with these options. */
+type MakePlan<I extends AnyFitInput> = (input: I) => PlanEvent;
+
 /**
  * Plans within the memory that `maxMemory` allows on the device that computes: with fewer sequences at
  * once, and with streams that wait elsewhere. Without it fewer sequences keep a window within what is spare.
@@ -50,18 +57,23 @@ export interface FitInput extends PlanInput {
  * @throws OptionError when even the leanest plan needs more
  */
 export function fitMemory(asked: FitInput): FittedPlan {
-  const input = withSamplingBatch(asked);
+  return fitPlan(asked, makePlan);
+}
+
+/** The same for a network whose plan is made otherwise. */
+export function fitPlan<I extends AnyFitInput>(asked: I, make: MakePlan<I>): FittedPlan {
+  const input = withSamplingBatch(asked, make);
   const { options } = input;
   const { microBatch } = options.window;
   const { storage } = options.streams;
-  if (options.maxMemory === null) return fitSpare(input);
+  if (options.maxMemory === null) return fitSpare(input, make);
   const budget = parseBytes(options.maxMemory);
   const homes = storage === "auto" ? (["device", "host", "disk"] as const) : [storage];
   let leanest: PlanEvent | null = null;
   for (const finish of finishes(options)) {
     for (const size of microBatch === null ? halvings(mostOf(options)) : [microBatch]) {
       for (const home of homes) {
-        const plan = planWith(input, { microBatch: size, storage: home, finish });
+        const plan = planWith(input, make, { microBatch: size, storage: home, finish });
         if (neededBytes(plan) <= budget) {
           const tensorBytes = input.device === "cpu" ? budget - besideTensors(input) : budget;
           return { plan, microBatch: size, storage: home, finish, sampling: samplingBatch(options), tensorBytes };
@@ -88,13 +100,13 @@ function smallerRuns(options: RunOptions): readonly string[] {
   );
   return [
     ...(smaller.length > 0 ? [`smaller windows (--set ${smaller.join(" ")})`] : []),
-    ...(needsTokens(options) ? ["a shorter --context"] : []),
+    ...(needsTokens(options) && !isGraph(options) ? ["a shorter --context"] : []),
     ...(isSelfGenerated(options) ? ["--calibration PATH with text, for which the network is never held whole"] : []),
   ];
 }
 
 // A single sequence is tried in any case: what is free may be more by then.
-function fitSpare(input: FitInput): FittedPlan {
+function fitSpare<I extends AnyFitInput>(input: I, make: MakePlan<I>): FittedPlan {
   const { window, streams } = input.options;
   const most = input.spareBytes * WINDOW_SHARE;
   const sizes = window.microBatch === null ? halvings(mostOf(input.options)) : [window.microBatch];
@@ -102,34 +114,34 @@ function fitSpare(input: FitInput): FittedPlan {
   // Text that the model makes up takes what it takes: fewer sequences in a window would not change that.
   const windows = samplingAt(input, 0);
   const fits = (candidate: (typeof candidates)[number]): boolean =>
-    spareNeeded(input, planWith(windows, { ...candidate, storage: "disk" })) <= most;
+    spareNeeded(input, planWith(windows, make, { ...candidate, storage: "disk" })) <= most;
   const { microBatch, finish } = candidates.find(fits) ??
     candidates.at(-1) ?? { microBatch: 1, finish: "none" as const };
   const chosen = { microBatch, storage: streams.storage, finish };
-  return { plan: planWith(input, chosen), ...chosen, sampling: samplingBatch(input.options), tensorBytes: null };
+  return { plan: planWith(input, make, chosen), ...chosen, sampling: samplingBatch(input.options), tensorBytes: null };
 }
 
 // As many sequences at once as fit while the model makes its text up, where the options leave it open: judged beside the
 // leanest windows, so that what is left to choose is theirs.
-function withSamplingBatch(input: FitInput): FitInput {
+function withSamplingBatch<I extends AnyFitInput>(input: I, make: MakePlan<I>): I {
   const { options } = input;
   if (!isSelfGenerated(options) || options.selfGenerated.batch !== null) return input;
   const storage = options.streams.storage === "auto" ? "disk" : options.streams.storage;
   const budget = options.maxMemory === null ? null : parseBytes(options.maxMemory);
   const fits = (batch: number): boolean => {
-    const plan = planWith(samplingAt(input, batch), { microBatch: 1, storage, finish: "none" });
+    const plan = planWith(samplingAt(input, batch), make, { microBatch: 1, storage, finish: "none" });
     return budget === null ? spareNeeded(input, plan) <= input.spareBytes * WINDOW_SHARE : neededBytes(plan) <= budget;
   };
   return samplingAt(input, halvings(samplingBatch(options)).find(fits) ?? 1);
 }
 
 /** @param batch 0 leaves the making of text out of what is counted */
-function samplingAt<I extends PlanInput>(input: I, batch: number): I {
+function samplingAt<I extends AnyFitInput>(input: I, batch: number): I {
   const { options } = input;
   return { ...input, options: { ...options, selfGenerated: { ...options.selfGenerated, batch } } };
 }
 
-function spareNeeded(input: PlanInput, { device, estimate }: PlanEvent): number {
+function spareNeeded(input: AnyFitInput, { device, estimate }: PlanEvent): number {
   return device === "cpu" ? estimate.hostBytes - besideTensors(input) : estimate.deviceBytes;
 }
 
@@ -139,12 +151,13 @@ function finishes(options: RunOptions): readonly Finish[] {
   return options.finish === "auto" ? ["scales", "none"] : ["scales"];
 }
 
-function planWith(
-  input: PlanInput,
+function planWith<I extends AnyFitInput>(
+  input: I,
+  make: MakePlan<I>,
   { microBatch, storage, finish }: Pick<FittedPlan, "microBatch" | "storage" | "finish">,
 ): PlanEvent {
   const { options } = input;
-  return makePlan({
+  return make({
     ...input,
     options: { ...options, finish, window: { ...options.window, microBatch }, streams: { storage } },
   });

@@ -115,7 +115,10 @@ function largest(linears: readonly LinearPlan[]): number {
 const COMPOSED_ROUNDING = 24;
 
 /** Parameters that a Linear trains. */
-export function trainedParameters(linear: LinearPlan, { options, scheme }: MemoryInput): number {
+export function trainedParameters(
+  linear: LinearPlan,
+  { options, scheme }: Pick<MemoryInput, "options" | "scheme">,
+): number {
   const { rows, columns } = linear.layout;
   const recipe = recipeOf(options.recipe);
   const { parameters } = recipe.cost(options);

@@ -4,13 +4,14 @@ import { join } from "node:path";
 import { fileSystemError } from "../../checkpoint/file-system/file-system-error.js";
 import { shellWord } from "../../checkpoint/file-system/shell-word.js";
 import { InputError } from "../../errors.js";
-import { formatNames } from "../../format/exporters.js";
+import { type FormatName, formatNames } from "../../format/exporters.js";
 import { hasOwnCard, sealed } from "../../format/seal.js";
 import { type CopiedFiles, cardFile, configFile, recordFile, reportFile } from "../../format/written-files.js";
 import { factsOfResult } from "../card/card-facts.js";
 import { modelCard } from "../card/model-card.js";
+import { graphFile, graphFormat } from "../options/graph/is-graph.js";
 import { resultContents } from "../result/result-contents.js";
-import { copiedFilesOf } from "../result/result-file.js";
+import { copiedFilesOf, recordedPrimary } from "../result/result-file.js";
 
 /** A file of a result on its way to the hub. */
 export interface FileToPush {
@@ -33,8 +34,9 @@ export interface PushedFiles {
  * @throws InputError for a folder that is no result, or lacks a file of one
  */
 export async function filesToPush(result: string, repository: string): Promise<PushedFiles> {
-  const copied = await copiedFiles(result);
-  const missing = [configFile, ...copied.keys()].find((name) => !existsSync(join(result, name)));
+  const { copied, primary } = await recordOf(result);
+  const main = primary === graphFormat ? graphFile : configFile;
+  const missing = [main, ...copied.keys()].find((name) => !existsSync(join(result, name)));
   if (missing !== undefined) {
     throw new InputError({
       where: result,
@@ -57,7 +59,7 @@ export async function filesToPush(result: string, repository: string): Promise<P
   return { files, leftOut: [...own, ...foreign].filter((path) => !pushed.has(path)) };
 }
 
-async function copiedFiles(result: string): Promise<CopiedFiles> {
+async function recordOf(result: string): Promise<{ readonly copied: CopiedFiles; readonly primary: FormatName }> {
   let text: string;
   try {
     text = await readFile(join(result, recordFile), "utf8");
@@ -77,7 +79,8 @@ async function copiedFiles(result: string): Promise<CopiedFiles> {
     });
   }
   try {
-    return copiedFilesOf(JSON.parse(text));
+    const record: unknown = JSON.parse(text);
+    return { copied: copiedFilesOf(record), primary: recordedPrimary(record) };
   } catch (cause) {
     throw new InputError({
       where: join(result, recordFile),

@@ -3,28 +3,14 @@ import type { TokenSequences } from "../../calibration/token-sequences.js";
 import { comparePositions } from "../../evaluate/compare-positions.js";
 import { tokenIds } from "../../network/decoder/token-ids.js";
 import { checkpointSource, type DecoderSpec, type NetworkEnd } from "../../network/index.js";
-import type { RecipeJob, RecipeResults } from "../../recipe/job/recipe-job.js";
-import { chooseColumns } from "../../recipe/solve/column-solver.js";
-import { nearestRule } from "../../recipe/solve/layer-rule.js";
-import { openStreams } from "../../recipe/state/streams.js";
-import { UnitSource } from "../../recipe/state/unit-source.js";
-import { advance } from "../../reconstruct/advance.js";
-import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
-import { SequenceParts } from "../../reconstruct/sequence-parts.js";
-import { freeOnError, noGrad, releaseCachedMemory, scope, type Tensor } from "../../tensor/index.js";
+import type { RecipeJob } from "../../recipe/job/recipe-job.js";
+import { freeOnError, noGrad, scope, type Tensor } from "../../tensor/index.js";
 import { LOGIT_BYTES } from "../source/scored-size.js";
+import { type PassedNetworks, type PassedStreams, withPassedStreams } from "./pass-networks.js";
 
 /** Networks that are scored on the same text. */
-export interface ScoredNetworks {
-  /** The source model: its checkpoint and network, with the scheme and options of the run. */
-  readonly source: RecipeJob;
-  /** What was quantized, which a rotation makes another model of. */
-  readonly quantized: RecipeJob;
-  /** The codes that the run came to. */
-  readonly results: RecipeResults;
+export interface ScoredNetworks extends PassedNetworks {
   readonly spec: DecoderSpec;
-  /** Whether the source is rounded to nearest beside them. */
-  readonly roundToNearest: boolean;
 }
 
 /** Scores of one network. */
@@ -53,69 +39,15 @@ export function scoreNetworks(
   text: TokenSequences,
   tell: (done: number, total: number) => void,
 ): NetworkScores {
-  const { source, quantized, roundToNearest } = networks;
-  releaseCachedMemory();
-  const names = roundToNearest ? ["source", "nearest"] : ["source"];
-  const [full, nearest = null] = openStreams(source, text, names, "device") as [PortStore, PortStore?];
-  const opened = [full, ...(nearest === null ? [] : [nearest])];
-  try {
-    const [result] = openStreams(quantized, text, ["result"], "device") as [PortStore];
-    opened.push(result);
-    passBlocks(networks, { full, nearest, result }, text.context, tell);
-    return compareOutputs(networks, { full, nearest, result }, text);
-  } finally {
-    for (const stream of opened) stream.dispose();
-  }
-}
-
-interface Streams {
-  readonly full: PortStore;
-  readonly nearest: PortStore | null;
-  readonly result: PortStore;
-}
-
-function passBlocks(
-  { source, quantized, results }: ScoredNetworks,
-  { full, nearest, result }: Streams,
-  length: number,
-  tell: (done: number, total: number) => void,
-): void {
   // One sequence at a time: the products of a few hundred tokens fill a device.
-  const parts = new SequenceParts(1, () => {});
-  using ours = new UnitSource(quantized, length);
-  using theirs = new UnitSource(source, length);
-  const pass = (stream: PortStore, run: Parameters<typeof advance>[3]): void =>
-    advance(stream, stream, parts, (x, part) => {
-      source.poll();
-      return run(x, part);
-    });
-  const units = source.network.units.length;
-  for (let k = 0; k < units; k++) {
-    tell(k, units);
-    during(theirs.open(k, false), (unit) => {
-      unit.castWeights(source.dtype);
-      pass(full, (x) => unit.forwardFull(x));
-      if (nearest === null) return;
-      roundUnit(source, unit, parts);
-      pass(nearest, (x) => unit.forwardQuantized(x));
-    });
-    during(ours.openFinished(k, results, false), (unit) => {
-      for (const layer of unit.trained) layer.previewHard();
-      pass(result, (x) => unit.forwardQuantized(x));
-    });
-  }
-  tell(units, units);
-}
-
-function roundUnit(job: RecipeJob, unit: QuantizedUnit, parts: SequenceParts): void {
-  const events = chooseColumns({ job, parts, warnings: [] }, unit, null, nearestRule(job.options));
-  // What it tells is the round's own, which nobody asked for.
-  while (events.next().done !== true);
+  return withPassedStreams({ ...networks, sequencesAtOnce: 1, storage: "device" }, text, tell, (streams) =>
+    compareOutputs(networks, streams, text),
+  );
 }
 
 function compareOutputs(
   { source, quantized, spec }: ScoredNetworks,
-  streams: Streams,
+  streams: PassedStreams,
   text: TokenSequences,
 ): NetworkScores {
   const { device, dtype } = source;
@@ -189,12 +121,4 @@ function compared(
     });
   }
   return sums;
-}
-
-function during<T extends { dispose(): void }>(resource: T, use: (resource: T) => void): void {
-  try {
-    use(resource);
-  } finally {
-    resource.dispose();
-  }
 }

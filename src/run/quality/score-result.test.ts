@@ -89,7 +89,8 @@ describe("scoring a result", () => {
   });
 
   it("takes the result's scores for those of round to nearest where that is what was done, and leaves out numbers that are none", async () => {
-    expect((await scoreResult(input({ isNearest: true }), context)).quality?.perplexity.roundToNearest).toBe(4);
+    const { quality: nearest } = await scoreResult(input({ isNearest: true }), context);
+    expect(nearest).toMatchObject({ perplexity: { roundToNearest: 4 } });
     scoreNetworks.mockReturnValueOnce({
       ...scores,
       roundToNearest: { perplexity: Number.POSITIVE_INFINITY, divergence: 1 },

@@ -27,8 +27,9 @@ export function linearRecords({ units, has, read, errors, poll }: LinearsToRecor
   const measured = new Map(errors.map((each) => [each.name, each]));
   return units.flatMap((unit) =>
     unit.layers
+      .map(({ name, module }, i) => ({ module, role: name === module ? String(i + 1) : name }))
       .filter(({ module }) => has(module))
-      .map(({ name: role, module }): LinearRecord => {
+      .map(({ role, module }): LinearRecord => {
         poll();
         const weight = read(module);
         const { rows, columns, bits, groupSize, scales } = weight;

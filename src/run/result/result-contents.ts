@@ -12,7 +12,7 @@ import {
   reportFile,
   trainedFolder,
 } from "../../format/written-files.js";
-import { copiedFilesOf } from "./result-file.js";
+import { copiedFilesOf, recordedPrimary } from "./result-file.js";
 
 /** What lies in a folder; paths relative to it, with `/`. */
 export interface FolderContents {
@@ -30,8 +30,11 @@ const besideWeights: ReadonlySet<string> = new Set([recordFile, certificateFile,
  */
 export async function resultContents(folder: string): Promise<FolderContents> {
   let copied: CopiedFiles;
+  let primary: FormatName;
   try {
-    copied = copiedFilesOf(JSON.parse(await readFile(join(folder, recordFile), "utf8")));
+    const record: unknown = JSON.parse(await readFile(join(folder, recordFile), "utf8"));
+    copied = copiedFilesOf(record);
+    primary = recordedPrimary(record);
   } catch {
     return { own: [], foreign: await filesBelow(folder) };
   }
@@ -41,8 +44,8 @@ export async function resultContents(folder: string): Promise<FolderContents> {
     if (path.startsWith(`${trainedFolder}/`)) {
       return exporters[primaryFormat].owns(join(folder, trainedFolder), path.slice(trainedFolder.length + 1), copied);
     }
-    const format = formatNames.find((name) => name !== primaryFormat && path.startsWith(`${name}/`));
-    if (format === undefined) return exporters[primaryFormat].owns(folder, path, copied);
+    const format = formatNames.find((name) => name !== primary && path.startsWith(`${name}/`));
+    if (format === undefined) return exporters[primary].owns(folder, path, copied);
     return exporters[format].owns(join(folder, format), path.slice(format.length + 1), copied);
   });
 }

@@ -5,7 +5,7 @@ export const linearShape = z.object({
   /** Module name. */
   name: z.string(),
   block: z.number(),
-  /** Its name in the block: `q`, `down`. */
+  /** Its name in the block: `q`, `down`; of a graph its place in the unit, from 1. */
   role: z.string(),
   rows: z.number(),
   columns: z.number(),

@@ -2,7 +2,9 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { CheckpointError } from "../../errors.js";
+import { type FormatName, primaryFormat } from "../../format/exporters.js";
 import { type CopiedFiles, recordFile } from "../../format/written-files.js";
+import { graphFormat } from "../options/graph/is-graph.js";
 import {
   activationsShape,
   effortShape,
@@ -19,6 +21,13 @@ export function copiedFilesOf(value: unknown): CopiedFiles {
   const record = z.object({ copied: z.record(z.string(), z.number()).default({}) }).parse(value);
   return new Map(Object.entries(record.copied));
 }
+
+/** The format that a result is kept in, by its record: of a graph ONNX again. */
+export function recordedPrimary(value: unknown): FormatName {
+  return ofGraph.safeParse(value).success ? graphFormat : primaryFormat;
+}
+
+const ofGraph = z.object({ network: z.object({ kind: z.literal("graph") }) });
 
 /** Writes `crossblock.json` into a folder. */
 export async function writeResultRecord(folder: string, record: ResultRecord): Promise<void> {

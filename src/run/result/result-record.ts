@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Preprocessing } from "../../calibration/images/preprocessing.js";
 import type { DecoderSpec } from "../../network/index.js";
 import type { GradientPrecision } from "../../reconstruct/quantized-layer.js";
 import type { CensusRecord } from "../events/census-record.js";
@@ -46,22 +47,48 @@ export const sizesShape = z.object({
 });
 
 /** What a held-out text says of source and result. */
-export const qualityShape = z
-  .object({
-    /** What was scored, in words. */
-    text: z.string(),
-    /** Tokens that were predicted. */
-    tokens: z.number(),
-    /** Tokens a sequence. */
-    context: z.number(),
-    perplexity: z.object({ source: z.number(), result: z.number(), roundToNearest: z.number().nullable() }),
-    /** Mean Kullback-Leibler divergence from the source to the result, in nats a token. */
-    divergence: z.number(),
-    /** The same of round to nearest. */
-    roundToNearestDivergence: z.number().nullable().default(null),
-    seconds: z.number().nullable().default(null),
-  })
-  .nullable();
+const textQuality = z.object({
+  /** What was scored, in words. */
+  text: z.string(),
+  /** Tokens that were predicted. */
+  tokens: z.number(),
+  /** Tokens a sequence. */
+  context: z.number(),
+  perplexity: z.object({ source: z.number(), result: z.number(), roundToNearest: z.number().nullable() }),
+  /** Mean Kullback-Leibler divergence from the source to the result, in nats a token. */
+  divergence: z.number(),
+  /** The same of round to nearest. */
+  roundToNearestDivergence: z.number().nullable().default(null),
+  seconds: z.number().nullable().default(null),
+});
+
+/** How far outputs are from the source's. */
+const outputDistance = z.object({
+  /** `|y - y'|^2 / |y|^2` over all examples. */
+  relativeError: z.number(),
+  /** Share of examples whose largest output is the same one; null where outputs are no classes. */
+  agreement: z.number().nullable(),
+  /** Mean Kullback-Leibler divergence between the classes' probabilities, in nats an example. */
+  divergence: z.number().nullable(),
+});
+
+/** What held-out examples say of a graph and its result. */
+const outputsQuality = z.object({
+  /** What was scored, in words. */
+  examples: z.string(),
+  count: z.number(),
+  result: outputDistance,
+  /** Of the same scheme by rounding alone; null where that was not computed. */
+  roundToNearest: outputDistance.nullable(),
+  seconds: z.number().nullable().default(null),
+});
+
+/** What was lost, measured on what nothing was calibrated on. */
+export const qualityShape = z.union([textQuality, outputsQuality]).nullable();
+
+export type TextQuality = z.output<typeof textQuality>;
+export type OutputsQuality = z.output<typeof outputsQuality>;
+export type OutputDistance = z.output<typeof outputDistance>;
 
 /** How much was trained, and who chose that: the user, the device, or the time that was given. */
 export const effortShape = z
@@ -103,6 +130,19 @@ export interface WindowRecord extends Omit<WindowDoneEvent, "event"> {
   readonly start: string | null;
   /** Null where nothing is trained. */
   readonly losses: WindowLosses | null;
+}
+
+/** A graph that was quantized. */
+export interface GraphRecord {
+  readonly kind: "graph";
+  readonly opset: number;
+  readonly inputs: readonly { readonly name: string; readonly shape: readonly number[] }[];
+  readonly output: string;
+  readonly units: readonly { readonly kind: string; readonly layers: readonly string[] }[];
+  /** Batch norms that their convolutions took over. */
+  readonly folded: readonly string[];
+  /** What was done to images; null where none were given. */
+  readonly images: (Preprocessing & { readonly from: string }) | null;
 }
 
 /** A budget of mean bits of a code, and what each Linear got of it. */
@@ -158,7 +198,7 @@ export interface ResultRecord {
   readonly warnings: readonly { readonly message: string; readonly where: string; readonly next: string }[];
   /** Files of the source model's folder that were copied, by name, with their sizes in bytes. */
   readonly copied: Readonly<Record<string, number>>;
-  /** The network that was quantized, as plain data. */
-  readonly network: DecoderSpec;
+  /** The network that was quantized, as plain data: of a graph its units. */
+  readonly network: DecoderSpec | GraphRecord;
   readonly fingerprints: Fingerprints;
 }

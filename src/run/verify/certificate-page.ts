@@ -99,6 +99,10 @@ function notesList(exports: readonly ExportCertificate[]): string[] {
 /** What an independent runtime said, in a sentence. */
 export function runtimeSentence(runtime: RuntimeVerdict): string {
   if (runtime.status === "absent") return `not run: ${runtime.why}`;
+  if ("outputs" in runtime) {
+    const { relativeError } = runtime.outputs;
+    return `${runtime.runtime} ${runtime.status}: relative error of outputs ${relativeError.toExponential(1)} on ${runtime.examples} fixed examples`;
+  }
   const { runtime: name, asWritten, sameWeights, tokens, texts } = runtime;
   const apart =
     sameWeights === null ? "" : `; ${sameWeights.divergence.toExponential(1)} with the same weights in fp32`;
@@ -112,6 +116,14 @@ export function runtimeSentence(runtime: RuntimeVerdict): string {
 
 function runtimeSection({ format, runtime }: ExportCertificate): string[] {
   if (runtime.status === "absent") return [];
+  if ("outputs" in runtime) {
+    return [
+      `## ${format}: ${runtime.runtime}`,
+      "",
+      `${escaped(runtimeSentence(runtime))}, against crossblock's own network of the same file. ${escaped(runtime.note)}.`,
+      "",
+    ];
+  }
   const row = (name: string, c: LogitsComparison): string =>
     `| ${name} | ${c.divergence.toExponential(2)} | ${c.largestDifference.toPrecision(3)} | ` +
     `${(c.topAgreement * 100).toFixed(1)} % | ${(c.perplexity / c.referencePerplexity).toFixed(5)} |`;

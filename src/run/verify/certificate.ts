@@ -1,4 +1,5 @@
 import type { LogitsComparison } from "../../evaluate/compare-logits.js";
+import type { OutputDistance } from "../../evaluate/outputs/output-comparison.js";
 import type { WeightHash } from "../../format/bits/weight-hash.js";
 import type { CensusRecord } from "../events/census-record.js";
 import type { CertificateVerdict } from "./verdict.js";
@@ -52,7 +53,17 @@ export type RuntimeVerdict =
       readonly texts: TextsVerdict | null;
       readonly note: string;
     }
+  | GraphVerdict
   | { readonly status: "absent"; readonly why: string };
+
+/** What an independent runtime made of a graph, on fixed inputs. */
+export interface GraphVerdict {
+  readonly status: "agrees" | "disagrees";
+  readonly runtime: string;
+  readonly examples: number;
+  readonly outputs: OutputDistance;
+  readonly note: string;
+}
 
 /** What unquantized tensors were compared with. */
 export type UntouchedReference = "source model" | "recorded hashes" | "result" | "nothing";

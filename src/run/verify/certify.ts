@@ -18,12 +18,14 @@ import { pacedProgress } from "../events/paced-progress.js";
 import type { VerifyOptions } from "../options/commands/verify-options.js";
 import { parseResultRecord, type ReadRecord } from "../result/result-file.js";
 import { qualityOf, type Scores } from "../result/result-quality.js";
+import { graphResultAt } from "../source/graph/graph-result.js";
 import type { Certificate, ExportCertificate, RuntimeVerdict } from "./certificate.js";
 import { runtimeSentence } from "./certificate-page.js";
 import { type CheckedExport, type Comparison, checkExport, checkTensors, unreadable } from "./check-export.js";
 import { checkResult } from "./check-result.js";
 import { compareConfig } from "./compare-config.js";
 import { findExports } from "./find-exports.js";
+import { certifyGraph } from "./graph/certify-graph.js";
 import { modelTensors } from "./model-tensors.js";
 import { openSourceModel } from "./open-source-model.js";
 import { type JudgeInput, type Judgement, judgeRuntime } from "./runtime/judge-runtime.js";
@@ -47,6 +49,8 @@ export type Checks = Pick<VerifyOptions, "export" | "format" | "model" | "runtim
  * @throws InputError for a folder that is no result
  */
 export async function certify({ folder, ...options }: Checks, context: Context): Promise<Certificate> {
+  const graph = await graphResultAt(folder);
+  if (graph !== null) return certifyGraph(graph, options, context);
   await assertResult(folder);
   const found = await findExports(folder, options.export, options.format);
   const itself: FoundExport = { format: primaryFormat, path: folder };

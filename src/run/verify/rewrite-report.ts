@@ -31,7 +31,7 @@ function certifiedFormat({ format, agrees, tensors, runtime }: ExportCertificate
     runtime: {
       status: runtime.status,
       said: absent ? `not run: ${runtime.why}` : `${runtime.runtime} ${runtime.status}`,
-      divergence: absent ? null : runtime.asWritten.divergence,
+      divergence: absent || "outputs" in runtime ? null : runtime.asWritten.divergence,
     },
   };
 }

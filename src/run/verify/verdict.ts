@@ -1,4 +1,4 @@
-import type { Scores } from "../result/result-quality.js";
+import { isOfText, outputsText, type Scores } from "../result/result-quality.js";
 import type { ExportCertificate } from "./certificate.js";
 
 /** What a certificate says, in three lines. */
@@ -54,6 +54,7 @@ function qualityLine(quality: Scores | null, missing: string | null): string {
     const why = missing === null ? "" : ` (${missing})`;
     return `quality was not measured${why}; crossblock eval measures it on a text`;
   }
+  if (!isOfText(quality)) return `quality: ${outputsText(quality)}, on ${quality.count} ${quality.examples}`;
   const { perplexity, divergence, tokens, text } = quality;
   const rounded = perplexity.roundToNearest;
   const nearest = rounded === null || rounded === perplexity.result ? "" : ` (round to nearest ${rounded.toFixed(2)})`;

@@ -58,6 +58,11 @@ export const engineHandlers: EngineHandlers = {
     return await choicesJob(opened(), parameters, request);
   },
 
+  images: async (parameters, request) => {
+    const { imagesJob } = await import("../job/images-job.js");
+    return await imagesJob(parameters, request);
+  },
+
   generate: async (parameters, request) => {
     return (await generatorOf(opened())).generate(parameters, request);
   },

@@ -16,7 +16,7 @@ import type { FittedPlan } from "../../plan/fit-memory.js";
 import type { LinearPlan } from "../../plan/linear-plans.js";
 import type { PlanFacts } from "../../plan/plan.js";
 import type { MachineSpeed } from "../../plan/time/machine-speed.js";
-import type { Scored } from "../../quality/score-result.js";
+import type { Scored } from "../../quality/score-once.js";
 import type { ResultRecord } from "../../result/result-record.js";
 import type { Calibration } from "../../source/calibrate.js";
 import type { CheckedWeights } from "../../source/check-weights.js";

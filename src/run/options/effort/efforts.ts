@@ -8,6 +8,7 @@ import {
 } from "../../../recipe/options/merge-options.js";
 import { defaultPreset, type PresetName, presetNames } from "../../../recipe/options/presets.js";
 import type { Device } from "../../../tensor/index.js";
+import { isGraph } from "../graph/is-graph.js";
 
 /**
  * How much text each effort takes, whatever the recipe; what it trains with it stands beside the recipe (`efforts`). `normal`
@@ -17,6 +18,9 @@ const text: Readonly<Record<Exclude<EffortName, "normal">, UntypedOptions>> = {
   quick: { samples: 22, context: 1024 },
   best: { samples: 512 },
 };
+
+/** The same of examples for a graph. */
+const examples: typeof text = { quick: { samples: 128 }, best: { samples: 1024 } };
 
 /** Who chose the effort of a run: the user, the device that it runs on, or the time that it was given. */
 export type EffortChoice = "given" | "device" | "time";
@@ -34,7 +38,8 @@ export function effortValues(effort: EffortName, recipe: RecipeName, given: Unty
   if (effort === "normal") return {};
   const { presets, efforts } = recipeOf(recipe);
   const preset = presets[presetNames.find((name) => name === given["preset"]) ?? defaultPreset] ?? {};
-  const entries = optionEntries(mergeOptions(text[effort], efforts?.[effort] ?? {}));
+  const amounts = (isGraph(given) ? examples : text)[effort];
+  const entries = optionEntries(mergeOptions(amounts, efforts?.[effort] ?? {}));
   const set = entries.filter(([name]) => isAmount(name) || optionValue(preset, name) === undefined);
   return withoutFinishOf(given, mergeOptions(...set.map(([name, value]) => optionGroup(name, value))));
 }

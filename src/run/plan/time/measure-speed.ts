@@ -3,12 +3,9 @@ import { DecoderNetwork, type DecoderSpec, decoderUnits, loadUnit, type UnitPlan
 import { searchRange } from "../../../quant/grid/range.js";
 import { TokenQuantizer } from "../../../quant/input/activation.js";
 import type { Scheme } from "../../../quant/scheme.js";
-import { SecondMoments } from "../../../quant/second-moments.js";
-import { gptq } from "../../../quant/solver/gptq.js";
 import { CodeUnitRounding } from "../../../quant/weight-path/code-unit-rounding.js";
 import { microBatch, stepBatch } from "../../../recipe/job/micro-batch.js";
 import { recipeOf } from "../../../recipe/job/recipe-names.js";
-import { candidatesOf } from "../../../recipe/options/shared/range.js";
 import { reconstructionError } from "../../../reconstruct/objective/objective.js";
 import { QuantizedLayer } from "../../../reconstruct/quantized-layer.js";
 import { QuantizedUnit } from "../../../reconstruct/quantized-unit.js";
@@ -20,6 +17,7 @@ import { measureFlops } from "../../machine/device.js";
 import { ProcessorLoad } from "../../machine/processor-load.js";
 import type { RunOptions } from "../../options/options.js";
 import { blockExtents } from "../block-extents.js";
+import { secondsOfChoosing } from "./choosing-seconds.js";
 import type { MachineSpeed } from "./machine-speed.js";
 
 /** What the speed of a run depends on. */
@@ -209,33 +207,6 @@ function shortened(store: PortStore, context: number): PortStore {
   };
 }
 
-// Seconds of a weight: by GPTQ, or by a search of ranges alone.
-function secondsOfChoosing(columns: number, byColumns: boolean, { options, scheme, device }: SpeedInput): number {
-  const candidates = candidatesOf(options.range);
-  return noGrad(() =>
-    scope(() => {
-      using moments = disposing(new SecondMoments(columns, device));
-      moments.it.add(Tensor.randn([1, 2 * columns, columns], { device }));
-      const seconds = (rows: number): number => {
-        const weight = Tensor.randn([rows, columns], { device }).mul(0.02);
-        const started = performance.now();
-        scope(() => {
-          if (byColumns) gptq(weight, moments.it, scheme, "", { ...options.gptq, candidates });
-          else searchRange(weight, scheme, "", { candidates });
-        });
-        synchronize(device);
-        return (performance.now() - started) / 1000;
-      };
-      // A device's kernels are compiled at first use.
-      seconds(16);
-      return seconds(CHOOSING_ROWS) / (CHOOSING_ROWS * columns);
-    }),
-  );
-}
-
-/** A column takes as long for few rows as for some more. */
-const CHOOSING_ROWS = 512;
-
 function choosingColumns(hidden: number, { groupSize }: Scheme): number {
   if (groupSize === null) return Math.min(512, hidden);
   return Math.min(hidden, Math.max(groupSize, Math.floor(512 / groupSize) * groupSize));
@@ -246,10 +217,6 @@ function measurable(scheme: Scheme, spec: DecoderSpec): Scheme {
   const columns = blockExtents(spec).flatMap(({ inputs }) => inputs);
   const whole = columns.every((count) => scheme.groupSize === null || count % scheme.groupSize === 0);
   return whole ? scheme : { ...scheme, groupSize: null };
-}
-
-function disposing<T extends { dispose(): void }>(it: T): { readonly it: T } & Disposable {
-  return { it, [Symbol.dispose]: () => it.dispose() };
 }
 
 /** Weights of the first block's Linears. */

@@ -1,3 +1,4 @@
+import { isOfText } from "../../result/result-quality.js";
 import { figures } from "../figures.js";
 import { html, type Markup, type Piece } from "../html.js";
 import type { ReportRecord } from "../report-record.js";
@@ -27,6 +28,8 @@ const chosen = { given: "as given", device: "by the device", time: "by the time"
 function textOf({ calibration }: ReportRecord): Piece {
   if (calibration === null) return "none";
   const { source, sequences, context } = calibration;
+  if (source === "images" || source === "tensors")
+    return `${figures.count(sequences)} ${source === "images" ? "images" : "examples"}`;
   const size = `${figures.count(sequences)} × ${figures.count(context)} tokens`;
   return source === "self-generated" ? `${size} that the model made up` : size;
 }
@@ -38,17 +41,7 @@ function cards(record: ReportRecord): Markup {
     null,
   );
   const pair = withOneUnit(figures.bytes(sizes?.source ?? 0), figures.bytes(smallest ?? 0));
-  return html`<div class="cards">${card(
-    "Perplexity",
-    quality === null
-      ? "–"
-      : html`${figures.perplexity(quality.perplexity.source)}<span class="to"> → </span>${figures.perplexity(quality.perplexity.result)}`,
-    quality === null
-      ? "not scored"
-      : quality.perplexity.roundToNearest === null
-        ? "source → result"
-        : `round to nearest ${figures.perplexity(quality.perplexity.roundToNearest)}`,
-  )}${card(
+  return html`<div class="cards">${qualityCard(quality)}${card(
     "Size",
     sizes === null || smallest === null || smallest === undefined
       ? "–"
@@ -65,6 +58,24 @@ function cards(record: ReportRecord): Markup {
     seconds === null ? "–" : figures.seconds(seconds),
     peakMemoryBytes === null ? "" : `at most ${figures.bytes(peakMemoryBytes)} of memory`,
   )}</div>`;
+}
+
+function qualityCard(quality: ReportRecord["quality"]): Markup {
+  if (quality === null) return card("Perplexity", "–", "not scored");
+  if (isOfText(quality)) {
+    const { source, result, roundToNearest } = quality.perplexity;
+    return card(
+      "Perplexity",
+      html`${figures.perplexity(source)}<span class="to"> → </span>${figures.perplexity(result)}`,
+      roundToNearest === null ? "source → result" : `round to nearest ${figures.perplexity(roundToNearest)}`,
+    );
+  }
+  const { result, roundToNearest } = quality;
+  const [label, shown]: readonly [string, (distance: typeof result) => string] =
+    result.agreement === null
+      ? ["Relative error of outputs", ({ relativeError }) => figures.loss(relativeError)]
+      : ["Same class as the source", ({ agreement }) => figures.percent(agreement ?? 0)];
+  return card(label, shown(result), roundToNearest === null ? "" : `round to nearest ${shown(roundToNearest)}`);
 }
 
 function card(label: string, value: Piece, note: Piece): Markup {

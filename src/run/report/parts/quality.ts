@@ -1,3 +1,4 @@
+import { isOfText, type OutputsQuality } from "../../result/result-quality.js";
 import { figures } from "../figures.js";
 import { html, type Markup } from "../html.js";
 import type { ReportRecord } from "../report-record.js";
@@ -10,6 +11,7 @@ export function quality({ quality: found, qualityMissing }: ReportRecord): Marku
     const why = qualityMissing ?? "this result was made by a version that scored nothing";
     return section("quality", "Quality", null, missing(`Not scored: ${why}.`));
   }
+  if (!isOfText(found)) return outputsQuality(found);
   const { perplexity, divergence, roundToNearestDivergence, text, tokens, context } = found;
   const nearest = perplexity.roundToNearest;
   const note = `On ${figures.count(tokens)} tokens of held-out text (${text}; context ${context}). Lower is better.`;
@@ -36,5 +38,39 @@ export function quality({ quality: found, qualityMissing }: ReportRecord): Marku
             } as const,
           ]),
     ])}`,
+  );
+}
+
+// Of a graph: what outputs are on examples that were held out.
+function outputsQuality({ examples, count, result, roundToNearest }: OutputsQuality): Markup {
+  const measure = (of: (distance: typeof result) => number, shown: (value: number) => string): Markup =>
+    bars([
+      { label: "this result", value: of(result), text: shown(of(result)), kind: "result" },
+      ...(roundToNearest === null
+        ? []
+        : [
+            {
+              label: "round to nearest",
+              value: of(roundToNearest),
+              text: shown(of(roundToNearest)),
+              kind: "nearest",
+            } as const,
+          ]),
+    ]);
+  const classes =
+    result.agreement === null
+      ? null
+      : html`<h3>Same class as the source <span class="unit">share of examples, higher is better</span></h3>${measure(
+          ({ agreement }) => agreement ?? 0,
+          figures.percent,
+        )}<h3>Divergence from the source <span class="unit">nats an example</span></h3>${measure(
+          ({ divergence }) => divergence ?? 0,
+          figures.loss,
+        )}`;
+  return section(
+    "quality",
+    "Quality",
+    `On ${figures.count(count)} ${examples}.`,
+    html`${classes}<h3>Relative error of outputs</h3>${measure(({ relativeError }) => relativeError, figures.loss)}`,
   );
 }

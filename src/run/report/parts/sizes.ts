@@ -12,11 +12,15 @@ export function sizes({ sizes: found }: ReportRecord): Markup {
   return section(
     "sizes",
     "Sizes",
-    "Weights on disk. The darker part is the embedding, and the head where it is a matrix of its own.",
+    found.formats.every(({ embeddingBytes }) => embeddingBytes === 0)
+      ? "Weights on disk."
+      : "Weights on disk. The darker part is the embedding, and the head where it is a matrix of its own.",
     bars([
       { label: "source", value: found.source, text: figures.bytes(found.source), kind: "source" },
       ...found.formats.map(({ format, bytes, embeddingBytes }) => {
         const share = bytes === 0 ? 0 : embeddingBytes / bytes;
+        if (embeddingBytes === 0)
+          return { label: format, value: bytes, text: figures.bytes(bytes), kind: "result" as const };
         const name = `embedding ${figures.bytes(embeddingBytes)}, ${figures.percent(share)}`;
         return {
           label: format,

@@ -8,7 +8,7 @@ import { writeOnnx } from "../../../format/onnx/write.js";
 import { decodedSource } from "../../../format/source/decoded-source.js";
 import type { FoundPackage } from "./find-package.js";
 import { askProcess } from "./runtime-process.js";
-import type { RuntimeAnswer, RuntimeQuestion } from "./runtime-question.js";
+import type { RuntimeAnswer, RuntimeQuestion, RuntimeRequest } from "./runtime-question.js";
 
 /** Cuts texts with the tokenizer of the folder that an export lies in; null where it has none. */
 type Cut = (
@@ -64,7 +64,11 @@ export const runtimes: Readonly<Partial<Record<FormatName, Runtime>>> = {
         const folder = resolve(dirname(dirname(file)));
         if (!existsSync(join(folder, "tokenizer.json"))) return null;
         const request = { entry, file: folder, tokens: [], vocabulary: 0, texts, threads: 1 };
-        return askProcess(new URL("./transformers-js-process.js", import.meta.url), request, signal);
+        return askProcess<RuntimeRequest, RuntimeAnswer>(
+          new URL("./transformers-js-process.js", import.meta.url),
+          request,
+          signal,
+        );
       },
     },
   },

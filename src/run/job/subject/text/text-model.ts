@@ -23,6 +23,7 @@ import { WorkDirectory } from "../../../journal/work-directory.js";
 import { gradientPrecision } from "../../../machine/gradient-precision.js";
 import { isSelfGenerated, textPaths } from "../../../options/calibration-option.js";
 import { defaultContext, requireContextOption } from "../../../options/default-context.js";
+import { assertForText } from "../../../options/graph/graph-options.js";
 import { type GivenOptions, type RunOptions, recipeOptionsOf, schemeOf } from "../../../options/options.js";
 import { withDefaultText } from "../../../options/text/default-text.js";
 import { leastWorkBytes } from "../../../plan/disk-need.js";
@@ -32,7 +33,7 @@ import { needsTokens, type PlanFacts, type PlanInput } from "../../../plan/plan.
 import { plannedSource } from "../../../plan/planned-source.js";
 import type { MachineSpeed } from "../../../plan/time/machine-speed.js";
 import { measureSpeed } from "../../../plan/time/measure-speed.js";
-import type { Scored } from "../../../quality/score-result.js";
+import type { Scored } from "../../../quality/score-once.js";
 import { weightBytes } from "../../../result/sizes/result-sizes.js";
 import { type Calibration, calibrate } from "../../../source/calibrate.js";
 import { type CheckedWeights, checkWeights } from "../../../source/check-weights.js";
@@ -67,6 +68,7 @@ export class TextModel implements Subject {
    * @throws ModelError, OptionError, CheckpointError for a model that can't be quantized so
    */
   static async open(chosen: GivenOptions, folder: string, placement: SubjectPlacement): Promise<TextModel> {
+    assertForText(chosen);
     const stored = await readModelConfig(folder);
     refuseResult(folder, stored);
     const config = withoutQuantization(stored);

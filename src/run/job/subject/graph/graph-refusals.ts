@@ -1,0 +1,58 @@
+import { CalibrationError, ModelError, OptionError } from "../../../../errors.js";
+import type { GivenOptions } from "../../../options/options.js";
+import type { ExampleSource } from "../../../source/graph/example-source.js";
+import type { GraphFile } from "../../../source/graph/graph-file.js";
+
+/** What is wrong with a graph or its examples, and what to do. */
+export const graphRefusals = {
+  quantizedAlready({ path }: GraphFile): ModelError {
+    return new ModelError({
+      what: "the network is quantized already",
+      where: path,
+      why: "it has QuantizeLinear or DequantizeLinear",
+      next: "give the network in floating point that it was made from",
+    });
+  },
+
+  withoutLayers({ path }: GraphFile): ModelError {
+    return new ModelError({
+      what: "it has no layer to quantize: no convolution and no product with a stored weight",
+      where: path,
+      why: "a weight that several nodes share, or that is computed, is none",
+      next: "see its layers: crossblock inspect MODEL; or export the network with its weights as constants",
+    });
+  },
+
+  withoutExamples({ recipe, model }: GivenOptions): CalibrationError {
+    return new CalibrationError({
+      what: `${recipe} needs examples to calibrate on`,
+      where: model,
+      next: "give --calibration with a folder of images, or a .npy or .safetensors file",
+    });
+  },
+
+  withoutTimeSteps({ recipe, model }: GivenOptions): OptionError {
+    return new OptionError({
+      where: `--recipe ${recipe}`,
+      what: "needs what a sampler gives the network of a diffusion model at each time step",
+      why: `${model} is calibrated on examples`,
+      next: "use --recipe gptq or cbq",
+    });
+  },
+
+  tooFew({ count, kind, where }: ExampleSource, asked: number): CalibrationError {
+    return new CalibrationError({
+      what: `there are ${count} ${kind === "images" ? "images" : "examples"}, and --samples asks for ${asked}`,
+      where,
+      next: `give more of them, or --samples ${count} or less`,
+    });
+  },
+
+  withoutFp8(): OptionError {
+    return new OptionError({
+      where: 'option "compute.gradients"',
+      what: "fp8 is for the Linears of large language models",
+      next: "use --set compute.gradients=auto",
+    });
+  },
+};

@@ -1,0 +1,41 @@
+import { searchRange } from "../../../quant/grid/range.js";
+import { SecondMoments } from "../../../quant/second-moments.js";
+import { gptq } from "../../../quant/solver/gptq.js";
+import { candidatesOf } from "../../../recipe/options/shared/range.js";
+import { noGrad, scope, synchronize, Tensor } from "../../../tensor/index.js";
+import type { SpeedInput } from "./measure-speed.js";
+
+/** Seconds of a weight: by GPTQ, or by a search of ranges alone. */
+export function secondsOfChoosing(
+  columns: number,
+  byColumns: boolean,
+  { options, scheme, device }: Pick<SpeedInput, "options" | "scheme" | "device">,
+): number {
+  const candidates = candidatesOf(options.range);
+  return noGrad(() =>
+    scope(() => {
+      using moments = disposing(new SecondMoments(columns, device));
+      moments.it.add(Tensor.randn([1, 2 * columns, columns], { device }));
+      const seconds = (rows: number): number => {
+        const weight = Tensor.randn([rows, columns], { device }).mul(0.02);
+        const started = performance.now();
+        scope(() => {
+          if (byColumns) gptq(weight, moments.it, scheme, "", { ...options.gptq, candidates });
+          else searchRange(weight, scheme, "", { candidates });
+        });
+        synchronize(device);
+        return (performance.now() - started) / 1000;
+      };
+      // A device's kernels are compiled at first use.
+      seconds(16);
+      return seconds(CHOOSING_ROWS) / (CHOOSING_ROWS * columns);
+    }),
+  );
+}
+
+/** A column takes as long for few rows as for some more. */
+const CHOOSING_ROWS = 512;
+
+function disposing<T extends { dispose(): void }>(it: T): { readonly it: T } & Disposable {
+  return { it, [Symbol.dispose]: () => it.dispose() };
+}

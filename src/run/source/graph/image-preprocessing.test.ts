@@ -1,0 +1,70 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { temporaryFolder } from "../../../checkpoint/testing/temporary-folder.js";
+import type { Graph } from "../../../network/index.js";
+import { imageOptions } from "../../options/graph/image-options.js";
+import { preprocessingFor, preprocessingText } from "./image-preprocessing.js";
+
+const none = imageOptions.parse({});
+type Shape = readonly (number | string | null)[];
+const graph = (...shapes: Shape[]): Graph =>
+  ({
+    file: "net.onnx",
+    inputs: shapes.map((shape, i) => ({ name: `x${i}`, dataType: "float32", shape })),
+  }) as unknown as Graph;
+
+describe("what images become", () => {
+  it("is assumed by the input where nobody says it: layout, size, channels", () => {
+    using folder = temporaryFolder();
+    expect(preprocessingFor(graph(["n", 3, 112, 112]), folder.path, none)).toMatchObject({
+      ...{ from: "assumed", resize: 128, crop: [112, 112], layout: "nchw", channels: "rgb" },
+      mean: [0.485, 0.456, 0.406],
+    });
+    expect(preprocessingFor(graph(["n", 224, 224, 3]), folder.path, none)).toMatchObject({
+      layout: "nhwc",
+      resize: 256,
+    });
+    const gray = preprocessingFor(graph([null, 1, 28, 28]), folder.path, none);
+    expect(gray).toMatchObject({ channels: "gray", resize: [28, 28], crop: null, mean: [0, 0, 0], std: [1, 1, 1] });
+    expect(preprocessingText(gray)).toBe("resized to 28 x 28; gray from 0 to 1, less 0, divided by 1; NCHW");
+  });
+
+  it("is what the file beside the network says, and over it what options do", () => {
+    using folder = temporaryFolder();
+    const config = {
+      do_resize: true,
+      size: { shortest_edge: 40 },
+      do_center_crop: true,
+      crop_size: 32,
+      image_mean: [0.5, 0.5, 0.5],
+      image_std: [0.25, 0.25, 0.25],
+    };
+    writeFileSync(join(folder.path, "preprocessor_config.json"), JSON.stringify(config));
+    const input = graph(["n", 3, 32, 32]);
+    const stored = preprocessingFor(input, folder.path, none);
+    expect(stored).toMatchObject({
+      from: "preprocessor_config.json",
+      resize: 40,
+      crop: [32, 32],
+      std: [0.25, 0.25, 0.25],
+    });
+    const given = imageOptions.parse({ crop: [16, 24], range: [-1, 1], mean: 0, channels: "bgr" });
+    const chosen = preprocessingFor(input, folder.path, given);
+    // From -1 to 1: what is taken off is taken off before that begins at -1.
+    expect(chosen).toMatchObject({ from: "options", resize: 40, crop: [16, 24], mean: [1, 1, 1], channels: "bgr" });
+    expect(chosen.scale).toBeCloseTo(2 / 255);
+    expect(preprocessingFor(input, folder.path, none, stored).from).toBe("record");
+  });
+
+  it("is nothing for inputs that are no image, with what to give instead", () => {
+    using folder = temporaryFolder();
+    const of =
+      (...shapes: Parameters<typeof graph>): (() => unknown) =>
+      () =>
+        preprocessingFor(graph(...shapes), folder.path, none);
+    expect(of(["n", 12, 8, 8])).toThrow(/\[n, 12, 8, 8\], which is no image.*prepared tensors/);
+    expect(of(["n", 3, 8])).toThrow(/no image/);
+    expect(of(["n", 3, 8, 8], ["n"])).toThrow(/one input, and the network reads 2.*\.safetensors/);
+  });
+});

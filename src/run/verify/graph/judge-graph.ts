@@ -1,0 +1,117 @@
+import { availableParallelism } from "node:os";
+import { SeededRandom } from "../../../calibration/seeded-random.js";
+import { OutputComparison } from "../../../evaluate/outputs/output-comparison.js";
+import { outputKind } from "../../../evaluate/outputs/output-kind.js";
+import { GraphRunner } from "../../../network/graph/compute/run-graph.js";
+import { GraphNetwork } from "../../../network/index.js";
+import { numbersIn, Tensor } from "../../../tensor/index.js";
+import type { RequestContext } from "../../engine/serve-requests.js";
+import type { VerifyEvent } from "../../events/events.js";
+import { GraphFile } from "../../source/graph/graph-file.js";
+import type { Disagreement, RuntimeVerdict } from "../certificate.js";
+import { findPackage } from "../runtime/find-package.js";
+import { askProcess } from "../runtime/runtime-process.js";
+import type { GraphAnswer, GraphNumbers, GraphQuestion } from "./graph-process.js";
+
+const packageName = "onnxruntime-node";
+
+/** Fixed inputs that both compute. */
+const EXAMPLES = 4;
+
+/**
+ * Most relative squared error of outputs between two implementations of one file: codes of activations that lie between two
+ * may round to either. A wrong scale or axis costs tenths.
+ */
+const MOST = 1e-3;
+
+interface Judgement {
+  readonly verdict: RuntimeVerdict;
+  readonly disagreements: readonly Disagreement[];
+}
+
+/** Lets onnxruntime compute a written graph, where it is installed, and compares its outputs with our engine's on the same file. */
+export async function judgeGraph(
+  path: string,
+  {
+    project,
+    shapes,
+  }: { readonly project: string | null; readonly shapes: Readonly<Record<string, readonly number[]>> },
+  { emit, signal }: RequestContext<VerifyEvent>,
+): Promise<Judgement> {
+  const installed = findPackage(packageName, project ?? undefined);
+  if (installed === null) {
+    return absent(`${packageName} is not installed; npm install ${packageName} in your project adds it`);
+  }
+  using file = GraphFile.open(path);
+  const { graph } = file;
+  const other = graph.inputs.find(({ dataType }) => dataType !== "float32");
+  if (other !== undefined)
+    return absent(`its input "${other.name}" is ${other.dataType}, which no fixed numbers stand for`);
+  emit({ event: "progress", stage: `running ${path}`, done: 0, total: 0 });
+  const network = GraphNetwork.create(graph, shapes);
+  const random = new SeededRandom(1);
+  const inputs: Record<string, GraphNumbers> = {};
+  for (const [name, shape] of Object.entries(network.ports(1, 0))) {
+    const data = Float32Array.from({ length: EXAMPLES * numbersIn(shape) }, () => (random.uint32() / 2 ** 32) * 2 - 1);
+    inputs[name] = { data, shape: [EXAMPLES, ...shape] };
+  }
+  const name = `${packageName} ${installed.version}`;
+  const question: GraphQuestion = { entry: installed.entry, file: path, inputs, threads: availableParallelism() };
+  const theirs = await askProcess<GraphQuestion, GraphAnswer>(
+    new URL("./graph-process.js", import.meta.url),
+    question,
+    signal,
+  );
+  if ("error" in theirs) {
+    const what = `${name} can't run it: ${theirs.error}`;
+    return { verdict: absent(what).verdict, disagreements: [{ tensor: "runtime", what }] };
+  }
+  const [output = ""] = graph.outputs.map((port) => port.name);
+  const shape = network.ports(1, network.units.length)[output] ?? [];
+  const comparison = new OutputComparison(outputKind(graph, shape));
+  compare(graph, inputs, output, theirs, comparison);
+  const outputs = comparison.distance;
+  const agrees = comparison.isFinite && outputs.relativeError <= MOST;
+  return {
+    verdict: {
+      status: agrees ? "agrees" : "disagrees",
+      runtime: name,
+      examples: EXAMPLES,
+      outputs,
+      note: "onnxruntime computed the graph as it stands, without optimisations. The inputs are random numbers, which say whether both compute the same and nothing of how good the network is",
+    },
+    disagreements: agrees
+      ? []
+      : [
+          {
+            tensor: "outputs",
+            what: `relative error ${outputs.relativeError.toPrecision(2)} in ${name}, more than ${MOST}`,
+          },
+        ],
+  };
+}
+
+function compare(
+  graph: GraphFile["graph"],
+  inputs: Readonly<Record<string, GraphNumbers>>,
+  output: string,
+  { outputs }: GraphAnswer,
+  comparison: OutputComparison,
+): void {
+  using runner = new GraphRunner(graph, { device: "cpu", dtype: "float32" });
+  const given = Object.fromEntries(
+    Object.entries(inputs).map(([name, { data, shape }]) => [name, Tensor.from(data, shape)]),
+  );
+  const ours = runner.run(given);
+  const own = ours[output] as Tensor;
+  using reference = Tensor.from(outputs[output] ?? new Float32Array(0), own.shape);
+  try {
+    comparison.add(reference, own);
+  } finally {
+    for (const tensor of [...Object.values(given), ...Object.values(ours)]) tensor.dispose();
+  }
+}
+
+function absent(why: string): Judgement {
+  return { verdict: { status: "absent", why }, disagreements: [] };
+}
