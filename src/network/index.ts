@@ -41,6 +41,7 @@ export {
 } from "./decoder/weights.js";
 export { constantTensor } from "./graph/compute/constant-tensor.js";
 export { GraphRunner } from "./graph/compute/run-graph.js";
+export { exampleShapes } from "./graph/example-shapes.js";
 export type { Graph, GraphConstant, GraphNode } from "./graph/graph.js";
 export { type GraphExamples, GraphNetwork } from "./graph/graph-network.js";
 export { GraphTensors } from "./graph/graph-tensors.js";

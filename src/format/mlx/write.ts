@@ -3,6 +3,7 @@ import { FormatError } from "../../errors.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import type { ExportSource, QuantizedLayout } from "../contract/export-source.js";
 import type { TensorLoss } from "../contract/exporter.js";
+import { assertLanguageModel } from "../contract/graph-source.js";
 import { type EncodedPart, linearTensors, outputTensors, readSound } from "../contract/output-tensors.js";
 import { type WriteFolderOptions, writeModelFolder } from "../write-model-folder.js";
 import { olderMembers } from "./config/older-members.js";
@@ -31,6 +32,7 @@ export interface MlxPlan extends StoredAsMlx {
  * @throws FormatError for what MLX can't hold, naming the nearest scheme that it can
  */
 export function planMlx(result: ExportSource, choice: ScaleChoice = "exact"): MlxPlan {
+  assertLanguageModel(result);
   const stored = storedAsMlx(result);
   const { source, experts } = stored;
   if (source.linears.size === 0) {

@@ -6,7 +6,7 @@ import { OnnxContent } from "../../../src/checkpoint/onnx/onnx-content.js";
 import { rawFields } from "../../../src/checkpoint/onnx/raw-message.js";
 import { GRAPH, MODEL } from "../../../src/checkpoint/onnx/schema.js";
 import { defaultExportOptions } from "../../../src/format/contract/export-options.js";
-import { exporters, recogniseExport } from "../../../src/format/exporters.js";
+import { exporters, formatNames, recogniseExport } from "../../../src/format/exporters.js";
 import { modelFile, writeQdq } from "../../../src/format/qdq/write.js";
 import { type Made, verdicts, writtenStrange } from "./strange-graph.js";
 
@@ -107,7 +107,7 @@ describe("a QDQ file", () => {
 
   it("is refused to other formats, and language models to it, with the one that takes them", async () => {
     using it = await made(false);
-    for (const name of ["compressed-tensors", "gptq", "gguf", "onnx"] as const) {
+    for (const name of formatNames.filter((each) => each !== "qdq")) {
       expect(() => exporters[name].plan(it.result, defaultExportOptions)).toThrow(/Next: use --format qdq/);
     }
     const { graph: _, ...model } = it.result;

@@ -5,7 +5,6 @@ import type { GraphSource } from "../../../src/format/contract/graph-source.js";
 import { type InputGrid, isKeyed } from "../../../src/format/contract/input-grid.js";
 import { throughUnits } from "../../../src/network/graph/testing/through-units.js";
 import { GraphNetwork, GraphTensors, multiplied, readGraph } from "../../../src/network/index.js";
-import { StoredTensorQuantizer } from "../../../src/quant/input/asymmetric-tensor.js";
 import type { QuantizedWeight } from "../../../src/quant/quantized-weight.js";
 import { noGrad, scope, Tensor } from "../../../src/tensor/index.js";
 import { foldBatchNorms } from "../../../src/transform/batch-norm/fold-batch-norm.js";
@@ -93,12 +92,16 @@ export function simulated(
   );
 }
 
+/** As ONNX rounds: to nearest, ties to even, and the zero point is added after it. */
 function onGrid(input: Tensor, grid: InputGrid): Tensor {
   if (isKeyed(grid)) throw new TypeError("a grid by time step");
-  const quantizer = new StoredTensorQuantizer(grid.bits, grid, "cpu");
-  const x = quantizer.apply(input);
-  quantizer.dispose();
-  return x;
+  const { bits, scale, zeroPoint } = grid;
+  const codes = input
+    .div(scale)
+    .round()
+    .add(zeroPoint)
+    .clamp(0, 2 ** bits - 1);
+  return codes.sub(zeroPoint).mul(scale);
 }
 
 function dequantized({ rows, columns, groupSize, codes, scales, zeroPoints }: QuantizedWeight): Tensor {

@@ -127,9 +127,6 @@ describe("real networks, quantized, run in onnxruntime as in crossblock", () => 
             await judged(runtime, written, inputs, { extra: { session: { qdq_matmulnbits_accuracy_level: "1" } } })
           )[name];
           const [own, judge] = [apart(computed, wanted), apart(theirs, wanted)];
-          console.log(
-            `${file} W${bits}A${input ?? 16} ${symmetric} ${codes}: ours ${own.most.toExponential(1)}, onnxruntime ${judge.most.toExponential(1)} mean ${judge.mean.toExponential(1)}`,
-          );
           expect(own.most).toBeLessThan(input === null ? 1e-4 : 0.05);
           expect(judge.mean).toBeLessThan(input === null ? 1e-4 : 0.05);
         }

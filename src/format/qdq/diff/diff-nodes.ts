@@ -12,7 +12,7 @@ import type { QdqFile } from "../read.js";
 /** Operators that may lie between a layer and its weight or its input. */
 const BETWEEN = new Set(
   `QuantizeLinear DequantizeLinear Cast Clip Reshape Transpose Gather Add Sub Mul Neg Equal Greater ReduceSum ReduceMax
-  ReduceMin`.split(/\s+/),
+  ReduceMin Div Round`.split(/\s+/),
 );
 
 interface RawNode {

@@ -2,52 +2,62 @@ import { DATA_TYPES } from "../../../checkpoint/onnx/schema.js";
 import type { KeyedGrid } from "../../contract/input-grid.js";
 import type { Additions } from "./additions.js";
 
+/** Step and zero point of a grid by time step, as the graph computes them. */
+export interface LookedUp {
+  readonly scale: string;
+  readonly zeroPoint: string;
+}
+
 /**
- * Step and zero point of a grid by time step: tables that the graph gathers from by its own input.
+ * Tables that the graph gathers from by its own input. At a step without a grid of its own the index lies beyond the table and Gather
+ * fails, which is the only way of a graph to refuse an input.
  *
- * All examples that are computed at once have to be at one step. Where they are not, and at a step without a grid of its own, the
- * index lies beyond the table and Gather fails, which is the only way of a graph to refuse an input.
+ * @param byExample whether every example has a step of its own; else all have to be at one, and Gather fails where they are not
  */
 export function lookedUp(
   additions: Additions,
   value: string,
   { input, keys, scales, zeroPoints, unknown }: KeyedGrid,
-): { readonly scale: string; readonly zeroPoint: string } {
+  { byExample, zeroPoints: type }: { readonly byExample: boolean; readonly zeroPoints: "uint8" | "float32" },
+): LookedUp {
   const order = keys.map((_, i) => i).sort((a, b) => (keys[a] ?? 0) - (keys[b] ?? 0));
   const sorted = order.map((i) => Math.fround(keys[i] ?? 0));
-  const index = additions.once(`index ${unknown} ${input} ${sorted}`, () =>
-    stepIndex(additions, input, sorted, unknown),
-  );
+  const each = (): string =>
+    additions.once(`steps ${unknown} ${input} ${sorted}`, () => stepIndices(additions, input, sorted, unknown));
+  const index = byExample
+    ? each()
+    : additions.once(`step ${unknown} ${input} ${sorted}`, () => oneIndex(additions, input, each(), sorted.length));
   const table = additions.float32(
     `${value}_scales`,
     order.map((i) => scales[i] ?? 0),
   );
-  const zeros = additions.codes(
-    `${value}_zero_points`,
-    "uint8",
-    order.map((i) => zeroPoints[i] ?? 0),
-    [order.length],
-  );
+  const points = order.map((i) => zeroPoints[i] ?? 0);
+  const zeros =
+    type === "float32"
+      ? additions.float32(`${value}_zero_points`, points)
+      : additions.codes(`${value}_zero_points`, "uint8", points, [order.length]);
   return {
     scale: additions.node(`${value}_scale_Gather`, "Gather", [table, index], { axis: 0 }),
     zeroPoint: additions.node(`${value}_zero_point_Gather`, "Gather", [zeros, index], { axis: 0 }),
   };
 }
 
-/** The number of the step that the input tells among these, a scalar; at least their count where there is none. */
-function stepIndex(
+/** The numbers of the steps that the input tells among these, `[n]`; at least their count where there is none. */
+function stepIndices(
   additions: Additions,
   input: string,
   keys: readonly number[],
   unknown: KeyedGrid["unknown"],
 ): string {
-  const count = keys.length;
   const wide = additions.node(`${input}_Cast`, "Cast", [input], { to: DATA_TYPES.float32 });
   const column = additions.node(`${input}_Reshape`, "Reshape", [wide, additions.int64([-1, 1])]);
-  const found =
-    unknown === "error" ? sameStep(additions, input, column, keys) : nearestStep(additions, input, column, keys);
-  const last = additions.node(`${input}_last`, "ReduceMax", [found], { keepdims: 0 });
-  const first = additions.node(`${input}_first`, "ReduceMin", [found], { keepdims: 0 });
+  return unknown === "error" ? sameStep(additions, input, column, keys) : nearestStep(additions, input, column, keys);
+}
+
+/** The one number that all of these are, a scalar; beyond the table where they differ. */
+function oneIndex(additions: Additions, input: string, indices: string, count: number): string {
+  const last = additions.node(`${input}_last`, "ReduceMax", [indices], { keepdims: 0 });
+  const first = additions.node(`${input}_first`, "ReduceMin", [indices], { keepdims: 0 });
   const apart = additions.node(`${input}_apart`, "Sub", [last, first]);
   const beyond = additions.node(`${input}_beyond`, "Mul", [apart, additions.int64([count], [])]);
   return additions.node(`${input}_index`, "Add", [last, beyond]);

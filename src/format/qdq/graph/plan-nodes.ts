@@ -1,5 +1,5 @@
 import { DATA_TYPES, type OnnxNode } from "../../../checkpoint/onnx/schema.js";
-import type { GraphNode } from "../../../network/index.js";
+import { exampleShapes, type GraphNode } from "../../../network/index.js";
 import { isKeyed } from "../../contract/input-grid.js";
 import type { SmallCodes } from "../layer-form.js";
 import type { RaiseContext } from "../opset/node-state.js";
@@ -41,13 +41,15 @@ export function planNodes(
         ? "use --qdq-codes int8, which keeps these codes in 8 bits"
         : "leave layers in floating point with an override (skip)",
   };
+  const keyed = layers.some(({ grid }) => grid !== null && isKeyed(grid));
+  const shapes = keyed ? exampleShapes(cut) : null;
   addMissingFloats(additions, floats, types);
   const nodes = new Map<number, PlannedNode>();
   for (const [place, stored] of (content.model.graph?.nodes ?? []).entries()) {
     const node = byPlace.get(place);
     if (node === undefined) continue;
     const layer = planned.get(place);
-    const inputs = layer === undefined ? node.inputs : quantizedInputs(additions, layer, small);
+    const inputs = layer === undefined ? node.inputs : quantizedInputs(additions, layer, { small, shapes });
     const raised =
       opset.to === opset.from
         ? null
@@ -87,17 +89,23 @@ function addMissingFloats(
 }
 
 /** The inputs of a quantized layer's node: what comes back from integers in place of value and weight. */
-function quantizedInputs(additions: Additions, planned: PlannedLayer, small: SmallCodes): readonly string[] {
+function quantizedInputs(
+  additions: Additions,
+  planned: PlannedLayer,
+  { small, shapes }: { readonly small: SmallCodes; readonly shapes: ReadonlyMap<string, readonly number[]> | null },
+): readonly string[] {
   const { layer, grid, floats } = planned;
   const [value = "", , ...rest] = layer.node.inputs;
   const half = floats === "float16" || floats === "bfloat16" ? floats : null;
   const weight = dequantizedWeight(additions, planned, half);
   if (grid === null) return [value, weight, ...rest];
+  const shape = shapes?.get(value);
+  const rank = shape === undefined ? null : shape.length + 1;
   const kind = isKeyed(grid)
     ? `${grid.input} ${grid.unknown} ${grid.keys} ${grid.scales} ${grid.zeroPoints}`
     : `${Math.fround(grid.scale)} ${grid.zeroPoint}`;
   const quantized = additions.once(`grid ${grid.bits} ${kind} ${half} ${value}`, () =>
-    quantizedInput(additions, value, grid, { small, half }),
+    quantizedInput(additions, value, grid, { small, half, rank }),
   );
   return [quantized, weight, ...rest];
 }

@@ -3,7 +3,7 @@ import { FormatError } from "../../../errors.js";
 import { type ConstantGrid, type InputGrid, isKeyed, type KeyedGrid } from "../../contract/input-grid.js";
 import type { SmallCodes } from "../layer-form.js";
 import type { Additions } from "./additions.js";
-import { lookedUp } from "./looked-up.js";
+import { type LookedUp, lookedUp } from "./looked-up.js";
 
 /** How the codes of an input are stored: at run time they pass between two nodes, or a runtime computes with them. */
 export interface InputForm {
@@ -60,29 +60,58 @@ export function ofKeys({ bits, keys, scales, zeroPoints, input }: KeyedGrid): re
   return keys.map((_, i) => ({ bits, scale: scales[i] ?? 0, zeroPoint: zeroPoints[i] ?? 0 }));
 }
 
-/**
- * The nodes that put a value on a grid and back, and the name under which their result goes on.
- *
- * @param half whether the graph computes with floats other than fp32, which integers come from and go to by a Cast
- */
+/** How the nodes around a quantized input are written. */
+export interface InputWriting {
+  readonly small: SmallCodes;
+  /** Floats other than fp32 that the graph computes with: integers come from and go to them by a Cast. */
+  readonly half: "float16" | "bfloat16" | null;
+  /** Dimensions of the value where each example has a place of its own in it; null where that is not known. */
+  readonly rank: number | null;
+}
+
+/** The nodes that put a value on a grid and back, and the name under which their result goes on. */
 export function quantizedInput(
   additions: Additions,
   value: string,
   grid: InputGrid,
-  { small, half }: { readonly small: SmallCodes; readonly half: "float16" | "bfloat16" | null },
+  { small, half, rank }: InputWriting,
 ): string {
   const form = inputForm(grid, small);
-  const { scale, zeroPoint } = isKeyed(grid)
-    ? lookedUp(additions, value, grid)
+  const wide = half === null ? value : additions.node(`${value}_Cast`, "Cast", [value], { to: DATA_TYPES.float32 });
+  const back = (from: string): string =>
+    half === null ? from : additions.node(`${value}_CastBack`, "Cast", [from], { to: DATA_TYPES[half] });
+  if (isKeyed(grid) && rank !== null) return back(byExample(additions, value, wide, grid, rank));
+  const steps = isKeyed(grid)
+    ? lookedUp(additions, value, grid, { byExample: false, zeroPoints: "uint8" })
     : {
         scale: additions.float32(`${value}_scale`, [Math.fround(grid.scale)], []),
         zeroPoint: additions.codes(`${value}_zero_point`, form.type, [grid.zeroPoint], []),
       };
-  const wide = half === null ? value : additions.node(`${value}_Cast`, "Cast", [value], { to: DATA_TYPES.float32 });
-  const cut = form.clipped ? clipped(additions, value, wide, grid, { scale, zeroPoint }) : wide;
+  const { scale, zeroPoint } = steps;
+  const cut = form.clipped ? clipped(additions, value, wide, { grid, steps }) : wide;
   const codes = additions.node(`${value}_QuantizeLinear`, "QuantizeLinear", [cut, scale, zeroPoint]);
-  const back = additions.node(`${value}_DequantizeLinear`, "DequantizeLinear", [codes, scale, zeroPoint]);
-  return half === null ? back : additions.node(`${value}_CastBack`, "Cast", [back], { to: DATA_TYPES[half] });
+  return back(additions.node(`${value}_DequantizeLinear`, "DequantizeLinear", [codes, scale, zeroPoint]));
+}
+
+/**
+ * Every example on the grid of its own step, in plain arithmetic of the same results: onnxruntime makes products of integers of what
+ * comes from a DequantizeLinear, and has none for a scale by example.
+ */
+function byExample(additions: Additions, value: string, from: string, grid: KeyedGrid, rank: number): string {
+  const steps = lookedUp(additions, value, grid, { byExample: true, zeroPoints: "float32" });
+  const shape = additions.int64(Array.from({ length: rank }, (_, i) => (i === 0 ? -1 : 1)));
+  const scale = additions.node(`${value}_scale_Reshape`, "Reshape", [steps.scale, shape]);
+  const zero = additions.node(`${value}_zero_point_Reshape`, "Reshape", [steps.zeroPoint, shape]);
+  const top = 2 ** grid.bits - 1;
+  const ends = [0, top].map((end) =>
+    additions.once(`float ${end}`, () => additions.float32(`number_${end}`, [end], [])),
+  );
+  const units = additions.node(`${value}_Div`, "Div", [from, scale]);
+  const whole = additions.node(`${value}_Round`, "Round", [units]);
+  const shifted = additions.node(`${value}_Add`, "Add", [whole, zero]);
+  const codes = additions.node(`${value}_Clip`, "Clip", [shifted, ...ends]);
+  const centred = additions.node(`${value}_Sub`, "Sub", [codes, zero]);
+  return additions.node(`${value}_Mul`, "Mul", [centred, scale]);
 }
 
 /** Cuts off what lies beyond the codes of a grid: from `-zeroPoint` to `2^bits - 1 - zeroPoint` steps. */
@@ -90,8 +119,7 @@ function clipped(
   additions: Additions,
   value: string,
   from: string,
-  grid: InputGrid,
-  { scale, zeroPoint }: { readonly scale: string; readonly zeroPoint: string },
+  { grid, steps }: { readonly grid: InputGrid; readonly steps: LookedUp },
 ): string {
   if (!isKeyed(grid)) {
     const step = Math.fround(grid.scale);
@@ -100,10 +128,10 @@ function clipped(
     return additions.node(`${value}_Clip`, "Clip", [from, low, high]);
   }
   const most = additions.float32(`${value}_most`, [2 ** grid.bits - 1], []);
-  const zero = additions.node(`${value}_zero_point_Cast`, "Cast", [zeroPoint], { to: DATA_TYPES.float32 });
-  const units = additions.node(`${value}_below`, "Neg", [zero]);
+  const zero = additions.node(`${value}_zero_point_Cast`, "Cast", [steps.zeroPoint], { to: DATA_TYPES.float32 });
+  const below = additions.node(`${value}_below`, "Neg", [zero]);
   const above = additions.node(`${value}_above`, "Sub", [most, zero]);
-  const low = additions.node(`${value}_low_Mul`, "Mul", [units, scale]);
-  const high = additions.node(`${value}_high_Mul`, "Mul", [above, scale]);
+  const low = additions.node(`${value}_low_Mul`, "Mul", [below, steps.scale]);
+  const high = additions.node(`${value}_high_Mul`, "Mul", [above, steps.scale]);
   return additions.node(`${value}_Clip`, "Clip", [from, low, high]);
 }
