@@ -44,7 +44,7 @@ describe("help of quantize", () => {
     expect(text).toContain(`(choices: ${recipeNames.join(", ")}; default: cbq)`);
     expect(text).toContain("(choices: default, paper; default: default)");
     expect(text).toMatch(/--gguf-embedding <type> [^(]*\(choices: f32, f16, bf16, q8_0;/);
-    expect(text).toMatch(/--format <names\.\.\.> [^(]*\(choices: compressed-tensors, gptq, awq, gguf, onnx, mlx;/);
+    expect(text).toMatch(/--format <names\.\.\.> [^(]*\(choices: compressed-tensors, gptq, awq, gguf, qdq, onnx, mlx;/);
     expect(text).toMatch(
       /--samples <n> calibration sequences \(default: 128; 22 with --effort quick; 512 with --effort best\)/,
     );

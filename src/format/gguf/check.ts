@@ -22,7 +22,7 @@ export async function* checkGguf(
   options: GgufPlanOptions = {},
 ): AsyncGenerator<TensorCheck, void, undefined> {
   const plan = planGguf(result, options);
-  for (const tensor of plan.tensors) yield await checkTensor(file, tensor, plan.source, plan.rope.factors);
+  for (const tensor of plan.tensors) yield await checkTensor(file, tensor, plan.source, plan.rope.tables);
   const planned = new Set(plan.tensors.map(({ name }) => name));
   for (const name of file.tensors.keys()) {
     if (!planned.has(name)) yield { name, source: null, status: "unexpected" };
@@ -33,7 +33,7 @@ async function checkTensor(
   file: GgufFile,
   tensor: PlannedTensor,
   source: ExportSource,
-  factors: Float32Array | null,
+  tables: ReadonlyMap<string, Float32Array>,
 ): Promise<TensorCheck> {
   const facts = { name: tensor.name, source: tensor.source };
   const stored = file.tensors.get(tensor.name);
@@ -43,7 +43,8 @@ async function checkTensor(
     return { ...facts, status: "different", detail };
   }
   const bytes = file.readBytes(tensor.name);
-  if (tensor.source === null) return { ...facts, ...compareValues(dequantize(stored.type, bytes), factors) };
+  if (tensor.source === null)
+    return { ...facts, ...compareValues(dequantize(stored.type, bytes), tables.get(tensor.name) ?? null) };
   if (tensor.fidelity === "reencoded" || tensor.fidelity === "converted") {
     return { ...facts, ...(await compareRounded(bytes, tensor, tensor.source, source)) };
   }

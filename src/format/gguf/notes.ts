@@ -28,6 +28,11 @@ export function ggufNotes({ shape, tensors }: GgufPlan, source: ExportSource): s
       "llama.cpp rounds the bounds between which YaRN blends to whole pairs, and the network does not: some positions turn a little differently.",
     );
   }
+  if (scaling?.kind === "longrope") {
+    notes.push(
+      `llama.cpp takes LongRoPE's long divisors for the whole of a context of more than ${scaling.originalContext} tokens, and short ones for a shorter context.`,
+    );
+  }
   if (shape.contextLength < maxPositions) {
     notes.push(
       `The context is ${shape.contextLength} instead of ${maxPositions} tokens: llama.cpp has no sliding window for this model.`,

@@ -41,7 +41,7 @@ export type Fidelity = "exact" | "minimum" | "reencoded" | "converted";
 export interface PlannedTensor {
   /** Name in the file. */
   readonly name: string;
-  /** Module of a quantized Linear, name of a plain tensor, or null for what is computed (`rope_freqs.weight`). */
+  /** Module of a quantized Linear, name of a plain tensor, or null for what is computed (a table of rotary divisors). */
   readonly source: string | null;
   /** How the source stores a quantized Linear; null for floats. */
   readonly layout: QuantizedLayout | null;
@@ -98,7 +98,7 @@ export function planGguf(result: ExportSource, options: GgufPlanOptions = {}): G
     add(`${module}.weight`, (named) => planQuantized(named, module, layout, shape, options));
   }
   for (const name of source.plain.keys()) add(name, (named) => planPlain(named, name, source, shape, options));
-  if (rope.factors !== null) ranked.push({ rank: 0.5, tensor: planFactors(rope.factors) });
+  for (const [name, values] of rope.tables) ranked.push({ rank: 0.5, tensor: planTable(name, values) });
   ranked.sort((a, b) => a.rank - b.rank);
   return { source, shape, rope, tensors: ranked.map(({ tensor }) => tensor) };
 }
@@ -216,9 +216,9 @@ function floatChoice(choice: GgufFloatChoice): FloatType | "Q8_0" {
   return ({ f32: "F32", f16: "F16", bf16: "BF16", q8_0: "Q8_0" } as const)[choice];
 }
 
-function planFactors(factors: Float32Array): PlannedTensor {
+function planTable(name: string, factors: Float32Array): PlannedTensor {
   return {
-    name: "rope_freqs.weight",
+    name,
     source: null,
     layout: null,
     type: "F32",

@@ -118,7 +118,7 @@ async function writeTensors(
     const at = dataStart + (entries[i]?.offset ?? 0);
     const relativeError =
       tensor.source === null
-        ? await writeFactors(file, at, plan.rope.factors)
+        ? await writeTable(file, at, plan.rope.tables.get(tensor.name))
         : await writeRows(file, at, tensor, tensor.source, plan.source, signal);
     written.push({ ...facts, relativeError });
   }
@@ -146,10 +146,10 @@ async function writeRows(
   return writer.relativeError();
 }
 
-async function writeFactors(file: FileHandle, at: number, factors: Float32Array | null): Promise<number> {
-  const values = factors ?? new Float32Array(0);
-  const bytes = new Uint8Array(values.byteLength);
-  putFloats(values, "F32", bytes, 0);
+async function writeTable(file: FileHandle, at: number, values?: Float32Array): Promise<number> {
+  const table = values ?? new Float32Array(0);
+  const bytes = new Uint8Array(table.byteLength);
+  putFloats(table, "F32", bytes, 0);
   await writeFully(file, bytes, at);
   return 0;
 }

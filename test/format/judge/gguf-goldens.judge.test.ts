@@ -36,6 +36,15 @@ const changed: Readonly<Record<string, ModelConfig>> = {
   gemma2: { query_pre_attn_scalar: 16 },
   gemma3_text: { query_pre_attn_scalar: 16 },
   glm4_moe: { n_group: 1, topk_group: 1 },
+  // Beyond its original context llama.cpp takes the long divisors for all of a context.
+  phi3_longrope: {
+    ...{ max_position_embeddings: 8192, original_max_position_embeddings: 4096 },
+    rope_parameters: {
+      ...{ rope_theta: 10000, rope_type: "longrope", partial_rotary_factor: 1, original_max_position_embeddings: 4096 },
+      long_factor: [2.0, 2.1, 2.2, 2.3, 2.4, 2.5, 2.6, 2.7],
+      short_factor: [1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7],
+    },
+  },
   // As llama.cpp rounds it.
   gpt_oss: {
     rope_parameters: {
@@ -50,7 +59,6 @@ const changed: Readonly<Record<string, ModelConfig>> = {
 };
 const refused: Readonly<Record<string, RegExp>> = {
   qwen3_moe: /MLPs of its blocks differ/,
-  phi3_longrope: /longrope/,
 };
 
 let scratch = "";

@@ -102,7 +102,8 @@ function rotations(keys: NetworkKeys, file: GgufFile, spec: DecoderSpec): Fact[]
   const base = keys.number("rope.freq_base", 10000);
   const wanted = rotaryFrequencies(ggufFamily(spec.family).roundsYarn === true ? asLlamaCpp(rotary) : rotary);
   const { frequencyOf, amplitude } = rotation(keys, width, base);
-  const factors = file.tensors.has("rope_freqs.weight") ? file.dequantize("rope_freqs.weight") : null;
+  const table = ["rope_freqs.weight", "rope_factors_short.weight"].find((name) => file.tensors.has(name));
+  const factors = table === undefined ? null : file.dequantize(table);
   const pairs = Array.from(
     wanted,
     (frequency, i): Fact => [
@@ -129,7 +130,8 @@ function rotation(
   const plain = (pair: number): number => base ** ((-2 * pair) / width);
   const kind = keys.text("rope.scaling.type") ?? "linear";
   const factor = kind === "none" ? 1 : keys.number("rope.scaling.factor", 1);
-  if (kind !== "yarn") return { frequencyOf: (pair) => plain(pair) / factor, amplitude: 1 };
+  const given = keys.number("rope.scaling.attn_factor", 1);
+  if (kind !== "yarn") return { frequencyOf: (pair) => plain(pair) / factor, amplitude: given };
   const context = keys.number("rope.scaling.original_context_length", keys.number("context_length"));
   const pairOf = (turns: number): number => (width * Math.log(context / (turns * 2 * Math.PI))) / (2 * Math.log(base));
   const low = Math.max(0, Math.floor(pairOf(keys.number("rope.scaling.yarn_beta_fast", 32))));

@@ -36,6 +36,8 @@ export interface GgufFamily {
   readonly scaledByHidden?: number;
   /** Bounds of YaRN's blend are rounded to whole pairs, though the network's are not: llama.cpp has no others. */
   readonly roundsYarn?: boolean;
+  /** Its graph reads LongRoPE's two lists of divisors. */
+  readonly longRope?: boolean;
   /** A key says whether attention and MLP are computed side by side. */
   readonly parallelKey?: boolean;
   readonly experts?: ExpertsGraph;
@@ -68,7 +70,7 @@ export const GGUF_FAMILIES: Readonly<Record<string, GgufFamily>> = {
   exaone4: { architecture: "exaone4", ...SILU_LIKE },
   gemma2: { architecture: "gemma2", ...GEMMA, windows: 2, scaledByHidden: 46 },
   gemma3_text: { architecture: "gemma3", ...GEMMA, windows: 6, scaledByHidden: 62 },
-  phi3: { architecture: "phi3", ...SILU_LIKE },
+  phi3: { architecture: "phi3", ...SILU_LIKE, longRope: true },
   glm4: { architecture: "glm4", pairs: "neighbours" },
   glm4_moe: { architecture: "glm4moe", ...SILU_LIKE, renamed: AFTER_ATTENTION, experts: { weights: "keyed" } },
   gpt_oss: {

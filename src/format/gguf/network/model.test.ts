@@ -138,12 +138,12 @@ describe("rotary scaling", () => {
     const old = ropeOf({ ...llama, rope_theta: 1e6, rope_scaling: { type: "linear", factor: 4 } });
     const parameters = { rope_type: "linear", rope_theta: 1e6, factor: 4 };
     expect(ropeOf({ ...llama, rope_parameters: parameters })).toEqual(old);
-    expect(old).toMatchObject({ base: 1e6, factors: null });
+    expect(old).toMatchObject({ base: 1e6, tables: new Map() });
     expect([...old.keys]).toEqual([
       ["rope.scaling.type", { type: "string", value: "linear" }],
       ["rope.scaling.factor", { type: "f32", value: 4 }],
     ]);
-    expect(ropeOf(llama)).toEqual({ base: 10000, keys: new Map(), factors: null });
+    expect(ropeOf(llama)).toEqual({ base: 10000, keys: new Map(), tables: new Map() });
   });
 
   it("writes YaRN's own parameters", () => {
@@ -167,7 +167,8 @@ describe("rotary scaling", () => {
       high_freq_factor: 4,
       original_max_position_embeddings: 8192,
     };
-    const { factors } = ropeOf({ ...scaled(llama3), rope_theta: 500000, head_dim: 128 });
+    const { tables } = ropeOf({ ...scaled(llama3), rope_theta: 500000, head_dim: 128 });
+    const factors = tables.get("rope_freqs.weight");
     expect(factors?.length).toBe(64);
     expect([factors?.[0], factors?.[28], factors?.[63]]).toEqual([1, 1, 8]);
     const ramp = [...(factors ?? [])].filter((factor) => factor !== 1 && factor !== 8);

@@ -9,14 +9,14 @@ export interface RopeEncoding {
   readonly base: number | null;
   /** Keys below `{architecture}.`, for linear and YaRN scaling. */
   readonly keys: ReadonlyMap<string, GgufValue>;
-  /** Divisors of the `headDim / 2` frequencies, for `rope_freqs.weight`; null unless Llama 3's scaling is on. */
-  readonly factors: Float32Array | null;
+  /** Divisors of the frequencies by the tensors that hold them: of Llama 3's scaling one, of LongRoPE's one beyond the original context. */
+  readonly tables: ReadonlyMap<string, Float32Array>;
 }
 
 /** The rotary positions of a network; throws a FormatError for those that llama.cpp computes in another way. */
 export function ropeEncoding(spec: DecoderSpec): RopeEncoding {
   const { rotary, windowed } = rotaries(spec);
-  if (rotary === null) return { base: null, keys: new Map(), factors: null };
+  if (rotary === null) return { base: null, keys: new Map(), tables: new Map() };
   const encoding = encodingOf(rotary, spec.family);
   return { ...encoding, keys: new Map([...encoding.keys, ...windowKeys(rotary, windowed, spec)]) };
 }
@@ -60,21 +60,41 @@ function windowKeys(
 function encodingOf({ theta: base, scaling, width }: RotarySpec, family: string): RopeEncoding {
   switch (scaling.kind) {
     case "none":
-      return { base, keys: new Map(), factors: null };
+      return { base, keys: new Map(), tables: new Map() };
     case "linear":
-      return { base, keys: scalingKeys("linear", scaling.factor), factors: null };
+      return { base, keys: scalingKeys("linear", scaling.factor), tables: new Map() };
     case "yarn":
-      return { base, keys: yarnKeys(scaling, ggufFamily(family).roundsYarn === true), factors: null };
+      return { base, keys: yarnKeys(scaling, ggufFamily(family).roundsYarn === true), tables: new Map() };
     case "llama3":
-      return { base, keys: new Map(), factors: llama3Factors(scaling, base, width) };
+      return { base, keys: new Map(), tables: new Map([["rope_freqs.weight", llama3Factors(scaling, base, width)]]) };
     case "longrope":
     case "proportional":
+      if (scaling.kind === "longrope" && ggufFamily(family).longRope === true) {
+        return { base, keys: longRopeKeys(scaling), tables: longRopeTables(scaling) };
+      }
       throw new FormatError({
         what: `llama.cpp has no ${scaling.kind} positions for ${family}`,
         where: "config.json",
         next: "use --format compressed-tensors or onnx",
       });
   }
+}
+
+type LongRope = Extract<RotaryScaling, { kind: "longrope" }>;
+
+// llama.cpp takes the long divisors where the context that it was given is longer than the original one.
+function longRopeKeys({ amplitude, originalContext }: LongRope): Map<string, GgufValue> {
+  return new Map<string, GgufValue>([
+    ["rope.scaling.original_context_length", { type: "u32", value: originalContext }],
+    ["rope.scaling.attn_factor", { type: "f32", value: amplitude }],
+  ]);
+}
+
+function longRopeTables({ short, long }: LongRope): Map<string, Float32Array> {
+  return new Map([
+    ["rope_factors_long.weight", Float32Array.from(long)],
+    ["rope_factors_short.weight", Float32Array.from(short)],
+  ]);
 }
 
 function scalingKeys(type: string, factor: number): Map<string, GgufValue> {

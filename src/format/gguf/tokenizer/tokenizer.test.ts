@@ -227,14 +227,14 @@ describe("SentencePiece vocabularies", () => {
     expect(keys.get("tokenizer.ggml.unknown_token_id")).toBe(0);
   });
 
+  const prefix = (file: JsonObject): unknown =>
+    metadata({ model, ...file }, {}, {}, size).get("tokenizer.ggml.add_space_prefix");
+
   it("put a space in front only where the tokenizer does", () => {
-    const prefix = (file: JsonObject): unknown =>
-      metadata({ model, ...file }, {}, {}, size).get("tokenizer.ggml.add_space_prefix");
     const replace = { type: "Replace", pattern: { String: " " }, content: "\u2581" };
     const prepend = { type: "Prepend", prepend: "\u2581" };
-    expect(prefix({ pre_tokenizer: null, normalizer: { type: "Sequence", normalizers: [prepend, replace] } })).toBe(
-      true,
-    );
+    const normalizer = { type: "Sequence", normalizers: [prepend, replace] };
+    expect(prefix({ pre_tokenizer: null, normalizer })).toBe(true);
     expect(prefix({ pre_tokenizer: null, normalizer: replace })).toBe(false);
     const split = { type: "Split", pattern: { String: " " }, behavior: "MergedWithPrevious" };
     expect(prefix({ pre_tokenizer: split, normalizer: replace })).toBe(false);
@@ -244,8 +244,6 @@ describe("SentencePiece vocabularies", () => {
   });
 
   it("take the library's defaults, and a space that the normalizer has put", () => {
-    const prefix = (file: JsonObject): unknown =>
-      metadata({ model, ...file }, {}, {}, size).get("tokenizer.ggml.add_space_prefix");
     expect(prefix({ pre_tokenizer: { type: "Metaspace", replacement: "\u2581" } })).toBe(true);
     const never = { type: "Metaspace", replacement: "\u2581", prepend_scheme: "never", split: false };
     expect(prefix({ pre_tokenizer: never, normalizer: { type: "Prepend", prepend: "\u2581" } })).toBe(true);
