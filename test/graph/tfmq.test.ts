@@ -22,7 +22,7 @@ afterAll(() => {
 });
 
 const none = { finish: "none" } as const;
-const short: RecipeOptionsInput = { ...none, tfmq: { epochs: 8, batch: 10 } };
+const short: RecipeOptionsInput = { ...none, tfmq: { epochs: 8, temporalSteps: 40, batch: 10 } };
 
 function images(sampler: SmallDiffusion["sampler"], predict: Predict): Float32Array {
   const numbers = [0, 1, 2, 3];
@@ -128,7 +128,7 @@ describe("recipe tfmq", () => {
       short: "shortcut beside a block",
       y: "last layer",
     });
-    const { delivered } = quantizeSmallDiffusion(net, "tfmq", "W4A8", { ...none, tfmq: { epochs: 1 } });
+    const { delivered } = quantizeSmallDiffusion(net, "tfmq", "W4A8", { ...none, tfmq: { epochs: 1, temporalSteps: 1 } });
     expect([...delivered.weights.keys()].sort()).toEqual([
       "a1",
       "a4",
@@ -142,7 +142,7 @@ describe("recipe tfmq", () => {
       "p3",
     ]);
     expect([...delivered.inputGrids.keys()].sort()).toEqual([...delivered.weights.keys()].sort());
-    const named = { ...none, overrides: [{ pattern: "short", bits: 8 as const }], tfmq: { epochs: 1 } };
+    const named = { ...none, overrides: [{ pattern: "short", bits: 8 as const }], tfmq: { epochs: 1, temporalSteps: 1 } };
     expect([...quantizeSmallDiffusion(net, "tfmq", "W4A8", named).delivered.weights.keys()]).toContain("short");
   });
 
@@ -170,7 +170,7 @@ describe("recipe tfmq", () => {
       const { simulated } = quantizeSmallDiffusion(net, "tfmq", "W8A4", options);
       return simulated((predictQuantized) => meanSquare(images(sampler, predictQuantized), wanted));
     };
-    const { delivered } = quantizeSmallDiffusion(net, "tfmq", "W8A8", { ...none, tfmq: { epochs: 1 } });
+    const { delivered } = quantizeSmallDiffusion(net, "tfmq", "W8A8", { ...none, tfmq: { epochs: 1, temporalSteps: 1 } });
     for (const grid of delivered.inputGrids.values()) {
       expect([grid.input, grid.keys, grid.bits, grid.unknown]).toEqual(["t", [0, 200, 400, 600, 800], 8, "error"]);
       expect(grid.zeroPoints.every((z) => Number.isInteger(z) && z >= 0 && z < 256)).toBe(true);
@@ -203,9 +203,9 @@ describe("recipe tfmq", () => {
       quantizeSmallDiffusion(net, "tfmq", "W8A8", options).simulated((predict) =>
         Float32Array.from(predict(new Float32Array(72), 399, [0])),
       );
-    expect(() => at({ ...none, tfmq: { epochs: 1 } })).toThrow(CalibrationError);
-    expect(() => at({ ...none, tfmq: { epochs: 1 } })).toThrow(/399 is no step.*Next: sample with that sampler/);
-    const near = at({ ...none, tfmq: { epochs: 1, unknownStep: "nearest" } });
+    expect(() => at({ ...none, tfmq: { epochs: 1, temporalSteps: 1 } })).toThrow(CalibrationError);
+    expect(() => at({ ...none, tfmq: { epochs: 1, temporalSteps: 1 } })).toThrow(/399 is no step.*Next: sample with that sampler/);
+    const near = at({ ...none, tfmq: { epochs: 1, temporalSteps: 1, unknownStep: "nearest" } });
     expect(near.every(Number.isFinite)).toBe(true);
   });
 
