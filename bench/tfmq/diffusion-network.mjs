@@ -74,21 +74,10 @@ export class DiffusionNetwork {
     return recordTrajectory(this.sampler, predict, { images, batch, seed, shape: this.shape });
   }
 
-  /** The network as a recipe wants it cut, with a trajectory as its examples. */
-  opened(trajectory, conditions = "together") {
+  /** The network with a trajectory as its examples. */
+  opened(trajectory) {
     const examples = new TrajectoryExamples(trajectory, this.inputs, this.conditions(trajectory.images));
-    return { examples, network: GraphNetwork.create(this.graph, {}, examples, conditions) };
-  }
-
-  /** Runs a recipe as far as some windows that train, and gives their events. */
-  windows(trajectory, recipe, scheme, given, most) {
-    const { job } = this.prepared(trajectory, recipe, scheme, given);
-    const found = [];
-    for (const event of runRecipe(job)) {
-      if (event.event === "window-done" && event.layers.length > 0) found.push(event);
-      if (found.length === most) break;
-    }
-    return found;
+    return { examples, network: GraphNetwork.create(this.graph, {}, examples) };
   }
 
   /** Runs a recipe. @returns the job, whose results a `FinishedNetwork` computes, and what was delivered */
@@ -103,8 +92,7 @@ export class DiffusionNetwork {
 
   prepared(trajectory, recipe, scheme, given) {
     const options = resolveRecipeOptions({ finish: "none", ...given }, { recipe });
-    const cut = recipeOf(recipe).conditions?.(options) ?? "together";
-    const { examples, network } = this.opened(trajectory, cut);
+    const { examples, network } = this.opened(trajectory);
     const { count } = examples;
     const kept = new KeptResults();
     const job = {

@@ -53,9 +53,9 @@ export const tfmq = defineRecipe({
   followedByEndToEnd: false,
   rotatesByDefault: false,
 
-  windows: singleBlocks,
   // Section 4.2, temporal information block: apart, or with the blocks that read it.
-  conditions: ({ tfmq: { tiar } }) => (tiar ? "together" : "readers"),
+  network: (network, { tfmq: { tiar } }) => (tiar ? network : (network.withReaders?.() ?? network)),
+  windows: singleBlocks,
   chain: () => ({ input: "quantized", targets: ["full"] }),
   error: (target, actual) => lostShare(target, actual),
   cost: ({ tfmq: { epochs, batch } }) => ({

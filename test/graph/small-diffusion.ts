@@ -15,14 +15,7 @@ import {
   writeGraph,
 } from "../../src/network/graph/testing/small-graph.js";
 import { throughUnits } from "../../src/network/graph/testing/through-units.js";
-import {
-  type ConditionCut,
-  type Graph,
-  GraphNetwork,
-  GraphTensors,
-  type Ports,
-  readGraph,
-} from "../../src/network/index.js";
+import { type Graph, GraphNetwork, GraphTensors, type Ports, readGraph } from "../../src/network/index.js";
 import type { RecipeJob, RecipeResults, WindowDoneEvent } from "../../src/recipe/job/recipe-job.js";
 import type { RecipeName } from "../../src/recipe/job/recipe-names.js";
 import { runRecipe } from "../../src/recipe/job/run-recipe.js";
@@ -127,6 +120,7 @@ export function smallSampler(steps: number): Sampler {
 
 /** The network opened with a trajectory of its own as examples. */
 export interface SmallDiffusion extends Disposable {
+  readonly content: OnnxContent;
   readonly network: GraphNetwork;
   readonly folder: string;
   readonly sampler: Sampler;
@@ -155,24 +149,21 @@ function inputsOf({ file, inputs }: Graph): DiffusionInputs {
 /** Opens it; `images` of a trajectory of `steps`. */
 export function openSmallDiffusion(
   folder: string,
-  {
-    steps = 5,
-    images = 6,
-    conditions = "together",
-  }: { steps?: number; images?: number; conditions?: ConditionCut } = {},
+  { steps = 5, images = 6, readers = false }: { steps?: number; images?: number; readers?: boolean } = {},
 ): SmallDiffusion {
   const file = join(folder, "diffusion.onnx");
   writeGraph(file, smallDiffusion);
   const content = OnnxContent.open(file);
   const graph = readGraph(content);
-  const bare = GraphNetwork.create(graph, {}, null, conditions);
+  const cut = (network: GraphNetwork): GraphNetwork => (readers ? network.withReaders() : network);
+  const bare = cut(GraphNetwork.create(graph));
   const sampler = smallSampler(steps);
   const predict = predictBy(bare, (ports) => throughUnits(bare, ports));
   const trajectory = recordTrajectory(sampler, predict, { images, batch: images, seed: 1, shape });
   const examples = new TrajectoryExamples(trajectory, inputsOf(graph), {});
   return {
-    network: GraphNetwork.create(graph, {}, examples, conditions),
-    folder,
+    network: cut(GraphNetwork.create(graph, {}, examples)),
+    ...{ content, folder },
     sampler,
     predict,
     count: examples.count,

@@ -102,7 +102,7 @@ describe("the temporal block of a diffusion network", () => {
   });
 
   it("goes with the blocks that read it where the cut says so", () => {
-    using apart = openSmallDiffusion(folder.path, { conditions: "readers" });
+    using apart = openSmallDiffusion(folder.path, { readers: true });
     expect(apart.network.cut.units.map(({ layers }) => layers.map(({ plan }) => plan.module))).toEqual([
       ["embed1", "embed2"],
       ["in"],
@@ -128,7 +128,10 @@ describe("recipe tfmq", () => {
       short: "shortcut beside a block",
       y: "last layer",
     });
-    const { delivered } = quantizeSmallDiffusion(net, "tfmq", "W4A8", { ...none, tfmq: { epochs: 1, temporalSteps: 1 } });
+    const { delivered } = quantizeSmallDiffusion(net, "tfmq", "W4A8", {
+      ...none,
+      tfmq: { epochs: 1, temporalSteps: 1 },
+    });
     expect([...delivered.weights.keys()].sort()).toEqual([
       "a1",
       "a4",
@@ -142,7 +145,11 @@ describe("recipe tfmq", () => {
       "p3",
     ]);
     expect([...delivered.inputGrids.keys()].sort()).toEqual([...delivered.weights.keys()].sort());
-    const named = { ...none, overrides: [{ pattern: "short", bits: 8 as const }], tfmq: { epochs: 1, temporalSteps: 1 } };
+    const named = {
+      ...none,
+      overrides: [{ pattern: "short", bits: 8 as const }],
+      tfmq: { epochs: 1, temporalSteps: 1 },
+    };
     expect([...quantizeSmallDiffusion(net, "tfmq", "W4A8", named).delivered.weights.keys()]).toContain("short");
   });
 
@@ -163,6 +170,16 @@ describe("recipe tfmq", () => {
     expect(liveHandles()).toBe(live);
   });
 
+  it("leaves the projections to the blocks that read them where the temporal block is not reconstructed on its own", () => {
+    const { events } = quantizeSmallDiffusion(net, "tfmq", "W4A16", { ...none, tfmq: { ...short.tfmq, tiar: false } });
+    expect(events.map(({ layers }) => layers.map(({ name }) => name)).filter((names) => names.length > 0)).toEqual([
+      ["embed2"],
+      ["p1", "a1", "a4"],
+      ["p2", "b1", "b4"],
+      ["p3", "c1", "c4"],
+    ]);
+  });
+
   it("delivers ranges for every step of the sampler, which its images stay closer with", () => {
     const { sampler, predict } = net;
     const wanted = images(sampler, predict);
@@ -170,7 +187,10 @@ describe("recipe tfmq", () => {
       const { simulated } = quantizeSmallDiffusion(net, "tfmq", "W8A4", options);
       return simulated((predictQuantized) => meanSquare(images(sampler, predictQuantized), wanted));
     };
-    const { delivered } = quantizeSmallDiffusion(net, "tfmq", "W8A8", { ...none, tfmq: { epochs: 1, temporalSteps: 1 } });
+    const { delivered } = quantizeSmallDiffusion(net, "tfmq", "W8A8", {
+      ...none,
+      tfmq: { epochs: 1, temporalSteps: 1 },
+    });
     for (const grid of delivered.inputGrids.values()) {
       expect([grid.input, grid.keys, grid.bits, grid.unknown]).toEqual(["t", [0, 200, 400, 600, 800], 8, "error"]);
       expect(grid.zeroPoints.every((z) => Number.isInteger(z) && z >= 0 && z < 256)).toBe(true);
@@ -204,7 +224,9 @@ describe("recipe tfmq", () => {
         Float32Array.from(predict(new Float32Array(72), 399, [0])),
       );
     expect(() => at({ ...none, tfmq: { epochs: 1, temporalSteps: 1 } })).toThrow(CalibrationError);
-    expect(() => at({ ...none, tfmq: { epochs: 1, temporalSteps: 1 } })).toThrow(/399 is no step.*Next: sample with that sampler/);
+    expect(() => at({ ...none, tfmq: { epochs: 1, temporalSteps: 1 } })).toThrow(
+      /399 is no step.*Next: sample with that sampler/,
+    );
     const near = at({ ...none, tfmq: { epochs: 1, temporalSteps: 1, unknownStep: "nearest" } });
     expect(near.every(Number.isFinite)).toBe(true);
   });

@@ -20,7 +20,12 @@ function graphOf(time: boolean): TestGraph {
   return {
     nodes: [
       ...(time
-        ? [op("Gemm", "e1", "t", "e1.w"), op("Relu", "e2", "e1"), op("Gemm", "e3", "e2", "e3.w"), op("Unsqueeze", "p", "e3", "axes")]
+        ? [
+            op("Gemm", "e1", "t", "e1.w"),
+            op("Relu", "e2", "e1"),
+            op("Gemm", "e3", "e2", "e3.w"),
+            op("Unsqueeze", "p", "e3", "axes"),
+          ]
         : []),
       layer("x", "in"),
       // The last convolution of a branch is no shortcut, though it is 1 x 1 and added.
@@ -72,16 +77,20 @@ function protectedIn(graph: TestGraph): Record<string, string> {
   writeGraph(file, graph);
   using content = OnnxContent.open(file);
   const layers = cutGraph(readGraph(content)).units.flatMap(({ plan }) => plan.layers);
-  return Object.fromEntries(layers.flatMap(({ module, protectedAs }) => (protectedAs === undefined ? [] : [[module, protectedAs]])));
+  return Object.fromEntries(
+    layers.flatMap(({ module, protectedAs }) => (protectedAs === undefined ? [] : [[module, protectedAs]])),
+  );
 }
 
 describe("layers that stay in full precision", () => {
   it("are those of a network with a time input on which everything depends, found without names", () => {
     const { "e1.w": _, ...found } = protectedIn(graphOf(true));
     expect(Object.values(protectedIn(graphOf(true)))).toContain("first layer of a time embedding");
-    expect(Object.values(found).filter((reason) => reason !== "first layer of a time embedding").sort()).toEqual(
-      ["downsampling convolution", "first layer", "last layer", "shortcut beside a block"].sort(),
-    );
+    expect(
+      Object.values(found)
+        .filter((reason) => reason !== "first layer of a time embedding")
+        .sort(),
+    ).toEqual(["downsampling convolution", "first layer", "last layer", "shortcut beside a block"].sort());
     expect(found).toMatchObject({
       in: "first layer",
       down: "downsampling convolution",

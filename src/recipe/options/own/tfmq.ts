@@ -21,7 +21,9 @@ const tfmq = z.strictObject({
   // What it loses of a DDPM at W4, of 1.7 % rounded to nearest: 1.4 % after 120 steps, 0.13 % after 2,000.
   temporalSteps: count
     .default(2000)
-    .describe("steps that the time embedding is trained for at least: it is small, sees few time steps, and all depends on it"),
+    .describe(
+      "steps that the time embedding is trained for at least: it is small, sees few time steps, and all depends on it",
+    ),
   batch: count.default(16).describe("examples per optimisation step"),
   rate: positive.default(2e-2).describe("Adam rate of the rounding variables"),
   penalty: weight

@@ -10,7 +10,6 @@ import { OptionError } from "../../../errors.js";
 import { type Graph, GraphRunner, type Ports } from "../../../network/index.js";
 import { type Device, type DType, noGrad, scope, type Tensor } from "../../../tensor/index.js";
 import type { SamplingOptions } from "../../options/graph/sampler-options.js";
-import type { ExampleSource } from "./example-source.js";
 
 /** A diffusion network and how it is sampled. */
 export class SampledNetwork {
@@ -88,35 +87,4 @@ export class SampledNetwork {
     const trajectory = recordTrajectory(this.sampler, predict, { images, batch, seed, shape: this.shape, poll });
     return new TrajectoryExamples(trajectory, this.inputs, this.conditions(images));
   }
-}
-
-/**
- * What a sampler's run makes as examples of its network. Which of them are asked for does not matter, only how many: all come
- * from one seed, and the first ones show all steps.
- */
-export function sampledExamples(
-  sampled: SampledNetwork,
-  seed: number,
-  to: { readonly device: Device; readonly dtype: DType },
-): ExampleSource {
-  const { graph, sampler, options } = sampled;
-  let examples: TrajectoryExamples | null = null;
-  return {
-    kind: "sampler",
-    count: options.images * sampler.steps.length,
-    shapes: {
-      [sampled.inputs.sample.name]: sampled.shape,
-      ...Object.fromEntries(
-        [sampled.inputs.time, ...sampled.inputs.conditions].map(({ name, shape }) => [name, shape.slice(1).map(() => 1)]),
-      ),
-    },
-    files: [],
-    preprocessing: null,
-    where: graph.file,
-    load: async (indices, onDone) => {
-      examples ??= sampled.examples(seed, to, (done, total) => onDone?.(Math.floor((indices.length * done) / total)));
-      const made = examples;
-      return { count: indices.length, read: (some) => made.read(some) };
-    },
-  };
 }
