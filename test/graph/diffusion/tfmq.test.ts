@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ImageNoise } from "../../src/calibration/diffusion/image-noise.js";
-import { sample } from "../../src/calibration/diffusion/sample.js";
-import type { Predict } from "../../src/calibration/diffusion/trajectory.js";
-import { temporaryFolder } from "../../src/checkpoint/testing/temporary-folder.js";
-import { CalibrationError, OptionError } from "../../src/errors.js";
-import { checkpointSource, GraphTensors, loadUnit, type Ports } from "../../src/network/index.js";
-import { runRecipe } from "../../src/recipe/job/run-recipe.js";
-import type { RecipeOptionsInput } from "../../src/recipe/options/recipe-options.js";
-import { tinyJob, tinyNetwork } from "../../src/recipe/testing/tiny-run.js";
-import { liveHandles, noGrad, scope, Tensor } from "../../src/tensor/index.js";
+import { ImageNoise } from "../../../src/calibration/diffusion/image-noise.js";
+import { sample } from "../../../src/calibration/diffusion/sample.js";
+import type { Predict } from "../../../src/calibration/diffusion/trajectory.js";
+import { temporaryFolder } from "../../../src/checkpoint/testing/temporary-folder.js";
+import { CalibrationError, OptionError } from "../../../src/errors.js";
+import { checkpointSource, GraphTensors, loadUnit, type Ports } from "../../../src/network/index.js";
+import { runRecipe } from "../../../src/recipe/job/run-recipe.js";
+import type { RecipeOptionsInput } from "../../../src/recipe/options/recipe-options.js";
+import { tinyJob, tinyNetwork } from "../../../src/recipe/testing/tiny-run.js";
+import { liveHandles, noGrad, scope, Tensor } from "../../../src/tensor/index.js";
 import { openSmallDiffusion, predictBy, quantizeSmallDiffusion, type SmallDiffusion } from "./small-diffusion.js";
 
 const folder = temporaryFolder();

@@ -1,10 +1,10 @@
 import { join } from "node:path";
-import { type DiffusionInputs, diffusionInputs } from "../../src/calibration/diffusion/diffusion-inputs.js";
-import type { Sampler } from "../../src/calibration/diffusion/sampler.js";
-import { ddim } from "../../src/calibration/diffusion/step-samplers.js";
-import { type Predict, recordTrajectory } from "../../src/calibration/diffusion/trajectory.js";
-import { diffusionPorts, TrajectoryExamples } from "../../src/calibration/diffusion/trajectory-examples.js";
-import { OnnxContent } from "../../src/checkpoint/onnx/onnx-content.js";
+import { type DiffusionInputs, diffusionInputs } from "../../../src/calibration/diffusion/diffusion-inputs.js";
+import type { Sampler } from "../../../src/calibration/diffusion/sampler.js";
+import { ddim } from "../../../src/calibration/diffusion/step-samplers.js";
+import { type Predict, recordTrajectory } from "../../../src/calibration/diffusion/trajectory.js";
+import { diffusionPorts, TrajectoryExamples } from "../../../src/calibration/diffusion/trajectory-examples.js";
+import { OnnxContent } from "../../../src/checkpoint/onnx/onnx-content.js";
 import {
   floats,
   integers,
@@ -13,17 +13,17 @@ import {
   type TestGraph,
   type TestNode,
   writeGraph,
-} from "../../src/network/graph/testing/small-graph.js";
-import { throughUnits } from "../../src/network/graph/testing/through-units.js";
-import { type Graph, GraphNetwork, GraphTensors, type Ports, readGraph } from "../../src/network/index.js";
-import type { RecipeJob, RecipeResults, WindowDoneEvent } from "../../src/recipe/job/recipe-job.js";
-import type { RecipeName } from "../../src/recipe/job/recipe-names.js";
-import { runRecipe } from "../../src/recipe/job/run-recipe.js";
-import type { RecipeOptionsInput } from "../../src/recipe/options/recipe-options.js";
-import { FinishedNetwork } from "../../src/recipe/state/finished-network.js";
-import { tinyJob } from "../../src/recipe/testing/tiny-run.js";
-import { noGrad, scope, type Tensor } from "../../src/tensor/index.js";
-import { testDevice } from "../../src/tensor/testing/test-device.js";
+} from "../../../src/network/graph/testing/small-graph.js";
+import { throughUnits } from "../../../src/network/graph/testing/through-units.js";
+import { type Graph, GraphNetwork, GraphTensors, type Ports, readGraph } from "../../../src/network/index.js";
+import type { RecipeJob, RecipeResults, WindowDoneEvent } from "../../../src/recipe/job/recipe-job.js";
+import type { RecipeName } from "../../../src/recipe/job/recipe-names.js";
+import { runRecipe } from "../../../src/recipe/job/run-recipe.js";
+import type { RecipeOptionsInput } from "../../../src/recipe/options/recipe-options.js";
+import { FinishedNetwork } from "../../../src/recipe/state/finished-network.js";
+import { tinyJob } from "../../../src/recipe/testing/tiny-run.js";
+import { noGrad, scope, type Tensor } from "../../../src/tensor/index.js";
+import { testDevice } from "../../../src/tensor/testing/test-device.js";
 
 const op = (operator: string, to: string, ...inputs: string[]): TestNode => ({ operator, inputs, outputs: [to] });
 const conv = (from: string, to: string, pad: number, more: Readonly<Record<string, number[]>> = {}): TestNode => ({

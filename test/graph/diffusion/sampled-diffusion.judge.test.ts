@@ -1,13 +1,18 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { ImageNoise } from "../../src/calibration/diffusion/image-noise.js";
-import { sample } from "../../src/calibration/diffusion/sample.js";
-import { temporaryFolder } from "../../src/checkpoint/testing/temporary-folder.js";
-import type { ExportSource } from "../../src/format/contract/export-source.js";
-import { modelFile, writeQdq } from "../../src/format/qdq/write.js";
-import { GraphTensors } from "../../src/network/index.js";
-import { importOnnxRuntime } from "../format/judge/onnx-runtime.js";
-import { openSmallDiffusion, type QuantizedSmallDiffusion, quantizeSmallDiffusion, type SmallDiffusion } from "./small-diffusion.js";
+import { ImageNoise } from "../../../src/calibration/diffusion/image-noise.js";
+import { sample } from "../../../src/calibration/diffusion/sample.js";
+import { temporaryFolder } from "../../../src/checkpoint/testing/temporary-folder.js";
+import type { ExportSource } from "../../../src/format/contract/export-source.js";
+import { modelFile, writeQdq } from "../../../src/format/qdq/write.js";
+import { GraphTensors } from "../../../src/network/index.js";
+import { importOnnxRuntime } from "../../format/judge/onnx-runtime.js";
+import {
+  openSmallDiffusion,
+  type QuantizedSmallDiffusion,
+  quantizeSmallDiffusion,
+  type SmallDiffusion,
+} from "./small-diffusion.js";
 
 const runtime = await importOnnxRuntime();
 const none = runtime === null ? " (skipped: onnxruntime-node is not installed)" : "";
@@ -17,7 +22,9 @@ const images = [0, 1, 2];
 function resultOf({ network, content }: SmallDiffusion, { delivered }: QuantizedSmallDiffusion): ExportSource {
   const tensors = new GraphTensors(network.cut);
   const { weights, inputGrids } = delivered;
-  const layouts = [...weights].map(([name, { codes: _, scales: __, zeroPoints: ___, ...layout }]) => [name, layout] as const);
+  const layouts = [...weights].map(
+    ([name, { codes: _, scales: __, zeroPoints: ___, ...layout }]) => [name, layout] as const,
+  );
   return {
     config: {},
     folder: "elsewhere",
@@ -37,7 +44,10 @@ describe.skipIf(runtime === null)(`a sampler through onnxruntime${none}`, () => 
     if (runtime === null) throw new Error("there is no judge");
     using folder = temporaryFolder();
     using net = openSmallDiffusion(folder.path);
-    const made = quantizeSmallDiffusion(net, "tfmq", scheme, { finish: "none", tfmq: { epochs: 2, temporalSteps: 10 } });
+    const made = quantizeSmallDiffusion(net, "tfmq", scheme, {
+      finish: "none",
+      tfmq: { epochs: 2, temporalSteps: 10 },
+    });
     await writeQdq(resultOf(net, made), folder.path, { codes: "int4" });
     const session = await runtime.InferenceSession.create(join(folder.path, modelFile), { logSeverityLevel: 3 });
     const way = sample(net.sampler, new ImageNoise(5, images, 72));
@@ -59,7 +69,9 @@ describe.skipIf(runtime === null)(`a sampler through onnxruntime${none}`, () => 
     });
     // Sums are rounded in another order, and what lies between two codes may fall to either.
     const size = Math.sqrt(wanted.reduce((sum, value) => sum + value ** 2, 0));
-    const apart = Math.sqrt(wanted.reduce((sum, value, i) => sum + (value - ((turn.value as Float32Array)[i] ?? 0)) ** 2, 0));
+    const apart = Math.sqrt(
+      wanted.reduce((sum, value, i) => sum + (value - ((turn.value as Float32Array)[i] ?? 0)) ** 2, 0),
+    );
     expect(apart / size).toBeLessThan(0.01);
     const unknown = BigInt64Array.from(images, () => 399n);
     const strange = session.run({
