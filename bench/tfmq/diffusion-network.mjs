@@ -14,6 +14,7 @@ import { recipeOf } from "../../dist/recipe/job/recipe-names.js";
 import { runRecipe } from "../../dist/recipe/job/run-recipe.js";
 import { resolveRecipeOptions } from "../../dist/recipe/options/resolve-recipe-options.js";
 import { FinishedNetwork } from "../../dist/recipe/state/finished-network.js";
+import { KeptResults } from "../../dist/recipe/state/kept-results.js";
 import { noGrad, scope } from "../../dist/tensor/index.js";
 
 /** Samplers of the two networks that are measured. */
@@ -34,6 +35,7 @@ const samplers = {
 export class DiffusionNetwork {
   #content;
   #runner;
+  #config;
 
   constructor(kind, file, steps) {
     this.kind = kind;
@@ -42,7 +44,8 @@ export class DiffusionNetwork {
     this.graph = readGraph(this.#content);
     this.inputs = diffusionInputs(file, this.graph.inputs, this.graph.outputs[0]);
     this.shape = this.inputs.sample.shape.slice(1);
-    this.sampler = samplers[kind](steps, JSON.parse(readFileSync(join(dirname(file), "config.json"), "utf8")));
+    this.#config = JSON.parse(readFileSync(join(dirname(file), "config.json"), "utf8"));
+    this.sampler = samplers[kind](steps, this.#config);
     this.#runner = new GraphRunner(this.graph, { device: "cpu", dtype: "float32" });
   }
 
@@ -71,19 +74,27 @@ export class DiffusionNetwork {
     return recordTrajectory(this.sampler, predict, { images, batch, seed, shape: this.shape });
   }
 
-  /** The network as a recipe wants it cut, with a trajectory as its examples. */
-  opened(trajectory, conditions = "together") {
+  /** The network with a trajectory as its examples. */
+  opened(trajectory) {
     const examples = new TrajectoryExamples(trajectory, this.inputs, this.conditions(trajectory.images));
-    return { examples, network: GraphNetwork.create(this.graph, {}, examples, conditions) };
+    return { examples, network: GraphNetwork.create(this.graph, {}, examples) };
   }
 
   /** Runs a recipe. @returns the job, whose results a `FinishedNetwork` computes, and what was delivered */
   quantized(trajectory, recipe, scheme, given) {
+    const { job, kept } = this.prepared(trajectory, recipe, scheme, given);
+    let temporal = null;
+    for (const event of runRecipe(job)) {
+      if (event.event === "window-done" && event.layers.length > 0) temporal ??= event;
+    }
+    return { job, kept, first: temporal };
+  }
+
+  prepared(trajectory, recipe, scheme, given) {
     const options = resolveRecipeOptions({ finish: "none", ...given }, { recipe });
-    const cut = recipeOf(recipe).conditions?.(options) ?? "together";
-    const { examples, network } = this.opened(trajectory, cut);
+    const { examples, network } = this.opened(trajectory);
     const { count } = examples;
-    const kept = { weights: new Map(), activations: new Map(), zeroPoints: new Map(), grids: new Map() };
+    const kept = new KeptResults();
     const job = {
       ...{ checkpoint: new GraphTensors(network.cut), network, recipe: recipeOf(recipe), options, seed: 1 },
       scheme: parseScheme(scheme),
@@ -91,30 +102,19 @@ export class DiffusionNetwork {
       ...{ device: "cpu", dtype: "float32", gradients: "full", storage: "host", scratch: tmpdir(), resume: null },
       timeInput: this.inputs.time.name,
       poll: () => {},
-      sink: {
-        linear: (name, weight) => void kept.weights.set(name, weight),
-        plain: () => {},
-        rescaled: () => {},
-        activation: (name, value, zeroPoint) => {
-          kept.activations.set(name, value);
-          if (zeroPoint !== undefined) kept.zeroPoints.set(name, zeroPoint);
-        },
-        inputGrid: (name, grid) => void kept.grids.set(name, grid),
-        windowDone: () => {},
-      },
-      results: {
-        readLinear: (name) => kept.weights.get(name),
-        readPlain: () => null,
-        activationOf: (name) => kept.activations.get(name) ?? null,
-        zeroPointOf: (name) => kept.zeroPoints.get(name) ?? null,
-        inputGridOf: (name) => kept.grids.get(name) ?? null,
-      },
+      sink: kept,
+      results: kept,
     };
-    let temporal = null;
-    for (const event of runRecipe(job)) {
-      if (event.event === "window-done" && event.layers.length > 0) temporal ??= event;
-    }
-    return { job, kept, first: temporal };
+    return { job, kept };
+  }
+
+  /** What an embedding may be mistaken for: all steps that the network knows, or many noise levels. */
+  #allTimes(times) {
+    const { train_steps, sigma_min, sigma_max } = this.#config;
+    if (train_steps !== undefined) return Array.from({ length: train_steps }, (_, t) => t);
+    const [low, high] = [Math.log(sigma_min), Math.log(sigma_max)];
+    const levels = Array.from({ length: 300 }, (_, i) => Math.fround(Math.exp(low + ((high - low) * i) / 299)));
+    return [...new Set([...times, ...levels])];
   }
 
   /**
@@ -137,25 +137,27 @@ export class DiffusionNetwork {
       { ...whole, options: { ...whole.options, overrides: [{ pattern: "*", skip: true }] } },
       job.results,
     );
-    const times = this.sampler.steps.map(({ time }) => time);
-    const values = (of) =>
-      times.map((time) =>
-        scope(() => {
-          const size = this.shape.reduce((product, each) => product * each, 1);
-          const x = new Float32Array(size);
-          const batch = { x, shape: this.shape, times: [time], conditions: this.conditions(1), images: [0] };
-          const out = of.run(diffusionPorts(this.inputs, batch), 1);
-          return projections.map((name) => out[name].toFloat32Array().slice());
-        }),
-      );
-    const [actual, wanted] = [values(finished), values(full)];
+    const times = this.sampler.steps.map(({ time }) => Math.fround(time));
+    const known = this.#allTimes(times);
+    const values = (of, at) =>
+      scope(() => {
+        const size = this.shape.reduce((product, each) => product * each, 1);
+        const images = at.map(() => 0);
+        const x = new Float32Array(size * at.length);
+        const batch = { x, shape: this.shape, times: at, conditions: this.conditions(1), images };
+        const out = of.run(diffusionPorts(this.inputs, batch), 1);
+        return projections.map((name) => out[name].reshape([at.length, -1]).toFloat32Array().slice());
+      });
+    const [actual, wanted] = [values(finished, times), values(full, known)];
     finished[Symbol.dispose]();
     full[Symbol.dispose]();
     let wrong = 0;
-    for (let i = 0; i < projections.length; i++) {
-      for (let t = 0; t < times.length; t++) {
-        const near = times.map((_, other) => cosine(actual[t][i], wanted[other][i]));
-        if (near.indexOf(Math.max(...near)) !== t) wrong++;
+    for (const [i, rows] of actual.entries()) {
+      const width = rows.length / times.length;
+      const row = (all, t) => all.subarray(t * width, (t + 1) * width);
+      for (const [t, time] of times.entries()) {
+        const near = known.map((_, other) => cosine(row(rows, t), row(wanted[i], other)));
+        if (known[near.indexOf(Math.max(...near))] !== time) wrong++;
       }
     }
     return { share: wrong / (projections.length * times.length), projections: projections.length };

@@ -39,7 +39,7 @@ export class ClassifierFeatures {
               },
             });
           }
-          classes.push(...Object.values(x)[0].argmax(1).toArray().map(Number));
+          classes.push(...Array.from(x[this.#network.cut.graph.outputs[0].name].argmax(1).toArray(), Number));
         }),
       );
     }

@@ -78,7 +78,7 @@ for (const scheme of values.schemes.split(",")) {
       projections: mismatch.projections,
       ...distances(sampled),
       layers: kept.weights.size,
-      tables: kept.grids.size,
+      tables: kept.inputGrids.size,
       bits: meanBits(job, kept),
       temporal: first?.lossAfter?.total ?? null,
       cpuSeconds: Math.round((used.user + used.system) / 1e6),

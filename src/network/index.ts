@@ -46,7 +46,7 @@ export type { Graph, GraphConstant, GraphNode } from "./graph/graph.js";
 export { type GraphExamples, GraphNetwork } from "./graph/graph-network.js";
 export { GraphTensors } from "./graph/graph-tensors.js";
 export { readGraph } from "./graph/read-graph.js";
-export { type ConditionCut, type CutGraph, cutGraph, type GraphUnit } from "./graph/units/graph-units.js";
+export { type CutGraph, cutGraph, type GraphUnit } from "./graph/units/graph-units.js";
 export type { GraphLayer } from "./graph/units/layers.js";
 export { InitialWeights } from "./initial-weights.js";
 export { floatType, loadTensor, type Placement } from "./load-tensor.js";

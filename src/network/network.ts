@@ -19,6 +19,8 @@ export interface Network {
   ports(length: number, unit?: number): Readonly<Record<string, readonly number[]>>;
   /** The same with every layer a unit of its own; absent where units can't be cut further. */
   inLayers?(): Network;
+  /** The same with what a single unit reads of time steps and other conditions in that unit; absent where nothing is told any. */
+  withReaders?(): Network;
   /** What its units need to run sequences of at most `length` positions. */
   open(to: UnitPlacement): OpenNetwork;
   /** Loads what comes before the units. @throws CheckpointError naming the tensor */

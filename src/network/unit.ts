@@ -84,6 +84,8 @@ export interface UnitPlan {
   readonly tensors?: readonly TensorPlan[];
   /** Inputs of the Linears, in the order in which the unit computes them; every Linear is a consumer of one. */
   readonly sites: readonly Site[];
+  /** It computes of conditions alone: of time steps, noise levels and classes, whatever the image is. Absent where it does not. */
+  readonly ofConditions?: true;
   /** Ports that the unit computes; the others of those that it is given pass by. */
   readonly writes: readonly string[];
   /** Absent where it has none, or one whose scores are not plainly `q k^T` of its Linears. */

@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import type { PortStore, Ports } from "../calibration/port-store.js";
-import type { ConditionCut, Network, UnitPlan } from "../network/index.js";
+import type { Network, UnitPlan } from "../network/index.js";
 import type { Scheme } from "../quant/scheme.js";
 import type { QuantizedUnit } from "../reconstruct/quantized-unit.js";
 import type { Window } from "../reconstruct/schedule.js";
@@ -85,8 +85,6 @@ export interface Recipe<O extends EngineOptions = EngineOptions> {
   wholeModel?(options: O): WholeModelTraining;
   /** The windows of blocks that it goes through, in order. */
   windows(blocks: number, options: O): readonly Window[];
-  /** Where what a graph computes of time steps alone belongs; left out, it is a unit of its own. */
-  conditions?(options: O): ConditionCut;
   /** The network that it goes through: the given one unless it cuts it otherwise. @throws OptionError where it can't */
   network?(network: Network, options: O): Network;
   /** Overrides of its own, which a user's lie over: layers that its paper treats otherwise than most. */

@@ -10,8 +10,10 @@ import { tfmqOptions } from "./options/own/tfmq.js";
 import { always } from "./options/reading.js";
 import { gptqOptions } from "./options/shared/gptq.js";
 import { candidatesOf } from "./options/shared/range.js";
-import { defineRecipe, gridParameterCount, type WindowWork } from "./recipe.js";
+import { defineRecipe, gridParameterCount, type OptionsOf, type WindowWork } from "./recipe.js";
 import { gradient } from "./solve/gradient-solver.js";
+
+type Options = OptionsOf<{ tfmq: typeof tfmqOptions }>;
 
 /** Examples that tell what rounding to nearest loses. */
 const JUDGED = 64;
@@ -42,18 +44,18 @@ export const tfmq = defineRecipe({
   presets: {
     default: {},
     // Of 5,120 examples 125 passes are its 20,000 steps.
-    paper: { tfmq: { epochs: 125, batch: 32, rate: 1e-3 } },
+    paper: { tfmq: { epochs: 125, temporalSteps: 20_000, batch: 32, rate: 1e-3 } },
   },
-  efforts: { quick: { tfmq: { epochs: 4 } }, best: { tfmq: { epochs: 40 } } },
+  efforts: { quick: { tfmq: { epochs: 6 } }, best: { tfmq: { epochs: 60 } } },
   training: always,
   needsText: true,
   needsTimeSteps: true,
   followedByEndToEnd: false,
   rotatesByDefault: false,
 
-  windows: singleBlocks,
   // Section 4.2, temporal information block: apart, or with the blocks that read it.
-  conditions: ({ tfmq: { tiar } }) => (tiar ? "together" : "readers"),
+  network: (network, { tfmq: { tiar } }) => (tiar ? network : (network.withReaders?.() ?? network)),
+  windows: singleBlocks,
   chain: () => ({ input: "quantized", targets: ["full"] }),
   error: (target, actual) => lostShare(target, actual),
   cost: ({ tfmq: { epochs, batch } }) => ({
@@ -96,11 +98,11 @@ export const tfmq = defineRecipe({
   // Section 4.2, temporal information aware reconstruction (TIAR): the temporal block is a window whose outputs are all
   // projections, L = sum over i of |g_i(h(t)) - g^_i(h^(t))|^2; of other blocks there is one output, and it is BRECQ's loss.
   solve(work) {
-    const { epochs, batch, rate, penalty, warmup } = work.job.options.tfmq;
+    const { batch, rate, penalty, warmup } = work.job.options.tfmq;
     const nearest = lossOfNearest(work);
     const loss = overTargets(squaredError);
     return gradient(work, {
-      epochs,
+      epochs: epochsOf(work),
       batch,
       // In shares of what rounding to nearest loses, so that the penalty weighs the same in every block and at every width.
       loss: (actual, targets) => loss(actual, targets).div(nearest),
@@ -111,6 +113,13 @@ export const tfmq = defineRecipe({
     });
   },
 });
+
+// The time embedding is seen at few time steps, over and over again.
+function epochsOf({ job, blocks, input }: WindowWork<Options>): number {
+  const { epochs, temporalSteps, batch } = job.options.tfmq;
+  if (input === null || !blocks.every(({ plan }) => plan.ofConditions === true)) return epochs;
+  return Math.max(epochs, Math.ceil(temporalSteps / Math.ceil(input.shape.sequences / batch)));
+}
 
 function lossOfNearest({ blocks, input, targets, parts }: WindowWork): number {
   if (input === null) throw new TypeError("tfmq needs the inputs of a sampler");

@@ -1577,10 +1577,19 @@ export interface TfmqOptions {
    *
    * Command line: `--set tfmq.epochs=...`.
    *
-   * @default 12; 125 with --recipe tfmq --preset paper; 4 with --recipe tfmq --effort quick; 40 with --recipe tfmq
+   * @default 20; 125 with --recipe tfmq --preset paper; 6 with --recipe tfmq --effort quick; 60 with --recipe tfmq
    * --effort best
    */
   readonly epochs?: number | undefined;
+  /**
+   * Steps that the time embedding is trained for at least: it is small, sees few time steps, and all depends on
+   * it. An integer of at least 1. Read by tfmq.
+   *
+   * Command line: `--set tfmq.temporalSteps=...`.
+   *
+   * @default 2000; 20000 with --recipe tfmq --preset paper
+   */
+  readonly temporalSteps?: number | undefined;
   /**
    * Examples per optimisation step. An integer of at least 1. Read by tfmq.
    *
@@ -1603,7 +1612,7 @@ export interface TfmqOptions {
    *
    * Command line: `--set tfmq.penalty=...`.
    *
-   * @default 0.1
+   * @default 30
    */
   readonly penalty?: number | undefined;
   /**

@@ -8,18 +8,19 @@ import type { Trajectory } from "./trajectory.js";
 export type Conditions = Readonly<Record<string, Float32Array>>;
 
 /**
- * A trajectory as examples of a network, in a random order that is always the same, so that the first ones show all steps.
- * Each carries the key of its ranges in its time input.
+ * A trajectory as examples of a network: those of the first image in a random order of its steps, then those of the next, so that
+ * as few as there are steps show all of them. Each carries the key of its ranges in its time input.
  */
 export class TrajectoryExamples {
-  readonly #order: Uint32Array;
+  readonly #orders: readonly Uint32Array[];
 
   constructor(
     private readonly trajectory: Trajectory,
     private readonly inputs: DiffusionInputs,
     private readonly conditions: Conditions,
   ) {
-    this.#order = randomOrder(this.count, this.count, 0);
+    const steps = trajectory.times.length;
+    this.#orders = Array.from({ length: trajectory.images }, (_, image) => randomOrder(steps, steps, image));
   }
 
   get count(): number {
@@ -28,13 +29,14 @@ export class TrajectoryExamples {
 
   /** The inputs of these examples, `[indices.length, ...]` each, on the CPU. */
   read(indices: readonly number[]): Ports {
-    const { images, shape, times, inputs } = this.trajectory;
+    const { shape, times, inputs } = this.trajectory;
     const size = numbersIn(shape);
     const x = new Float32Array(indices.length * size);
     const places = indices.map((index) => {
-      const place = this.#order[index];
-      if (place === undefined) throw new RangeError(`there is no example ${index}`);
-      return { step: Math.floor(place / images), image: place % images };
+      const image = Math.floor(index / times.length);
+      const step = this.#orders[image]?.[index % times.length];
+      if (step === undefined) throw new RangeError(`there is no example ${index}`);
+      return { step, image };
     });
     for (const [row, { step, image }] of places.entries()) {
       x.set((inputs[step] as Float32Array).subarray(image * size, (image + 1) * size), row * size);

@@ -72,6 +72,7 @@ describe("a trajectory", () => {
       expect(x.slice(6 * i, 6 * i + 6)).toEqual(trajectory.inputs[step]?.slice(6 * image, 6 * image + 6));
     });
     expect(seen.size).toBe(12);
+    expect(new Set(times.slice(0, 4)).size).toBe(4);
     const few = examples.read([4, 2]);
     expect(few["x"]?.toFloat32Array()).toEqual(Float32Array.from([...x.slice(24, 30), ...x.slice(12, 18)]));
     for (const port of [read, few].flatMap((each) => Object.values(each))) port.dispose();

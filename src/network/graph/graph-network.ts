@@ -4,7 +4,7 @@ import type { Network, NetworkEnd, NetworkStart, OpenNetwork, UnitPlacement } fr
 import type { Ports, UnitPlan } from "../unit.js";
 import { type InputShapes, OpenGraph } from "./compute/open-graph.js";
 import type { Graph, GraphPort } from "./graph.js";
-import { type ConditionCut, type CutGraph, cutGraph, type GraphUnit, mergedUnits } from "./units/graph-units.js";
+import { type CutGraph, cutGraph, type GraphUnit, mergedUnits } from "./units/graph-units.js";
 
 /** Examples for a graph: what its inputs are given. */
 export interface GraphExamples {
@@ -24,19 +24,13 @@ export class GraphNetwork implements Network {
 
   /**
    * @param given sizes of inputs that the file leaves open, without the batch
-   * @param conditions where what follows from time steps alone belongs
    * @throws ModelError where a size is missing, or where the graph is made for one size of batch
    */
-  static create(
-    graph: Graph,
-    given: InputShapes = {},
-    examples: GraphExamples | null = null,
-    conditions: ConditionCut = "together",
-  ): GraphNetwork {
+  static create(graph: Graph, given: InputShapes = {}, examples: GraphExamples | null = null): GraphNetwork {
     const inputs = Object.fromEntries(
       graph.inputs.map((port) => [port.name, exampleShape(graph, port, given[port.name])]),
     );
-    return GraphNetwork.#of(cutGraph(graph, conditions), inputs, examples);
+    return GraphNetwork.#of(cutGraph(graph), inputs, examples);
   }
 
   static #of(cut: CutGraph, inputs: InputShapes, examples: GraphExamples | null): GraphNetwork {
@@ -81,6 +75,11 @@ export class GraphNetwork implements Network {
   /** The same network with every layer a unit of its own. */
   inLayers(): GraphNetwork {
     return GraphNetwork.#of(cutGraph(this.cut.graph, "together", { single: true }), this.inputs, this.examples);
+  }
+
+  /** The same network with what a single unit reads of conditions alone, a projection of the time embedding, in that unit. */
+  withReaders(): GraphNetwork {
+    return GraphNetwork.#of(cutGraph(this.cut.graph, "readers"), this.inputs, this.examples);
   }
 
   open({ device, dtype }: UnitPlacement): OpenNetwork {

@@ -1,14 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ImageNoise } from "../../src/calibration/diffusion/image-noise.js";
-import { sample } from "../../src/calibration/diffusion/sample.js";
-import type { Predict } from "../../src/calibration/diffusion/trajectory.js";
-import { temporaryFolder } from "../../src/checkpoint/testing/temporary-folder.js";
-import { CalibrationError, OptionError } from "../../src/errors.js";
-import { checkpointSource, GraphTensors, loadUnit, type Ports } from "../../src/network/index.js";
-import { runRecipe } from "../../src/recipe/job/run-recipe.js";
-import type { RecipeOptionsInput } from "../../src/recipe/options/recipe-options.js";
-import { tinyJob, tinyNetwork } from "../../src/recipe/testing/tiny-run.js";
-import { liveHandles, noGrad, scope, Tensor } from "../../src/tensor/index.js";
+import { ImageNoise } from "../../../src/calibration/diffusion/image-noise.js";
+import { sample } from "../../../src/calibration/diffusion/sample.js";
+import type { Predict } from "../../../src/calibration/diffusion/trajectory.js";
+import { temporaryFolder } from "../../../src/checkpoint/testing/temporary-folder.js";
+import { CalibrationError, OptionError } from "../../../src/errors.js";
+import { checkpointSource, GraphTensors, loadUnit, type Ports } from "../../../src/network/index.js";
+import { runRecipe } from "../../../src/recipe/job/run-recipe.js";
+import type { RecipeOptionsInput } from "../../../src/recipe/options/recipe-options.js";
+import { tinyJob, tinyNetwork } from "../../../src/recipe/testing/tiny-run.js";
+import { liveHandles, noGrad, scope, Tensor } from "../../../src/tensor/index.js";
 import { openSmallDiffusion, predictBy, quantizeSmallDiffusion, type SmallDiffusion } from "./small-diffusion.js";
 
 const folder = temporaryFolder();
@@ -22,7 +22,7 @@ afterAll(() => {
 });
 
 const none = { finish: "none" } as const;
-const short: RecipeOptionsInput = { ...none, tfmq: { epochs: 8, batch: 10 } };
+const short: RecipeOptionsInput = { ...none, tfmq: { epochs: 8, temporalSteps: 40, batch: 10 } };
 
 function images(sampler: SmallDiffusion["sampler"], predict: Predict): Float32Array {
   const numbers = [0, 1, 2, 3];
@@ -102,7 +102,7 @@ describe("the temporal block of a diffusion network", () => {
   });
 
   it("goes with the blocks that read it where the cut says so", () => {
-    using apart = openSmallDiffusion(folder.path, { conditions: "readers" });
+    using apart = openSmallDiffusion(folder.path, { readers: true });
     expect(apart.network.cut.units.map(({ layers }) => layers.map(({ plan }) => plan.module))).toEqual([
       ["embed1", "embed2"],
       ["in"],
@@ -128,7 +128,10 @@ describe("recipe tfmq", () => {
       short: "shortcut beside a block",
       y: "last layer",
     });
-    const { delivered } = quantizeSmallDiffusion(net, "tfmq", "W4A8", { ...none, tfmq: { epochs: 1 } });
+    const { delivered } = quantizeSmallDiffusion(net, "tfmq", "W4A8", {
+      ...none,
+      tfmq: { epochs: 1, temporalSteps: 1 },
+    });
     expect([...delivered.weights.keys()].sort()).toEqual([
       "a1",
       "a4",
@@ -142,7 +145,11 @@ describe("recipe tfmq", () => {
       "p3",
     ]);
     expect([...delivered.inputGrids.keys()].sort()).toEqual([...delivered.weights.keys()].sort());
-    const named = { ...none, overrides: [{ pattern: "short", bits: 8 as const }], tfmq: { epochs: 1 } };
+    const named = {
+      ...none,
+      overrides: [{ pattern: "short", bits: 8 as const }],
+      tfmq: { epochs: 1, temporalSteps: 1 },
+    };
     expect([...quantizeSmallDiffusion(net, "tfmq", "W4A8", named).delivered.weights.keys()]).toContain("short");
   });
 
@@ -163,6 +170,16 @@ describe("recipe tfmq", () => {
     expect(liveHandles()).toBe(live);
   });
 
+  it("leaves the projections to the blocks that read them where the temporal block is not reconstructed on its own", () => {
+    const { events } = quantizeSmallDiffusion(net, "tfmq", "W4A16", { ...none, tfmq: { ...short.tfmq, tiar: false } });
+    expect(events.map(({ layers }) => layers.map(({ name }) => name)).filter((names) => names.length > 0)).toEqual([
+      ["embed2"],
+      ["p1", "a1", "a4"],
+      ["p2", "b1", "b4"],
+      ["p3", "c1", "c4"],
+    ]);
+  });
+
   it("delivers ranges for every step of the sampler, which its images stay closer with", () => {
     const { sampler, predict } = net;
     const wanted = images(sampler, predict);
@@ -170,7 +187,10 @@ describe("recipe tfmq", () => {
       const { simulated } = quantizeSmallDiffusion(net, "tfmq", "W8A4", options);
       return simulated((predictQuantized) => meanSquare(images(sampler, predictQuantized), wanted));
     };
-    const { delivered } = quantizeSmallDiffusion(net, "tfmq", "W8A8", { ...none, tfmq: { epochs: 1 } });
+    const { delivered } = quantizeSmallDiffusion(net, "tfmq", "W8A8", {
+      ...none,
+      tfmq: { epochs: 1, temporalSteps: 1 },
+    });
     for (const grid of delivered.inputGrids.values()) {
       expect([grid.input, grid.keys, grid.bits, grid.unknown]).toEqual(["t", [0, 200, 400, 600, 800], 8, "error"]);
       expect(grid.zeroPoints.every((z) => Number.isInteger(z) && z >= 0 && z < 256)).toBe(true);
@@ -203,9 +223,11 @@ describe("recipe tfmq", () => {
       quantizeSmallDiffusion(net, "tfmq", "W8A8", options).simulated((predict) =>
         Float32Array.from(predict(new Float32Array(72), 399, [0])),
       );
-    expect(() => at({ ...none, tfmq: { epochs: 1 } })).toThrow(CalibrationError);
-    expect(() => at({ ...none, tfmq: { epochs: 1 } })).toThrow(/399 is no step.*Next: sample with that sampler/);
-    const near = at({ ...none, tfmq: { epochs: 1, unknownStep: "nearest" } });
+    expect(() => at({ ...none, tfmq: { epochs: 1, temporalSteps: 1 } })).toThrow(CalibrationError);
+    expect(() => at({ ...none, tfmq: { epochs: 1, temporalSteps: 1 } })).toThrow(
+      /399 is no step.*Next: sample with that sampler/,
+    );
+    const near = at({ ...none, tfmq: { epochs: 1, temporalSteps: 1, unknownStep: "nearest" } });
     expect(near.every(Number.isFinite)).toBe(true);
   });
 
@@ -230,7 +252,7 @@ describe("recipe tfmq", () => {
     using llama = await tinyNetwork(1);
     const run = (options: RecipeOptionsInput): unknown => [...runRecipe(tinyJob(llama, "tfmq", "W4A8", options).job)];
     expect(() => run({})).toThrow(OptionError);
-    expect(() => run({})).toThrow(/network of a diffusion model.*--sampler ddim --steps 50/);
+    expect(() => run({})).toThrow(/network of a diffusion model.*choose another recipe: crossblock recipes/);
     const small = (options: RecipeOptionsInput): unknown => quantizeSmallDiffusion(net, "tfmq", "W4A8", options);
     expect(() => small({ finish: "scales" })).toThrow(/--finish none/);
   });

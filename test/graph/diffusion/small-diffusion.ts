@@ -1,10 +1,10 @@
 import { join } from "node:path";
-import { type DiffusionInputs, diffusionInputs } from "../../src/calibration/diffusion/diffusion-inputs.js";
-import type { Sampler } from "../../src/calibration/diffusion/sampler.js";
-import { ddim } from "../../src/calibration/diffusion/step-samplers.js";
-import { type Predict, recordTrajectory } from "../../src/calibration/diffusion/trajectory.js";
-import { diffusionPorts, TrajectoryExamples } from "../../src/calibration/diffusion/trajectory-examples.js";
-import { OnnxContent } from "../../src/checkpoint/onnx/onnx-content.js";
+import { type DiffusionInputs, diffusionInputs } from "../../../src/calibration/diffusion/diffusion-inputs.js";
+import type { Sampler } from "../../../src/calibration/diffusion/sampler.js";
+import { ddim } from "../../../src/calibration/diffusion/step-samplers.js";
+import { type Predict, recordTrajectory } from "../../../src/calibration/diffusion/trajectory.js";
+import { diffusionPorts, TrajectoryExamples } from "../../../src/calibration/diffusion/trajectory-examples.js";
+import { OnnxContent } from "../../../src/checkpoint/onnx/onnx-content.js";
 import {
   floats,
   integers,
@@ -13,24 +13,17 @@ import {
   type TestGraph,
   type TestNode,
   writeGraph,
-} from "../../src/network/graph/testing/small-graph.js";
-import { throughUnits } from "../../src/network/graph/testing/through-units.js";
-import {
-  type ConditionCut,
-  type Graph,
-  GraphNetwork,
-  GraphTensors,
-  type Ports,
-  readGraph,
-} from "../../src/network/index.js";
-import type { RecipeJob, RecipeResults, WindowDoneEvent } from "../../src/recipe/job/recipe-job.js";
-import type { RecipeName } from "../../src/recipe/job/recipe-names.js";
-import { runRecipe } from "../../src/recipe/job/run-recipe.js";
-import type { RecipeOptionsInput } from "../../src/recipe/options/recipe-options.js";
-import { FinishedNetwork } from "../../src/recipe/state/finished-network.js";
-import { tinyJob } from "../../src/recipe/testing/tiny-run.js";
-import { noGrad, scope, type Tensor } from "../../src/tensor/index.js";
-import { testDevice } from "../../src/tensor/testing/test-device.js";
+} from "../../../src/network/graph/testing/small-graph.js";
+import { throughUnits } from "../../../src/network/graph/testing/through-units.js";
+import { type Graph, GraphNetwork, GraphTensors, type Ports, readGraph } from "../../../src/network/index.js";
+import type { RecipeJob, RecipeResults, WindowDoneEvent } from "../../../src/recipe/job/recipe-job.js";
+import type { RecipeName } from "../../../src/recipe/job/recipe-names.js";
+import { runRecipe } from "../../../src/recipe/job/run-recipe.js";
+import type { RecipeOptionsInput } from "../../../src/recipe/options/recipe-options.js";
+import { FinishedNetwork } from "../../../src/recipe/state/finished-network.js";
+import { tinyJob } from "../../../src/recipe/testing/tiny-run.js";
+import { noGrad, scope, type Tensor } from "../../../src/tensor/index.js";
+import { testDevice } from "../../../src/tensor/testing/test-device.js";
 
 const op = (operator: string, to: string, ...inputs: string[]): TestNode => ({ operator, inputs, outputs: [to] });
 const conv = (from: string, to: string, pad: number, more: Readonly<Record<string, number[]>> = {}): TestNode => ({
@@ -127,6 +120,7 @@ export function smallSampler(steps: number): Sampler {
 
 /** The network opened with a trajectory of its own as examples. */
 export interface SmallDiffusion extends Disposable {
+  readonly content: OnnxContent;
   readonly network: GraphNetwork;
   readonly folder: string;
   readonly sampler: Sampler;
@@ -155,24 +149,21 @@ function inputsOf({ file, inputs }: Graph): DiffusionInputs {
 /** Opens it; `images` of a trajectory of `steps`. */
 export function openSmallDiffusion(
   folder: string,
-  {
-    steps = 5,
-    images = 6,
-    conditions = "together",
-  }: { steps?: number; images?: number; conditions?: ConditionCut } = {},
+  { steps = 5, images = 6, readers = false }: { steps?: number; images?: number; readers?: boolean } = {},
 ): SmallDiffusion {
   const file = join(folder, "diffusion.onnx");
   writeGraph(file, smallDiffusion);
   const content = OnnxContent.open(file);
   const graph = readGraph(content);
-  const bare = GraphNetwork.create(graph, {}, null, conditions);
+  const cut = (network: GraphNetwork): GraphNetwork => (readers ? network.withReaders() : network);
+  const bare = cut(GraphNetwork.create(graph));
   const sampler = smallSampler(steps);
   const predict = predictBy(bare, (ports) => throughUnits(bare, ports));
   const trajectory = recordTrajectory(sampler, predict, { images, batch: images, seed: 1, shape });
   const examples = new TrajectoryExamples(trajectory, inputsOf(graph), {});
   return {
-    network: GraphNetwork.create(graph, {}, examples, conditions),
-    folder,
+    network: cut(GraphNetwork.create(graph, {}, examples)),
+    ...{ content, folder },
     sampler,
     predict,
     count: examples.count,

@@ -1,0 +1,29 @@
+import { describe, expect, it } from "vitest";
+import { temporaryFolder } from "../checkpoint/testing/temporary-folder.js";
+import { liveHandles, scope, Tensor } from "../tensor/index.js";
+import { createPortStore, streamBytes } from "./port-store.js";
+
+describe("ports of bf16", () => {
+  const shape = { sequences: 2, tokens: 1, ports: { x: [1, 2], t: [], level: [1] } };
+
+  it.each(["host", "disk"] as const)("keep time steps and noise levels as they are, on the %s", (storage) => {
+    using folder = temporaryFolder();
+    const live = liveHandles();
+    const store = createPortStore(shape, storage, { dtype: "bfloat16", device: "cpu", scratch: folder.path });
+    scope(() => {
+      store.write(0, {
+        x: Tensor.from(Float32Array.of(999, 1.5, 2, 3), [2, 1, 2]),
+        t: Tensor.from(BigInt64Array.of(999n, 1001n)),
+        level: Tensor.from(Float32Array.of(0.002, 79.9), [2, 1]),
+      });
+      const { x, t, level } = store.read([1, 0]);
+      // bf16 has eight bits.
+      expect([...(x?.to("float32").toFloat32Array() ?? [])]).toEqual([2, 3, 1000, 1.5]);
+      expect([...(t?.to("float32").toFloat32Array() ?? [])]).toEqual([1001, 999]);
+      expect([...(level?.toFloat32Array() ?? [])]).toEqual([79.9, 0.002].map(Math.fround));
+    });
+    store.dispose();
+    expect(liveHandles()).toBe(live);
+    expect(streamBytes(shape, "bfloat16")).toBe(2 * (2 * 2 + 4 + 4));
+  });
+});
