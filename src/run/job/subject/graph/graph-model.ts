@@ -84,7 +84,7 @@ export class GraphModel implements Subject {
       const examples = new ChosenExamples();
       const recipe = recipeOf(given.recipe);
       if (recipe.needsTimeSteps === true) throw graphRefusals.withoutTimeSteps(given);
-      const whole = GraphNetwork.create(graph, source?.shapes ?? {}, examples, recipe.conditions?.(given));
+      const whole = GraphNetwork.create(graph, source?.shapes ?? {}, examples);
       const network = recipe.network?.(whole, given) ?? whole;
       if (!(network instanceof GraphNetwork)) throw new TypeError("a recipe cuts a graph into a graph");
       if (!network.units.some(({ layers }) => layers.length > 0)) throw graphRefusals.withoutLayers(file);
