@@ -50,6 +50,7 @@ describe("quantize of an ONNX network", () => {
     ["rtn", { recipe: "rtn" }, 0],
     ["gptq", { recipe: "gptq", calibration: "examples.npy", samples: 16 }, 24],
     ["w4a8", { recipe: "gptq", scheme: "W4A8", calibration: "examples.npy", samples: 16 }, 24],
+    ["brecq", { recipe: "brecq", scheme: "W4A8", calibration: "examples.npy", samples: 16, brecq: { epochs: 2 } }, 24],
     ["cbq", { recipe: "cbq", calibration: "images", images, window: { epochs: 2, batch: 4 } }, 6],
   ])("as %s writes ONNX again, with record, page and card, which verify agrees with", async (out, options, scored) => {
     const { calibration } = options;

@@ -47,7 +47,7 @@ const textOnly: Readonly<Record<string, string>> = {
  */
 export function assertForGraph(given: UntypedOptions, options: GivenOptions): void {
   const { recipe } = options;
-  const { onlyText } = recipeOf(recipe);
+  const { onlyText, shareBits } = recipeOf(recipe);
   if (onlyText !== undefined) {
     const others = recipeNames.filter((name) => {
       const { onlyText: text, needsTimeSteps } = recipeOf(name);
@@ -62,6 +62,8 @@ export function assertForGraph(given: UntypedOptions, options: GivenOptions): vo
   for (const [name, value] of optionEntries(given)) {
     const rule = Object.keys(textOnly).find((prefix) => name === prefix || name.startsWith(`${prefix}.`));
     if (rule === undefined || value === null || value === optionValue(graphDefaults, name)) continue;
+    // Some recipes share out bits by other means than the loss on the next tokens.
+    if ((rule === "bitsBudget" || rule === "allocation") && shareBits !== undefined) continue;
     throw new OptionError({
       where: `option "${name}"`,
       what: `it is for language models: ${textOnly[rule]}`,
