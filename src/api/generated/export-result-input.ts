@@ -92,6 +92,8 @@ export interface ExportResultInput {
    * Integers of QDQ that codes of 4 bits and fewer are stored in: int4 takes half the space and operators of
    * version 21, int8 those of 13, and onnxruntime multiplies integers.
    *
+   * Command line: `--qdq-codes <type>`.
+   *
    * @default "int4"
    */
   readonly qdqCodes?: "int4" | "int8" | undefined;

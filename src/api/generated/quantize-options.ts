@@ -185,7 +185,7 @@ export interface QuantizeOptions {
    * Integers of QDQ that codes of 4 bits and fewer are stored in: int4 takes half the space and operators of
    * version 21, int8 those of 13, and onnxruntime multiplies integers.
    *
-   * Command line: `--set qdqCodes=...`.
+   * Command line: `--qdq-codes <type>`.
    *
    * @default "int4"
    */

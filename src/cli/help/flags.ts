@@ -44,6 +44,7 @@ export const flags: Readonly<Record<string, Flag>> = {
     reencode: "--reencode",
     onnxPrecision: "--onnx-precision <name>",
     onnxAccuracy: "--onnx-accuracy <name>",
+    qdqCodes: "--qdq-codes <type>",
     mlxScales: "--mlx-scales <type>",
     force: "--force",
     score: "--no-score",

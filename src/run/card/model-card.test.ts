@@ -83,6 +83,15 @@ describe("a model card", () => {
     expect(front(modelCard(facts({ formats: all.slice(2, 3) })))["library_name"]).toBe("gguf");
   });
 
+  it("of a graph names no task, which only its source's card tells", () => {
+    const formats = [{ format: "qdq", path: ".", bytes: 1 }] as const;
+    const card = modelCard(facts({ formats, source: {} }, { primary: "qdq" }));
+    expect(front(card)).toMatchObject({ library_name: "onnxruntime" });
+    expect(front(card)).not.toHaveProperty("pipeline_tag");
+    const told = modelCard(facts({ formats, source: { pipeline_tag: "image-classification" } }, { primary: "qdq" }));
+    expect(front(told)["pipeline_tag"]).toBe("image-classification");
+  });
+
   it("names no base model where a folder was quantized", () => {
     const options = { ...facts().record.options, model: "../my-model" };
     expect(front(modelCard(facts({}, { options })))).not.toHaveProperty("base_model");
@@ -124,9 +133,11 @@ describe("a model card", () => {
       gguf: "llama-cli -m",
       onnx: "@huggingface/transformers",
       mlx: "mlx_lm",
+      qdq: "InferenceSession.create",
     };
-    for (const { format } of all) {
-      const card = modelCard(facts({ formats: all.filter((each) => each.format === format) }));
+    const graph = { format: "qdq", path: ".", bytes: 7 } as const;
+    for (const { format } of [...all, graph]) {
+      const card = modelCard(facts({ formats: [...all, graph].filter((each) => each.format === format) }));
       for (const name of formatNames)
         expect(card.includes(words[name] ?? "?"), `${name} in ${format}`).toBe(name === format);
     }

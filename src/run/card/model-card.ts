@@ -2,6 +2,7 @@ import { stringify } from "yaml";
 import type { FormatName } from "../../format/exporters.js";
 import { parseScheme } from "../../quant/scheme.js";
 import { recipeNames, recipeOf } from "../../recipe/job/recipe-names.js";
+import { graphFormat } from "../options/graph/is-graph.js";
 import { cell, code } from "../result/markdown.js";
 import type { CardFacts, CardFormat } from "./card-facts.js";
 import { usage } from "./card-snippets.js";
@@ -56,7 +57,7 @@ function baseModel({ record }: CardFacts): string | null {
 function frontMatter(facts: CardFacts): object {
   const { record, source, formats } = facts;
   const base = baseModel(facts);
-  const { license, license_name, license_link, language, pipeline_tag = "text-generation" } = source;
+  const { license, license_name, license_link, language, pipeline_tag = usualTask(record) } = source;
   const primary = formats[0]?.format ?? "compressed-tensors";
   const bits = `${parseScheme(record.scheme).bits}-bit`;
   const tags = [
@@ -70,13 +71,18 @@ function frontMatter(facts: CardFacts): object {
     ...(base !== null && { base_model: base, base_model_relation: "quantized" }),
     quantized_by: `crossblock ${record.version}`,
     library_name: hubWords[primary].library,
-    pipeline_tag,
+    ...(pipeline_tag !== null && { pipeline_tag }),
     ...(license !== undefined && { license }),
     ...(license_name !== undefined && { license_name }),
     ...(license_link !== undefined && { license_link }),
     ...(language !== undefined && { language }),
     tags: [...new Set(tags)],
   };
+}
+
+/** What a graph is for nobody can tell from it. */
+function usualTask({ primary }: CardFacts["record"]): string | null {
+  return primary === graphFormat ? null : "text-generation";
 }
 
 function summary(facts: CardFacts): string[] {
