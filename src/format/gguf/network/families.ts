@@ -73,6 +73,7 @@ export const GGUF_FAMILIES: Readonly<Record<string, GgufFamily>> = {
   phi3: { architecture: "phi3", ...SILU_LIKE, longRope: true },
   glm4: { architecture: "glm4", pairs: "neighbours" },
   glm4_moe: { architecture: "glm4moe", ...SILU_LIKE, renamed: AFTER_ATTENTION, experts: { weights: "keyed" } },
+  minimax_m2: { architecture: "minimax-m2", ...SILU_LIKE, experts: { weights: "keyed" } },
   gpt_oss: {
     ...{ architecture: "gpt-oss", ...SILU_LIKE, renamed: AFTER_ATTENTION, windows: 2, roundsYarn: true },
     experts: { weights: "normalised", clamped: true },

@@ -176,6 +176,21 @@ describe("rotary scaling", () => {
     expect(ramp).toEqual([...ramp].sort((a, b) => a - b));
   });
 
+  it("holds LongRoPE's two lists in Phi-3, whose graph reads them, and refuses them elsewhere", () => {
+    const [short, long] = [new Array<number>(8).fill(1.25), new Array<number>(8).fill(2)];
+    const longrope = { rope_type: "longrope", short_factor: short, long_factor: long, factor: 2 };
+    const given = { ...scaled(longrope), original_max_position_embeddings: 2048 };
+    const { keys, tables } = ropeOf({ ...given, model_type: "phi3" });
+    expect([...tables].map(([name, values]) => [name, ...values])).toEqual([
+      ["rope_factors_long.weight", ...long],
+      ["rope_factors_short.weight", ...short],
+    ]);
+    expect(keys.get("rope.scaling.original_context_length")).toEqual({ type: "u32", value: 2048 });
+    const amplitude = Math.sqrt(1 + Math.log(2) / Math.log(2048));
+    expect(keys.get("rope.scaling.attn_factor")).toMatchObject({ type: "f32", value: expect.closeTo(amplitude, 6) });
+    expect(() => ropeOf(given)).toThrow(/no longrope positions for llama.*Next: /);
+  });
+
   it("refuses other kinds", () => {
     expect(() => ropeOf(scaled({ rope_type: "axial" }))).toThrow(/axial.*Next: /);
   });
