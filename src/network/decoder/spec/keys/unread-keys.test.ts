@@ -53,6 +53,29 @@ describe("keys that a family does not read", () => {
   });
 });
 
+it("keys of DeepSeek that follow from others are read, and held against these", () => {
+  const sizes = {
+    vocab_size: 16,
+    hidden_size: 32,
+    intermediate_size: 32,
+    num_hidden_layers: 1,
+    num_attention_heads: 2,
+  };
+  const latent = {
+    qk_nope_head_dim: 16,
+    qk_rope_head_dim: 8,
+    n_routed_experts: 4,
+    num_experts_per_tok: 2,
+    n_group: 1,
+    topk_group: 1,
+  };
+  const deepseek = { model_type: "deepseek_v3", ...sizes, ...latent };
+  expect(unreadKeys({ ...deepseek, qk_head_dim: 24, scoring_func: "sigmoid" })).toEqual([]);
+  expect(() => readSpec({ ...deepseek, qk_head_dim: 32 })).toThrow(/qk_head_dim is 32/);
+  expect(() => readSpec({ ...deepseek, scoring_func: "softmax" })).toThrow(/scoring_func is "softmax".*sigmoid/);
+  expect(() => readSpec({ ...deepseek, moe_layer_freq: 2 })).toThrow(/moe_layer_freq is 2/);
+});
+
 describe("variants that are not computed", () => {
   const refusal = (config: ModelConfig): ModelError => {
     try {

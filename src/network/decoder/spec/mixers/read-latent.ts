@@ -3,6 +3,7 @@ import type { Family } from "../../families/family.js";
 import type { LatentAttentionSpec } from "../decoder-spec.js";
 import { booleanFact } from "../read-facts.js";
 import { readRotary, rotaryParameters, rotaryType } from "../read-rotary.js";
+import { unsupportedKey } from "../unsupported-key.js";
 
 /** Of the norms of latents, which no configuration changes. */
 const EPS = 1e-6;
@@ -12,6 +13,14 @@ export function readLatent(config: ModelConfig, family: Family, maxPositions: nu
   const { keys, attention } = family;
   const count = (key: string, absent: number): number => optionalCount(config, key) ?? absent;
   const [plainDim, rotaryDim] = [count("qk_nope_head_dim", 128), count("qk_rope_head_dim", 64)];
+  const whole = optionalCount(config, "qk_head_dim");
+  if (whole !== undefined && whole !== plainDim + rotaryDim) {
+    throw unsupportedKey(
+      "qk_head_dim",
+      String(whole),
+      `${plainDim + rotaryDim}: qk_nope_head_dim and qk_rope_head_dim`,
+    );
+  }
   const rotary = { keys: family.rotary ?? {}, kind: "full_attention", headDim: rotaryDim, maxPositions } as const;
   return {
     kind: "latent",
