@@ -61,7 +61,11 @@ for (const kind of Object.keys(networks)) {
     "",
   );
   for (const set of new Set(own.map((record) => record.set ?? "{}"))) {
-    const schemes = [...new Set(own.filter((record) => (record.set ?? "{}") === set && record.way !== "full").map(({ scheme }) => scheme))];
+    const schemes = [
+      ...new Set(
+        own.filter((record) => (record.set ?? "{}") === set && record.way !== "full").map(({ scheme }) => scheme),
+      ),
+    ];
     if (set !== "{}") text.push(`${schemes.join(", ")} with \`--set '${set}'\`.`, "");
   }
   const distances = own.some((record) => record.frechet !== undefined);

@@ -73,7 +73,10 @@ describe("quantize of a diffusion network", () => {
     [["--recipe", "tfmq", "--sampler", "ddim", "--calibration", "x.npy"], /leave out one of them/],
     [["--recipe", "tfmq", "--sampler", "ddim", "--steps", "2000"], /knows 1000.*choose 1 to 1000/s],
     [["--recipe", "gptq", "--steps", "5", "--calibration", "x.npy"], /--sampler ddim/],
-    [["--recipe", "tfmq", "--sampler", "ddim", "--set", 'sampling.conditions=[{"input":"w","low":0,"high":1}]'], /no condition "w"/],
+    [
+      ["--recipe", "tfmq", "--sampler", "ddim", "--set", 'sampling.conditions=[{"input":"w","low":0,"high":1}]'],
+      /no condition "w"/,
+    ],
   ])("refuses %j before anything is computed", async (flags, message) => {
     const { code, stderr } = await crossblockHere([
       "quantize",

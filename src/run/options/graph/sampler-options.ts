@@ -73,12 +73,16 @@ export const samplingOptions = z
       .nullable()
       .default(null)
       .describe("what predicted images are cut to, from minus to plus: 1 for pixels"),
-    sample: z
+    sampleInput: z
       .string()
       .nullable()
       .default(null)
       .describe("name of the input that is denoised; null finds it by its shape"),
-    time: z.string().nullable().default(null).describe("name of the time input; null finds it by its shape and name"),
+    timeInput: z
+      .string()
+      .nullable()
+      .default(null)
+      .describe("name of the time input; null finds it by its shape and name"),
     conditions: z
       .array(condition)
       .readonly()

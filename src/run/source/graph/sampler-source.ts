@@ -27,7 +27,7 @@ export class SampledNetwork {
   ) {
     const [output] = graph.outputs;
     if (output === undefined) throw new TypeError("a graph has an output");
-    const { sample, time, conditions } = options;
+    const { sampleInput: sample, timeInput: time, conditions } = options;
     const named = { ...(sample !== null && { sample }), ...(time !== null && { time }) };
     this.inputs = diffusionInputs(graph.file, graph.inputs, output, named);
     this.shape = this.inputs.sample.shape.slice(1).map((size) => {
