@@ -91,6 +91,7 @@ function report(line) {
   const record = {
     ...place,
     ...line,
+    set: values.set,
     machine: `${cpus()[0].model}, 1 thread`,
     date: new Date().toISOString().slice(0, 10),
   };

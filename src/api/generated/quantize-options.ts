@@ -101,6 +101,26 @@ export interface QuantizeOptions {
   /** How images become inputs of an ONNX network; null takes its preprocessor_config.json, where it has one. */
   readonly images?: ImagesOptions | undefined;
   /**
+   * Sampler of a diffusion model (ONNX), in place of calibration examples: its run in full precision makes them.
+   * Read by every recipe with an ONNX file as the model.
+   *
+   * Command line: `--sampler <name>`.
+   *
+   * @default null
+   */
+  readonly sampler?: "ddim" | "ddpm" | "edm" | "consistency" | null | undefined;
+  /**
+   * Steps of that sampler, whose time steps get ranges of their own; null takes 50. An integer of at least 1. Read
+   * by every recipe with an ONNX file as the model and --sampler.
+   *
+   * Command line: `--steps <n>`.
+   *
+   * @default null
+   */
+  readonly steps?: number | null | undefined;
+  /** How a diffusion model is sampled, and what its network was trained for. */
+  readonly sampling?: SamplingOptions | undefined;
+  /**
    * Seed of everything random. An integer of at least 0. Read by every recipe with calibration text; with
    * rotation=hadamard.
    *
@@ -238,6 +258,15 @@ export interface QuantizeOptions {
    * @default true
    */
   readonly score?: boolean | undefined;
+  /**
+   * PNG of samples from the same noise: full precision, round to nearest, and the result, a row each (with
+   * --sampler). Read by every recipe with an ONNX file as the model and --sampler.
+   *
+   * Command line: `--samples-grid <file>`.
+   *
+   * @default null
+   */
+  readonly samplesGrid?: string | null | undefined;
   /**
    * false: do not write report.html beside the result.
    *
@@ -477,6 +506,190 @@ export interface ImagesOptions {
    * @default null
    */
   readonly layout?: "nchw" | "nhwc" | null | undefined;
+}
+
+/** Settings of `sampling.conditions`. */
+export interface SamplingConditionOptions {
+  /** Name of the input. */
+  readonly input: string;
+  /** What the first image gets. A number. */
+  readonly low: number;
+  /** What the last image gets. A number. */
+  readonly high: number;
+}
+
+/** Settings of `sampling`. */
+export interface SamplingOptions {
+  /**
+   * Images of the run; each step gives as many examples. An integer of at least 1. Read by every recipe with an
+   * ONNX file as the model and --sampler.
+   *
+   * Command line: `--set sampling.images=...`.
+   *
+   * @default 16
+   */
+  readonly images?: number | undefined;
+  /**
+   * Images that pass the network at once while it runs. An integer of at least 1. Read by every recipe with an
+   * ONNX file as the model and --sampler.
+   *
+   * Command line: `--set sampling.batch=...`.
+   *
+   * @default 16
+   */
+  readonly batch?: number | undefined;
+  /**
+   * What the network predicts: the noise, the image, or v (ddim, ddpm). Read by every recipe with an ONNX file as
+   * the model and --sampler.
+   *
+   * Command line: `--set sampling.prediction=...`.
+   *
+   * @default "epsilon"
+   */
+  readonly prediction?: "epsilon" | "sample" | "velocity" | undefined;
+  /**
+   * Schedule of the noise that it was trained with (ddim, ddpm). Read by every recipe with an ONNX file as the
+   * model and --sampler.
+   *
+   * Command line: `--set sampling.schedule=...`.
+   *
+   * @default "linear"
+   */
+  readonly schedule?: "linear" | "scaled-linear" | "cosine" | undefined;
+  /**
+   * Time steps that it knows (ddim, ddpm). An integer of at least 1. Read by every recipe with an ONNX file as the
+   * model and --sampler.
+   *
+   * Command line: `--set sampling.trainSteps=...`.
+   *
+   * @default 1000
+   */
+  readonly trainSteps?: number | undefined;
+  /**
+   * Variance of the first step's noise (linear, scaled-linear). A number above 0. Read by every recipe with an
+   * ONNX file as the model and --sampler.
+   *
+   * Command line: `--set sampling.betaStart=...`.
+   *
+   * @default 0.0001
+   */
+  readonly betaStart?: number | undefined;
+  /**
+   * Variance of the last step's noise (linear, scaled-linear). A number above 0. Read by every recipe with an ONNX
+   * file as the model and --sampler.
+   *
+   * Command line: `--set sampling.betaEnd=...`.
+   *
+   * @default 0.02
+   */
+  readonly betaEnd?: number | undefined;
+  /**
+   * How the time steps are spread: evenly, or closer where little noise is left (ddim, ddpm). Read by every recipe
+   * with an ONNX file as the model and --sampler.
+   *
+   * Command line: `--set sampling.choice=...`.
+   *
+   * @default "linear"
+   */
+  readonly choice?: "linear" | "quadratic" | undefined;
+  /**
+   * Noise that is added at each step: 0 none, 1 as DDPM does (ddim). A number from 0 to 1. Read by every recipe
+   * with an ONNX file as the model and --sampler.
+   *
+   * Command line: `--set sampling.eta=...`.
+   *
+   * @default 0
+   */
+  readonly eta?: number | undefined;
+  /**
+   * Variance of the added noise (ddpm). Read by every recipe with an ONNX file as the model and --sampler.
+   *
+   * Command line: `--set sampling.variance=...`.
+   *
+   * @default "small"
+   */
+  readonly variance?: "small" | "large" | undefined;
+  /**
+   * The lowest noise level (edm, consistency). A number above 0. Read by every recipe with an ONNX file as the
+   * model and --sampler.
+   *
+   * Command line: `--set sampling.sigmaMin=...`.
+   *
+   * @default 0.002
+   */
+  readonly sigmaMin?: number | undefined;
+  /**
+   * The highest noise level (edm, consistency). A number above 0. Read by every recipe with an ONNX file as the
+   * model and --sampler.
+   *
+   * Command line: `--set sampling.sigmaMax=...`.
+   *
+   * @default 80
+   */
+  readonly sigmaMax?: number | undefined;
+  /**
+   * How much closer levels lie where little noise is left (edm, consistency). A number above 0. Read by every
+   * recipe with an ONNX file as the model and --sampler.
+   *
+   * Command line: `--set sampling.rho=...`.
+   *
+   * @default 7
+   */
+  readonly rho?: number | undefined;
+  /**
+   * What the time input gets: the noise level, or log(sigma) / 4 (edm, consistency). Read by every recipe with an
+   * ONNX file as the model and --sampler.
+   *
+   * Command line: `--set sampling.noiseInput=...`.
+   *
+   * @default "sigma"
+   */
+  readonly noiseInput?: "sigma" | "log-sigma" | undefined;
+  /**
+   * Deviation of its data where EDM's preconditioning is not part of the network; null where it is. A number above
+   * 0. Read by every recipe with an ONNX file as the model and --sampler.
+   *
+   * Command line: `--set sampling.sigmaData=...`.
+   *
+   * @default null
+   */
+  readonly sigmaData?: number | null | undefined;
+  /**
+   * What predicted images are cut to, from minus to plus: 1 for pixels. A number above 0. Read by every recipe
+   * with an ONNX file as the model and --sampler.
+   *
+   * Command line: `--set sampling.clip=...`.
+   *
+   * @default null
+   */
+  readonly clip?: number | null | undefined;
+  /**
+   * Name of the input that is denoised; null finds it by its shape. Read by every recipe with an ONNX file as the
+   * model and --sampler.
+   *
+   * Command line: `--set sampling.sampleInput=...`.
+   *
+   * @default null
+   */
+  readonly sampleInput?: string | null | undefined;
+  /**
+   * Name of the time input; null finds it by its shape and name. Read by every recipe with an ONNX file as the
+   * model and --sampler.
+   *
+   * Command line: `--set sampling.timeInput=...`.
+   *
+   * @default null
+   */
+  readonly timeInput?: string | null | undefined;
+  /**
+   * What other inputs get, spread evenly over the images; 0 where nothing is said. Read by every recipe with an
+   * ONNX file as the model and --sampler.
+   *
+   * Command line: `--set sampling.conditions=...`.
+   *
+   * @default []
+   */
+  readonly conditions?: readonly SamplingConditionOptions[] | undefined;
 }
 
 /** Settings of `window.loss`. */

@@ -57,7 +57,7 @@ export function diffusionInputs(
           : `it has no input "${name}"`,
       where: file,
       why: `its inputs are ${describe(inputs)}`,
-      next: `name the ${role} with --set sampling.${role}=NAME`,
+      next: `name the ${role} with --set sampling.${role}Input=NAME`,
     });
   };
   const shape = output.shape?.slice(1).join() ?? "";

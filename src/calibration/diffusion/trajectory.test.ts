@@ -104,7 +104,7 @@ describe("inputs of a diffusion network", () => {
   it("are asked for where they do not follow", () => {
     const two = [sample, { ...label, name: "a" }, { ...label, name: "b" }];
     expect(() => diffusionInputs("m.onnx", two, output)).toThrow(ModelError);
-    expect(() => diffusionInputs("m.onnx", two, output)).toThrow(/could be the time.*--set sampling\.time=NAME/);
+    expect(() => diffusionInputs("m.onnx", two, output)).toThrow(/could be the time.*--set sampling\.timeInput=NAME/);
     expect(() => diffusionInputs("m.onnx", [sample], output)).toThrow(/could be the time/);
     expect(() => diffusionInputs("m.onnx", [sample, time], output, { time: "s" })).toThrow(/no input "s"/);
     const text = { name: "text", dataType: "float32", shape: ["n", 77, 64] };

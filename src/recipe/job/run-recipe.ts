@@ -30,7 +30,7 @@ export function* runRecipe(given: RecipeJob): Generator<RecipeEvent, RecipeRepor
     throw new OptionError({
       where: `recipe ${recipe.name}`,
       what: "needs the network of a diffusion model: an ONNX file one of whose inputs is the time step",
-      next: "choose another recipe: crossblock recipes",
+      next: "choose another recipe (crossblock recipes), or name the sampler of the network: --sampler ddim --steps 50",
     });
   }
   recipe.check?.(options);

@@ -109,6 +109,7 @@ export async function quantizeJob(
       finish: journal.chosen.finish,
     },
     ...(inputGrids !== undefined && { inputGrids }),
+    ...(subject.timeInput !== undefined && { timeInput: subject.timeInput }),
     seed: options.seed,
     tokens: calibration?.tokens ?? null,
     device,
@@ -132,6 +133,7 @@ export async function quantizeJob(
   const done = { calibration, identity, results: finished, work: folders.work };
   const scored = await subject.score(run, trained, done, context);
   if (scored.quality !== null) context.emit(scoreEvent(scored.quality));
+  await subject.writeSamples(run, trained, done);
   const source = subject.source(finished);
   const formats = shared === null ? run.planned : run.planFormats(shared.schemes);
   for (const each of formats) {

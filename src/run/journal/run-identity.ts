@@ -34,6 +34,7 @@ export const circumstances: readonly string[] = [
   "dryRun",
   "score",
   "report",
+  "samplesGrid",
   "device",
   "streams.storage",
   "selfGenerated.batch",

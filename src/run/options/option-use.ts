@@ -7,6 +7,7 @@ import { type ReadCondition, type ReaderContext, when } from "../../recipe/optio
 import { withSelfGenerated } from "./calibration-option.js";
 import { imageOptions } from "./graph/image-options.js";
 import { ofGraph } from "./graph/is-graph.js";
+import { samplingOptions, withSampler } from "./graph/sampler-options.js";
 import type { GivenOptions } from "./options.js";
 import { listed } from "./parse/listed.js";
 import { needsText } from "./text/default-text.js";
@@ -25,6 +26,12 @@ const readers: Readonly<Record<string, readonly OptionReader[]>> = {
   ),
   ...Object.fromEntries(
     Object.keys(imageOptions.unwrap().shape).map((name) => [`images.${name}`, readersBy(() => when(ofGraph))]),
+  ),
+  sampler: readersBy(() => when(ofGraph)),
+  ...Object.fromEntries(
+    ["steps", "samplesGrid", ...Object.keys(samplingOptions.unwrap().shape).map((name) => `sampling.${name}`)].map(
+      (name) => [name, readersBy(() => when(ofGraph, withSampler))],
+    ),
   ),
   // Draws the calibration sequences, the order of training and the rotation.
   seed: readersBy(() => [[withText], [withRotation]]),

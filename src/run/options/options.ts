@@ -17,6 +17,7 @@ import { effortNamed, effortValues } from "./effort/efforts.js";
 import { assertForGraph, graphDefaults } from "./graph/graph-options.js";
 import { imageOptions } from "./graph/image-options.js";
 import { graphFormat, isGraph } from "./graph/is-graph.js";
+import { samplerOption, samplingOptions, stepsOption } from "./graph/sampler-options.js";
 import { assertRead, readerContext } from "./option-use.js";
 import { oneOrMany } from "./parse/one-or-many.js";
 import { parseBytes } from "./parse/parse-bytes.js";
@@ -98,6 +99,9 @@ export const runOptionsSchema = z.strictObject({
     .describe(`tokens per sequence; null takes ${DEFAULT_CONTEXT}, or the longest that the model was made for`),
   selfGenerated: generationOptions,
   images: imageOptions,
+  sampler: samplerOption,
+  steps: stepsOption,
+  sampling: samplingOptions,
   seed: seed.default(0).describe("seed of everything random"),
   deterministic: z
     .boolean()
@@ -131,6 +135,12 @@ export const runOptionsSchema = z.strictObject({
     .boolean()
     .default(true)
     .describe("do not score source, result and round to nearest on text that was held out"),
+  samplesGrid: pathOption
+    .nullable()
+    .default(null)
+    .describe(
+      "PNG of samples from the same noise: full precision, round to nearest, and the result, a row each (with --sampler)",
+    ),
   report: z.boolean().default(true).describe("do not write report.html beside the result"),
   dryRun: z.boolean().default(false).describe("plan, make all checks and stop: nothing is trained or written"),
   ...recipeOptionsShape,

@@ -241,7 +241,7 @@ function stateBytes({ options, spec }: PlanInput, windows: readonly Window[], tr
 
 /** Whether a run looks at text: where it is given, for static ranges, errors of layers and end-to-end training; some recipes must. */
 export function needsTokens(options: GivenOptions): boolean {
-  return recipeOf(options.recipe).needsText || options.calibration.length > 0;
+  return recipeOf(options.recipe).needsText || options.calibration.length > 0 || options.sampler !== null;
 }
 
 function inBlocks(linears: readonly LinearPlan[], first: number, last: number): LinearPlan[] {

@@ -252,7 +252,7 @@ describe("recipe tfmq", () => {
     using llama = await tinyNetwork(1);
     const run = (options: RecipeOptionsInput): unknown => [...runRecipe(tinyJob(llama, "tfmq", "W4A8", options).job)];
     expect(() => run({})).toThrow(OptionError);
-    expect(() => run({})).toThrow(/network of a diffusion model.*choose another recipe: crossblock recipes/);
+    expect(() => run({})).toThrow(/network of a diffusion model.*--sampler ddim --steps 50/);
     const small = (options: RecipeOptionsInput): unknown => quantizeSmallDiffusion(net, "tfmq", "W4A8", options);
     expect(() => small({ finish: "scales" })).toThrow(/--finish none/);
   });

@@ -79,6 +79,8 @@ export interface Subject extends Disposable {
   readonly activations: ActivationQuantization | null;
   /** How inputs are quantized where that was learnt with the model. */
   readonly inputGrids: RecipeJob["inputGrids"];
+  /** The network's input that tells the time step; undefined where there is none, or where nobody samples. */
+  readonly timeInput: RecipeJob["timeInput"];
   /** Names of the tensors in `checkpoint` that are not the user's. */
   readonly changed: readonly string[];
 
@@ -111,6 +113,8 @@ export interface Subject extends Disposable {
 
   /** Scores source and result, or says why not. */
   score(run: SubjectRun, job: RecipeJob, finished: FinishedRun, context: QuantizeContext): Promise<Scored>;
+  /** Writes the picture of samples that was asked for. */
+  writeSamples(run: SubjectRun, job: RecipeJob, finished: FinishedRun): Promise<void>;
   /** Bytes of the source's weights on the disk. */
   sourceBytes(): Promise<number>;
   /** Writes the model that was trained before it was quantized; only for recipes that train one. */

@@ -2,12 +2,18 @@ import { z } from "zod";
 import type { Sampler } from "../../../calibration/diffusion/sampler.js";
 import { consistency, edm } from "../../../calibration/diffusion/sigma-samplers.js";
 import { ddim, ddpm } from "../../../calibration/diffusion/step-samplers.js";
+import { setting } from "../../../recipe/options/reading.js";
 
 /** The ways from noise to images that there are. */
 export const samplerNames = ["ddim", "ddpm", "edm", "consistency"] as const;
 
 const positive = z.number().positive();
-const range = z.union([z.number(), z.tuple([z.number(), z.number()])]);
+
+const condition = z.strictObject({
+  input: z.string().min(1).describe("name of the input"),
+  low: z.number().describe("what the first image gets"),
+  high: z.number().describe("what the last image gets"),
+});
 
 /** Whose run in full precision the network of a diffusion model is calibrated on. */
 export const samplerOption = z
@@ -67,23 +73,33 @@ export const samplingOptions = z
       .nullable()
       .default(null)
       .describe("what predicted images are cut to, from minus to plus: 1 for pixels"),
-    sample: z
+    sampleInput: z
       .string()
       .nullable()
       .default(null)
       .describe("name of the input that is denoised; null finds it by its shape"),
-    time: z.string().nullable().default(null).describe("name of the time input; null finds it by its shape and name"),
+    timeInput: z
+      .string()
+      .nullable()
+      .default(null)
+      .describe("name of the time input; null finds it by its shape and name"),
     conditions: z
-      .record(z.string(), range)
-      .default({})
-      .describe(
-        "what other inputs get: a number, or [low, high], spread evenly over the images; 0 where nothing is said",
-      ),
+      .array(condition)
+      .readonly()
+      .default([])
+      .describe("what other inputs get, spread evenly over the images; 0 where nothing is said"),
   })
   .prefault({})
   .describe("how a diffusion model is sampled, and what its network was trained for");
 
 export type SamplingOptions = z.output<typeof samplingOptions>;
+
+/** The model is one of diffusion, and a sampler makes what it is calibrated on. */
+export const withSampler = {
+  ...setting<{ readonly sampler: string | null }>("", "", ({ sampler }) => sampler !== null),
+  text: "--sampler",
+  action: "give --sampler ddim",
+};
 
 const DEFAULT_STEPS = 50;
 

@@ -8,8 +8,10 @@ import {
 } from "../../../calibration/diffusion/trajectory-examples.js";
 import { OptionError } from "../../../errors.js";
 import { type Graph, GraphRunner, type Ports } from "../../../network/index.js";
-import { type Device, type DType, noGrad, scope, type Tensor } from "../../../tensor/index.js";
-import type { SamplingOptions } from "../../options/graph/sampler-options.js";
+import { type Device, noGrad, scope, type Tensor } from "../../../tensor/index.js";
+import { type SamplingOptions, samplerOf } from "../../options/graph/sampler-options.js";
+import type { GivenOptions } from "../../options/options.js";
+import type { ExampleSource } from "./example-source.js";
 
 /** A diffusion network and how it is sampled. */
 export class SampledNetwork {
@@ -25,7 +27,7 @@ export class SampledNetwork {
   ) {
     const [output] = graph.outputs;
     if (output === undefined) throw new TypeError("a graph has an output");
-    const { sample, time, conditions } = options;
+    const { sampleInput: sample, timeInput: time, conditions } = options;
     const named = { ...(sample !== null && { sample }), ...(time !== null && { time }) };
     this.inputs = diffusionInputs(graph.file, graph.inputs, output, named);
     this.shape = this.inputs.sample.shape.slice(1).map((size) => {
@@ -38,7 +40,7 @@ export class SampledNetwork {
       });
     });
     const known = this.inputs.conditions.map(({ name }) => name);
-    const other = Object.keys(conditions).find((name) => !known.includes(name));
+    const other = conditions.map(({ input }) => input).find((name) => !known.includes(name));
     if (other === undefined) return;
     throw new OptionError({
       where: "sampling.conditions",
@@ -52,8 +54,7 @@ export class SampledNetwork {
     const given = this.options.conditions;
     return Object.fromEntries(
       this.inputs.conditions.map(({ name }) => {
-        const value = given[name] ?? 0;
-        const [low, high] = typeof value === "number" ? [value, value] : value;
+        const { low, high } = given.find(({ input }) => input === name) ?? { low: 0, high: 0 };
         const values = Float32Array.from({ length: images }, (_, i) => low + ((high - low) * (i + 0.5)) / images);
         return [name, values];
       }),
@@ -76,15 +77,48 @@ export class SampledNetwork {
   }
 
   /** What the network is given at all steps of one run in full precision. */
-  examples(
-    seed: number,
-    to: { readonly device: Device; readonly dtype: DType },
-    poll: (done: number, total: number) => void,
-  ): TrajectoryExamples {
-    using runner = new GraphRunner(this.graph, { ...to, dtype: "float32" });
+  examples(seed: number, device: Device, poll: (done: number, total: number) => void): TrajectoryExamples {
+    using runner = new GraphRunner(this.graph, { device, dtype: "float32" });
     const { images, batch } = this.options;
-    const predict = this.predict((ports) => runner.run(ports), images, to.device);
+    const predict = this.predict((ports) => runner.run(ports), images, device);
     const trajectory = recordTrajectory(this.sampler, predict, { images, batch, seed, shape: this.shape, poll });
     return new TrajectoryExamples(trajectory, this.inputs, this.conditions(images));
   }
+}
+
+/**
+ * What a sampler's run makes as examples of its network. Which of them are asked for does not matter, only how many: all come
+ * from one seed, and the first ones show all steps.
+ */
+export function sampledExamples(sampled: SampledNetwork, seed: number, device: Device): ExampleSource {
+  const { graph, sampler, options } = sampled;
+  let examples: TrajectoryExamples | null = null;
+  return {
+    kind: "tensors",
+    count: options.images * sampler.steps.length,
+    shapes: {
+      [sampled.inputs.sample.name]: sampled.shape,
+      ...Object.fromEntries(
+        [sampled.inputs.time, ...sampled.inputs.conditions].map(({ name, shape }) => [
+          name,
+          shape.slice(1).map(() => 1),
+        ]),
+      ),
+    },
+    files: [],
+    preprocessing: null,
+    where: graph.file,
+    load: async (indices, onDone) => {
+      examples ??= sampled.examples(seed, device, (done, total) =>
+        onDone?.(Math.floor((indices.length * done) / total)),
+      );
+      const made = examples;
+      return { count: indices.length, read: (some) => made.read(some) };
+    },
+  };
+}
+
+/** How options say that a network is sampled; null where they name no sampler. @throws ModelError, OptionError */
+export function sampledNetwork(graph: Graph, { sampler, steps, sampling }: GivenOptions): SampledNetwork | null {
+  return sampler === null ? null : new SampledNetwork(graph, samplerOf(sampler, steps, sampling), sampling);
 }

@@ -13,10 +13,8 @@ import type { CensusRecord } from "../../../events/census-record.js";
 import type { WarningEvent } from "../../../events/events.js";
 import { pacedProgress } from "../../../events/paced-progress.js";
 import type { FinishedWindows } from "../../../journal/saved/finished-windows.js";
-import { textPaths } from "../../../options/calibration-option.js";
 import { graphFormat } from "../../../options/graph/is-graph.js";
-import { type GivenOptions, type RunOptions, schemeOf } from "../../../options/options.js";
-import { needsText } from "../../../options/text/default-text.js";
+import type { GivenOptions, RunOptions } from "../../../options/options.js";
 import { type FittedPlan, fitPlan } from "../../../plan/fit-memory.js";
 import { type GraphPlanInput, leastGraphWorkBytes, makeGraphPlan } from "../../../plan/graph/graph-plan.js";
 import { measureGraphSpeed } from "../../../plan/graph/graph-speed.js";
@@ -30,11 +28,12 @@ import type { GraphRecord } from "../../../result/result-record.js";
 import type { Calibration } from "../../../source/calibrate.js";
 import type { CheckedWeights } from "../../../source/check-weights.js";
 import { ChosenExamples } from "../../../source/graph/chosen-examples.js";
-import { type ExampleSource, examplesFingerprint, findExamples } from "../../../source/graph/example-source.js";
+import { type ExampleSource, examplesFingerprint } from "../../../source/graph/example-source.js";
 import { requireFinite } from "../../../source/graph/finite-weights.js";
 import { GraphFile } from "../../../source/graph/graph-file.js";
 import { preprocessingText } from "../../../source/graph/image-preprocessing.js";
 import { numberedExamples } from "../../../source/graph/numbered-examples.js";
+import type { SampledNetwork } from "../../../source/graph/sampler-source.js";
 import { calibratedExamples, scoredExamples } from "../../../source/graph/scored-examples.js";
 import type {
   FinishedRun,
@@ -44,8 +43,10 @@ import type {
   SubjectPlacement,
   SubjectRun,
 } from "../subject.js";
+import { calibrationSource } from "./calibration-source.js";
 import { changedTensors } from "./changed-tensors.js";
 import { graphRefusals } from "./graph-refusals.js";
+import { writeSamplesGrid } from "./samples-grid.js";
 import { scoreGraph } from "./score-graph.js";
 
 /** A network in an ONNX file, calibrated on images or prepared tensors. */
@@ -75,21 +76,17 @@ export class GraphModel implements Subject {
     try {
       if (file.isQuantized) throw graphRefusals.quantizedAlready(file);
       const { graph, folded } = foldBatchNorms(file.graph);
-      const paths = textPaths(given);
-      if (paths.length === 0 && needsText(given, schemeOf(given))) throw graphRefusals.withoutExamples(given);
-      const source = paths.length === 0 ? null : await findExamples(graph, paths, file.folder, given.images);
+      const { source, sampled } = await calibrationSource(graph, given, file.folder, placement.device);
       const asked = optionValue(written, "samples");
       if (source !== null && typeof asked === "number" && asked > source.count)
         throw graphRefusals.tooFew(source, asked);
       const examples = new ChosenExamples();
-      const recipe = recipeOf(given.recipe);
-      if (recipe.needsTimeSteps === true) throw graphRefusals.withoutTimeSteps(given);
       const whole = GraphNetwork.create(graph, source?.shapes ?? {}, examples);
-      const network = recipe.network?.(whole, given) ?? whole;
+      const network = recipeOf(given.recipe).network?.(whole, given) ?? whole;
       if (!(network instanceof GraphNetwork)) throw new TypeError("a recipe cuts a graph into a graph");
       if (!network.units.some(({ layers }) => layers.length > 0)) throw graphRefusals.withoutLayers(file);
       const isCounted = typeof asked === "number";
-      return new GraphModel(file, graph, folded, network, examples, source, given, isCounted, placement);
+      return new GraphModel(file, graph, folded, network, examples, source, sampled, given, isCounted, placement);
     } catch (error) {
       file[Symbol.dispose]();
       throw error;
@@ -113,6 +110,8 @@ export class GraphModel implements Subject {
     private readonly examples: ChosenExamples,
     /** What is calibrated on; null where nothing is. */
     readonly exampleSource: ExampleSource | null,
+    /** How it is sampled; null for a network of no diffusion model, or where nobody said how. */
+    private readonly sampled: SampledNetwork | null,
     readonly given: GivenOptions,
     private readonly isCounted: boolean,
     private readonly placement: SubjectPlacement,
@@ -245,6 +244,15 @@ export class GraphModel implements Subject {
   checkWeights({ poll }: QuantizeContext): CheckedWeights {
     requireFinite(this.checkpoint, this.file.path, poll);
     return { hash: this.file.hash(poll), notFinite: [] };
+  }
+
+  get timeInput(): string | undefined {
+    return this.sampled?.inputs.time.name;
+  }
+
+  async writeSamples({ options }: SubjectRun, job: RecipeJob, { results }: FinishedRun): Promise<void> {
+    if (this.sampled === null || options.samplesGrid === null) return;
+    await writeSamplesGrid(options.samplesGrid, this.sampled, job, results);
   }
 
   score(run: SubjectRun, job: RecipeJob, finished: FinishedRun, context: QuantizeContext): Promise<Scored> {

@@ -36,7 +36,17 @@ export const graphRefusals = {
       where: `--recipe ${recipe}`,
       what: "needs what a sampler gives the network of a diffusion model at each time step",
       why: `${model} is calibrated on examples`,
-      next: "use --recipe gptq or cbq",
+      next: "give --sampler ddim --steps 50 in place of --calibration, or use another recipe (crossblock recipes)",
+    });
+  },
+
+  /** Calibration examples beside a sampler's. */
+  twoSources({ model }: GivenOptions): OptionError {
+    return new OptionError({
+      where: "--calibration",
+      what: "goes with no --sampler",
+      why: `the sampler's run in full precision makes the examples of ${model}`,
+      next: "leave out one of them",
     });
   },
 

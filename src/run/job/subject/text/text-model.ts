@@ -122,6 +122,11 @@ export class TextModel implements Subject {
     return defaultContext(this.model.spec);
   }
 
+  readonly timeInput = undefined;
+
+  /** Options refuse a sampler for a language model. */
+  async writeSamples(): Promise<void> {}
+
   get inputGrids(): RecipeJob["inputGrids"] {
     return this.model.inputs?.grids;
   }

@@ -1,0 +1,92 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { decodeImage } from "../../../src/calibration/images/decode-image.js";
+import { temporaryFolder } from "../../../src/checkpoint/testing/temporary-folder.js";
+import { QdqFile } from "../../../src/format/qdq/read.js";
+import type { QuantizeEvent, QuantizeOptions } from "../../../src/index.js";
+import { writeGraph } from "../../../src/network/graph/testing/small-graph.js";
+import { crossblockHere } from "../../fixtures/in-process/cli-in-process.js";
+import { library } from "../../fixtures/in-process/library.js";
+import { smallDiffusion } from "../diffusion/small-diffusion.js";
+
+const { quantize, verifyResult } = library;
+const folder = temporaryFolder();
+const at = (name: string): string => join(folder.path, name);
+const model = at("unet.onnx");
+
+beforeAll(() => writeGraph(model, smallDiffusion));
+afterAll(() => folder[Symbol.dispose]());
+
+const short = [
+  "--set",
+  "sampling.images=4",
+  "--set",
+  "sampling.clip=3",
+  "--set",
+  "tfmq.epochs=2",
+  "--set",
+  "tfmq.temporalSteps=10",
+];
+
+describe("quantize of a diffusion network", () => {
+  it("calibrates on a sampler's run, and writes ranges by step and a picture of samples", async () => {
+    const { code, stderr } = await crossblockHere([
+      ...["quantize", model, "--recipe", "tfmq", "--scheme", "W4A8", "--sampler", "ddim", "--steps", "5", ...short],
+      ...["--samples-grid", at("grid.png"), "--out", at("out")],
+    ]);
+    expect([code, stderr]).toEqual([0, expect.any(String)]);
+    using stored = QdqFile.open(join(at("out"), "model.onnx"));
+    expect(stored.layers.size).toBe(10);
+    for (const { input } of stored.layers.values()) {
+      expect(input).toMatchObject({ grid: { input: "t", keys: [0, 200, 400, 600, 800], unknown: "error" } });
+    }
+    const image = await decodeImage(at("grid.png"), { resize: null, interpolation: "nearest", crop: null });
+    // Three rows of eight images, 6 x 6 pixels each shown as 66 x 66.
+    expect([image.width, image.height]).toEqual([2 + 8 * 68, 2 + 3 * 68]);
+    const verified: unknown[] = [];
+    for await (const event of verifyResult({ result: at("out"), runtimes: false })) verified.push(event);
+    expect(verified).toContainEqual(expect.objectContaining({ event: "certified", agrees: true }));
+    const record = JSON.parse(readFileSync(join(at("out"), "crossblock.json"), "utf8"));
+    expect(record.options).toMatchObject({ sampler: "ddim", steps: 5 });
+  });
+
+  it("is the same result with the same seed, whatever the recipe is called with", async () => {
+    const run = async (out: string): Promise<Buffer> => {
+      const options = {
+        model,
+        recipe: "gptq",
+        scheme: "W8A8",
+        sampler: "ddim",
+        steps: 3,
+        sampling: { images: 4 },
+        out: at(out),
+      };
+      for await (const _ of quantize(options as QuantizeOptions) as AsyncIterable<QuantizeEvent>);
+      return readFileSync(join(at(out), "model.onnx"));
+    };
+    expect((await run("first")).equals(await run("second"))).toBe(true);
+  });
+
+  it.each([
+    [["--recipe", "tfmq"], /time step.*--sampler ddim --steps 50/s],
+    [["--recipe", "tfmq", "--sampler", "ddim", "--calibration", "x.npy"], /leave out one of them/],
+    [["--recipe", "tfmq", "--sampler", "ddim", "--steps", "2000"], /knows 1000.*choose 1 to 1000/s],
+    [["--recipe", "gptq", "--steps", "5", "--calibration", "x.npy"], /--sampler ddim/],
+    [
+      ["--recipe", "tfmq", "--sampler", "ddim", "--set", 'sampling.conditions=[{"input":"w","low":0,"high":1}]'],
+      /no condition "w"/,
+    ],
+  ])("refuses %j before anything is computed", async (flags, message) => {
+    const { code, stderr } = await crossblockHere([
+      "quantize",
+      model,
+      "--scheme",
+      "W4A8",
+      ...flags,
+      "--out",
+      at("refused"),
+    ]);
+    expect([code, stderr]).toEqual([2, expect.stringMatching(message)]);
+  });
+});
