@@ -11,7 +11,7 @@ import type { NodeEdit } from "./graph/edit-node.js";
 import { type LayerFloats, storedTypes } from "./graph/layer-floats.js";
 import { Names } from "./graph/names.js";
 import { planNodes } from "./graph/plan-nodes.js";
-import { assertGrid, inputForm } from "./graph/quantized-inputs.js";
+import { assertGrid, INPUT_OPSET } from "./graph/quantized-inputs.js";
 import { type LayerForm, layerForm, type SmallCodes } from "./layer-form.js";
 
 /** A result of a graph. */
@@ -62,7 +62,7 @@ export function planQdq(source: ExportSource, small: SmallCodes): QdqPlan {
   assertOneGraph(content);
   const layers = plannedLayers(result, small);
   const floats = floatsOf(result, layers);
-  const opset = targetOpset(cut.graph.opset, layers, small);
+  const opset = targetOpset(cut.graph.opset, layers);
   const model = content.model.graph ?? {};
   const additions = new Additions(
     new Names([
@@ -156,11 +156,7 @@ function floatsOf(
 }
 
 /** The file's version of the operators, or the lowest that has what is written. */
-function targetOpset(
-  from: number,
-  layers: readonly PlannedLayer[],
-  small: SmallCodes,
-): { readonly from: number; readonly to: number } {
-  const needed = layers.flatMap(({ form, grid }) => [form.opset, grid === null ? 0 : inputForm(grid, small).opset]);
+function targetOpset(from: number, layers: readonly PlannedLayer[]): { readonly from: number; readonly to: number } {
+  const needed = layers.flatMap(({ form, grid }) => [form.opset, grid === null ? 0 : INPUT_OPSET]);
   return { from, to: Math.max(from, ...needed) };
 }

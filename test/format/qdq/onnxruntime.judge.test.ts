@@ -6,7 +6,13 @@ import type { InputGrid } from "../../../src/format/contract/input-grid.js";
 import type { SmallCodes } from "../../../src/format/qdq/layer-form.js";
 import { QdqFile } from "../../../src/format/qdq/read.js";
 import { modelFile, writeQdq } from "../../../src/format/qdq/write.js";
-import { someFloats, someNumbers, type TestGraph, writeGraph } from "../../../src/network/graph/testing/small-graph.js";
+import {
+  floats,
+  someFloats,
+  someNumbers,
+  type TestGraph,
+  writeGraph,
+} from "../../../src/network/graph/testing/small-graph.js";
 import type { QuantizedWeight } from "../../../src/quant/quantized-weight.js";
 import { expectSame, type Given, judged, ours } from "../../graph/against-onnxruntime.js";
 import { importOnnxRuntime } from "../judge/onnx-runtime.js";
@@ -121,3 +127,57 @@ describe.skipIf(runtime === null)(`onnxruntime runs what is written${none}`, () 
     );
   }
 });
+
+describe.skipIf(runtime === null)(
+  `onnxruntime loads quantized inputs behind a Clip and around a MaxPool${none}`,
+  () => {
+    const graph: TestGraph = {
+      nodes: [
+        { operator: "Conv", inputs: ["x", "a.weight"], outputs: ["a"] },
+        { operator: "Clip", inputs: ["a", "low", "high"], outputs: ["b"] },
+        { operator: "MaxPool", inputs: ["b"], outputs: ["c"], attributes: { kernel_shape: [2, 2] } },
+        { operator: "Conv", inputs: ["c", "d.weight"], outputs: ["d"] },
+        { operator: "Relu", inputs: ["d"], outputs: ["e"] },
+        { operator: "Conv", inputs: ["e", "f.weight"], outputs: ["y"] },
+      ],
+      constants: {
+        ...{ "a.weight": someFloats([4, 2, 3, 3], 1), "d.weight": someFloats([4, 4, 2, 2], 2) },
+        ...{ "f.weight": someFloats([3, 4, 1, 1], 3), low: floats([0], []), high: floats([2], []) },
+      },
+      inputs: { x: { shape: ["n", 2, 8, 8] } },
+    };
+
+    it.each([
+      [4, 4, "int4"],
+      [4, 4, "int8"],
+      [8, 8, "int4"],
+      [4, 8, "int8"],
+    ] as const)("W%iA%i in %s", async (bits, input, codes) => {
+      if (runtime === null) throw new Error("there is no judge");
+      const file = join(scratch, "chain.onnx");
+      writeGraph(file, graph);
+      const out = mkdtempSync(join(scratch, "out-"));
+      const top = 2 ** input - 1;
+      using result = graphResult(file, {
+        schemeOf: () => ({ bits, group: null, symmetric: false }),
+        gridOf: () => ({ bits: input, scale: 3 / top, zeroPoint: Math.round(top / 3) }),
+      });
+      await writeQdq({ ...result, folder: scratch }, out, { codes });
+      const written = join(out, modelFile);
+      const x: Given = { values: Float32Array.from(someNumbers(2 * 2 * 64, 5)), shape: [2, 2, 8, 8] };
+      using stored = QdqFile.open(written);
+      expect([...stored.layers.values()].map(({ input: found }) => [found?.value, found?.grid.bits])).toEqual([
+        ["x", input],
+        ["c", input],
+        ["e", input],
+      ]);
+      const weights = new Map(
+        [...stored.layers.keys()].map((module) => [module, stored.readQuantized(module)] as const),
+      );
+      const theirs = (await judged(runtime, written, { x }))["y"];
+      expectSame(ours(written, { x })["y"], simulated(result, weights, { x })["y"], 1e-5);
+      // A sum that lies between two codes of the next input may be rounded to either.
+      expectSame(theirs, ours(written, { x })["y"], input === 8 ? 0.03 : 0.3);
+    });
+  },
+);

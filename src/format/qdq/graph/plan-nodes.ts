@@ -49,7 +49,7 @@ export function planNodes(
     const node = byPlace.get(place);
     if (node === undefined) continue;
     const layer = planned.get(place);
-    const inputs = layer === undefined ? node.inputs : quantizedInputs(additions, layer, { small, shapes });
+    const inputs = layer === undefined ? node.inputs : quantizedInputs(additions, layer, shapes);
     const raised =
       opset.to === opset.from
         ? null
@@ -92,7 +92,7 @@ function addMissingFloats(
 function quantizedInputs(
   additions: Additions,
   planned: PlannedLayer,
-  { small, shapes }: { readonly small: SmallCodes; readonly shapes: ReadonlyMap<string, readonly number[]> | null },
+  shapes: ReadonlyMap<string, readonly number[]> | null,
 ): readonly string[] {
   const { layer, grid, floats } = planned;
   const [value = "", , ...rest] = layer.node.inputs;
@@ -105,7 +105,7 @@ function quantizedInputs(
     ? `${grid.input} ${grid.unknown} ${grid.keys} ${grid.scales} ${grid.zeroPoints}`
     : `${Math.fround(grid.scale)} ${grid.zeroPoint}`;
   const quantized = additions.once(`grid ${grid.bits} ${kind} ${half} ${value}`, () =>
-    quantizedInput(additions, value, grid, { small, half, rank }),
+    quantizedInput(additions, value, grid, { half, rank }),
   );
   return [quantized, weight, ...rest];
 }

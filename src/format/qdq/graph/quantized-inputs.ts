@@ -1,30 +1,15 @@
 import { DATA_TYPES } from "../../../checkpoint/onnx/schema.js";
 import { FormatError } from "../../../errors.js";
 import { type ConstantGrid, type InputGrid, isKeyed, type KeyedGrid } from "../../contract/input-grid.js";
-import type { SmallCodes } from "../layer-form.js";
 import type { Additions } from "./additions.js";
 import { type LookedUp, lookedUp } from "./looked-up.js";
 
-/** How the codes of an input are stored: at run time they pass between two nodes, or a runtime computes with them. */
-export interface InputForm {
-  readonly type: "uint8" | "uint4";
-  /** Codes are cut to fewer than the type has. */
-  readonly clipped: boolean;
-  readonly opset: 13 | 21;
-}
-
 /**
- * `uint8` for 8 bits. For 4 bits `uint4`, or with `int8` the codes of `uint8` cut off beyond 15, which older runtimes know and
- * which onnxruntime multiplies as integers; so are grids by time step, because Gather takes no integers of 4 bits.
+ * Version of the operators that quantized inputs need. Their codes are UINT8 whatever their bits, cut off by a Clip where they have
+ * fewer: UINT4 is in ONNX, but onnxruntime refuses to load a graph in which it comes behind a Clip or before a MaxPool, since it
+ * moves the integers past those.
  */
-export function inputForm(grid: InputGrid, small: SmallCodes): InputForm {
-  const nibbles = grid.bits === 4 && small === "int4" && !isKeyed(grid);
-  return {
-    type: nibbles ? "uint4" : "uint8",
-    clipped: !nibbles && grid.bits < 8,
-    opset: nibbles ? 21 : 13,
-  };
-}
+export const INPUT_OPSET = 13;
 
 /** @throws FormatError for a grid that integers can't have, naming the module */
 export function assertGrid(grid: InputGrid, module: string): void {
@@ -62,7 +47,6 @@ export function ofKeys({ bits, keys, scales, zeroPoints, input }: KeyedGrid): re
 
 /** How the nodes around a quantized input are written. */
 export interface InputWriting {
-  readonly small: SmallCodes;
   /** Floats other than fp32 that the graph computes with: integers come from and go to them by a Cast. */
   readonly half: "float16" | "bfloat16" | null;
   /** Dimensions of the value where each example has a place of its own in it; null where that is not known. */
@@ -74,9 +58,8 @@ export function quantizedInput(
   additions: Additions,
   value: string,
   grid: InputGrid,
-  { small, half, rank }: InputWriting,
+  { half, rank }: InputWriting,
 ): string {
-  const form = inputForm(grid, small);
   const wide = half === null ? value : additions.node(`${value}_Cast`, "Cast", [value], { to: DATA_TYPES.float32 });
   const back = (from: string): string =>
     half === null ? from : additions.node(`${value}_CastBack`, "Cast", [from], { to: DATA_TYPES[half] });
@@ -85,10 +68,10 @@ export function quantizedInput(
     ? lookedUp(additions, value, grid, { byExample: false, zeroPoints: "uint8" })
     : {
         scale: additions.float32(`${value}_scale`, [Math.fround(grid.scale)], []),
-        zeroPoint: additions.codes(`${value}_zero_point`, form.type, [grid.zeroPoint], []),
+        zeroPoint: additions.codes(`${value}_zero_point`, "uint8", [grid.zeroPoint], []),
       };
   const { scale, zeroPoint } = steps;
-  const cut = form.clipped ? clipped(additions, value, wide, { grid, steps }) : wide;
+  const cut = grid.bits < 8 ? clipped(additions, value, wide, { grid, steps }) : wide;
   const codes = additions.node(`${value}_QuantizeLinear`, "QuantizeLinear", [cut, scale, zeroPoint]);
   return back(additions.node(`${value}_DequantizeLinear`, "DequantizeLinear", [codes, scale, zeroPoint]));
 }
