@@ -71,7 +71,7 @@ describe("the plan's effort", () => {
   });
 
   it("is printed with what it sets", () => {
-    expect(formatPlan(plan)).toMatch(/^effort: +quick because.*\n +samples=20 window\.epochs=2$/m);
+    expect(formatPlan(plan)).toMatch(/^effort: +quick because.*\n +samples=22 window\.epochs=2$/m);
     const given = { name: "best", chosen: "given", time: null, values: {}, more: null } as const;
     expect(formatPlan({ ...plan, effort: given })).toMatch(/^effort: +best$/m);
     const timed = { ...given, name: "normal", chosen: "time", time: "2h" } as const;
