@@ -72,7 +72,9 @@ export async function loadCommand(name: string): Promise<Command> {
 /** Runs `crossblock` with the arguments that follow its name, and sets the exit code of the process. */
 export async function runProgram(args: readonly string[]): Promise<void> {
   const program = helpful(new Command("crossblock"))
-    .description("Quantize language models and ONNX networks, on a CPU or a GPU, for vLLM, transformers, llama.cpp, MLX and onnxruntime")
+    .description(
+      "Quantize language models and ONNX networks, on a CPU or a GPU, for vLLM, transformers, llama.cpp, MLX and onnxruntime",
+    )
     .version(packageVersion())
     .addHelpText("after", "\nOptions of a command: crossblock quantize --help");
   const wanted = args[0] === "help" ? args[1] : args[0];

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import * as awqDecode from "../../src/format/awq/decode.js";
 import * as awqEncode from "../../src/format/awq/encode.js";
 import * as awq from "../../src/format/awq/layout.js";
-import { decodeWeight, type StoredTensor } from "../../src/format/compressed-tensors/decode.js";
+import { decodeWeight } from "../../src/format/compressed-tensors/decode.js";
 import { encodePart } from "../../src/format/compressed-tensors/encode.js";
 import { partsOf, type StorageFormat, type WeightPart } from "../../src/format/compressed-tensors/layout.js";
 import * as gptqDecode from "../../src/format/gptq/decode.js";
@@ -15,6 +15,7 @@ import * as mlx from "../../src/format/mlx/layout.js";
 import * as onnxDecode from "../../src/format/onnx/decode.js";
 import { encodeRows } from "../../src/format/onnx/encode.js";
 import { containerOf, type QuantizedPart, rowBytes } from "../../src/format/onnx/layout.js";
+import type { StoredTensor } from "../../src/format/source/stored-tensor.js";
 import type { QuantizedWeight } from "../../src/quant/quantized-weight.js";
 import { arbitraryWeight } from "./arbitrary-weight.js";
 
@@ -58,7 +59,7 @@ function throughGptq(weight: QuantizedWeight, version: gptq.CheckpointFormat): Q
 }
 
 function throughAwq(weight: QuantizedWeight): QuantizedWeight {
-  const part = (name: awq.WeightPart): awqDecode.StoredTensor => {
+  const part = (name: awq.WeightPart): StoredTensor => {
     const layout = awq.partsOf(weight).find((each) => each.part === name);
     if (layout === undefined) throw new Error(`${name} was not written`);
     const bytes = awqEncode.encodePart(weight, name);

@@ -1,16 +1,8 @@
-import type { SafetensorsDType } from "../../checkpoint/dtype.js";
-import { FormatError } from "../../errors.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import { floatsFromBytes } from "../bits/float-bytes.js";
 import { viewInt32 } from "../bits/typed-view.js";
 import type { QuantizedLayout } from "../contract/export-source.js";
-
-/** One stored tensor with its bytes. */
-export interface StoredTensor {
-  readonly dtype: SafetensorsDType;
-  readonly shape: readonly number[];
-  readonly bytes: Uint8Array;
-}
+import { damaged, expectTensor, type StoredTensor } from "../source/stored-tensor.js";
 
 /** The stored tensors of one Linear; `zeroPoints` is null in files whose zero points are all 8. */
 export interface StoredWeight {
@@ -66,25 +58,4 @@ function outputs(bytes: Uint8Array, rows: number, columns: number): Uint8Array {
     }
   }
   return values;
-}
-
-function expectTensor(
-  tensor: StoredTensor,
-  dtypes: readonly SafetensorsDType[],
-  shape: readonly number[],
-  where: string,
-): void {
-  const fits = tensor.shape.length === shape.length && shape.every((size, i) => tensor.shape[i] === size);
-  if (fits && dtypes.includes(tensor.dtype)) return;
-  const expected = `${dtypes.join(" or ")} [${shape.join(", ")}]`;
-  damaged(where, `${tensor.dtype} [${tensor.shape.join(", ")}] where the configuration asks for ${expected}`);
-}
-
-function damaged(where: string, what: string): never {
-  throw new FormatError({
-    what,
-    where,
-    why: "the file is damaged, or its config.json belongs to other weights",
-    next: "export or download this folder again",
-  });
 }

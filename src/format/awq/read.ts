@@ -7,7 +7,8 @@ import { FormatError } from "../../errors.js";
 import type { ExportSource, QuantizedLayout } from "../contract/export-source.js";
 import { networkSource } from "../source/network-source.js";
 import { folderViews } from "../source/source-spec.js";
-import { decodeWeight, type StoredTensor } from "./decode.js";
+import { contradiction, findTensor, partsOf, plainTensors, quantizedModules } from "../source/stored-modules.js";
+import { decodeWeight } from "./decode.js";
 import { BITS, CODES, PACKED, QUANT_METHOD, SCALES, ZERO_POINTS } from "./layout.js";
 import { type AwqScheme, parseScheme } from "./quantization-config.js";
 
@@ -36,20 +37,17 @@ export async function openAwq(folder: string): Promise<ExportSource & Disposable
   const scheme = parseScheme(quantization, `${folder}/config.json`);
   const checkpoint = await Checkpoint.open(folder);
   try {
-    const linears = quantizedModules(checkpoint, scheme);
+    const linears = quantizedModules(checkpoint, CODES, (name, codes) => layoutOf(checkpoint, name, codes, scheme));
     const opened: ExportSource & Disposable = {
       config,
       folder,
       linears,
-      plain: plainTensors(checkpoint, linears),
+      plain: plainTensors(checkpoint, linears, [CODES, ZERO_POINTS, SCALES]),
       activations: null,
       inputScales: new Map(),
       async readQuantized(name) {
         const layout = linears.get(name) ?? contradiction(name, "no quantized weight of this name");
-        const stored = async (part: string): Promise<StoredTensor> => {
-          const { name: tensor, dtype, shape } = find(checkpoint, `${name}.${part}`);
-          return { dtype, shape, bytes: await checkpoint.read(tensor) };
-        };
+        const stored = partsOf(checkpoint, name);
         return decodeWeight(name, layout, {
           codes: await stored(CODES),
           zeroPoints: checkpoint.tensors.has(`${name}.${ZERO_POINTS}`) ? await stored(ZERO_POINTS) : null,
@@ -66,18 +64,6 @@ export async function openAwq(folder: string): Promise<ExportSource & Disposable
   }
 }
 
-function quantizedModules(checkpoint: Checkpoint, scheme: AwqScheme): Map<string, QuantizedLayout> {
-  const modules = new Map<string, QuantizedLayout>();
-  for (const tensor of checkpoint.tensors.values()) {
-    if (!tensor.name.endsWith(`.${CODES}`)) continue;
-    const name = tensor.name.slice(0, -CODES.length - 1);
-    modules.set(name, layoutOf(checkpoint, name, tensor, scheme));
-  }
-  if (modules.size === 0)
-    contradiction(checkpoint.folder, "no quantized tensor in a folder that claims to be quantized");
-  return modules;
-}
-
 function layoutOf(
   checkpoint: Checkpoint,
   name: string,
@@ -91,31 +77,6 @@ function layoutOf(
   }
   const size = groupSize ?? columns;
   if (columns % size !== 0) contradiction(name, `groups of ${size} columns don't divide its ${columns} inputs`);
-  for (const part of symmetric ? [SCALES] : [ZERO_POINTS, SCALES]) find(checkpoint, `${name}.${part}`);
+  for (const part of symmetric ? [SCALES] : [ZERO_POINTS, SCALES]) findTensor(checkpoint, `${name}.${part}`);
   return { bits: BITS, groupSize: size, perChannel: groupSize === null, symmetric, rows: words * PACKED, columns };
-}
-
-function plainTensors(
-  checkpoint: Checkpoint,
-  linears: ReadonlyMap<string, QuantizedLayout>,
-): ReadonlyMap<string, TensorInfo> {
-  const parts: ReadonlySet<string> = new Set([CODES, ZERO_POINTS, SCALES]);
-  const isPart = (name: string): boolean => {
-    const dot = name.lastIndexOf(".");
-    return linears.has(name.slice(0, dot)) && parts.has(name.slice(dot + 1));
-  };
-  return new Map([...checkpoint.tensors].filter(([name]) => !isPart(name)));
-}
-
-function find(checkpoint: Checkpoint, tensor: string): TensorInfo {
-  return checkpoint.tensors.get(tensor) ?? contradiction(tensor, "the tensor is missing");
-}
-
-function contradiction(where: string, what: string): never {
-  throw new FormatError({
-    what,
-    where,
-    why: "weights and configuration don't belong together, or the file is damaged",
-    next: "export or download this folder again",
-  });
 }

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { FormatError } from "../../errors.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
-import { decodeWeight, type StoredTensor } from "./decode.js";
+import type { StoredTensor } from "../source/stored-tensor.js";
+import { decodeWeight } from "./decode.js";
 import { encodePart } from "./encode.js";
 import { partsOf, type StorageFormat } from "./layout.js";
 

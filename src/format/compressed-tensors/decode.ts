@@ -7,14 +7,8 @@ import { unpackGroupRows } from "../bits/group-rows.js";
 import { viewInt32 } from "../bits/typed-view.js";
 import { unpackBits } from "../bits/unpack-bits.js";
 import type { QuantizedLayout } from "../contract/export-source.js";
+import type { StoredTensor } from "../source/stored-tensor.js";
 import type { StorageFormat } from "./layout.js";
-
-/** One stored tensor with its bytes. */
-export interface StoredTensor {
-  readonly dtype: SafetensorsDType;
-  readonly shape: readonly number[];
-  readonly bytes: Uint8Array;
-}
 
 /** The stored tensors of one Linear. */
 export interface StoredWeight {

@@ -14,8 +14,9 @@ import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import type { ActivationQuantization, ExportSource, QuantizedLayout } from "../contract/export-source.js";
 import { networkSource } from "../source/network-source.js";
 import { folderViews, resolvedConfig } from "../source/source-spec.js";
+import type { StoredTensor } from "../source/stored-tensor.js";
 import { recordFile } from "../written-files.js";
-import { decodeWeight, type StoredTensor } from "./decode.js";
+import { decodeWeight } from "./decode.js";
 import {
   GROUP_BITS,
   GROUP_INDEX,

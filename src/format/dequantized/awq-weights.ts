@@ -1,8 +1,9 @@
 import type { TensorInfo } from "../../checkpoint/tensor-reader.js";
-import { decodeWeight, type StoredTensor } from "../awq/decode.js";
+import { decodeWeight } from "../awq/decode.js";
 import { BITS, CODES, PACKED, SCALES, ZERO_POINTS } from "../awq/layout.js";
 import type { AwqScheme } from "../awq/quantization-config.js";
 import type { QuantizedLayout } from "../contract/export-source.js";
+import type { StoredTensor } from "../source/stored-tensor.js";
 import { type EncodedWeight, malformed, requirePart, type StoredTensors } from "./encoded-weight.js";
 import { integerValues } from "./integer-weights.js";
 

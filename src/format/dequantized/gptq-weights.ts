@@ -1,8 +1,9 @@
 import type { TensorInfo } from "../../checkpoint/tensor-reader.js";
 import type { QuantizedLayout } from "../contract/export-source.js";
-import { decodeWeight, type StoredTensor } from "../gptq/decode.js";
+import { decodeWeight } from "../gptq/decode.js";
 import { CODES, GROUP_INDEX, SCALES, sizeStep, ZERO_POINTS } from "../gptq/layout.js";
 import { type GptqSchemes, schemeFor } from "../gptq/schemes.js";
+import type { StoredTensor } from "../source/stored-tensor.js";
 import { type EncodedWeight, malformed, requirePart, type StoredTensors } from "./encoded-weight.js";
 import { groupIndex, integerValues } from "./integer-weights.js";
 

@@ -1,10 +1,11 @@
 import type { TensorInfo } from "../../checkpoint/tensor-reader.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import { viewInt32 } from "../bits/typed-view.js";
-import { decodeWeight, type StoredTensor } from "../compressed-tensors/decode.js";
+import { decodeWeight } from "../compressed-tensors/decode.js";
 import { GROUP_INDEX, PACKED, PLAIN_WEIGHT, SCALE, SHAPE, ZERO_POINT } from "../compressed-tensors/layout.js";
 import { type GroupScheme, groupFor } from "../compressed-tensors/scheme-groups.js";
 import type { QuantizedLayout } from "../contract/export-source.js";
+import type { StoredTensor } from "../source/stored-tensor.js";
 import { type EncodedWeight, malformed, requirePart, type StoredTensors } from "./encoded-weight.js";
 
 /**

@@ -1,18 +1,11 @@
-import type { SafetensorsDType } from "../../checkpoint/dtype.js";
 import { FormatError } from "../../errors.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import { floatsFromBytes } from "../bits/float-bytes.js";
 import { viewInt32 } from "../bits/typed-view.js";
 import { unpackBits } from "../bits/unpack-bits.js";
 import type { QuantizedLayout } from "../contract/export-source.js";
+import { damaged, expectTensor, type StoredTensor } from "../source/stored-tensor.js";
 import type { CheckpointFormat } from "./layout.js";
-
-/** One stored tensor with its bytes. */
-export interface StoredTensor {
-  readonly dtype: SafetensorsDType;
-  readonly shape: readonly number[];
-  readonly bytes: Uint8Array;
-}
 
 /** The stored tensors of one Linear; `groupIndex` is null in files that leave it out. */
 export interface StoredWeight {
@@ -84,26 +77,5 @@ function checkGroups(index: StoredTensor, columns: number, groupSize: number, wh
     where,
     why: "the columns are in activation order (desc_act), which only GPTQ can hold",
     next: "quantize without desc_act",
-  });
-}
-
-function expectTensor(
-  tensor: StoredTensor,
-  dtypes: readonly SafetensorsDType[],
-  shape: readonly number[],
-  where: string,
-): void {
-  const fits = tensor.shape.length === shape.length && shape.every((size, i) => tensor.shape[i] === size);
-  if (fits && dtypes.includes(tensor.dtype)) return;
-  const expected = `${dtypes.join(" or ")} [${shape.join(", ")}]`;
-  damaged(where, `${tensor.dtype} [${tensor.shape.join(", ")}] where the configuration asks for ${expected}`);
-}
-
-function damaged(where: string, what: string): never {
-  throw new FormatError({
-    what,
-    where,
-    why: "the file is damaged, or its quantize_config.json belongs to other weights",
-    next: "export or download this folder again",
   });
 }

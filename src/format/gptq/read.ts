@@ -8,7 +8,8 @@ import { FormatError } from "../../errors.js";
 import type { ExportSource, QuantizedLayout } from "../contract/export-source.js";
 import { networkSource } from "../source/network-source.js";
 import { folderViews } from "../source/source-spec.js";
-import { decodeWeight, type StoredTensor } from "./decode.js";
+import { contradiction, findTensor, partsOf, plainTensors, quantizedModules } from "../source/stored-modules.js";
+import { decodeWeight } from "./decode.js";
 import { type CheckpointFormat, CODES, GROUP_INDEX, QUANT_METHOD, SCALES, sizeStep, ZERO_POINTS } from "./layout.js";
 import { type GptqSchemes, parseSchemes, schemeFor } from "./schemes.js";
 
@@ -36,21 +37,18 @@ export async function openGptq(folder: string): Promise<GptqFolder> {
   const schemes = parseSchemes(configOf(folder, quantization), folder);
   const checkpoint = await Checkpoint.open(folder);
   try {
-    const linears = quantizedModules(checkpoint, schemes);
+    const linears = quantizedModules(checkpoint, CODES, (name, codes) => layoutOf(checkpoint, name, codes, schemes));
     const opened: GptqFolder = {
       config,
       folder,
       linears,
-      plain: plainTensors(checkpoint, linears),
+      plain: plainTensors(checkpoint, linears, [CODES, ZERO_POINTS, SCALES, GROUP_INDEX]),
       activations: null,
       inputScales: new Map(),
       checkpointFormat: schemes.version,
       async readQuantized(name) {
         const layout = linears.get(name) ?? contradiction(name, "no quantized weight of this name");
-        const stored = async (part: string): Promise<StoredTensor> => {
-          const { name: tensor, dtype, shape } = find(checkpoint, `${name}.${part}`);
-          return { dtype, shape, bytes: await checkpoint.read(tensor) };
-        };
+        const stored = partsOf(checkpoint, name);
         return decodeWeight(name, layout, schemes.version, {
           codes: await stored(CODES),
           zeroPoints: await stored(ZERO_POINTS),
@@ -83,18 +81,6 @@ function configOf(folder: string, quantization: ModelConfig[string] | undefined)
   });
 }
 
-function quantizedModules(checkpoint: Checkpoint, schemes: GptqSchemes): Map<string, QuantizedLayout> {
-  const modules = new Map<string, QuantizedLayout>();
-  for (const tensor of checkpoint.tensors.values()) {
-    if (!tensor.name.endsWith(`.${CODES}`)) continue;
-    const name = tensor.name.slice(0, -CODES.length - 1);
-    modules.set(name, layoutOf(checkpoint, name, tensor, schemes));
-  }
-  if (modules.size === 0)
-    contradiction(checkpoint.folder, "no quantized tensor in a folder that claims to be quantized");
-  return modules;
-}
-
 function layoutOf(checkpoint: Checkpoint, name: string, codes: TensorInfo, schemes: GptqSchemes): QuantizedLayout {
   const scheme = schemeFor(name, schemes);
   if (scheme === null) return contradiction(name, "the configuration leaves this quantized module alone");
@@ -107,31 +93,6 @@ function layoutOf(checkpoint: Checkpoint, name: string, codes: TensorInfo, schem
   }
   const size = groupSize ?? columns;
   if (columns % size !== 0) contradiction(name, `groups of ${size} columns don't divide its ${columns} inputs`);
-  for (const part of [ZERO_POINTS, SCALES]) find(checkpoint, `${name}.${part}`);
+  for (const part of [ZERO_POINTS, SCALES]) findTensor(checkpoint, `${name}.${part}`);
   return { bits, groupSize: size, perChannel: groupSize === null, symmetric, rows, columns };
-}
-
-function plainTensors(
-  checkpoint: Checkpoint,
-  linears: ReadonlyMap<string, QuantizedLayout>,
-): ReadonlyMap<string, TensorInfo> {
-  const parts: ReadonlySet<string> = new Set([CODES, ZERO_POINTS, SCALES, GROUP_INDEX]);
-  const isPart = (name: string): boolean => {
-    const dot = name.lastIndexOf(".");
-    return linears.has(name.slice(0, dot)) && parts.has(name.slice(dot + 1));
-  };
-  return new Map([...checkpoint.tensors].filter(([name]) => !isPart(name)));
-}
-
-function find(checkpoint: Checkpoint, tensor: string): TensorInfo {
-  return checkpoint.tensors.get(tensor) ?? contradiction(tensor, "the tensor is missing");
-}
-
-function contradiction(where: string, what: string): never {
-  throw new FormatError({
-    what,
-    where,
-    why: "weights and configuration don't belong together, or the file is damaged",
-    next: "export or download this folder again",
-  });
 }

@@ -4,9 +4,10 @@ import { isJsonObject } from "../../checkpoint/json/json.js";
 import { type ModelConfig, optionalString, readModelConfig } from "../../checkpoint/model-config.js";
 import type { TensorInfo } from "../../checkpoint/tensor-reader.js";
 import { FormatError } from "../../errors.js";
+import { contradiction, findTensor, partsOf, plainTensors, quantizedModules } from "../source/stored-modules.js";
 import { type Provenance, provenanceOf } from "./config/provenance.js";
 import { type MlxSchemes, parseSchemes, schemeOf } from "./config/quantization.js";
-import { type AffineShape, type AffineWeight, decodeWeight, type StoredTensor } from "./decode.js";
+import { type AffineShape, type AffineWeight, decodeWeight } from "./decode.js";
 import { BIASES, CODES, SCALES, type ScaleType } from "./layout.js";
 
 /** A quantized module of a file. */
@@ -51,21 +52,18 @@ export async function openMlxFolder(folder: string): Promise<MlxFolder> {
   const schemes = parseSchemes(quantization, `${folder}/config.json`);
   const checkpoint = await Checkpoint.open(folder);
   try {
-    const modules = quantizedModules(checkpoint, schemes);
+    const modules = quantizedModules(checkpoint, SCALES, (name, scales) => moduleOf(checkpoint, name, scales, schemes));
     return {
       folder,
       config,
       family: optionalString(config, "model_type") ?? "unknown",
       provenance: provenanceOf(crossblock),
       modules,
-      plain: plainTensors(checkpoint, modules),
+      plain: plainTensors(checkpoint, modules, [CODES, SCALES, BIASES]),
       bytes: [...checkpoint.tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0),
       async readAffine(name) {
         const module = modules.get(name) ?? contradiction(name, "no quantized weight of this name");
-        const stored = async (part: string): Promise<StoredTensor> => {
-          const { name: tensor, dtype } = find(checkpoint, `${name}.${part}`);
-          return { dtype, bytes: await checkpoint.read(tensor) };
-        };
+        const stored = partsOf(checkpoint, name);
         return decodeWeight(name, module, {
           codes: await stored(CODES),
           scales: await stored(SCALES),
@@ -81,23 +79,11 @@ export async function openMlxFolder(folder: string): Promise<MlxFolder> {
   }
 }
 
-function quantizedModules(checkpoint: Checkpoint, schemes: MlxSchemes): Map<string, MlxModule> {
-  const modules = new Map<string, MlxModule>();
-  for (const tensor of checkpoint.tensors.values()) {
-    if (!tensor.name.endsWith(`.${SCALES}`)) continue;
-    const name = tensor.name.slice(0, -SCALES.length - 1);
-    modules.set(name, moduleOf(checkpoint, name, tensor, schemes));
-  }
-  if (modules.size === 0)
-    contradiction(checkpoint.folder, "no quantized tensor in a folder that claims to be quantized");
-  return modules;
-}
-
 function moduleOf(checkpoint: Checkpoint, name: string, scales: TensorInfo, schemes: MlxSchemes): MlxModule {
   const scheme = schemeOf(name, schemes);
   if (scheme === null) return contradiction(name, "the configuration leaves this quantized module alone");
   const { bits, groupSize } = scheme;
-  const codes = find(checkpoint, `${name}.${CODES}`);
+  const codes = findTensor(checkpoint, `${name}.${CODES}`);
   const columns = ((codes.shape.at(-1) ?? 0) * 32) / bits;
   const leading = codes.shape.slice(0, -1);
   if (codes.dtype !== "U32" || leading.length < 1 || leading.length > 2 || columns % groupSize !== 0) {
@@ -108,7 +94,7 @@ function moduleOf(checkpoint: Checkpoint, name: string, scales: TensorInfo, sche
   if (dtype !== "F16" && dtype !== "BF16" && dtype !== "F32") {
     return contradiction(scales.name, `scales of type ${dtype}`);
   }
-  for (const info of [scales, find(checkpoint, `${name}.${BIASES}`)]) {
+  for (const info of [scales, findTensor(checkpoint, `${name}.${BIASES}`)]) {
     if (info.dtype === dtype && info.shape.join() === wanted.join()) continue;
     contradiction(info.name, `${described(info)} where ${dtype} [${wanted.join(", ")}] belongs`);
   }
@@ -116,31 +102,6 @@ function moduleOf(checkpoint: Checkpoint, name: string, scales: TensorInfo, sche
   return { bits, groupSize, rows, columns, type: dtype, shape: codes.shape };
 }
 
-function plainTensors(
-  checkpoint: Checkpoint,
-  modules: ReadonlyMap<string, MlxModule>,
-): ReadonlyMap<string, TensorInfo> {
-  const parts: ReadonlySet<string> = new Set([CODES, SCALES, BIASES]);
-  const isPart = (name: string): boolean => {
-    const dot = name.lastIndexOf(".");
-    return modules.has(name.slice(0, dot)) && parts.has(name.slice(dot + 1));
-  };
-  return new Map([...checkpoint.tensors].filter(([name]) => !isPart(name)));
-}
-
 function described({ dtype, shape }: TensorInfo): string {
   return `${dtype} [${shape.join(", ")}]`;
-}
-
-function find(checkpoint: Checkpoint, tensor: string): TensorInfo {
-  return checkpoint.tensors.get(tensor) ?? contradiction(tensor, "the tensor is missing");
-}
-
-function contradiction(where: string, what: string): never {
-  throw new FormatError({
-    what,
-    where,
-    why: "weights and config.json don't belong together, or the file is damaged",
-    next: "export or download this folder again",
-  });
 }

@@ -18,7 +18,8 @@ export async function* inspectOnnx(file: OnnxFile): AsyncGenerator<InspectedTens
   }
 }
 
-function inspectedPlain({ name, shape, dataType, byteLength }: OnnxFileTensor): InspectedTensor {
+/** A tensor of an ONNX file that holds no codes. */
+export function inspectedPlain({ name, shape, dataType, byteLength }: OnnxFileTensor): InspectedTensor {
   const count = shape.reduce((product, size) => product * size, 1);
   const bitsPerWeight = count === 0 ? 0 : (byteLength * 8) / count;
   return {

@@ -1,6 +1,6 @@
-import type { OnnxFileTensor } from "../../checkpoint/onnx/onnx-content.js";
 import type { InspectedTensor } from "../contract/inspected-tensor.js";
 import { compareTensorNames } from "../contract/output-tensors.js";
+import { inspectedPlain } from "../onnx/inspect.js";
 import { histogramOf, rangeOf } from "../source/inspect-source.js";
 import type { QdqFile, QdqLayer } from "./read.js";
 
@@ -23,21 +23,6 @@ export async function* inspectQdq(file: QdqFile): AsyncGenerator<InspectedTensor
 /** The initializers that hold a layer's weight. */
 export function partsOf({ stored: { codes, scales, zeroPoints } }: QdqLayer): readonly string[] {
   return zeroPoints === null ? [codes, scales] : [codes, scales, zeroPoints];
-}
-
-function inspectedPlain({ name, shape, dataType, byteLength }: OnnxFileTensor): InspectedTensor {
-  const count = shape.reduce((product, size) => product * size, 1);
-  const bitsPerWeight = count === 0 ? 0 : (byteLength * 8) / count;
-  return {
-    name,
-    shape,
-    type: dataType,
-    bytes: byteLength,
-    bitsPerWeight,
-    codeBits: null,
-    histogram: null,
-    scales: null,
-  };
 }
 
 function inspectedLayer(file: QdqFile, module: string, layer: QdqLayer): InspectedTensor {

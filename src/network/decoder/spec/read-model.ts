@@ -37,7 +37,12 @@ export function readModel(config: ModelConfig, stored: TensorReader & Pick<Folde
   );
   const spec = modelSpec(resolved.config, (name) => checkpoint.tensors.has(name));
   requireFloatNetwork(checkpoint, spec);
-  return { spec, ...resolved, contradictions: [...resolved.contradictions, ...notRead(resolved.config, spec)], checkpoint };
+  return {
+    spec,
+    ...resolved,
+    contradictions: [...resolved.contradictions, ...notRead(resolved.config, spec)],
+    checkpoint,
+  };
 }
 
 function notRead(config: ModelConfig, { family }: DecoderSpec): readonly ConfigContradiction[] {
