@@ -49,6 +49,12 @@ const wholes: Readonly<Record<string, Whole>> = {
     head: "lm_head",
     config: inside("qwen2_5_vl", "qwen2_5_vl_text", mrope),
   },
+  "Qwen3-VL": {
+    text: "qwen3",
+    body: "model.language_model.",
+    head: "lm_head",
+    config: inside("qwen3_vl", "qwen3_vl_text", mrope),
+  },
   "Qwen2-VL, whose configuration has everything side by side": {
     text: "qwen2",
     body: "model.",

@@ -44,9 +44,12 @@ function difference(a: Tensor, b: Tensor | readonly number[]): number {
 
 it("every family that is in the table has a network that transformers computed", () => {
   const old = ["llama", "mistral", "qwen2", "qwen3", "opt"];
+  // Parts of models that see, in test/network/text-towers.test.ts.
+  const towers = ["qwen2_vl_text", "qwen2_5_vl_text", "qwen3_vl_text"];
   const tried = Object.values(familyModels).map(({ config }) => String(config["model_type"]));
   // Those with experts have theirs in families/experts/goldens.test.ts.
-  for (const [name, { experts }] of families) if (experts === undefined) expect([...old, ...tried]).toContain(name);
+  for (const [name, { experts }] of families)
+    if (experts === undefined) expect([...old, ...towers, ...tried]).toContain(name);
 });
 
 describe.each(Object.keys(familyModels))("%s", (name) => {
