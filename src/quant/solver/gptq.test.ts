@@ -91,4 +91,24 @@ describe("GPTQ", () => {
       expect(dequantize(codes).isfinite().all().item()).toBe(1);
     });
   });
+
+  it("rounds to nearest what reads inputs that were always zero: other inputs may reach them", () => {
+    scope(() => {
+      manualSeed(6);
+      using moments = new SecondMoments(64, on.device);
+      const x = correlatedInputs(256, 64);
+      x.narrow(1, 8, 3).zero_();
+      moments.add(x);
+      const weight = Tensor.randn([8, 64], on);
+      const { codes } = gptq(weight, moments, parseScheme("W8A16"), "w", { candidates: 1 });
+      const far = dequantize(codes)
+        .sub(weight)
+        .abs()
+        .div(codes.scale.reshape([8, 1]))
+        .narrow(1, 8, 3)
+        .amax()
+        .item();
+      expect(far).toBeLessThan(0.51);
+    });
+  });
 });

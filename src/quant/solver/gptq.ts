@@ -84,11 +84,11 @@ export function gptqRows(
   layer: string,
   options: GptqOptions,
 ): GptqResult {
-  const { factor, dead, damping, moments } = columns;
+  const { factor, damping, moments } = columns;
   const [first = 1, ...others] = options.widths ?? [1];
   const attempt = (width: number): Attempt =>
     scope(() => {
-      const rounded = roundColumns(weight, factor, dead, moments, scheme, layer, width, options);
+      const rounded = roundColumns(weight, factor, moments, scheme, layer, width, options);
       return { ...rounded, loss: outputLoss(weight.sub(dequantize(rounded.codes)), moments) };
     });
   const best = others.reduce((kept, width) => scope(() => better(attempt(width), kept)), attempt(first));
@@ -121,7 +121,6 @@ function better(a: Attempt, b: Attempt): Attempt {
 function roundColumns(
   weight: Tensor,
   factor: Tensor,
-  dead: Tensor,
   moments: SecondMoments,
   scheme: Scheme,
   layer: string,
@@ -133,9 +132,10 @@ function roundColumns(
   const groupSize = groupColumns(scheme, columns, layer);
   const block = blockColumns(groupSize, columns, options.blockSize ?? 128);
   const importance = options.weightedRange === false ? null : moments.columnWeights();
-  // A copy, because it is corrected.
+  // A copy, because it is corrected. Columns whose inputs were always 0 stay what they are, and are rounded to nearest: other
+  // inputs than those that were measured may reach them.
   const state = {
-    weight: weight.mul(dead.neg().add(1)),
+    weight: weight.clone(),
     codes: Tensor.empty([rows, columns], { device: weight.device }),
     errors: Tensor.empty([rows, columns], { device: weight.device }),
     factor,

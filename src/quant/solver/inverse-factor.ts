@@ -4,8 +4,6 @@ import { scope, type Tensor, TensorError } from "../../tensor/index.js";
 export interface InverseFactor {
   /** fp32 `[n, n]`. */
   readonly factor: Tensor;
-  /** 1 where the diagonal was 0, fp32 `[n]`. */
-  readonly dead: Tensor;
   /** Share of the mean diagonal that was added to it. */
   readonly damping: number;
 }
@@ -19,14 +17,13 @@ export interface InverseFactor {
  * @param retry `double` tries fp64 before more damping: a matrix of low rank whose fp32 factor fails often has one there
  */
 export function inverseFactor(matrix: Tensor, damping: number, retry: "double" | "damping" = "damping"): InverseFactor {
-  const dead = matrix.diagonal().eq(0).to("float32");
-  matrix.diagonal().add_(dead);
+  matrix.diagonal().add_(matrix.diagonal().eq(0).to("float32"));
   const mean = matrix.diagonal().mean().item();
   const precisions = retry === "double" ? (["float32", "float64"] as const) : (["float32"] as const);
   for (let share = damping; ; share *= 10) {
     for (const dtype of precisions) {
       const factor = factorOf(matrix, share * mean, dtype, share > 10 && dtype === precisions.at(-1));
-      if (factor !== null) return { factor, dead, damping: share };
+      if (factor !== null) return { factor, damping: share };
     }
   }
 }
