@@ -1,7 +1,7 @@
-import type { SafetensorsDType } from "../../checkpoint/dtype.js";
 import { FormatError } from "../../errors.js";
 import { assertOneWidth } from "../contract/assert-one-width.js";
 import type { QuantizedLayout } from "../contract/export-source.js";
+import { type StoredPart, storedPart } from "../contract/output-tensors.js";
 
 /**
  * AWQ's GEMM version, as AutoAWQ began it and vLLM, GPTQModel (for transformers) and mlx-lm read it. A quantized Linear `<name>` of
@@ -29,27 +29,13 @@ export const SCALES = "scales";
 
 export type WeightPart = typeof CODES | typeof ZERO_POINTS | typeof SCALES;
 
-/** One stored tensor of a quantized Linear. */
-export interface PartLayout {
-  readonly part: WeightPart;
-  readonly dtype: SafetensorsDType;
-  readonly shape: readonly number[];
-  readonly byteLength: number;
-}
-
 /** The tensors that replace one weight, in the order in which they are written. */
-export function partsOf({ rows, columns, groupSize }: QuantizedLayout): readonly PartLayout[] {
+export function partsOf({ rows, columns, groupSize }: QuantizedLayout): readonly StoredPart<WeightPart>[] {
   const groups = columns / groupSize;
-  const part = (name: WeightPart, dtype: SafetensorsDType, shape: readonly number[], width: number): PartLayout => ({
-    part: name,
-    dtype,
-    shape,
-    byteLength: shape.reduce((product, size) => product * size, width),
-  });
   return [
-    part(CODES, "I32", [columns, rows / PACKED], 4),
-    part(ZERO_POINTS, "I32", [groups, rows / PACKED], 4),
-    part(SCALES, "F16", [groups, rows], 2),
+    storedPart(CODES, "I32", [columns, rows / PACKED], 4),
+    storedPart(ZERO_POINTS, "I32", [groups, rows / PACKED], 4),
+    storedPart(SCALES, "F16", [groups, rows], 2),
   ];
 }
 

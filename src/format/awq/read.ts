@@ -7,7 +7,7 @@ import { FormatError } from "../../errors.js";
 import type { ExportSource, QuantizedLayout } from "../contract/export-source.js";
 import { networkSource } from "../source/network-source.js";
 import { folderViews } from "../source/source-spec.js";
-import { contradiction, findTensor, partsOf, plainTensors, quantizedModules } from "../source/stored-modules.js";
+import { contradiction, findTensor, partReader, plainTensors, quantizedModules } from "../source/stored-modules.js";
 import { decodeWeight } from "./decode.js";
 import { BITS, CODES, PACKED, QUANT_METHOD, SCALES, ZERO_POINTS } from "./layout.js";
 import { type AwqScheme, parseScheme } from "./quantization-config.js";
@@ -47,7 +47,7 @@ export async function openAwq(folder: string): Promise<ExportSource & Disposable
       inputScales: new Map(),
       async readQuantized(name) {
         const layout = linears.get(name) ?? contradiction(name, "no quantized weight of this name");
-        const stored = partsOf(checkpoint, name);
+        const stored = partReader(checkpoint, name);
         return decodeWeight(name, layout, {
           codes: await stored(CODES),
           zeroPoints: checkpoint.tensors.has(`${name}.${ZERO_POINTS}`) ? await stored(ZERO_POINTS) : null,

@@ -1,8 +1,7 @@
 import type { OutputTensor } from "../../checkpoint/safetensors/write-safetensors.js";
-import { FormatError } from "../../errors.js";
+import { assertWeightOnly } from "../contract/assert-weight-only.js";
 import type { ExportSource } from "../contract/export-source.js";
 import { type EncodedPart, linearTensors, outputTensors, readSound } from "../contract/output-tensors.js";
-import { schemeLabel } from "../model-label.js";
 import { folderViews } from "../source/source-spec.js";
 import { storedSource } from "../source/stored-source.js";
 import { type WriteFolderOptions, type WrittenFolder, writeModelFolder } from "../write-model-folder.js";
@@ -31,7 +30,7 @@ export function awqTensors(source: ExportSource): readonly OutputTensor[] {
 }
 
 function tensorsOf(source: ExportSource): readonly OutputTensor[] {
-  assertWeightOnly(source);
+  assertWeightOnly(source, "AWQ");
   for (const [name, layout] of source.linears) assertHolds(name, layout);
   assertOneGroup(source.linears);
   return outputTensors(source, (name, layout) => {
@@ -39,18 +38,5 @@ function tensorsOf(source: ExportSource): readonly OutputTensor[] {
       (part): EncodedPart => ({ ...part, encode: (weight) => encodePart(weight, part.part) }),
     );
     return linearTensors(name, parts, () => readSound(source, name, layout));
-  });
-}
-
-function assertWeightOnly({ activations, linears, folder }: ExportSource): void {
-  if (linears.size === 0) {
-    throw new FormatError({ what: "no quantized Linear to write", where: folder, next: "quantize the model first" });
-  }
-  if (activations === null) return;
-  const scheme = schemeLabel({ linears, activations: null });
-  throw new FormatError({
-    what: `AWQ holds weights only, and this result quantizes activations to ${activations.bits} bits`,
-    where: folder,
-    next: `quantize with --scheme ${scheme}, or use --format compressed-tensors, which describes activations`,
   });
 }

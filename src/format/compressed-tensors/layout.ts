@@ -1,7 +1,7 @@
-import type { SafetensorsDType } from "../../checkpoint/dtype.js";
 import { rowBits } from "../bits/bits-per-weight.js";
 import { wordsFor } from "../bits/pack-bits.js";
 import type { ActivationQuantization, QuantizedLayout } from "../contract/export-source.js";
+import { type StoredPart, storedPart } from "../contract/output-tensors.js";
 
 /**
  * compressed-tensors (Apache-2.0, vLLM project), as its version 0.20 reads it. A quantized Linear `<name>` of shape
@@ -69,14 +69,6 @@ export type WeightPart =
   | typeof SHAPE
   | typeof PLAIN_WEIGHT;
 
-/** One stored tensor of a quantized Linear. */
-export interface PartLayout {
-  readonly part: WeightPart;
-  readonly dtype: SafetensorsDType;
-  readonly shape: readonly number[];
-  readonly byteLength: number;
-}
-
 /** How the weight of one Linear is stored. */
 export function storageOf(layout: QuantizedLayout, activations: ActivationQuantization | null): StorageFormat {
   if (layout.groupBits !== undefined) return GROUP_STORAGE;
@@ -85,36 +77,32 @@ export function storageOf(layout: QuantizedLayout, activations: ActivationQuanti
 }
 
 /** The tensors that replace one weight, in the order in which they are written. */
-export function partsOf(layout: QuantizedLayout, storage: StorageFormat): readonly PartLayout[] {
+export function partsOf(layout: QuantizedLayout, storage: StorageFormat): readonly StoredPart<WeightPart>[] {
   const { bits, rows, columns, symmetric } = layout;
   const groups = columns / layout.groupSize;
   const packed = storage === "pack-quantized";
-  const part = (name: WeightPart, dtype: SafetensorsDType, shape: readonly number[], width: number): PartLayout => ({
-    part: name,
-    dtype,
-    shape,
-    byteLength: shape.reduce((product, size) => product * size, width),
-  });
   const { groupBits } = layout;
   if (groupBits !== undefined) {
     return [
-      part(GROUP_BITS, "U8", [groups], 1),
-      part(GROUP_PACKED, "I32", [rows, Math.ceil(rowBits(groupBits, layout.groupSize) / 32)], 4),
-      part(ZERO_POINT, "U8", [rows, groups], 1),
-      part(SCALE, "F16", [rows, groups], 2),
-      part(SHAPE, "I64", [2], 8),
+      storedPart(GROUP_BITS, "U8", [groups], 1),
+      storedPart(GROUP_PACKED, "I32", [rows, Math.ceil(rowBits(groupBits, layout.groupSize) / 32)], 4),
+      storedPart(ZERO_POINT, "U8", [rows, groups], 1),
+      storedPart(SCALE, "F16", [rows, groups], 2),
+      storedPart(SHAPE, "I64", [2], 8),
     ];
   }
   return [
-    packed ? part(PACKED, "I32", [rows, wordsFor(columns, bits)], 4) : part(PLAIN_WEIGHT, "I8", [rows, columns], 1),
+    packed
+      ? storedPart(PACKED, "I32", [rows, wordsFor(columns, bits)], 4)
+      : storedPart(PLAIN_WEIGHT, "I8", [rows, columns], 1),
     ...(symmetric
       ? []
       : [
           packed
-            ? part(ZERO_POINT, "I32", [wordsFor(rows, bits), groups], 4)
-            : part(ZERO_POINT, "I8", [rows, groups], 1),
+            ? storedPart(ZERO_POINT, "I32", [wordsFor(rows, bits), groups], 4)
+            : storedPart(ZERO_POINT, "I8", [rows, groups], 1),
         ]),
-    part(SCALE, "F16", [rows, groups], 2),
-    ...(packed ? [part(SHAPE, "I64", [2], 8)] : []),
+    storedPart(SCALE, "F16", [rows, groups], 2),
+    ...(packed ? [storedPart(SHAPE, "I64", [2], 8)] : []),
   ];
 }

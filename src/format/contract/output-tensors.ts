@@ -8,13 +8,27 @@ import { assertSound } from "./assert-sound.js";
 import type { ExportSource, QuantizedLayout } from "./export-source.js";
 import { assertLanguageModel } from "./graph-source.js";
 
-/** One tensor that a format stores for a quantized Linear, made from what is read of it. */
-export interface EncodedPart<W = QuantizedWeight> {
+/** One tensor that a format stores for a quantized Linear. */
+export interface StoredPart<P extends string = string> {
   /** Name after the module's: `weight_packed`. */
-  readonly part: string;
+  readonly part: P;
   readonly dtype: SafetensorsDType;
   readonly shape: readonly number[];
   readonly byteLength: number;
+}
+
+/** @param width bytes of a number */
+export function storedPart<P extends string>(
+  part: P,
+  dtype: SafetensorsDType,
+  shape: readonly number[],
+  width: number,
+): StoredPart<P> {
+  return { part, dtype, shape, byteLength: shape.reduce((product, size) => product * size, width) };
+}
+
+/** The same, made from what is read of the Linear. */
+export interface EncodedPart<W = QuantizedWeight> extends StoredPart {
   readonly encode: (weight: W) => Uint8Array;
 }
 

@@ -1,8 +1,8 @@
-import type { SafetensorsDType } from "../../checkpoint/dtype.js";
 import { FormatError } from "../../errors.js";
 import { wordsFor } from "../bits/pack-bits.js";
 import { assertOneWidth } from "../contract/assert-one-width.js";
 import type { QuantizedLayout } from "../contract/export-source.js";
+import { type StoredPart, storedPart } from "../contract/output-tensors.js";
 
 /**
  * GPTQ as AutoGPTQ began it and GPTQModel, vLLM and transformers read it. A quantized Linear `<name>` of shape
@@ -39,28 +39,14 @@ export function sizeStep(bits: number): number {
   return bits === 3 ? 32 : 32 / bits;
 }
 
-/** One stored tensor of a quantized Linear. */
-export interface PartLayout {
-  readonly part: WeightPart;
-  readonly dtype: SafetensorsDType;
-  readonly shape: readonly number[];
-  readonly byteLength: number;
-}
-
 /** The tensors that replace one weight, in the order in which they are written. */
-export function partsOf({ bits, rows, columns, groupSize }: QuantizedLayout): readonly PartLayout[] {
+export function partsOf({ bits, rows, columns, groupSize }: QuantizedLayout): readonly StoredPart<WeightPart>[] {
   const groups = columns / groupSize;
-  const part = (name: WeightPart, dtype: SafetensorsDType, shape: readonly number[], width: number): PartLayout => ({
-    part: name,
-    dtype,
-    shape,
-    byteLength: shape.reduce((product, size) => product * size, width),
-  });
   return [
-    part(GROUP_INDEX, "I32", [columns], 4),
-    part(CODES, "I32", [wordsFor(columns, bits), rows], 4),
-    part(ZERO_POINTS, "I32", [groups, wordsFor(rows, bits)], 4),
-    part(SCALES, "F16", [groups, rows], 2),
+    storedPart(GROUP_INDEX, "I32", [columns], 4),
+    storedPart(CODES, "I32", [wordsFor(columns, bits), rows], 4),
+    storedPart(ZERO_POINTS, "I32", [groups, wordsFor(rows, bits)], 4),
+    storedPart(SCALES, "F16", [groups, rows], 2),
   ];
 }
 

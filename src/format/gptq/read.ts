@@ -8,7 +8,7 @@ import { FormatError } from "../../errors.js";
 import type { ExportSource, QuantizedLayout } from "../contract/export-source.js";
 import { networkSource } from "../source/network-source.js";
 import { folderViews } from "../source/source-spec.js";
-import { contradiction, findTensor, partsOf, plainTensors, quantizedModules } from "../source/stored-modules.js";
+import { contradiction, findTensor, partReader, plainTensors, quantizedModules } from "../source/stored-modules.js";
 import { decodeWeight } from "./decode.js";
 import { type CheckpointFormat, CODES, GROUP_INDEX, QUANT_METHOD, SCALES, sizeStep, ZERO_POINTS } from "./layout.js";
 import { type GptqSchemes, parseSchemes, schemeFor } from "./schemes.js";
@@ -48,7 +48,7 @@ export async function openGptq(folder: string): Promise<GptqFolder> {
       checkpointFormat: schemes.version,
       async readQuantized(name) {
         const layout = linears.get(name) ?? contradiction(name, "no quantized weight of this name");
-        const stored = partsOf(checkpoint, name);
+        const stored = partReader(checkpoint, name);
         return decodeWeight(name, layout, schemes.version, {
           codes: await stored(CODES),
           zeroPoints: await stored(ZERO_POINTS),

@@ -1,8 +1,7 @@
 import type { OutputTensor } from "../../checkpoint/safetensors/write-safetensors.js";
-import { FormatError } from "../../errors.js";
+import { assertWeightOnly } from "../contract/assert-weight-only.js";
 import type { ExportSource } from "../contract/export-source.js";
 import { type EncodedPart, linearTensors, outputTensors, readSound } from "../contract/output-tensors.js";
-import { schemeLabel } from "../model-label.js";
 import { folderViews } from "../source/source-spec.js";
 import { storedSource } from "../source/stored-source.js";
 import { type WriteFolderOptions, type WrittenFolder, writeModelFolder } from "../write-model-folder.js";
@@ -46,7 +45,7 @@ interface GptqTensors {
 }
 
 function tensorsOf(source: ExportSource, checkpointFormat?: CheckpointFormat): GptqTensors {
-  assertWeightOnly(source);
+  assertWeightOnly(source, "GPTQ");
   for (const [name, layout] of source.linears) assertHolds(name, layout, checkpointFormat ?? null);
   const symmetric = [...source.linears.values()].every((layout) => layout.symmetric);
   const version = checkpointFormat ?? (symmetric ? "gptq" : "gptq_v2");
@@ -57,17 +56,4 @@ function tensorsOf(source: ExportSource, checkpointFormat?: CheckpointFormat): G
     return linearTensors(name, parts, () => readSound(source, name, layout));
   });
   return { version, tensors };
-}
-
-function assertWeightOnly({ activations, linears, folder }: ExportSource): void {
-  if (linears.size === 0) {
-    throw new FormatError({ what: "no quantized Linear to write", where: folder, next: "quantize the model first" });
-  }
-  if (activations === null) return;
-  const scheme = schemeLabel({ linears, activations: null });
-  throw new FormatError({
-    what: `GPTQ holds weights only, and this result quantizes activations to ${activations.bits} bits`,
-    where: folder,
-    next: `quantize with --scheme ${scheme}, or use --format compressed-tensors, which describes activations`,
-  });
 }

@@ -3,6 +3,7 @@ import { FormatError } from "../../errors.js";
 import { wordsFor } from "../bits/pack-bits.js";
 import { assertOneWidth } from "../contract/assert-one-width.js";
 import type { QuantizedLayout } from "../contract/export-source.js";
+import { type StoredPart, storedPart } from "../contract/output-tensors.js";
 
 /**
  * MLX's affine mode, as `mx.dequantize` of MLX 0.32 and `nn.QuantizedLinear` read it. A quantized Linear `<name>` of shape
@@ -49,28 +50,21 @@ export function blockSize({ groupSize }: Pick<QuantizedLayout, "groupSize">): nu
   return GROUP_SIZES.find((size) => groupSize % size === 0) ?? null;
 }
 
-/** One stored tensor of a quantized Linear. */
-export interface PartLayout {
-  readonly part: WeightPart;
-  readonly dtype: SafetensorsDType;
-  readonly shape: readonly number[];
-  readonly byteLength: number;
-}
-
 /**
  * The tensors of one weight, in the order in which they are written.
  *
  * @param experts how many of them are stacked in it; null for a weight of two dimensions
  */
-export function partsOf(layout: QuantizedLayout, type: ScaleType, experts: number | null): readonly PartLayout[] {
+export function partsOf(
+  layout: QuantizedLayout,
+  type: ScaleType,
+  experts: number | null,
+): readonly StoredPart<WeightPart>[] {
   const { bits, rows, columns } = layout;
   const blocks = columns / (blockSize(layout) ?? columns);
-  const part = (name: WeightPart, dtype: SafetensorsDType, columns: number, width: number): PartLayout => ({
-    part: name,
-    dtype,
-    shape: experts === null ? [rows, columns] : [experts, rows / experts, columns],
-    byteLength: rows * columns * width,
-  });
+  const part = (name: WeightPart, dtype: SafetensorsDType, columns: number, width: number): StoredPart<WeightPart> => {
+    return storedPart(name, dtype, experts === null ? [rows, columns] : [experts, rows / experts, columns], width);
+  };
   const width = type === "F32" ? 4 : 2;
   return [
     part(BIASES, type, blocks, width),

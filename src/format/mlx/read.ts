@@ -4,7 +4,7 @@ import { isJsonObject } from "../../checkpoint/json/json.js";
 import { type ModelConfig, optionalString, readModelConfig } from "../../checkpoint/model-config.js";
 import type { TensorInfo } from "../../checkpoint/tensor-reader.js";
 import { FormatError } from "../../errors.js";
-import { contradiction, findTensor, partsOf, plainTensors, quantizedModules } from "../source/stored-modules.js";
+import { contradiction, findTensor, partReader, plainTensors, quantizedModules } from "../source/stored-modules.js";
 import { type Provenance, provenanceOf } from "./config/provenance.js";
 import { type MlxSchemes, parseSchemes, schemeOf } from "./config/quantization.js";
 import { type AffineShape, type AffineWeight, decodeWeight } from "./decode.js";
@@ -63,7 +63,7 @@ export async function openMlxFolder(folder: string): Promise<MlxFolder> {
       bytes: [...checkpoint.tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0),
       async readAffine(name) {
         const module = modules.get(name) ?? contradiction(name, "no quantized weight of this name");
-        const stored = partsOf(checkpoint, name);
+        const stored = partReader(checkpoint, name);
         return decodeWeight(name, module, {
           codes: await stored(CODES),
           scales: await stored(SCALES),

@@ -5,7 +5,7 @@ import { FormatError } from "../../errors.js";
 import type { GraphLayer } from "../../network/index.js";
 import type { ExportSource, QuantizedLayout } from "../contract/export-source.js";
 import type { GraphSource } from "../contract/graph-source.js";
-import { type InputGrid, inputGridsOf, isKeyed } from "../contract/input-grid.js";
+import { type InputGrid, isKeyed } from "../contract/input-grid.js";
 import { type AddedTensor, Additions } from "./graph/additions.js";
 import type { NodeEdit } from "./graph/edit-node.js";
 import { type LayerFloats, storedTypes } from "./graph/layer-floats.js";
@@ -99,7 +99,7 @@ function assertOneGraph({ bytes, file }: OnnxContent): void {
 function plannedLayers(result: GraphResult, small: SmallCodes): readonly PlannedLayer[] {
   const { content, cut } = result.graph;
   const types = storedTypes(content);
-  const grids = inputGridsOf(result);
+  const grids = result.inputGrids ?? new Map<string, InputGrid>();
   const known = new Map(cut.units.flatMap(({ layers }) => layers.map((layer) => [layer.plan.module, layer] as const)));
   return [...result.linears].map(([module, layout]) => {
     const layer = known.get(module);

@@ -1,8 +1,9 @@
 import { type JsonObject, type JsonValue, parseJsonObject } from "../../checkpoint/json/json.js";
 import type { OnnxModel } from "../../checkpoint/onnx/schema.js";
 import { FormatError } from "../../errors.js";
+import type { KeyedGrid } from "../../quant/input/keyed-grid.js";
 import type { QuantizedLayout } from "../contract/export-source.js";
-import { type InputGrid, isKeyed, type KeyedGrid } from "../contract/input-grid.js";
+import { type InputGrid, isKeyed } from "../contract/input-grid.js";
 import { schemeLabel } from "../model-label.js";
 import type { SmallCodes } from "./layer-form.js";
 import type { GraphResult, QdqPlan } from "./plan.js";

@@ -44,7 +44,7 @@ export function findTensor({ tensors }: Folder, name: string): TensorInfo {
 }
 
 /** Reads parts of a module. @throws FormatError where the folder has no such tensor */
-export function partsOf(
+export function partReader(
   reader: Pick<TensorReader, "folder" | "tensors" | "read">,
   module: string,
 ): (part: string) => Promise<StoredTensor> {

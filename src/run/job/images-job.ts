@@ -11,6 +11,7 @@ import type { RequestContext } from "../engine/serve-requests.js";
 import type { ImagesEvent, WorkEvent } from "../events/events.js";
 import { pacedProgress } from "../events/paced-progress.js";
 import { resolveDevice } from "../machine/device.js";
+import { assumedPreprocessing } from "../source/graph/assumed-preprocessing.js";
 import { type ExampleSource, findExamples } from "../source/graph/example-source.js";
 import { GraphFile } from "../source/graph/graph-file.js";
 import { graphAt } from "../source/graph/graph-place.js";
@@ -30,7 +31,8 @@ export async function imagesJob(
   using file = GraphFile.open(place.file);
   const { graph } = file;
   const source = await findExamples(graph, images, dirname(place.file), options, place.images);
-  if (source.preprocessing?.from === "assumed") context.emit(assumedWarning(place.file, source));
+  const assumed = assumedPreprocessing(source, place.file);
+  if (assumed !== null) context.emit(assumed);
   const labels = labelFile === null ? labelsOfFolders(source, images) : await readLabels(labelFile, source, images);
   if (labels === null && reference === null) throw nothingToCompare(source);
   const count = Math.min(source.count, limit ?? source.count);
@@ -143,13 +145,4 @@ function notFinite(file: string): ModelError {
     why: "values overflow, or weights or scales are broken",
     next: "check both files: crossblock inspect FILE",
   });
-}
-
-function assumedWarning(file: string, { preprocessing }: ExampleSource): WorkEvent {
-  return {
-    event: "warning",
-    where: file,
-    message: `nothing says what images become before this network sees them${preprocessing === null ? "" : `; assumed: ${preprocessingText(preprocessing)}`}`,
-    next: "give --set images.mean=... and the like as the network was trained, or put its preprocessor_config.json beside it",
-  };
 }

@@ -1,5 +1,5 @@
 import { DATA_TYPES } from "../../../checkpoint/onnx/schema.js";
-import type { KeyedGrid } from "../../contract/input-grid.js";
+import type { KeyedGrid } from "../../../quant/input/keyed-grid.js";
 import type { Additions } from "./additions.js";
 
 /** Step and zero point of a grid by time step, as the graph computes them. */

@@ -1,6 +1,7 @@
 import { DATA_TYPES } from "../../../checkpoint/onnx/schema.js";
 import { FormatError } from "../../../errors.js";
-import { type ConstantGrid, type InputGrid, isKeyed, type KeyedGrid } from "../../contract/input-grid.js";
+import type { KeyedGrid } from "../../../quant/input/keyed-grid.js";
+import { type ConstantGrid, type InputGrid, isKeyed } from "../../contract/input-grid.js";
 import type { Additions } from "./additions.js";
 import { type LookedUp, lookedUp } from "./looked-up.js";
 

@@ -1,5 +1,5 @@
 import type { ActivationQuantization, ExportSource } from "../../../../format/contract/export-source.js";
-import type { InputGrid } from "../../../../format/contract/input-grid.js";
+import { constantGrid, type InputGrid } from "../../../../format/contract/input-grid.js";
 import type { CopiedFiles } from "../../../../format/written-files.js";
 import { type Graph, GraphNetwork, GraphTensors } from "../../../../network/index.js";
 import { type LayerSchemes, resolveSchemes } from "../../../../recipe/job/layer-schemes.js";
@@ -27,11 +27,11 @@ import type { Scored } from "../../../quality/score-once.js";
 import type { GraphRecord } from "../../../result/result-record.js";
 import type { Calibration } from "../../../source/calibrate.js";
 import type { CheckedWeights } from "../../../source/check-weights.js";
+import { assumedPreprocessing } from "../../../source/graph/assumed-preprocessing.js";
 import { ChosenExamples } from "../../../source/graph/chosen-examples.js";
 import { type ExampleSource, examplesFingerprint } from "../../../source/graph/example-source.js";
 import { requireFinite } from "../../../source/graph/finite-weights.js";
 import { GraphFile } from "../../../source/graph/graph-file.js";
-import { preprocessingText } from "../../../source/graph/image-preprocessing.js";
 import { numberedExamples } from "../../../source/graph/numbered-examples.js";
 import type { SampledNetwork } from "../../../source/graph/sampler-source.js";
 import { calibratedExamples, scoredExamples } from "../../../source/graph/scored-examples.js";
@@ -170,9 +170,7 @@ export class GraphModel implements Subject {
   source(finished: FinishedWindows): ExportSource {
     const { activations, zeroPoints } = finished;
     const constant = [...activations].map(([module, scale]) => {
-      const bits = this.#inputBits(module);
-      // A grid that lies evenly around zero has signed codes, which are unsigned ones around their middle.
-      return [module, { bits, scale, zeroPoint: zeroPoints.get(module) ?? 2 ** (bits - 1) }] as const;
+      return [module, constantGrid(this.#inputBits(module), scale, zeroPoints.get(module))] as const;
     });
     const inputGrids = new Map<string, InputGrid>([...constant, ...finished.inputGrids]);
     return { ...finished.exportSource(this.checkpoint, this.#described), graph: this.#written, inputGrids };
@@ -200,16 +198,8 @@ export class GraphModel implements Subject {
   async findCalibration(): Promise<void> {}
 
   warnings(): readonly WarningEvent[] {
-    const { exampleSource: source } = this;
-    if (source?.preprocessing?.from !== "assumed") return [];
-    return [
-      {
-        event: "warning",
-        where: this.file.path,
-        message: `nothing says what images become before this network sees them; assumed: ${preprocessingText(source.preprocessing)}`,
-        next: "give --set images.mean=... and the like as the network was trained, or put its preprocessor_config.json beside it",
-      },
-    ];
+    const assumed = assumedPreprocessing(this.exampleSource, this.file.path);
+    return assumed === null ? [] : [assumed];
   }
 
   async calibrate(options: RunOptions, context: QuantizeContext): Promise<Calibration | null> {
