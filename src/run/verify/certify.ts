@@ -14,13 +14,11 @@ import { packageVersion } from "../../package-version.js";
 import type { RequestContext } from "../engine/serve-requests.js";
 import { type CensusRecord, censusRecord } from "../events/census-record.js";
 import type { VerifyEvent } from "../events/events.js";
-import { pacedProgress } from "../events/paced-progress.js";
 import type { VerifyOptions } from "../options/commands/verify-options.js";
 import { parseResultRecord, type ReadRecord } from "../result/result-file.js";
 import { qualityOf, type Scores } from "../result/result-quality.js";
 import { graphResultAt } from "../source/graph/graph-result.js";
 import type { Certificate, ExportCertificate, RuntimeVerdict } from "./certificate.js";
-import { runtimeSentence } from "./certificate-page.js";
 import { type CheckedExport, type Comparison, checkExport, checkTensors, unreadable } from "./check-export.js";
 import { checkResult } from "./check-result.js";
 import { compareConfig } from "./compare-config.js";
@@ -30,6 +28,7 @@ import { modelTensors } from "./model-tensors.js";
 import { openSourceModel } from "./open-source-model.js";
 import { type JudgeInput, type Judgement, judgeRuntime } from "./runtime/judge-runtime.js";
 import { ownLogits } from "./runtime/own-logits.js";
+import { onChecked, tell, unopened } from "./told-export.js";
 import { verdictOf } from "./verdict.js";
 
 type Context = RequestContext<VerifyEvent>;
@@ -154,7 +153,7 @@ async function verifyItself(
   const { tensors, disagreements } = await checkTensors(checkFolder(), 1 + result.linears.size + result.plain.size, {
     recorded: fingerprints?.linears ?? null,
     damaged: new Set(),
-    onTensor: onTensor(itself, context),
+    onTensor: onChecked(itself, context),
   });
   const comparedWith = source !== null ? "source model" : fingerprints !== null ? "recorded hashes" : "nothing";
   using opened = await exporters[itself.format].open(itself.path);
@@ -182,7 +181,7 @@ async function verifyExport(
   context: Context,
 ): Promise<ExportCertificate> {
   const { result, damaged } = comparison;
-  const checked = await checkExport(found, { ...comparison, onTensor: onTensor(found, context) });
+  const checked = await checkExport(found, { ...comparison, onTensor: onChecked(found, context) });
   const judged = await judgement(found, checked, comparison, judges, context);
   const disagreements = [...checked.disagreements, ...judged.disagreements];
   // Compared with the result, whose own tensors were compared with the source model's: the same holds for the export.
@@ -246,48 +245,10 @@ function keptAndOmitted(
   return { kept, omitted: leftOut.size - kept };
 }
 
-function unopened(found: FoundExport): ExportCertificate {
-  return {
-    ...found,
-    agrees: false,
-    filesAgree: false,
-    runtimesAgree: null,
-    plannedBytes: null,
-    bytes: null,
-    untouched: { comparedWith: "nothing", tensors: 0 },
-    leftOut: { kept: 0, omitted: 0 },
-    disagreements: [],
-    notes: [],
-    runtime: { status: "absent", why: "the files can't be read" },
-    tensors: [],
-  };
-}
-
-function onTensor({ path }: FoundExport, { emit, poll }: Context): Comparison["onTensor"] {
-  const progress = pacedProgress(emit, `checking ${path}`);
-  return (done, total) => {
-    poll();
-    progress(done, total);
-  };
-}
-
 function lazy<T>(make: () => Promise<T>): () => Promise<T> {
   let made: Promise<T> | null = null;
   return () => {
     made ??= make();
     return made;
   };
-}
-
-function tell({ format, path, agrees, disagreements, tensors, runtime }: ExportCertificate, { emit }: Context): void {
-  for (const { tensor, what } of disagreements) emit({ event: "disagreement", format, path, tensor, what });
-  emit({
-    event: "verified",
-    format,
-    path,
-    agrees,
-    tensors: tensors.length,
-    lossy: tensors.filter(({ status }) => status === "lossy").length,
-    runtime: runtimeSentence(runtime),
-  });
 }

@@ -12,7 +12,6 @@ import { packageVersion } from "../../../package-version.js";
 import { foldBatchNorms } from "../../../transform/batch-norm/fold-batch-norm.js";
 import type { RequestContext } from "../../engine/serve-requests.js";
 import type { VerifyEvent } from "../../events/events.js";
-import { pacedProgress } from "../../events/paced-progress.js";
 import { graphFile, graphFormat } from "../../options/graph/is-graph.js";
 import type { ReadRecord } from "../../result/result-file.js";
 import { qualityOf } from "../../result/result-quality.js";
@@ -20,9 +19,9 @@ import { GraphFile } from "../../source/graph/graph-file.js";
 import type { GraphResult } from "../../source/graph/graph-result.js";
 import { recordedSource } from "../../source/recorded-source.js";
 import type { Certificate, Disagreement, ExportCertificate } from "../certificate.js";
-import { runtimeSentence } from "../certificate-page.js";
 import type { Checks } from "../certify.js";
 import { checkTensors, unreadable } from "../check-export.js";
+import { onChecked, tell, unopened } from "../told-export.js";
 import { verdictOf } from "../verdict.js";
 import { judgeGraph } from "./judge-graph.js";
 
@@ -69,11 +68,6 @@ async function verifyFile(
   folder: string,
   context: Context,
 ): Promise<ExportCertificate> {
-  const progress = pacedProgress(context.emit, `checking ${found.path}`);
-  const onTensor = (done: number, total: number): void => {
-    context.poll();
-    progress(done, total);
-  };
   const fingerprints = record.fingerprints ?? null;
   try {
     using file = QdqFile.open(found.path);
@@ -85,7 +79,7 @@ async function verifyFile(
     const { tensors, disagreements } = await checkTensors(checks, opened.tensorCount, {
       recorded: fingerprints?.linears ?? null,
       damaged: new Set(),
-      onTensor,
+      onTensor: onChecked(found, context),
     });
     const absent = Object.keys(fingerprints?.linears ?? {}).filter((module) => !file.layers.has(module));
     const wrong = [
@@ -122,7 +116,12 @@ async function verifyFile(
     };
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
-    return unopened(found, error);
+    const why = "the file can't be read";
+    return {
+      ...unopened(found),
+      disagreements: [unreadable(error, found.path)],
+      runtime: { status: "absent", why },
+    };
   }
 }
 
@@ -186,27 +185,4 @@ async function* checkCodes(file: QdqFile): AsyncGenerator<TensorCheck, void, und
   for (const name of file.layers.keys()) {
     yield { name, source: name, status: "same", hash: weightHash(file.readQuantized(name)) };
   }
-}
-
-function unopened(found: FoundExport, error: CrossblockError): ExportCertificate {
-  return {
-    ...found,
-    agrees: false,
-    filesAgree: false,
-    runtimesAgree: null,
-    plannedBytes: null,
-    bytes: null,
-    untouched: { comparedWith: "nothing", tensors: 0 },
-    leftOut: { kept: 0, omitted: 0 },
-    disagreements: [unreadable(error, found.path)],
-    notes: [],
-    runtime: { status: "absent", why: "the file can't be read" },
-    tensors: [],
-  };
-}
-
-function tell({ format, path, agrees, disagreements, tensors, runtime }: ExportCertificate, { emit }: Context): void {
-  for (const { tensor, what } of disagreements) emit({ event: "disagreement", format, path, tensor, what });
-  const said = runtimeSentence(runtime);
-  emit({ event: "verified", format, path, agrees, tensors: tensors.length, lossy: 0, runtime: said });
 }
