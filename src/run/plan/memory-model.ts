@@ -271,6 +271,7 @@ function usesMoments(options: RunOptions): boolean {
   return recipeOf(options.recipe).cost(options).moments !== "none";
 }
 
-function sum<T>(values: readonly T[], of: (value: T) => number): number {
+/** What values come to in all. */
+export function sum<T>(values: readonly T[], of: (value: T) => number): number {
   return values.reduce((total, value) => total + of(value), 0);
 }

@@ -12,13 +12,13 @@ import type { Window } from "../../reconstruct/schedule.js";
 import type { Device } from "../../tensor/index.js";
 import type { CensusRecord } from "../events/census-record.js";
 import type { PlanEvent, PlannedEffort, PlannedFile } from "../events/events.js";
-import { KEPT_STATE_BYTES } from "../journal/manifest.js";
 import { textSource } from "../options/calibration-option.js";
 import type { GivenOptions, RunOptions } from "../options/options.js";
 import { allocationCost } from "./allocation/allocation-cost.js";
 import type { PlannedAllocation } from "./allocation/planned-allocation.js";
+import { codeBytes, keptStateBytes } from "./kept-bytes.js";
 import { type LinearPlan, linearPlans, protectedLinears, withGroupBits } from "./linear-plans.js";
-import { bytesOf, groupsOf, trainedParameters, weightsOf, windowBytes } from "./memory-model.js";
+import { bytesOf, sum, trainedParameters, weightsOf, windowBytes } from "./memory-model.js";
 import { samplingBatch, samplingBytes, samplingOperations } from "./sampling-memory.js";
 import {
   isSmallNetwork,
@@ -80,9 +80,25 @@ export function besideTensors({ options, baseBytes }: Pick<PlanInput, "options" 
   return baseBytes + (needsTokens(options) ? TEXT_BYTES : 0);
 }
 
+/** What was chosen of a run, as its plan tells it. */
+export function chosenOf({
+  options,
+  scheme,
+  effort,
+  exports,
+  device,
+}: PlanFacts): Pick<
+  PlanEvent,
+  "event" | "model" | "scheme" | "symmetric" | "recipe" | "preset" | "effort" | "out" | "exports" | "device"
+> {
+  const { model, recipe, preset, out } = options;
+  const { symmetric } = scheme;
+  return { event: "plan", model, scheme: schemeName(scheme), symmetric, recipe, preset, effort, out, exports, device };
+}
+
 /** What will be done and what it will take. Estimates, to be compared with the measured figures of `done`. */
 export function makePlan(input: PlanInput): PlanEvent {
-  const { options, scheme, spec, schemes, checkpoint, device } = input;
+  const { options, spec, schemes, checkpoint, device } = input;
   const units = decoderUnits(spec);
   const linears = linearPlans(units, schemes);
   const recipe = recipeOf(options.recipe);
@@ -138,8 +154,7 @@ export function makePlan(input: PlanInput): PlanEvent {
       working + within("device", streamBytes),
       sharing === null ? 0 : sharing.working + within("device", sharing.stores),
     );
-  // A byte a code, five a group: those of one window on the host, all of them in the work directory.
-  const codeBytes = (of: readonly LinearPlan[]): number => sum(of, weightsOf) + sum(of, groupsOf) * 5;
+  // Codes of one window are on the host, all of them in the work directory.
   const windowCodes = Math.max(
     0,
     ...windows.map(({ first, leaving }) => codeBytes(inBlocks(linears, first, first + leaving - 1))),
@@ -176,16 +191,7 @@ export function makePlan(input: PlanInput): PlanEvent {
   const windowSeconds = [...parts, ...time.windows];
   const seconds = sum([...Object.values(stageSeconds), ...windowSeconds], (each) => each);
   return {
-    event: "plan",
-    model: options.model,
-    scheme: schemeName(scheme),
-    symmetric: scheme.symmetric,
-    recipe: options.recipe,
-    preset: options.preset,
-    effort: input.effort,
-    out: options.out,
-    exports: input.exports,
-    device,
+    ...chosenOf(input),
     blocks: spec.blocks.length,
     windows: [
       ...parts.map(() => [0, spec.blocks.length - 1] as const),
@@ -227,8 +233,7 @@ export function makePlan(input: PlanInput): PlanEvent {
   };
 }
 
-// What the next window starts from: both streams and what overlapping blocks have learnt. Two of them at
-// least exist while one replaces the other.
+// What the next window starts from: both streams and what overlapping blocks have learnt.
 function stateBytes({ options, spec }: PlanInput, windows: readonly Window[], trained: readonly number[]): number {
   const tokens = needsTokens(options) ? options.samples * options.context : 0;
   const streams = streamsOf(recipeOf(options.recipe), options).length * tokens * spec.hiddenSize * bytesOf(options);
@@ -236,7 +241,7 @@ function stateBytes({ options, spec }: PlanInput, windows: readonly Window[], tr
   const size = window.last - window.first + 1;
   const share = (size - window.leaving) / size;
   const one = streams + Math.max(0, ...trained) * share * 4;
-  return Math.min(one * Math.max(0, windows.length - 1), Math.max(2 * one, KEPT_STATE_BYTES + one));
+  return keptStateBytes(one, windows.length);
 }
 
 /** Whether a run looks at text: where it is given, for static ranges, errors of layers and end-to-end training; some recipes must. */
@@ -277,8 +282,4 @@ function largestTensor(checkpoint: TensorReader): number {
 function largestUnit(checkpoint: TensorReader, spec: DecoderSpec): number {
   const bytes = (name: string): number => checkpoint.tensors.get(name)?.byteLength ?? 0;
   return Math.max(0, ...decoderUnits(spec).map((unit) => sum([...unitTensors(unit).keys()], bytes)));
-}
-
-function sum<T>(values: readonly T[], of: (value: T) => number): number {
-  return values.reduce((total, value) => total + of(value), 0);
 }

@@ -9,6 +9,7 @@ import {
   keptFloats,
   type MemoryInput,
   microBatchOf,
+  sum,
   weightsOf,
 } from "./memory-model.js";
 
@@ -61,8 +62,4 @@ export function stageParameters(
     (learnsClips ? linears.length : 0) +
     (cost.otherParameters?.({ ...spec, blocks: spec.blocks.length }) ?? 0)
   );
-}
-
-function sum(linears: readonly LinearPlan[], of: (linear: LinearPlan) => number): number {
-  return linears.reduce((total, linear) => total + of(linear), 0);
 }

@@ -1,17 +1,16 @@
 import type { TensorReader } from "../../../checkpoint/tensor-reader.js";
 import { quantizedBits } from "../../../format/bits/bits-per-weight.js";
 import type { UnitPlan } from "../../../network/index.js";
-import { schemeName } from "../../../quant/scheme.js";
 import { microBatch, mostAtOnce, stepBatch } from "../../../recipe/job/micro-batch.js";
 import { recipeOf } from "../../../recipe/job/recipe-names.js";
 import { storesOf, streamsOf } from "../../../recipe/state/streams.js";
 import type { Window } from "../../../reconstruct/schedule.js";
 import type { PlanEvent, TextSource } from "../../events/events.js";
-import { KEPT_STATE_BYTES } from "../../journal/manifest.js";
 import { scoredExamples } from "../../source/graph/scored-examples.js";
+import { codeBytes, keptStateBytes } from "../kept-bytes.js";
 import { type LinearPlan, linearPlans, protectedLinears } from "../linear-plans.js";
-import { bytesOf, groupsOf, trainedParameters, weightsOf } from "../memory-model.js";
-import { besideTensors, type PlanFacts } from "../plan.js";
+import { bytesOf, sum, trainedParameters, weightsOf } from "../memory-model.js";
+import { besideTensors, chosenOf, type PlanFacts } from "../plan.js";
 import { timeRange } from "../time/time-range.js";
 import { multiplications, type UnitExtent } from "./unit-extents.js";
 
@@ -50,7 +49,7 @@ const MEASURED = 16;
 
 /** What will be done and what it will take, of a graph. Estimates, to be compared with the measured figures of `done`. */
 export function makeGraphPlan(input: GraphPlanInput): PlanEvent {
-  const { options, scheme, units, schemes, extents, device, checkpoint, speed, examples, available } = input;
+  const { options, units, schemes, extents, device, checkpoint, speed, examples, available } = input;
   const recipe = recipeOf(options.recipe);
   const linears = linearPlans(units, schemes);
   const windows = recipe.windows(units.length, options);
@@ -97,16 +96,7 @@ export function makeGraphPlan(input: GraphPlanInput): PlanEvent {
   const seconds = sum([...Object.values(stageSeconds), ...windowSeconds], (each) => each);
   const state = stateBytes(input, windows, learnt, largest);
   return {
-    event: "plan",
-    model: options.model,
-    scheme: schemeName(scheme),
-    symmetric: scheme.symmetric,
-    recipe: options.recipe,
-    preset: options.preset,
-    effort: input.effort,
-    out: options.out,
-    exports: input.exports,
-    device,
+    ...chosenOf(input),
     blocks: units.length,
     windows: windows.map(({ first, last }) => [first, last]),
     windowSeconds,
@@ -234,12 +224,7 @@ function stateBytes(
   const [window = { first: 0, last: 0, leaving: 1 }] = windows;
   const size = window.last - window.first + 1;
   const one = streams + (learnt.reduce((most, each) => Math.max(most, each), 0) * 4 * (size - window.leaving)) / size;
-  return Math.min(one * Math.max(0, windows.length - 1), Math.max(2 * one, KEPT_STATE_BYTES + one));
-}
-
-// A byte a code, five a group.
-function codeBytes(linears: readonly LinearPlan[]): number {
-  return sum(linears, weightsOf) + sum(linears, groupsOf) * 5;
+  return keptStateBytes(one, windows.length);
 }
 
 function largestUnit(units: readonly UnitPlan[]): number {
@@ -255,8 +240,4 @@ function largestUnit(units: readonly UnitPlan[]): number {
 
 function sourceBytes(checkpoint: Pick<TensorReader, "tensors">): number {
   return sum([...checkpoint.tensors.values()], ({ byteLength }) => byteLength);
-}
-
-function sum<T>(values: readonly T[], of: (value: T) => number): number {
-  return values.reduce((total, value) => total + of(value), 0);
 }
