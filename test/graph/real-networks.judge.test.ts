@@ -1,23 +1,14 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { OnnxContent } from "../../src/checkpoint/onnx/onnx-content.js";
-import { someNumbers } from "../../src/network/graph/testing/small-graph.js";
 import { throughUnits } from "../../src/network/graph/testing/through-units.js";
 import { GraphNetwork, readGraph } from "../../src/network/index.js";
 import { noGrad, scope, Tensor } from "../../src/tensor/index.js";
 import { foldBatchNorms } from "../../src/transform/batch-norm/fold-batch-norm.js";
 import { importOnnxRuntime } from "../format/judge/onnx-runtime.js";
 import { expectSame, type Given, judged, type Output, ours } from "./against-onnxruntime.js";
+import { images, networkPath, whyUnjudged } from "./real-networks.js";
 
-/** Folder with networks that are no part of the repository, one folder each. */
-const models = process.env["CROSSBLOCK_TEST_NETWORKS"] ?? "models/networks";
 const runtime = await importOnnxRuntime();
-
-function images(shape: readonly number[], scale: number, shift = 0): Given {
-  const count = shape.reduce((product, size) => product * size, 1);
-  return { values: Float32Array.from(someNumbers(count), (value) => value * scale + shift), shape };
-}
 
 const networks: readonly {
   readonly file: string;
@@ -78,13 +69,8 @@ function kinds({ cut }: GraphNetwork): Readonly<Record<string, number>> {
 
 describe("real networks give what onnxruntime gives", () => {
   for (const { file, inputs, units } of networks) {
-    const path = join(models, file);
-    const reason =
-      runtime === null
-        ? "onnxruntime-node is not installed"
-        : existsSync(path)
-          ? null
-          : `no ${path}; set CROSSBLOCK_TEST_NETWORKS`;
+    const path = networkPath(file);
+    const reason = whyUnjudged(runtime, file);
     it.skipIf(reason !== null)(`${file}${reason === null ? "" : ` (skipped: ${reason})`}`, async () => {
       if (runtime === null) throw new Error("there is no judge");
       const wanted = await judged(runtime, path, inputs);

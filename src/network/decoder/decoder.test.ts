@@ -3,8 +3,9 @@ import { Checkpoint } from "../../checkpoint/checkpoint.js";
 import { type ModelConfig, readModelConfig } from "../../checkpoint/model-config.js";
 import { temporaryFolder } from "../../checkpoint/testing/temporary-folder.js";
 import { CalibrationError, CheckpointError } from "../../errors.js";
-import { gradientsOf, keep, liveHandles, manualSeed, noGrad, scope, Tensor } from "../../tensor/index.js";
+import { keep, liveHandles, noGrad, scope, Tensor } from "../../tensor/index.js";
 import { checkpointSource, type TensorSource } from "../owned-weights.js";
+import { gradientsAndSlopes } from "../testing/block-gradients.js";
 import { goldens, type TinyModel, tinyIds, tinyModel, tinyWeights, writeTinyModel } from "../testing/tiny-models.js";
 import type { UnitPlan } from "../unit.js";
 import { loadUnit, mapUnit, type OwnedUnitWeights } from "../unit-weights.js";
@@ -128,30 +129,9 @@ describe("forwardBlock", () => {
     scope(() => {
       const wide = readSpec(tinyModel(name).config as ModelConfig);
       const block = mapUnit(loadBlock(sourceOf, wide, 0), (tensor) => keep(tensor.to("float64")));
-      const rotary = RotaryTables.create(wide, 6, "cpu", "float64");
-      const leaves = new Map<string, Tensor>();
-      for (const [role, { weight }] of block.layers) leaves.set(role, weight.detach().clone().requiresGrad_());
-      manualSeed(3);
-      const x = Tensor.randn([1, 6, 32]).to("float64").requiresGrad_();
-      const direction = Tensor.randn([1, 6, 32]).to("float64");
-      const loss = (input: Tensor, weights: ReadonlyMap<string, Tensor>): Tensor =>
-        forwardBlock(blockOf(wide, 0), block, input, {
-          rotary,
-          product: (role, y, { bias }) => y.linear(weights.get(role) as Tensor, bias),
-        })
-          .mul(direction)
-          .sum();
-      const inputs = [x, ...leaves.values()];
-      const gradients = gradientsOf([loss(x, leaves)], inputs);
-      inputs.forEach((input, i) => {
-        const step = Tensor.randn(input.shape).to("float64");
-        const at = (size: number): number => {
-          const moved = (y: Tensor): Tensor => (y === input ? y.detach().add(step.mul(size)) : y.detach());
-          return loss(moved(x), new Map([...leaves].map(([role, y]) => [role, moved(y)]))).item();
-        };
-        const slope = (at(1e-5) - at(-1e-5)) / 2e-5;
-        expect((gradients[i]?.mul(step).sum().item() ?? Number.NaN) - slope).toBeCloseTo(0, 5);
-      });
+      for (const [gradient, slope] of gradientsAndSlopes(wide, 0, block, 1e-5)) {
+        expect(gradient - slope).toBeCloseTo(0, 5);
+      }
     });
   });
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { Checkpoint } from "../../checkpoint/checkpoint.js";
 import { readModelConfig } from "../../checkpoint/model-config.js";
 import { temporaryFolder } from "../../checkpoint/testing/temporary-folder.js";
-import { gradientsOf, keep, manualSeed, scope, Tensor } from "../../tensor/index.js";
+import { keep, scope, Tensor } from "../../tensor/index.js";
 import {
   blockOf,
   checkpointSource,
@@ -20,6 +20,7 @@ import {
   tokenIds,
   type UnitPlan,
 } from "../index.js";
+import { gradientsAndSlopes } from "../testing/block-gradients.js";
 import { familyModels, tinyIds, tinyModel, writeTinyModel } from "../testing/tiny-models.js";
 
 const onCpu = { device: "cpu", dtype: "float32" } as const;
@@ -89,29 +90,7 @@ describe.each(Object.keys(familyModels))("%s", (name) => {
       for (const index of new Set([0, last])) {
         const unit = decoderUnits(spec)[index] as UnitPlan;
         const block = mapUnit(loadUnit(source, unit), (tensor) => keep(tensor.to("float64")));
-        using rotary = RotaryTables.create(spec, 6, "cpu", "float64");
-        const leaves = new Map<string, Tensor>();
-        for (const [role, { weight }] of block.layers) leaves.set(role, weight.detach().clone().requiresGrad_());
-        manualSeed(3);
-        const x = Tensor.randn([1, 6, spec.hiddenSize]).to("float64").requiresGrad_();
-        const direction = Tensor.randn([1, 6, spec.hiddenSize]).to("float64");
-        const loss = (input: Tensor, weights: ReadonlyMap<string, Tensor>): Tensor =>
-          forwardBlock(blockOf(spec, index), block, input, {
-            rotary,
-            product: (role, y, { bias }) => y.linear(weights.get(role) as Tensor, bias),
-          })
-            .mul(direction)
-            .sum();
-        const inputs = [x, ...leaves.values()];
-        const gradients = gradientsOf([loss(x, leaves)], inputs);
-        inputs.forEach((input, i) => {
-          const step = Tensor.randn(input.shape).to("float64");
-          const at = (size: number): number => {
-            const moved = (y: Tensor): Tensor => (y === input ? y.detach().add(step.mul(size)) : y.detach());
-            return loss(moved(x), new Map([...leaves].map(([role, y]) => [role, moved(y)]))).item();
-          };
-          const slope = (at(1e-6) - at(-1e-6)) / 2e-6;
-          const gradient = gradients[i]?.mul(step).sum().item() ?? Number.NaN;
+        gradientsAndSlopes(spec, index, block, 1e-6).forEach(([gradient, slope], i) => {
           expect([i, Math.abs(gradient - slope) < 1e-5 * Math.max(1, Math.abs(slope))]).toEqual([i, true]);
         });
       }

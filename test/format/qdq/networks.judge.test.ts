@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -7,26 +7,19 @@ import type { TensorCheck } from "../../../src/format/contract/tensor-check.js";
 import { exporters } from "../../../src/format/exporters.js";
 import { QdqFile } from "../../../src/format/qdq/read.js";
 import { modelFile, writeQdq } from "../../../src/format/qdq/write.js";
-import { someNumbers } from "../../../src/network/graph/testing/small-graph.js";
 import { throughUnits } from "../../../src/network/graph/testing/through-units.js";
 import { noGrad, scope, Tensor } from "../../../src/tensor/index.js";
 import { type Given, judged, type Output, ours } from "../../graph/against-onnxruntime.js";
+import { images, networkPath, whyUnjudged } from "../../graph/real-networks.js";
 import { importOnnxRuntime } from "../judge/onnx-runtime.js";
 import { graphResult, simulated } from "./graph-result.js";
 
-/** Folder with networks that are no part of the repository, one folder each. */
-const models = process.env["CROSSBLOCK_TEST_NETWORKS"] ?? "models/networks";
 const runtime = await importOnnxRuntime();
 let scratch = "";
 beforeAll(() => {
   scratch = mkdtempSync(join(tmpdir(), "crossblock-networks-"));
 });
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
-
-function images(shape: readonly number[], scale: number, shift = 0): Given {
-  const count = shape.reduce((product, size) => product * size, 1);
-  return { values: Float32Array.from(someNumbers(count), (value) => value * scale + shift), shape };
-}
 
 const networks: readonly {
   readonly file: string;
@@ -94,13 +87,8 @@ const schemes = [
 
 describe("real networks, quantized, run in onnxruntime as in crossblock", () => {
   for (const { file, inputs, floatInputs } of networks) {
-    const path = join(models, file);
-    const reason =
-      runtime === null
-        ? "onnxruntime-node is not installed"
-        : existsSync(path)
-          ? null
-          : `no ${path}; set CROSSBLOCK_TEST_NETWORKS`;
+    const path = networkPath(file);
+    const reason = whyUnjudged(runtime, file);
     it.skipIf(reason !== null)(
       `${file}${reason === null ? "" : ` (skipped: ${reason})`}`,
       async () => {
