@@ -67,8 +67,8 @@ function perplexityOf(losses) {
 async function tokenWindows(model, vocabulary) {
   const tokenizer = await Tokenizer.open(model, vocabulary);
   const { ids } = await tokenizeDocuments(readDocuments([text], tokenizer), tokenizer, {});
-  const { sequences } = evaluationSequences(ids, context);
-  return Array.from({ length: sequences }, (_, i) => [...ids.subarray(i * context, (i + 1) * context)]);
+  const windows = evaluationSequences(ids, context, tokenizer.sequenceStart);
+  return Array.from({ length: windows.sequences }, (_, i) => [...windows.ids.subarray(i * context, (i + 1) * context)]);
 }
 
 async function ownLosses(folder) {

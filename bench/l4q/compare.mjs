@@ -81,8 +81,8 @@ const checkpoint = await Checkpoint.open(model);
 const tokenizer = await Tokenizer.open(model, spec.vocabSize);
 const network = new DecoderNetwork(spec);
 const [train, test] = await Promise.all(["train.jsonl", "test.jsonl"].map(tokensOf));
-const tokens = sampleSequences(train.ids, { samples, context, seed }, train.answers);
-const whole = evaluationSequences(test.ids, context);
+const tokens = sampleSequences(train.ids, { samples, context, seed, start: tokenizer.sequenceStart }, train.answers);
+const whole = evaluationSequences(test.ids, context, tokenizer.sequenceStart);
 const held = {
   ...whole,
   sequences: Math.min(whole.sequences, count("heldout")),

@@ -17,6 +17,12 @@ describe("held-out sequences", () => {
     for (let i = 0; i < 640; i++) expect((ids[i] ?? 0) - (ids[i - (i % 128)] ?? 0)).toBe(i % 128);
   });
 
+  it("begin with a start token where one is given", () => {
+    const held = heldOutSequences(text, { ...sample, start: 9999 }, { sequences: 3, context: 128 });
+    const plain = heldOutSequences(text, sample, { sequences: 3, context: 128 });
+    expect([...(held?.ids ?? [])]).toEqual(Array.from(plain?.ids ?? [], (id, at) => (at % 128 === 0 ? 9999 : id)));
+  });
+
   it("are fewer and shorter where little is left, and none where nothing is", () => {
     const all = { samples: 19, context: 256, seed: 0 };
     expect(heldOutSequences(text, all, { sequences: 4, context: 512 })).toMatchObject({ sequences: 1, context: 136 });

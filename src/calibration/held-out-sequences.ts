@@ -1,5 +1,5 @@
 import { randomOrder } from "./seeded-random.js";
-import type { SampleOptions, TokenSequences } from "./token-sequences.js";
+import { beginWith, type SampleOptions, type TokenSequences } from "./token-sequences.js";
 
 /** Most sequences to hold out, and most tokens of each. */
 export interface HeldOutSize {
@@ -21,7 +21,7 @@ const OTHER_SEED = 0x68656c64;
  */
 export function heldOutSequences(
   tokens: Int32Array,
-  { samples, context, seed }: SampleOptions,
+  { samples, context, seed, start = null }: SampleOptions,
   size: HeldOutSize,
 ): TokenSequences | null {
   const gaps = gapsBetween(tokens.length, context, randomOrder(Math.floor(tokens.length / context), samples, seed));
@@ -37,6 +37,7 @@ export function heldOutSequences(
     const from = places[place] ?? 0;
     ids.set(tokens.subarray(from, from + length), row * length);
   });
+  beginWith(start, ids, length);
   return { ids, sequences: chosen, context: length };
 }
 

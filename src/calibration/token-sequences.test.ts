@@ -35,6 +35,16 @@ describe("sampleSequences", () => {
     expect(sampleSequences(tokens, { samples: 5, context: 10, seed: 5 }).ids).not.toEqual(few);
   });
 
+  it("begins every sequence with a start token, in place of the first of its own, and leaves the text as it is", () => {
+    const options = { samples: 3, context: 10, seed: 4 };
+    const plain = sampleSequences(tokens, options).ids;
+    const begun = sampleSequences(tokens, { ...options, start: 7777 }).ids;
+    expect([...begun]).toEqual(Array.from(plain, (id, at) => (at % 10 === 0 ? 7777 : id)));
+    const scored = evaluationSequences(tokens, 100, 7777).ids;
+    expect([scored[0], scored[1], scored[100], scored[101]]).toEqual([7777, 1, 7777, 101]);
+    expect([tokens[0], tokens[100]]).toEqual([0, 100]);
+  });
+
   it("says how many tokens there are, how many are needed, and which options fit", () => {
     const error = failure(() => sampleSequences(tokens, { samples: 128, context: 100, seed: 0 }));
     expect(error.what).toBe("the text has 1003 tokens, and 128 sequences of 100 take 12800");

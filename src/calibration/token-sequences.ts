@@ -20,6 +20,8 @@ export interface SampleOptions {
   readonly context: number;
   /** Which ones; see {@link SeededRandom}. */
   readonly seed: number;
+  /** Id with which every sequence begins, in place of its own first token; by default they begin with what the text has there. */
+  readonly start?: number | null;
 }
 
 /**
@@ -31,7 +33,7 @@ export interface SampleOptions {
  */
 export function sampleSequences(
   tokens: Int32Array,
-  { samples, context, seed }: SampleOptions,
+  { samples, context, seed, start = null }: SampleOptions,
   answers?: Uint8Array,
 ): TokenSequences {
   const available = Math.floor(tokens.length / context);
@@ -43,18 +45,28 @@ export function sampleSequences(
     ids.set(tokens.subarray(from, to), row * context);
     if (answers !== undefined) marks?.set(answers.subarray(from, to), row * context);
   });
+  beginWith(start, ids, context);
   return { ids, sequences: samples, context, ...(marks !== undefined && { answers: marks }) };
 }
 
 /**
- * All sequences of a text in their order, not overlapping, the rest dropped. The ids are a view of `tokens`.
+ * All sequences of a text in their order, not overlapping, the rest dropped.
  *
+ * @param start id with which every sequence begins, in place of its own first token
  * @throws CalibrationError when the text is shorter than one sequence.
  */
-export function evaluationSequences(tokens: Int32Array, context: number): TokenSequences {
+export function evaluationSequences(tokens: Int32Array, context: number, start: number | null = null): TokenSequences {
   const sequences = Math.floor(tokens.length / context);
   if (sequences === 0) throw tooFew(tokens.length, 1, context);
-  return { ids: tokens.subarray(0, sequences * context), sequences, context };
+  const ids = tokens.slice(0, sequences * context);
+  beginWith(start, ids, context);
+  return { ids, sequences, context };
+}
+
+/** Puts a start token, where there is one, in place of the first token of every sequence, as llama.cpp does. */
+export function beginWith(start: number | null, ids: Int32Array, context: number): void {
+  if (start === null) return;
+  for (let at = 0; at < ids.length; at += context) ids[at] = start;
 }
 
 /** What decided a choice of sequences, beside the tokens: tokenizer hash, samples, context, seed. */

@@ -102,6 +102,29 @@ describe("Tokenizer", () => {
     expect((await open({ "tokenizer.json": tokenizer, ...nullStart })).startToken).toBeNull();
   });
 
+  it("knows whether the tokenizer puts the start token in front of every text by itself", async () => {
+    const { tokenizer } = golden("gpt2");
+    const start = async (post_processor: object | null, config: object = {}): Promise<number | null> =>
+      (
+        await open({
+          "tokenizer.json": { ...tokenizer, post_processor },
+          "tokenizer_config.json": { bos_token: "<s>", ...config },
+        })
+      ).sequenceStart;
+    const special = (id: string): object => ({ SpecialToken: { id, type_id: 0 } });
+    const text = { Sequence: { id: "A", type_id: 0 } };
+    const template = (...single: readonly object[]): object => ({ type: "TemplateProcessing", single });
+    expect(await start(null)).toBeNull();
+    expect(await start(null, { add_bos_token: true })).toBe(1);
+    expect(await start(template(text))).toBeNull();
+    expect(await start(template(text), { add_bos_token: true })).toBeNull();
+    expect(await start(template(special("<s>"), text, special("</s>")))).toBe(1);
+    expect(await start(template(special("</s>"), text))).toBeNull();
+    expect(await start({ type: "Sequence", processors: [{ type: "ByteLevel" }, template(special("<s>"), text)] })).toBe(
+      1,
+    );
+  });
+
   it("leaves ids without a token out, and special ones when asked", async () => {
     const { tokenizer } = golden("gpt2");
     const subject = await open({ "tokenizer.json": tokenizer });

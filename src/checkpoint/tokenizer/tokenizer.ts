@@ -4,6 +4,7 @@ import { clip, isJsonObject, type JsonObject, type JsonValue, quote } from "../j
 import { ModelFolder } from "../model-folder.js";
 import { type AddedToken, AddedTokenSplitter, readAddedTokens } from "./added-tokens.js";
 import { normalizerOf } from "./normalizer.js";
+import { textTemplate } from "./text-template.js";
 import { readTokenizerFiles, type TokenizerFiles } from "./tokenizer-files.js";
 import { tokenizerForJavaScript } from "./tokenizer-rules.js";
 import { tokensWithoutRow } from "./tokens-without-row.js";
@@ -39,6 +40,11 @@ export class Tokenizer {
    * where that file doesn't mention one, `bos_token_id` of `config.json` or `generation_config.json`.
    */
   readonly startToken: number | null;
+  /**
+   * The start token where the tokenizer puts it in front of every text by itself, as those of Llama and Gemma do, else null.
+   * Such a model has seen no text without it, and computes something else without.
+   */
+  readonly sequenceStart: number | null;
   /** Ids that end a document: all that `generation_config.json` or else `config.json` names, or else the `eos_token`. */
   readonly eosTokens: readonly number[];
   /** Ids that end a generated text: `eosTokens`, and the `eos_token` where it is another. */
@@ -85,6 +91,7 @@ export class Tokenizer {
     this.chatTemplate = files.templates.get("default") ?? null;
     this.toolTemplate = files.templates.get("tool_use") ?? null;
     this.startToken = this.#namedToken(files, "bos_token")[0] ?? null;
+    this.sequenceStart = this.#putsInFront(files) ? this.startToken : null;
     this.eosTokens = this.#namedToken(files, "eos_token");
     const ending = this.#namedToken({ ...files, modelConfigs: [] }, "eos_token");
     this.endTokens = [...new Set([...this.eosTokens, ...ending])];
@@ -142,6 +149,14 @@ export class Tokenizer {
   /** The token of an id as the vocabulary spells it (byte-level tokens look like "Ġthe"), or null. */
   tokenText(id: number): string | null {
     return this.#implementation.id_to_token(id) ?? null;
+  }
+
+  /** As the post-processor says, or, where there is none, tokenizer_config.json. */
+  #putsInFront({ tokenizer, config }: TokenizerFiles): boolean {
+    const template = textTemplate(tokenizer["post_processor"] ?? null);
+    if (template === null) return config["add_bos_token"] === true;
+    const [first, ...others] = template.before;
+    return first !== undefined && others.length === 0 && this.#ids(first) === this.startToken;
   }
 
   #encodePart({ text, first }: { readonly text: string; readonly first: boolean }): number[] {

@@ -24,7 +24,7 @@ export async function compareJob(
   const context = asked ?? defaultContext(...specs);
   for (const spec of specs) requireContextOption(context, spec);
   const { ids } = await readTokens([{ paths: text }], tokenizer, request);
-  const all = evaluationSequences(ids, context);
+  const all = evaluationSequences(ids, context, tokenizer.sequenceStart);
   const compared = firstSequences(all, limit);
   const comparison = compareModels(model.decoder, reference.decoder, compared, {
     onProgress: (done, total) => {

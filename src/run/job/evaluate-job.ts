@@ -18,7 +18,7 @@ export async function evaluateJob(
   const context = asked ?? defaultContext(model.decoder.spec);
   requireContextOption(context, model.decoder.spec);
   const { ids } = await readTokens([{ paths: text }], tokenizer, request);
-  const all = evaluationSequences(ids, context);
+  const all = evaluationSequences(ids, context, tokenizer.sequenceStart);
   const scored = firstSequences(all, limit);
   const { value, tokens } = perplexity(model.decoder, scored, {
     onProgress: (done, total) => {

@@ -37,20 +37,21 @@ export async function calibrate(
 ): Promise<Calibration> {
   const tokenizer = await openTokenizer(folder, spec, request);
   const { seed } = options;
+  const start = tokenizer.sequenceStart;
   const wanted = options.samples * options.context;
   const answersOnly = recipeOf(options.recipe).answersOnly?.(options) === true;
   const stream = isBundled(options)
     ? await readBundledTokens(tokenizer, request, { wanted: wanted + SCORED.sequences * SCORED.context, seed })
     : await readTokens(await calibrationFiles(options, request), tokenizer, request, wanted, answersOnly);
   const { samples, context, fitted } = taken(stream.ids.length, options);
-  const chosen = sampleSequences(stream.ids, { samples, context, seed }, stream.answers);
+  const chosen = sampleSequences(stream.ids, { samples, context, seed, start }, stream.answers);
   if (chosen.answers?.some((mark) => mark === 1) === false) throw withoutAnswers(options);
   const longest = Math.min(SCORED.context, spec.maxPositions);
   return {
     tokens: chosen,
     tokenizer: tokenizer.hash,
     // Cut from what was not chosen, once that is settled: it changes nothing of the calibration.
-    heldOut: heldOutSequences(stream.ids, { samples: fitted, context, seed }, { ...SCORED, context: longest }),
+    heldOut: heldOutSequences(stream.ids, { samples: fitted, context, seed, start }, { ...SCORED, context: longest }),
     event: {
       event: "calibrate",
       source: textSource(options),

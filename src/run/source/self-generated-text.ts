@@ -129,7 +129,7 @@ async function bundledSequences(
 ): Promise<TokenSequences> {
   const [samples, context] = [SCORED.sequences, Math.min(SCORED.context, maxPositions)];
   const { ids } = await readBundledTokens(tokenizer, request, { wanted: samples * context, seed });
-  return sampleSequences(ids, { samples, context, seed });
+  return sampleSequences(ids, { samples, context, seed, start: tokenizer.sequenceStart });
 }
 
 /** Raised when the same key would give other sequences. */

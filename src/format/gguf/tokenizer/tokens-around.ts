@@ -1,4 +1,5 @@
-import { isJsonObject, type JsonObject, type JsonValue } from "../../../checkpoint/json/json.js";
+import type { JsonObject } from "../../../checkpoint/json/json.js";
+import { textTemplate } from "../../../checkpoint/tokenizer/text-template.js";
 import type { TokenizerFile } from "./tokenizer-file.js";
 
 /** What a tokenizer puts around a text, as far as llama.cpp can be told: the start token before it, the end token after it. */
@@ -19,7 +20,7 @@ export function tokensAround(
   settings: JsonObject,
   ids: ReadonlyMap<string, number>,
 ): TokensAround {
-  const template = findTemplate(file.postProcessor);
+  const template = textTemplate(file.postProcessor);
   if (template === null) {
     return { before: settings["add_bos_token"] === true, after: settings["add_eos_token"] === true, notes: [] };
   }
@@ -42,31 +43,4 @@ export function tokensAround(
       ...(template.after.length > 0 && !after ? [note("behind", template.after, "end")] : []),
     ],
   };
-}
-
-interface Template {
-  readonly before: readonly string[];
-  readonly after: readonly string[];
-}
-
-function findTemplate(processor: JsonValue): Template | null {
-  if (!isJsonObject(processor)) return null;
-  const { type, single, processors, cls, sep } = processor;
-  if (type === "TemplateProcessing" && Array.isArray(single)) return templateOf(single as readonly JsonValue[]);
-  if (type === "BertProcessing" || type === "RobertaProcessing") {
-    const text = (pair: JsonValue | undefined): string[] => (Array.isArray(pair) ? [String(pair[0])] : []);
-    return { before: text(cls), after: text(sep) };
-  }
-  if (type !== "Sequence" || !Array.isArray(processors)) return null;
-  return (processors as readonly JsonValue[]).map(findTemplate).find((template) => template !== null) ?? null;
-}
-
-function templateOf(parts: readonly JsonValue[]): Template {
-  const special = parts.map((part) => {
-    const token = isJsonObject(part) ? part["SpecialToken"] : undefined;
-    return isJsonObject(token) ? String(token["id"]) : null;
-  });
-  const text = special.indexOf(null);
-  const isToken = (token: string | null): token is string => token !== null;
-  return { before: special.slice(0, text).filter(isToken), after: special.slice(text + 1).filter(isToken) };
 }
