@@ -2,7 +2,8 @@
 // usage: node bench/brecq/measure.mjs --network DIR [--model model.onnx] [--schemes W4A8,W4A4,W2A8,W2A16] [--methods rtn,layer,block]
 //   [--examples 256] [--tests 10000] [--set JSON of brecq.*] [--symmetric] [--out FILE] [--device cpu]
 // DIR has model.onnx, train.images, test.images and, where they are known, test.labels (bytes, or uint16).
-// Prints a line of JSON for each result, and appends it to --out. Methods: rtn, layer, block, and NAME=JSON for options of one's own.
+// Prints a line of JSON for each result, and appends it to --out. Methods: rtn, layer, block, paper (block, with the
+// paper's preset), and NAME=JSON for options of one's own.
 import { appendFileSync } from "node:fs";
 import { basename } from "node:path";
 import { parseArgs } from "node:util";
@@ -36,9 +37,9 @@ report({
 });
 for (const scheme of values.schemes.split(",")) {
   for (const method of values.methods.split(/,(?![^{]*\})/)) {
-    const { name, options } = optionsOf(method);
+    const { name, options, preset } = optionsOf(method);
     const started = performance.now();
-    const { job, events } = quantized(jobOf(scheme, mergeOptions({ brecq: JSON.parse(values.set) }, options)));
+    const { job, events } = quantized(jobOf(scheme, mergeOptions({ brecq: JSON.parse(values.set) }, options), preset));
     const seconds = Math.round((performance.now() - started) / 1000);
     const warnings = events
       .filter(({ event }) => event === "warning")
@@ -53,10 +54,10 @@ for (const scheme of values.schemes.split(",")) {
 function optionsOf(method) {
   const at = method.indexOf("=");
   if (at > 0) return { name: method.slice(0, at), options: { brecq: JSON.parse(method.slice(at + 1)) } };
-  const known = { rtn: { epochs: 0, inputs: { order: "together" } }, layer: { unit: "layer" }, block: {} };
+  const known = { rtn: { epochs: 0, inputs: { order: "together" } }, layer: { unit: "layer" }, block: {}, paper: {} };
   const own = known[method];
   if (own === undefined) throw new TypeError(`no method ${method}`);
-  return { name: method, options: { brecq: own } };
+  return { name: method, options: { brecq: own }, preset: method === "paper" ? "paper" : "default" };
 }
 
 function report(result) {

@@ -30,11 +30,11 @@ export function openNetwork(values) {
     ...{ network, tokens, seed: 1, device: values.device, dtype: "float32", gradients: "full", storage: "auto" },
     ...{ checkpoint: new GraphTensors(network.cut), scratch: tmpdir(), resume: null, poll: () => {} },
   };
-  const jobOf = (scheme, options) => ({
+  const jobOf = (scheme, options, preset = "default") => ({
     ...shared,
     recipe: recipeOf("brecq"),
     scheme: parseScheme(scheme, { asym: !values.symmetric }),
-    options: resolveRecipeOptions(options, { recipe: "brecq" }),
+    options: resolveRecipeOptions(options, { recipe: "brecq", preset }),
   });
   const classes = (reference) => reference[0].length / Math.min(50, tests.count);
   const file = join(folder, "test.labels");

@@ -52,7 +52,9 @@ export function outputs(job, examples, kind) {
       const indices = Array.from({ length: Math.min(AT_ONCE, examples.count - first) }, (_, i) => first + i);
       noGrad(() =>
         scope(() => {
-          let x = examples.read(indices);
+          let x = Object.fromEntries(
+            Object.entries(examples.read(indices)).map(([name, port]) => [name, port.to(job.device)]),
+          );
           for (const unit of units) x = kind === "quantized" ? forwardLearning(unit, x) : unit.forwardFull(x);
           rows.push(
             head(x[port].reshape([indices.length, -1]))

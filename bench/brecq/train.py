@@ -164,6 +164,9 @@ class Writer:
         if isinstance(module, nn.ReLU6):
             bounds = [self.constant(f"clip{self.count + 1}.{i}", torch.tensor(v)) for i, v in enumerate((0.0, 6.0))]
             return self.node("Clip", [x, *bounds])
+        if isinstance(module, nn.MaxPool2d):
+            return self.node("MaxPool", [x], kernel_shape=[module.kernel_size] * 2, strides=[module.stride] * 2,
+                             pads=[module.padding] * 4)
         if isinstance(module, nn.AdaptiveAvgPool2d):
             return self.node("GlobalAveragePool", [x])
         if isinstance(module, nn.Flatten):
@@ -176,13 +179,13 @@ class Writer:
         raise TypeError(type(module))
 
 
-def export(model, path, fold):
+def export(model, path, fold, image=(1, 28, 28), classes=10):
     writer = Writer(fold)
     output = writer.run(model, "image")
     writer.nodes[-1].output[0] = "logits"
     assert output == writer.nodes[-1].name
     port = lambda name, *shape: onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["n", *shape])  # noqa: E731
-    graph = onnx.helper.make_graph(writer.nodes, "network", [port("image", 1, 28, 28)], [port("logits", 10)], writer.constants)
+    graph = onnx.helper.make_graph(writer.nodes, "network", [port("image", *image)], [port("logits", classes)], writer.constants)
     made = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=10)
     onnx.checker.check_model(made, full_check=True)
     onnx.save(made, path)
