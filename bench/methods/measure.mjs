@@ -2,9 +2,9 @@
 // and KL divergence from the model itself, seconds of the whole command, memory. Prints one line of JSON a cell, and with --json adds
 // it to a file that page.mjs makes tables of; cells that are there already are not run again.
 // usage: node bench/methods/measure.mjs --model DIR --name SmolLM2-135M --cells '[["cbq","W2A16g64",0], ...]' --calibration valid.txt
-//   --test test.txt --json FILE [--samples 128] [--context 1024] [--device cpu] [--jobs 1] [--until SECONDS] [--entry dist/cli/main.js]
+//   --test test.txt --json FILE [--samples 128] [--context 1024] [--device cpu] [--jobs 1] [--beside N] [--until SECONDS] [--entry dist/cli/main.js]
 // A cell is [recipe, scheme, seed] and, where a row shall have a name and options of its own, [recipe, scheme, seed, name, [arguments]].
-// --jobs: cells that run side by side, which the record says. --until: no cell is begun after so many seconds.
+// --jobs: cells that run side by side, which the record says; --beside: how many other runs there are, where others began them. --until: no cell is begun after so many seconds.
 import { execFile } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -25,6 +25,7 @@ const { values } = parseArgs({
     context: { type: "string", default: "1024" },
     device: { type: "string", default: "cpu" },
     jobs: { type: "string", default: "1" },
+    beside: { type: "string" },
     until: { type: "string", default: "Infinity" },
     entry: { type: "string" },
   },
@@ -33,10 +34,11 @@ const entry = values.entry ?? join(dirname(dirname(dirname(fileURLToPath(import.
 const started = performance.now();
 const run = promisify(execFile);
 const machine = machineName(values.device);
-const beside = Number(values.jobs) - 1;
+const workers = Number(values.jobs);
+const beside = values.beside === undefined ? workers - 1 : Number(values.beside);
 const waiting = JSON.parse(values.cells).filter((cell) => !readRecords().some((record) => isSame(record, cell)));
 
-await Promise.all(Array.from({ length: beside + 1 }, worker));
+await Promise.all(Array.from({ length: workers }, worker));
 
 async function worker() {
   while (waiting.length > 0 && (performance.now() - started) / 1000 < Number(values.until)) {
