@@ -9,7 +9,11 @@ const tokenizer = await Tokenizer.open(folder);
 let prose = "";
 for await (const piece of createReadStream("text/prose.jsonl.gz").pipe(createGunzip())) prose += piece;
 const lines = `${prose}\n${readFileSync("text/own.jsonl", "utf8")}`.split("\n").filter((line) => line.trim() !== "");
-const texts = lines.map((line) => JSON.parse(line).text);
+// A conversation is what its turns say.
+const texts = lines.map((line) => {
+  const { text, messages } = JSON.parse(line);
+  return text ?? messages.map(({ content }) => content).join("\n");
+});
 const ids = texts.flatMap((text, i) => (i % 10 === 9 ? [] : [...tokenizer.encode(text)]));
 writeFileSync(out, Uint16Array.from(ids));
 writeFileSync(heldOut, texts.filter((_, i) => i % 10 === 9).join("\n\n"));
