@@ -1,6 +1,6 @@
 import { searchRange } from "../quant/grid/range.js";
 import { fixedStep, learntStep } from "../quant/input/activation.js";
-import { ClippedWeight, clipAt, clipOf } from "../quant/weight-path/clip/clipped-weight.js";
+import { ClippedWeight, clipAt, clipOf, PAPER_SHARE } from "../quant/weight-path/clip/clipped-weight.js";
 import { reconstructionError } from "../reconstruct/objective/objective.js";
 import type { QuantizedUnit } from "../reconstruct/quantized-unit.js";
 import { overTargets } from "../reconstruct/reconstruct.js";
@@ -21,9 +21,6 @@ import type { SharedOptions } from "./options/shared-options.js";
 import { defineRecipe } from "./recipe.js";
 import { foldUnit } from "./solve/fold-unit.js";
 import { gradient, type Training } from "./solve/gradient-solver.js";
-
-/** What OmniQuant's ranges begin with: sigmoid(4) of the extremes. */
-const PAPER_SHARE = 1 / (1 + Math.exp(-4));
 
 /**
  * AffineQuant: what passes from one Linear to the next is multiplied by an invertible matrix where it is made and by the inverse

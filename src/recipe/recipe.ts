@@ -168,6 +168,10 @@ export interface Cost {
   readonly moments: "none" | "site" | "block";
   /** Whether GPTQ chooses codes beside it; where it is left out, wherever second moments are those of a site. */
   readonly columns?: boolean;
+  /** Whether the codes of a whole block are chosen before it is trained under them. */
+  readonly solvesFirst?: boolean;
+  /** How often the codes of a Linear with so many groups of columns are chosen; once where it is left out. */
+  splits?(groups: number): number;
   /** What is measured of a block's attention: factors of its rows, and a square for every head of the values. */
   readonly attention?: "rows" | "values";
   /** Stores of activations that exist while a block is prepared, beside the streams and what a window is held against. */

@@ -107,6 +107,57 @@ describe("a result whose groups have bits of their own", () => {
     },
   );
 
+  describe("learns its ranges too (SliM-LLM+)", () => {
+    const learnt = (out: string, more: Partial<QuantizeOptions> = {}): QuantizeOptions =>
+      given(out, { slim: { clipping: "learnt", epochs: 6, batch: 2 }, ...more });
+    const lossOf = (events: readonly QuantizeEvent[]): number =>
+      events.reduce((sum, event) => sum + (event.event === "window-done" ? (event.lossAfter?.total ?? 0) : 0), 0);
+    it("under codes and bits that stay, to a lower loss of every block, and the same bytes where it was stopped", async () => {
+      const events = await quantized(learnt("plus"));
+      // A rate of next to nothing leaves the ranges that SliM-LLM found.
+      const still = await quantized(learnt("still", { slim: { clipping: "learnt", epochs: 1, rate: 1e-9 } }));
+      expect(weights("still")).toEqual(weights("whole"));
+      expect(lossOf(events)).toBeGreaterThan(0);
+      expect(lossOf(events)).toBeLessThan(0.95 * lossOf(still));
+      using searched = await openCompressedTensors(join(place.folder, "whole"));
+      using plus = await openCompressedTensors(join(place.folder, "plus"));
+      // What the first block sees is the same, so that its bits and codes are.
+      for (const [module, { groupBits = [] }] of plus.linears) {
+        expect(groupBits.reduce((sum, bits) => sum + bits, 0)).toBe(2 * groupBits.length);
+        if (!module.includes("layers.0.")) continue;
+        const [before, after] = await Promise.all([searched.readQuantized(module), plus.readQuantized(module)]);
+        expect([after.groupBits, after.codes, after.zeroPoints]).toEqual([
+          before.groupBits,
+          before.codes,
+          before.zeroPoints,
+        ]);
+        expect(after.scales).not.toEqual(before.scales);
+      }
+    });
+
+    it("under the nearest codes as the paper has it, at the same mean", async () => {
+      const nearest = { clipping: "learnt", codes: "nearest", batch: 2 } as const;
+      const events = await quantized(learnt("nearest", { slim: { ...nearest, epochs: 8, rate: 3e-2 } }));
+      const still = await quantized(learnt("nearest-still", { slim: { ...nearest, epochs: 1, rate: 1e-9 } }));
+      expect(lossOf(events)).toBeLessThan(lossOf(still));
+      using result = await openCompressedTensors(join(place.folder, "nearest"));
+      for (const { groupBits = [] } of result.linears.values()) {
+        expect(groupBits.reduce((sum, bits) => sum + bits, 0)).toBe(2 * groupBits.length);
+      }
+    });
+
+    it("continues where it was stopped, to the same bytes", async () => {
+      const stop = new AbortController();
+      heard.event = ({ event }) => {
+        if (event === "window-done") stop.abort(new Error("stopped"));
+      };
+      await expect(quantized({ ...learnt("plus-resumed"), signal: stop.signal })).rejects.toThrow("stopped");
+      heard.event = () => {};
+      await quantized(learnt("plus-resumed"));
+      expect(weights("plus-resumed")).toEqual(weights("plus"));
+    });
+  });
+
   it("may be trained end to end, under its codes, and has ranges by salience with the paper's preset", async () => {
     const events = await quantized(
       given("scales", { finish: "scales", endToEnd: { epochs: 1, batch: 2 }, preset: "paper" }),

@@ -888,14 +888,14 @@ export interface RatesOptions {
 /** Settings of `schedule`. */
 export interface ScheduleOptions {
   /**
-   * Fraction of every rate left at the last step of the cosine. A number from 0 to 1. Read by affine-quant with
-   * affine.epochs above 0; kurtosis; efficient-qat with blockAp.epochs above 0; cbq with window.epochs above 0;
-   * rtn, gptq, slim, boa, aespa, norm-tweaking, affine-quant, l4q, tfmq, efficient-qat, brecq, cbq with end-to-end
-   * training.
+   * Fraction of every rate left at the last step of the cosine. A number from 0 to 1. Read by slim with
+   * slim.clipping=learnt; affine-quant with affine.epochs above 0; kurtosis; efficient-qat with blockAp.epochs
+   * above 0; cbq with window.epochs above 0; rtn, gptq, slim, boa, aespa, norm-tweaking, affine-quant, l4q, tfmq,
+   * efficient-qat, brecq, cbq with end-to-end training.
    *
    * Command line: `--set schedule.finalRate=...`.
    *
-   * @default 0.05; 1 with --recipe affine-quant --preset paper
+   * @default 0.05; 1 with slim.codes=nearest; 1 with --recipe affine-quant --preset paper
    */
   readonly finalRate?: number | undefined;
 }
@@ -1245,6 +1245,67 @@ export interface SlimOptions {
    * @default 2; 1 with --recipe slim --preset paper
    */
   readonly lambda?: number | undefined;
+  /**
+   * Ranges of groups as they are found, or trained block by block behind it (SliM-LLM+). Read by slim.
+   *
+   * Command line: `--set slim.clipping=...`.
+   *
+   * @default "searched"
+   */
+  readonly clipping?: "searched" | "learnt" | undefined;
+  /**
+   * What learnt ranges have for codes: GPTQ's, which stay while scales are learnt; or the nearest of the model's
+   * own weights, in each step, while clips are (the paper). Read by slim with slim.clipping=learnt.
+   *
+   * Command line: `--set slim.codes=...`.
+   *
+   * @default "solved"
+   */
+  readonly codes?: "solved" | "nearest" | undefined;
+  /**
+   * Passes over the calibration sequences in which ranges are learnt, per block. An integer of at least 1. Read by
+   * slim with slim.clipping=learnt.
+   *
+   * Command line: `--set slim.epochs=...`.
+   *
+   * @default 10; 50 with slim.codes=nearest
+   */
+  readonly epochs?: number | undefined;
+  /**
+   * Sequences per optimisation step. An integer of at least 1. Read by slim with slim.clipping=learnt.
+   *
+   * Command line: `--set slim.batch=...`.
+   *
+   * @default 4; 1 with slim.codes=nearest
+   */
+  readonly batch?: number | undefined;
+  /**
+   * Adam rate of the scales, relative to the scale, or of the logits of the clips (nearest). A number above 0.
+   * Read by slim with slim.clipping=learnt.
+   *
+   * Command line: `--set slim.rate=...`.
+   *
+   * @default 0.02; 0.01 with slim.codes=nearest
+   */
+  readonly rate?: number | undefined;
+  /**
+   * Also reconstruct what the full-precision block makes of the quantized stream (the augmented loss). Read by
+   * slim with slim.clipping=learnt.
+   *
+   * Command line: `--set slim.secondBranch=...`.
+   *
+   * @default false; true with slim.codes=nearest
+   */
+  readonly secondBranch?: boolean | undefined;
+  /**
+   * Squared error: plain (the paper), or divided by each token's own magnitude. Read by slim with
+   * slim.clipping=learnt.
+   *
+   * Command line: `--set slim.loss=...`.
+   *
+   * @default "token"; "plain" with slim.codes=nearest
+   */
+  readonly loss?: "plain" | "token" | undefined;
 }
 
 /** Settings of `aespa`. */
@@ -2161,9 +2222,9 @@ export interface ComputeOptions {
   readonly dtype?: "auto" | "float32" | "bfloat16" | undefined;
   /**
    * Products of the backward pass in windows: full, as the others are, or fp8; auto is fp8 where the GPU can,
-   * products are bfloat16 and the model is large (hidden size 4096). Read by affine-quant with affine.epochs above
-   * 0; tfmq; efficient-qat with blockAp.epochs above 0; brecq with brecq.epochs above 0; cbq with window.epochs
-   * above 0.
+   * products are bfloat16 and the model is large (hidden size 4096). Read by slim with slim.clipping=learnt;
+   * affine-quant with affine.epochs above 0; tfmq; efficient-qat with blockAp.epochs above 0; brecq with
+   * brecq.epochs above 0; cbq with window.epochs above 0.
    *
    * Command line: `--set compute.gradients=...`.
    *

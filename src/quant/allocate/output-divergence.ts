@@ -1,6 +1,6 @@
 import { keep, noGrad, scope, type Tensor } from "../../tensor/index.js";
 import { dequantize, grouped, roundToNearest, ungrouped } from "../grid/grid.js";
-import { binaryRange } from "../grid/group-grid.js";
+import { binaryCodes, binaryRange } from "../grid/group-grid.js";
 import { searchRange } from "../grid/range.js";
 import type { Scheme } from "../scheme.js";
 import type { GroupBits } from "./paired-pointer.js";
@@ -67,9 +67,9 @@ export class OutputDivergence implements Disposable {
       const grid = searchRange(exact, { ...this.scheme, bits: width, groupSize: null }, "", { candidates: 1 });
       return dequantize(roundToNearest(exact, grid));
     }
-    const { scale, zeroPoint } = binaryRange(grouped(exact, this.groupSize));
-    const codes = grouped(exact, this.groupSize).div(scale).add(zeroPoint).round().clamp(0, 1);
-    return ungrouped(codes.sub(zeroPoint).mul(scale));
+    const range = binaryRange(grouped(exact, this.groupSize));
+    const codes = binaryCodes(grouped(exact, this.groupSize), range);
+    return ungrouped(codes.sub(range.zeroPoint).mul(range.scale));
   }
 }
 

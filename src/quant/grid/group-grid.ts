@@ -37,6 +37,11 @@ export function binaryRange(w: Tensor): Range {
   });
 }
 
+/** Codes 0 and 1 of a group of one bit: the nearer of its two values, of the shape of `w`. */
+export function binaryCodes(w: Tensor, { scale, zeroPoint }: Range): Tensor {
+  return w.div(scale).add(zeroPoint).round().clamp(0, 1);
+}
+
 /**
  * SliM-LLM's salience-weighted quantizer calibration (SQC): of ranges from 0.9 to 1.1 times that of the weights the one whose error,
  * to the power of 2.4, is least, that of salient weights counted `lambda` times. At `lambda = 1` nothing counts more.

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { fragment } from "./fragment.js";
+import { count, positive } from "./numbers.js";
 import { always, setting, when } from "./reading.js";
 
 const slim = z.strictObject({
@@ -22,7 +23,32 @@ const slim = z.strictObject({
       "ranges of groups: by the search that weighs columns by their inputs, or by the paper's, which weighs salient weights (SQC)",
     ),
   lambda: z.number().min(1).default(2).describe("how often the error of a salient weight counts"),
+  clipping: z
+    .enum(["searched", "learnt"])
+    .default("searched")
+    .describe("ranges of groups as they are found, or trained block by block behind it (SliM-LLM+)"),
+  codes: z
+    .enum(["solved", "nearest"])
+    .default("solved")
+    .describe(
+      "what learnt ranges have for codes: GPTQ's, which stay while scales are learnt; or the nearest of the model's own weights, in each step, while clips are (the paper)",
+    ),
+  epochs: count.default(10).describe("passes over the calibration sequences in which ranges are learnt, per block"),
+  batch: count.default(4).describe("sequences per optimisation step"),
+  rate: positive
+    .default(2e-2)
+    .describe("Adam rate of the scales, relative to the scale, or of the logits of the clips (nearest)"),
+  secondBranch: z
+    .boolean()
+    .default(false)
+    .describe("also reconstruct what the full-precision block makes of the quantized stream (the augmented loss)"),
+  loss: z
+    .enum(["plain", "token"])
+    .default("token")
+    .describe("squared error: plain (the paper), or divided by each token's own magnitude"),
 });
+/** What SliM-LLM reads. */
+export type Slim = z.output<typeof slim>;
 
 const bySalience = setting<{ readonly slim: { readonly ranges: string } }>(
   "slim.ranges=salience",
@@ -37,10 +63,41 @@ export const byWeights = setting<{ readonly slim: { readonly ranges: string } }>
   (options) => options.slim.ranges === "weighted",
 );
 
-/** How SliM-LLM ranks groups and finds their ranges. */
-export const slimOptions = fragment(slim.prefault({}), {
-  salience: always,
-  judge: always,
-  ranges: always,
-  lambda: when(bySalience),
-});
+/** Ranges are trained: SliM-LLM+. */
+export const learningRanges = setting<{ readonly slim: { readonly clipping: string } }>(
+  "slim.clipping=learnt",
+  "slim.clipping=learnt",
+  (options) => options.slim.clipping === "learnt",
+);
+const learning = when(learningRanges);
+
+/** How SliM-LLM ranks groups and finds their ranges, and how SliM-LLM+ trains these. */
+export const slimOptions = fragment(
+  slim.prefault({}),
+  {
+    salience: always,
+    judge: always,
+    ranges: always,
+    lambda: when(bySalience),
+    clipping: always,
+    codes: learning,
+    epochs: learning,
+    batch: learning,
+    rate: learning,
+    secondBranch: learning,
+    loss: learning,
+  },
+  {
+    // As the paper trains clips: single sequences at a rate that stays, against both full-precision branches.
+    dependentDefaults: [
+      {
+        option: "slim.codes",
+        value: "nearest",
+        defaults: {
+          slim: { epochs: 50, batch: 1, rate: 1e-2, secondBranch: true, loss: "plain" },
+          schedule: { finalRate: 1 },
+        },
+      },
+    ],
+  },
+);

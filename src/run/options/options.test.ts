@@ -106,6 +106,7 @@ describe("resolveOptions", () => {
 describe("an option that nothing would read", () => {
   const rtn = { recipe: "rtn", calibration: [] };
   const gptq = { recipe: "gptq" };
+  const slim = { recipe: "slim" };
   const W4A4 = { scheme: "W4A4" };
   it.each([
     ["rtn", { cfp: { weights: true } }, "cfp.weights", "cbq", "--recipe cbq"],
@@ -139,14 +140,14 @@ describe("an option that nothing would read", () => {
       "gptq",
       { compute: { gradients: "full" } },
       "compute.gradients",
-      "affine-quant, tfmq, efficient-qat, brecq and cbq",
+      "slim, affine-quant, tfmq, efficient-qat, brecq and cbq",
       "or cbq",
     ],
     [
       "norm-tweaking",
       { compute: { gradients: "fp8" } },
       "compute.gradients",
-      "affine-quant, tfmq, efficient-qat, brecq and cbq",
+      "slim, affine-quant, tfmq, efficient-qat, brecq and cbq",
       "or cbq",
     ],
   ])("of another recipe is refused: %s %j", (recipe, options, name, readers, next) => {
@@ -198,6 +199,15 @@ describe("an option that nothing would read", () => {
       { finish: "scales" },
     ],
     [{ endToEnd: { activationRate: 1 } }, "endToEnd.activationRate", "a scheme like W4A8", W4A4],
+    [{ ...slim, slim: { epochs: 4 } }, "slim.epochs", "slim.clipping=learnt", { slim: { clipping: "learnt" } }],
+    [{ ...slim, slim: { codes: "nearest" } }, "slim.codes", "slim.clipping=learnt", { slim: { clipping: "learnt" } }],
+    [{ ...slim, slim: { lambda: 3 } }, "slim.lambda", "slim.ranges=salience", { slim: { ranges: "salience" } }],
+    [
+      { ...slim, schedule: { finalRate: 0.5 } },
+      "schedule.finalRate",
+      "slim.clipping=learnt",
+      { slim: { clipping: "learnt" } },
+    ],
     [{ ...rtn, samples: 8 }, "samples", "--calibration PATH", { calibration: ["t"] }],
     [{ ...rtn, context: 8 }, "context", "--calibration PATH", { calibration: ["t"] }],
     [{ ...rtn, seed: 1 }, "seed", "rotation=hadamard", { rotation: "hadamard" }],

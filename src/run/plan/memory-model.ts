@@ -44,7 +44,7 @@ export function windowBytes(input: MemoryInput, { blocks, linears }: WindowPlan,
   const weights = sum(linears, weightsOf);
   const block = weights / Math.max(1, blocks);
   const recipe = recipeOf(options.recipe);
-  const { trains, transformParameters } = recipe.cost(options);
+  const { trains, transformParameters, solvesFirst = false } = recipe.cost(options);
   const exact = width < 4 && !fitProducts(input, linears) ? 4 : 0;
   // In the dtype of the products; on the CPU a rounding keeps what it rounds in fp32, which is the exact weight or a copy.
   const held = block * (width + (trains && width < 4 && input.device === "cpu" ? 4 : exact));
@@ -56,7 +56,7 @@ export function windowBytes(input: MemoryInput, { blocks, linears }: WindowPlan,
   // The last block comes to those that are prepared already.
   const prepared = (blocks - 1) * held + (learnt * 4 * (blocks - 1)) / blocks;
   // Codes in fp32 and the weights that they stand for, of a block's Linears that are done.
-  const chosen = trains ? 0 : block * (4 + width);
+  const chosen = trains && !solvesFirst ? 0 : block * (4 + width);
   const phases = [
     embeddingBytes(input, tokens),
     // In fp32 first.
@@ -67,15 +67,17 @@ export function windowBytes(input: MemoryInput, { blocks, linears }: WindowPlan,
     prepared + opened + chosen + choiceBytes(input, linears) + attentionBytes(input),
   ];
   if (trains) {
-    const kept = blocks * keptFloats(input) + 2 * mostOfBlocks(input.spec, ({ intermediate }) => intermediate);
+    const activations = blocks * keptFloats(input) + 2 * mostOfBlocks(input.spec, ({ intermediate }) => intermediate);
     const fp8 = options.compute.gradients === "fp8" && recipe.trainsLinears !== false ? weights : 0;
     const inStep = Math.min(batch, stepBatch(recipe, options)) * options.context;
     // Parameters with two moments and their best state, soft weights, and those once more in another dtype and in fp8.
-    const training = blocks * held + learnt * 16 + weights * (width < 4 ? 4 + width : 4) + fp8 + batchBytes(input);
+    const kept = solvesFirst ? weights * SOLVED : 0;
+    const training =
+      blocks * held + learnt * 16 + weights * (width < 4 ? 4 + width : 4) + fp8 + batchBytes(input) + kept;
     const moved = transformParameters === undefined ? 0 : TRANSFORMED * weights + TRANSFORMED_BACK * largest(linears);
     const composed = (input.kernels ? 0 : weights * COMPOSED_ROUNDING) + moved;
     phases.push(
-      training + composed + weights * width + inStep * kept * width,
+      training + composed + weights * width + inStep * activations * width,
       // The gradients of the products pass through the roundings, all at once.
       training + composed + weights * (width < 4 ? 4 + width : 4) + learnt * 4,
     );
@@ -106,6 +108,9 @@ function batchBytes({ options, spec }: MemoryInput): number {
 const TRANSFORMED = 10;
 /** What they make of a Linear at a time on the way back: gradients of the rounded and of the transformed weight, and of its extremes. */
 const TRANSFORMED_BACK = 16;
+
+/** Of every weight whose codes are chosen before its range is trained: the code in a byte, in fp32, and less its zero point. */
+const SOLVED = 9;
 
 function largest(linears: readonly LinearPlan[]): number {
   return linears.reduce((most, linear) => Math.max(most, weightsOf(linear)), 0);

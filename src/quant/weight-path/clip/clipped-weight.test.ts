@@ -61,6 +61,25 @@ describe("learnable weight clipping", () => {
     });
   });
 
+  it("has two values with one bit, each moved by the weights that take it", () => {
+    scope(() => {
+      // Half of -1 and of 2: -0.5 and 1, in the middle 0.25.
+      const path = pathOf(row(-1, 2, 0.3, 0.2), 0.5, false, 1);
+      const values = path.weight().toFloat32Array();
+      for (const [i, value] of [-0.5, 1, 1, -0.5].entries()) expect(values[i]).toBeCloseTo(value, 2);
+      const codes = path.harden();
+      expect([...codes.codes.to("uint8").to("float32").toFloat32Array()]).toEqual([0, 1, 1, 0]);
+      expect(codes.zeroPoint.item() * 254).toBeCloseTo(Math.round((0.5 / 1.5) * 254), 3);
+      expect(dequantize(codes).sub(path.weight()).abs().amax().item()).toBeLessThan(1e-6);
+      const [top, bottom] = tensorsOf(path.parameters, "clip") as [Tensor, Tensor];
+      backward(path.weight().sum());
+      // Two weights each, sigmoid' = 1/4: 2 * 2 / 4 and 2 * -1 / 4.
+      expect(top.grad?.item()).toBeCloseTo(1, 2);
+      expect(bottom.grad?.item()).toBeCloseTo(-0.5, 2);
+      path.dispose();
+    });
+  });
+
   it("passes gradients on to what its weight is made of", () => {
     scope(() => {
       const own = row(-1, 2, 0.3, 0.1);

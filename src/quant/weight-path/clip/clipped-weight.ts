@@ -9,6 +9,7 @@ import {
   storableScaleThrough,
   ungrouped,
 } from "../../grid/grid.js";
+import { BINARY_STEPS, binaryCodes } from "../../grid/group-grid.js";
 import type { Parameter } from "../../parameter.js";
 import { levels } from "../../scheme.js";
 import { noOffset, roundedWeight } from "../code-unit-round.js";
@@ -23,13 +24,17 @@ export interface ClipStart {
 /** Shares that a range may begin with: a sigmoid has none of 1. */
 const [LEAST_SHARE, MOST_SHARE] = [0.05, 0.995];
 
+/** What OmniQuant's ranges begin with: sigmoid(4) of the extremes. */
+export const PAPER_SHARE = 1 / (1 + Math.exp(-4));
+
 /**
  * Learnable weight clipping (LWC): the range of each group is a trained share of what its weights reach,
  *
  *   h = sigmoid(gamma) max W,   l = sigmoid(beta) min W,   s = (h - l) / (2^b - 1),   z = -round(l / s),
  *
  * so that it follows a weight which a transform changes while both learn. On a symmetric grid the longer of h and -l takes the
- * code that has no counterpart. The weight itself is not trained here: `source` gives it anew for every step.
+ * code that has no counterpart. With one bit h and l are the two values themselves, and z is no whole number: `binaryRange`.
+ * The weight itself is not trained here: `source` gives it anew for every step.
  * Source: OmniQuant (arXiv 2308.13137), equation 2, as AffineQuant (arXiv 2403.12544) trains it.
  */
 export class ClippedWeight implements WeightPath {
@@ -63,6 +68,7 @@ export class ClippedWeight implements WeightPath {
   weight(_penalty?: RoundingPenalty | null, dtype: DType = "float32"): Tensor {
     const weight = grouped(this.source(), this.grid.groupSize);
     const range = this.#range(weight);
+    if (this.grid.bits === 1) return ungrouped(binaryWeight(weight, range)).to(dtype);
     return ungrouped(roundedWeight({ weight, none: this.#none, grid: { ...this.grid, ...range } }, dtype));
   }
 
@@ -70,7 +76,10 @@ export class ClippedWeight implements WeightPath {
     return noGrad(() =>
       scope(() => {
         const weight = this.source();
-        return roundToNearest(weight, { ...this.grid, ...this.#range(grouped(weight, this.grid.groupSize)) });
+        const groups = grouped(weight, this.grid.groupSize);
+        const grid = { ...this.grid, ...this.#range(groups) };
+        if (grid.bits === 1) return { ...grid, codes: ungrouped(binaryCodes(groups, grid)) };
+        return roundToNearest(weight, grid);
       }),
     );
   }
@@ -91,11 +100,20 @@ export class ClippedWeight implements WeightPath {
     }
     const most = levels(bits) - 1;
     const scale = storableScaleThrough(high.sub(low).div(most));
-    return { scale, zeroPoint: clampThrough(roundThrough(low.neg().div(scale)), 0, most) };
+    const units = bits === 1 ? BINARY_STEPS : 1;
+    const below = low.neg().div(scale);
+    const rounded = units === 1 ? roundThrough(below) : roundThrough(below.mul(units)).div(units);
+    return { scale, zeroPoint: clampThrough(rounded, 0, most) };
   }
 }
 
-/** Where ranges begin that are nearly those of the weights: `share` of both extremes. OmniQuant has sigmoid(4). */
+// Which of its two values a weight takes changes at a point, so that gradients pass to the values alone.
+function binaryWeight(weight: Tensor, range: Pick<Grid, "scale" | "zeroPoint">): Tensor {
+  const codes = noGrad(() => scope(() => binaryCodes(weight, range)));
+  return codes.sub(range.zeroPoint).mul(range.scale);
+}
+
+/** Where ranges begin that are nearly those of the weights: `share` of both extremes. */
 export function clipAt(share: number, grid: Pick<Grid, "scale">): ClipStart {
   const logit = Tensor.full(grid.scale.shape, Math.log(share / (1 - share)), { device: grid.scale.device });
   return { top: logit, bottom: logit };

@@ -114,7 +114,7 @@ export function windowTerms(
         ? 0
         : steps * sumOf(all, weightsOf) * speed.perWeight * (cost.transformParameters === undefined ? 1 : TRANSFORMING),
     choosing:
-      sumOf(fresh, (linear) => choosingSeconds(linear, speed)) +
+      sumOf(fresh, (linear) => choosingSeconds(linear, speed) * (cost.splits?.(columnGroups(linear)) ?? 1)) +
       sites * pass(fresh, freshBlocks, tokens) +
       (cost.attention !== undefined && sites > 0 ? pass(fresh, freshBlocks, tokens) : 0) +
       factorSeconds(input, speed, fresh, freshBlocks) +
@@ -125,6 +125,10 @@ export function windowTerms(
       ERROR_PASSES * pass(leaving, window.leaving, measured),
     writing: sumOf(leaving, (linear) => weightsOf(linear) + 4 * groupsOf(linear)) * CODE_SECONDS,
   };
+}
+
+function columnGroups({ layout }: LinearPlan): number {
+  return layout.columns / layout.groupSize;
 }
 
 // Blocks are opened one by one, the full-precision stream passes them where there is one, and the loss is measured.
