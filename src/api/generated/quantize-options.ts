@@ -1795,6 +1795,14 @@ export interface TfmqOptions {
    */
   readonly unknownStep?: "error" | "nearest" | undefined;
   /**
+   * Biases give each layer's outputs, by channel, the mean that they have in full precision. Read by tfmq.
+   *
+   * Command line: `--set tfmq.biases=...`.
+   *
+   * @default true; false with --recipe tfmq --preset paper
+   */
+  readonly biases?: boolean | undefined;
+  /**
    * Passes over the examples, per block. An integer of at least 1. Read by tfmq.
    *
    * Command line: `--set tfmq.epochs=...`.
