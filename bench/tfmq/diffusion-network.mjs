@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { diffusionInputs } from "../../dist/calibration/diffusion/diffusion-inputs.js";
 import { consistency } from "../../dist/calibration/diffusion/sigma-samplers.js";
-import { ddim } from "../../dist/calibration/diffusion/step-samplers.js";
+import { ddim, ddpm } from "../../dist/calibration/diffusion/step-samplers.js";
 import { recordTrajectory } from "../../dist/calibration/diffusion/trajectory.js";
 import { diffusionPorts, TrajectoryExamples } from "../../dist/calibration/diffusion/trajectory-examples.js";
 import { OnnxContent } from "../../dist/checkpoint/onnx/onnx-content.js";
@@ -17,18 +17,16 @@ import { FinishedNetwork } from "../../dist/recipe/state/finished-network.js";
 import { KeptResults } from "../../dist/recipe/state/kept-results.js";
 import { noGrad, scope } from "../../dist/tensor/index.js";
 
-/** Samplers of the two networks that are measured. */
+const stepSampling = (steps, { schedule, beta_start, beta_end, train_steps, prediction }) => ({
+  schedule: { kind: schedule, trainSteps: train_steps, betaStart: beta_start, betaEnd: beta_end },
+  ...{ steps, choice: "linear", prediction, clip: 1 },
+});
+
 const samplers = {
-  ddpm: (steps, { schedule, beta_start, beta_end, train_steps, prediction }) =>
-    ddim(
-      {
-        schedule: { kind: schedule, trainSteps: train_steps, betaStart: beta_start, betaEnd: beta_end },
-        ...{ steps, choice: "linear", prediction, clip: 1 },
-      },
-      0,
-    ),
-  // Its preconditioning is part of the graph.
-  terrain: (steps, { sigma_min, sigma_max }) =>
+  ddim: (steps, config) => ddim(stepSampling(steps, config), 0),
+  ddpm: (steps, config) => ddpm(stepSampling(steps, config), "small"),
+  // The preconditioning of the terrain network is part of the graph.
+  consistency: (steps, { sigma_min, sigma_max }) =>
     consistency({ steps, sigmaMin: sigma_min, sigmaMax: sigma_max, rho: 7 }, { time: "sigma", data: "inside" }, null),
 };
 
@@ -36,17 +34,19 @@ export class DiffusionNetwork {
   #content;
   #runner;
   #config;
+  #device;
 
-  constructor(kind, file, steps) {
+  constructor(kind, file, steps, { device = "cpu", sampler = kind === "ddpm" ? "ddim" : "consistency" } = {}) {
     this.kind = kind;
+    this.#device = device;
     this.file = file;
     this.#content = OnnxContent.open(file);
     this.graph = readGraph(this.#content);
     this.inputs = diffusionInputs(file, this.graph.inputs, this.graph.outputs[0]);
     this.shape = this.inputs.sample.shape.slice(1);
     this.#config = JSON.parse(readFileSync(join(dirname(file), "config.json"), "utf8"));
-    this.sampler = samplers[kind](steps, this.#config);
-    this.#runner = new GraphRunner(this.graph, { device: "cpu", dtype: "float32" });
+    this.sampler = samplers[sampler](steps, this.#config);
+    this.#runner = new GraphRunner(this.graph, { device, dtype: "float32" });
   }
 
   /** Values of other inputs for so many images: evenly from 0 to 1. */
@@ -63,9 +63,13 @@ export class DiffusionNetwork {
         scope(() => {
           const times = images.map(() => time);
           const ports = diffusionPorts(this.inputs, { x, shape: this.shape, times, conditions, images });
-          return run(ports)[output.name].toFloat32Array().slice();
+          return run(this.#placed(ports))[output.name].toFloat32Array().slice();
         }),
       );
+  }
+
+  #placed(ports) {
+    return Object.fromEntries(Object.entries(ports).map(([name, port]) => [name, port.to(this.#device)]));
   }
 
   /** @returns {ReturnType<typeof recordTrajectory>} */
@@ -81,8 +85,8 @@ export class DiffusionNetwork {
   }
 
   /** Runs a recipe. @returns the job, whose results a `FinishedNetwork` computes, and what was delivered */
-  quantized(trajectory, recipe, scheme, given) {
-    const { job, kept } = this.prepared(trajectory, recipe, scheme, given);
+  quantized(trajectory, recipe, scheme, given, seed = 1) {
+    const { job, kept } = this.prepared(trajectory, recipe, scheme, given, seed);
     let temporal = null;
     for (const event of runRecipe(job)) {
       if (event.event === "window-done" && event.layers.length > 0) temporal ??= event;
@@ -90,16 +94,23 @@ export class DiffusionNetwork {
     return { job, kept, first: temporal };
   }
 
-  prepared(trajectory, recipe, scheme, given) {
+  prepared(trajectory, recipe, scheme, given, seed = 1) {
     const options = resolveRecipeOptions({ finish: "none", ...given }, { recipe });
     const { examples, network } = this.opened(trajectory);
     const { count } = examples;
     const kept = new KeptResults();
     const job = {
-      ...{ checkpoint: new GraphTensors(network.cut), network, recipe: recipeOf(recipe), options, seed: 1 },
+      ...{ checkpoint: new GraphTensors(network.cut), network, recipe: recipeOf(recipe), options, seed },
       scheme: parseScheme(scheme),
       tokens: { ids: Int32Array.from({ length: count }, (_, i) => i), sequences: count, context: 1 },
-      ...{ device: "cpu", dtype: "float32", gradients: "full", storage: "host", scratch: tmpdir(), resume: null },
+      ...{
+        device: this.#device,
+        dtype: "float32",
+        gradients: "full",
+        storage: "host",
+        scratch: tmpdir(),
+        resume: null,
+      },
       timeInput: this.inputs.time.name,
       poll: () => {},
       sink: kept,
@@ -145,7 +156,7 @@ export class DiffusionNetwork {
         const images = at.map(() => 0);
         const x = new Float32Array(size * at.length);
         const batch = { x, shape: this.shape, times: at, conditions: this.conditions(1), images };
-        const out = of.run(diffusionPorts(this.inputs, batch), 1);
+        const out = of.run(this.#placed(diffusionPorts(this.inputs, batch)), 1);
         return projections.map((name) => out[name].reshape([at.length, -1]).toFloat32Array().slice());
       });
     const [actual, wanted] = [values(finished, times), values(full, known)];

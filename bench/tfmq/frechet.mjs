@@ -10,10 +10,13 @@ export class ClassifierFeatures {
   #open;
   #weights;
 
-  constructor(file) {
+  #device;
+
+  constructor(file, device = "cpu") {
+    this.#device = device;
     this.#content = OnnxContent.open(file);
     this.#network = GraphNetwork.create(readGraph(this.#content));
-    const at = { device: "cpu", dtype: "float32" };
+    const at = { device, dtype: "float32" };
     const source = checkpointSource(new GraphTensors(this.#network.cut), at);
     this.#open = this.#network.open({ ...at, length: 1 });
     this.#weights = this.#network.units.map((unit) => loadUnit(source, unit));
@@ -31,7 +34,9 @@ export class ClassifierFeatures {
       const n = Math.min(batch, count - first);
       noGrad(() =>
         scope(() => {
-          let x = { [input.name]: Tensor.from(values.slice(first * size, (first + n) * size), [n, ...shape]) };
+          let x = {
+            [input.name]: Tensor.from(values.slice(first * size, (first + n) * size), [n, ...shape]).to(this.#device),
+          };
           for (const [i, unit] of this.#network.units.entries()) {
             x = this.#open.run(unit, this.#weights[i], x, {
               observe: (layer, given) => {

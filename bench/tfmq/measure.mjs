@@ -1,8 +1,8 @@
 // What quantizing a diffusion network comes to, with and without what TFMQ-DM does: a line of JSON for each way, added to a file of
 // results, from which docs/measurements/diffusion.md is written (page.mjs). Works from a built dist.
 // usage: node bench/tfmq/measure.mjs --kind ddpm|terrain --model FILE.onnx --json FILE [--schemes W8A8,W4A8] [--ways rtn,...] [--steps 20]
-//   [--calibration 16] [--images 256] [--batch 64] [--classifier FILE.onnx --data DIR --reals 2000] [--grid DIR] [--set JSON of tfmq.*]
-// --calibration: images of the trajectory that calibrates. --images: those that are compared, from other noise. --classifier: an ONNX
+//   [--sampler ddim|ddpm|consistency] [--device cuda:0] [--seed 1] [--calibration 16] [--images 256] [--batch 64] [--classifier FILE.onnx --data DIR --reals 2000] [--grid DIR] [--set JSON of tfmq.*]
+// --seed: of the trajectory that calibrates, and of the training. --calibration: its images. --images: those that are compared, from other noise. --classifier: an ONNX
 // file whose last layer reads the features of the Frechet distance, for images of Fashion-MNIST in --data.
 import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
@@ -32,6 +32,9 @@ const { values } = parseArgs({
     reals: { type: "string", default: "2000" },
     grid: { type: "string" },
     set: { type: "string", default: "{}" },
+    sampler: { type: "string" },
+    device: { type: "string", default: "cpu" },
+    seed: { type: "string", default: "1" },
     threads: { type: "string", default: "1" },
   },
 });
@@ -47,14 +50,21 @@ const ways = {
   tfmq: ["tfmq", { tfmq: { ...own, tiar: true, fsc: true } }],
 };
 
+/** Seed of the noise of the images that are compared, which nothing was calibrated on. */
+const NOISE = 1000;
 const images = Number(values.images);
 const batch = Number(values.batch);
-const net = new DiffusionNetwork(values.kind, values.model, Number(values.steps));
-const place = { kind: values.kind, steps: net.sampler.steps.length, images, calibration: Number(values.calibration) };
-const full = net.sample(images, { seed: 2, batch });
-const trajectory = net.sample(place.calibration, { seed: 1, batch });
+const seed = Number(values.seed);
+const { device, sampler = values.kind === "ddpm" ? "ddim" : "consistency" } = values;
+const net = new DiffusionNetwork(values.kind, values.model, Number(values.steps), { device, sampler });
+const place = {
+  ...{ kind: values.kind, sampler, steps: net.sampler.steps.length, images },
+  ...{ calibration: Number(values.calibration), seed },
+};
+const full = net.sample(images, { seed: NOISE, batch });
+const trajectory = net.sample(place.calibration, { seed, batch });
 
-const features = values.classifier === undefined ? null : new ClassifierFeatures(values.classifier);
+const features = values.classifier === undefined ? null : new ClassifierFeatures(values.classifier, device);
 const reals = features === null ? null : features.of(testImages(Number(values.reals)), [1, 28, 28]);
 
 for (const scheme of values.schemes.split(",")) {
@@ -66,10 +76,10 @@ for (const scheme of values.schemes.split(",")) {
       continue;
     }
     const [recipe, options] = ways[way];
-    const { job, kept, first } = net.quantized(trajectory, recipe, scheme, options);
+    const { job, kept, first } = net.quantized(trajectory, recipe, scheme, options, seed);
     const used = process.cpuUsage(started);
     const finished = new FinishedNetwork(job, job.results);
-    const sampled = net.sample(images, { seed: 2, batch, run: (ports) => finished.run(ports) }).results;
+    const sampled = net.sample(images, { seed: NOISE, batch, run: (ports) => finished.run(ports) }).results;
     finished[Symbol.dispose]();
     if (way === "rtn" || way === "tfmq") shown.push(sampled);
     const mismatch = net.mismatches(job);
@@ -92,7 +102,7 @@ function report(line) {
     ...place,
     ...line,
     set: values.set,
-    machine: `${cpus()[0].model}, 1 thread`,
+    machine: device === "cpu" ? `${cpus()[0].model}, ${values.threads} thread` : device,
     date: new Date().toISOString().slice(0, 10),
   };
   console.log(JSON.stringify(record));

@@ -15,6 +15,10 @@ export interface LayerPlan {
   readonly rows: number;
   readonly columns: number;
   readonly bias: boolean;
+  /** Other layers read the same bias. */
+  readonly sharesBias?: true;
+  /** What its bias is stored in; absent for fp32 and in decoders, whose checkpoint says as much. */
+  readonly biasType?: "float16" | "bfloat16";
   /** How many experts are stacked in it, each of which computes tokens of its own. Absent for a Linear that all tokens pass. */
   readonly experts?: number;
   /** Of these, how many compute one token. */

@@ -5,6 +5,7 @@ import { lostShare, squaredError } from "../reconstruct/objective/squared-error.
 import { measureWindow, overTargets } from "../reconstruct/reconstruct.js";
 import { singleBlocks } from "../reconstruct/schedule.js";
 import { noGrad, scope } from "../tensor/index.js";
+import { correctBiases } from "./graph/correct-biases.js";
 import { calibrateByStep } from "./measure/input-ranges-by-step.js";
 import { tfmqOptions } from "./options/own/tfmq.js";
 import { always } from "./options/reading.js";
@@ -25,7 +26,8 @@ const JUDGED = 64;
  * inputs have a range for each time step. All other blocks are reconstructed as in BRECQ, each on its own: AdaRound, the
  * quantized block on the quantized stream against the full-precision one.
  *
- * Differences to the released code: inputs are quantized while roundings are learnt, where it quantizes them afterwards; a
+ * Differences to the paper: behind its training a block's biases give its layers the means that they have in full precision
+ * (`biases`). To the released code: inputs are quantized while roundings are learnt, where it quantizes them afterwards; a
  * range behind the joint of a long path is one for both of its halves; and the first and last layers, those that shrink, and
  * shortcuts stay in full precision, as there, so they count at 32 bits in every size.
  * It is made for U-Nets: the published W4A8 of a diffusion transformer loses its images (FID 142 for 5).
@@ -44,7 +46,7 @@ export const tfmq = defineRecipe({
   presets: {
     default: {},
     // Of 5,120 examples 125 passes are its 20,000 steps.
-    paper: { tfmq: { epochs: 125, temporalSteps: 20_000, batch: 32, rate: 1e-3 } },
+    paper: { tfmq: { epochs: 125, temporalSteps: 20_000, batch: 32, rate: 1e-3, biases: false } },
   },
   efforts: { quick: { tfmq: { epochs: 6 } }, best: { tfmq: { epochs: 60 } } },
   training: always,
@@ -56,13 +58,13 @@ export const tfmq = defineRecipe({
   // Section 4.2, temporal information block: apart, or with the blocks that read it.
   network: (network, { tfmq: { tiar } }) => (tiar ? network : (network.withReaders?.() ?? network)),
   windows: singleBlocks,
-  chain: () => ({ input: "quantized", targets: ["full"] }),
+  chain: ({ tfmq: { biases } }) => ({ input: "quantized", targets: ["full"], fullInput: biases }),
   error: (target, actual) => lostShare(target, actual),
-  cost: ({ tfmq: { epochs, batch } }) => ({
+  cost: ({ tfmq: { epochs, batch, biases } }) => ({
     trains: true,
     batch,
     moments: "none",
-    passes: 3 * epochs + 4,
+    passes: 3 * epochs + 4 + (biases ? 4 : 0),
     parameters: (linear) => linear.rows * linear.columns + gridParameterCount(linear),
     normParameters: 0,
   }),
@@ -97,11 +99,11 @@ export const tfmq = defineRecipe({
 
   // Section 4.2, temporal information aware reconstruction (TIAR): the temporal block is a window whose outputs are all
   // projections, L = sum over i of |g_i(h(t)) - g^_i(h^(t))|^2; of other blocks there is one output, and it is BRECQ's loss.
-  solve(work) {
-    const { batch, rate, penalty, warmup } = work.job.options.tfmq;
+  *solve(work) {
+    const { batch, rate, penalty, warmup, biases } = work.job.options.tfmq;
     const nearest = lossOfNearest(work);
     const loss = overTargets(squaredError);
-    return gradient(work, {
+    const learnt = yield* gradient(work, {
       epochs: epochsOf(work),
       batch,
       // In shares of what rounding to nearest loses, so that the penalty weighs the same in every block and at every width.
@@ -111,6 +113,8 @@ export const tfmq = defineRecipe({
       rates: { rounding: rate },
       finalRate: 1,
     });
+    if (learnt && biases) for (const block of work.blocks) correctBiases(work, block);
+    return learnt;
   },
 });
 

@@ -4,6 +4,7 @@ import {
   layerOf,
   linearOf,
   mapUnit,
+  multiplied,
   normOf,
   normWeights,
   type OpenNetwork,
@@ -38,6 +39,8 @@ export class QuantizedUnit {
   #transform: UnitTransform | null = null;
   /** Norms and biases of the step, as the transform has them. */
   #vectors: TransformedVectors | null = null;
+  /** Biases that its layers add in place of their own where it is quantized, `[out]`, by layer. */
+  readonly #biases = new Map<string, Tensor>();
   /** Norms and biases that folding changed, by full name, fp32 with the values that are stored. */
   readonly #folded = new Map<string, Tensor>();
 
@@ -108,7 +111,17 @@ export class QuantizedUnit {
 
   /** Norms and biases that differ from the checkpoint's, by full name, as they are to be stored. */
   get changed(): readonly { readonly name: string; readonly tensor: Tensor }[] {
-    return [...(this.#norms?.parameters ?? []), ...[...this.#folded].map(([name, tensor]) => ({ name, tensor }))];
+    const biases = [...this.#biases].map(
+      ([name, tensor]) => [`${layerOf(this.plan, name).module}.bias`, tensor] as const,
+    );
+    const changed = [...this.#folded, ...biases].map(([name, tensor]) => ({ name, tensor }));
+    return [...(this.#norms?.parameters ?? []), ...changed];
+  }
+
+  /** Has a layer, whether its weight is quantized or not, add another bias, which it takes over; the full-precision unit keeps its own. */
+  replaceBias(layer: string, bias: Tensor): void {
+    this.#biases.get(layer)?.dispose();
+    this.#biases.set(layer, bias);
   }
 
   #besideLayers(): Parameter[] {
@@ -246,15 +259,24 @@ export class QuantizedUnit {
     return this.network.run(this.plan, weights, x, {
       through,
       ...(observe !== undefined && { observe }),
-      product: (name, input, linear, groups) => this.layers.get(name)?.apply(input, linear, groups, x),
+      product: (name, input, linear, groups) => this.product(name, input, linear, x, groups),
     });
+  }
+
+  /** What a layer of the quantized unit makes of an input; undefined for one that computes as in full precision. */
+  product(name: string, x: Tensor, linear: LinearWeights, ports: Ports, groups?: RowGroups): Tensor | undefined {
+    const bias = this.#biases.get(name);
+    const own = bias === undefined ? linear : { ...linear, bias };
+    const layer = this.layers.get(name);
+    if (layer !== undefined) return layer.apply(x, own, groups, ports);
+    return bias === undefined ? undefined : multiplied(x, own.weight, own, groups);
   }
 
   dispose(): void {
     for (const layer of this.layers.values()) layer.dispose();
     this.#norms?.dispose();
     this.#dropTransform();
-    for (const tensor of this.#folded.values()) tensor.dispose();
+    for (const tensor of [...this.#folded.values(), ...this.#biases.values()]) tensor.dispose();
     this.dropExactWeights();
     this.#weights.dispose();
   }
@@ -275,11 +297,4 @@ export function forwardAll(
   run: (unit: QuantizedUnit, x: Ports) => Ports,
 ): Ports {
   return scope(() => units.reduce((ports, unit) => scope(() => run(unit, ports)), x));
-}
-
-/** What a window's units, quantized, write of the ports that they are given: what is held against its targets. */
-export function windowOutput(units: readonly QuantizedUnit[], x: Ports): Ports {
-  const written = new Set(units.flatMap(({ plan }) => plan.writes));
-  const output = forwardAll(units, x, (unit, ports) => unit.forwardQuantized(ports));
-  return Object.fromEntries(Object.entries(output).filter(([name]) => written.has(name)));
 }

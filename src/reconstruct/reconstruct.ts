@@ -1,7 +1,7 @@
 import { type PortStore, portOf } from "../calibration/port-store.js";
 import { noGrad, scope, type Tensor } from "../tensor/index.js";
 import { cosine } from "./objective/cosine.js";
-import { type QuantizedUnit, windowOutput } from "./quantized-unit.js";
+import type { QuantizedUnit } from "./quantized-unit.js";
 import type { ReconstructionLoss, ReconstructionOptions } from "./reconstruction-options.js";
 import type { SequenceParts } from "./sequence-parts.js";
 import { BestState } from "./training/best-state.js";
@@ -9,6 +9,7 @@ import { FaultWatch } from "./training/fault-watch.js";
 import { Lookahead } from "./training/lookahead.js";
 import { shuffledBatches } from "./training/shuffled-batches.js";
 import { type StepPlan, TrainingStep } from "./training/training-step.js";
+import { windowOutput } from "./training/window-output.js";
 
 export interface StepReport {
   readonly epoch: number;

@@ -637,6 +637,15 @@ export interface SamplingOptions {
    */
   readonly rho?: number | undefined;
   /**
+   * A second look at the end of each step, which doubles the calls of the network and not its noise levels (edm).
+   * Read by every recipe with an ONNX file as the model and --sampler.
+   *
+   * Command line: `--set sampling.correction=...`.
+   *
+   * @default "heun"
+   */
+  readonly correction?: "heun" | "none" | undefined;
+  /**
    * What the time input gets: the noise level, or log(sigma) / 4 (edm, consistency). Read by every recipe with an
    * ONNX file as the model and --sampler.
    *
@@ -1846,6 +1855,14 @@ export interface TfmqOptions {
    * @default "error"
    */
   readonly unknownStep?: "error" | "nearest" | undefined;
+  /**
+   * Biases give each layer's outputs, by channel, the mean that they have in full precision. Read by tfmq.
+   *
+   * Command line: `--set tfmq.biases=...`.
+   *
+   * @default true; false with --recipe tfmq --preset paper
+   */
+  readonly biases?: boolean | undefined;
   /**
    * Passes over the examples, per block. An integer of at least 1. Read by tfmq.
    *

@@ -21,7 +21,8 @@ export function* sample(
   noise: ImageNoise,
 ): Generator<NetworkCall, Float32Array<ArrayBuffer>, Float32Array> {
   let x = noise.next().map((value) => value * start);
-  for (const [step, { time, scale, skip, out, keep, clean, noise: deviation }] of steps.entries()) {
+  let before = x;
+  for (const [step, { time, scale, skip, out, keep, past, clean, noise: deviation }] of steps.entries()) {
     const prediction = yield { step, x: scale === 1 ? x : x.map((value) => value * scale), time };
     const added = deviation === 0 ? null : noise.next();
     const next = new Float32Array(x.length);
@@ -29,9 +30,10 @@ export function* sample(
       const value = x[i] as number;
       const found = skip * value + out * (prediction[i] as number);
       const image = clip === null ? found : Math.min(clip, Math.max(-clip, found));
-      next[i] = keep * value + clean * image + (added === null ? 0 : deviation * (added[i] as number));
+      const kept = keep * value + (past === 0 ? 0 : past * (before[i] as number));
+      next[i] = kept + clean * image + (added === null ? 0 : deviation * (added[i] as number));
     }
-    x = next;
+    [before, x] = [x, next];
   }
   return x;
 }

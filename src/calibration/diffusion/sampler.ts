@@ -1,11 +1,11 @@
 /**
  * One step of a sampler as numbers. The network is given `scale * x` and `time`, and predicts p; then
  *
- *     x0 = skip * x + out * p                  what the image looks like without noise
- *     x  = keep * x + clean * x0 + noise * z   z: new Gaussian noise
+ *     x0 = skip * x + out * p                                 what the image looks like without noise
+ *     x' = keep * x + past * before + clean * x0 + noise * z  before: x as it was one step earlier; z: new Gaussian noise
  *
  * What tells DDIM, DDPM, EDM and consistency sampling apart, and networks that predict noise, images or velocities, is these
- * numbers alone: also EDM's preconditioning is.
+ * numbers alone: also EDM's preconditioning and its correction are.
  */
 export interface SamplerStep {
   /** As the network's time input has it: a number of a step, or a noise level. */
@@ -14,6 +14,8 @@ export interface SamplerStep {
   readonly skip: number;
   readonly out: number;
   readonly keep: number;
+  /** 0 but where a step corrects the one before it. */
+  readonly past: number;
   readonly clean: number;
   readonly noise: number;
 }

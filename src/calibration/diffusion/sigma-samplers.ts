@@ -43,18 +43,31 @@ export function preconditioned(
   return { time: at, scale: 1 / Math.sqrt(sum), skip: data ** 2 / sum, out: (sigma * data) / Math.sqrt(sum) };
 }
 
+/** What follows a step along the slope at its start: nothing (Euler), or one along the mean of both ends' slopes in its place (Heun). */
+export type Correction = "none" | "heun";
+
 /**
- * Euler steps along `dx / dsigma = (x - x0) / sigma`, which end without noise.
- * Source: arXiv 2206.00364, algorithm 1 without its correction and its churn.
+ * Steps along `dx / dsigma = (x - x0) / sigma`, which end without noise. Those that Heun corrects look at the network twice, at the noise
+ * levels that the others look at, so that `n` levels are `2 n - 1` steps; the last one ends where there is no slope, and stays.
+ * Source: arXiv 2206.00364, algorithm 1: its correction, but not its churn.
  */
-export function edm(schedule: SigmaSchedule, network: Preconditioning, clip: number | null): Sampler {
+export function edm(
+  schedule: SigmaSchedule,
+  network: Preconditioning,
+  { clip, correction }: { readonly clip: number | null; readonly correction: Correction },
+): Sampler {
   const levels = noiseLevels(schedule);
   return {
     start: schedule.sigmaMax,
     clip,
-    steps: levels.map((sigma, i) => {
-      const left = (levels[i + 1] ?? 0) / sigma;
-      return { ...preconditioned(sigma, network), keep: left, clean: 1 - left, noise: 0 };
+    steps: levels.flatMap((sigma, i) => {
+      const next = levels[i + 1] ?? 0;
+      const left = next / sigma;
+      const step: SamplerStep = { ...preconditioned(sigma, network), keep: left, past: 0, clean: 1 - left, noise: 0 };
+      if (correction === "none" || next === 0) return [step];
+      // Of x behind the step: before + (x - before) / 2 + (next - sigma) / 2 times the slope there.
+      const half = (next - sigma) / (2 * next);
+      return [step, { ...preconditioned(next, network), keep: 0.5 + half, past: 0.5, clean: -half, noise: 0 }];
     }),
   };
 }
@@ -71,7 +84,7 @@ export function consistency(schedule: SigmaSchedule, network: Preconditioning, c
     steps: levels.map((sigma, i) => {
       const next = levels[i + 1];
       const noise = next === undefined ? 0 : Math.sqrt(Math.max(0, next ** 2 - schedule.sigmaMin ** 2));
-      return { ...preconditioned(sigma, network), keep: 0, clean: 1, noise };
+      return { ...preconditioned(sigma, network), keep: 0, past: 0, clean: 1, noise };
     }),
   };
 }

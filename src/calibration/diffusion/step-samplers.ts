@@ -58,7 +58,7 @@ function stepSampler({ schedule, steps, choice, prediction, clip }: StepSampling
     steps: times.map((time, i) => {
       const abar = remaining[time] ?? 1;
       const before = remaining[times[i + 1] ?? -1] ?? 1;
-      return { time, scale: 1, ...cleanOf(prediction, abar), ...update(abar, before) };
+      return { time, scale: 1, past: 0, ...cleanOf(prediction, abar), ...update(abar, before) };
     }),
   };
 }

@@ -112,4 +112,20 @@ describe("inputs quantized per tensor with two learnt ends", () => {
     }
     expect(liveHandles()).toBe(live);
   });
+
+  it("round before a whole zero point is added, as ONNX does: of a tie it does not decide which level is even", () => {
+    scope(() => {
+      const values = [-2.5, -1.5, -0.5, 0.5, 1.5, 2.5, 3.5];
+      for (const zeroPoint of [3, 4]) {
+        const stored = new StoredTensorQuantizer(4, { scale: 1, zeroPoint }, on.device);
+        const x = Tensor.from(Float32Array.from(values)).to(on.device);
+        expect([...stored.apply(x).toFloat32Array()]).toEqual([-2, -2, 0, 0, 2, 2, 4]);
+        stored.dispose();
+      }
+      // What is added first costs digits: 255 + 0.499998 is 255.5 in fp32.
+      const high = new StoredTensorQuantizer(8, { scale: 1, zeroPoint: 250 }, on.device);
+      expect(high.apply(Tensor.full([1], 0.499998, on)).item()).toBe(0);
+      high.dispose();
+    });
+  });
 });

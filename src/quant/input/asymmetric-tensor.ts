@@ -57,7 +57,8 @@ export class ClippedTensorQuantizer implements ActivationQuantizer {
       [x, low, high],
       () => {
         const { scale, zeroPoint } = this.#grid();
-        return { output: rounded(x, scale, zeroPoint, this.bits), saved: [x, scale, zeroPoint] };
+        const output = rounded(x, { scale, zeroPoint, whole: this.options.aligned }, this.bits);
+        return { output, saved: [x, scale, zeroPoint] };
       },
       (gradient, saved) => {
         const [input, scale, zeroPoint] = saved as [Tensor, Tensor, Tensor];
@@ -107,12 +108,14 @@ export class StoredTensorQuantizer implements ActivationQuantizer {
   readonly parameters: readonly Parameter[] = [];
   readonly #scale: Tensor;
   readonly #zeroPoint: Tensor;
+  readonly #whole: boolean;
 
   constructor(
     private readonly bits: number,
     { scale, zeroPoint }: TensorGrid,
     device: Tensor["device"],
   ) {
+    this.#whole = Number.isInteger(zeroPoint);
     this.#scale = keep(Tensor.full([1], scale, { device }));
     this.#zeroPoint = keep(Tensor.full([1], zeroPoint, { device }));
   }
@@ -121,7 +124,10 @@ export class StoredTensorQuantizer implements ActivationQuantizer {
     const [scale, zeroPoint] = [this.#scale, this.#zeroPoint];
     return differentiable(
       [x],
-      () => ({ output: rounded(x, scale, zeroPoint, this.bits), saved: [x, scale, zeroPoint] }),
+      () => ({
+        output: rounded(x, { scale, zeroPoint, whole: this.#whole }, this.bits),
+        saved: [x, scale, zeroPoint],
+      }),
       (gradient, saved) => {
         const place = placeOf(...(saved as [Tensor, Tensor, Tensor]));
         return [gradient.mul(place.gt(0).logicalAnd(place.lt(levels(this.bits) - 1)))];
@@ -153,9 +159,15 @@ function placeOf(x: Tensor, scale: Tensor, zeroPoint: Tensor): Tensor {
   return x.to("float32").div(scale).add(zeroPoint);
 }
 
-function rounded(x: Tensor, scale: Tensor, zeroPoint: Tensor, bits: number): Tensor {
-  const codes = placeOf(x.detach(), scale, zeroPoint)
-    .clamp_(0, levels(bits) - 1)
-    .round_();
-  return codes.sub_(zeroPoint).mul_(scale).to(x.dtype);
+function rounded(
+  x: Tensor,
+  { scale, zeroPoint, whole }: { readonly scale: Tensor; readonly zeroPoint: Tensor; readonly whole: boolean },
+  bits: number,
+): Tensor {
+  const units = x.detach().to("float32").div(scale);
+  // Integer formats add a whole zero point behind the rounding (ONNX QuantizeLinear): of a tie it would decide which level is even, and
+  // what is added first costs digits.
+  const places = whole ? units.round_().add_(zeroPoint) : units.add_(zeroPoint);
+  const codes = places.clamp_(0, levels(bits) - 1);
+  return (whole ? codes : codes.round_()).sub_(zeroPoint).mul_(scale).to(x.dtype);
 }

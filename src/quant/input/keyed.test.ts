@@ -60,6 +60,14 @@ describe("inputs quantized with a range for each step", () => {
     expect(liveHandles()).toBe(live);
   });
 
+  it("round before the zero point is added, as ONNX does", () => {
+    scope(() => {
+      const x = Tensor.from(Float32Array.from([-0.5, 0.5, 1.5, 2.5]), [1, 4]).to(on.device);
+      const of: KeyedGrid = { ...grid, keys: [1, 2], scales: [1, 1], zeroPoints: [3, 4] };
+      for (const time of of.keys) expect([...applied(x, [time], of).toFloat32Array()]).toEqual([0, 0, 2, 2]);
+    });
+  });
+
   it("pass gradients where nothing is cut off", () => {
     scope(() => {
       const x = Tensor.from(Float32Array.from([0.5, 2, -1, 0.5, 2, 20]))

@@ -43,7 +43,9 @@ export class KeyedQuantizer implements ActivationQuantizer {
       [x],
       () => {
         const { scale, zeroPoint } = this.#rows(x, portOf(ports, this.grid.input));
-        const codes = placeOf(x.detach(), scale, zeroPoint).clamp_(0, top).round_();
+        // Rounded before the zero point is added, as ONNX does.
+        const units = x.detach().to("float32").div(scale).round_();
+        const codes = units.add_(zeroPoint).clamp_(0, top);
         return { output: codes.sub_(zeroPoint).mul_(scale).to(x.dtype), saved: [x, scale, zeroPoint] };
       },
       (gradient, saved) => {

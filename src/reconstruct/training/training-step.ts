@@ -16,8 +16,9 @@ import {
   useOwnStream,
 } from "../../tensor/index.js";
 import { backwardThroughPaths, type QuantizedLayer } from "../quantized-layer.js";
-import { type QuantizedUnit, windowOutput } from "../quantized-unit.js";
+import type { QuantizedUnit } from "../quantized-unit.js";
 import type { ReconstructionOptions } from "../reconstruction-options.js";
+import { windowOutput } from "./window-output.js";
 
 /** What differs from one step to the next. */
 export interface StepPlan {

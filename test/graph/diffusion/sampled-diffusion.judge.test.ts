@@ -35,7 +35,7 @@ function resultOf({ network, content }: SmallDiffusion, { delivered }: Quantized
     inputGrids,
     graph: { content, cut: network.cut },
     readQuantized: async (name) => delivered.weights.get(name) as never,
-    readPlain: async (name) => tensors.readSync(name),
+    readPlain: async (name) => delivered.plain.get(name) ?? tensors.readSync(name),
   };
 }
 

@@ -26,8 +26,10 @@ import { noGrad, scope, type Tensor } from "../../../src/tensor/index.js";
 import { testDevice } from "../../../src/tensor/testing/test-device.js";
 
 const op = (operator: string, to: string, ...inputs: string[]): TestNode => ({ operator, inputs, outputs: [to] });
+/** Convolutions that have a bias. */
+const BIASED: readonly string[] = ["a1", "a4", "b1", "b4", "c1", "y"];
 const conv = (from: string, to: string, pad: number, more: Readonly<Record<string, number[]>> = {}): TestNode => ({
-  ...op("Conv", to, from, `${to}.weight`),
+  ...op("Conv", to, from, `${to}.weight`, ...(BIASED.includes(to) ? [`${to}.bias`] : [])),
   attributes: { pads: [pad, pad, pad, pad], ...more },
 });
 const project = (name: string): TestNode[] => [
@@ -103,6 +105,7 @@ export const smallDiffusion: TestGraph = {
     ...Object.fromEntries(
       ["a1", "a4", "down", "b1", "b4", "c4"].map((name, i) => [`${name}.weight`, scaled([4, 4, 3, 3], 12 + i, 0.3)]),
     ),
+    ...Object.fromEntries(BIASED.map((name, i) => [`${name}.bias`, scaled([name === "y" ? 2 : 4], 21 + i, 0.2)])),
     "c1.weight": scaled([4, 8, 3, 3], 18, 0.2),
     "short.weight": scaled([4, 8, 1, 1], 19, 0.3),
     "y.weight": scaled([2, 4, 3, 3], 20, 0.1),
@@ -175,7 +178,9 @@ export function openSmallDiffusion(
 export interface QuantizedSmallDiffusion {
   readonly events: readonly WindowDoneEvent[];
   readonly delivered: ReturnType<typeof tinyJob>["delivered"];
-  /** Hands over the predictions of the quantized network. */
+  /** Hands over the quantized network. */
+  finished<T>(use: (network: FinishedNetwork) => T): T;
+  /** Hands over its predictions. */
   simulated<T>(use: (predict: Predict) => T): T;
 }
 
@@ -196,12 +201,14 @@ export function quantizeSmallDiffusion(
     ...more,
   });
   const events = [...runRecipe(job)].filter((event) => event.event === "window-done");
+  const finished = <T>(use: (network: FinishedNetwork) => T): T => {
+    using made = new FinishedNetwork(job, job.results as RecipeResults);
+    return use(made);
+  };
   return {
     events,
     delivered,
-    simulated: (use) => {
-      using finished = new FinishedNetwork(job, job.results as RecipeResults);
-      return use(predictBy(network, (ports) => finished.run(ports)));
-    },
+    finished,
+    simulated: (use) => finished((made) => use(predictBy(network, (ports) => made.run(ports)))),
   };
 }

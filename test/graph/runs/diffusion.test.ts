@@ -1,16 +1,19 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { decodeImage } from "../../../src/calibration/images/decode-image.js";
+import { OnnxContent } from "../../../src/checkpoint/onnx/onnx-content.js";
 import { temporaryFolder } from "../../../src/checkpoint/testing/temporary-folder.js";
 import { QdqFile } from "../../../src/format/qdq/read.js";
 import type { QuantizeEvent, QuantizeOptions } from "../../../src/index.js";
 import { writeGraph } from "../../../src/network/graph/testing/small-graph.js";
 import { crossblockHere } from "../../fixtures/in-process/cli-in-process.js";
 import { library } from "../../fixtures/in-process/library.js";
+import { importOnnxRuntime } from "../../format/judge/onnx-runtime.js";
 import { smallDiffusion } from "../diffusion/small-diffusion.js";
 
 const { quantize, verifyResult } = library;
+const judge = await importOnnxRuntime();
 const folder = temporaryFolder();
 const at = (name: string): string => join(folder.path, name);
 const model = at("unet.onnx");
@@ -45,10 +48,32 @@ describe("quantize of a diffusion network", () => {
     // Three rows of eight images, 6 x 6 pixels each shown as 66 x 66.
     expect([image.width, image.height]).toEqual([2 + 8 * 68, 2 + 3 * 68]);
     const verified: unknown[] = [];
-    for await (const event of verifyResult({ result: at("out"), runtimes: false })) verified.push(event);
+    for await (const event of verifyResult({ result: at("out"), runtimes: true })) verified.push(event);
+    const runtime = judge === null ? /not installed/ : /agrees/;
+    const told = { event: "verified", agrees: true, runtime: expect.stringMatching(runtime) };
+    expect(verified).toContainEqual(expect.objectContaining(told));
     expect(verified).toContainEqual(expect.objectContaining({ event: "certified", agrees: true }));
     const record = JSON.parse(readFileSync(join(at("out"), "crossblock.json"), "utf8"));
     expect(record.options).toMatchObject({ sampler: "ddim", steps: 5 });
+    expect(record.fingerprints.changed).toContain("a4.bias");
+  });
+
+  it("finds a bias that is neither the source's nor the one that was recorded", async () => {
+    const file = join(at("out"), "model.onnx");
+    const bytes = readFileSync(file);
+    {
+      using content = OnnxContent.open(file);
+      const bias = Buffer.from(content.readBytes("a4.bias"));
+      const place = bytes.indexOf(bias);
+      expect(place).toBeGreaterThan(0);
+      bytes.writeFloatLE(bytes.readFloatLE(place) + 0.25, place);
+    }
+    writeFileSync(file, bytes);
+    const verified: unknown[] = [];
+    for await (const event of verifyResult({ result: at("out"), runtimes: false })) verified.push(event);
+    const told = { event: "disagreement", tensor: expect.stringContaining("a4.bias") };
+    expect(verified).toContainEqual(expect.objectContaining(told));
+    expect(verified).toContainEqual(expect.objectContaining({ event: "certified", agrees: false }));
   });
 
   it("is the same result with the same seed, whatever the recipe is called with", async () => {

@@ -9,6 +9,7 @@ import { convolveTransposed, transposedRows } from "../operators/transposed-conv
 import { dependenceOf } from "../units/dependence.js";
 import type { CutGraph, GraphUnit } from "../units/graph-units.js";
 import type { GraphLayer } from "../units/layers.js";
+import { knownValue } from "./known-value.js";
 import { constantsOf } from "./run-graph.js";
 import { GraphContext, runNodes, type Value } from "./run-nodes.js";
 
@@ -66,7 +67,7 @@ export class OpenGraph implements Disposable {
     return Object.fromEntries(unit.leaves.map((name) => [name, written.get(name) ?? this.#passed(ports, name)]));
   }
 
-  /** Shapes of all values of a batch of this size, found by computing zeros; nothing of a weight is read. */
+  /** Shapes of all values of a batch of this size, found by computing zeros, and steps that it knows; nothing of a weight is read. */
   shapesAt(batch: number): ReadonlyMap<string, readonly number[]> {
     const shapes = new Map<string, readonly number[]>();
     const fixed = this.#probe(batch, (name, { tensor }) => shapes.set(name, tensor.shape));
@@ -135,7 +136,8 @@ export class OpenGraph implements Disposable {
         for (const { name, dataType } of graph.inputs) {
           const floating = dataType !== "int64" && dataType !== "int32";
           const shape = [batch, ...(this.inputs[name] ?? [])];
-          const tensor = Tensor.zeros(shape, { device, dtype: floating ? dtype : dataType });
+          const known = knownValue(graph, name);
+          const tensor = Tensor.full(shape, known, { device, dtype: floating ? dtype : dataType });
           values.set(name, { tensor, host: false });
         }
         runNodes(this.#context, graph.nodes, values, fixed, made === undefined ? {} : { made });

@@ -45,12 +45,21 @@ export function graphLayers(graph: Graph): ReadonlyMap<GraphNode, GraphLayer> {
     const isGiven = given.has(reads);
     const plan: LayerPlan = {
       ...{ name: module, module, rows, columns, bias, addsTo: null, reads },
+      ...(kind.bias !== null && biasFacts(graph, kind.bias, uses.get(kind.bias) ?? 0)),
       ...(isGiven && { readsInput: true }),
       ...(node.outputs.some((name) => last.has(name)) && { makesOutput: true }),
     };
     layers.set(node, { node, plan, weight: weight.name, shape: weight.shape, ...kind });
   }
   return layers;
+}
+
+function biasFacts(graph: Graph, name: string, uses: number): Pick<LayerPlan, "sharesBias" | "biasType"> {
+  const type = graph.constants.get(name)?.dataType;
+  return {
+    ...(uses > 1 && { sharesBias: true }),
+    ...((type === "float16" || type === "bfloat16") && { biasType: type }),
+  };
 }
 
 /** The graph's inputs, and what other operators than products make of them: an image, transposed or scaled. */

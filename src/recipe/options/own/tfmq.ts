@@ -17,6 +17,10 @@ const tfmq = z.strictObject({
     .enum(["error", "nearest"])
     .default("error")
     .describe("what becomes of a time step that ranges were not found for: it is refused, or takes the nearest one's"),
+  biases: z
+    .boolean()
+    .default(true)
+    .describe("biases give each layer's outputs, by channel, the mean that they have in full precision"),
   epochs: count.default(20).describe("passes over the examples, per block"),
   // What it loses of a DDPM at W4, of 1.7 % rounded to nearest: 1.4 % after 120 steps, 0.13 % after 2,000.
   temporalSteps: count
@@ -43,5 +47,6 @@ export const tfmqOptions = fragment(tfmq.prefault({}).describe("how the networks
   tiar: always,
   fsc: when(quantizedInputs),
   unknownStep: when(quantizedInputs, byStep),
+  biases: always,
   ...{ epochs: always, temporalSteps: always, batch: always, rate: always, penalty: always, warmup: always },
 });

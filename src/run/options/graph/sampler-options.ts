@@ -61,6 +61,12 @@ export const samplingOptions = z
     sigmaMin: positive.default(0.002).describe("the lowest noise level (edm, consistency)"),
     sigmaMax: positive.default(80).describe("the highest noise level (edm, consistency)"),
     rho: positive.default(7).describe("how much closer levels lie where little noise is left (edm, consistency)"),
+    correction: z
+      .enum(["heun", "none"])
+      .default("heun")
+      .describe(
+        "a second look at the end of each step, which doubles the calls of the network and not its noise levels (edm)",
+      ),
     noiseInput: z
       .enum(["sigma", "log-sigma"])
       .default("sigma")
@@ -110,7 +116,7 @@ export function samplerOf(
   sampling: SamplingOptions,
 ): Sampler {
   const { schedule: kind, trainSteps, betaStart, betaEnd, sigmaMin, sigmaMax, rho, noiseInput, sigmaData } = sampling;
-  const { choice, prediction, clip, eta, variance } = sampling;
+  const { choice, prediction, clip, eta, variance, correction } = sampling;
   const count = steps ?? DEFAULT_STEPS;
   const byStep = { schedule: { kind, trainSteps, betaStart, betaEnd }, steps: count, choice, prediction, clip };
   const levels = { steps: count, sigmaMin, sigmaMax, rho };
@@ -121,7 +127,7 @@ export function samplerOf(
     case "ddpm":
       return ddpm(byStep, variance);
     case "edm":
-      return edm(levels, network, clip);
+      return edm(levels, network, { clip, correction });
     case "consistency":
       return consistency(levels, network, clip);
   }

@@ -1,14 +1,15 @@
 import { join } from "node:path";
 import { z } from "zod";
 import { CrossblockError, FormatError, InputError } from "../../../errors.js";
-import { weightHash } from "../../../format/bits/weight-hash.js";
+import { bytesHash, weightHash } from "../../../format/bits/weight-hash.js";
 import type { ExportSource } from "../../../format/contract/export-source.js";
 import { isKeyed } from "../../../format/contract/input-grid.js";
 import type { TensorCheck } from "../../../format/contract/tensor-check.js";
 import { exporters, type FoundExport } from "../../../format/exporters.js";
 import { QdqFile } from "../../../format/qdq/read.js";
-import { GraphNetwork, GraphTensors } from "../../../network/index.js";
+import { type CutGraph, GraphNetwork, GraphTensors } from "../../../network/index.js";
 import { packageVersion } from "../../../package-version.js";
+import { scope, Tensor } from "../../../tensor/index.js";
 import { foldBatchNorms } from "../../../transform/batch-norm/fold-batch-norm.js";
 import type { RequestContext } from "../../engine/serve-requests.js";
 import type { VerifyEvent } from "../../events/events.js";
@@ -91,7 +92,11 @@ async function verifyFile(
       wrong.length > 0
         ? { verdict: { status: "absent", why: "the file is wrong already" } as const, disagreements: [] }
         : runtimes
-          ? await judgeGraph(found.path, { project, shapes: inputShapes(record.network) }, context)
+          ? await judgeGraph(
+              found.path,
+              { project, shapes: inputShapes(record.network), steps: knownSteps(file) },
+              context,
+            )
           : { verdict: { status: "absent", why: "runtimes were left out, as asked" } as const, disagreements: [] };
     const all = [...wrong, ...judged.disagreements];
     return {
@@ -141,6 +146,7 @@ function resultOf(file: QdqFile, source: GraphFile, record: ReadRecord): ExportS
   const network = GraphNetwork.create(graph, inputShapes(record.network));
   const weights = new GraphTensors(network.cut);
   const coded = new Set([...file.layers.keys()].map((module) => `${module}.weight`));
+  const own = ownBiases(file, { cut: network.cut, weights }, record);
   const { activations } = record;
   return {
     name: source.name,
@@ -157,8 +163,38 @@ function resultOf(file: QdqFile, source: GraphFile, record: ReadRecord): ExportS
     inputGrids: file.inputGrids,
     graph: { content: source.content, cut: network.cut },
     readQuantized: async (module) => file.readQuantized(module),
-    readPlain: (name) => weights.read(name),
+    readPlain: async (name) => own.get(name) ?? weights.readSync(name),
   };
+}
+
+/**
+ * Biases that the recipe gave layers in place of the source's, as the file has them, where they are what was recorded: their hashes
+ * are known, and their numbers follow from nothing else. Others have to be the source's.
+ */
+function ownBiases(
+  { content }: QdqFile,
+  { cut, weights }: { readonly cut: CutGraph; readonly weights: GraphTensors },
+  { fingerprints }: ReadRecord,
+): ReadonlyMap<string, Uint8Array> {
+  const changed = new Set(fingerprints?.changed ?? []);
+  const found = new Map<string, Uint8Array>();
+  for (const { plan, bias } of cut.units.flatMap(({ layers }) => layers)) {
+    const name = `${plan.module}.bias`;
+    const recorded = fingerprints?.plain[name];
+    if (bias === null || !changed.has(name) || recorded === bytesHash(weights.readSync(name))) continue;
+    const stored = content.tensors.get(bias);
+    const type = plan.biasType ?? "float32";
+    if (stored === undefined || stored.dataType !== type) continue;
+    const bytes = scope(() => Tensor.fromBytes(content.readBytes(bias), [plan.rows], type).to("float32").toBytes());
+    if (bytesHash(bytes) === recorded) found.set(name, bytes);
+  }
+  return found;
+}
+
+/** The numbers of an input that ranges are looked up by, of all tables the same. */
+function knownSteps(file: QdqFile): ReadonlyMap<string, readonly number[]> {
+  const keyed = [...file.inputGrids.values()].filter(isKeyed);
+  return new Map(keyed.map(({ input, keys }) => [input, keys] as const));
 }
 
 const recordedInputs = z.object({ inputs: z.array(z.object({ name: z.string(), shape: z.array(z.number()) })) });

@@ -5,6 +5,8 @@ import { answerOnce } from "../runtime/runtime-process.js";
 export interface GraphNumbers {
   readonly data: Float32Array;
   readonly shape: readonly number[];
+  /** Of integers that are given as floats: time steps. */
+  readonly type?: "int64";
 }
 
 /** What onnxruntime is asked about a graph. */
@@ -23,7 +25,11 @@ interface OnnxRuntime {
   readonly InferenceSession: {
     create(path: string, options: InferenceSession.SessionOptions): Promise<InferenceSession>;
   };
-  readonly Tensor: new (type: "float32", data: Float32Array, dims: readonly number[]) => Tensor;
+  readonly Tensor: new (
+    type: "float32" | "int64",
+    data: Float32Array | BigInt64Array,
+    dims: readonly number[],
+  ) => Tensor;
 }
 
 answerOnce<GraphQuestion, GraphAnswer>(async ({ entry, file, inputs, threads }) => {
@@ -34,7 +40,13 @@ answerOnce<GraphQuestion, GraphAnswer>(async ({ entry, file, inputs, threads }) 
   const options = { intraOpNumThreads: threads, logSeverityLevel: 3, graphOptimizationLevel: "disabled" } as const;
   const session = await InferenceSession.create(file, options);
   const feeds = Object.entries(inputs).map(
-    ([name, { data, shape }]) => [name, new Tensor("float32", data, shape)] as const,
+    ([name, { data, shape, type }]) =>
+      [
+        name,
+        type === "int64"
+          ? new Tensor(type, BigInt64Array.from(data, BigInt), shape)
+          : new Tensor("float32", data, shape),
+      ] as const,
   );
   const results = await session.run(Object.fromEntries(feeds));
   const outputs = Object.entries(results).map(([name, { data }]) => [name, Float32Array.from(data as Float32Array)]);

@@ -1,0 +1,9 @@
+import type { Ports } from "../../calibration/port-store.js";
+import { forwardAll, type QuantizedUnit } from "../quantized-unit.js";
+
+/** What a window's units, quantized, write of the ports that they are given: what is held against its targets. */
+export function windowOutput(units: readonly QuantizedUnit[], x: Ports): Ports {
+  const written = new Set(units.flatMap(({ plan }) => plan.writes));
+  const output = forwardAll(units, x, (unit, ports) => unit.forwardQuantized(ports));
+  return Object.fromEntries(Object.entries(output).filter(([name]) => written.has(name)));
+}
