@@ -75,13 +75,16 @@ export const brecq = defineRecipe({
   chain: ({ brecq: { inputs } }) => ({ input: "quantized", targets: ["full"], fullInput: inputs.order === "after" }),
   error: (target, actual) => channelError(target, actual),
 
-  cost: ({ brecq: { batch, epochs, inputs } }) => ({
+  cost: ({ brecq: { batch, epochs, inputs, loss } }) => ({
     trains: true,
     batch,
     moments: "none",
     stores: 1,
     passes: 3 * (epochs + (inputs.order === "after" ? inputs.epochs : 0)) + 6,
-    parameters: (linear) => linear.rows * linear.columns + gridParameterCount(linear),
+    // Expected logits, and the gradient of those of the window.
+    ...(loss === "fisher" && epochs > 0 && { ahead: 4 }),
+    // What is rounded to nearest learns nothing.
+    parameters: (linear) => (isEasy(linear) ? 0 : linear.rows * linear.columns + gridParameterCount(linear)),
     normParameters: 0,
   }),
 
@@ -105,8 +108,7 @@ export const brecq = defineRecipe({
             ...(range.search && { candidates: range.candidates, smallest: 0.2, power: options.rangePower }),
             ...(!range.search && { candidates: 1 }),
           });
-          // Nothing comes before it that it could make up for, and 8 bits lose next to nothing.
-          if (first.has(role) && scheme.bits === 8) layer.harden(roundToNearest(weight, grid));
+          if (isEasy({ bits: scheme.bits, readsInput: first.has(role) })) layer.harden(roundToNearest(weight, grid));
           // Section 2.2, AdaRound: w^ = s clip(floor(w / s) + h(V)), which begins at the weight itself.
           else if (options.rounding === "adaround") layer.learn(adaRound(weight, grid, "sum"));
           else layer.learn(new CodeUnitRounding(weight, grid));
@@ -165,6 +167,11 @@ const outputError: ReconstructionLoss = (actual, [target = {}, weights]) =>
       return channelError(portOf(target, name), port, 2, weight);
     })
     .reduce((total, each) => total.add(each));
+
+// Nothing comes before it that it could make up for, and 8 bits lose next to nothing.
+function isEasy({ bits, readsInput }: { readonly bits?: number; readonly readsInput?: boolean }): boolean {
+  return readsInput === true && bits === 8;
+}
 
 // What moves by the rate in every step has to come as far in few steps as in many.
 function rateOf({ rate, rounding, epochs, batch }: Brecq, examples: number): number {

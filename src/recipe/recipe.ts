@@ -178,6 +178,8 @@ export interface Cost {
   readonly quadraticSteps?: number;
   /** How often all tokens pass through its Linears; a backward pass counts twice. */
   readonly passes: number;
+  /** How often all tokens pass through the blocks behind a window, which nothing else opens; a backward pass counts twice. */
+  readonly ahead?: number;
   /** Numbers that are trained of a Linear, its input's clip aside. */
   parameters(linear: LinearSize): number;
   /** Numbers that are trained of a block beside its Linears. */
@@ -193,6 +195,10 @@ export interface LinearSize {
   /** Groups of columns over all rows. */
   readonly groups: number;
   readonly symmetric: boolean;
+  /** Of its codes; left out where groups have bits of their own. */
+  readonly bits?: number;
+  /** Whether it reads what the network is given. */
+  readonly readsInput?: true;
 }
 
 /** Scales and zero points of a Linear. */

@@ -178,7 +178,8 @@ export class GraphModel implements Subject {
 
   speed(options: RunOptions): MachineSpeed {
     const { network, checkpoint, placement } = this;
-    return measureGraphSpeed({ options, network, checkpoint, extents: this.#extents, ...placement });
+    const parts = { network, checkpoint, extents: this.#extents, schemes: this.#schemes };
+    return measureGraphSpeed({ options, ...parts, ...placement });
   }
 
   fit(facts: PlanFacts, spareBytes: number): FittedPlan {
