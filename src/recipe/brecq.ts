@@ -8,6 +8,7 @@ import { channelError } from "../reconstruct/objective/fisher/channel-error.js";
 import type { ReconstructionLoss } from "../reconstruct/reconstruction-options.js";
 import { windowSchedule } from "../reconstruct/schedule.js";
 import { noGrad, scope } from "../tensor/index.js";
+import { bitBudget } from "./graph/bit-budget.js";
 import { endOverrides } from "./graph/end-overrides.js";
 import { fisherWeights } from "./graph/fisher-weights.js";
 import { geneticAllocation } from "./graph/genetic-allocation.js";
@@ -68,7 +69,8 @@ export const brecq = defineRecipe({
   overrides: (units, { brecq: { ends } }, scheme) => endOverrides(units, ends, scheme),
 
   // Section 3.4, mixed precision: errors of layers at few bits meet in a block.
-  shareBits: (job, items, budget) => geneticAllocation(job, items, { by: job.options.brecq.bitsBy, most: budget }),
+  checkBits: (items, budget, { brecq: own }) => void bitBudget(items, budget, own),
+  shareBits: (job, items, budget) => geneticAllocation(job, items, bitBudget(items, budget, job.options.brecq)),
 
   // Algorithm 1: the block sees what the quantized network makes before it, and is held against the full-precision one. The
   // released code leaves the model in training mode once it has cached these; norms that stay in a graph have no such mode.

@@ -98,6 +98,8 @@ export interface Recipe<O extends EngineOptions = EngineOptions> {
     items: readonly BitItem[],
     budget: number,
   ): Generator<RecipeEvent, { readonly bits: ReadonlyMap<string, number>; readonly loss: number }>;
+  /** Checks what it would share bits out by. @throws OptionError where it can't, before any work starts */
+  checkBits?(items: readonly BitItem[], budget: number, options: O): void;
   /** What windows see and are held against. */
   chain(options: O): Chain;
   /** The reconstruction error that events report, of the window's output `actual` against one target, a scalar. */
