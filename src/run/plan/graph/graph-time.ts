@@ -46,7 +46,7 @@ export function windowSecondsOf(
     sum(layers, ({ columns, positions }) => 2 * positions * columns ** 2),
   );
   const learns = trains && linears.some((linear) => trainedParameters(linear, input) > 0);
-  const epochs = examples === 0 || !learns ? 0 : Math.max(0, (passes - 4) / 3);
+  const epochs = examples === 0 || !learns ? 0 : Math.max(0, Math.floor((passes - 4) / 3));
   const steps = epochs * Math.ceil(examples / stepBatch(recipe, options));
   const own = of(window.first, end);
   const sites =
