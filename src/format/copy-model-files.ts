@@ -22,11 +22,12 @@ const pieceBytes = 2 ** 24;
  * What `copyModelFiles` will copy from a model folder. Every file is opened, so that what can't be copied is found before
  * anything is computed.
  *
+ * @param only names, of which those that are there are copied as they are; null for all that goes along with a model's weights
  * @throws CheckpointError for a link that leads out of the folder or nowhere, and for a socket, pipe or device;
  *   EnvironmentError for a file that can't be read
  */
-export function filesToCopy(from: string): CopiedFiles {
-  return new Map(copiesOf(ModelFolder.open(from)).map(({ target, size }) => [target, size]));
+export function filesToCopy(from: string, only: ReadonlySet<string> | null = null): CopiedFiles {
+  return new Map(copiesOf(ModelFolder.open(from), only).map(({ target, size }) => [target, size]));
 }
 
 interface Copy {
@@ -36,12 +37,13 @@ interface Copy {
   readonly size: number;
 }
 
-function copiesOf(folder: ModelFolder): readonly Copy[] {
+function copiesOf(folder: ModelFolder, only: ReadonlySet<string> | null): readonly Copy[] {
   const from = folder.path;
   const files: Copy[] = [];
   for (const name of folder.list()) {
-    if (name.startsWith(".") || weights.test(name) || ownFiles.has(name)) continue;
-    const target = targetOf(folder, name);
+    const stays = only === null ? name.startsWith(".") || weights.test(name) || ownFiles.has(name) : !only.has(name);
+    if (stays) continue;
+    const target = only === null ? targetOf(folder, name) : name;
     if (target === null) continue;
     const where = join(from, name);
     const found = statusOf(where);
@@ -94,13 +96,19 @@ function statusOf(where: string): Stats | null {
  * Copies byte for byte what makes a model folder usable apart from weights and `config.json`: tokenizer, chat template,
  * generation settings, licence, model card (as `README.source.md`). Hidden files and subfolders (other formats, download caches) stay behind.
  *
+ * @param only as in `filesToCopy`
  * @returns the names of the copied files
  * @throws CheckpointError as `filesToCopy`; EnvironmentError when writing fails
  */
-export async function copyModelFiles(from: string, to: string, signal?: AbortSignal): Promise<readonly string[]> {
+export async function copyModelFiles(
+  from: string,
+  to: string,
+  signal?: AbortSignal,
+  only: ReadonlySet<string> | null = null,
+): Promise<readonly string[]> {
   const folder = ModelFolder.open(from);
   const copied: string[] = [];
-  for (const { name, target } of copiesOf(folder)) {
+  for (const { name, target } of copiesOf(folder, only)) {
     signal?.throwIfAborted();
     await copyFile(folder, name, join(to, target), signal);
     copied.push(target);

@@ -8,6 +8,7 @@ import { channelError } from "../reconstruct/objective/fisher/channel-error.js";
 import type { ReconstructionLoss } from "../reconstruct/reconstruction-options.js";
 import { windowSchedule } from "../reconstruct/schedule.js";
 import { noGrad, scope } from "../tensor/index.js";
+import { bitBudget } from "./graph/bit-budget.js";
 import { endOverrides } from "./graph/end-overrides.js";
 import { fisherWeights } from "./graph/fisher-weights.js";
 import { geneticAllocation } from "./graph/genetic-allocation.js";
@@ -68,20 +69,24 @@ export const brecq = defineRecipe({
   overrides: (units, { brecq: { ends } }, scheme) => endOverrides(units, ends, scheme),
 
   // Section 3.4, mixed precision: errors of layers at few bits meet in a block.
-  shareBits: (job, items, budget) => geneticAllocation(job, items, { by: job.options.brecq.bitsBy, most: budget }),
+  checkBits: (items, budget, { brecq: own }) => void bitBudget(items, budget, own),
+  shareBits: (job, items, budget) => geneticAllocation(job, items, bitBudget(items, budget, job.options.brecq)),
 
   // Algorithm 1: the block sees what the quantized network makes before it, and is held against the full-precision one. The
   // released code leaves the model in training mode once it has cached these; norms that stay in a graph have no such mode.
   chain: ({ brecq: { inputs } }) => ({ input: "quantized", targets: ["full"], fullInput: inputs.order === "after" }),
   error: (target, actual) => channelError(target, actual),
 
-  cost: ({ brecq: { batch, epochs, inputs } }) => ({
+  cost: ({ brecq: { batch, epochs, inputs, loss } }) => ({
     trains: true,
     batch,
     moments: "none",
     stores: 1,
     passes: 3 * (epochs + (inputs.order === "after" ? inputs.epochs : 0)) + 6,
-    parameters: (linear) => linear.rows * linear.columns + gridParameterCount(linear),
+    // Expected logits, and the gradient of those of the window.
+    ...(loss === "fisher" && epochs > 0 && { ahead: 4 }),
+    // What is rounded to nearest learns nothing.
+    parameters: (linear) => (isEasy(linear) ? 0 : linear.rows * linear.columns + gridParameterCount(linear)),
     normParameters: 0,
   }),
 
@@ -105,8 +110,7 @@ export const brecq = defineRecipe({
             ...(range.search && { candidates: range.candidates, smallest: 0.2, power: options.rangePower }),
             ...(!range.search && { candidates: 1 }),
           });
-          // Nothing comes before it that it could make up for, and 8 bits lose next to nothing.
-          if (first.has(role) && scheme.bits === 8) layer.harden(roundToNearest(weight, grid));
+          if (isEasy({ bits: scheme.bits, readsInput: first.has(role) })) layer.harden(roundToNearest(weight, grid));
           // Section 2.2, AdaRound: w^ = s clip(floor(w / s) + h(V)), which begins at the weight itself.
           else if (options.rounding === "adaround") layer.learn(adaRound(weight, grid, "sum"));
           else layer.learn(new CodeUnitRounding(weight, grid));
@@ -165,6 +169,11 @@ const outputError: ReconstructionLoss = (actual, [target = {}, weights]) =>
       return channelError(portOf(target, name), port, 2, weight);
     })
     .reduce((total, each) => total.add(each));
+
+// Nothing comes before it that it could make up for, and 8 bits lose next to nothing.
+function isEasy({ bits, readsInput }: { readonly bits?: number; readonly readsInput?: boolean }): boolean {
+  return readsInput === true && bits === 8;
+}
 
 // What moves by the rate in every step has to come as far in few steps as in many.
 function rateOf({ rate, rounding, epochs, batch }: Brecq, examples: number): number {

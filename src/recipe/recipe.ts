@@ -98,6 +98,8 @@ export interface Recipe<O extends EngineOptions = EngineOptions> {
     items: readonly BitItem[],
     budget: number,
   ): Generator<RecipeEvent, { readonly bits: ReadonlyMap<string, number>; readonly loss: number }>;
+  /** Checks what it would share bits out by. @throws OptionError where it can't, before any work starts */
+  checkBits?(items: readonly BitItem[], budget: number, options: O): void;
   /** What windows see and are held against. */
   chain(options: O): Chain;
   /** The reconstruction error that events report, of the window's output `actual` against one target, a scalar. */
@@ -182,6 +184,8 @@ export interface Cost {
   readonly quadraticSteps?: number;
   /** How often all tokens pass through its Linears; a backward pass counts twice. */
   readonly passes: number;
+  /** How often all tokens pass through the blocks behind a window, which nothing else opens; a backward pass counts twice. */
+  readonly ahead?: number;
   /** Numbers that are trained of a Linear, its input's clip aside. */
   parameters(linear: LinearSize): number;
   /** Numbers that are trained of a block beside its Linears. */
@@ -197,6 +201,10 @@ export interface LinearSize {
   /** Groups of columns over all rows. */
   readonly groups: number;
   readonly symmetric: boolean;
+  /** Of its codes; left out where groups have bits of their own. */
+  readonly bits?: number;
+  /** Whether it reads what the network is given. */
+  readonly readsInput?: true;
 }
 
 /** Scales and zero points of a Linear. */

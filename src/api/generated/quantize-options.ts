@@ -2222,6 +2222,16 @@ export interface BrecqOptions {
    * @default "size"
    */
   readonly bitsBy?: "size" | "latency" | undefined;
+  /**
+   * JSON file of what layers take at their bits, in any unit, {"conv1": {"4": 1.2, "8": 2.1}}: the budget is then
+   * what all of them take with so many bits; null counts multiply-adds. Read by brecq with --bits-budget and
+   * brecq.bitsBy=latency.
+   *
+   * Command line: `--set brecq.latency=...`.
+   *
+   * @default null
+   */
+  readonly latency?: string | null | undefined;
   /** How quantized inputs get their steps. */
   readonly inputs?: BrecqInputsOptions | undefined;
 }

@@ -3,9 +3,11 @@ import { join } from "node:path";
 import { OnnxContent } from "../../checkpoint/onnx/onnx-content.js";
 import type { ExportOptions } from "../contract/export-options.js";
 import type { Exporter, OpenedExport } from "../contract/exporter.js";
+import { copyModelFiles } from "../copy-model-files.js";
 import { hasOwnCard } from "../seal.js";
-import { cardFile } from "../written-files.js";
+import { cardFile, isCopy } from "../written-files.js";
 import { checkQdq } from "./check.js";
+import { companionFolder, companionNames } from "./graph/companion-files.js";
 import { inspectQdq, partsOf } from "./inspect.js";
 import { qdqNotes } from "./notes.js";
 import { planQdq } from "./plan.js";
@@ -26,10 +28,12 @@ export const qdqExporter: Exporter = {
   },
   async write(source, path, { signal, qdqCodes }) {
     await writeQdq(source, path, { codes: qdqCodes, signal });
+    await copyModelFiles(companionFolder(source.folder), path, signal, companionNames);
     return [];
   },
-  async owns(folder, path) {
+  async owns(folder, path, copied) {
     if (path === cardFile) return hasOwnCard(folder);
+    if (companionNames.has(path)) return isCopy(folder, path, copied);
     return path === modelFile || path === dataFile;
   },
   async find(path) {

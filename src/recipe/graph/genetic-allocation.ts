@@ -3,6 +3,7 @@ import { geneticBits } from "../../quant/allocate/genetic.js";
 import type { BitItem } from "../allocation/bit-items.js";
 import type { RecipeEvent, RecipeJob } from "../job/recipe-job.js";
 import { type BitCosts, bitCosts } from "./bit-costs.js";
+import { type LatencyTable, latencyOf, timedItems } from "./latency-table.js";
 
 /** What bits cost, and how much may be spent. */
 export interface BitBudget {
@@ -12,8 +13,7 @@ export interface BitBudget {
    */
   readonly by: "size" | "latency";
   readonly most: number;
-  /** By module, then by bits. */
-  readonly table?: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  readonly table?: LatencyTable;
 }
 
 /** Bits of layers, by module, what they are expected to lose, and what they cost in the budget's measure. */
@@ -26,21 +26,21 @@ export interface GeneticAllocation {
 /**
  * Bits of every layer within a budget: measures what they are worth (`bitCosts`) and searches (`geneticBits`).
  *
- * @param items layers that get the same bits, and those that come into question; of others the budget does not count
+ * @param given layers that get the same bits, and those that come into question; of others the budget does not count
  * @throws OptionError where a table lacks a layer or bits, or where even the fewest bits are above the budget
  */
 export function* geneticAllocation(
   job: RecipeJob,
-  items: readonly Pick<BitItem, "modules" | "widths">[],
+  given: readonly Pick<BitItem, "modules" | "widths">[],
   budget: BitBudget,
 ): Generator<RecipeEvent, GeneticAllocation> {
+  const { by, most } = budget;
+  const table = by === "latency" ? budget.table : undefined;
+  const items = table === undefined ? given : timedItems(given, table);
   const layers = new Map(
     job.network.units.flatMap((unit) => unit.layers.map((layer) => [layer.module, layer] as const)),
   );
   const widthsBy = new Map(items.flatMap(({ modules, widths }) => modules.map((module) => [module, widths] as const)));
-  const { by, most } = budget;
-  const table = by === "latency" ? budget.table : undefined;
-  if (table !== undefined) checkTable(widthsBy, table);
   const costs = yield* bitCosts(job, (module) => widthsBy.get(module) ?? []);
   const sizeOf = (module: string): number => {
     const { rows = 0, columns = 0 } = layers.get(module) ?? {};
@@ -48,7 +48,7 @@ export function* geneticAllocation(
   };
   const total = [...widthsBy.keys()].reduce((sum, module) => sum + sizeOf(module), 0);
   const priceOf = (module: string, bits: number): number =>
-    table === undefined ? (bits * sizeOf(module)) / total : (table[module]?.[bits] as number);
+    table === undefined ? (bits * sizeOf(module)) / total : latencyOf(table, module, bits);
   const sumOf = (bits: readonly number[], of: (module: string, bits: number) => number): number =>
     items.reduce((sum, { modules }, i) => modules.reduce((own, module) => own + of(module, bits[i] as number), sum), 0);
   const byModule = (bits: readonly number[]): ReadonlyMap<string, number> =>
@@ -93,18 +93,4 @@ function lossOf({ single, together, blocks }: BitCosts, bits: ReadonlyMap<string
       return pair === undefined ? all : all + pair - alone(a) - alone(b);
     }, sum + separate);
   }, 0);
-}
-
-function checkTable(widths: WidthsBy, table: NonNullable<BitBudget["table"]>): void {
-  for (const [module, all] of widths) {
-    for (const bits of all) {
-      const value = Object.hasOwn(table, module) ? table[module]?.[bits] : undefined;
-      if (typeof value === "number" && Number.isFinite(value) && value >= 0) continue;
-      throw new OptionError({
-        where: `latency table, "${module}"`,
-        what: `has no number for ${bits} bits`,
-        next: `add {"${module}": {"${bits}": TIME}} for every layer and all of its widths, or leave the table out`,
-      });
-    }
-  }
 }

@@ -4,8 +4,8 @@ import { ClassAccuracy } from "../../evaluate/outputs/class-accuracy.js";
 import { OutputComparison } from "../../evaluate/outputs/output-comparison.js";
 import { outputKind } from "../../evaluate/outputs/output-kind.js";
 import { GraphRunner } from "../../network/graph/compute/run-graph.js";
-import { type Graph, type GraphExamples, GraphNetwork } from "../../network/index.js";
-import { type Device, noGrad, scope, type Tensor } from "../../tensor/index.js";
+import type { Graph, GraphExamples } from "../../network/index.js";
+import { type Device, noGrad, scope, Tensor } from "../../tensor/index.js";
 import type { EngineCalls } from "../engine/engine-protocol.js";
 import type { RequestContext } from "../engine/serve-requests.js";
 import type { ImagesEvent, WorkEvent } from "../events/events.js";
@@ -36,15 +36,17 @@ export async function imagesJob(
   const labels = labelFile === null ? labelsOfFolders(source, images) : await readLabels(labelFile, source, images);
   if (labels === null && reference === null) throw nothingToCompare(source);
   const count = Math.min(source.count, limit ?? source.count);
-  const shape = outputShape(graph, source);
+  using ours = new GraphRunner(graph, { device, dtype: "float32" });
+  const shape = outputShape(ours, source, device);
   const kind = outputKind(graph, shape);
   const classes = shape.reduce((product, size) => product * size, 1);
   if (labels !== null) requireClasses(labels, kind, classes, place.file);
   const other = reference === null ? null : await graphAt(reference);
   using second = other === null ? null : GraphFile.open(other.file);
-  if (second !== null) requireSameOutput(second, outputShape(second.graph, source), shape, file);
-  using ours = new GraphRunner(graph, { device, dtype: "float32" });
   using theirs = second === null ? null : new GraphRunner(second.graph, { device, dtype: "float32" });
+  if (second !== null && theirs !== null) {
+    requireSameOutput(second, outputShape(theirs, source, device), shape, file);
+  }
   const accuracy = labels === null ? null : new ClassAccuracy();
   const referenceAccuracy = labels === null || theirs === null ? null : new ClassAccuracy();
   const compared = theirs === null ? null : new OutputComparison(kind);
@@ -96,11 +98,28 @@ function fixedBatch(...graphs: readonly (Graph | null)[]): number | null {
   return sizes.find((size) => typeof size === "number") ?? null;
 }
 
-function outputShape(graph: Graph, { shapes }: ExampleSource): readonly number[] {
+// What it gives of an example, found by computing zeros.
+function outputShape(runner: GraphRunner, { shapes }: ExampleSource, device: Device): readonly number[] {
+  const { graph } = runner;
+  const batch = fixedBatch(graph) ?? 1;
   const given = Object.values(shapes);
-  const inputs = Object.fromEntries(graph.inputs.map(({ name }, i) => [name, shapes[name] ?? given[i] ?? []]));
-  const network = GraphNetwork.create(graph, inputs);
-  return network.ports(1, network.units.length)[graph.outputs[0]?.name ?? ""] ?? [];
+  return noGrad(() =>
+    scope(() => {
+      const zeros = graph.inputs.map(({ name, dataType }, i) => {
+        const whole = dataType === "int64" || dataType === "int32";
+        const size = [batch, ...(shapes[name] ?? given[i] ?? [])];
+        return [name, Tensor.zeros(size, { device, dtype: whole ? dataType : "float32" })] as const;
+      });
+      const [port] = graph.outputs;
+      const { shape } = runner.run(Object.fromEntries(zeros))[port?.name ?? ""] as Tensor;
+      if (shape[0] === batch) return shape.slice(1);
+      throw new ModelError({
+        where: `${graph.file}, output "${port?.name}"`,
+        what: `is [${shape.join(", ")}] for ${batch} examples, and a row for each is compared`,
+        next: "export the network with the batch as the first dimension of its output",
+      });
+    }),
+  );
 }
 
 function requireClasses(labels: Labels, kind: string, classes: number, file: string): void {

@@ -12,19 +12,21 @@ export interface LinearPlan {
   readonly layout: QuantizedLayout;
   /** The share of its rows that a token is multiplied with: a few of all experts. 1 where it is absent. */
   readonly share?: number;
+  /** Whether it reads what the network is given. */
+  readonly readsInput?: true;
 }
 
 /** The Linears that will be quantized, in the order of the network. */
 export function linearPlans(units: readonly UnitPlan[], schemes: LayerSchemes): LinearPlan[] {
   return units.flatMap(({ index, layers }) =>
-    layers.flatMap(({ module, rows, columns, experts, perToken }) => {
+    layers.flatMap(({ module, rows, columns, experts, perToken, readsInput }) => {
       const scheme = schemes.get(module);
       if (scheme === undefined || scheme === null) return [];
       const groupSize = groupColumns(scheme, columns, module);
       const { bits, symmetric } = scheme;
       const layout = { bits, symmetric, perChannel: scheme.groupSize === null, groupSize, rows, columns };
       const share = experts === undefined || perToken === undefined ? {} : { share: perToken / experts };
-      return [{ name: module, block: index, layout, ...share }];
+      return [{ name: module, block: index, layout, ...share, ...(readsInput === true && { readsInput }) }];
     }),
   );
 }

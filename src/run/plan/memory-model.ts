@@ -124,11 +124,13 @@ export function trainedParameters(
   linear: LinearPlan,
   { options, scheme }: Pick<MemoryInput, "options" | "scheme">,
 ): number {
-  const { rows, columns } = linear.layout;
+  const { layout, readsInput } = linear;
+  const { rows, columns, bits } = layout;
   const recipe = recipeOf(options.recipe);
   const { parameters } = recipe.cost(options);
-  const clip = scheme.activationBits < 16 && learnsClips(recipe, options) ? 1 : 0;
-  return parameters({ rows, columns, groups: groupsOf(linear), symmetric: scheme.symmetric }) + clip;
+  const clip = scheme.activationBits < 16 && readsInput !== true && learnsClips(recipe, options) ? 1 : 0;
+  const size = { rows, columns, bits, groups: groupsOf(linear), symmetric: scheme.symmetric };
+  return parameters({ ...size, ...(readsInput === true && { readsInput }) }) + clip;
 }
 
 export function weightsOf({ layout }: LinearPlan): number {

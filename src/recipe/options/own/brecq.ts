@@ -77,6 +77,14 @@ const brecq = z.strictObject({
     .enum(["size", "latency"])
     .default("size")
     .describe("what a budget of bits is a mean over: all weights, or all multiply-adds of an example"),
+  latency: z
+    .string()
+    .min(1)
+    .nullable()
+    .default(null)
+    .describe(
+      'JSON file of what layers take at their bits, in any unit, {"conv1": {"4": 1.2, "8": 2.1}}: the budget is then what all of them take with so many bits; null counts multiply-adds',
+    ),
   inputs: inputs.prefault({}).describe("how quantized inputs get their steps"),
 });
 
@@ -90,6 +98,7 @@ const holding = (text: string, holds: (options: Brecq) => boolean): ReturnType<t
 const soft = holding("rounding=adaround", ({ rounding }) => rounding === "adaround");
 const inCodes = holding("rounding=code", ({ rounding }) => rounding === "code");
 const byGradients = holding("loss=fisher", ({ loss }) => loss === "fisher");
+const byLatency = holding("bitsBy=latency", ({ bitsBy }) => bitsBy === "latency");
 const after = holding("inputs.order=after", ({ inputs: { order } }) => order === "after");
 
 /** Roundings are learnt. */
@@ -104,6 +113,7 @@ export const brecqOptions = fragment(brecq.prefault({}).describe("how BRECQ reco
   ...{ unit: always, window: always, overlap: always, rounding: always, ends: always, rangePower: always },
   ...{ loss: always, epochs: always, batch: when(trainingRoundings), rate: when(trainingRoundings) },
   bitsBy: when(withBudget),
+  latency: when(withBudget, byLatency),
   fisher: when(trainingRoundings, byGradients),
   penalty: when(trainingRoundings, soft),
   scaleRate: when(trainingRoundings, inCodes),

@@ -3,6 +3,7 @@ import type { UnitPlan } from "../../../network/index.js";
 import { type Scheme, schemeName, WEIGHT_BITS } from "../../../quant/scheme.js";
 import { type BitItem, bitItems, leastMean, likelyAllocation } from "../../../recipe/allocation/bit-items.js";
 import { type LayerSchemes, resolveSchemes } from "../../../recipe/job/layer-schemes.js";
+import { recipeOf } from "../../../recipe/job/recipe-names.js";
 import type { RunOptions } from "../../options/options.js";
 import { listed } from "../../options/parse/listed.js";
 
@@ -23,9 +24,10 @@ export interface PlannedAllocation {
 export function planAllocation(
   units: readonly UnitPlan[],
   scheme: Scheme,
-  { bitsBudget, allocation, overrides, format }: RunOptions,
+  options: RunOptions,
   assertWritten: (schemes: LayerSchemes) => void,
 ): PlannedAllocation | null {
+  const { bitsBudget, allocation, overrides, format } = options;
   if (bitsBudget === null) return null;
   const schemesAt = (bits: number): LayerSchemes => resolveSchemes(units, { ...scheme, bits }, overrides);
   const refusals: FormatError[] = [];
@@ -60,5 +62,6 @@ export function planAllocation(
       next: `use --bits-budget ${least}${named}${helps ? ", or --format compressed-tensors, which holds 2 to 8 bits" : ""}`,
     });
   }
+  recipeOf(options.recipe).checkBits?.(items, bitsBudget, options);
   return { budget: bitsBudget, items, schemes: resolveSchemes(units, scheme, overrides, likely) };
 }

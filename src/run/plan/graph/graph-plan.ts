@@ -12,7 +12,8 @@ import { type LinearPlan, linearPlans, protectedLinears } from "../linear-plans.
 import { bytesOf, sum, trainedParameters, weightsOf } from "../memory-model.js";
 import { besideTensors, chosenOf, type PlanFacts } from "../plan.js";
 import { timeRange } from "../time/time-range.js";
-import { multiplications, type UnitExtent } from "./unit-extents.js";
+import { COMPARED, stageSecondsOf, windowSecondsOf } from "./graph-time.js";
+import type { UnitExtent } from "./unit-extents.js";
 
 /** What the plan of a run on a graph is made of. */
 export interface GraphPlanInput extends PlanFacts {
@@ -34,18 +35,6 @@ const KEPT_SHARE = 0.4;
 const PASSING = 1.2;
 /** The same with gradients: values, their gradients, and what fake quantization keeps of inputs. */
 const TRAINING = 2.2;
-/** Passes over held-out examples: source, result, round to nearest. */
-const NETWORKS = 3;
-/** Seconds until work starts, and of a byte that is read, written, decoded. */
-const START_SECONDS = 3;
-const BYTE_SECONDS = 2e-9;
-const EXAMPLE_BYTE_SECONDS = 1e-8;
-/** Codes that are packed, hashed and kept in the work folder. */
-const CODE_SECONDS = 6e-9;
-/** A pass beside its products: reading and writing the stream, errors that are measured. */
-const OVERHEAD = 1.3;
-/** Examples whose losses and errors are measured of a window. */
-const MEASURED = 16;
 
 /** What will be done and what it will take, of a graph. Estimates, to be compared with the measured figures of `done`. */
 export function makeGraphPlan(input: GraphPlanInput): PlanEvent {
@@ -72,7 +61,7 @@ export function makeGraphPlan(input: GraphPlanInput): PlanEvent {
     0,
   );
   const scored = options.score ? scoredExamples(available, examples) : 0;
-  const scoring = scored === 0 ? 0 : NETWORKS * scored * largest * width + largestUnit(units) * 8;
+  const scoring = scored === 0 ? 0 : COMPARED * scored * largest * width + largestUnit(units) * 8;
   const onCpu = device === "cpu";
   const home = options.streams.storage === "auto" ? "device" : options.streams.storage;
   const within = (place: string): number => (home === place ? streamBytes : 0);
@@ -85,14 +74,8 @@ export function makeGraphPlan(input: GraphPlanInput): PlanEvent {
   const hosted = home === "host" || (onCpu && home === "device") ? streamBytes : 0;
   const hostBytes =
     besideTensors(input) + input.exampleBytes + codes + (onCpu ? working * (1 + KEPT_SHARE) : read) + hosted;
-  const windowSeconds = windows.map((window, i) => secondsOf(input, window, windows[i - 1], inWindow(window)));
-  const pass = sum(extents, multiplications) * speed.forward * OVERHEAD;
-  const stageSeconds = {
-    before: START_SECONDS + sourceBytes(checkpoint) * BYTE_SECONDS + input.exampleBytes * EXAMPLE_BYTE_SECONDS,
-    scoring: scored * NETWORKS * pass + (scored === 0 ? 0 : weights * speed.choosing * 0.5),
-    texts: 0,
-    writing: resultBytes * BYTE_SECONDS,
-  };
+  const windowSeconds = windows.map((window, i) => windowSecondsOf(input, window, windows[i - 1], inWindow(window)));
+  const stageSeconds = stageSecondsOf(input, { scored, weights, resultBytes });
   const seconds = sum([...Object.values(stageSeconds), ...windowSeconds], (each) => each);
   const state = stateBytes(input, windows, learnt, largest);
   return {
@@ -174,46 +157,6 @@ function portsOf({ read, left }: UnitExtent): number {
   return Math.max(read, left);
 }
 
-function secondsOf(
-  { options, extents, examples, speed }: GraphPlanInput,
-  window: Window,
-  before: Window | undefined,
-  linears: readonly LinearPlan[],
-): number {
-  const recipe = recipeOf(options.recipe);
-  const { trains, moments, passes } = recipe.cost(options);
-  const { targets } = recipe.chain(options);
-  const opened = Math.max(window.first, (before?.last ?? -1) + 1);
-  const units = extents.slice(window.first, window.last + 1);
-  const [all, fresh, leaving] = [
-    sum(units, multiplications),
-    sum(extents.slice(opened, window.last + 1), multiplications),
-    sum(units.slice(0, window.leaving), multiplications),
-  ];
-  const squares = sum(extents.slice(opened, window.last + 1), ({ layers }) =>
-    sum(layers, ({ columns, positions }) => 2 * positions * columns ** 2),
-  );
-  const epochs = examples === 0 || !trains ? 0 : Math.max(0, (passes - 4) / 3);
-  const steps = epochs * Math.ceil(examples / stepBatch(recipe, options));
-  const sites = moments === "none" || examples === 0 ? 0 : moments === "site" ? largestLayers(units) : 1;
-  const measured = Math.min(MEASURED, examples);
-  const forward = speed.forward * OVERHEAD;
-  const own = linears.filter(({ block }) => block >= opened);
-  return (
-    epochs * examples * all * speed.training +
-    steps * sum(linears, weightsOf) * speed.perWeight +
-    examples * forward * (fresh * (sites + targets.length) + leaving) +
-    (moments === "none" ? 0 : (examples * squares) / speed.exactFlops) +
-    sum(own, weightsOf) * speed.choosing +
-    measured * forward * (2 * all + 3 * leaving) +
-    sum(linears, weightsOf) * CODE_SECONDS
-  );
-}
-
-function largestLayers(units: readonly UnitExtent[]): number {
-  return units.reduce((most, { layers }) => Math.max(most, layers.length), 0);
-}
-
 function stateBytes(
   { options, examples }: GraphPlanInput,
   windows: readonly Window[],
@@ -236,8 +179,4 @@ function largestUnit(units: readonly UnitPlan[]): number {
       ),
     0,
   );
-}
-
-function sourceBytes(checkpoint: Pick<TensorReader, "tensors">): number {
-  return sum([...checkpoint.tensors.values()], ({ byteLength }) => byteLength);
 }

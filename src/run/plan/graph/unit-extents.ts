@@ -18,6 +18,8 @@ export interface LayerExtent {
   readonly columns: number;
   /** Places of the output at which the weight is multiplied: of a convolution its pixels. */
   readonly positions: number;
+  /** Numbers of the value that it reads. */
+  readonly inputs: number;
 }
 
 /** Those of every unit of a graph, in order; nothing of a weight is read. */
@@ -37,6 +39,7 @@ export function unitExtents(network: GraphNetwork): readonly UnitExtent[] {
     layers: unit.layers.map(({ node, plan: { module, rows, columns } }) => ({
       ...{ module, rows, columns },
       positions: numbers(node.outputs[0] ?? "") / rows,
+      inputs: numbers(node.inputs[0] ?? ""),
     })),
   }));
 }

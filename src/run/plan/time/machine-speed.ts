@@ -17,6 +17,18 @@ export interface MachineSpeed {
   readonly context: number;
   /** Share of the processors that other programs took meanwhile, 0 to 1. */
   readonly load: number;
+  /** What the units of a graph take, which differ; left out for a decoder. */
+  readonly units?: readonly UnitSpeed[];
+}
+
+/** What a unit of a graph takes, in seconds. */
+export interface UnitSpeed {
+  /** An example on its way through it, without gradients. */
+  readonly forward: number;
+  /** A training step, whatever its examples. */
+  readonly step: number;
+  /** What each example of a step adds. */
+  readonly example: number;
 }
 
 /** Seconds of work, by what it consists of. */

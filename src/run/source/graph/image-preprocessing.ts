@@ -7,6 +7,7 @@ import {
 } from "../../../calibration/images/preprocessing.js";
 import { parseJsonObject } from "../../../checkpoint/json/json.js";
 import { CalibrationError } from "../../../errors.js";
+import { companionFolder } from "../../../format/qdq/graph/companion-files.js";
 import type { Graph } from "../../../network/index.js";
 import { choosesImages, type ImageOptions } from "../../options/graph/image-options.js";
 
@@ -43,7 +44,7 @@ export function preprocessingFor(
   recorded: Preprocessing | null = null,
 ): ChosenPreprocessing {
   const input = imageInput(graph, options);
-  const path = join(folder, preprocessorFile);
+  const path = join(companionFolder(folder), preprocessorFile);
   if (recorded !== null && !choosesImages(options)) return { ...recorded, from: "record" };
   const stored = existsSync(path) ? readPreprocessing(parseJsonObject(readFileSync(path, "utf8"), path), path) : null;
   const base = recorded ?? stored ?? assumed(input);

@@ -1,5 +1,7 @@
 import type { ActivationQuantization, ExportSource } from "../../../../format/contract/export-source.js";
 import { constantGrid, type InputGrid } from "../../../../format/contract/input-grid.js";
+import { filesToCopy } from "../../../../format/copy-model-files.js";
+import { companionFolder, companionNames } from "../../../../format/qdq/graph/companion-files.js";
 import type { CopiedFiles } from "../../../../format/written-files.js";
 import { type Graph, GraphNetwork, GraphTensors } from "../../../../network/index.js";
 import { type LayerSchemes, resolveSchemes } from "../../../../recipe/job/layer-schemes.js";
@@ -178,7 +180,8 @@ export class GraphModel implements Subject {
 
   speed(options: RunOptions): MachineSpeed {
     const { network, checkpoint, placement } = this;
-    return measureGraphSpeed({ options, network, checkpoint, extents: this.#extents, ...placement });
+    const parts = { network, checkpoint, extents: this.#extents, schemes: this.#schemes };
+    return measureGraphSpeed({ options, ...parts, ...placement });
   }
 
   fit(facts: PlanFacts, spareBytes: number): FittedPlan {
@@ -189,9 +192,8 @@ export class GraphModel implements Subject {
     return leastGraphWorkBytes(this.#planInput(facts));
   }
 
-  /** A result has its network alone: what is done to images stands in its record. */
   copied(): CopiedFiles {
-    return new Map();
+    return filesToCopy(companionFolder(this.file.folder), companionNames);
   }
 
   /** They were found when the file was opened. */
