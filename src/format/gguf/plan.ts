@@ -1,20 +1,22 @@
 import { requireString } from "../../checkpoint/model-config.js";
 import { FormatError, OptionError } from "../../errors.js";
-import { type DecoderSpec, networkTensors } from "../../network/index.js";
+import { type DecoderSpec, networkTensors, textConfig } from "../../network/index.js";
 import type { ExportSource, QuantizedLayout } from "../contract/export-source.js";
 import { checkSource } from "../contract/output-tensors.js";
 import { fusedViews } from "../source/fused-views.js";
 import { sourceCensus } from "../source/source-census.js";
 import { sourceSpec } from "../source/source-spec.js";
 import { storedSource } from "../source/stored-source.js";
+import { type Arranged, arrangedSource } from "./arranged-source.js";
 import { exactType, exactTypes } from "./blocks/exact-type.js";
 import { hasExactSize, reencodedType } from "./blocks/reencode.js";
 import { byteLengthOf, type FloatType, type QuantizedType, TENSOR_TYPES } from "./file/layout.js";
-import { ggufFamily } from "./network/families.js";
+import { arrangement } from "./network/arrangement.js";
+import { type GgufFamily, ggufFamily } from "./network/families.js";
 import { type ModelShape, modelShape } from "./network/model-shape.js";
 import { type RopeEncoding, ropeEncoding } from "./network/rope-scaling.js";
 import { rotaryOrder } from "./network/rotary-order.js";
-import { type GgufName, ggufNames } from "./network/tensor-names.js";
+import { arrangedName, type GgufName, ggufNames } from "./network/tensor-names.js";
 
 /** Types for the embedding and the output matrix. */
 export const GGUF_FLOAT_CHOICES = ["f32", "f16", "bf16", "q8_0"] as const;
@@ -74,7 +76,7 @@ export interface GgufPlan {
 export function planGguf(result: ExportSource, options: GgufPlanOptions = {}): GgufPlan {
   checkSource(result);
   // Before the network is read: of a family that GGUF lacks, this says so.
-  const family = ggufFamily(requireString(result.config, "model_type"));
+  const family = ggufFamily(requireString(textConfig(result.config), "model_type"));
   const spec = sourceSpec(result);
   const shape = modelShape(spec);
   if (shape.tied && options.output !== undefined) {
@@ -86,8 +88,7 @@ export function planGguf(result: ExportSource, options: GgufPlanOptions = {}): G
   }
   const rope = ropeEncoding(spec);
   assertComplete(result, spec);
-  const source = fusedSource(result, spec);
-  const names = ggufNames(spec, family);
+  const { source, names } = fileTensors(result, spec, family);
   const ranked: { readonly rank: number; readonly tensor: PlannedTensor }[] = [];
   const add = (tensor: string, plan: (named: GgufName) => PlannedTensor): void => {
     const named = names.get(tensor);
@@ -101,6 +102,24 @@ export function planGguf(result: ExportSource, options: GgufPlanOptions = {}): G
   for (const [name, values] of rope.tables) ranked.push({ rank: 0.5, tensor: planTable(name, values) });
   ranked.sort((a, b) => a.rank - b.rank);
   return { source, shape, rope, tensors: ranked.map(({ tensor }) => tensor) };
+}
+
+/** What the file is written from: the tensors that it has, by names of theirs, and what these are called there. */
+function fileTensors(
+  result: ExportSource,
+  spec: DecoderSpec,
+  family: GgufFamily,
+): { readonly source: ExportSource; readonly names: ReadonlyMap<string, GgufName> } {
+  const names = new Map(ggufNames(spec, family));
+  const arranged = new Map<string, Arranged>();
+  for (const part of arrangement(spec, family)) {
+    const named = arrangedName(part);
+    const own = `${part.from.replace(/\.weight$/, "")} as ${named.name.replace(/\.weight$/, "")}`;
+    const name = part.from.endsWith(".weight") ? `${own}.weight` : own;
+    arranged.set(name, part);
+    names.set(name, named);
+  }
+  return { source: arrangedSource(fusedSource(result, spec), arranged), names };
 }
 
 /** What the network reads, with Linears fused as the checkpoint fuses them: all rows of one part, then those of the next. */
@@ -234,7 +253,7 @@ function planTable(name: string, factors: Float32Array): PlannedTensor {
 function orderOf({ part }: GgufName, { interleaves, heads, keyValueHeads, headDim }: ModelShape): Int32Array | null {
   if (!interleaves) return null;
   if (part === "q") return rotaryOrder(heads, headDim);
-  return part === "k" ? rotaryOrder(keyValueHeads, headDim) : null;
+  return part === "k" && typeof keyValueHeads === "number" ? rotaryOrder(keyValueHeads, headDim) : null;
 }
 
 function assertComplete({ linears, plain }: ExportSource, spec: DecoderSpec): void {
