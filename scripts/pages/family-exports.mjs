@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { ggufFamily } from "../../dist/format/gguf/network/families.js";
 import { modelShape } from "../../dist/format/gguf/network/model-shape.js";
 import { ropeEncoding } from "../../dist/format/gguf/network/rope-scaling.js";
-import { mlxFamily } from "../../dist/format/mlx/families.js";
+import { mlxTextFamily } from "../../dist/format/mlx/families.js";
 import { graphBlock } from "../../dist/format/onnx/graph/graph-block.js";
 import { families, readSpec } from "../../dist/network/index.js";
 
@@ -49,7 +49,7 @@ export function familyExports() {
   const configs = tinyConfigs();
   return [...families.keys()].map((family) => {
     const config = configs.get(family);
-    const mlx = refusal(() => mlxFamily(family));
+    const mlx = refusal(() => mlxTextFamily(family));
     // Families with experts have no tiny model; the formats judge them by what they are.
     if (config === undefined) {
       return { family, folders: null, onnx: "experts", gguf: refusal(() => ggufFamily(family)), mlx };

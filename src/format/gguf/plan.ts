@@ -1,13 +1,14 @@
-import { requireString } from "../../checkpoint/model-config.js";
+import { isJsonObject } from "../../checkpoint/json/json.js";
+import { type ModelConfig, requireString } from "../../checkpoint/model-config.js";
 import { FormatError, OptionError } from "../../errors.js";
 import { type DecoderSpec, networkTensors, textConfig } from "../../network/index.js";
+import { type Arranged, arrangedSource } from "../arranged-source.js";
 import type { ExportSource, QuantizedLayout } from "../contract/export-source.js";
 import { checkSource } from "../contract/output-tensors.js";
 import { fusedViews } from "../source/fused-views.js";
 import { sourceCensus } from "../source/source-census.js";
 import { sourceSpec } from "../source/source-spec.js";
 import { storedSource } from "../source/stored-source.js";
-import { type Arranged, arrangedSource } from "./arranged-source.js";
 import { exactType, exactTypes } from "./blocks/exact-type.js";
 import { hasExactSize, reencodedType } from "./blocks/reencode.js";
 import { byteLengthOf, type FloatType, type QuantizedType, TENSOR_TYPES } from "./file/layout.js";
@@ -78,7 +79,7 @@ export function planGguf(result: ExportSource, options: GgufPlanOptions = {}): G
   // Before the network is read: of a family that GGUF lacks, this says so.
   const family = ggufFamily(requireString(textConfig(result.config), "model_type"));
   const spec = sourceSpec(result);
-  const shape = modelShape(spec);
+  const shape = withImages(modelShape(spec), result.config);
   if (shape.tied && options.output !== undefined) {
     throw new OptionError({
       what: "a type for the output matrix, and this model uses its embedding as output",
@@ -102,6 +103,13 @@ export function planGguf(result: ExportSource, options: GgufPlanOptions = {}): G
   for (const [name, values] of rope.tables) ranked.push({ rank: 0.5, tensor: planTable(name, values) });
   ranked.sort((a, b) => a.rank - b.rank);
   return { source, shape, rope, tensors: ranked.map(({ tensor }) => tensor) };
+}
+
+// How many blocks add what an image's encoder found to the stream: the part that is for images has to know.
+function withImages(shape: ModelShape, { vision_config: vision }: ModelConfig): ModelShape {
+  const layers = isJsonObject(vision) ? vision["deepstack_visual_indexes"] : undefined;
+  if (shape.family.sections !== true || !Array.isArray(layers)) return shape;
+  return { ...shape, own: [...shape.own, ["n_deepstack_layers", { type: "u32", value: layers.length }]] };
 }
 
 /** What the file is written from: the tensors that it has, by names of theirs, and what these are called there. */

@@ -16,6 +16,7 @@ import { sourceSpec } from "../../../src/format/source/source-spec.js";
 import { openLlamaCpp } from "../../../src/run/verify/runtime/llama-cpp.js";
 import { ourLogits, ourNetwork } from "../our-network.js";
 import { roundedOnce, rtnSource, widened } from "../rtn-source.js";
+import { towerSource, towers } from "../source/tower-source.js";
 import { importLlamaCpp } from "./llama-cpp-package.js";
 
 const llamaCpp = await importLlamaCpp();
@@ -108,8 +109,14 @@ function writeTokenizer(folder: string, size: number): void {
 
 describe.skipIf(missing !== "")(`llama.cpp computes what our network computes${missing}`, () => {
   const all = [...names.map((name) => [name, name, changed[name] ?? {}] as const), ...variants];
-  const known = all.filter(([, name]) => only === undefined || only.split(",").includes(name));
-  it.each(known)("%s", async (title, name, change) => {
+  const inTowers = Object.entries(towers).map(
+    ([title, tower]) =>
+      [`${title}, a part of a larger model`, tower.golden, changed[tower.golden] ?? {}, tower] as const,
+  );
+  const known = [...all.map((each) => [...each, null] as const), ...inTowers].filter(
+    ([, name]) => only === undefined || only.split(",").includes(name),
+  );
+  it.each(known)("%s", async (title, name, change, tower) => {
     if (llamaCpp === null) return;
     // llama.cpp asks for tokens of its own where a name speaks of Phi-3.
     const folder = join(scratch, `network-${known.findIndex(([each]) => each === title)}`);
@@ -123,7 +130,7 @@ describe.skipIf(missing !== "")(`llama.cpp computes what our network computes${m
       schemeOf: (module) =>
         /down_proj|w2$|q_b_proj|linear_attn\.out_proj/.test(module) ? null : { bits: 4, group: 32, symmetric: true },
     });
-    const source = roundedOnce(rounded);
+    const source = roundedOnce(tower === null ? rounded : towerSource(rounded, tower));
     const path = join(folder, "model.gguf");
     const reason = refused[name];
     if (reason !== undefined) {

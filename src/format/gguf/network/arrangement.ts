@@ -1,5 +1,5 @@
 import { type DecoderSpec, type DeltaNetSpec, linearName, tensorName } from "../../../network/index.js";
-import type { Arranged } from "../arranged-source.js";
+import type { Arranged } from "../../arranged-source.js";
 import type { BlockPart, GgufFamily } from "./families.js";
 
 /** A tensor of a block that the file has in another form. */

@@ -99,9 +99,10 @@ function kindKeys(spec: DecoderSpec, { window, attention }: GraphFacts): Key[] {
   ];
 }
 
-// Of text all parts of a position are alike, so any parting of the pairs computes the same.
+// Of text all parts of a position are alike, so any parting computes the same that leaves no pair to the fourth, which is always 0.
 function sectionKeys({ attention: { rotary } }: FileAttention): Key[] {
-  const parts = rotary?.sections ?? [rotary === null ? 0 : rotary.width / 2];
-  const four = Array.from({ length: 4 }, (_, i) => parts[i] ?? 0);
-  return [["rope.dimension_sections", { type: "array", element: "i32", values: four }]];
+  const pairs = rotary === null ? 0 : rotary.width / 2;
+  const thirds = [2, 1, 0].map((more) => Math.floor((pairs + more) / 3));
+  const values = [...(rotary?.sections ?? thirds), 0, 0, 0, 0].slice(0, 4);
+  return [["rope.dimension_sections", { type: "array", element: "i32", values }]];
 }

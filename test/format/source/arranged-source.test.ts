@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { arrangedSource } from "../../../src/format/gguf/arranged-source.js";
+import { arrangedSource } from "../../../src/format/arranged-source.js";
 import type { QuantizedWeight } from "../../../src/quant/quantized-weight.js";
 import { memorySource } from "../memory-source.js";
 
@@ -53,7 +53,7 @@ describe("a source as a file has it", () => {
   it("refuses columns that change places within what a block of a file may hold", () => {
     const places = Int32Array.from({ length: columns }, (_, i) => (i < 32 ? (i + 16) % 32 : i));
     expect(() => arrangedSource(source, new Map([["x.weight", { from: "b.out.weight", columns: places }]]))).toThrow(
-      /b\.out: llama.cpp has the columns.*in stretches of 16, and groups of 64.*Next: use --format compressed-tensors/,
+      /b\.out: the file has the columns.*in stretches of 16, and groups of 64.*Next: use --format compressed-tensors/,
     );
   });
 

@@ -1,16 +1,16 @@
-import type { TensorInfo } from "../../checkpoint/tensor-reader.js";
-import { FormatError } from "../../errors.js";
-import type { QuantizedWeight } from "../../quant/quantized-weight.js";
-import { floatsFromBytes } from "../bits/float-bytes.js";
-import type { ExportSource, QuantizedLayout } from "../contract/export-source.js";
+import type { TensorInfo } from "../checkpoint/tensor-reader.js";
+import { FormatError } from "../errors.js";
+import type { QuantizedWeight } from "../quant/quantized-weight.js";
+import { floatsFromBytes, fromFloats } from "./bits/float-bytes.js";
+import type { ExportSource, QuantizedLayout } from "./contract/export-source.js";
 
-/** One tensor of a file, made of one of the network. Rows and columns say which of the network's each of its own is. */
+/** One tensor of a file, made of one of the network, whose name it may keep. Rows and columns say which of the network's each of its own is. */
 export interface Arranged {
   /** Full name of the network's. */
   readonly from: string;
   readonly rows?: Int32Array;
   readonly columns?: Int32Array;
-  /** Of a tensor in floating point: what becomes of each value. */
+  /** Of a tensor in floating point: what becomes of each value, rounded to the type that it is stored in. */
   readonly convert?: (value: number) => number;
   /** Of a tensor in floating point, where it has other dimensions. */
   readonly shape?: readonly number[];
@@ -62,7 +62,7 @@ function arrangedLayout(layout: QuantizedLayout, { from, rows, columns }: Arrang
   const groupSize = stretchOf(columns, layout.groupSize);
   if (layout.groupBits !== undefined || (groupSize < layout.groupSize && groupSize % 32 !== 0)) {
     throw new FormatError({
-      what: `llama.cpp has the columns of this Linear in another order, in stretches of ${groupSize}, and groups of ${layout.groupSize} span several of them`,
+      what: `the file has the columns of this Linear in another order, in stretches of ${groupSize}, and groups of ${layout.groupSize} span several of them`,
       where: from.replace(/\.weight$/, ""),
       next: "use --format compressed-tensors, or leave this Linear in full precision with an override",
     });
@@ -130,7 +130,8 @@ function arrangedBytes(bytes: Uint8Array, { dtype, name, shape }: TensorInfo, pa
       }
     }
   }
-  if (widened !== true) return out;
-  const values = floatsFromBytes(out, dtype, name).slice();
-  return new Uint8Array((convert === undefined ? values : values.map(convert)).buffer);
+  if (widened !== true && convert === undefined) return out;
+  const values = floatsFromBytes(out, dtype, name);
+  const own = widened === true || (dtype !== "F16" && dtype !== "BF16") ? "F32" : dtype;
+  return fromFloats(convert === undefined ? values : values.map(convert), own);
 }
