@@ -7,7 +7,7 @@ import { openCompressedTensors } from "../../src/format/compressed-tensors/read.
 import { writeCompressedTensors } from "../../src/format/compressed-tensors/write.js";
 import type { ExportSource } from "../../src/format/contract/export-source.js";
 import { checkGguf } from "../../src/format/gguf/check.js";
-import { compareKeys } from "../../src/format/gguf/network/compare-keys.js";
+import { compareKeys } from "../../src/format/gguf/network/compare/compare-keys.js";
 import { GgufFile } from "../../src/format/gguf/read.js";
 import { writeGguf } from "../../src/format/gguf/write.js";
 import { graphBlock } from "../../src/format/onnx/graph/graph-block.js";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { ModelConfig } from "../../src/checkpoint/model-config.js";
 import type { ExportSource } from "../../src/format/contract/export-source.js";
-import { compareKeys } from "../../src/format/gguf/network/compare-keys.js";
+import { compareKeys } from "../../src/format/gguf/network/compare/compare-keys.js";
 import { GgufFile } from "../../src/format/gguf/read.js";
 import { writeGguf } from "../../src/format/gguf/write.js";
 import { type BlockSpec, type DecoderSpec, readSpec } from "../../src/network/index.js";

@@ -13,11 +13,14 @@ export async function ourNetwork(source: ExportSource): Promise<Decoder> {
   for (const name of source.linears.keys()) {
     values.set(`${name}.weight`, dequantized(await source.readQuantized(name)));
   }
-  return Decoder.load((name, shape) => {
-    const found = values.get(name);
-    if (found === undefined) throw new Error(`the source has no ${name}`);
-    return Tensor.from(found, shape);
-  }, readSpec(source.config));
+  return Decoder.load(
+    (name, shape) => {
+      const found = values.get(name);
+      if (found === undefined) throw new Error(`the source has no ${name}`);
+      return Tensor.from(found, shape);
+    },
+    readSpec(source.config, (name) => values.has(name)),
+  );
 }
 
 /** Logits `[sequences, tokens, vocabulary]` of sequences of one length. */

@@ -14,7 +14,7 @@ import { checkGguf } from "./check.js";
 import { checkMetadata } from "./file/check-metadata.js";
 import { TENSOR_TYPES } from "./file/layout.js";
 import { inspectGguf } from "./inspect.js";
-import { compareKeys } from "./network/compare-keys.js";
+import { compareKeys } from "./network/compare/compare-keys.js";
 import type { GgufPlanOptions } from "./plan.js";
 import { recordedOptions, recordedScheme, VERSION } from "./provenance.js";
 import { GgufFile } from "./read.js";

@@ -1,6 +1,8 @@
-import { requireString } from "../../checkpoint/model-config.js";
+import { isJsonObject } from "../../checkpoint/json/json.js";
+import { type ModelConfig, requireString } from "../../checkpoint/model-config.js";
 import { FormatError, OptionError } from "../../errors.js";
-import { type DecoderSpec, networkTensors } from "../../network/index.js";
+import { type DecoderSpec, networkTensors, textConfig } from "../../network/index.js";
+import { type Arranged, arrangedSource } from "../arranged-source.js";
 import type { ExportSource, QuantizedLayout } from "../contract/export-source.js";
 import { checkSource } from "../contract/output-tensors.js";
 import { fusedViews } from "../source/fused-views.js";
@@ -10,11 +12,12 @@ import { storedSource } from "../source/stored-source.js";
 import { exactType, exactTypes } from "./blocks/exact-type.js";
 import { hasExactSize, reencodedType } from "./blocks/reencode.js";
 import { byteLengthOf, type FloatType, type QuantizedType, TENSOR_TYPES } from "./file/layout.js";
-import { ggufFamily } from "./network/families.js";
+import { arrangement } from "./network/arrangement.js";
+import { type GgufFamily, ggufFamily } from "./network/families.js";
 import { type ModelShape, modelShape } from "./network/model-shape.js";
 import { type RopeEncoding, ropeEncoding } from "./network/rope-scaling.js";
 import { rotaryOrder } from "./network/rotary-order.js";
-import { type GgufName, ggufNames } from "./network/tensor-names.js";
+import { arrangedName, type GgufName, ggufNames } from "./network/tensor-names.js";
 
 /** Types for the embedding and the output matrix. */
 export const GGUF_FLOAT_CHOICES = ["f32", "f16", "bf16", "q8_0"] as const;
@@ -74,9 +77,9 @@ export interface GgufPlan {
 export function planGguf(result: ExportSource, options: GgufPlanOptions = {}): GgufPlan {
   checkSource(result);
   // Before the network is read: of a family that GGUF lacks, this says so.
-  const family = ggufFamily(requireString(result.config, "model_type"));
+  const family = ggufFamily(requireString(textConfig(result.config), "model_type"));
   const spec = sourceSpec(result);
-  const shape = modelShape(spec);
+  const shape = withImages(modelShape(spec), result.config);
   if (shape.tied && options.output !== undefined) {
     throw new OptionError({
       what: "a type for the output matrix, and this model uses its embedding as output",
@@ -86,8 +89,7 @@ export function planGguf(result: ExportSource, options: GgufPlanOptions = {}): G
   }
   const rope = ropeEncoding(spec);
   assertComplete(result, spec);
-  const source = fusedSource(result, spec);
-  const names = ggufNames(spec, family);
+  const { source, names } = fileTensors(result, spec, family);
   const ranked: { readonly rank: number; readonly tensor: PlannedTensor }[] = [];
   const add = (tensor: string, plan: (named: GgufName) => PlannedTensor): void => {
     const named = names.get(tensor);
@@ -101,6 +103,31 @@ export function planGguf(result: ExportSource, options: GgufPlanOptions = {}): G
   for (const [name, values] of rope.tables) ranked.push({ rank: 0.5, tensor: planTable(name, values) });
   ranked.sort((a, b) => a.rank - b.rank);
   return { source, shape, rope, tensors: ranked.map(({ tensor }) => tensor) };
+}
+
+// How many blocks add what an image's encoder found to the stream: the part that is for images has to know.
+function withImages(shape: ModelShape, { vision_config: vision }: ModelConfig): ModelShape {
+  const layers = isJsonObject(vision) ? vision["deepstack_visual_indexes"] : undefined;
+  if (shape.family.sections !== true || !Array.isArray(layers)) return shape;
+  return { ...shape, own: [...shape.own, ["n_deepstack_layers", { type: "u32", value: layers.length }]] };
+}
+
+/** What the file is written from: the tensors that it has, by names of theirs, and what these are called there. */
+function fileTensors(
+  result: ExportSource,
+  spec: DecoderSpec,
+  family: GgufFamily,
+): { readonly source: ExportSource; readonly names: ReadonlyMap<string, GgufName> } {
+  const names = new Map(ggufNames(spec, family));
+  const arranged = new Map<string, Arranged>();
+  for (const part of arrangement(spec, family)) {
+    const named = arrangedName(part);
+    const own = `${part.from.replace(/\.weight$/, "")} as ${named.name.replace(/\.weight$/, "")}`;
+    const name = part.from.endsWith(".weight") ? `${own}.weight` : own;
+    arranged.set(name, part);
+    names.set(name, named);
+  }
+  return { source: arrangedSource(fusedSource(result, spec), arranged), names };
 }
 
 /** What the network reads, with Linears fused as the checkpoint fuses them: all rows of one part, then those of the next. */
@@ -234,7 +261,7 @@ function planTable(name: string, factors: Float32Array): PlannedTensor {
 function orderOf({ part }: GgufName, { interleaves, heads, keyValueHeads, headDim }: ModelShape): Int32Array | null {
   if (!interleaves) return null;
   if (part === "q") return rotaryOrder(heads, headDim);
-  return part === "k" ? rotaryOrder(keyValueHeads, headDim) : null;
+  return part === "k" && typeof keyValueHeads === "number" ? rotaryOrder(keyValueHeads, headDim) : null;
 }
 
 function assertComplete({ linears, plain }: ExportSource, spec: DecoderSpec): void {

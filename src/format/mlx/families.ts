@@ -1,4 +1,6 @@
+import type { ModelConfig } from "../../checkpoint/model-config.js";
 import { FormatError } from "../../errors.js";
+import { hasTower, type LinearRole, textConfig } from "../../network/index.js";
 
 /** How mlx-lm calls what a family's checkpoint calls otherwise. */
 export interface MlxFamily {
@@ -6,6 +8,14 @@ export interface MlxFamily {
   readonly renamed: readonly (readonly [from: string, to: string])[];
   /** Its model sees the whole context, whatever window the network has. */
   readonly windowless?: boolean;
+  /** It loads the network as the text part of a larger model alone. */
+  readonly inside?: boolean;
+  /** Gains that the checkpoint stores less one, and convolutions `[channels, 1, kernel]`, are in its folders as it computes with them. */
+  readonly asComputed?: boolean;
+  /** Its MLP is so many times as wide as the stream, whatever the configuration says. */
+  readonly widening?: number;
+  /** Linears whose codes it rounds again as it loads them. */
+  readonly rounds?: readonly LinearRole[];
 }
 
 const AS_STORED: MlxFamily = { renamed: [] };
@@ -13,6 +23,8 @@ const WINDOWLESS: MlxFamily = { renamed: [], windowless: true };
 
 /** Experts are one module that stacks them. */
 const STACKED: MlxFamily = { renamed: [[".mlp.experts.", ".mlp.switch_mlp."]] };
+
+const INSIDE: MlxFamily = { ...AS_STORED, inside: true };
 
 const MIXTRAL_EXPERTS = [
   [".block_sparse_moe.experts.w1.", ".block_sparse_moe.switch_mlp.gate_proj."],
@@ -48,10 +60,63 @@ export const MLX_FAMILIES: Readonly<Record<string, MlxFamily>> = {
   glm4_moe: STACKED,
   gpt_oss: AS_STORED,
   minimax_m2: { renamed: MIXTRAL_EXPERTS },
+  deepseek_v2: STACKED,
+  deepseek_v3: { ...STACKED, rounds: ["kvUp"] },
+  gpt_neox: {
+    widening: 4,
+    renamed: [
+      ["gpt_neox.layers.", "model.h."],
+      ["gpt_neox.", "model."],
+      ["embed_out.", "model.embed_out."],
+    ],
+  },
+  gemma4_text: { renamed: [[".experts.", ".experts.switch_glu."]] },
+  qwen3_next: { ...STACKED, asComputed: true },
+  qwen3_5_text: INSIDE,
+  qwen3_5_moe_text: { ...STACKED, inside: true },
+  qwen2_vl_text: { ...INSIDE, windowless: true },
+  qwen2_5_vl_text: { ...INSIDE, windowless: true },
+  qwen3_vl_text: INSIDE,
+  qwen3_vl_moe_text: { ...STACKED, inside: true },
+  llama4_text: INSIDE,
 };
 
-/** The family of a `model_type`, or a FormatError that names the formats which take it. */
-export function mlxFamily(modelType: string): MlxFamily {
+/** `model_type` of models of text and images whose text network it loads; the network's parts are named alike in all of them. */
+const TOWERS: ReadonlySet<string> = new Set([
+  ...["gemma3", "gemma4", "llama4", "llava", "mistral3", "qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_vl_moe"],
+  ...["qwen3_5", "qwen3_5_moe"],
+]);
+/** What their names begin with. */
+export const TOWER_BODY = "language_model.model.";
+export const TOWER_HEAD = "language_model.lm_head";
+
+/**
+ * The family of a network by its configuration.
+ *
+ * @throws FormatError that names the formats which take it, or the models of text and images that mlx-lm loads
+ */
+export function mlxFamily(config: ModelConfig): MlxFamily {
+  const family = mlxTextFamily(String(textConfig(config)["model_type"]));
+  const whole = String(config["model_type"]);
+  if (hasTower(config)) {
+    if (TOWERS.has(whole)) return family;
+    throw new FormatError({
+      what: `mlx-lm does not load models of the type ${whole}, not even their text`,
+      where: "config.json",
+      why: `of models of text and images it loads ${[...TOWERS].join(", ")}`,
+      next: "use --format compressed-tensors or gguf",
+    });
+  }
+  if (family.inside !== true) return family;
+  throw new FormatError({
+    what: `mlx-lm loads a ${whole} as a part of a model of text and images alone`,
+    where: "config.json",
+    next: "use --format compressed-tensors or gguf, or quantize the model that it is a part of",
+  });
+}
+
+/** The family of a text network, whether it stands alone or not. */
+export function mlxTextFamily(modelType: string): MlxFamily {
   const family = Object.hasOwn(MLX_FAMILIES, modelType) ? MLX_FAMILIES[modelType] : undefined;
   if (family !== undefined) return family;
   throw new FormatError({

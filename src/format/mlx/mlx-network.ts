@@ -1,4 +1,6 @@
 import { FormatError } from "../../errors.js";
+import type { DecoderSpec } from "../../network/index.js";
+import { type Arranged, arrangedSource } from "../arranged-source.js";
 import type { ExportSource } from "../contract/export-source.js";
 import { fusedViews } from "../source/fused-views.js";
 import { networkSource } from "../source/network-source.js";
@@ -6,6 +8,7 @@ import { sourceSpec } from "../source/source-spec.js";
 import { zeroPointsOf } from "./decode.js";
 import { mlxFamily, networkName } from "./families.js";
 import type { MlxFolder } from "./read.js";
+import { computedTensors } from "./stored-as-mlx.js";
 
 /**
  * An MLX folder by the names of its network, to compute with. Its weights count as asymmetric, because the format does not tell.
@@ -13,7 +16,7 @@ import type { MlxFolder } from "./read.js";
  * @throws FormatError for a family whose folders are not read; ModelError for one that crossblock does not compute
  */
 export function mlxNetwork(folder: MlxFolder): ExportSource {
-  const family = mlxFamily(folder.family);
+  const family = mlxFamily(folder.config);
   const back = new Map<string, string>();
   const named = (name: string): string => {
     const network = networkName(name, family);
@@ -27,7 +30,7 @@ export function mlxNetwork(folder: MlxFolder): ExportSource {
   });
   const plain = [...folder.plain.values()].map((info) => {
     const [experts = 1, rows = 1, ...others] = info.shape;
-    const stacked = info.shape.length > 2 || isStackedBias(info.name, folder);
+    const stacked = (info.shape.length > 2 && !isConvolution(info.name)) || isStackedBias(info.name, folder);
     const name = named(info.name);
     return [name, { ...info, name, shape: stacked ? [experts * rows, ...others] : info.shape }] as const;
   });
@@ -47,8 +50,25 @@ export function mlxNetwork(folder: MlxFolder): ExportSource {
     },
     readPlain: (name) => folder.readPlain(original(name)),
   };
-  const views = fusedViews(sourceSpec(stored));
-  return networkSource(stored, { plain: views, coded: views });
+  const spec = sourceSpec(stored);
+  const views = fusedViews(spec);
+  const ours = arrangedSource(stored, family.asComputed === true ? storedTensors(spec, stored) : new Map());
+  return networkSource(ours, { plain: views, coded: views });
+}
+
+// As a checkpoint has them: in fp32, because the rounding of a gain plus one is not undone in fewer bits.
+function storedTensors(spec: DecoderSpec, { plain }: ExportSource): ReadonlyMap<string, Arranged> {
+  return new Map(
+    [...computedTensors(spec)].map(([name, { convert }]): [string, Arranged] => {
+      const [channels = 0, kernel = 0, one = 0] = plain.get(name)?.shape ?? [];
+      if (convert === undefined) return [name, { from: name, shape: [channels, one, kernel] }];
+      return [name, { from: name, widened: true, convert: (gain) => gain - 1 }];
+    }),
+  );
+}
+
+function isConvolution(name: string): boolean {
+  return name.endsWith(".conv1d.weight");
 }
 
 // `[experts, out]`, beside codes of three dimensions.

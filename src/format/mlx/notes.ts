@@ -13,6 +13,7 @@ export function mlxNotes(result: ExportSource, choice: ScaleChoice): string[] {
   return [
     ...omissionNotes(result, "MLX"),
     ...windowNote(result),
+    ...gainNote(result),
     ...(activations === null
       ? []
       : [`MLX computes with weights only: the ${activations.bits}-bit activations stay in floating point there.`]),
@@ -21,6 +22,17 @@ export function mlxNotes(result: ExportSource, choice: ScaleChoice): string[] {
           `Scales are ${types.join(" and ")}, which hold them exactly, beside tensors in ${[...others].join(" and ")}: MLX computes in fp32 then. --mlx-scales bf16 or f16 keeps its arithmetic narrow and rounds them.`,
         ]
       : []),
+  ];
+}
+
+function gainNote(result: ExportSource): string[] {
+  const spec = sourceSpec(result);
+  const types = new Set(
+    [...result.plain.values()].flatMap(({ name, dtype }) => (/norm\.weight$/.test(name) ? [dtype] : [])),
+  );
+  if (MLX_FAMILIES[spec.family]?.asComputed !== true || (types.size === 1 && types.has("F32"))) return [];
+  return [
+    `mlx-lm has the gains of ${spec.family} plus one in its folders: they are rounded once more, to ${[...types].join(" and ")}, as its own converter does.`,
   ];
 }
 

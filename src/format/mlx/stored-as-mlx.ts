@@ -1,11 +1,13 @@
-import { requireString } from "../../checkpoint/model-config.js";
 import type { TensorInfo } from "../../checkpoint/tensor-reader.js";
+import { FormatError } from "../../errors.js";
+import { type DecoderSpec, decoderUnits, hasTower, layerOf } from "../../network/index.js";
+import { type Arranged, arrangedSource } from "../arranged-source.js";
 import type { ExportSource } from "../contract/export-source.js";
 import { expertCounts, fusedViews } from "../source/fused-views.js";
 import { sourceCensus } from "../source/source-census.js";
 import { sourceSpec } from "../source/source-spec.js";
 import { storedSource } from "../source/stored-source.js";
-import { type MlxFamily, mlxFamily, mlxName } from "./families.js";
+import { type MlxFamily, mlxFamily, mlxName, TOWER_BODY, TOWER_HEAD } from "./families.js";
 
 /** A result by mlx-lm's names, its experts stacked. */
 export interface StoredAsMlx {
@@ -24,21 +26,24 @@ export interface StoredAsMlx {
  *   does not compute
  */
 export function storedAsMlx(result: ExportSource): StoredAsMlx {
-  const family = mlxFamily(requireString(result.config, "model_type"));
+  const family = mlxFamily(result.config);
   const spec = sourceSpec(result);
+  refuseOthers(result, spec, family);
   const read = sourceCensus(result)?.read;
   const plain = new Map([...result.plain].filter(([name]) => read === undefined || read.has(name)));
   const views = fusedViews(spec);
-  const stored = storedSource({ ...result, plain }, { plain: views, coded: views });
+  const fused = storedSource({ ...result, plain }, { plain: views, coded: views });
+  const stored = arrangedSource(fused, family.asComputed === true ? computedTensors(spec) : new Map());
   const counts = expertCounts(spec);
-  const named = (name: string): string => mlxName(name, family);
+  const inTower = hasTower(result.config) ? towerName(spec) : (name: string): string => name;
+  const named = (name: string): string => mlxName(inTower(name), family);
   const back = new Map([...stored.linears.keys(), ...stored.plain.keys()].map((name) => [named(name), name]));
   const original = (name: string): string => back.get(name) ?? name;
   return {
     source: {
       ...stored,
       linears: new Map([...stored.linears].map(([name, layout]) => [named(name), layout])),
-      plain: new Map([...stored.plain.values()].map((info) => [named(info.name), stackedInfo(info, counts, family)])),
+      plain: new Map([...stored.plain.values()].map((info) => [named(info.name), stackedInfo(info, counts, named)])),
       inputScales: new Map(),
       readPacked: undefined,
       readQuantized: (name) => stored.readQuantized(original(name)),
@@ -49,14 +54,67 @@ export function storedAsMlx(result: ExportSource): StoredAsMlx {
   };
 }
 
+// The text network of a larger model by the names that mlx-lm has for all of them.
+function towerName({ names }: DecoderSpec): (name: string) => string {
+  const body = names.block.replace(/layers\.\{block\}$/, "");
+  return (name) => {
+    if (name.startsWith(`${names.head}.`) || name === names.head) return name.replace(names.head, TOWER_HEAD);
+    return name.startsWith(body) ? `${TOWER_BODY}${name.slice(body.length)}` : name;
+  };
+}
+
+/** Tensors that mlx-lm has in its folders as it computes with them, by the names that they keep. */
+export function computedTensors(spec: DecoderSpec): ReadonlyMap<string, Arranged> {
+  const units = decoderUnits(spec);
+  const gains = units.flatMap(({ norms }) => norms.filter(({ gain }) => gain === "1+w").map(({ module }) => module));
+  const outer = spec.finalNorm.gain === "1+w" ? [spec.names.finalNorm] : [];
+  const convolutions = units.flatMap(({ tensors = [] }) => tensors.filter(({ name }) => name === "deltaConvolution"));
+  return new Map([
+    ...[...gains, ...outer].map((module): [string, Arranged] => [
+      `${module}.weight`,
+      { from: `${module}.weight`, convert: (gain) => gain + 1 },
+    ]),
+    ...convolutions.map(({ tensor, shape: [channels = 0, one = 0, kernel = 0] }): [string, Arranged] => [
+      tensor,
+      { from: tensor, shape: [channels, kernel, one] },
+    ]),
+  ]);
+}
+
+function refuseOthers({ linears }: ExportSource, spec: DecoderSpec, { rounds = [], widening }: MlxFamily): void {
+  const [{ mlp } = {}] = spec.blocks;
+  if (widening !== undefined && mlp?.width !== widening * spec.hiddenSize) {
+    throw new FormatError({
+      what: `the MLP has ${mlp?.width ?? 0} channels, and mlx-lm's ${spec.family} has ${widening} times the ${spec.hiddenSize} of the stream`,
+      where: "config.json, intermediate_size",
+      next: "use --format compressed-tensors or gguf",
+    });
+  }
+  for (const unit of decoderUnits(spec)) {
+    for (const role of rounds) {
+      const { module } = layerOf(unit, role);
+      if (!linears.has(module)) continue;
+      throw new FormatError({
+        what: `mlx-lm turns the codes of this Linear round and rounds them again as it loads a ${spec.family}`,
+        where: module,
+        next: `leave it in full precision: --set 'overrides=[{"pattern":"*.${module.split(".").at(-1)}","skip":true}]', or use --format compressed-tensors or gguf`,
+      });
+    }
+  }
+}
+
 function moduleOf(tensor: string): string {
   return tensor.slice(0, tensor.lastIndexOf("."));
 }
 
 // `[experts * out, in]` as `[experts, out, in]`: the same bytes.
-function stackedInfo(info: TensorInfo, counts: ReadonlyMap<string, number>, family: MlxFamily): TensorInfo {
+function stackedInfo(
+  info: TensorInfo,
+  counts: ReadonlyMap<string, number>,
+  named: (name: string) => string,
+): TensorInfo {
   const count = counts.get(moduleOf(info.name));
   const [rows = 0, ...others] = info.shape;
   const shape = count === undefined ? info.shape : [count, rows / count, ...others];
-  return { ...info, name: mlxName(info.name, family), shape };
+  return { ...info, name: named(info.name), shape };
 }

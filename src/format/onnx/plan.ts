@@ -1,5 +1,5 @@
 import { FormatError } from "../../errors.js";
-import type { DecoderSpec } from "../../network/index.js";
+import { type DecoderSpec, hasTower } from "../../network/index.js";
 import type { ExportSource } from "../contract/export-source.js";
 import { checkSource } from "../contract/output-tensors.js";
 import { sourceSpec } from "../source/source-spec.js";
@@ -51,6 +51,13 @@ const DEFAULT_CHUNK_BYTES = 2e9;
 export function planOnnx(source: ExportSource, options: OnnxPlanOptions = {}): OnnxPlan {
   const { precision = "fp32", accuracyLevel = 4, maxChunkBytes = DEFAULT_CHUNK_BYTES } = options;
   checkSource(source);
+  if (hasTower(source.config)) {
+    throw new FormatError({
+      what: `transformers.js loads a ${String(source.config["model_type"])} from several graphs, for images and text, and not from its text network`,
+      where: "config.json, model_type",
+      next: "use --format gguf or compressed-tensors, or quantize a model of text alone",
+    });
+  }
   const spec = sourceSpec(source);
   const dtype = dtypeOf(source, precision);
   const modelFile = `model${SUFFIXES[dtype]}.onnx`;

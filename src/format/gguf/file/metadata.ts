@@ -6,6 +6,9 @@ const text = (value: string): GgufValue => ({ type: "string", value });
 const u32 = (value: number): GgufValue => ({ type: "u32", value });
 const f32 = (value: number): GgufValue => ({ type: "f32", value });
 
+const countOf = (value: number | readonly number[]): GgufValue =>
+  typeof value === "number" ? u32(value) : { type: "array", element: "u32", values: value };
+
 /** What the metadata says beyond the model's shape. */
 export interface MetadataFacts {
   /** The model's name. */
@@ -35,10 +38,10 @@ export function modelMetadata(shape: ModelShape, rope: RopeEncoding, facts: Meta
     ["embedding_length", u32(shape.hidden)],
     ["feed_forward_length", u32(shape.feedForward)],
     ["attention.head_count", u32(shape.heads)],
-    ["attention.head_count_kv", u32(shape.keyValueHeads)],
+    ["attention.head_count_kv", countOf(shape.keyValueHeads)],
     [`attention.layer_norm_${shape.norm === "rms" ? "rms_" : ""}epsilon`, f32(shape.normEpsilon)],
     ["attention.key_length", u32(shape.headDim)],
-    ["attention.value_length", u32(shape.headDim)],
+    ["attention.value_length", u32(shape.valueDim)],
     ["vocab_size", u32(shape.vocabulary)],
     // Without it llama.cpp assumes 10000, silently.
     ...(rope.base === null ? [] : ([["rope.freq_base", f32(rope.base)]] as const)),

@@ -10,6 +10,12 @@ export interface ExpertsGraph {
   readonly weights: "normalised" | "as-scored" | "keyed";
   /** Biases of router and experts, and gpt-oss's clamped product. */
   readonly clamped?: boolean;
+  /** Experts add to a dense MLP with norms of its own, and their router reads the stream (Gemma 4). */
+  readonly besideDense?: boolean;
+  /** The sigmoid of the chosen logits weighs what experts read (Llama 4). */
+  readonly weighsInput?: boolean;
+  /** The file counts which blocks have experts: every so many-th. */
+  readonly interleaved?: boolean;
 }
 
 /** How llama.cpp knows a model family, and what its graph of it fixes. */
@@ -22,9 +28,16 @@ export interface GgufFamily {
   readonly renamed?: Readonly<Partial<Record<BlockPart, string>>>;
   /** `silu` where it is not said. */
   readonly activations?: readonly Activation[];
-  /** Blocks have a window, all but every so many-th one; without it, the graph sees the whole context. */
+  /**
+   * Blocks have a window, all but every so many-th one unless a key says another number; without it, the graph sees the whole
+   * context.
+   */
   readonly windows?: number;
-  /** Blocks without rotary positions: every so many-th, or those without a window. */
+  /** Every file of it has a window. */
+  readonly asksForWindow?: boolean;
+  /** That holds in networks of so many blocks alone. */
+  readonly windowedBlocks?: number;
+  /** Blocks without rotary positions: every so many-th, or those without a window beside some that have one. */
   readonly unrotated?: number | "full";
   /** Keys for the caps of scores and logits. */
   readonly softcaps?: boolean;
@@ -41,6 +54,16 @@ export interface GgufFamily {
   /** A key says whether attention and MLP are computed side by side. */
   readonly parallelKey?: boolean;
   readonly experts?: ExpertsGraph;
+  /** Attention is latent, and stored as the checkpoint has it. */
+  readonly latent?: boolean;
+  /** Blocks may be gated delta nets, whose value heads lie by the key head that they share, or one of every key head in turn. */
+  readonly delta?: "grouped" | "tiled";
+  /** Blocks with a window and full ones have heads and positions of their own, in any order. */
+  readonly perKind?: boolean;
+  /** Its graph's chunks of tokens, in all but every so many-th block, and what its queries grow by in the others. */
+  readonly chunks?: { readonly size: number; readonly allBut: number; readonly floor: number; readonly scale: number };
+  /** The file says how positions are parted among time, height and width of an image. */
+  readonly sections?: boolean;
 }
 
 const SILU_LIKE = { pairs: "halves" } as const;
@@ -52,6 +75,12 @@ const GRANITE = {
 } as const satisfies Partial<GgufFamily>;
 /** Where the norm between attention and MLP is named after the former. */
 const AFTER_ATTENTION = { mlpNorm: "post_attention_norm" } as const;
+
+const HYBRID = { ...SILU_LIKE, renamed: AFTER_ATTENTION } as const satisfies Partial<GgufFamily>;
+const DEEPSEEK = {
+  ...{ architecture: "deepseek2", pairs: "neighbours", latent: true },
+  experts: { weights: "keyed" },
+} as const satisfies GgufFamily;
 
 /** Families by `model_type`. */
 export const GGUF_FAMILIES: Readonly<Record<string, GgufFamily>> = {
@@ -67,22 +96,56 @@ export const GGUF_FAMILIES: Readonly<Record<string, GgufFamily>> = {
   smollm3: { architecture: "smollm3", pairs: "neighbours", unrotated: 4 },
   olmo2: { architecture: "olmo2", ...SILU_LIKE },
   olmo3: { architecture: "olmo2", ...SILU_LIKE, windows: 4 },
-  exaone4: { architecture: "exaone4", ...SILU_LIKE },
-  gemma2: { architecture: "gemma2", ...GEMMA, windows: 2, scaledByHidden: 46 },
+  exaone4: { architecture: "exaone4", ...SILU_LIKE, windows: 4, windowedBlocks: 64, unrotated: "full" },
+  gemma2: { architecture: "gemma2", ...GEMMA, windows: 2, asksForWindow: true, scaledByHidden: 46 },
   gemma3_text: { architecture: "gemma3", ...GEMMA, windows: 6, scaledByHidden: 62 },
   phi3: { architecture: "phi3", ...SILU_LIKE, longRope: true },
   glm4: { architecture: "glm4", pairs: "neighbours" },
   glm4_moe: { architecture: "glm4moe", ...SILU_LIKE, renamed: AFTER_ATTENTION, experts: { weights: "keyed" } },
   minimax_m2: { architecture: "minimax-m2", ...SILU_LIKE, experts: { weights: "keyed" } },
   gpt_oss: {
-    ...{ architecture: "gpt-oss", ...SILU_LIKE, renamed: AFTER_ATTENTION, windows: 2, roundsYarn: true },
+    ...{
+      architecture: "gpt-oss",
+      ...SILU_LIKE,
+      renamed: AFTER_ATTENTION,
+      windows: 2,
+      asksForWindow: true,
+      roundsYarn: true,
+    },
     experts: { weights: "normalised", clamped: true },
+  },
+  deepseek_v2: DEEPSEEK,
+  deepseek_v3: DEEPSEEK,
+  gemma4_text: {
+    ...{ architecture: "gemma4", ...GEMMA, perKind: true, factors: [] },
+    experts: { weights: "normalised", besideDense: true },
+  },
+  llama4_text: {
+    ...{ architecture: "llama4", pairs: "neighbours", unrotated: 4 },
+    chunks: { size: 8192, allBut: 4, floor: 8192, scale: 0.1 },
+    experts: { weights: "as-scored", weighsInput: true, interleaved: true },
+  },
+  qwen3_5_text: { architecture: "qwen35", ...HYBRID, delta: "tiled", sections: true },
+  qwen3_5_moe_text: {
+    ...{ architecture: "qwen35moe", ...HYBRID, delta: "tiled", sections: true },
+    experts: { weights: "normalised" },
+  },
+  qwen3_next: { architecture: "qwen3next", ...HYBRID, delta: "grouped", experts: { weights: "normalised" } },
+  qwen2_vl_text: { architecture: "qwen2vl", ...SILU_LIKE, sections: true },
+  qwen2_5_vl_text: { architecture: "qwen2vl", ...SILU_LIKE, sections: true },
+  qwen3_vl_text: { architecture: "qwen3vl", ...SILU_LIKE, sections: true },
+  qwen3_vl_moe_text: {
+    ...{ architecture: "qwen3vlmoe", ...SILU_LIKE, sections: true },
+    experts: { weights: "normalised" },
   },
   gpt2: { architecture: "gpt2", ...SILU_LIKE, activations: ["gelu_tanh"] },
   starcoder2: { architecture: "starcoder2", ...SILU_LIKE, activations: ["gelu_tanh"] },
   stablelm: { architecture: "stablelm", ...SILU_LIKE, parallelKey: true },
   nemotron: { architecture: "nemotron", ...SILU_LIKE, activations: ["relu2"] },
-  cohere2: { architecture: "cohere2", pairs: "neighbours", windows: 4, unrotated: "full", factors: ["logits"] },
+  cohere2: {
+    ...{ architecture: "cohere2", pairs: "neighbours", windows: 4, asksForWindow: true, unrotated: "full" },
+    factors: ["logits"],
+  },
   gpt_neox: { architecture: "gptneox", ...SILU_LIKE, activations: ["gelu_tanh", "gelu"], parallelKey: true },
   bloom: { architecture: "bloom", ...SILU_LIKE, activations: ["gelu_tanh"] },
   phi: { architecture: "phi2", ...SILU_LIKE, activations: ["gelu_tanh"] },

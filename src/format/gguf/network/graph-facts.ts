@@ -3,73 +3,135 @@ import {
   type AttentionSpec,
   blockOf,
   type DecoderSpec,
+  type DeltaNetSpec,
   type DenseMlpSpec,
   type ExpertsSpec,
-  softmaxAttentionOf,
+  type LatentAttentionSpec,
 } from "../../../network/index.js";
+import { type FileAttention, fileAttentions, mainAttention } from "./attentions.js";
 import type { ExpertsGraph, GgufFamily } from "./families.js";
+import { windowPattern } from "./window-pattern.js";
 
 /** What a GGUF file says once for all blocks. */
 export interface GraphFacts {
-  /** Of the first block. */
+  /** Of the first block that has some, and sees everything where blocks differ. */
   readonly attention: AttentionSpec;
+  readonly main: FileAttention;
   /** The window that the file's graph has; null where it sees everything. */
   readonly window: number | null;
   /** Blocks before the first that has experts. */
   readonly leadingDense: number;
+  /** Blocks from one that has experts to the next; 0 without experts. */
+  readonly expertsEvery: number;
   readonly dense: DenseMlpSpec | null;
   readonly experts: ExpertsSpec | null;
+  readonly delta: DeltaNetSpec | null;
 }
 
 /** What all blocks share, as far as llama.cpp's graph of the family fixes it. @throws FormatError for what it computes otherwise */
 export function graphFacts(spec: DecoderSpec, family: GgufFamily): GraphFacts {
-  const attention = softmaxAttentionOf(spec, 0);
-  spec.blocks.forEach((_, block) => {
-    requireAttention(spec, family, block, attention);
-  });
+  const main = mainAttention(spec);
+  for (const each of fileAttentions(spec)) requireAttention(spec, family, each);
   requireArrangement(spec, family);
-  const dense: DenseMlpSpec[] = [];
-  const experts: ExpertsSpec[] = [];
-  spec.blocks.forEach((_, block) => {
-    const { mlp } = blockOf(spec, block);
-    if (mlp.kind !== "experts" && experts.length === 0) dense.push(mlp);
-    else if (mlp.kind === "experts") experts.push(mlp);
-    else
-      refuse(
-        `block ${block} has no experts behind blocks that have some, and the file counts dense blocks before them`,
-      );
-    requireActivation(mlp.activation, family);
-  });
-  const differ = [dense, experts].some((all) => all.some((mlp) => JSON.stringify(mlp) !== JSON.stringify(all[0])));
-  const keyed = family.experts?.weights === "keyed";
-  if (differ || (dense.length > 0 && experts.length > 0 && !keyed)) {
-    refuse("GGUF is not written for this family where the MLPs of its blocks differ, as where some have experts");
-  }
-  const [first] = experts;
-  if (first !== undefined) requireRouting(first, family);
-  const windows = spec.blocks.map((_, block) => softmaxAttentionOf(spec, block).slidingWindow);
+  const mlps = mlpFacts(spec, family);
+  const windows = fileAttentions(spec).flatMap(({ attention }) => attention.slidingWindow ?? []);
   return {
-    attention,
-    window: family.windows === undefined ? null : (windows.find((window) => window !== null) ?? null),
-    leadingDense: first === undefined ? 0 : dense.length,
-    dense: dense[0] ?? null,
-    experts: first ?? null,
+    ...mlps,
+    main,
+    attention: main.attention,
+    window: (family.perKind === true ? windows[0] : windowPattern(spec, family)?.window) ?? null,
+    delta: deltaFacts(spec, family),
   };
 }
 
-function requireAttention(spec: DecoderSpec, family: GgufFamily, block: number, first: AttentionSpec): void {
-  const attention = softmaxAttentionOf(spec, block);
-  if ((["heads", "kvHeads", "headDim"] as const).some((key) => attention[key] !== first[key])) {
-    refuse(`block ${block} has other heads or another window than block 0, and the file would say one for all`);
+type MlpFacts = Pick<GraphFacts, "leadingDense" | "expertsEvery" | "dense" | "experts">;
+
+function mlpFacts(spec: DecoderSpec, family: GgufFamily): MlpFacts {
+  const dense: DenseMlpSpec[] = [];
+  const experts: ExpertsSpec[] = [];
+  const withExperts = spec.blocks.flatMap(({ mlp }, block) => (mlp.kind === "experts" ? [block] : []));
+  const first = withExperts[0] ?? spec.blocks.length;
+  const graph = family.experts;
+  const every = withExperts.length === 0 ? 0 : graph?.interleaved === true ? first + 1 : 1;
+  spec.blocks.forEach((_, block) => {
+    const { mlp } = blockOf(spec, block);
+    if (mlp.kind === "experts") experts.push(mlp);
+    else dense.push(mlp);
+    const expected = graph?.interleaved === true ? every > 0 && (block + 1) % every === 0 : block >= first;
+    if ((mlp.kind === "experts") !== expected) {
+      refuse(
+        `block ${block} has ${expected ? "no experts" : "experts"}, and the file can't say so: ` +
+          (graph?.interleaved === true
+            ? "it has them in every so many-th block"
+            : "it counts dense blocks before them"),
+      );
+    }
+    requireActivation(mlp.activation, family);
+  });
+  const differ = [dense, experts].some((all) => all.some((mlp) => JSON.stringify(mlp) !== JSON.stringify(all[0])));
+  const mixed = graph?.weights === "keyed" || graph?.interleaved === true;
+  if (differ || (dense.length > 0 && experts.length > 0 && !mixed)) {
+    refuse("GGUF is not written for this family where the MLPs of its blocks differ, as where some have experts");
   }
-  const isFull = family.windows !== undefined && (block + 1) % family.windows === 0;
-  const windows = spec.blocks.map((_, other) => softmaxAttentionOf(spec, other).slidingWindow);
+  const [routed] = experts;
+  if (routed !== undefined) requireRouting(routed, family);
+  const needed = family.latent === true || graph?.interleaved === true || family.delta === "grouped";
+  if (needed && routed === undefined) {
+    refuse(`no block has experts, and llama.cpp's architecture ${family.architecture} needs some`);
+  }
+  return {
+    leadingDense: routed === undefined ? 0 : first,
+    expertsEvery: every,
+    dense: dense[0] ?? routed?.beside ?? null,
+    experts: routed ?? null,
+  };
+}
+
+function deltaFacts(
+  { blocks, finalNorm }: DecoderSpec,
+  { delta: known, architecture }: GgufFamily,
+): DeltaNetSpec | null {
+  const all = blocks.flatMap(({ attention }) => (attention.kind === "delta" ? [attention] : []));
+  const [first] = all;
+  if (first === undefined) {
+    if (known === undefined) return null;
+    return refuse(`no block is a delta net, and llama.cpp's architecture ${architecture} has some`);
+  }
+  if (all.some((each) => JSON.stringify(each) !== JSON.stringify(first))) refuse("delta nets of its blocks differ");
+  if (first.keyDim !== first.valueDim) {
+    refuse(
+      `keys of delta nets are ${first.keyDim} wide and values ${first.valueDim}, and llama.cpp has one width for both`,
+    );
+  }
+  if (first.norm.eps !== finalNorm.eps) refuse("norms of delta nets have an epsilon of their own");
+  return first;
+}
+
+function requireAttention(spec: DecoderSpec, family: GgufFamily, { block, attention, latent }: FileAttention): void {
+  const attentions = fileAttentions(spec);
+  const full = attention.slidingWindow === null;
+  const like = attentions.find(
+    (each) => family.perKind !== true || (each.attention.slidingWindow === null) === full,
+  )?.attention;
+  if ((["heads", "kvHeads", "headDim"] as const).some((key) => attention[key] !== like?.[key])) {
+    refuse(
+      `block ${block} has other heads than block ${attentions[0]?.block ?? 0}, and the file would say one for all`,
+    );
+  }
+  const pattern = windowPattern(spec, family);
+  const isFull = pattern !== null && (block + 1) % pattern.fullEvery === 0;
+  const windows = attentions.map((other) => other.attention.slidingWindow);
   const window = windows.find((each) => each !== null) ?? null;
-  if (attention.slidingWindow !== (isFull ? null : window)) {
-    refuse(`block ${block} has other heads or another window than block 0, and the file would say one for all`);
+  const expected = family.perKind === true ? (full ? null : window) : isFull ? null : window;
+  if (attention.slidingWindow !== expected) {
+    refuse(`block ${block} has another window than llama.cpp's graph of ${family.architecture} gives it`);
   }
+  requireChunks(spec, family, block, attention);
   const { unrotated } = family;
-  const rotates = unrotated === "full" ? !isFull : unrotated === undefined || (block + 1) % unrotated !== 0;
+  const rotates =
+    unrotated === "full"
+      ? !(isFull || onlyFull(spec, family))
+      : unrotated === undefined || (block + 1) % unrotated !== 0;
   const positions = spec.embedding.positions !== null || attention.alibi;
   if (!positions && (attention.rotary !== null) !== rotates) {
     refuse(
@@ -82,6 +144,52 @@ function requireAttention(spec: DecoderSpec, family: GgufFamily, block: number, 
   }
   if (attention.softcap !== null && family.softcaps !== true) {
     refuse(`scores have a cap, which llama.cpp's graph of ${family.architecture} does not have`);
+  }
+  if (latent !== null) requireLatent(spec, block, latent);
+}
+
+// Cohere 2 turns blocks with a window alone; EXAONE 4 all blocks where none has one.
+function onlyFull(spec: DecoderSpec, family: GgufFamily): boolean {
+  return family.windowedBlocks === undefined && windowPattern(spec, family) === null;
+}
+
+// A chunk or a step of the temperature that no context reaches changes nothing.
+function requireChunks(
+  spec: DecoderSpec,
+  { chunks, architecture }: GgufFamily,
+  block: number,
+  own: AttentionSpec,
+): void {
+  if (chunks === undefined) return;
+  const { maxPositions } = spec;
+  const chunked = (block + 1) % chunks.allBut !== 0;
+  const reached = (size: number | undefined): number | null =>
+    size === undefined || size >= maxPositions ? null : size;
+  if (reached(own.chunk) !== (chunked ? reached(chunks.size) : null)) {
+    refuse(
+      `block ${block} has ${own.chunk === undefined ? "no chunks" : `chunks of ${own.chunk} tokens`}, and llama.cpp's ${architecture} has ` +
+        `chunks of ${chunks.size} in all but every ${chunks.allBut}th block`,
+    );
+  }
+  const grows = own.temperature !== undefined && own.temperature.floor <= maxPositions;
+  const same = own.temperature?.floor === chunks.floor && Math.abs(own.temperature.scale - chunks.scale) < 1e-9;
+  if (grows ? !same : own.rotary === null && chunks.floor <= maxPositions) {
+    refuse(`queries of block ${block} grow with their position otherwise than in llama.cpp's ${architecture}`);
+  }
+}
+
+/** Numbers of blocks by which llama.cpp takes a network for a small one, whose queries have no latent. */
+const LITE = [26, 27];
+
+function requireLatent({ blocks, finalNorm }: DecoderSpec, block: number, latent: LatentAttentionSpec): void {
+  if (latent.bias) refuse(`latent attention of block ${block} has biases, which llama.cpp's deepseek2 does not have`);
+  if (latent.norm.eps !== finalNorm.eps) {
+    refuse(
+      `norms of latents have the epsilon ${latent.norm.eps}, and llama.cpp computes them with that of the others, ${finalNorm.eps}`,
+    );
+  }
+  if (latent.queryRank !== null && LITE.includes(blocks.length)) {
+    refuse(`llama.cpp takes a deepseek2 of ${blocks.length} blocks for one whose queries have no latent`);
   }
 }
 
@@ -103,17 +211,29 @@ function requireActivation(activation: string, { activations = ["silu"], archite
 
 function requireRouting(mlp: ExpertsSpec, { architecture, experts }: GgufFamily): void {
   const { router } = mlp;
-  const usual = !router.readsStream && !router.expertScale && !mlp.weighsInput && mlp.beside === null;
+  const beside = experts?.besideDense === true;
+  const usual =
+    [router.readsStream, router.expertScale, mlp.beside !== null].every((own) => own === beside) &&
+    mlp.weighsInput === (experts?.weighsInput === true);
   const clamped = experts?.clamped === true;
   const same = (mlp.clamped !== null) === clamped && mlp.bias === clamped && router.bias === clamped;
   const limits = mlp.clamped === null || (mlp.clamped.limit === 7 && Math.abs(mlp.clamped.alpha - 1.702) < 1e-9);
-  if (usual && same && limits && experts !== undefined && isRouted(mlp, experts.weights)) return;
+  if (usual && same && limits && experts !== undefined && isRouted(mlp, experts)) return;
   refuse(`llama.cpp's architecture ${architecture} routes tokens to experts in another way`);
 }
 
-function isRouted({ router }: ExpertsSpec, weights: ExpertsGraph["weights"]): boolean {
-  if (weights === "keyed") return router.groups === null || router.groups.count === 1;
-  const plain = !router.correction && router.groups === null && router.scaling === 1;
+function isRouted({ router, count, shared, width }: ExpertsSpec, { weights, weighsInput }: ExpertsGraph): boolean {
+  const { groups } = router;
+  if (weights === "keyed") {
+    // It counts the two best of a group, and keeps fewer groups than there are.
+    const usual =
+      groups === null || groups.kept >= groups.count || (groups.by === "two-best" && count / groups.count >= 2);
+    return usual && (shared === null || shared.width % width === 0);
+  }
+  const plain = !router.correction && groups === null && router.scaling === 1;
+  if (weighsInput === true) {
+    return plain && router.scores === "sigmoid" && router.normalised === null && shared?.width === width;
+  }
   // A softmax over those that are chosen is one over all whose chosen weights are made to add up to 1.
   const normalised = router.scores === "chosen-softmax" || router.normalised !== null;
   return plain && router.scores !== "sigmoid" && normalised === (weights === "normalised");

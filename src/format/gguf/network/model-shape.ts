@@ -1,7 +1,10 @@
 import type { DecoderSpec, ExpertsSpec } from "../../../network/index.js";
 import type { GgufValue } from "../file/layout.js";
+import { fileAttentions } from "./attentions.js";
 import { type GgufFamily, ggufFamily } from "./families.js";
 import { graphFacts } from "./graph-facts.js";
+import { ownKeys } from "./own-keys.js";
+import { rotaries } from "./rope-scaling.js";
 import { type ScaleKey, scaleKeys } from "./scale-keys.js";
 
 /** What GGUF needs to know of a network. */
@@ -11,8 +14,11 @@ export interface ModelShape {
   readonly hidden: number;
   readonly feedForward: number;
   readonly heads: number;
-  readonly keyValueHeads: number;
+  /** Of every block, where they differ. */
+  readonly keyValueHeads: number | readonly number[];
+  /** Channels of a head's queries and keys. */
   readonly headDim: number;
+  readonly valueDim: number;
   /** Channels of a head that turn; null where positions do not turn any. */
   readonly rotaryWidth: number | null;
   /** Rows of q and k change places: the graph turns neighbours together, the checkpoint halves. */
@@ -43,18 +49,19 @@ export interface ExpertsShape {
 export function modelShape(spec: DecoderSpec): ModelShape {
   const family = ggufFamily(spec.family);
   const facts = graphFacts(spec, family);
-  const { attention, dense, experts, window } = facts;
-  const rotary = spec.blocks.flatMap(({ attention: mixer }) => (mixer.kind === "softmax" && mixer.rotary) || []);
+  const { attention, dense, experts } = facts;
+  const { rotary } = rotaries(spec);
   return {
     family,
     layers: spec.blocks.length,
     hidden: spec.hiddenSize,
     feedForward: dense?.width ?? experts?.width ?? 0,
     heads: attention.heads,
-    keyValueHeads: attention.kvHeads,
+    keyValueHeads: keyValueHeads(spec, attention.kvHeads),
     headDim: attention.headDim,
-    rotaryWidth: rotary[0]?.width ?? null,
-    interleaves: family.pairs === "neighbours" && rotary[0]?.pairs === "halves",
+    valueDim: facts.main.valueDim,
+    rotaryWidth: rotary?.width ?? null,
+    interleaves: family.pairs === "neighbours" && rotary?.pairs === "halves",
     vocabulary: spec.vocabSize,
     contextLength: ggufContext(spec),
     norm: spec.finalNorm.kind,
@@ -62,37 +69,19 @@ export function modelShape(spec: DecoderSpec): ModelShape {
     tied: spec.tied,
     experts: experts === null ? null : expertsShape(experts),
     scales: scaleKeys(spec, family),
-    own: [
-      ...(window === null ? [] : [["attention.sliding_window", { type: "u32", value: window }] as const]),
-      ...(family.parallelKey === true
-        ? [["use_parallel_residual", { type: "bool", value: isParallel(spec) }] as const]
-        : []),
-      ...(experts !== null && family.experts?.weights === "keyed" ? routingKeys(experts, facts.leadingDense) : []),
-    ],
+    own: ownKeys(spec, family, facts),
   };
 }
 
-function isParallel({ blocks }: DecoderSpec): boolean {
-  return blocks[0]?.arrangement === "parallel";
+function keyValueHeads(spec: DecoderSpec, usual: number): number | readonly number[] {
+  const all = fileAttentions(spec).map(({ attention }) => attention.kvHeads);
+  // Those that turn neighbours together have one number of heads in all blocks.
+  return all.every((count) => count === usual) ? usual : all;
 }
 
 function expertsShape({ count, perToken, width, shared }: ExpertsSpec): ExpertsShape {
   return { count, perToken, width, shared: shared?.width ?? null };
 }
-
-/** How experts are chosen, in architectures where the file says it. */
-function routingKeys({ router, shared, width }: ExpertsSpec, leadingDense: number): (readonly [string, GgufValue])[] {
-  return [
-    ["leading_dense_block_count", { type: "u32", value: leadingDense }],
-    ["expert_shared_count", { type: "u32", value: shared === null ? 0 : Math.round(shared.width / width) }],
-    ["expert_gating_func", { type: "u32", value: router.scores === "sigmoid" ? SIGMOID : SOFTMAX }],
-    ["expert_weights_norm", { type: "bool", value: router.normalised !== null }],
-    ["expert_weights_scale", { type: "f32", value: router.scaling }],
-  ];
-}
-
-/** `llama_expert_gating_func_type`. */
-const [SOFTMAX, SIGMOID] = [1, 2];
 
 /**
  * Where llama.cpp's graph has no window, it attends to the whole context. That equals a sliding window as long as the

@@ -29,8 +29,8 @@ describe("families", () => {
     expect(() => ggufFamily("opt")).toThrow(
       /opt.*not an architecture of llama.cpp.*Next: use --format onnx or compressed-tensors/,
     );
-    expect(() => ggufFamily("qwen3_next")).toThrow(
-      /qwen3_next.*llama, mistral, qwen2, qwen3.*granite.*phi3.*Next: use --format compressed-tensors/,
+    expect(() => ggufFamily("falcon")).toThrow(
+      /falcon.*llama, mistral, qwen2, qwen3.*granite.*phi3.*Next: use --format compressed-tensors/,
     );
     expect(() => ggufFamily("constructor")).toThrow(FormatError);
   });

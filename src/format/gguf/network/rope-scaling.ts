@@ -1,7 +1,9 @@
 import { FormatError } from "../../../errors.js";
-import { type DecoderSpec, type RotaryScaling, type RotarySpec, softmaxAttentionOf } from "../../../network/index.js";
+import type { DecoderSpec, LatentAttentionSpec, RotaryScaling, RotarySpec } from "../../../network/index.js";
 import type { GgufValue } from "../file/layout.js";
+import { fileAttentions, mainAttention } from "./attentions.js";
 import { ggufFamily } from "./families.js";
+import { windowPattern } from "./window-pattern.js";
 
 /** Rotary embedding as GGUF expresses it. */
 export interface RopeEncoding {
@@ -17,7 +19,7 @@ export interface RopeEncoding {
 export function ropeEncoding(spec: DecoderSpec): RopeEncoding {
   const { rotary, windowed } = rotaries(spec);
   if (rotary === null) return { base: null, keys: new Map(), tables: new Map() };
-  const encoding = encodingOf(rotary, spec.family);
+  const encoding = encodingOf(rotary, spec.family, mainAttention(spec).latent);
   return { ...encoding, keys: new Map([...encoding.keys, ...windowKeys(rotary, windowed, spec)]) };
 }
 
@@ -26,9 +28,10 @@ export function rotaries(spec: DecoderSpec): {
   readonly rotary: RotarySpec | null;
   readonly windowed: RotarySpec | null;
 } {
-  const attentions = spec.blocks.map((_, block) => softmaxAttentionOf(spec, block));
+  const attentions = fileAttentions(spec).map(({ attention }) => attention);
   const rotated = attentions.filter(({ rotary }) => rotary !== null);
-  const windows = ggufFamily(spec.family).windows !== undefined;
+  const family = ggufFamily(spec.family);
+  const windows = windowPattern(spec, family) !== null || family.perKind === true;
   const windowed = windows ? (rotated.find(({ slidingWindow }) => slidingWindow !== null)?.rotary ?? null) : null;
   const rotary = rotated.find(({ slidingWindow }) => slidingWindow === null)?.rotary ?? rotated[0]?.rotary ?? null;
   return { rotary, windowed };
@@ -57,18 +60,29 @@ function windowKeys(
   return windowed.theta === rotary.theta ? [] : [["rope.freq_base_swa", { type: "f32", value: windowed.theta }]];
 }
 
-function encodingOf({ theta: base, scaling, width }: RotarySpec, family: string): RopeEncoding {
+function encodingOf(
+  { theta: base, scaling, width }: RotarySpec,
+  family: string,
+  latent: LatentAttentionSpec | null,
+): RopeEncoding {
   switch (scaling.kind) {
     case "none":
       return { base, keys: new Map(), tables: new Map() };
     case "linear":
       return { base, keys: scalingKeys("linear", scaling.factor), tables: new Map() };
     case "yarn":
-      return { base, keys: yarnKeys(scaling, ggufFamily(family).roundsYarn === true), tables: new Map() };
+      return { base, keys: yarnKeys(scaling, ggufFamily(family).roundsYarn === true, latent), tables: new Map() };
     case "llama3":
       return { base, keys: new Map(), tables: new Map([["rope_freqs.weight", llama3Factors(scaling, base, width)]]) };
     case "longrope":
     case "proportional":
+      if (scaling.kind === "proportional" && ggufFamily(family).perKind === true) {
+        return {
+          base,
+          keys: new Map(),
+          tables: new Map([["rope_freqs.weight", proportionalDivisors(scaling, width)]]),
+        };
+      }
       if (scaling.kind === "longrope" && ggufFamily(family).longRope === true) {
         return { base, keys: longRopeKeys(scaling), tables: longRopeTables(scaling) };
       }
@@ -104,9 +118,39 @@ function scalingKeys(type: string, factor: number): Map<string, GgufValue> {
   ]);
 }
 
-function yarnKeys(scaling: Extract<RotaryScaling, { kind: "yarn" }>, rounds: boolean): Map<string, GgufValue> {
+/** What keeps a pair from turning: llama.cpp divides its frequency by this. */
+const STILL = 1e30;
+
+function proportionalDivisors(
+  { turning, factor }: Extract<RotaryScaling, { kind: "proportional" }>,
+  width: number,
+): Float32Array {
+  return Float32Array.from({ length: width / 2 }, (_, pair) => (pair < turning ? factor : STILL));
+}
+
+/**
+ * What latent scores grow by with YaRN's factor, as `mscale_all_dim` says it: llama.cpp multiplies them by
+ * `(0.1 growth ln factor + 1)^2`, and takes the growth of cosines and sines back.
+ */
+export function latentGrowth({ scale, plainDim, rotaryDim }: LatentAttentionSpec, factor: number): number {
+  return (Math.sqrt(scale * Math.sqrt(plainDim + rotaryDim)) - 1) / (0.1 * Math.log(factor));
+}
+
+function yarnKeys(
+  scaling: Extract<RotaryScaling, { kind: "yarn" }>,
+  rounds: boolean,
+  latent: LatentAttentionSpec | null,
+): Map<string, GgufValue> {
   const { factor, amplitude, fastTurns, slowTurns, wholeDimensions, originalContext } = scaling;
-  const expected = 0.1 * Math.log(factor) + 1;
+  const growth = latent === null ? 0 : latentGrowth(latent, factor);
+  if (latent !== null && !(growth > 0)) {
+    throw new FormatError({
+      what: "YaRN of latent attention without mscale_all_dim, which llama.cpp's deepseek2 does not compute",
+      where: "config.json, rope_parameters",
+      next: "use --format compressed-tensors",
+    });
+  }
+  const expected = latent === null ? 0.1 * Math.log(factor) + 1 : 1;
   const other = !(wholeDimensions || rounds)
     ? "with bounds that are not rounded (truncate false)"
     : Math.abs(amplitude - expected) > 1e-6
@@ -123,6 +167,8 @@ function yarnKeys(scaling: Extract<RotaryScaling, { kind: "yarn" }>, rounds: boo
   keys.set("rope.scaling.original_context_length", { type: "u32", value: originalContext });
   keys.set("rope.scaling.yarn_beta_fast", { type: "f32", value: fastTurns });
   keys.set("rope.scaling.yarn_beta_slow", { type: "f32", value: slowTurns });
+  // A tenth of it, as converters have always written it.
+  if (latent !== null) keys.set("rope.scaling.yarn_log_multiplier", { type: "f32", value: 0.1 * growth });
   return keys;
 }
 

@@ -1,5 +1,6 @@
 import { FormatError } from "../../../errors.js";
-import { type DecoderSpec, softmaxAttentionOf } from "../../../network/index.js";
+import type { DecoderSpec } from "../../../network/index.js";
+import { mainAttention } from "./attentions.js";
 import type { GgufFamily } from "./families.js";
 
 /** A factor that a file has a key for, below the architecture's name. */
@@ -15,7 +16,7 @@ export function scaleKeys(spec: DecoderSpec, family: GgufFamily): readonly Scale
   const { factors = [] } = family;
   const keys: ScaleKey[] = [];
   const others: number[] = [];
-  const attention = softmaxAttentionOf(spec, 0);
+  const { attention, latent } = mainAttention(spec);
   const embedding = spec.embedding.multiplier / (family.rootEmbedding === true ? Math.sqrt(spec.hiddenSize) : 1);
   if (factors.includes("embedding")) keys.push(["embedding_scale", spec.embedding.multiplier]);
   else others.push(embedding);
@@ -23,7 +24,10 @@ export function scaleKeys(spec: DecoderSpec, family: GgufFamily): readonly Scale
   if (factors.includes("residual")) keys.push(["residual_scale", residual]);
   else others.push(residual);
   if (factors.includes("attention")) keys.push(["attention.scale", attention.scale]);
-  else others.push(attention.scale / usualScale(spec, family));
+  // Of latents, YaRN's key says what scores grow by.
+  else if (latent === null || latent.rotary.scaling.kind !== "yarn") {
+    others.push(attention.scale / usualScale(spec, family));
+  }
   const { multiplier } = spec.head;
   if (factors.includes("logitsDivisor")) keys.push(["logit_scale", 1 / multiplier]);
   else if (factors.includes("logits")) keys.push(["logit_scale", multiplier]);
@@ -35,13 +39,14 @@ export function scaleKeys(spec: DecoderSpec, family: GgufFamily): readonly Scale
 }
 
 /** What llama.cpp multiplies scores by in a network of this size. */
-function usualScale(spec: DecoderSpec, { scaledByHidden }: GgufFamily): number {
-  const { heads, headDim } = softmaxAttentionOf(spec, 0);
+function usualScale(spec: DecoderSpec, { scaledByHidden, perKind }: GgufFamily): number {
+  const { heads, headDim } = mainAttention(spec).attention;
+  if (perKind === true) return 1;
   return 1 / Math.sqrt(spec.blocks.length === scaledByHidden ? spec.hiddenSize / heads : headDim);
 }
 
 function capKeys(spec: DecoderSpec, { softcaps, architecture }: GgufFamily): readonly ScaleKey[] {
-  const { softcap: scores } = softmaxAttentionOf(spec, 0);
+  const { softcap: scores } = mainAttention(spec).attention;
   const { softcap: logits } = spec.head;
   if (softcaps !== true) {
     if (logits !== null) throw refusal(`logits have a cap, which llama.cpp's graph of ${architecture} does not have`);
@@ -51,11 +56,13 @@ function capKeys(spec: DecoderSpec, { softcaps, architecture }: GgufFamily): rea
   if (architecture === "gemma2" && (scores === null || logits === null)) {
     throw refusal("scores or logits without a cap, and llama.cpp's graph of gemma2 caps both");
   }
-  if (architecture === "gemma3" && scores !== null)
-    throw refusal("a cap of scores, which llama.cpp's graph of gemma3 lacks");
+  if ((architecture === "gemma3" || architecture === "gemma4") && scores !== null) {
+    throw refusal(`a cap of scores, which llama.cpp's graph of ${architecture} lacks`);
+  }
   return [
     ...(scores === null ? [] : ([["attn_logit_softcapping", scores]] as const)),
-    ...(logits === null ? [] : ([["final_logit_softcapping", logits]] as const)),
+    // Gemma 4's graph caps by 30 where the file says nothing, and not at all where it says 0.
+    ...(logits === null && architecture !== "gemma4" ? [] : ([["final_logit_softcapping", logits ?? 0]] as const)),
   ];
 }
 

@@ -14,6 +14,22 @@ export interface GgufName {
 /** What llama.cpp calls the parts of a block, `blk.N.` left out, in the order of the file. */
 const PARTS: Readonly<Partial<Record<BlockPart, string>>> = {
   attentionNorm: "attn_norm",
+  deltaQkv: "attn_qkv",
+  deltaZ: "attn_gate",
+  deltaConvolution: "ssm_conv1d.weight",
+  deltaTimeBias: "ssm_dt.bias",
+  deltaDecay: "ssm_a",
+  deltaB: "ssm_beta",
+  deltaA: "ssm_alpha",
+  deltaBa: "ssm_ba",
+  deltaNorm: "ssm_norm",
+  deltaOut: "ssm_out",
+  qDown: "attn_q_a",
+  qLatentNorm: "attn_q_a_norm",
+  qUp: "attn_q_b",
+  kvDown: "attn_kv_a_mqa",
+  kvLatentNorm: "attn_kv_a_norm",
+  kvUp: "attn_kv_b",
   q: "attn_q",
   k: "attn_k",
   v: "attn_v",
@@ -25,6 +41,7 @@ const PARTS: Readonly<Partial<Record<BlockPart, string>>> = {
   attentionPostNorm: "post_attention_norm",
   mlpNorm: "ffn_norm",
   router: "ffn_gate_inp",
+  routerScale: "ffn_gate_inp.scale",
   routerCorrection: "exp_probs_b.bias",
   gate: "ffn_gate",
   up: "ffn_up",
@@ -33,11 +50,16 @@ const PARTS: Readonly<Partial<Record<BlockPart, string>>> = {
   expertGate: "ffn_gate_exps",
   expertUp: "ffn_up_exps",
   expertDown: "ffn_down_exps",
+  expertScale: "ffn_down_exps.scale",
   sharedGate: "ffn_gate_shexp",
   sharedUp: "ffn_up_shexp",
   sharedDown: "ffn_down_shexp",
   sharedExpertGate: "ffn_gate_inp_shexp",
+  densePostNorm: "post_ffw_norm_1",
+  expertsNorm: "pre_ffw_norm_2",
+  expertsPostNorm: "post_ffw_norm_2",
   mlpPostNorm: "post_ffw_norm",
+  outputScalar: "layer_output_scale.weight",
 };
 const ORDER = Object.keys(PARTS);
 
@@ -86,6 +108,13 @@ export function ggufNames(spec: DecoderSpec, { renamed }: GgufFamily): ReadonlyM
     }
   }
   return all;
+}
+
+/** The name and place of a part of a block that the file has in another form than the checkpoint. */
+export function arrangedName({ block, part }: { readonly block: number; readonly part: BlockPart }): GgufName {
+  const own = PARTS[part] ?? part;
+  const name = `blk.${block}.${own}${own.includes(".") || part === "deltaDecay" ? "" : ".weight"}`;
+  return { name, rank: 1 + block * 100 + ORDER.indexOf(part) * 2, part, plusOne: false };
 }
 
 function allIn(parts: ReadonlySet<string>, layers: readonly { readonly name: string }[]): boolean {

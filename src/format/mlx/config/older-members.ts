@@ -1,11 +1,22 @@
 import { isJsonObject, type JsonObject, type JsonValue } from "../../../checkpoint/json/json.js";
 import type { ModelConfig } from "../../../checkpoint/model-config.js";
+import { hasTower, textConfig } from "../../../network/index.js";
 
 /**
  * Members that mlx-lm reads and a `config.json` of transformers 5 has no more: that keeps rotary positions in `rope_parameters`, for
  * each kind of block where these differ, and mlx-lm takes 10,000 for a base that it does not find. Those that are there stay.
  */
 export function olderMembers(config: ModelConfig): JsonObject {
+  const { text_config: text } = config;
+  if (!hasTower(config) || !isJsonObject(text)) return textMembers(config);
+  // Wrappers take the size of the vocabulary from outside, and models without a word on ties for tied ones.
+  const { vocab_size: vocabulary, tie_word_embeddings: tied } = textConfig(config);
+  const outer = vocabulary === undefined || config["vocab_size"] !== undefined ? {} : { vocab_size: vocabulary };
+  const ties = tied === undefined ? {} : { tie_word_embeddings: tied };
+  return { ...outer, text_config: { ...text, ...ties, ...textMembers({ ...textConfig(config), ...text }) } };
+}
+
+function textMembers(config: ModelConfig): JsonObject {
   const { rope_parameters: parameters, n_positions: positions, num_local_experts: experts } = config;
   const members: Record<string, JsonValue> = {};
   if (isJsonObject(parameters)) {
@@ -28,7 +39,28 @@ const ASKED: Readonly<Record<string, (config: ModelConfig) => JsonObject>> = {
   exaone4: ({ hidden_size: hidden, num_attention_heads: heads }) =>
     typeof hidden === "number" && typeof heads === "number" ? { head_dim: hidden / heads } : {},
   minimax_m2: () => ({ shared_intermediate_size: 0 }),
+  // Its positions are always YaRN's, which a factor of 1 leaves as they are.
+  deepseek_v2: ({ rope_parameters: own, rope_scaling: older }) =>
+    (older ?? null) === null && isJsonObject(own) && (own["rope_type"] ?? "default") === "default"
+      ? { rope_scaling: { type: "yarn", factor: 1 } }
+      : {},
+  gpt_neox: ({ rope_parameters: own, rotary_emb_base: base, rotary_pct: share }) => {
+    const { rope_theta: theta, partial_rotary_factor: partial } = isJsonObject(own) ? own : {};
+    return { rotary_emb_base: base ?? theta ?? 10000, rotary_pct: share ?? partial ?? 0.25 };
+  },
+  gemma4_text: gemma4Members,
+  llama4_text: () => ({ rope_scaling: null }),
 };
+
+// transformers 5 keeps what differs in full blocks by their numbers.
+function gemma4Members({ per_layer_config: own, head_dim: width }: ModelConfig): JsonObject {
+  const [first] = isJsonObject(own) ? Object.values(own).filter(isJsonObject) : [];
+  const { head_dim: full, num_key_value_heads: heads } = first ?? {};
+  return {
+    global_head_dim: full ?? width ?? null,
+    ...(heads !== undefined && { num_global_key_value_heads: heads }),
+  };
+}
 
 function rotaryMembers({ rope_theta: theta, partial_rotary_factor: partial, ...scaling }: JsonObject): JsonObject {
   const type = scaling["rope_type"] ?? "default";

@@ -88,6 +88,8 @@ export interface RotarySpec {
   readonly width: number;
   /** Which channels turn together: those of the first half with those of the second, or neighbours. */
   readonly pairs: "halves" | "neighbours";
+  /** How many pairs turn by the place in time, in height and in width of an image; of text all three are the position. */
+  readonly sections?: readonly number[];
 }
 
 /**

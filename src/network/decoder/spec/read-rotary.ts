@@ -52,7 +52,13 @@ export function readRotary(config: ModelConfig, of: RotaryOf): RotarySpec {
   const scaling = proportional
     ? ({ kind: "proportional", turning: Math.trunc((headDim * share) / 2), factor: factorOf(parameters) } as const)
     : readScaling(config, parameters, { keys, type, maxPositions: of.maxPositions, pairs: width / 2 });
-  return { theta, scaling, width, pairs: keys.pairs ?? "halves" };
+  const sections = sectionsOf(parameters);
+  return { theta, scaling, width, pairs: keys.pairs ?? "halves", ...(sections !== null && { sections }) };
+}
+
+function sectionsOf({ mrope_section: sections }: ModelConfig): readonly number[] | null {
+  const numbers = Array.isArray(sections) ? sections.filter((each) => typeof each === "number") : [];
+  return numbers.length > 0 ? numbers : null;
 }
 
 interface Parameters {

@@ -1,12 +1,14 @@
-import { type DecoderSpec, type ExpertsSpec, rotaryAmplitude, rotaryFrequencies } from "../../../network/index.js";
-import type { TensorCheck } from "../../contract/tensor-check.js";
-import type { GgufValue } from "../file/layout.js";
-import type { GgufFile } from "../read.js";
-import { ggufFamily } from "./families.js";
-import { graphFacts } from "./graph-facts.js";
-import { ggufContext } from "./model-shape.js";
-import { asLlamaCpp, rotaries } from "./rope-scaling.js";
-import { scaleKeys } from "./scale-keys.js";
+import { type DecoderSpec, type ExpertsSpec, rotaryAmplitude, rotaryFrequencies } from "../../../../network/index.js";
+import type { TensorCheck } from "../../../contract/tensor-check.js";
+import type { GgufFile } from "../../read.js";
+import { fileAttentions } from "../attentions.js";
+import { ggufFamily } from "../families.js";
+import { graphFacts } from "../graph-facts.js";
+import { ggufContext } from "../model-shape.js";
+import { asLlamaCpp, rotaries } from "../rope-scaling.js";
+import { scaleKeys } from "../scale-keys.js";
+import { blockFacts } from "./compare-blocks.js";
+import { type Fact, NetworkKeys } from "./network-keys.js";
 
 /** Largest relative difference of two frequencies that fp32 arithmetic explains. */
 const TOLERANCE = 1e-5;
@@ -23,6 +25,7 @@ export function compareKeys(file: GgufFile, spec: DecoderSpec): TensorCheck {
     ...sizes(keys, file, spec),
     ...rotations(keys, file, spec),
     ...scales(keys, spec),
+    ...blockFacts(keys, spec),
   ]) {
     if (found === wanted || Math.abs(found - wanted) <= TOLERANCE * Math.abs(wanted)) continue;
     return { ...facts, status: "different", detail: `${what} is ${found} instead of ${wanted}` };
@@ -30,33 +33,8 @@ export function compareKeys(file: GgufFile, spec: DecoderSpec): TensorCheck {
   return { ...facts, status: "same" };
 }
 
-type Fact = readonly [what: string, found: number, wanted: number];
-
-/** Keys below the name of the architecture. */
-class NetworkKeys {
-  readonly #architecture: string;
-
-  constructor(private readonly metadata: ReadonlyMap<string, GgufValue>) {
-    this.#architecture = String(scalar(metadata.get("general.architecture")) ?? "");
-  }
-
-  number(key: string, absent = Number.NaN): number {
-    const value = scalar(this.metadata.get(`${this.#architecture}.${key}`));
-    return value === undefined ? absent : Number(value);
-  }
-
-  text(key: string): string | null {
-    const value = scalar(this.metadata.get(`${this.#architecture}.${key}`));
-    return value === undefined ? null : String(value);
-  }
-}
-
-function scalar(value: GgufValue | undefined): string | number | bigint | boolean | undefined {
-  return value === undefined || value.type === "array" ? undefined : value.value;
-}
-
 function sizes(keys: NetworkKeys, file: GgufFile, spec: DecoderSpec): Fact[] {
-  const { attention, window, dense, experts } = graphFacts(spec, ggufFamily(spec.family));
+  const { attention, main, window, dense, experts } = graphFacts(spec, ggufFamily(spec.family));
   const { heads, kvHeads, headDim } = attention;
   const epsilon = `attention.layer_norm_${spec.finalNorm.kind === "rms" ? "rms_" : ""}epsilon`;
   const found = keys.number("attention.head_count");
@@ -69,13 +47,25 @@ function sizes(keys: NetworkKeys, file: GgufFile, spec: DecoderSpec): Fact[] {
     ...(window === null ? [] : [["the window", keys.number("attention.sliding_window"), window] as const]),
     ...(experts === null ? [] : expertSizes(keys, experts)),
     ["the number of heads", found, heads],
-    ["the number of key-value heads", keys.number("attention.head_count_kv", found), kvHeads],
+    ...keyValueHeads(keys, spec, kvHeads, found),
     ["the width of a key", keys.number("attention.key_length", perHead), headDim],
-    ["the width of a value", keys.number("attention.value_length", perHead), headDim],
+    ["the width of a value", keys.number("attention.value_length", perHead), main.valueDim],
     ["the epsilon of the norms", keys.number(epsilon), spec.finalNorm.eps],
     ["the vocabulary", file.tensors.get("token_embd.weight")?.shape[0] ?? Number.NaN, spec.vocabSize],
     ["the number of output matrices", file.tensors.has("output.weight") ? 1 : 0, spec.tied ? 0 : 1],
   ];
+}
+
+function keyValueHeads(keys: NetworkKeys, spec: DecoderSpec, usual: number, absent: number): Fact[] {
+  const listed = keys.list("attention.head_count_kv");
+  if (listed === null) {
+    return [["the number of key-value heads", keys.number("attention.head_count_kv", absent), usual]];
+  }
+  return fileAttentions(spec).map(({ block, attention }) => [
+    `the number of key-value heads of block ${block}`,
+    listed[block] ?? Number.NaN,
+    attention.kvHeads,
+  ]);
 }
 
 function expertSizes(keys: NetworkKeys, { count, perToken, width, shared }: ExpertsSpec): Fact[] {
@@ -108,7 +98,7 @@ function rotations(keys: NetworkKeys, file: GgufFile, spec: DecoderSpec): Fact[]
     wanted,
     (frequency, i): Fact => [
       `the rotary frequency of pair ${i}`,
-      frequencyOf(i) / (factors === null ? 1 : (factors[i] ?? Number.NaN)),
+      still(frequencyOf(i) / (factors === null ? 1 : (factors[i] ?? Number.NaN))),
       frequency,
     ],
   );
@@ -119,6 +109,11 @@ function rotations(keys: NetworkKeys, file: GgufFile, spec: DecoderSpec): Fact[]
     ["the factor of cosines and sines", amplitude, rotaryAmplitude(rotary.scaling)],
     ...pairs,
   ];
+}
+
+// A pair that turns once in more positions than there are numbers for does not turn.
+function still(frequency: number): number {
+  return Math.abs(frequency) < 1e-20 ? 0 : frequency;
 }
 
 /** As ggml's rope computes it: every pair turns by its interpolated angle, with YaRN fast ones by their own. */
@@ -141,6 +136,7 @@ function rotation(
       const own = 1 - Math.min(1, Math.max(0, (pair - low) / Math.max(0.001, high - low)));
       return (plain(pair) / factor) * (1 - own) + plain(pair) * own;
     },
-    amplitude: 1 + 0.1 * Math.log(factor),
+    // Where scores grow instead, llama.cpp takes this back.
+    amplitude: keys.number("rope.scaling.yarn_log_multiplier", 0) !== 0 ? 1 : 1 + 0.1 * Math.log(factor),
   };
 }
