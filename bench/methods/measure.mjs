@@ -76,7 +76,7 @@ async function measured([recipe, scheme, seed, method = recipe, given = []]) {
     const { range } = events.find(({ event }) => event === "plan").estimate;
     const judge = ["--text", values.test, "--context", "2048", "--reference", values.model, "--device", values.device];
     const judged = await command(["eval", out, ...judge]);
-    const { perplexity, divergence } = judged.find(({ event }) => event === "reference");
+    const { perplexity, referencePerplexity, divergence } = judged.find(({ event }) => event === "reference");
     return {
       model: values.name,
       method,
@@ -86,6 +86,7 @@ async function measured([recipe, scheme, seed, method = recipe, given = []]) {
       beside,
       date: new Date().toISOString().slice(0, 10),
       perplexity,
+      fullPrecision: referencePerplexity,
       kl: divergence.mean,
       seconds: done.seconds,
       planned: range ?? null,

@@ -7,8 +7,20 @@ import { fileURLToPath } from "node:url";
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const FILE = join(ROOT, "docs/measurements/methods.json");
 const PAGE = join(ROOT, "docs/measurements/methods.md");
-const SCHEMES = ["W2A16g64", "W2A16", "W3A16g64", "W4A16", "W4A4"];
-const METHODS = ["rtn", "gptq", "slim", "norm-tweaking", "boa", "aespa", "affine-quant", "l4q", "efficient-qat", "cbq"];
+const SCHEMES = ["W2A16g64", "W2A16", "W3A16g64", "W4A16g64", "W4A16", "W4A4"];
+const METHODS = [
+  "rtn",
+  "gptq",
+  "slim",
+  "slim, slim.clipping=learnt",
+  "norm-tweaking",
+  "boa",
+  "aespa",
+  "affine-quant",
+  "l4q",
+  "efficient-qat",
+  "cbq",
+];
 
 const records = existsSync(FILE) ? JSON.parse(readFileSync(FILE, "utf8")) : [];
 for (const file of process.argv.slice(2)) {
@@ -36,49 +48,48 @@ function section(model) {
   const beside = of.map((record) => record.beside);
   const [least, most] = [Math.min(...beside), Math.max(...beside)];
   const others = most === 0 ? "" : `, beside ${least === most ? most : `${least} to ${most}`} other runs`;
-  const when = dates.length === 1 ? dates[0] : `${dates[0]} to ${dates.at(-1)}`;
-  const header = [
+  return [
     `## ${model}`,
-    `Measured on ${machines.join(" and ")}${others}, ${when}, by \`node bench/methods/measure.mjs\`.`,
-  ];
-  return [...header, table(of, perplexities), table(of, costs, "Seconds, and GB of device memory at most:")].join(
-    "\n\n",
-  );
+    `Measured on ${machines.join(" and ")}${others}, ${dates.at(-1)}, by \`bench/methods/measure.mjs\`.`,
+    `Perplexity, one number a seed${full(of)}:`,
+    `<!-- figures: methods-${model.toLowerCase().replace(/[^a-z0-9]+/g, "-")} -->\n${table(of, perplexities)}`,
+    "Mean KL divergence from the model itself, nats a token, of the first seed:",
+    table(of, ([{ kl }]) => kl.toPrecision(2)),
+    "Seconds of the whole command, and GB of device memory at most, of the first seed:",
+    table(of, costs),
+  ].join("\n\n");
 }
 
-function table(records, cell, title) {
+function table(records, cell) {
   const schemes = SCHEMES.filter((scheme) => records.some((record) => record.scheme === scheme));
   const named = unique(records.map(({ method }) => method));
   const methods = [
     ...METHODS.filter((method) => named.includes(method)),
     ...named.filter((name) => !METHODS.includes(name)),
   ];
-  const lines = [
+  return [
     `| | ${schemes.join(" | ")} |`,
     `|---|${schemes.map(() => "---|").join("")}`,
     ...methods.map((method) => {
-      const cells = schemes.map((scheme) =>
-        cell(
-          records
-            .filter((record) => record.method === method && record.scheme === scheme)
-            .sort((a, b) => a.seed - b.seed),
-        ),
-      );
+      const cells = schemes.map((scheme) => {
+        const seeds = records.filter((record) => record.method === method && record.scheme === scheme);
+        return seeds.length === 0 ? "" : cell(seeds.sort((a, b) => a.seed - b.seed));
+      });
       return `| \`${method}\` | ${cells.join(" | ")} |`;
     }),
-  ];
-  return `${title === undefined ? "" : `${title}\n\n`}${lines.join("\n")}`;
+  ].join("\n");
 }
 
-/** Perplexities of the seeds, and behind them the divergence of the first. */
+function full(records) {
+  const measured = records.find(({ fullPrecision }) => fullPrecision !== undefined);
+  return measured === undefined ? "" : `; full precision has ${short(measured.fullPrecision)}`;
+}
+
 function perplexities(seeds) {
-  if (seeds.length === 0) return "";
-  return `${seeds.map(({ perplexity }) => short(perplexity)).join(", ")} (${seeds[0].kl.toPrecision(2)})`;
+  return seeds.map(({ perplexity }) => short(perplexity)).join(", ");
 }
 
-function costs(seeds) {
-  if (seeds.length === 0) return "";
-  const [{ seconds, deviceBytes }] = seeds;
+function costs([{ seconds, deviceBytes }]) {
   return [seconds.toFixed(0), ...(deviceBytes === null ? [] : [(deviceBytes / 1e9).toFixed(1)])].join(", ");
 }
 
