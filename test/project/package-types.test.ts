@@ -152,6 +152,10 @@ describe("every example of the pages", () => {
       writeFileSync(join(folder.path, name), code);
       return name;
     });
-    expect(compiled(COMPILERS["7"], files)).toBe("");
+    // Packages that a user adds on his own are not installed beside the tarball.
+    const { peerDependencies } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+    const peers = Object.keys(peerDependencies).map((name) => `declare module ${JSON.stringify(name)};\n`);
+    writeFileSync(join(folder.path, "peers.d.ts"), peers.join(""));
+    expect(compiled(COMPILERS["7"], [...files, "peers.d.ts"])).toBe("");
   });
 });
