@@ -104,7 +104,8 @@ function onGrid(input: Tensor, grid: InputGrid): Tensor {
   return codes.sub(zeroPoint).mul(scale);
 }
 
-function dequantized({ rows, columns, groupSize, codes, scales, zeroPoints }: QuantizedWeight): Tensor {
+/** The weight `[out, in]` that codes stand for. */
+export function dequantized({ rows, columns, groupSize, codes, scales, zeroPoints }: QuantizedWeight): Tensor {
   const values = Float32Array.from(codes, (code, i) => {
     const group = Math.floor(i / groupSize);
     return (code - (zeroPoints[group] ?? 0)) * (scales[group] ?? 0);

@@ -13,6 +13,7 @@ import { type Given, judged, type Output, ours } from "../../graph/against-onnxr
 import { images, networkPath, whyUnjudged } from "../../graph/real-networks.js";
 import { importOnnxRuntime } from "../judge/onnx-runtime.js";
 import { graphResult, simulated } from "./graph-result.js";
+import { layerByLayer } from "./layer-by-layer.js";
 
 const runtime = await importOnnxRuntime();
 let scratch = "";
@@ -24,15 +25,16 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 const networks: readonly {
   readonly file: string;
   readonly inputs: Readonly<Record<string, Given>>;
-  readonly floatInputs?: true;
+  readonly unstable?: true;
 }[] = [
   { file: "efficientnet-lite0/model.onnx", inputs: { image: images([1, 3, 224, 224], 1) } },
   { file: "cifar10-cnn/model.onnx", inputs: { image: images([2, 3, 32, 32], 127, 128) } },
   { file: "open-nsfw/open-nsfw.onnx", inputs: { "input:0": images([1, 224, 224, 3], 120) } },
   {
     file: "terrain-unet/model.onnx",
-    // With all inputs on grids from minimum to maximum a difference of one code grows to a fifth of the output.
-    floatInputs: true,
+    // With all inputs on grids from minimum to maximum a difference of one code grows to a fifth of the output, in onnxruntime too, whose
+    // own optimisations differ as much from what it computes without them: what is judged is every layer on its own.
+    unstable: true,
     inputs: {
       noisy: images([1, 1, 128, 128], 40),
       sigma: { values: Float32Array.of(40), shape: [1] },
@@ -86,7 +88,7 @@ const schemes = [
 ] as const;
 
 describe("real networks, quantized, run in onnxruntime as in crossblock", () => {
-  for (const { file, inputs, floatInputs } of networks) {
+  for (const { file, inputs, unstable } of networks) {
     const path = networkPath(file);
     const reason = whyUnjudged(runtime, file);
     it.skipIf(reason !== null)(
@@ -94,7 +96,6 @@ describe("real networks, quantized, run in onnxruntime as in crossblock", () => 
       async () => {
         if (runtime === null) throw new Error("there is no judge");
         for (const { bits, input, symmetric, codes } of schemes) {
-          if (floatInputs === true && input !== null) continue;
           using result = graphResult(path, {
             fold: true,
             schemeOf: () => ({ bits, group: null, symmetric }),
@@ -115,6 +116,11 @@ describe("real networks, quantized, run in onnxruntime as in crossblock", () => 
             for await (const check of opened.check(whole)) found.push(check);
           }
           expect(found.filter(({ status }) => status !== "same")).toEqual([]);
+          const layers = await layerByLayer(runtime, written, { ...result, inputGrids: grids }, weights, inputs);
+          expect(layers.layers).toBeGreaterThan(0);
+          for (const part of ["inputs", "outputs", "last"] as const)
+            expect([part, layers[part]]).toEqual([part, expect.closeTo(0, 4)]);
+          if (unstable === true && input !== null) continue;
           const name = result.network.cut.graph.outputs[0]?.name ?? "";
           const wanted = simulated({ ...result, inputGrids: grids }, weights, inputs)[name];
           const computed = ours(written, inputs)[name];

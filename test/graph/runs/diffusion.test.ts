@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { edmSchedule, noiseLevels } from "../../../src/calibration/diffusion/sigma-samplers.js";
 import { decodeImage } from "../../../src/calibration/images/decode-image.js";
 import { OnnxContent } from "../../../src/checkpoint/onnx/onnx-content.js";
 import { temporaryFolder } from "../../../src/checkpoint/testing/temporary-folder.js";
@@ -18,7 +19,13 @@ const folder = temporaryFolder();
 const at = (name: string): string => join(folder.path, name);
 const model = at("unet.onnx");
 
-beforeAll(() => writeGraph(model, smallDiffusion));
+beforeAll(() => {
+  writeGraph(model, smallDiffusion);
+  writeGraph(at("levels.onnx"), {
+    ...smallDiffusion,
+    inputs: { ...smallDiffusion.inputs, t: { dataType: "float32", shape: ["n"] } },
+  });
+});
 afterAll(() => folder[Symbol.dispose]());
 
 const short = [
@@ -76,6 +83,27 @@ describe("quantize of a diffusion network", () => {
     expect(verified).toContainEqual(expect.objectContaining({ event: "certified", agrees: false }));
   });
 
+  it.each([
+    ["edm", ["--steps", "4"], 7],
+    ["edm", ["--steps", "4", "--set", "sampling.correction=none"], 4],
+    ["consistency", ["--steps", "4"], 4],
+  ])("has ranges for every noise level, be there a single image of each: %s %j", async (sampler, flags, calls) => {
+    const out = at(`${sampler}-${calls}`);
+    const { code } = await crossblockHere([
+      ...["quantize", at("levels.onnx"), "--recipe", "tfmq", "--scheme", "W8A8", "--sampler", sampler, ...flags],
+      ...["--set", "sampling.images=1", "--set", "tfmq.epochs=1", "--set", "tfmq.temporalSteps=1"],
+      ...["--out", out],
+    ]);
+    expect(code).toBe(0);
+    const record = JSON.parse(readFileSync(join(out, "crossblock.json"), "utf8"));
+    expect(record.calibration).toMatchObject({ sequences: calls });
+    using stored = QdqFile.open(join(out, "model.onnx"));
+    const keys = noiseLevels({ ...edmSchedule, steps: 4 })
+      .map(Math.fround)
+      .reverse();
+    for (const { input } of stored.layers.values()) expect(input).toMatchObject({ grid: { input: "t", keys } });
+  });
+
   it("is the same result with the same seed, whatever the recipe is called with", async () => {
     const run = async (out: string): Promise<Buffer> => {
       const options = {
@@ -97,6 +125,14 @@ describe("quantize of a diffusion network", () => {
     [["--recipe", "tfmq"], /time step.*--sampler ddim --steps 50/s],
     [["--recipe", "tfmq", "--sampler", "ddim", "--calibration", "x.npy"], /leave out one of them/],
     [["--recipe", "tfmq", "--sampler", "ddim", "--steps", "2000"], /knows 1000.*choose 1 to 1000/s],
+    [
+      ["--recipe", "tfmq", "--sampler", "ddim", "--steps", "5", "--samples", "3"],
+      /only 3 of the 5 steps.*--samples 5 or more/s,
+    ],
+    [
+      ["--recipe", "tfmq", "--sampler", "edm", "--set", "sampling.sigmaMin=90"],
+      /90 is not below the highest noise level, 80.*sampling\.sigmaMin=0\.002/s,
+    ],
     [["--recipe", "gptq", "--steps", "5", "--calibration", "x.npy"], /--sampler ddim/],
     [
       ["--recipe", "tfmq", "--sampler", "ddim", "--set", 'sampling.conditions=[{"input":"w","low":0,"high":1}]'],

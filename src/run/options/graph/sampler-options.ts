@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { Sampler } from "../../../calibration/diffusion/sampler.js";
 import { consistency, edm } from "../../../calibration/diffusion/sigma-samplers.js";
 import { ddim, ddpm } from "../../../calibration/diffusion/step-samplers.js";
+import { OptionError } from "../../../errors.js";
 import { setting } from "../../../recipe/options/reading.js";
 
 /** The ways from noise to images that there are. */
@@ -109,7 +110,7 @@ export const withSampler = {
 
 const DEFAULT_STEPS = 50;
 
-/** The sampler that options describe. @throws OptionError for more steps than the network knows */
+/** The sampler that options describe. @throws OptionError for more steps than the network knows, or noise levels that do not fall */
 export function samplerOf(
   name: (typeof samplerNames)[number],
   steps: number | null,
@@ -120,6 +121,13 @@ export function samplerOf(
   const count = steps ?? DEFAULT_STEPS;
   const byStep = { schedule: { kind, trainSteps, betaStart, betaEnd }, steps: count, choice, prediction, clip };
   const levels = { steps: count, sigmaMin, sigmaMax, rho };
+  if ((name === "edm" || name === "consistency") && sigmaMin >= sigmaMax) {
+    throw new OptionError({
+      where: "sampling.sigmaMin",
+      what: `${sigmaMin} is not below the highest noise level, ${sigmaMax}`,
+      next: "give the levels that the network was trained with: --set sampling.sigmaMin=0.002 sampling.sigmaMax=80",
+    });
+  }
   const network = { time: noiseInput, data: sigmaData ?? "inside" } as const;
   switch (name) {
     case "ddim":

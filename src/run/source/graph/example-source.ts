@@ -15,6 +15,8 @@ import { type ChosenPreprocessing, preprocessingFor } from "./image-preprocessin
 export interface ExampleSource {
   readonly kind: "images" | "tensors";
   readonly count: number;
+  /** As many show each step of the sampler that makes them; absent where none does. */
+  readonly least?: number;
   /** Of one example, by input. */
   readonly shapes: Readonly<Record<string, readonly number[]>>;
   /** The image files, in the order of the examples; empty for tensors. */

@@ -96,6 +96,8 @@ export function sampledExamples(sampled: SampledNetwork, seed: number, device: D
   return {
     kind: "tensors",
     count: options.images * sampler.steps.length,
+    // Those of the first image.
+    least: sampler.steps.length,
     shapes: {
       [sampled.inputs.sample.name]: sampled.shape,
       ...Object.fromEntries(

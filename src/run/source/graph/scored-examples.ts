@@ -6,7 +6,14 @@ export function scoredExamples(available: number, calibrated: number): number {
   return Math.max(0, Math.min(MOST, available - calibrated));
 }
 
-/** How many are calibrated on where nobody said how many: those that are wished for, as far as a fifth is left to score. */
-export function calibratedExamples(available: number, wished: number): number {
-  return Math.max(1, Math.min(wished, available - Math.min(MOST, Math.floor(available / 5))));
+/**
+ * How many are calibrated on where nobody said how many: those that are wished for, as far as a fifth is left to score. What a sampler
+ * made is there for this alone, and all of it counts as wished for, at least once for each of its steps.
+ */
+export function calibratedExamples(
+  { count, least }: { readonly count: number; readonly least?: number },
+  wished: number,
+): number {
+  const spare = count - Math.min(MOST, Math.floor(count / 5));
+  return Math.max(least ?? 1, least === undefined ? Math.min(wished, spare) : spare);
 }

@@ -82,6 +82,9 @@ export class GraphModel implements Subject {
       const asked = optionValue(written, "samples");
       if (source !== null && typeof asked === "number" && asked > source.count)
         throw graphRefusals.tooFew(source, asked);
+      const least = recipeOf(given.recipe).needsTimeSteps === true ? (source?.least ?? 0) : 0;
+      if (source !== null && typeof asked === "number" && asked < least)
+        throw graphRefusals.fewerThanSteps(source, asked);
       const examples = new ChosenExamples();
       const whole = GraphNetwork.create(graph, source?.shapes ?? {}, examples);
       const network = recipeOf(given.recipe).network?.(whole, given) ?? whole;
@@ -142,11 +145,11 @@ export class GraphModel implements Subject {
     };
   }
 
-  /** Where nobody said how many examples are taken, as many are as leave some to be scored. */
+  /** Where nobody said how many examples are taken, as many are as leave some to be scored; of a sampler's run every step is. */
   settle(options: GivenOptions): SettledOptions {
     const { exampleSource: source, isCounted } = this;
     const { dtype } = this.placement;
-    const samples = source === null || isCounted ? options.samples : calibratedExamples(source.count, options.samples);
+    const samples = source === null || isCounted ? options.samples : calibratedExamples(source, options.samples);
     const overrides = [...this.#ownOverrides, ...options.overrides];
     const asked = { ...options, samples, overrides, context: 1, compute: { ...options.compute, dtype } };
     if (options.compute.gradients === "fp8") throw graphRefusals.withoutFp8();

@@ -58,6 +58,16 @@ export const graphRefusals = {
     });
   },
 
+  /** Fewer examples than a sampler has steps, for a recipe that finds ranges for each. */
+  fewerThanSteps({ least = 0, where }: ExampleSource, asked: number): CalibrationError {
+    return new CalibrationError({
+      what: `--samples ${asked} shows only ${asked} of the ${least} steps of the sampler`,
+      where,
+      why: "a step that was not seen has no ranges, and the result refuses it",
+      next: `give --samples ${least} or more, or leave it out`,
+    });
+  },
+
   withoutFp8(): OptionError {
     return new OptionError({
       where: 'option "compute.gradients"',
