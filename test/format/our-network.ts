@@ -1,6 +1,7 @@
 import { floatsFromBytes } from "../../src/format/bits/float-bytes.js";
 import type { ExportSource } from "../../src/format/contract/export-source.js";
-import { Decoder, readSpec, tokenIds } from "../../src/network/index.js";
+import { sourceSpec } from "../../src/format/source/source-spec.js";
+import { Decoder, tokenIds } from "../../src/network/index.js";
 import { scope, Tensor } from "../../src/tensor/index.js";
 import { dequantized } from "./rtn-source.js";
 
@@ -13,14 +14,11 @@ export async function ourNetwork(source: ExportSource): Promise<Decoder> {
   for (const name of source.linears.keys()) {
     values.set(`${name}.weight`, dequantized(await source.readQuantized(name)));
   }
-  return Decoder.load(
-    (name, shape) => {
-      const found = values.get(name);
-      if (found === undefined) throw new Error(`the source has no ${name}`);
-      return Tensor.from(found, shape);
-    },
-    readSpec(source.config, (name) => values.has(name)),
-  );
+  return Decoder.load((name, shape) => {
+    const found = values.get(name);
+    if (found === undefined) throw new Error(`the source has no ${name}`);
+    return Tensor.from(found, shape);
+  }, sourceSpec(source));
 }
 
 /** Logits `[sequences, tokens, vocabulary]` of sequences of one length. */

@@ -22,7 +22,7 @@ export async function* checkGguf(
   options: GgufPlanOptions = {},
 ): AsyncGenerator<TensorCheck, void, undefined> {
   const plan = planGguf(result, options);
-  for (const tensor of plan.tensors) yield await checkTensor(file, tensor, plan.source, plan.rope.tables);
+  for (const tensor of plan.tensors) yield await checkTensor(file, tensor, plan.source, plan.tables);
   const planned = new Set(plan.tensors.map(({ name }) => name));
   for (const name of file.tensors.keys()) {
     if (!planned.has(name)) yield { name, source: null, status: "unexpected" };

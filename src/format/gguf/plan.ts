@@ -2,22 +2,19 @@ import { isJsonObject } from "../../checkpoint/json/json.js";
 import { type ModelConfig, requireString } from "../../checkpoint/model-config.js";
 import { FormatError, OptionError } from "../../errors.js";
 import { type DecoderSpec, networkTensors, textConfig } from "../../network/index.js";
-import { type Arranged, arrangedSource } from "../arranged-source.js";
 import type { ExportSource, QuantizedLayout } from "../contract/export-source.js";
 import { checkSource } from "../contract/output-tensors.js";
-import { fusedViews } from "../source/fused-views.js";
-import { sourceCensus } from "../source/source-census.js";
 import { sourceSpec } from "../source/source-spec.js";
-import { storedSource } from "../source/stored-source.js";
 import { exactType, exactTypes } from "./blocks/exact-type.js";
 import { hasExactSize, reencodedType } from "./blocks/reencode.js";
 import { byteLengthOf, type FloatType, type QuantizedType, TENSOR_TYPES } from "./file/layout.js";
-import { arrangement } from "./network/arrangement.js";
-import { type GgufFamily, ggufFamily } from "./network/families.js";
+import { fileTensors } from "./file-tensors.js";
+import { ggufFamily } from "./network/families.js";
+import { missingBiases } from "./network/missing-biases.js";
 import { type ModelShape, modelShape } from "./network/model-shape.js";
 import { type RopeEncoding, ropeEncoding } from "./network/rope-scaling.js";
 import { rotaryOrder } from "./network/rotary-order.js";
-import { arrangedName, type GgufName, ggufNames } from "./network/tensor-names.js";
+import type { GgufName } from "./network/tensor-names.js";
 
 /** Types for the embedding and the output matrix. */
 export const GGUF_FLOAT_CHOICES = ["f32", "f16", "bf16", "q8_0"] as const;
@@ -65,6 +62,8 @@ export interface GgufPlan {
   readonly source: ExportSource;
   readonly shape: ModelShape;
   readonly rope: RopeEncoding;
+  /** Values of tensors that no tensor of the source is for: divisors of rotary frequencies, and biases of zero that a graph adds. */
+  readonly tables: ReadonlyMap<string, Float32Array>;
   /** In the order of the file. */
   readonly tensors: readonly PlannedTensor[];
 }
@@ -90,7 +89,7 @@ export function planGguf(result: ExportSource, options: GgufPlanOptions = {}): G
   const rope = ropeEncoding(spec);
   assertComplete(result, spec);
   const { source, names } = fileTensors(result, spec, family);
-  const ranked: { readonly rank: number; readonly tensor: PlannedTensor }[] = [];
+  const ranked: Ranked[] = [];
   const add = (tensor: string, plan: (named: GgufName) => PlannedTensor): void => {
     const named = names.get(tensor);
     if (named === undefined) throw noPlace(tensor, family.architecture);
@@ -100,43 +99,38 @@ export function planGguf(result: ExportSource, options: GgufPlanOptions = {}): G
     add(`${module}.weight`, (named) => planQuantized(named, module, layout, shape, options));
   }
   for (const name of source.plain.keys()) add(name, (named) => planPlain(named, name, source, shape, options));
+  if (shape.tied && family.head === "own") {
+    const name = `${spec.names.embedding}.weight`;
+    const named: GgufName = { name: OUTPUT, rank: Number.POSITIVE_INFINITY, part: null, plusOne: false };
+    ranked.push({
+      rank: named.rank,
+      tensor: planPlain(named, name, source, shape, {
+        ...options,
+        ...(options.embedding !== undefined && { output: options.embedding }),
+      }),
+    });
+  }
   for (const [name, values] of rope.tables) ranked.push({ rank: 0.5, tensor: planTable(name, values) });
+  const tables = new Map(rope.tables);
+  for (const { rank, name, length } of missingBiases(ranked, family)) {
+    tables.set(name, new Float32Array(length));
+    ranked.push({ rank, tensor: planTable(name, new Float32Array(length)) });
+  }
   ranked.sort((a, b) => a.rank - b.rank);
-  return { source, shape, rope, tensors: ranked.map(({ tensor }) => tensor) };
+  return { source, shape, rope, tables, tensors: ranked.map(({ tensor }) => tensor) };
 }
 
+interface Ranked {
+  readonly rank: number;
+  readonly tensor: PlannedTensor;
+}
+
+const OUTPUT = "output.weight";
 // How many blocks add what an image's encoder found to the stream: the part that is for images has to know.
 function withImages(shape: ModelShape, { vision_config: vision }: ModelConfig): ModelShape {
   const layers = isJsonObject(vision) ? vision["deepstack_visual_indexes"] : undefined;
   if (shape.family.sections !== true || !Array.isArray(layers)) return shape;
   return { ...shape, own: [...shape.own, ["n_deepstack_layers", { type: "u32", value: layers.length }]] };
-}
-
-/** What the file is written from: the tensors that it has, by names of theirs, and what these are called there. */
-function fileTensors(
-  result: ExportSource,
-  spec: DecoderSpec,
-  family: GgufFamily,
-): { readonly source: ExportSource; readonly names: ReadonlyMap<string, GgufName> } {
-  const names = new Map(ggufNames(spec, family));
-  const arranged = new Map<string, Arranged>();
-  for (const part of arrangement(spec, family)) {
-    const named = arrangedName(part);
-    const own = `${part.from.replace(/\.weight$/, "")} as ${named.name.replace(/\.weight$/, "")}`;
-    const name = part.from.endsWith(".weight") ? `${own}.weight` : own;
-    arranged.set(name, part);
-    names.set(name, named);
-  }
-  return { source: arrangedSource(fusedSource(result, spec), arranged), names };
-}
-
-/** What the network reads, with Linears fused as the checkpoint fuses them: all rows of one part, then those of the next. */
-function fusedSource(result: ExportSource, spec: DecoderSpec): ExportSource {
-  const read = sourceCensus(result)?.read;
-  const plain = new Map([...result.plain].filter(([name]) => read === undefined || read.has(name)));
-  const fused = spec.stored.fused.map((linears) => ({ ...linears, order: "stacked" as const }));
-  const views = fusedViews({ ...spec, stored: { ...spec.stored, fused } });
-  return storedSource({ ...result, plain }, { plain: views, coded: views });
 }
 
 function noPlace(tensor: string, architecture: string): FormatError {

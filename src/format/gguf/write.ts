@@ -118,7 +118,7 @@ async function writeTensors(
     const at = dataStart + (entries[i]?.offset ?? 0);
     const relativeError =
       tensor.source === null
-        ? await writeTable(file, at, plan.rope.tables.get(tensor.name))
+        ? await writeTable(file, at, plan.tables.get(tensor.name))
         : await writeRows(file, at, tensor, tensor.source, plan.source, signal);
     written.push({ ...facts, relativeError });
   }

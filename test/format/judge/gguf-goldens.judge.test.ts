@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -17,13 +17,11 @@ import { openLlamaCpp } from "../../../src/run/verify/runtime/llama-cpp.js";
 import { ourLogits, ourNetwork } from "../our-network.js";
 import { roundedOnce, rtnSource, widened } from "../rtn-source.js";
 import { towerSource, towers } from "../source/tower-source.js";
+import { changed, goldenNames, goldens, writeTokenizer } from "./gguf/networks.js";
 import { importLlamaCpp } from "./llama-cpp-package.js";
 
 const llamaCpp = await importLlamaCpp();
-const goldens = join(import.meta.dirname, "../../../../shared/goldens");
-const names = existsSync(goldens)
-  ? readdirSync(goldens).filter((name) => existsSync(join(goldens, name, "config.json")))
-  : [];
+const names = goldenNames;
 const missing =
   llamaCpp === null
     ? " (skipped: node-llama-cpp is not installed)"
@@ -32,33 +30,7 @@ const missing =
       : "";
 const only = process.env["CROSSBLOCK_JUDGE_GOLDEN"];
 
-/** Why a network is refused, by its folder; those whose numbers llama.cpp's graph fixes otherwise get numbers that it has. */
-const changed: Readonly<Record<string, ModelConfig>> = {
-  gemma2: { query_pre_attn_scalar: 16 },
-  gemma3_text: { query_pre_attn_scalar: 16 },
-  deepseek_v2: { topk_method: "greedy" },
-  llama4_text: { attention_chunk_size: 8192 },
-  // Beyond its original context llama.cpp takes the long divisors for all of a context.
-  phi3_longrope: {
-    ...{ max_position_embeddings: 8192, original_max_position_embeddings: 4096 },
-    rope_parameters: {
-      ...{ rope_theta: 10000, rope_type: "longrope", partial_rotary_factor: 1, original_max_position_embeddings: 4096 },
-      long_factor: [2.0, 2.1, 2.2, 2.3, 2.4, 2.5, 2.6, 2.7],
-      short_factor: [1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7],
-    },
-  },
-  // As llama.cpp rounds it.
-  gpt_oss: {
-    rope_parameters: {
-      ...{ beta_fast: 32, beta_slow: 1, factor: 4, original_max_position_embeddings: 32 },
-      ...{ rope_theta: 150000, rope_type: "yarn", truncate: true },
-    },
-  },
-  exaone4: {
-    sliding_window: null,
-    layer_types: ["full_attention", "full_attention", "full_attention", "full_attention"],
-  },
-};
+/** Why a network is refused, by its folder. */
 const refused: Readonly<Record<string, RegExp>> = {
   qwen3_moe: /MLPs of its blocks differ/,
 };
@@ -89,31 +61,14 @@ afterAll(() => {
   rmSync(scratch, { recursive: true, force: true });
 });
 
-/** A byte-level vocabulary without merges, as large as the networks': the first of GPT-2's signs for bytes. */
-function writeTokenizer(folder: string, size: number): void {
-  const printable = [
-    ...Array.from({ length: 94 }, (_, i) => 33 + i),
-    ...Array.from({ length: 200 }, (_, i) => 256 + i),
-  ];
-  const vocab = Object.fromEntries(printable.slice(0, size).map((code, id) => [String.fromCodePoint(code), id]));
-  const tokenizer = {
-    added_tokens: [],
-    normalizer: null,
-    pre_tokenizer: { type: "ByteLevel", add_prefix_space: false, use_regex: true },
-    post_processor: null,
-    model: { type: "BPE", vocab, merges: [] },
-  };
-  writeFileSync(join(folder, "tokenizer.json"), JSON.stringify(tokenizer));
-  writeFileSync(join(folder, "tokenizer_config.json"), "{}");
-}
-
 describe.skipIf(missing !== "")(`llama.cpp computes what our network computes${missing}`, () => {
-  const all = [...names.map((name) => [name, name, changed[name] ?? {}] as const), ...variants];
+  const there = ([, golden]: readonly [string, string, ...unknown[]]): boolean => names.includes(golden);
+  const all = [...names.map((name) => [name, name, changed[name] ?? {}] as const), ...variants.filter(there)];
   const inTowers = Object.entries(towers).map(
     ([title, tower]) =>
       [`${title}, a part of a larger model`, tower.golden, changed[tower.golden] ?? {}, tower] as const,
   );
-  const known = [...all.map((each) => [...each, null] as const), ...inTowers].filter(
+  const known = [...all.map((each) => [...each, null] as const), ...inTowers.filter(there)].filter(
     ([, name]) => only === undefined || only.split(",").includes(name),
   );
   it.each(known)("%s", async (title, name, change, tower) => {
@@ -124,7 +79,8 @@ describe.skipIf(missing !== "")(`llama.cpp computes what our network computes${m
     const config = { ...(await readModelConfig(folder)), ...change };
     if (GGUF_FAMILIES[String(config["model_type"])] === undefined) return;
     writeFileSync(join(folder, "config.json"), JSON.stringify(config));
-    writeTokenizer(folder, 160);
+    const vocabulary = Number(config["vocab_size"]);
+    writeTokenizer(folder, vocabulary);
     using rounded = await rtnSource(folder, {
       // Columns that are no whole groups, or heads narrower than a group that change places.
       schemeOf: (module) =>
@@ -147,7 +103,7 @@ describe.skipIf(missing !== "")(`llama.cpp computes what our network computes${m
     file.close();
     // No more than the file promises.
     const { contextLength } = modelShape(sourceSpec(source));
-    const ids = Array.from({ length: Math.min(40, contextLength) }, (_, i) => (i * 37 + 5) % 160);
+    const ids = Array.from({ length: Math.min(40, contextLength) }, (_, i) => (i * 37 + 5) % vocabulary);
     // Rounded inputs send tokens to other experts, and add up in a state: there, weights are fp32 in what is computed.
     const exact = sourceSpec(source).blocks.some(
       ({ mlp, attention }) =>
@@ -155,7 +111,7 @@ describe.skipIf(missing !== "")(`llama.cpp computes what our network computes${m
     );
     if (exact) await writeGguf(widened(decodedSource(source)), path);
     await using runtime = await openLlamaCpp(llamaCpp, path);
-    const logits = await runtime.logits(ids, 160);
+    const logits = await runtime.logits(ids, vocabulary);
     using network = await ourNetwork(source);
     const ours = ourLogits(network, [ids]);
     const { divergence, largestDifference, topAgreement } = compareLogits(logits, ours, ids);

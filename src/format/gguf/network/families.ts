@@ -4,6 +4,9 @@ import type { Activation, InnerNormRole, LinearRole, NormRole, TensorRole } from
 /** What a block is made of, by what it does; `qkv` and `gateUp` where a checkpoint stores those as one. */
 export type BlockPart = LinearRole | NormRole | InnerNormRole | TensorRole | "qkv" | "gateUp";
 
+/** Queries, keys and values; what mixes the heads; the MLP that every token passes. */
+export type BiasedLinears = "qkv" | "out" | "mlp";
+
 /** How llama.cpp's graph routes tokens to experts. */
 export interface ExpertsGraph {
   /** A softmax over all, whose chosen weights are made to add up to 1, or stay; `keyed`: the file says both, and may say sigmoid. */
@@ -51,6 +54,13 @@ export interface GgufFamily {
   readonly roundsYarn?: boolean;
   /** Its graph reads LongRoPE's two lists of divisors. */
   readonly longRope?: boolean;
+  /** Linears that have no bias in its graph, whatever the configuration says, and those that must have one. */
+  readonly withoutBias?: readonly BiasedLinears[];
+  readonly withBias?: readonly BiasedLinears[];
+  /** Its heads are together as wide as the stream. */
+  readonly squareHeads?: boolean;
+  /** The embedding is the output matrix in every file of it, or never. */
+  readonly head?: "embedding" | "own";
   /** A key says whether attention and MLP are computed side by side. */
   readonly parallelKey?: boolean;
   readonly experts?: ExpertsGraph;
@@ -67,8 +77,11 @@ export interface GgufFamily {
 }
 
 const SILU_LIKE = { pairs: "halves" } as const;
+const SQUARE = { ...SILU_LIKE, squareHeads: true } as const;
+const ALL_LINEARS = ["qkv", "out", "mlp"] as const;
+const ATTENTION = ["qkv", "out"] as const;
 const GEMMA = {
-  ...{ pairs: "halves", activations: ["gelu_tanh"], softcaps: true, rootEmbedding: true },
+  ...{ withoutBias: ATTENTION, pairs: "halves", activations: ["gelu_tanh"], softcaps: true, rootEmbedding: true },
 } as const satisfies Partial<GgufFamily>;
 const GRANITE = {
   ...{ pairs: "neighbours", factors: ["embedding", "residual", "attention", "logitsDivisor"] },
@@ -76,9 +89,13 @@ const GRANITE = {
 /** Where the norm between attention and MLP is named after the former. */
 const AFTER_ATTENTION = { mlpNorm: "post_attention_norm" } as const;
 
-const HYBRID = { ...SILU_LIKE, renamed: AFTER_ATTENTION } as const satisfies Partial<GgufFamily>;
+const HYBRID = {
+  withoutBias: ATTENTION,
+  ...SILU_LIKE,
+  renamed: AFTER_ATTENTION,
+} as const satisfies Partial<GgufFamily>;
 const DEEPSEEK = {
-  ...{ architecture: "deepseek2", pairs: "neighbours", latent: true },
+  ...{ architecture: "deepseek2", pairs: "neighbours", latent: true, withoutBias: ["mlp"] },
   experts: { weights: "keyed" },
 } as const satisfies GgufFamily;
 
@@ -86,23 +103,23 @@ const DEEPSEEK = {
 export const GGUF_FAMILIES: Readonly<Record<string, GgufFamily>> = {
   llama: { architecture: "llama", pairs: "neighbours" },
   mistral: { architecture: "llama", pairs: "neighbours" },
-  qwen2: { architecture: "qwen2", ...SILU_LIKE },
-  qwen3: { architecture: "qwen3", ...SILU_LIKE },
+  qwen2: { architecture: "qwen2", ...SQUARE },
+  qwen3: { architecture: "qwen3", ...SILU_LIKE, withoutBias: ["out"] },
   mixtral: { architecture: "llama", pairs: "neighbours", experts: { weights: "normalised" } },
-  qwen2_moe: { architecture: "qwen2moe", ...SILU_LIKE, experts: { weights: "as-scored" } },
-  qwen3_moe: { architecture: "qwen3moe", ...SILU_LIKE, experts: { weights: "normalised" } },
+  qwen2_moe: { architecture: "qwen2moe", ...SQUARE, head: "own", experts: { weights: "as-scored" } },
+  qwen3_moe: { architecture: "qwen3moe", ...SILU_LIKE, withoutBias: ["out"], experts: { weights: "normalised" } },
   granite: { architecture: "granite", ...GRANITE },
   granitemoe: { architecture: "granitemoe", ...GRANITE, experts: { weights: "normalised" } },
-  smollm3: { architecture: "smollm3", pairs: "neighbours", unrotated: 4 },
-  olmo2: { architecture: "olmo2", ...SILU_LIKE },
-  olmo3: { architecture: "olmo2", ...SILU_LIKE, windows: 4 },
-  exaone4: { architecture: "exaone4", ...SILU_LIKE, windows: 4, windowedBlocks: 64, unrotated: "full" },
-  gemma2: { architecture: "gemma2", ...GEMMA, windows: 2, asksForWindow: true, scaledByHidden: 46 },
+  smollm3: { architecture: "smollm3", pairs: "neighbours", unrotated: 4, withoutBias: ALL_LINEARS },
+  olmo2: { architecture: "olmo2", ...SQUARE, withoutBias: ATTENTION, head: "own" },
+  olmo3: { architecture: "olmo2", ...SQUARE, withoutBias: ATTENTION, head: "own", windows: 4 },
+  exaone4: { architecture: "exaone4", ...SQUARE, windows: 4, windowedBlocks: 64, unrotated: "full" },
+  gemma2: { architecture: "gemma2", ...GEMMA, windows: 2, asksForWindow: true, scaledByHidden: 46, head: "embedding" },
   gemma3_text: { architecture: "gemma3", ...GEMMA, windows: 6, scaledByHidden: 62 },
-  phi3: { architecture: "phi3", ...SILU_LIKE, longRope: true },
+  phi3: { architecture: "phi3", ...SQUARE, longRope: true },
   glm4: { architecture: "glm4", pairs: "neighbours" },
   glm4_moe: { architecture: "glm4moe", ...SILU_LIKE, renamed: AFTER_ATTENTION, experts: { weights: "keyed" } },
-  minimax_m2: { architecture: "minimax-m2", ...SILU_LIKE, experts: { weights: "keyed" } },
+  minimax_m2: { architecture: "minimax-m2", ...SILU_LIKE, head: "own", experts: { weights: "keyed" } },
   gpt_oss: {
     ...{
       architecture: "gpt-oss",
@@ -112,6 +129,8 @@ export const GGUF_FAMILIES: Readonly<Record<string, GgufFamily>> = {
       asksForWindow: true,
       roundsYarn: true,
     },
+    withBias: ATTENTION,
+    head: "own",
     experts: { weights: "normalised", clamped: true },
   },
   deepseek_v2: DEEPSEEK,
@@ -121,7 +140,7 @@ export const GGUF_FAMILIES: Readonly<Record<string, GgufFamily>> = {
     experts: { weights: "normalised", besideDense: true },
   },
   llama4_text: {
-    ...{ architecture: "llama4", pairs: "neighbours", unrotated: 4 },
+    ...{ architecture: "llama4", pairs: "neighbours", unrotated: 4, withoutBias: ATTENTION },
     chunks: { size: 8192, allBut: 4, floor: 8192, scale: 0.1 },
     experts: { weights: "as-scored", weighsInput: true, interleaved: true },
   },
@@ -131,24 +150,34 @@ export const GGUF_FAMILIES: Readonly<Record<string, GgufFamily>> = {
     experts: { weights: "normalised" },
   },
   qwen3_next: { architecture: "qwen3next", ...HYBRID, delta: "grouped", experts: { weights: "normalised" } },
-  qwen2_vl_text: { architecture: "qwen2vl", ...SILU_LIKE, sections: true },
-  qwen2_5_vl_text: { architecture: "qwen2vl", ...SILU_LIKE, sections: true },
+  qwen2_vl_text: { architecture: "qwen2vl", ...SQUARE, sections: true },
+  qwen2_5_vl_text: { architecture: "qwen2vl", ...SQUARE, sections: true },
   qwen3_vl_text: { architecture: "qwen3vl", ...SILU_LIKE, sections: true },
   qwen3_vl_moe_text: {
     ...{ architecture: "qwen3vlmoe", ...SILU_LIKE, sections: true },
     experts: { weights: "normalised" },
   },
   gpt2: { architecture: "gpt2", ...SILU_LIKE, activations: ["gelu_tanh"] },
-  starcoder2: { architecture: "starcoder2", ...SILU_LIKE, activations: ["gelu_tanh"] },
-  stablelm: { architecture: "stablelm", ...SILU_LIKE, parallelKey: true },
-  nemotron: { architecture: "nemotron", ...SILU_LIKE, activations: ["relu2"] },
+  starcoder2: { architecture: "starcoder2", ...SQUARE, activations: ["gelu_tanh"], withBias: ALL_LINEARS },
+  stablelm: { architecture: "stablelm", ...SQUARE, parallelKey: true, head: "own" },
+  nemotron: { architecture: "nemotron", ...SQUARE, activations: ["relu2"], head: "own" },
   cohere2: {
-    ...{ architecture: "cohere2", pairs: "neighbours", windows: 4, asksForWindow: true, unrotated: "full" },
-    factors: ["logits"],
+    ...{
+      architecture: "cohere2",
+      squareHeads: true,
+      pairs: "neighbours",
+      windows: 4,
+      asksForWindow: true,
+      unrotated: "full",
+    },
+    ...{ factors: ["logits"], withoutBias: ALL_LINEARS, head: "embedding" },
   },
-  gpt_neox: { architecture: "gptneox", ...SILU_LIKE, activations: ["gelu_tanh", "gelu"], parallelKey: true },
+  gpt_neox: {
+    ...{ architecture: "gptneox", ...SILU_LIKE, activations: ["gelu_tanh", "gelu"], parallelKey: true },
+    ...{ withBias: ALL_LINEARS, head: "own" },
+  },
   bloom: { architecture: "bloom", ...SILU_LIKE, activations: ["gelu_tanh"] },
-  phi: { architecture: "phi2", ...SILU_LIKE, activations: ["gelu_tanh"] },
+  phi: { architecture: "phi2", ...SQUARE, activations: ["gelu_tanh"], head: "own" },
 };
 
 /** The family of a `model_type`, or a FormatError that names the formats which take it. */

@@ -9,7 +9,7 @@ import {
   type LatentAttentionSpec,
 } from "../../../network/index.js";
 import { type FileAttention, fileAttentions, mainAttention } from "./attentions.js";
-import type { ExpertsGraph, GgufFamily } from "./families.js";
+import type { BiasedLinears, ExpertsGraph, GgufFamily } from "./families.js";
 import { windowPattern } from "./window-pattern.js";
 
 /** What a GGUF file says once for all blocks. */
@@ -33,6 +33,12 @@ export function graphFacts(spec: DecoderSpec, family: GgufFamily): GraphFacts {
   const main = mainAttention(spec);
   for (const each of fileAttentions(spec)) requireAttention(spec, family, each);
   requireArrangement(spec, family);
+  requireBiases(spec, family);
+  if (family.head === "embedding" && !spec.tied) {
+    refuse(
+      `the output matrix is not the embedding, and llama.cpp takes the embedding for it in ${family.architecture}`,
+    );
+  }
   const mlps = mlpFacts(spec, family);
   const windows = fileAttentions(spec).flatMap(({ attention }) => attention.slidingWindow ?? []);
   return {
@@ -118,13 +124,23 @@ function requireAttention(spec: DecoderSpec, family: GgufFamily, { block, attent
       `block ${block} has other heads than block ${attentions[0]?.block ?? 0}, and the file would say one for all`,
     );
   }
+  if (family.squareHeads === true && attention.heads * attention.headDim !== spec.hiddenSize) {
+    refuse(
+      `heads of block ${block} have ${attention.heads * attention.headDim} channels, and llama.cpp's ${family.architecture} has the ` +
+        `${spec.hiddenSize} of the stream`,
+    );
+  }
   const pattern = windowPattern(spec, family);
   const isFull = pattern !== null && (block + 1) % pattern.fullEvery === 0;
-  const windows = attentions.map((other) => other.attention.slidingWindow);
-  const window = windows.find((each) => each !== null) ?? null;
-  const expected = family.perKind === true ? (full ? null : window) : isFull ? null : window;
-  if (attention.slidingWindow !== expected) {
+  // Where its graph has no window, the file promises no longer context than the narrowest.
+  const window =
+    pattern === null || isFull ? null : (attentions.flatMap((each) => each.attention.slidingWindow ?? [])[0] ?? null);
+  if (pattern !== null && attention.slidingWindow !== window) {
     refuse(`block ${block} has another window than llama.cpp's graph of ${family.architecture} gives it`);
+  }
+  const windows = attentions.flatMap((each) => each.attention.slidingWindow ?? []);
+  if (family.perKind === true && new Set(windows).size > 1) {
+    refuse(`block ${block} has another window than other blocks, and the file would say one for all`);
   }
   requireChunks(spec, family, block, attention);
   const { unrotated } = family;
@@ -171,12 +187,24 @@ function requireChunks(
         `chunks of ${chunks.size} in all but every ${chunks.allBut}th block`,
     );
   }
+  const normed = own.positionedNorm !== undefined;
+  // It knows the large Llama 4 by its experts, which has no such norms.
+  const large = spec.blocks.some((each) => each.mlp.kind === "experts" && each.mlp.count === LARGE_EXPERTS);
+  if (own.rotary !== null && normed === large) {
+    refuse(
+      `queries and keys of block ${block} have ${normed ? "" : "no "}norms behind their positions, and llama.cpp's ${architecture} has ` +
+        `them unless there are ${LARGE_EXPERTS} experts`,
+    );
+  }
   const grows = own.temperature !== undefined && own.temperature.floor <= maxPositions;
   const same = own.temperature?.floor === chunks.floor && Math.abs(own.temperature.scale - chunks.scale) < 1e-9;
   if (grows ? !same : own.rotary === null && chunks.floor <= maxPositions) {
     refuse(`queries of block ${block} grow with their position otherwise than in llama.cpp's ${architecture}`);
   }
 }
+
+/** Of Llama 4 Maverick. */
+const LARGE_EXPERTS = 128;
 
 /** Numbers of blocks by which llama.cpp takes a network for a small one, whose queries have no latent. */
 const LITE = [26, 27];
@@ -190,6 +218,19 @@ function requireLatent({ blocks, finalNorm }: DecoderSpec, block: number, latent
   }
   if (latent.queryRank !== null && LITE.includes(blocks.length)) {
     refuse(`llama.cpp takes a deepseek2 of ${blocks.length} blocks for one whose queries have no latent`);
+  }
+}
+
+function requireBiases(spec: DecoderSpec, { withoutBias = [], architecture }: GgufFamily): void {
+  const attention = fileAttentions(spec).map((each) => each.attention);
+  const found: Readonly<Record<BiasedLinears, boolean>> = {
+    qkv: attention.some(({ qkvBias }) => qkvBias),
+    out: attention.some(({ outBias }) => outBias),
+    mlp: spec.blocks.some(({ mlp }) => mlp.kind !== "experts" && mlp.bias),
+  };
+  const names = { qkv: "queries, keys or values have", out: "the output of attention has", mlp: "the MLP has" };
+  for (const part of withoutBias) {
+    if (found[part]) refuse(`${names[part]} biases, which llama.cpp's graph of ${architecture} does not have`);
   }
 }
 

@@ -88,9 +88,8 @@ function expertsShape({ count, perToken, width, shared }: ExpertsSpec): ExpertsS
  * text is no longer than the window, so the window is the longest context that the file may promise. Learned positions end with their table.
  */
 export function ggufContext(spec: DecoderSpec): number {
-  const { attention, window } = graphFacts(spec, ggufFamily(spec.family));
-  return Math.min(
-    spec.maxPositions,
-    window === null ? (attention.slidingWindow ?? spec.maxPositions) : spec.maxPositions,
-  );
+  const { window } = graphFacts(spec, ggufFamily(spec.family));
+  if (window !== null) return spec.maxPositions;
+  const windows = fileAttentions(spec).flatMap(({ attention }) => attention.slidingWindow ?? []);
+  return Math.min(spec.maxPositions, ...windows);
 }

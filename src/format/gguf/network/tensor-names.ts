@@ -79,7 +79,7 @@ export function ggufNames(spec: DecoderSpec, { renamed }: GgufFamily): ReadonlyM
   outer(names.positions, "position_embd", 0.1);
   outer(names.embeddingNorm, "token_embd_norm", 0.2, embedding.norm?.gain === "1+w");
   outer(names.finalNorm, "output_norm", Number.MAX_VALUE, finalNorm.gain === "1+w");
-  if (!spec.tied) outer(names.head, "output", Number.POSITIVE_INFINITY);
+  if (!spec.tied || spec.head.bias) outer(names.head, "output", Number.POSITIVE_INFINITY);
   const fused = stored.fused.map(({ module, parts }) => ({
     module,
     parts: new Set<string>(parts),

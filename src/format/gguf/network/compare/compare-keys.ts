@@ -52,7 +52,11 @@ function sizes(keys: NetworkKeys, file: GgufFile, spec: DecoderSpec): Fact[] {
     ["the width of a value", keys.number("attention.value_length", perHead), main.valueDim],
     ["the epsilon of the norms", keys.number(epsilon), spec.finalNorm.eps],
     ["the vocabulary", file.tensors.get("token_embd.weight")?.shape[0] ?? Number.NaN, spec.vocabSize],
-    ["the number of output matrices", file.tensors.has("output.weight") ? 1 : 0, spec.tied ? 0 : 1],
+    [
+      "the number of output matrices",
+      file.tensors.has("output.weight") ? 1 : 0,
+      spec.tied && ggufFamily(spec.family).head !== "own" ? 0 : 1,
+    ],
   ];
 }
 

@@ -1,6 +1,10 @@
 import type { Family } from "../family.js";
 import { gemma2, sandwichNames } from "./gemma2.js";
 
+// Its configuration knows a cap of the scores, and its attention does not.
+const { softcap: _, ...gemma2Attention } = gemma2.attention;
+const attention: Family["attention"] = { ...gemma2Attention, qkNorm: "head" };
+
 /** Gemma 3, its text tower: Gemma 2 without caps, with norms of queries and keys, and other positions where there is a window. */
 export const gemma3Text: Family = {
   ...gemma2,
@@ -24,11 +28,7 @@ export const gemma3Text: Family = {
     known: ["full_attention", "sliding_attention"],
     absent: { allBut: { key: "sliding_window_pattern", default: 6 }, kind: "sliding_attention" },
   },
-  attention: {
-    ...gemma2.attention,
-    qkNorm: "head",
-    softcap: { key: "attn_logit_softcapping", default: null },
-  },
+  attention,
   softcap: { key: "final_logit_softcapping", default: null },
   names: { ...sandwichNames, norms: { ...sandwichNames.norms, qNorm: "self_attn.q_norm", kNorm: "self_attn.k_norm" } },
 };
