@@ -3,7 +3,8 @@
 // usage: node bench/effort/effort-table.mjs --runs '[["DIR","quick","W4A16g64"], ...]' --calibration valid.txt --test test.txt
 //   [--name SmolLM2-135M] [--device cpu] [--json FILE] [--entry dist/cli/main.js] [--machine TEXT]
 // A run is [model folder, effort, scheme]; the effort "source" only measures the model itself. --name: what the table calls it,
-// its folder's name by default. --test: left out, no perplexity is measured. Without --runs the page is written anew from the file.
+// its folder's name by default. --test: left out, no perplexity is measured. --plan: only what --dry-run says is recorded, for runs
+// that take hours. Without --runs the page is written anew from the file.
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
@@ -21,6 +22,7 @@ const { values } = parseArgs({
     json: { type: "string" },
     entry: { type: "string" },
     machine: { type: "string" },
+    plan: { type: "boolean", default: false },
   },
 });
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
@@ -38,6 +40,10 @@ function readRecords() {
     if (error.code === "ENOENT") return [];
     throw error;
   }
+}
+
+function minutes(seconds) {
+  return (seconds / 60).toFixed(0);
 }
 
 function perplexity(model) {
@@ -68,7 +74,12 @@ for (const [model, effort, scheme] of runs) {
   try {
     let taken = { seconds: null, cpuSeconds: null, planned: null, bytes: null };
     const out = join(folder, "out");
-    if (effort !== "source") {
+    if (values.plan) {
+      const text = values.calibration === undefined ? [] : ["--calibration", values.calibration];
+      const given = ["--scheme", scheme, "--effort", effort, "--device", values.device, "--out", out, "--dry-run"];
+      const { events } = timedRun(entry, ["quantize", model, ...given, ...text]);
+      taken.planned = events.find(({ event }) => event === "plan").estimate.range;
+    } else if (effort !== "source") {
       const given = [
         "--scheme",
         scheme,
@@ -87,7 +98,12 @@ for (const [model, effort, scheme] of runs) {
       const { range } = events.find(({ event }) => event === "plan").estimate;
       taken = { seconds, cpuSeconds, planned: range, bytes: statSync(path).size };
     }
-    const record = { ...same, date, ...taken, perplexity: perplexity(effort === "source" ? model : out) };
+    const record = {
+      ...same,
+      date,
+      ...taken,
+      perplexity: values.plan ? null : perplexity(effort === "source" ? model : out),
+    };
     const others = Object.entries(same);
     const at = records.findIndex((each) => others.every(([key, value]) => each[key] === value));
     if (at === -1) records.push(record);
@@ -108,10 +124,14 @@ if (values.json === undefined) {
       .map((record) => record.date)
       .sort()
       .at(-1);
-    const rows = of.map(({ model, effort, scheme, seconds, perplexity: value, bytes }) => {
+    const rows = of.map(({ model, effort, scheme, seconds, planned, perplexity: value, bytes }) => {
       const cells = [
         [model, ...(scheme === null ? ["full precision"] : [scheme, effort])].join(", "),
-        seconds === null ? "" : (seconds / 60).toFixed(1),
+        seconds !== null
+          ? (seconds / 60).toFixed(1)
+          : planned === null
+            ? ""
+            : `${planned.map(minutes).join(" to ")} (planned)`,
         value === null ? "" : value.toFixed(2),
         bytes === null ? "" : (bytes / 1e6).toFixed(0),
       ];
