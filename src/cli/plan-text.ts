@@ -50,7 +50,10 @@ export function formatPlan(plan: PlanEvent): string {
       ({ format, path, bytes }, i) => [i === 0 ? "out" : "", `${path} (${format}, ${formatBytes(bytes)})`] as const,
     ),
   ];
-  const note = plan.simulatedActivations === null ? [] : [`simulated:   ${plan.simulatedActivations}`];
+  const note = [
+    ...(plan.ownRuntime === undefined ? [] : [`runs in:     crossblock alone: ${plan.ownRuntime}`]),
+    ...(plan.simulatedActivations === null ? [] : [`simulated:   ${plan.simulatedActivations}`]),
+  ];
   return [...rows.map(([name, value]) => `${(name === "" ? "" : `${name}:`).padEnd(13)}${value}`), ...note, ""].join(
     "\n",
   );

@@ -27,6 +27,7 @@ export * from "./decoder/spec/decoder-spec.js";
 export { codedViews, storedViews } from "./decoder/spec/experts/stored-views.js";
 export { modelSpec } from "./decoder/spec/model-spec.js";
 export { networkTensors } from "./decoder/spec/network-tensors.js";
+export { hasNormMatrices, specWithNormMatrices, withNormMatrices } from "./decoder/spec/norm-matrices.js";
 export { networkReader, type ReadModel, readModel } from "./decoder/spec/read-model.js";
 export { readSpec, tiesEmbeddings } from "./decoder/spec/read-spec.js";
 export { type ConfigContradiction, resolveConfig, type TensorFacts } from "./decoder/spec/resolve-config.js";

@@ -26,6 +26,8 @@ export interface NormWeights {
   readonly bias: Tensor | null;
   /** What is added to the stored gains: 1 where these are stored less one. */
   readonly offset: 0 | 1;
+  /** What a normalised vector is multiplied by behind gains and shifts, `[width, width]`; absent for most. */
+  readonly matrix?: Tensor;
 }
 
 /** The tensors of one unit, by the names of its plan. */
@@ -47,9 +49,10 @@ export type TensorShapes = ReadonlyMap<string, readonly number[]>;
 /** Every tensor of a checkpoint that a unit reads, and the shape that it must have. */
 export function unitTensors(unit: UnitPlan): TensorShapes {
   const shapes = new Map<string, readonly number[]>();
-  for (const { module, bias, width } of unit.norms) {
+  for (const { module, bias, width, matrix } of unit.norms) {
     shapes.set(`${module}.weight`, [width]);
     if (bias) shapes.set(`${module}.bias`, [width]);
+    if (matrix !== undefined) shapes.set(matrix, [width, width]);
   }
   for (const { tensor, shape } of unit.tensors ?? []) shapes.set(tensor, shape);
   for (const { module, rows, columns, bias } of unit.layers) {
@@ -65,10 +68,11 @@ export function loadUnit(source: TensorSource, unit: UnitPlan): OwnedUnitWeights
     const layers = new Map<string, LinearWeights>();
     const norms = new Map<string, NormWeights>();
     const tensors = new Map<string, Tensor>();
-    for (const { name, module, gain, bias, width } of unit.norms) {
+    for (const { name, module, gain, bias, width, matrix } of unit.norms) {
       const weight = load(`${module}.weight`, [width]);
       const offset = gain === "w" ? 0 : 1;
-      norms.set(name, { weight, bias: bias ? load(`${module}.bias`, [width]) : null, offset });
+      const own = { weight, bias: bias ? load(`${module}.bias`, [width]) : null, offset } as const;
+      norms.set(name, matrix === undefined ? own : { ...own, matrix: load(matrix, [width, width]) });
     }
     for (const { name, tensor, shape } of unit.tensors ?? []) tensors.set(name, load(tensor, shape));
     for (const { name, module, rows, columns, bias } of unit.layers) {
@@ -86,7 +90,9 @@ export function mapUnit(weights: UnitWeights, change: (tensor: Tensor) => Tensor
       new Map(
         [...all].map(([name, pair]) => {
           const weight = own(change(pair.weight));
-          return [name, { ...pair, weight, bias: pair.bias === null ? null : own(change(pair.bias)) }] as const;
+          const bias = pair.bias === null ? null : own(change(pair.bias));
+          const matrix = "matrix" in pair && pair.matrix !== undefined ? { matrix: own(change(pair.matrix)) } : {};
+          return [name, { ...pair, weight, bias, ...matrix }] as const;
         }),
       );
     const tensors = new Map([...weights.tensors].map(([name, tensor]) => [name, own(change(tensor))] as const));

@@ -45,6 +45,8 @@ export interface NormPlan {
   readonly bias: boolean;
   /** Channels, each with a gain. */
   readonly width: number;
+  /** The stored tensor `[width, width]` that what it gives is multiplied by; absent for most. */
+  readonly matrix?: string;
 }
 
 /** A stored tensor of a unit that is neither a Linear nor a norm, before anything is loaded. */

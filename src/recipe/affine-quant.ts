@@ -1,3 +1,4 @@
+import { OptionError } from "../errors.js";
 import { searchRange } from "../quant/grid/range.js";
 import { fixedStep, learntStep } from "../quant/input/activation.js";
 import { ClippedWeight, clipAt, clipOf, PAPER_SHARE } from "../quant/weight-path/clip/clipped-weight.js";
@@ -7,6 +8,7 @@ import { overTargets } from "../reconstruct/reconstruct.js";
 import { singleBlocks } from "../reconstruct/schedule.js";
 import { noGrad, scope } from "../tensor/index.js";
 import { affineParameters } from "../transform/affine/affine-parameters.js";
+import { affineProducts } from "../transform/affine/affine-products.js";
 import { AffineTransform } from "../transform/affine/affine-transform.js";
 import { calibrateStaticInputs } from "./measure/static-ranges.js";
 import { learningClips, quantizedInputs } from "./options/conditions.js";
@@ -26,9 +28,9 @@ import { gradient, type Training } from "./solve/gradient-solver.js";
  * AffineQuant: what passes from one Linear to the next is multiplied by an invertible matrix where it is made and by the inverse
  * where it is read, so that both quantize better and the block computes the same. Matrices and the clips of the weights' ranges are
  * trained together, block by block, on the squared error of the block's output.
- * Of the paper's matrices these are the ones that fold into the weights. The one behind a norm can't, beside its diagonal: it would stay a
- * product of hidden size squared for every token, which no format here can say, so there is no option for it; "no overhead" in
- * the paper holds for the diagonal too.
+ * The matrices fold into the weights, but for the one behind a norm, of which the diagonal does: it stays a product of hidden size
+ * squared for every token, which only crossblock computes (`affine.norms=matrix`). "No overhead" in the paper holds for the
+ * diagonal too.
  * Source: arXiv 2403.12544, section 3.
  */
 export const affineQuant = defineRecipe({
@@ -68,6 +70,7 @@ export const affineQuant = defineRecipe({
   rotatesByDefault: false,
 
   windows: singleBlocks,
+  normMatrices: ({ affine }) => affine.norms === "matrix" && affine.epochs > 0,
   // The quantized block sees the quantized stream; its target is the full-precision block on its own stream, or on both.
   chain: ({ affine }) => ({
     input: "quantized",
@@ -84,7 +87,17 @@ export const affineQuant = defineRecipe({
     parameters: ({ groups }) => 2 * groups,
     normParameters: 0,
     transformParameters: (unit) => affineParameters(unit, affine),
+    transformProducts: (unit) => affineProducts(unit, affine),
   }),
+
+  check({ affine: { norms, alpha, epochs } }) {
+    if (norms === "diagonal" || alpha > 0 || epochs === 0) return;
+    throw new OptionError({
+      where: "affine.norms",
+      what: "affine.alpha=0 keeps matrices diagonal, and one behind a norm would be stored and change nothing",
+      next: "use --set affine.norms=diagonal, or affine.alpha=0.1",
+    });
+  },
 
   prepare(block, stream, work) {
     const { job, parts } = work;
@@ -119,7 +132,7 @@ export const affineQuant = defineRecipe({
 
 /** What the training of transforms reads. */
 interface AffineTraining extends Pick<SharedOptions, "schedule"> {
-  readonly affine: Omit<Affine, "secondBranch">;
+  readonly affine: Omit<Affine, "secondBranch" | "norms">;
   readonly rates: Pick<SharedOptions["rates"], "activation">;
 }
 

@@ -71,6 +71,8 @@ export interface Recipe<O extends EngineOptions = EngineOptions> {
   readonly onlyText?: string;
   /** Whether groups of columns of a Linear get different bits, at the scheme's mean. */
   readonly bitsPerGroup?: true;
+  /** Whether matrices stand behind the norms of the network that it makes, as a model is given to it: the identity. */
+  normMatrices?(options: O): boolean;
   /** Whether Linears read what they read in the model: ranges of inputs that were learnt with it then hold. */
   readonly keepsInputs?: true;
   /** Whether it is for networks that are told a time step, and calibrates with what a sampler gives them. */
@@ -192,6 +194,8 @@ export interface Cost {
   readonly normParameters: number;
   /** Numbers of the transform that is trained of a block, whose weights it makes anew in every step. */
   transformParameters?(unit: UnitPlan): number;
+  /** Operations of fp32 products that a step of it takes beside the weights that it makes. */
+  transformProducts?(unit: UnitPlan): number;
 }
 
 /** A Linear, as far as its training is counted. */

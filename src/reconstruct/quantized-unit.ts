@@ -176,7 +176,11 @@ export class QuantizedUnit {
     const { layers } = this.#weights;
     noGrad(() => {
       scope(() => {
-        const { norms, biases } = transform.vectors((name) => this.#fullWeight(name));
+        const {
+          norms,
+          biases,
+          matrices = new Map<string, Tensor>(),
+        } = transform.vectors((name) => this.#fullWeight(name));
         for (const name of transform.linears) {
           scope(() => linearOf(this.#weights, name).weight.copy_(this.transformedWeight(name)));
         }
@@ -185,6 +189,10 @@ export class QuantizedUnit {
           const own = normWeights(this.#weights, name);
           own.weight.copy_(weight);
           if (bias !== null) own.bias?.copy_(bias);
+        }
+        for (const [name, matrix] of matrices) {
+          normWeights(this.#weights, name).matrix?.copy_(matrix);
+          this.#folded.set(normOf(this.plan, name).matrix as string, keep(matrix.clone()));
         }
         for (const [name, { weight, bias }] of norms) {
           const { module } = normOf(this.plan, name);

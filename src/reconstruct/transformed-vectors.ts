@@ -17,6 +17,7 @@ export class TransformedVectors {
   readonly #leaves: Leaf[] = [];
   #norms: ReadonlyMap<string, NormWeights> | null = null;
   #biases: ReadonlyMap<string, Tensor> = new Map();
+  #matrices: ReadonlyMap<string, Tensor> = new Map();
 
   constructor(
     private readonly transform: UnitTransform,
@@ -27,13 +28,14 @@ export class TransformedVectors {
   /** Makes them anew; without gradients where those are off. */
   prepare(): void {
     this.release();
-    const { norms, biases } = scope(() => this.transform.vectors(this.weightOf));
+    const { norms, biases, matrices = new Map<string, Tensor>() } = scope(() => this.transform.vectors(this.weightOf));
     this.#norms = new Map(
       [...norms].map(([name, { weight, bias, offset }]) => {
         const gains = this.#leaf(weight);
         return [name, { weight: gains, bias: bias === null ? null : this.#leaf(bias), offset }] as const;
       }),
     );
+    this.#matrices = new Map([...matrices].map(([name, own]) => [name, this.#leaf(own, this.computeType)] as const));
     this.#biases = new Map([...biases].map(([name, bias]) => [name, this.#leaf(bias, this.computeType)] as const));
   }
 
@@ -47,7 +49,12 @@ export class TransformedVectors {
     return {
       ...weights,
       layers: new Map([...weights.layers].map(([name, own]) => [name, linear(name, own)] as const)),
-      norms: new Map([...weights.norms, ...this.#norms]),
+      norms: new Map(
+        [...weights.norms, ...this.#norms].map(([name, norm]) => {
+          const matrix = this.#matrices.get(name) ?? weights.norms.get(name)?.matrix;
+          return [name, matrix === undefined ? norm : { ...norm, matrix }] as const;
+        }),
+      ),
     };
   }
 
@@ -68,6 +75,7 @@ export class TransformedVectors {
     this.#leaves.length = 0;
     this.#norms = null;
     this.#biases = new Map();
+    this.#matrices = new Map();
   }
 
   #leaf(value: Tensor, dtype: DType = value.dtype): Tensor {

@@ -33,4 +33,6 @@ export interface UnitTransform {
 export interface TransformedVectors {
   readonly norms: UnitWeights["norms"];
   readonly biases: ReadonlyMap<string, Tensor>;
+  /** Matrices behind norms; those that are not here stay. */
+  readonly matrices?: ReadonlyMap<string, Tensor>;
 }

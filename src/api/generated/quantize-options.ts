@@ -1527,6 +1527,15 @@ export interface AffineOptions {
    */
   readonly shift?: boolean | undefined;
   /**
+   * What stands behind norms: scales of channels, which fold into their gains, or a matrix behind these that only
+   * crossblock computes, hidden size squared for every token. Read by affine-quant with affine.epochs above 0.
+   *
+   * Command line: `--set affine.norms=...`.
+   *
+   * @default "diagonal"
+   */
+  readonly norms?: "diagonal" | "matrix" | undefined;
+  /**
    * Matrices between queries and keys too, of pairs under rotary positions. Read by affine-quant with
    * affine.epochs above 0; cbq with transform=affine and affine.epochs above 0.
    *

@@ -1,3 +1,4 @@
+import { hasNormMatrices } from "../../network/index.js";
 import { folderExporter } from "../folder-exporter.js";
 import { isCompressedTensors, openCompressedTensors } from "./read.js";
 import { simulationNote } from "./what-loads.js";
@@ -8,11 +9,16 @@ export const compressedTensorsExporter = folderExporter({
   folder: "compressed-tensors",
   recognises: isCompressedTensors,
   tensors: compressedTensors,
-  notes({ linears, activations }) {
+  notes({ linears, activations, config }) {
     const note = simulationNote(linears.values(), activations);
     const own = [...linears.values()].some(({ groupBits }) => groupBits !== undefined);
     return [
       ...(note === null ? [] : [`Simulated activations: ${note}.`]),
+      ...(hasNormMatrices(config)
+        ? [
+            "Matrices behind norms, a product of hidden size squared for every token: crossblock reads this folder, other programs do not.",
+          ]
+        : []),
       ...(own ? ["Bits differ by group of columns: crossblock reads this folder, other programs do not."] : []),
     ];
   },

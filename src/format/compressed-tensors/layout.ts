@@ -25,6 +25,9 @@ import { type StoredPart, storedPart } from "../contract/output-tensors.js";
  * | `<name>.weight_zero_point` | U8 `[out, groups]` | unsigned as the codes; of a group of one bit in 254ths of a step |
  * | `<name>.weight_shape` | I64 `[2]` | out, in |
  *
+ * `crossblock-norm-matrices`, ours alone: `<norm>.matrix` `[width, width]` in the dtype of the norm's gains, which what the norm gives is
+ * multiplied by; `config.json` says `crossblock_norm_matrices`. Linears are stored as above.
+ *
  * All: `<name>.input_scale` F32 `[1]` when activations have a static scale, and `<name>.input_zero_point` I8 `[1]` where that
  * is asymmetric, signed as the codes.
  *
@@ -44,6 +47,11 @@ export const LIBRARY_VERSION = "0.20.0";
 /** Of Linears whose groups have different bits, which no other reader has. */
 export const GROUP_STORAGE = "crossblock-group-bits";
 export type StorageFormat = "pack-quantized" | "int-quantized" | typeof GROUP_STORAGE;
+/**
+ * What every `format` says where norms have matrices behind them, however Linears are stored: no other reader knows the word, and one
+ * that did not refuse would compute another network.
+ */
+export const MATRIX_FORMAT = "crossblock-norm-matrices";
 /** What `format` of the whole configuration says when its groups differ. */
 export const MIXED_FORMAT = "mixed-precision";
 

@@ -1,8 +1,9 @@
 import type { JsonObject } from "../../checkpoint/json/json.js";
+import { hasNormMatrices } from "../../network/index.js";
 import type { ExportSource, QuantizedLayout } from "../contract/export-source.js";
 import { leftOutModules } from "../source/left-out-modules.js";
 import { unquantizedLinears } from "../source/unquantized-linears.js";
-import { LIBRARY_VERSION, MIXED_FORMAT, QUANT_METHOD, type StorageFormat, storageOf } from "./layout.js";
+import { LIBRARY_VERSION, MATRIX_FORMAT, MIXED_FORMAT, QUANT_METHOD, type StorageFormat, storageOf } from "./layout.js";
 import { simulationNote } from "./what-loads.js";
 
 interface Group {
@@ -22,7 +23,11 @@ export function quantizationConfig(source: ExportSource): JsonObject {
   const simulated = simulationNote(source.linears.values(), source.activations);
   return {
     quant_method: QUANT_METHOD,
-    format: mixed ? MIXED_FORMAT : (groups[0]?.storage ?? "pack-quantized"),
+    format: hasNormMatrices(source.config)
+      ? MATRIX_FORMAT
+      : mixed
+        ? MIXED_FORMAT
+        : (groups[0]?.storage ?? "pack-quantized"),
     quantization_status: "compressed",
     version: LIBRARY_VERSION,
     global_compression_ratio: null,
@@ -63,7 +68,11 @@ function meanBits({ bits, groupBits }: QuantizedLayout): number {
   return Math.round(groupBits.reduce((sum, each) => sum + each, 0) / Math.max(1, groupBits.length));
 }
 
-function schemeOf({ layout, storage }: Group, targets: readonly string[], { activations }: ExportSource): JsonObject {
+function schemeOf(
+  { layout, storage }: Group,
+  targets: readonly string[],
+  { activations, config }: ExportSource,
+): JsonObject {
   // Readers infer this format from the rest; `format` is a recent key, so it is written only where they'd be wrong.
   const inferred: StorageFormat = activations === null ? "pack-quantized" : "int-quantized";
   return {
@@ -96,6 +105,6 @@ function schemeOf({ layout, storage }: Group, targets: readonly string[], { acti
             observer_kwargs: {},
           },
     output_activations: null,
-    ...(storage !== inferred && { format: storage }),
+    ...(hasNormMatrices(config) ? { format: MATRIX_FORMAT } : storage !== inferred && { format: storage }),
   };
 }

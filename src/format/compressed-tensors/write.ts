@@ -34,7 +34,7 @@ export function compressedTensors(source: ExportSource): readonly OutputTensor[]
 
 function tensorsOf(source: ExportSource): readonly OutputTensor[] {
   assertWholeZeroPoints(source.activations);
-  return outputTensors(source, (name, layout) => {
+  const tensors = (name: string, layout: QuantizedLayout): OutputTensor[] => {
     const storage = storageOf(layout, source.activations);
     const parts = encodedParts(source, name, layout, storage);
     // Packed rows are this format's own: they are copied.
@@ -46,7 +46,8 @@ function tensorsOf(source: ExportSource): readonly OutputTensor[] {
         (storage === "pack-quantized" ? await readPacked(source, name, layout) : null) ??
         (await readSound(source, name, layout)),
     );
-  });
+  };
+  return outputTensors(source, tensors, { normMatrices: true });
 }
 
 // Known before anything is quantized.

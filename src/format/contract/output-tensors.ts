@@ -1,7 +1,7 @@
 import type { SafetensorsDType } from "../../checkpoint/dtype.js";
 import type { OutputTensor } from "../../checkpoint/safetensors/write-safetensors.js";
 import { FormatError } from "../../errors.js";
-import { tiesEmbeddings } from "../../network/index.js";
+import { hasNormMatrices, tiesEmbeddings } from "../../network/index.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import type { PackedWeight } from "../bits/packed-rows.js";
 import { assertSound } from "./assert-sound.js";
@@ -32,6 +32,12 @@ export interface EncodedPart<W = QuantizedWeight> extends StoredPart {
   readonly encode: (weight: W) => Uint8Array;
 }
 
+/** What a format can hold that most can't. */
+export interface FormatReach {
+  /** Matrices behind norms. */
+  readonly normMatrices?: boolean;
+}
+
 /**
  * All tensors of an export in the order of their names (`layers.2` before `layers.10`): the parts of each quantized
  * Linear (`linearTensors`) and the source's other tensors, byte for byte. Nothing is read before its turn.
@@ -41,8 +47,9 @@ export interface EncodedPart<W = QuantizedWeight> extends StoredPart {
 export function outputTensors(
   source: ExportSource,
   tensorsOf: (name: string, layout: QuantizedLayout) => readonly OutputTensor[],
+  reach: FormatReach = {},
 ): OutputTensor[] {
-  checkSource(source);
+  checkSource(source, reach);
   const modules = new Map<string, () => readonly OutputTensor[]>();
   for (const [name, { dtype, shape, byteLength }] of source.plain) {
     modules.set(name, () => [{ name, dtype, shape, byteLength, bytes: () => source.readPlain(name) }]);
@@ -117,11 +124,18 @@ function asPlanned<W extends QuantizedLayout>(weight: W, name: string, layout: Q
 /**
  * What all formats of language models check first.
  *
- * @throws FormatError for the result of an ONNX graph, and when the source contradicts itself: impossible groups, a weight twice, a
- * tied lm_head quantized
+ * @throws FormatError for the result of an ONNX graph, for matrices that the format has no place for, and when the source contradicts
+ * itself: impossible groups, a weight twice, a tied lm_head quantized
  */
-export function checkSource(source: ExportSource): void {
+export function checkSource(source: ExportSource, { normMatrices = false }: FormatReach = {}): void {
   assertLanguageModel(source);
+  if (!normMatrices && hasNormMatrices(source.config)) {
+    throw new FormatError({
+      where: "norms",
+      what: "matrices stand behind them, and the format has no place for these: only crossblock computes them",
+      next: "use --set affine.norms=diagonal, which folds into the norms, or --format compressed-tensors, which keeps this result",
+    });
+  }
   const { linears, plain, config } = source;
   for (const [name, { bits, groupSize, rows, columns }] of linears) {
     const fail = (what: string, next: string): never => {

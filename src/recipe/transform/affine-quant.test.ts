@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { checkpointSource, Decoder, linearOf, type UnitWeights } from "../../network/index.js";
+import { checkpointSource, Decoder, DecoderNetwork, linearOf, type UnitWeights } from "../../network/index.js";
 import { keep, liveHandles, noGrad, scope, Tensor } from "../../tensor/index.js";
+import { MatrixModel } from "../../transform/affine/matrix-model.js";
 import { affineQuant } from "../affine-quant.js";
 import type { RecipeEvent, RecipeJob, WindowDoneEvent } from "../job/recipe-job.js";
 import { runRecipe } from "../job/run-recipe.js";
@@ -15,13 +16,15 @@ import {
   tinyTokens,
 } from "../testing/tiny-run.js";
 
+type Quantizable = Pick<RecipeJob, "checkpoint" | "network"> & Pick<TinyNetwork, "folder" | "spec">;
+
 interface Outcome extends Delivered {
   readonly windows: readonly WindowDoneEvent[];
   readonly warnings: readonly RecipeEvent[];
 }
 
 function run(
-  network: TinyNetwork,
+  network: Quantizable,
   scheme: string,
   options: RecipeOptionsInput,
   more: Partial<RecipeJob> = {},
@@ -51,6 +54,14 @@ function withOutliers(name: string, values: Float32Array, shape: readonly number
   const reads = /(q|k|v)_proj\.weight|fc1\.weight/.test(name);
   if (isNorm) values[channel] = (values[channel] ?? 0) * factor;
   if (reads) for (let i = channel; i < values.length; i += columns) values[i] = (values[i] ?? 0) / factor;
+}
+
+/** The same network with matrices behind its norms, where they are asked for: the identity. */
+function withNorms(network: TinyNetwork, norms: "diagonal" | "matrix"): Quantizable {
+  if (norms === "diagonal") return network;
+  const checkpoint = new MatrixModel(network.checkpoint, network.spec);
+  const { spec } = checkpoint;
+  return { ...network, checkpoint, spec, network: new DecoderNetwork(spec) };
 }
 
 describe("AffineQuant", () => {
@@ -87,6 +98,12 @@ describe("AffineQuant", () => {
     expect(matrices).toBeLessThan(diagonal);
   });
 
+  it("loses less with matrices behind norms than with diagonals there", () => {
+    const loss = (norms: "diagonal" | "matrix"): number =>
+      lossAfter(run(withNorms(opt, norms), "W4A4", { affine: { epochs: 24, batch: 2, alpha: 1, norms } }));
+    expect(loss("matrix")).toBeLessThan(0.95 * loss("diagonal"));
+  });
+
   it("is training of diagonals where alpha is too small to tell, bit for bit", () => {
     const codes = (alpha: number): unknown => {
       const { weights, plain } = run(opt, "W3A16g8", { affine: { epochs: 3, batch: 4, alpha } });
@@ -96,8 +113,14 @@ describe("AffineQuant", () => {
     expect(codes(1)).not.toEqual(codes(0));
   });
 
-  it.each(["llama", "opt"])("leaves the logits as they are without quantizers: %s", (family) => {
-    const network = family === "llama" ? llama : opt;
+  it.each([
+    ["llama", "diagonal"],
+    ["opt", "diagonal"],
+    ["llama", "matrix"],
+    ["opt", "matrix"],
+  ] as const)("leaves the logits as they are without quantizers: %s, behind norms a %s", (family, norms) => {
+    const opened = family === "llama" ? llama : opt;
+    const network = withNorms(family === "llama" ? llama : opt, norms);
     const folded = new Map<string, Tensor>();
     // What training left of the weights, before they become codes.
     const recipe: Recipe = {
@@ -116,12 +139,12 @@ describe("AffineQuant", () => {
       network,
       "affine-quant",
       "W4A4",
-      { affine: { epochs: 10, batch: 2, alpha: 1 } },
+      { affine: { epochs: 10, batch: 2, alpha: 1, norms } },
       { recipe, tokens: tinyTokens(network.spec, 8, 24) },
     );
     for (const _ of runRecipe(job));
     const source = checkpointSource(network.checkpoint, { device: "cpu", dtype: "float32" });
-    using full = Decoder.load(source, network.spec);
+    using full = Decoder.load(checkpointSource(opened.checkpoint, { device: "cpu", dtype: "float32" }), opened.spec);
     using changed = Decoder.load((name, shape) => {
       const plain = delivered.plain.get(name);
       if (plain !== undefined) return keep(Tensor.fromBytes(plain, shape, "float32"));
@@ -132,6 +155,8 @@ describe("AffineQuant", () => {
       const ids = Tensor.from(BigInt64Array.from(tinyTokens(network.spec, 2, 24).ids, BigInt), [2, 24]);
       const [expected, actual] = [full.logits(ids), changed.logits(ids)];
       expect(actual.sub(expected).abs().amax().item() / expected.abs().amax().item()).toBeLessThan(1e-5);
+      const mixed = norms === "matrix" ? opened.spec.blocks.length * 2 : 0;
+      expect([...delivered.plain.keys()].filter((name) => name.endsWith(".matrix")).length).toBe(mixed);
       const difference = linearOf(after, "o").weight.sub(linearOf(before, "o").weight).abs().amax().item();
       expect(difference).toBeGreaterThan(0.01);
     });

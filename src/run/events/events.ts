@@ -128,8 +128,9 @@ export interface PlanEvent {
   };
   /** Why the activation quantization is a simulation that no runtime executes; null when it is none. */
   readonly simulatedActivations: string | null;
+  /** What of the result only crossblock computes; absent where other programs do. */
+  readonly ownRuntime?: string;
 }
-
 export type { AllocationEvent } from "./allocation-event.js";
 
 /** The run goes on where an earlier one of the same command was ended. */

@@ -1,5 +1,5 @@
 import type { TensorReader } from "../../checkpoint/tensor-reader.js";
-import type { DecoderSpec } from "../../network/index.js";
+import { type DecoderSpec, decoderUnits } from "../../network/index.js";
 import type { Scheme } from "../../quant/scheme.js";
 import { foldsActivations } from "../../recipe/job/folds-activations.js";
 import { learnsClips } from "../../recipe/job/learns-clips.js";
@@ -74,7 +74,12 @@ export function windowBytes(input: MemoryInput, { blocks, linears }: WindowPlan,
     const kept = solvesFirst ? weights * SOLVED : 0;
     const training =
       blocks * held + learnt * 16 + weights * (width < 4 ? 4 + width : 4) + fp8 + batchBytes(input) + kept;
-    const moved = transformParameters === undefined ? 0 : TRANSFORMED * weights + TRANSFORMED_BACK * largest(linears);
+    const moved =
+      transformParameters === undefined
+        ? 0
+        : TRANSFORMED * weights +
+          TRANSFORMED_BACK * largest(linears) +
+          MATRICES * Math.max(...decoderUnits(input.spec).map(transformParameters));
     const composed = (input.kernels ? 0 : weights * COMPOSED_ROUNDING) + moved;
     phases.push(
       training + composed + weights * width + inStep * activations * width,
@@ -111,6 +116,12 @@ const TRANSFORMED_BACK = 16;
 
 /** Of every weight whose codes are chosen before its range is trained: the code in a byte, in fp32, and less its zero point. */
 const SOLVED = 9;
+
+/**
+ * Of every number of a transform: fp32 with gradient, moments and best state, the matrix that it makes for each Linear that reads it, and
+ * its inverse, which is found in fp64.
+ */
+const MATRICES = 100;
 
 function largest(linears: readonly LinearPlan[]): number {
   return linears.reduce((most, linear) => Math.max(most, weightsOf(linear)), 0);

@@ -226,6 +226,7 @@ export function makePlan(input: PlanInput): PlanEvent {
       range: timeRange(seconds, input.speed.load),
       load: input.speed.load,
     },
+    ...ownRuntime(input),
     simulatedActivations: simulationNote(
       linears.map(({ layout }) => layout),
       input.activations,
@@ -282,4 +283,11 @@ function largestTensor(checkpoint: TensorReader): number {
 function largestUnit(checkpoint: TensorReader, spec: DecoderSpec): number {
   const bytes = (name: string): number => checkpoint.tensors.get(name)?.byteLength ?? 0;
   return Math.max(0, ...decoderUnits(spec).map((unit) => sum([...unitTensors(unit).keys()], bytes)));
+}
+
+function ownRuntime({ options, spec }: PlanInput): Pick<PlanEvent, "ownRuntime"> {
+  const recipe = recipeOf(options.recipe);
+  if (recipe.bitsPerGroup === true) return { ownRuntime: "groups of columns have bits of their own" };
+  if (recipe.normMatrices?.(options) !== true) return {};
+  return { ownRuntime: `matrices behind norms, ${spec.hiddenSize} x ${spec.hiddenSize} products for every token` };
 }

@@ -1,17 +1,20 @@
 import type { ModelConfig } from "../../checkpoint/model-config.js";
 import type { FolderWeights, TensorReader } from "../../checkpoint/tensor-reader.js";
+import { OptionError } from "../../errors.js";
 import {
   type ConfigContradiction,
   type DecoderSpec,
   readModel,
   type TensorCensus,
   takeCensus,
+  withNormMatrices,
 } from "../../network/index.js";
 import type { Scheme } from "../../quant/scheme.js";
 import { recipeOf } from "../../recipe/job/recipe-names.js";
 import { wantsRotation } from "../../recipe/job/rotation-rule.js";
+import { MatrixModel } from "../../transform/affine/matrix-model.js";
 import { RotatedModel } from "../../transform/rotation/rotated-model.js";
-import type { GivenOptions } from "../options/options.js";
+import { type GivenOptions, recipeOptionsOf } from "../options/options.js";
 import { readStoredInputs, type StoredInputs, withoutStoredInputs } from "./trained/stored-inputs.js";
 
 /** What a run quantizes: the model of the user, or one that computes the same and is easier to quantize. */
@@ -36,6 +39,32 @@ export interface ModelToQuantize extends Disposable {
  *   rotation that it can't have
  */
 export function modelToQuantize(
+  stored: FolderWeights,
+  given: ModelConfig,
+  scheme: Scheme,
+  options: GivenOptions,
+): ModelToQuantize {
+  const model = foldableModel(stored, given, scheme, options);
+  if (recipeOf(options.recipe).normMatrices?.(recipeOptionsOf(options)) !== true) return model;
+  if (model.spec.blocks.some(({ mlp }) => mlp.kind === "experts")) {
+    throw new OptionError({
+      where: 'option "affine.norms"',
+      what: "routers read what norms give too, in full precision, and a matrix behind these would change what they choose",
+      next: "use --set affine.norms=diagonal",
+    });
+  }
+  const { checkpoint, config, changed } = model;
+  const matrices = new MatrixModel(checkpoint, model.spec);
+  return {
+    ...model,
+    checkpoint: matrices,
+    spec: matrices.spec,
+    config: withNormMatrices(config),
+    changed: [...changed, ...matrices.changed],
+  };
+}
+
+function foldableModel(
   stored: FolderWeights,
   given: ModelConfig,
   scheme: Scheme,

@@ -4,7 +4,7 @@ import type { AffineOptions } from "./affine-transform.js";
 /** How many numbers `AffineTransform` trains of a unit all of whose Linears are quantized. */
 export function affineParameters(
   unit: UnitPlan,
-  { alpha, shift, queryKey, down }: Omit<AffineOptions, "exponent" | "storedType">,
+  { alpha, shift, queryKey, down, norms }: Omit<AffineOptions, "exponent" | "storedType">,
 ): number {
   const ofSites = unit.sites.map(({ producer, consumers, passes }) => {
     if (producer === null || passes.kind === "none") return 0;
@@ -15,7 +15,8 @@ export function affineParameters(
     if (producer.kind === "layer") return down ? layerOf(unit, producer.name).rows : 0;
     const { bias, width } = normOf(unit, producer.name);
     const shifts = shift && bias && consumers.every((name) => layerOf(unit, name).bias);
-    return shifts ? 2 * width : width;
+    const mixing = norms === "matrix" && alpha > 0 ? width ** 2 : 0;
+    return (shifts ? 2 * width : width) + mixing;
   });
   return [...ofSites, queryKey ? ofScores(unit, alpha) : 0].reduce((sum, count) => sum + count, 0);
 }

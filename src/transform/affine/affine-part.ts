@@ -13,6 +13,8 @@ export interface AffinePart {
   bias(linear: string, bias: Tensor, weight: () => Tensor): Tensor;
   /** The norm that makes the values, as it is stored afterwards; null where a Linear makes them. */
   norm(): (NormWeights & { readonly name: string }) | null;
+  /** The matrix behind a norm, as it is stored afterwards; left out by parts that have none. */
+  matrix?(): { readonly norm: string; readonly matrix: Tensor };
   /** Takes the mask of an epoch, counted from 0. */
   enterEpoch(epoch: number, epochs: number): void;
   reset(): void;

@@ -13,16 +13,17 @@ import {
   type UnitWeights,
 } from "../../network/index.js";
 import { tinyModel, writeTinyModel } from "../../network/testing/tiny-models.js";
-import { backward, type DType, liveHandles, manualSeed, noGrad, scope, Tensor } from "../../tensor/index.js";
+import { type DType, liveHandles, manualSeed, noGrad, scope, Tensor } from "../../tensor/index.js";
 import { ExtremesObserver } from "../cfp/fold-outliers.js";
 import { affineParameters } from "./affine-parameters.js";
 import { type AffineOptions, AffineTransform } from "./affine-transform.js";
 import { isDominant } from "./gradual-mask.js";
 import { HeadMatrices } from "./head-matrices.js";
+import { MatrixModel } from "./matrix-model.js";
 
 const [BATCH, TIME] = [2, 12];
 const options: AffineOptions = {
-  ...{ alpha: 0.3, exponent: 0.5, shift: true, queryKey: true, down: true },
+  ...{ alpha: 0.3, exponent: 0.5, shift: true, queryKey: true, down: true, norms: "diagonal" },
   storedType: "float32",
 };
 
@@ -34,7 +35,8 @@ interface Opened extends Disposable {
   readonly run: (weights: UnitWeights, observe?: (layer: string, input: Tensor) => void) => Tensor;
 }
 
-async function open(family: string): Promise<Opened> {
+/** @param matrices whether matrices stand behind its norms */
+async function open(family: string, matrices = false): Promise<Opened> {
   const folder = temporaryFolder();
   manualSeed(61);
   await writeTinyModel(folder.path, tinyModel(family), (name, values, shape) => {
@@ -45,11 +47,13 @@ async function open(family: string): Promise<Opened> {
     return shape;
   });
   const checkpoint = await Checkpoint.open(folder.path);
-  const spec = readSpec(await readModelConfig(folder.path));
+  const plain = readSpec(await readModelConfig(folder.path));
+  const model = matrices ? new MatrixModel(checkpoint, plain) : null;
+  const spec = model?.spec ?? plain;
   const network = new DecoderNetwork(spec);
   const [unit] = network.units as readonly [UnitPlan];
   const opened = network.open({ device: "cpu", dtype: "float32", length: TIME });
-  const weights = loadUnit(checkpointSource(checkpoint, { device: "cpu", dtype: "float32" }), unit);
+  const weights = loadUnit(checkpointSource(model ?? checkpoint, { device: "cpu", dtype: "float32" }), unit);
   scope(() => {
     weights.norms.get("attentionNorm")?.weight.narrow(0, 2, 1).mul_(30);
     linearOf(weights, "v").weight.narrow(0, 1, 1).mul_(20);
@@ -90,10 +94,15 @@ function disturb(transform: AffineTransform, size: number): void {
 
 function transformed({ weights }: Opened, transform: AffineTransform): UnitWeights {
   const weightOf = (name: string): Tensor => linearOf(weights, name).weight;
-  const { norms, biases } = transform.vectors(weightOf);
+  const { norms, biases, matrices } = transform.vectors(weightOf);
   return {
     ...weights,
-    norms: new Map([...weights.norms, ...norms]),
+    norms: new Map(
+      [...weights.norms, ...norms].map(([name, norm]) => {
+        const matrix = matrices?.get(name);
+        return [name, matrix === undefined ? norm : { ...norm, matrix }] as const;
+      }),
+    ),
     layers: new Map(
       [...weights.layers].map(([name, { weight, bias }]) => [
         name,
@@ -114,32 +123,55 @@ beforeEach(() => {
 afterEach(() => expect(liveHandles()).toBe(handles));
 
 describe.each(["opt", "llama", "qwen2", "qwen3"])("AffineQuant's transforms of %s", (family) => {
-  it("leave what the unit computes as it is, whatever they have learnt", async () => {
-    using opened = await open(family);
-    scope(() => {
-      const before = opened.run(opened.weights);
-      using transform = disposing(transformOf(opened));
-      // The scales that training begins with are folded at once.
-      expect(difference(opened.run(opened.weights), before)).toBeLessThan(1e-5);
-      expect(difference(opened.run(transformed(opened, transform.it)), before)).toBeLessThan(1e-5);
-      manualSeed(63);
-      disturb(transform.it, 0.05);
-      for (const epoch of [0, 2, 4]) {
-        transform.it.enterEpoch(epoch, 5);
-        const weights = transformed(opened, transform.it);
-        expect(difference(opened.run(weights), before)).toBeLessThan(1e-5);
-        expect(difference(linearOf(weights, "o").weight, linearOf(opened.weights, "o").weight)).toBeGreaterThan(0.01);
-      }
-      transform.it.reset();
-      for (const [name, { weight }] of transformed(opened, transform.it).layers) {
-        expect([name, difference(weight, linearOf(opened.weights, name).weight)]).toEqual([name, expect.closeTo(0, 6)]);
-      }
-    });
-  });
+  it.each(["diagonal", "matrix"] as const)(
+    "leave what the unit computes as it is, whatever they have learnt: %s",
+    async (norms) => {
+      using opened = await open(family, norms === "matrix");
+      scope(() => {
+        const before = opened.run(opened.weights);
+        using transform = disposing(transformOf(opened, { norms }));
+        // The scales that training begins with are folded at once.
+        expect(difference(opened.run(opened.weights), before)).toBeLessThan(1e-5);
+        expect(difference(opened.run(transformed(opened, transform.it)), before)).toBeLessThan(1e-5);
+        manualSeed(63);
+        disturb(transform.it, 0.05);
+        for (const epoch of [0, 2, 4]) {
+          transform.it.enterEpoch(epoch, 5);
+          const weights = transformed(opened, transform.it);
+          expect(difference(opened.run(weights), before)).toBeLessThan(1e-5);
+          expect(difference(linearOf(weights, "o").weight, linearOf(opened.weights, "o").weight)).toBeGreaterThan(0.01);
+          for (const norm of ["attentionNorm", "mlpNorm"]) {
+            const matrix = weights.norms.get(norm)?.matrix;
+            expect(matrix === undefined).toBe(norms === "diagonal");
+            if (matrix === undefined) continue;
+            expect(isDominant(matrix)).toBe(true);
+            const mixes = matrix.triu(1).abs().amax().item();
+            if (epoch === 0) expect(mixes).toBe(0);
+            else expect(mixes).toBeGreaterThan(1e-3);
+          }
+        }
+        transform.it.reset();
+        for (const [name, { weight }] of transformed(opened, transform.it).layers) {
+          expect([name, difference(weight, linearOf(opened.weights, name).weight)]).toEqual([
+            name,
+            expect.closeTo(0, 6),
+          ]);
+        }
+      });
+    },
+  );
 
   it("train as many numbers as are counted without them", async () => {
-    using opened = await open(family);
-    for (const more of [{}, { alpha: 0 }, { down: false, queryKey: false }, { shift: false }]) {
+    using opened = await open(family, true);
+    const matrix = { norms: "matrix" } as const;
+    for (const more of [
+      {},
+      { alpha: 0 },
+      { down: false, queryKey: false },
+      { shift: false },
+      matrix,
+      { ...matrix, alpha: 0 },
+    ]) {
       using transform = disposing(transformOf(opened, more));
       const trained = transform.it.parameters.reduce((sum, { tensor }) => sum + tensor.numel, 0);
       expect(affineParameters(opened.unit, { ...options, ...more })).toBe(trained);
@@ -186,73 +218,6 @@ describe("under rotary positions", () => {
     using transform = disposing(transformOf(opened));
     expect(transform.it.linears).toContain("v");
     expect(transform.it.parameters.some(({ name }) => name.includes("q_proj"))).toBe(false);
-  });
-});
-
-describe("matrices of heads", () => {
-  const matrices = (alpha: number): HeadMatrices =>
-    new HeadMatrices({
-      owner: "m",
-      uses: [{ linear: "v", side: "rows", by: "inverse", times: 1 }],
-      ...{ groups: 2, width: 6, form: "any", alpha, device: "cpu" },
-    });
-
-  it("are a diagonal, bit for bit, without alpha or behind an empty mask", () => {
-    scope(() => {
-      manualSeed(64);
-      const weight = Tensor.randn([12, 5]);
-      const scales = Tensor.randn([2, 6]).mul(0.1).exp();
-      const outcome = (alpha: number): number[] => {
-        using part = disposing(matrices(alpha));
-        const [diagonal, beside] = part.it.parameters.map(({ tensor }) => tensor);
-        noGrad(() => diagonal?.copy_(scales));
-        noGrad(() => beside?.fill_(0.2));
-        part.it.enterEpoch(0, 4);
-        return [...noGrad(() => part.it.weight("v", weight)).toFloat32Array()];
-      };
-      const expected = weight.reshape([2, 6, 5]).mul(scales.reciprocal().unsqueeze(2)).reshape([12, 5]);
-      const rows = [...expected.toFloat32Array()];
-      expect(outcome(0)).toEqual(outcome(0.5));
-      for (const [i, value] of outcome(0).entries()) expect(value).toBeCloseTo(rows[i] as number, 5);
-    });
-  });
-
-  it("get no gradient outside the mask", () => {
-    scope(() => {
-      manualSeed(65);
-      const weight = Tensor.randn([12, 5]);
-      using part = disposing(matrices(0.1));
-      // A band of two on each side.
-      part.it.enterEpoch(2, 6);
-      backward(
-        part.it
-          .weight("v", weight)
-          .mul(Tensor.randn([12, 5]))
-          .sum(),
-      );
-      const gradient = part.it.parameters[1]?.tensor.grad?.reshape([2, 6, 6]) as Tensor;
-      const inside = Tensor.ones([6, 6])
-        .triu(-2)
-        .mul(Tensor.ones([6, 6]).tril(2));
-      expect(gradient.mul(inside.neg().add(1)).abs().amax().item()).toBe(0);
-      const off = inside.sub(inside.triu(0).mul(inside.tril(0)));
-      expect(gradient.mul(off).abs().gt(0).sum().item()).toBe(off.sum().item() * 2);
-    });
-  });
-
-  it("stay dominant however large their elements grow", () => {
-    scope(() => {
-      manualSeed(66);
-      using part = disposing(matrices(1));
-      noGrad(() => part.it.parameters[1]?.tensor.copy_(Tensor.randn([2, 6, 6]).mul(3)));
-      part.it.enterEpoch(5, 6);
-      expect(isDominant(part.it.matrices())).toBe(true);
-      const product = part.it.weight("v", part.it.matrices().transpose(1, 2).reshape([12, 6]));
-      const identity = Tensor.ones([6, 6])
-        .triu(0)
-        .mul(Tensor.ones([6, 6]).tril(0));
-      expect(product.reshape([2, 6, 6]).sub(identity).abs().amax().item()).toBeLessThan(1e-5);
-    });
   });
 });
 

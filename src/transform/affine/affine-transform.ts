@@ -15,6 +15,7 @@ import type { TransformedVectors, UnitTransform } from "../unit-transform.js";
 import type { AffinePart } from "./affine-part.js";
 import { asStored, ChannelScales } from "./channel-scales.js";
 import { HeadMatrices } from "./head-matrices.js";
+import { NormMatrix } from "./norm-matrix.js";
 import { startingScales } from "./starting-scales.js";
 
 export interface AffineOptions {
@@ -28,14 +29,16 @@ export interface AffineOptions {
   readonly queryKey: boolean;
   /** Scale what a Linear alone makes: the inputs of the MLP's last one. */
   readonly down: boolean;
+  /** What stands behind norms: a diagonal, which folds into their gains, or a matrix behind it. */
+  readonly norms: "diagonal" | "matrix";
   /** Dtype in which norms and biases are stored. */
   readonly storedType: DType;
 }
 
 /**
- * AffineQuant's transforms of a unit, those that fold: what it computes with them is what it computes without.
+ * AffineQuant's transforms of a unit: what it computes with them is what it computes without. All fold but matrices behind norms.
  *
- *   norm -> q, k, v and norm -> gate, up   a diagonal A, and a shift where the norm is a LayerNorm
+ *   norm -> q, k, v and norm -> gate, up   a diagonal A, and a shift where the norm is a LayerNorm; a matrix behind them
  *   v -> o                                 a matrix for each head
  *   q, k                                   a matrix for each head; under rotary positions one of pairs
  *   up -> down                             a diagonal A, which the paper does not have
@@ -97,7 +100,13 @@ export class AffineTransform implements UnitTransform {
       const bias = this.#parts.reduce((changed, part) => part.bias(name, changed, () => weightOf(name)), own);
       if (bias !== own) biases.set(name, asStored(bias, this.options.storedType));
     }
-    return { norms, biases };
+    const matrices = new Map(
+      this.#parts.flatMap((part) => {
+        const own = part.matrix?.();
+        return own === undefined ? [] : [[own.norm, own.matrix] as const];
+      }),
+    );
+    return { norms, biases, matrices };
   }
 
   /** Takes the masks of an epoch, counted from 0. */
@@ -120,7 +129,7 @@ function sitePart(
   weights: UnitWeights,
   site: Site,
   seen: ChannelExtremes,
-  { alpha, exponent, shift, down, storedType }: AffineOptions,
+  { alpha, exponent, shift, down, norms, storedType }: AffineOptions,
 ): AffinePart[] {
   const { producer, consumers, passes } = site;
   if (producer === null || passes.kind === "none") return [];
@@ -146,11 +155,15 @@ function sitePart(
       const owner = `${layerOf(unit, producer.name).module}.affine`;
       return [new ChannelScales(weights, site, { owner, storedType, shift: null })];
     }
-    const { module, bias } = normOf(unit, producer.name);
+    const { module, bias, width, matrix } = normOf(unit, producer.name);
     const shifts = bias && consumers.every((name) => layerOf(unit, name).bias);
     const middle = shift && shifts ? noGrad(() => scope(() => middleOf(seen, scales))) : null;
     try {
-      return [new ChannelScales(weights, site, { owner: `${module}.affine`, storedType, shift: middle })];
+      const owner = `${module}.affine`;
+      const diagonal = new ChannelScales(weights, site, { owner, storedType, shift: middle });
+      if (norms === "diagonal" || matrix === undefined || alpha === 0) return [diagonal];
+      const { device } = scales;
+      return [diagonal, new NormMatrix({ owner, norm: producer.name, consumers, width, alpha, storedType, device })];
     } finally {
       middle?.dispose();
     }

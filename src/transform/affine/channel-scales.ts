@@ -18,8 +18,8 @@ export interface ChannelScalesOptions {
 
 /**
  * A diagonal matrix A along a site, `x' = (x - d) / a`, `W' = W diag(a)`, `b' = b + W d`: it folds into whatever makes x, the gains and
- * shifts of a norm or the rows of a Linear. A full matrix there has no place in a norm, whose gains see single channels; it
- * would stay as a product of its own behind it, hidden size squared for every token, which no format here can say.
+ * shifts of a norm or the rows of a Linear. A full matrix has no place in a norm, whose gains see single channels
+ * (`NormMatrix`).
  * Source: AffineQuant (arXiv 2403.12544), section 3; the shift is OmniQuant's (arXiv 2308.13137), for LayerNorms.
  */
 export class ChannelScales implements AffinePart {

@@ -5,6 +5,8 @@ import { callTensor, differentiable, noGrad, scope, Tensor } from "../../tensor/
  * is 0.95^(2^11), far below what fp64 can tell from 0.
  */
 const ROUNDS = 10;
+/** Products of matrices that an inverse takes. */
+export const INVERSE_PRODUCTS = 2 * ROUNDS;
 
 /**
  * The inverses of strictly diagonally dominant matrices `[count, n, n]`, fp32, computed in fp64; differentiable. Made of

@@ -3,16 +3,17 @@ import { gainsOf, type NormWeights } from "../../unit-weights.js";
 import type { NormSpec } from "../spec/decoder-spec.js";
 
 /**
- * An RMS norm or LayerNorm over the last dimension, computed in fp32 at least, returned in the dtype of `x`. Differentiable
- * in `x` and in gains and shifts, which may be in fp32 beside another dtype of `x`.
+ * An RMS norm or LayerNorm over the last dimension, computed in fp32 at least, returned in the dtype of `x`; times its matrix, where
+ * it has one. Differentiable in `x`, in gains, shifts and matrix, which may be in fp32 beside another dtype of `x`.
  *
  * @param weights null for a norm without gains
  */
-export function normalise(
-  x: Tensor,
-  weights: NormWeights | null,
-  { kind, eps }: Pick<NormSpec, "kind" | "eps">,
-): Tensor {
+export function normalise(x: Tensor, weights: NormWeights | null, spec: Pick<NormSpec, "kind" | "eps">): Tensor {
+  const normed = gained(x, weights, spec);
+  return weights?.matrix === undefined ? normed : normed.linear(weights.matrix.to(x.dtype), null);
+}
+
+function gained(x: Tensor, weights: NormWeights | null, { kind, eps }: Pick<NormSpec, "kind" | "eps">): Tensor {
   if (kind === "layer") {
     const gains = weights === null ? null : gainsIn(weights, x);
     return x.layerNorm(gains?.to(x.dtype) ?? null, weights?.bias?.to(x.dtype) ?? null, eps);

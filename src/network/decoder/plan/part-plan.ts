@@ -48,7 +48,8 @@ export class PartPlanner {
   norm(role: NormRole | InnerNormRole, norm: NormSpec | null | undefined, width: number): readonly NormPlan[] {
     if (norm === null || norm === undefined || norm.gain === "none") return [];
     const { gain, bias } = norm;
-    return [{ name: role, module: normName(this.spec, this.block, role), gain, bias, width }];
+    const module = normName(this.spec, this.block, role);
+    return [{ name: role, module, gain, bias, width, ...(norm.matrix === true && { matrix: `${module}.matrix` }) }];
   }
 
   tensor(role: TensorRole, shape: readonly number[]): TensorPlan {

@@ -39,6 +39,8 @@ export interface NormSpec {
   readonly gain: "w" | "1+w" | "none";
   /** Stored shifts are added. */
   readonly bias: boolean;
+  /** What it gives is multiplied by a stored matrix. */
+  readonly matrix?: true;
 }
 
 /** A norm of queries, keys or values: over each head, or over all heads together. */

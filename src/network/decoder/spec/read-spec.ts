@@ -21,6 +21,7 @@ import type {
 import { readMlps } from "./experts/read-mlps.js";
 import { readDeltaNet } from "./mixers/read-delta-net.js";
 import { readLatent } from "./mixers/read-latent.js";
+import { hasNormMatrices, matrixNorms } from "./norm-matrices.js";
 import { type AttentionOf, readAttention } from "./read-attention.js";
 
 import { booleanFact, capFact, positiveFact, refuseVariants } from "./read-facts.js";
@@ -113,9 +114,11 @@ function readBlocks(config: ModelConfig, family: Family, hiddenSize: number, nor
   const rotated = rotatedBlocks(config, family.rotary ?? {}, kinds);
   const parallel = typeof arrangement === "string" ? arrangement === "parallel" : booleanFact(config, arrangement);
   const mlps = readMlps(config, family, { hiddenSize, eps: norm.eps, blocks: kinds.kinds.length });
+  const withMatrices = hasNormMatrices(config);
   const normsOf = (mlp: MlpSpec): Partial<Record<NormRole, NormSpec>> => {
     const roles = mlp.kind === "experts" && mlp.beside !== null ? [...streamNorms, ...besideNorms] : streamNorms;
-    return Object.fromEntries(roles.filter((role) => names.norms[role] !== undefined).map((role) => [role, norm]));
+    const own = Object.fromEntries(roles.filter((role) => names.norms[role] !== undefined).map((role) => [role, norm]));
+    return withMatrices ? matrixNorms(own) : own;
   };
   return mlps.map((mlp, block) => {
     const kind = kinds.kinds[block] as BlockKind;

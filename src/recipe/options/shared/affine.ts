@@ -22,6 +22,12 @@ const affine = z.strictObject({
     .describe("what a matrix's elements beside the diagonal are multiplied by; 0 keeps matrices diagonal"),
   exponent: fraction.default(0.5).describe("exponent of the activations in the scales that training begins with"),
   shift: z.boolean().default(true).describe("shift channels too, where a LayerNorm makes them"),
+  norms: z
+    .enum(["diagonal", "matrix"])
+    .default("diagonal")
+    .describe(
+      "what stands behind norms: scales of channels, which fold into their gains, or a matrix behind these that only crossblock computes, hidden size squared for every token",
+    ),
   queryKey: z
     .boolean()
     .default(true)
@@ -81,6 +87,7 @@ export const affineOptions = fragment(
     alpha: when(trainingTransforms),
     exponent: always,
     shift: always,
+    norms: when(trainingTransforms),
     queryKey: when(trainingTransforms),
     down: always,
     secondBranch: always,

@@ -1,4 +1,4 @@
-import type { DecoderSpec } from "../../../network/index.js";
+import { type DecoderSpec, decoderUnits } from "../../../network/index.js";
 import type { Stage } from "../../../recipe/end-to-end/stage.js";
 import { stepBatch } from "../../../recipe/job/micro-batch.js";
 import { recipeOf } from "../../../recipe/job/recipe-names.js";
@@ -93,6 +93,7 @@ export function windowTerms(
     inBlocks(window.first, window.first + window.leaving - 1),
   ];
   const blocks = window.last - window.first + 1;
+  const units = decoderUnits(spec).slice(window.first, window.last + 1);
   const freshBlocks = Math.max(0, opened.last - opened.first + 1);
   const pass = (of: readonly LinearPlan[], count: number, tokensOf: number): number =>
     forwardSeconds(input, speed, of, count) * tokensOf;
@@ -112,7 +113,11 @@ export function windowTerms(
     weights:
       recipe.trainsLinears === false
         ? 0
-        : steps * sumOf(all, weightsOf) * speed.perWeight * (cost.transformParameters === undefined ? 1 : TRANSFORMING),
+        : steps *
+            sumOf(all, weightsOf) *
+            speed.perWeight *
+            (cost.transformParameters === undefined ? 1 : TRANSFORMING) +
+          (steps * sumOf(units, (unit) => cost.transformProducts?.(unit) ?? 0)) / speed.exactFlops,
     choosing:
       sumOf(fresh, (linear) => choosingSeconds(linear, speed) * (cost.splits?.(columnGroups(linear)) ?? 1)) +
       sites * pass(fresh, freshBlocks, tokens) +
