@@ -1,4 +1,3 @@
-import { OptionError } from "../errors.js";
 import { searchRange } from "../quant/grid/range.js";
 import { fixedStep, learntStep } from "../quant/input/activation.js";
 import { ClippedWeight, clipAt, clipOf, PAPER_SHARE } from "../quant/weight-path/clip/clipped-weight.js";
@@ -15,7 +14,7 @@ import { learningClips, quantizedInputs } from "./options/conditions.js";
 import { part } from "./options/fragment.js";
 import { when } from "./options/reading.js";
 import { activationOptions } from "./options/shared/activation.js";
-import { type Affine, affineOptions, trainingTransforms } from "./options/shared/affine.js";
+import { type Affine, affineOptions, checkNorms, trainingTransforms } from "./options/shared/affine.js";
 import { gptqOptions } from "./options/shared/gptq.js";
 import { candidatesOf } from "./options/shared/range.js";
 import { ratesOptions, scheduleOptions } from "./options/shared/rates.js";
@@ -53,9 +52,8 @@ export const affineQuant = defineRecipe({
   },
   presets: {
     default: {},
-    // Its 128 sequences of 2,048 tokens are --samples and --context; 40 epochs at 2 bits, and alpha from 0.01 to 1 by model. Not as
-    // published: matrices are relative to the scales that they begin with, inputs have symmetric ranges, and the norms keep
-    // their diagonals.
+    // 128 sequences of 2,048 tokens; 40 epochs at 2 bits, and alpha from 0.01 to 1 by model. Otherwise than there, matrices are
+    // relative to the scales that they begin with, inputs have symmetric ranges, and norms keep their diagonals.
     paper: {
       affine: { epochs: 20, batch: 1, rate: 5e-3, down: false, loss: "plain" },
       activation: { learnClip: false },
@@ -68,7 +66,6 @@ export const affineQuant = defineRecipe({
   needsText: true,
   followedByEndToEnd: false,
   rotatesByDefault: false,
-
   windows: singleBlocks,
   normMatrices: ({ affine }) => affine.norms === "matrix" && affine.epochs > 0,
   // The quantized block sees the quantized stream; its target is the full-precision block on its own stream, or on both.
@@ -90,14 +87,7 @@ export const affineQuant = defineRecipe({
     transformProducts: (unit) => affineProducts(unit, affine),
   }),
 
-  check({ affine: { norms, alpha, epochs } }) {
-    if (norms === "diagonal" || alpha > 0 || epochs === 0) return;
-    throw new OptionError({
-      where: "affine.norms",
-      what: "affine.alpha=0 keeps matrices diagonal, and one behind a norm would be stored and change nothing",
-      next: "use --set affine.norms=diagonal, or affine.alpha=0.1",
-    });
-  },
+  check: ({ affine }) => checkNorms(affine),
 
   prepare(block, stream, work) {
     const { job, parts } = work;

@@ -76,6 +76,16 @@ export function checkTransform(
   });
 }
 
+/** @throws OptionError where matrices behind norms could not be more than diagonals */
+export function checkNorms({ norms, alpha, epochs }: Pick<Affine, "norms" | "alpha" | "epochs">): void {
+  if (norms === "diagonal" || alpha > 0 || epochs === 0) return;
+  throw new OptionError({
+    where: "affine.norms",
+    what: "affine.alpha=0 keeps matrices diagonal, and one behind a norm would be stored and change nothing",
+    next: "use --set affine.norms=diagonal, or affine.alpha=0.1",
+  });
+}
+
 /** AffineQuant's transforms, and how they are trained. */
 export const affineOptions = fragment(
   affine.prefault({}).describe("AffineQuant's transforms, and how they are trained"),
