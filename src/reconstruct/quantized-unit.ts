@@ -5,8 +5,6 @@ import {
   linearOf,
   mapUnit,
   multiplied,
-  normOf,
-  normWeights,
   type OpenNetwork,
   type OwnedUnitWeights,
   type Ports,
@@ -170,40 +168,9 @@ export class QuantizedUnit {
    * before, but for how sums are rounded. `computeType`: dtype of the products.
    */
   foldTransform(computeType: DType): void {
-    const transform = this.#transform;
-    if (transform === null) return;
+    if (this.#vectors === null) return;
     this.castWeights("float32");
-    const { layers } = this.#weights;
-    noGrad(() => {
-      scope(() => {
-        const {
-          norms,
-          biases,
-          matrices = new Map<string, Tensor>(),
-        } = transform.vectors((name) => this.#fullWeight(name));
-        for (const name of transform.linears) {
-          scope(() => linearOf(this.#weights, name).weight.copy_(this.transformedWeight(name)));
-        }
-        for (const [name, bias] of biases) layers.get(name)?.bias?.copy_(bias);
-        for (const [name, { weight, bias }] of norms) {
-          const own = normWeights(this.#weights, name);
-          own.weight.copy_(weight);
-          if (bias !== null) own.bias?.copy_(bias);
-        }
-        for (const [name, matrix] of matrices) {
-          normWeights(this.#weights, name).matrix?.copy_(matrix);
-          this.#folded.set(normOf(this.plan, name).matrix as string, keep(matrix.clone()));
-        }
-        for (const [name, { weight, bias }] of norms) {
-          const { module } = normOf(this.plan, name);
-          this.#folded.set(`${module}.weight`, keep(weight.clone()));
-          if (bias !== null) this.#folded.set(`${module}.bias`, keep(bias.clone()));
-        }
-        for (const [name, bias] of biases) {
-          this.#folded.set(`${layerOf(this.plan, name).module}.bias`, keep(bias.clone()));
-        }
-      });
-    });
+    for (const [name, tensor] of this.#vectors.fold(this.plan, this.#weights)) this.#folded.set(name, tensor);
     this.#dropTransform();
     this.castWeights(computeType);
   }

@@ -1,5 +1,14 @@
-import type { LinearWeights, NormWeights, UnitWeights } from "../network/index.js";
-import { type DType, keep, scope, type Tensor } from "../tensor/index.js";
+import {
+  type LinearWeights,
+  layerOf,
+  linearOf,
+  type NormWeights,
+  normOf,
+  normWeights,
+  type UnitPlan,
+  type UnitWeights,
+} from "../network/index.js";
+import { type DType, keep, noGrad, scope, type Tensor } from "../tensor/index.js";
 import type { UnitTransform } from "../transform/unit-transform.js";
 import type { Collected } from "./quantized-layer.js";
 
@@ -56,6 +65,38 @@ export class TransformedVectors {
         }),
       ),
     };
+  }
+
+  /**
+   * Makes what the transform has become part of the unit's weights, fp32, those of its Linears too. Returns the norms, biases and matrices
+   * that changed, by full name, as they are to be stored.
+   */
+  fold(unit: UnitPlan, weights: UnitWeights): ReadonlyMap<string, Tensor> {
+    const changed = new Map<string, Tensor>();
+    const put = (own: Tensor | null | undefined, name: string, value: Tensor): void => {
+      own?.copy_(value);
+      changed.set(name, keep(value.clone()));
+    };
+    noGrad(() =>
+      scope(() => {
+        const { norms, biases, matrices = [] } = this.transform.vectors(this.weightOf);
+        for (const name of this.transform.linears) {
+          scope(() => linearOf(weights, name).weight.copy_(this.transform.weight(name, this.weightOf(name))));
+        }
+        for (const [name, { weight, bias }] of norms) {
+          const [own, { module }] = [normWeights(weights, name), normOf(unit, name)];
+          put(own.weight, `${module}.weight`, weight);
+          if (bias !== null) put(own.bias, `${module}.bias`, bias);
+        }
+        for (const [name, matrix] of matrices) {
+          put(normWeights(weights, name).matrix, normOf(unit, name).matrix as string, matrix);
+        }
+        for (const [name, bias] of biases) {
+          put(linearOf(weights, name).bias, `${layerOf(unit, name).module}.bias`, bias);
+        }
+      }),
+    );
+    return changed;
   }
 
   /** What they collected, for one pass backwards. */
