@@ -30,8 +30,10 @@ const samplers = {
     consistency({ steps, sigmaMin: sigma_min, sigmaMax: sigma_max, rho: 7 }, { time: "sigma", data: "inside" }, null),
 };
 
+/** Time steps whose projections are computed at once. */
+const AT_ONCE = 8;
+
 export class DiffusionNetwork {
-  #content;
   #runner;
   #config;
   #device;
@@ -40,8 +42,8 @@ export class DiffusionNetwork {
     this.kind = kind;
     this.#device = device;
     this.file = file;
-    this.#content = OnnxContent.open(file);
-    this.graph = readGraph(this.#content);
+    this.content = OnnxContent.open(file);
+    this.graph = readGraph(this.content);
     this.inputs = diffusionInputs(file, this.graph.inputs, this.graph.outputs[0]);
     this.shape = this.inputs.sample.shape.slice(1);
     this.#config = JSON.parse(readFileSync(join(dirname(file), "config.json"), "utf8"));
@@ -144,30 +146,42 @@ export class DiffusionNetwork {
     };
     const projections = unit.writes.filter(behindLayer);
     const finished = new FinishedNetwork(whole, job.results);
+    // Of no results: neither their codes nor their biases.
     const full = new FinishedNetwork(
       { ...whole, options: { ...whole.options, overrides: [{ pattern: "*", skip: true }] } },
-      job.results,
+      new KeptResults(),
     );
     const times = this.sampler.steps.map(({ time }) => Math.fround(time));
     const known = this.#allTimes(times);
-    const values = (of, at) =>
-      scope(() => {
-        const size = this.shape.reduce((product, each) => product * each, 1);
-        const images = at.map(() => 0);
-        const x = new Float32Array(size * at.length);
-        const batch = { x, shape: this.shape, times: at, conditions: this.conditions(1), images };
-        const out = of.run(this.#placed(diffusionPorts(this.inputs, batch)), 1);
-        return projections.map((name) => out[name].reshape([at.length, -1]).toFloat32Array().slice());
-      });
+    // Few at once: what follows from a batch's size is found by computing a whole batch of zeros.
+    const values = (of, at) => {
+      const rows = projections.map(() => []);
+      const size = this.shape.reduce((product, each) => product * each, 1);
+      for (let first = 0; first < at.length; first += AT_ONCE) {
+        const some = Array.from({ length: AT_ONCE }, (_, i) => at[Math.min(first + i, at.length - 1)]);
+        const x = new Float32Array(size * AT_ONCE);
+        const images = some.map(() => 0);
+        scope(() => {
+          const batch = { x, shape: this.shape, times: some, conditions: this.conditions(1), images };
+          const out = of.run(this.#placed(diffusionPorts(this.inputs, batch)), 1);
+          for (const [i, name] of projections.entries()) {
+            const found = out[name].reshape([AT_ONCE, -1]).toFloat32Array();
+            const width = found.length / AT_ONCE;
+            for (let t = 0; t < Math.min(AT_ONCE, at.length - first); t++) {
+              rows[i].push(found.slice(t * width, (t + 1) * width));
+            }
+          }
+        });
+      }
+      return rows;
+    };
     const [actual, wanted] = [values(finished, times), values(full, known)];
     finished[Symbol.dispose]();
     full[Symbol.dispose]();
     let wrong = 0;
     for (const [i, rows] of actual.entries()) {
-      const width = rows.length / times.length;
-      const row = (all, t) => all.subarray(t * width, (t + 1) * width);
       for (const [t, time] of times.entries()) {
-        const near = known.map((_, other) => cosine(row(rows, t), row(wanted[i], other)));
+        const near = known.map((_, other) => cosine(rows[t], wanted[i][other]));
         if (known[near.indexOf(Math.max(...near))] !== time) wrong++;
       }
     }

@@ -1,7 +1,8 @@
 // What quantizing a diffusion network comes to, with and without what TFMQ-DM does: a line of JSON for each way, added to a file of
 // results, from which docs/measurements/diffusion.md is written (page.mjs). Works from a built dist.
 // usage: node bench/tfmq/measure.mjs --kind ddpm|terrain --model FILE.onnx --json FILE [--schemes W8A8,W4A8] [--ways rtn,...] [--steps 20]
-//   [--sampler ddim|ddpm|consistency] [--device cuda:0] [--seed 1] [--calibration 16] [--images 256] [--batch 64] [--classifier FILE.onnx --data DIR --reals 2000] [--grid DIR] [--set JSON of tfmq.*]
+//   [--sampler ddim|ddpm|consistency] [--device cuda:0] [--seed 1] [--calibration 16] [--images 256] [--batch 64] [--classifier FILE.onnx --data DIR --reals 2000] [--grid DIR] [--runtime 16] [--set JSON of tfmq.*]
+// --runtime: of so many images, what onnxruntime makes of the written file is held against what we simulate.
 // --seed: of the trajectory that calibrates, and of the training. --calibration: its images. --images: those that are compared, from other noise. --classifier: an ONNX
 // file whose last layer reads the features of the Frechet distance, for images of Fashion-MNIST in --data.
 import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
@@ -15,6 +16,7 @@ import { FinishedNetwork } from "../../dist/recipe/state/finished-network.js";
 import { setThreads } from "../../dist/tensor/index.js";
 import { DiffusionNetwork } from "./diffusion-network.mjs";
 import { ClassifierFeatures, frechetDistance } from "./frechet.mjs";
+import { sampledInOnnxRuntime } from "./in-onnxruntime.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -33,6 +35,7 @@ const { values } = parseArgs({
     grid: { type: "string" },
     set: { type: "string", default: "{}" },
     sampler: { type: "string" },
+    runtime: { type: "string", default: "0" },
     device: { type: "string", default: "cpu" },
     seed: { type: "string", default: "1" },
     threads: { type: "string", default: "1" },
@@ -83,9 +86,11 @@ for (const scheme of values.schemes.split(",")) {
     finished[Symbol.dispose]();
     if (way === "rtn" || way === "tfmq") shown.push(sampled);
     const mismatch = net.mismatches(job);
+    const runtime = await inRuntime(job, kept, sampled);
     report({
       ...{ way, scheme, mse: meanSquare(sampled, full.results), mismatch: mismatch.share },
       projections: mismatch.projections,
+      ...(runtime !== null && { runtime }),
       ...distances(sampled),
       layers: kept.weights.size,
       tables: kept.inputGrids.size,
@@ -107,6 +112,18 @@ function report(line) {
   };
   console.log(JSON.stringify(record));
   if (values.json !== undefined) appendFileSync(values.json, `${JSON.stringify(record)}\n`);
+}
+
+/** The squared error of what onnxruntime makes of the written file to what was simulated. */
+async function inRuntime(job, kept, sampled) {
+  const count = Math.min(images, Number(values.runtime));
+  if (count === 0) return null;
+  const theirs = await sampledInOnnxRuntime(
+    net,
+    { content: net.content, job, kept },
+    { images: count, seed: NOISE, batch },
+  );
+  return meanSquare(theirs, sampled.slice(0, theirs.length));
 }
 
 function distances(sampled) {
