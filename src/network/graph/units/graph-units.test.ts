@@ -129,4 +129,24 @@ describe("a graph cut into units", () => {
     const [unit] = cut({ nodes, constants: weights("a"), inputs: image });
     expect(unit?.layers).toEqual([]);
   });
+
+  it("says of a layer whose bias others read, and what a bias is stored in", () => {
+    const biased = (from: string, to: string, bias: string): TestNode => ({
+      ...conv(from, to),
+      inputs: [from, `${to}.weight`, bias],
+    });
+    const half = { shape: [4], dataType: 10, rawData: new Uint8Array(8) };
+    const units = cut({
+      nodes: [biased("x", "a", "both"), biased("a", "b", "both"), biased("b", "c", "own"), biased("c", "y", "half")],
+      constants: { ...weights("a", "b", "c", "y"), both: someFloats([4], 1), own: someFloats([4], 2), half },
+      inputs: image,
+    });
+    const told = units.flatMap(({ layers }) => layers).map(({ plan }) => [plan.sharesBias, plan.biasType]);
+    expect(told).toEqual([
+      [true, undefined],
+      [true, undefined],
+      [undefined, undefined],
+      [undefined, "float16"],
+    ]);
+  });
 });

@@ -7,13 +7,13 @@ export function scoredExamples(available: number, calibrated: number): number {
 }
 
 /**
- * How many are calibrated on where nobody said how many: those that are wished for, as far as a fifth is left to score. What a sampler
- * made is there for this alone, and all of it counts as wished for, at least once for each of its steps.
+ * How many are calibrated on where nobody said how many: those that are wished for, as far as a fifth is left to score; of what a
+ * sampler made, so many at least that each of its steps is seen.
  */
 export function calibratedExamples(
   { count, least }: { readonly count: number; readonly least?: number },
   wished: number,
 ): number {
   const spare = count - Math.min(MOST, Math.floor(count / 5));
-  return Math.max(least ?? 1, least === undefined ? Math.min(wished, spare) : spare);
+  return Math.max(least ?? 1, Math.min(wished, spare));
 }
