@@ -1,6 +1,6 @@
 import type { ModelConfig } from "../../checkpoint/model-config.js";
 import { FormatError } from "../../errors.js";
-import { hasTower, type LinearRole, textConfig } from "../../network/index.js";
+import { type Activation, hasTower, type LinearRole, textConfig } from "../../network/index.js";
 
 /** How mlx-lm calls what a family's checkpoint calls otherwise. */
 export interface MlxFamily {
@@ -14,12 +14,33 @@ export interface MlxFamily {
   readonly asComputed?: boolean;
   /** Its MLP is so many times as wide as the stream, whatever the configuration says. */
   readonly widening?: number;
+  /** `silu` where it is not said; null for whatever the configuration says. */
+  readonly activations?: readonly Activation[];
+  /** Its heads are together as wide as the stream, whatever the configuration says. */
+  readonly squareHeads?: boolean;
+  /** Linears that have no bias in it, and those that have one whatever the configuration says. */
+  readonly withoutBias?: readonly BiasedLinears[];
+  readonly withBias?: readonly BiasedLinears[];
+  /** The embedding is its output matrix, or never. */
+  readonly head?: "embedding" | "own";
+  /** Either all of its blocks have experts, or none. */
+  readonly alikeMlps?: boolean;
+  /**
+   * How it knows which blocks see everything: every so many-th, with the number under one key or another, or a list that must have some
+   * of both kinds. Absent where it reads any list, or all blocks are alike.
+   */
+  readonly kinds?: "every" | "letters" | "both";
   /** Linears whose codes it rounds again as it loads them. */
   readonly rounds?: readonly LinearRole[];
 }
 
+/** Queries, keys and values; what mixes the heads; the MLP that every token passes. */
+export type BiasedLinears = "qkv" | "out" | "mlp";
+
+const ATTENTION = ["qkv", "out"] as const;
 const AS_STORED: MlxFamily = { renamed: [] };
 const WINDOWLESS: MlxFamily = { renamed: [], windowless: true };
+const GEMMA: MlxFamily = { renamed: [], activations: ["gelu_tanh"], withoutBias: ATTENTION };
 
 /** Experts are one module that stacks them. */
 const STACKED: MlxFamily = { renamed: [[".mlp.experts.", ".mlp.switch_mlp."]] };
@@ -36,48 +57,50 @@ const MIXTRAL_EXPERTS = [
 export const MLX_FAMILIES: Readonly<Record<string, MlxFamily>> = {
   llama: AS_STORED,
   mistral: WINDOWLESS,
-  qwen2: WINDOWLESS,
-  qwen3: WINDOWLESS,
+  qwen2: { ...WINDOWLESS, squareHeads: true },
+  qwen3: { ...WINDOWLESS, withoutBias: ATTENTION },
   smollm3: AS_STORED,
-  granite: AS_STORED,
-  phi3: WINDOWLESS,
-  glm4: AS_STORED,
+  granite: { ...AS_STORED, squareHeads: true },
+  phi3: { ...WINDOWLESS, squareHeads: true },
+  glm4: { ...AS_STORED, head: "own" },
   olmo2: AS_STORED,
-  olmo3: AS_STORED,
-  exaone4: AS_STORED,
-  gemma2: WINDOWLESS,
-  gemma3_text: AS_STORED,
-  phi: AS_STORED,
-  starcoder2: WINDOWLESS,
-  stablelm: AS_STORED,
-  nemotron: AS_STORED,
-  cohere2: AS_STORED,
-  gpt2: { renamed: [["transformer.", "model."]] },
-  mixtral: { renamed: MIXTRAL_EXPERTS, windowless: true },
-  qwen2_moe: { ...STACKED, windowless: true },
-  qwen3_moe: { ...STACKED, windowless: true },
-  granitemoe: { renamed: [[".block_sparse_moe.experts.", ".block_sparse_moe.switch_mlp."]] },
-  glm4_moe: STACKED,
-  gpt_oss: AS_STORED,
+  olmo3: { ...AS_STORED, kinds: "both" },
+  exaone4: { ...AS_STORED, kinds: "letters" },
+  gemma2: { ...GEMMA, windowless: true, head: "embedding" },
+  gemma3_text: { ...GEMMA, kinds: "every" },
+  phi: { ...AS_STORED, activations: ["gelu_tanh"], squareHeads: true, head: "own" },
+  starcoder2: {
+    ...{ ...WINDOWLESS, activations: ["gelu", "gelu_tanh"], squareHeads: true, withBias: ["qkv", "out", "mlp"] },
+  },
+  stablelm: { ...AS_STORED, squareHeads: true, head: "own" },
+  nemotron: { ...AS_STORED, activations: ["relu2"] },
+  cohere2: { ...AS_STORED, squareHeads: true, head: "embedding", kinds: "every" },
+  gpt2: { renamed: [["transformer.", "model."]], activations: ["gelu_tanh"], head: "embedding" },
+  mixtral: { renamed: MIXTRAL_EXPERTS, windowless: true, squareHeads: true },
+  qwen2_moe: { ...STACKED, windowless: true, squareHeads: true, withBias: ["qkv"], head: "own", alikeMlps: true },
+  qwen3_moe: { ...STACKED, windowless: true, withoutBias: ATTENTION },
+  granitemoe: { renamed: [[".block_sparse_moe.experts.", ".block_sparse_moe.switch_mlp."]], squareHeads: true },
+  glm4_moe: { ...STACKED, head: "own" },
+  gpt_oss: { ...AS_STORED, withBias: ATTENTION, head: "own", kinds: "both" },
   minimax_m2: { renamed: MIXTRAL_EXPERTS },
-  deepseek_v2: STACKED,
-  deepseek_v3: { ...STACKED, rounds: ["kvUp"] },
+  deepseek_v2: { ...STACKED, withoutBias: ["mlp"], head: "own" },
+  deepseek_v3: { ...STACKED, head: "own", rounds: ["kvUp"] },
   gpt_neox: {
-    widening: 4,
+    ...{ widening: 4, activations: ["gelu_tanh", "gelu"], withBias: ["qkv", "out", "mlp"], head: "own" },
     renamed: [
       ["gpt_neox.layers.", "model.h."],
       ["gpt_neox.", "model."],
       ["embed_out.", "model.embed_out."],
     ],
   },
-  gemma4_text: { renamed: [[".experts.", ".experts.switch_glu."]] },
-  qwen3_next: { ...STACKED, asComputed: true },
-  qwen3_5_text: INSIDE,
-  qwen3_5_moe_text: { ...STACKED, inside: true },
-  qwen2_vl_text: { ...INSIDE, windowless: true },
-  qwen2_5_vl_text: { ...INSIDE, windowless: true },
-  qwen3_vl_text: INSIDE,
-  qwen3_vl_moe_text: { ...STACKED, inside: true },
+  gemma4_text: { ...GEMMA, renamed: [[".experts.", ".experts.switch_glu."]] },
+  qwen3_next: { ...STACKED, asComputed: true, kinds: "every" },
+  qwen3_5_text: { ...INSIDE, kinds: "every" },
+  qwen3_5_moe_text: { ...STACKED, inside: true, kinds: "every" },
+  qwen2_vl_text: { ...INSIDE, windowless: true, squareHeads: true },
+  qwen2_5_vl_text: { ...INSIDE, windowless: true, squareHeads: true },
+  qwen3_vl_text: { ...INSIDE, withoutBias: ATTENTION },
+  qwen3_vl_moe_text: { ...STACKED, inside: true, withoutBias: ATTENTION },
   llama4_text: INSIDE,
 };
 

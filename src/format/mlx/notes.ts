@@ -14,12 +14,33 @@ export function mlxNotes(result: ExportSource, choice: ScaleChoice): string[] {
     ...omissionNotes(result, "MLX"),
     ...windowNote(result),
     ...gainNote(result),
+    ...rotaryNote(result),
     ...(activations === null
       ? []
       : [`MLX computes with weights only: the ${activations.bits}-bit activations stay in floating point there.`]),
     ...(choice === "exact" && mixed
       ? [
           `Scales are ${types.join(" and ")}, which hold them exactly, beside tensors in ${[...others].join(" and ")}: MLX computes in fp32 then. --mlx-scales bf16 or f16 keeps its arithmetic narrow and rounds them.`,
+        ]
+      : []),
+  ];
+}
+
+function rotaryNote(result: ExportSource): string[] {
+  const scalings = sourceSpec(result).blocks.flatMap(({ attention }) =>
+    attention.kind === "softmax" && attention.rotary !== null ? [attention.rotary.scaling] : [],
+  );
+  const long = scalings.find((scaling) => scaling.kind === "longrope");
+  const rough = scalings.some((scaling) => scaling.kind === "yarn" && !scaling.wholeDimensions);
+  return [
+    ...(long === undefined
+      ? []
+      : [
+          `mlx-lm takes LongRoPE's long divisors for every context, also for one of up to ${long.originalContext} tokens.`,
+        ]),
+    ...(rough
+      ? [
+          "mlx-lm rounds the bounds between which YaRN blends to whole pairs, and the network does not: some positions turn a little differently.",
         ]
       : []),
   ];

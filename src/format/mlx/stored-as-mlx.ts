@@ -1,13 +1,14 @@
 import type { TensorInfo } from "../../checkpoint/tensor-reader.js";
-import { FormatError } from "../../errors.js";
-import { type DecoderSpec, decoderUnits, hasTower, layerOf } from "../../network/index.js";
+import { type DecoderSpec, decoderUnits, hasTower } from "../../network/index.js";
 import { type Arranged, arrangedSource } from "../arranged-source.js";
 import type { ExportSource } from "../contract/export-source.js";
 import { expertCounts, fusedViews } from "../source/fused-views.js";
 import { sourceCensus } from "../source/source-census.js";
 import { sourceSpec } from "../source/source-spec.js";
 import { storedSource } from "../source/stored-source.js";
-import { type MlxFamily, mlxFamily, mlxName, TOWER_BODY, TOWER_HEAD } from "./families.js";
+import { withAddedTensors } from "./added-tensors.js";
+import { mlxFamily, mlxName, TOWER_BODY, TOWER_HEAD } from "./families.js";
+import { requireLoadable } from "./loadable.js";
 
 /** A result by mlx-lm's names, its experts stacked. */
 export interface StoredAsMlx {
@@ -28,11 +29,12 @@ export interface StoredAsMlx {
 export function storedAsMlx(result: ExportSource): StoredAsMlx {
   const family = mlxFamily(result.config);
   const spec = sourceSpec(result);
-  refuseOthers(result, spec, family);
+  requireLoadable(result, spec, family);
   const read = sourceCensus(result)?.read;
   const plain = new Map([...result.plain].filter(([name]) => read === undefined || read.has(name)));
   const views = fusedViews(spec);
-  const fused = storedSource({ ...result, plain }, { plain: views, coded: views });
+  const whole = withAddedTensors({ ...result, plain }, spec, family);
+  const fused = storedSource(whole, { plain: views, coded: views });
   const stored = arrangedSource(fused, family.asComputed === true ? computedTensors(spec) : new Map());
   const counts = expertCounts(spec);
   const inTower = hasTower(result.config) ? towerName(spec) : (name: string): string => name;
@@ -79,28 +81,6 @@ export function computedTensors(spec: DecoderSpec): ReadonlyMap<string, Arranged
       { from: tensor, shape: [channels, kernel, one] },
     ]),
   ]);
-}
-
-function refuseOthers({ linears }: ExportSource, spec: DecoderSpec, { rounds = [], widening }: MlxFamily): void {
-  const [{ mlp } = {}] = spec.blocks;
-  if (widening !== undefined && mlp?.width !== widening * spec.hiddenSize) {
-    throw new FormatError({
-      what: `the MLP has ${mlp?.width ?? 0} channels, and mlx-lm's ${spec.family} has ${widening} times the ${spec.hiddenSize} of the stream`,
-      where: "config.json, intermediate_size",
-      next: "use --format compressed-tensors or gguf",
-    });
-  }
-  for (const unit of decoderUnits(spec)) {
-    for (const role of rounds) {
-      const { module } = layerOf(unit, role);
-      if (!linears.has(module)) continue;
-      throw new FormatError({
-        what: `mlx-lm turns the codes of this Linear round and rounds them again as it loads a ${spec.family}`,
-        where: module,
-        next: `leave it in full precision: --set 'overrides=[{"pattern":"*.${module.split(".").at(-1)}","skip":true}]', or use --format compressed-tensors or gguf`,
-      });
-    }
-  }
 }
 
 function moduleOf(tensor: string): string {

@@ -17,8 +17,8 @@ import { openLlamaCpp } from "../../../src/run/verify/runtime/llama-cpp.js";
 import { ourLogits, ourNetwork } from "../our-network.js";
 import { roundedOnce, rtnSource, widened } from "../rtn-source.js";
 import { towerSource, towers } from "../source/tower-source.js";
-import { changed, goldenNames, goldens, writeTokenizer } from "./gguf/networks.js";
 import { importLlamaCpp } from "./llama-cpp-package.js";
+import { changed, goldenNames, goldens, writeTokenizer } from "./switches/networks.js";
 
 const llamaCpp = await importLlamaCpp();
 const names = goldenNames;

@@ -1,6 +1,8 @@
 import { isJsonObject, type JsonObject, type JsonValue } from "../../../checkpoint/json/json.js";
 import type { ModelConfig } from "../../../checkpoint/model-config.js";
-import { hasTower, textConfig } from "../../../network/index.js";
+import { hasTower, readSpec, textConfig } from "../../../network/index.js";
+import { MLX_FAMILIES } from "../families.js";
+import { fullEvery } from "../loadable.js";
 
 /**
  * Members that mlx-lm reads and a `config.json` of transformers 5 has no more: that keeps rotary positions in `rope_parameters`, for
@@ -31,7 +33,28 @@ function textMembers(config: ModelConfig): JsonObject {
   if (positions !== undefined) members["n_ctx"] = positions;
   if (experts !== undefined) members["num_experts"] = experts;
   Object.assign(members, ASKED[String(config["model_type"])]?.(config));
-  return Object.fromEntries(Object.entries(members).filter(([key]) => (config[key] ?? null) === null));
+  const absent = Object.entries(members).filter(([key]) => (config[key] ?? null) === null);
+  return { ...Object.fromEntries(absent), ...kindMembers(config) };
+}
+
+// Which blocks see everything, where mlx-lm reads it from a number or from letters. These say what `layer_types` says.
+function kindMembers(config: ModelConfig): JsonObject {
+  const modelType = String(config["model_type"]);
+  const kinds = MLX_FAMILIES[modelType]?.kinds;
+  if (kinds !== "every" && kinds !== "letters") return {};
+  const spec = readSpec(config);
+  if (kinds === "letters") {
+    const windows = spec.blocks.map(
+      ({ attention }) => attention.kind === "softmax" && attention.slidingWindow !== null,
+    );
+    const letters = windows.map((windowed) => (windowed ? "L" : "G")).join("");
+    return windows.includes(true) ? { sliding_window_pattern: letters } : {};
+  }
+  const every = fullEvery(spec);
+  const key = spec.blocks.some(({ attention }) => attention.kind === "delta")
+    ? "full_attention_interval"
+    : "sliding_window_pattern";
+  return every === null || config[key] === every ? {} : { [key]: every };
 }
 
 /** What mlx-lm's model of a family has no default for. */
