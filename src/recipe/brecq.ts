@@ -1,28 +1,16 @@
 import { portOf } from "../calibration/port-store.js";
-import { roundToNearest } from "../quant/grid/grid.js";
-import { searchRange } from "../quant/grid/range.js";
-import { fixedStep } from "../quant/input/activation.js";
-import { CodeUnitRounding } from "../quant/weight-path/code-unit-rounding.js";
-import { adaRound } from "../quant/weight-path/soft-rounding.js";
 import { channelError } from "../reconstruct/objective/fisher/channel-error.js";
 import type { ReconstructionLoss } from "../reconstruct/reconstruction-options.js";
 import { windowSchedule } from "../reconstruct/schedule.js";
-import { noGrad, scope } from "../tensor/index.js";
 import { bitBudget } from "./graph/bit-budget.js";
 import { endOverrides } from "./graph/end-overrides.js";
 import { fisherWeights } from "./graph/fisher-weights.js";
 import { geneticAllocation } from "./graph/genetic-allocation.js";
 import { learnInputSteps } from "./graph/input-steps.js";
 import { singleLayers } from "./graph/single-layers.js";
-import { calibrateStaticInputs } from "./measure/static-ranges.js";
-import {
-  absoluteGrid,
-  calibrateTensorGrids,
-  fixedGrid,
-  type GridQuantizer,
-  learntGrid,
-} from "./measure/tensor-grids.js";
-import { type Brecq, brecqOptions, type InputOptions, trainingRoundings } from "./options/own/brecq.js";
+import { isEasy, startRoundings } from "./graph/starting-roundings.js";
+import { gridQuantizer } from "./measure/tensor-grids.js";
+import { type Brecq, brecqOptions, trainingRoundings } from "./options/own/brecq.js";
 import { when } from "./options/reading.js";
 import { activationOptions } from "./options/shared/activation.js";
 import { gptqOptions } from "./options/shared/gptq.js";
@@ -91,32 +79,9 @@ export const brecq = defineRecipe({
   }),
 
   prepare(block, stream, { job }) {
-    const { brecq: options, activation, range } = job.options;
     if (stream === null) throw new TypeError("brecq needs calibration examples");
-    block.castWeights(job.dtype);
-    if (job.network.staticInputs !== true) calibrateStaticInputs(job, block, stream, fixedStep);
-    else if (options.inputs.order === "together") {
-      calibrateTensorGrids(job, block, stream, stepsOf(options.inputs, activation.learnClip), options.inputs.power);
-    }
-    const first = new Set(block.plan.layers.flatMap(({ name, readsInput }) => (readsInput === true ? [name] : [])));
-    for (const [role, layer] of block.layers) {
-      job.poll();
-      noGrad(() =>
-        scope(() => {
-          const weight = block.exactWeight(role).to("float32");
-          const { scheme, name } = layer;
-          // A range from the smallest to the largest weight may leave out zero, in rows of one sign: ours always holds it.
-          const grid = searchRange(weight, scheme, name, {
-            ...(range.search && { candidates: range.candidates, smallest: 0.2, power: options.rangePower }),
-            ...(!range.search && { candidates: 1 }),
-          });
-          if (isEasy({ bits: scheme.bits, readsInput: first.has(role) })) layer.harden(roundToNearest(weight, grid));
-          // Section 2.2, AdaRound: w^ = s clip(floor(w / s) + h(V)), which begins at the weight itself.
-          else if (options.rounding === "adaround") layer.learn(adaRound(weight, grid, "sum"));
-          else layer.learn(new CodeUnitRounding(weight, grid));
-        }),
-      );
-    }
+    // Section 2.2: AdaRound, of all layers of the block.
+    startRoundings(job, block, stream);
   },
 
   *solve(work) {
@@ -153,7 +118,7 @@ export const brecq = defineRecipe({
     yield* learnInputSteps(work, leaving, fullInput, {
       ...inputs,
       batch: options.batch,
-      quantizer: stepsOf(inputs, activation.learnClip),
+      quantizer: gridQuantizer(inputs.unit, activation.learnClip),
     });
     // What the weights of the next block see is quantized in its weights alone.
     for (const block of leaving) for (const layer of block.layers.values()) layer.appliesInput = false;
@@ -170,19 +135,9 @@ const outputError: ReconstructionLoss = (actual, [target = {}, weights]) =>
     })
     .reduce((total, each) => total.add(each));
 
-// Nothing comes before it that it could make up for, and 8 bits lose next to nothing.
-function isEasy({ bits, readsInput }: { readonly bits?: number; readonly readsInput?: boolean }): boolean {
-  return readsInput === true && bits === 8;
-}
-
 // What moves by the rate in every step has to come as far in few steps as in many.
 function rateOf({ rate, rounding, epochs, batch }: Brecq, examples: number): number {
   if (rate !== null) return rate;
   const steps = epochs * Math.ceil(examples / batch);
   return rounding === "code" ? 5e-3 : Math.min(0.1, Math.max(1e-3, 15 / Math.max(1, steps)));
-}
-
-function stepsOf({ unit }: InputOptions, learn: boolean): GridQuantizer {
-  if (!learn) return fixedGrid;
-  return unit === "step" ? learntGrid : absoluteGrid;
 }

@@ -24,8 +24,14 @@ export const learntGrid: GridQuantizer = (bits, grid, device) =>
   new StepTensorQuantizer(bits, grid, device, { relative: true });
 
 /** The same at absolute rates. */
-export const absoluteGrid: GridQuantizer = (bits, grid, device) =>
+const absoluteGrid: GridQuantizer = (bits, grid, device) =>
   new StepTensorQuantizer(bits, grid, device, { relative: false });
+
+/** One whose step is trained at rates in shares of itself (`step`) or absolute ones, or that stays. */
+export function gridQuantizer(unit: "step" | "absolute", learn: boolean): GridQuantizer {
+  if (!learn) return fixedGrid;
+  return unit === "step" ? learntGrid : absoluteGrid;
+}
 
 /**
  * Gives the layers of a graph's unit one asymmetric grid for each tensor that they read and that is quantized: the one that
