@@ -13,7 +13,7 @@ export interface Pixels {
 const MOST_PIXELS = 2 ** 27;
 
 /**
- * Decodes a JPEG, PNG or WebP file, resized and cropped; transparent parts are as they are stored.
+ * Decodes a JPEG, PNG or WebP file, turned as its EXIF data say, resized and cropped; transparent parts are as they are stored.
  *
  * @throws CalibrationError for a file that is no such image; EnvironmentError where the decoder is not installed
  */
@@ -28,8 +28,10 @@ export async function decodeImage(
 ): Promise<Pixels> {
   const sharp = await importSharp();
   try {
-    const image = sharp(file, { limitInputPixels: MOST_PIXELS });
-    const { width = 0, height = 0 } = await image.metadata();
+    // Cameras store how a photo is turned beside its pixels.
+    const image = sharp(file, { limitInputPixels: MOST_PIXELS }).rotate();
+    const { width: across = 0, height: down = 0, orientation = 1 } = await image.metadata();
+    const [height, width] = orientation > 4 ? [across, down] : [down, across];
     const [h, w] = resized([height, width], resize);
     const kernel = interpolation;
     const wanted = channels === "gray" ? 1 : 3;

@@ -1,5 +1,5 @@
 import { readdir } from "node:fs/promises";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { fileSystemError } from "../../checkpoint/file-system/file-system-error.js";
 import { CalibrationError } from "../../errors.js";
 import { Tensor } from "../../tensor/index.js";
@@ -11,10 +11,13 @@ const IMAGE = /\.(?:jpe?g|png|webp)$/i;
 
 /** The images below a folder, in the order of their names. @throws CalibrationError where there are none */
 export async function imageFiles(folder: string): Promise<readonly string[]> {
-  const names = await readdir(folder, { recursive: true }).catch((error: unknown) => {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch((error: unknown) => {
     throw fileSystemError(error, "the folder of images can't be read", folder);
   });
-  const files = names.filter((name) => IMAGE.test(name)).sort();
+  const files = entries
+    .filter((entry) => !entry.isDirectory() && IMAGE.test(entry.name))
+    .map((entry) => join(relative(folder, entry.parentPath), entry.name))
+    .sort();
   if (files.length > 0) return files.map((name) => join(folder, name));
   throw new CalibrationError({
     what: "no images (JPEG, PNG, WebP)",

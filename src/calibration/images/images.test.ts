@@ -44,6 +44,42 @@ describe("images", () => {
     }
   });
 
+  it("are turned as a camera says, before they are resized and cropped", async () => {
+    using folder = temporaryFolder();
+    const file = join(folder.path, "a.png");
+    // Held upright: the first row is the right side of the photo (EXIF orientation 6).
+    await ramp(4, 3).withMetadata({ orientation: 6 }).png().toFile(file);
+    const { height, width, values } = await decodeImage(file, plain);
+    expect([height, width]).toEqual([4, 3]);
+    const greens = Array.from({ length: 12 }, (_, i) => values[3 * i + 1]);
+    expect(greens.slice(0, 3)).toEqual([40, 20, 0]);
+    const reds = Array.from({ length: 12 }, (_, i) => values[3 * i]);
+    expect([reds[0], reds[3], reds[6], reds[9]]).toEqual([0, 10, 20, 30]);
+    const cut = await decodeImage(file, { ...plain, resize: 6, interpolation: "nearest", crop: [8, 6] });
+    expect([cut.height, cut.width]).toEqual([8, 6]);
+  });
+
+  it("may be gray, transparent or of 16 bits; folders with a name like theirs are none", async () => {
+    using folder = temporaryFolder();
+    const at = (name: string): string => join(folder.path, name);
+    mkdirSync(at("folder.png"));
+    const gray = Uint8Array.of(10, 20, 30, 40);
+    await sharp(gray, { raw: { width: 2, height: 2, channels: 1 } })
+      .toColourspace("b-w")
+      .png()
+      .toFile(at("gray.png"));
+    const clear = Uint8Array.of(1, 2, 3, 0, 4, 5, 6, 128, 7, 8, 9, 255, 10, 11, 12, 1);
+    await sharp(clear, { raw: { width: 2, height: 2, channels: 4 } })
+      .png()
+      .toFile(at("clear.png"));
+    await ramp(2, 2).toColourspace("rgb16").png().toFile(at("deep.png"));
+    expect(await imageFiles(folder.path)).toEqual(["clear.png", "deep.png", "gray.png"].map(at));
+    const values = async (name: string): Promise<number[]> => [...(await decodeImage(at(name), plain)).values];
+    expect(await values("gray.png")).toEqual([10, 10, 10, 20, 20, 20, 30, 30, 30, 40, 40, 40]);
+    expect(await values("clear.png")).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+    expect(await values("deep.png")).toEqual([0, 0, 7, 10, 0, 7, 0, 20, 7, 10, 20, 7]);
+  });
+
   it("are resized by the shorter side and cropped from the middle", async () => {
     expect(resized([300, 400], 256)).toEqual([256, 341]);
     expect(resized([400, 300], 256)).toEqual([341, 256]);

@@ -150,7 +150,7 @@ function fixedBatch({ file }: Graph, output: string, shape: readonly number[]): 
   return new ModelError({
     what: `its output "${output}" is [${shape.join(", ")}] for two examples`,
     where: file,
-    why: "the network is made for one size of batch",
+    why: "the network is made for one size of batch, or makes one thing of all examples",
     next: "export it with a batch of any size (dynamic_axes)",
   });
 }

@@ -39,6 +39,15 @@ describe("an ONNX graph", () => {
     });
   });
 
+  it("leaves a size open that some exporters write as -1 or 0, and has an input", () => {
+    const shape = [-1, 2, 0] as const;
+    read({ nodes: [relu], inputs: { x: { shape } } }, (graph) => {
+      expect(graph.inputs).toEqual([{ name: "x", dataType: "float32", shape: [null, 2, null] }]);
+    });
+    const nodes = [{ operator: "Relu", inputs: ["c"] }];
+    expect(() => read({ nodes, constants: { c: floats([1]) }, inputs: {} })).toThrow(/no inputs.*Next: export it with/);
+  });
+
   it("does not count initializers among its inputs", () => {
     const graph = { nodes: [{ operator: "Mul", inputs: ["x", "w"] }], constants: { w: floats([1, 2]) } };
     read({ ...graph, inputs: { ...inputs, w: { shape: [2] } } }, (found) => {

@@ -45,6 +45,7 @@ export function readGraph(content: OnnxContent): Graph {
     if (!made.has(name)) refuse(file, `nothing computes its output "${name}"`, "export the network again");
   }
   if (outputs.length === 0) refuse(file, "it has no outputs", "export the network again");
+  if (inputs.length === 0) refuse(file, "it has no inputs, and always gives the same", "export it with an input");
   return { file, opset, nodes, constants, inputs, outputs };
 }
 
@@ -123,7 +124,10 @@ function readPort(file: string, { name = "", type }: OnnxValue): GraphPort {
       "export the network with tensors as inputs and outputs",
     );
   }
-  const shape = type?.tensor?.shape?.dimensions?.map(({ value, symbol }) => value ?? symbol ?? null) ?? null;
+  // Some exporters write -1 or 0 for a size that is open.
+  const sized = (value: number | undefined): number | undefined =>
+    value !== undefined && value > 0 ? value : undefined;
+  const shape = type?.tensor?.shape?.dimensions?.map(({ value, symbol }) => sized(value) ?? symbol ?? null) ?? null;
   return { name, dataType, shape };
 }
 

@@ -191,6 +191,11 @@ describe("what a graph can't be quantized with is refused before work starts, wi
       () => ({ recipe: "gptq", calibration: at("images"), samples: 64 }),
       /there are 30 images.*--samples 30/,
     ],
+    [
+      "examples that are no numbers",
+      () => ({ recipe: "gptq", calibration: writeArray(folder.path, 20, Number.NaN) }),
+      /input "x" holds NaN.*Next: leave such examples out/,
+    ],
     ["an empty folder", () => ({ recipe: "gptq", calibration: at("empty") }), /no images/],
     [
       "images of another size",

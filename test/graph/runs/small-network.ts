@@ -81,12 +81,14 @@ export async function writeImages(folder: string, count: number): Promise<void> 
   }
 }
 
-/** Writes examples as numpy.save does, `[count, 3, 8, 8]`; returns the path. */
-export function writeArray(folder: string, count: number): string {
+/** Writes examples as numpy.save does, `[count, 3, 8, 8]`, the last number as it is given; returns the path. */
+export function writeArray(folder: string, count: number, last?: number): string {
   const text = `{'descr': '<f4', 'fortran_order': False, 'shape': (${count}, 3, 8, 8), }`;
   const header = `${text.padEnd(117)}\n`;
-  const data = new Uint8Array(Float32Array.from(someNumbers(count * 3 * 64, 9)).buffer);
-  const file = join(folder, "examples.npy");
+  const numbers = Float32Array.from(someNumbers(count * 3 * 64, 9));
+  if (last !== undefined) numbers[numbers.length - 1] = last;
+  const data = new Uint8Array(numbers.buffer);
+  const file = join(folder, last === undefined ? "examples.npy" : "with-last.npy");
   const start = Buffer.from("\x93NUMPY\x01\x00", "latin1");
   writeFileSync(file, Buffer.concat([start, Buffer.from([header.length, 0]), Buffer.from(header, "latin1"), data]));
   return file;

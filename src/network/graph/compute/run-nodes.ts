@@ -132,7 +132,9 @@ function runNode(
     throw new ModelError({
       what: "it can't be computed of its inputs",
       where: `${whereOf(graph.file, node)} on ${device}`,
-      why: (error as Error).message.replace(/\s+/g, " ").slice(0, 300),
+      why: (error instanceof TensorError ? `${error.where}: ${error.what}` : (error as Error).message)
+        .replace(/\s+/g, " ")
+        .slice(0, 300),
       next: "give inputs of the sizes that the network was made for, or export it again",
       cause: error,
     });

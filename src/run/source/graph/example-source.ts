@@ -7,7 +7,7 @@ import type { Preprocessing } from "../../../calibration/images/preprocessing.js
 import { fileSystemError } from "../../../checkpoint/file-system/file-system-error.js";
 import { CalibrationError } from "../../../errors.js";
 import type { Graph, GraphExamples } from "../../../network/index.js";
-import { noGrad, scope } from "../../../tensor/index.js";
+import { noGrad, scope, type Tensor } from "../../../tensor/index.js";
 import type { ImageOptions } from "../../options/graph/image-options.js";
 import { type ChosenPreprocessing, preprocessingFor } from "./image-preprocessing.js";
 
@@ -110,14 +110,35 @@ async function tensorSource(graph: Graph, file: string): Promise<ExampleSource> 
 /** SHA-256 of what a network is given of some examples, in their order. */
 export function examplesFingerprint(examples: GraphExamples, count: number): string {
   const hash = createHash("sha256");
+  eachInput(examples, count, (name, tensor) => {
+    hash.update(`\n${name} ${tensor.dtype} [${tensor.shape.join(", ")}]\n`).update(tensor.toBytes());
+  });
+  return hash.digest("hex");
+}
+
+/**
+ * Refuses examples that hold what is no number.
+ *
+ * @param where they are from
+ * @throws CalibrationError
+ */
+export function requireFiniteExamples(examples: GraphExamples, count: number, where: string): void {
+  eachInput(examples, count, (name, tensor) => {
+    if (Number.isFinite(tensor.to("float32").sum().item())) return;
+    throw new CalibrationError({
+      where,
+      what: `an example of the input "${name}" holds NaN or an infinity, or is too large for fp32`,
+      next: "leave such examples out, or scale them as the network was trained",
+    });
+  });
+}
+
+function eachInput(examples: GraphExamples, count: number, see: (name: string, tensor: Tensor) => void): void {
   for (let i = 0; i < count; i++) {
     noGrad(() =>
       scope(() => {
-        for (const [name, tensor] of Object.entries(examples.read([i]))) {
-          hash.update(`\n${name} ${tensor.dtype} [${tensor.shape.join(", ")}]\n`).update(tensor.toBytes());
-        }
+        for (const [name, tensor] of Object.entries(examples.read([i]))) see(name, tensor);
       }),
     );
   }
-  return hash.digest("hex");
 }

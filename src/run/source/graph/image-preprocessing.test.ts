@@ -67,4 +67,25 @@ describe("what images become", () => {
     expect(of(["n", 3, 8])).toThrow(/no image/);
     expect(of(["n", 3, 8, 8], ["n"])).toThrow(/one input, and the network reads 2.*\.safetensors/);
   });
+
+  it.each<[string, Shape, object, RegExp]>([
+    ["the other layout", ["n", 3, 8, 8], { layout: "nhwc" }, /no image.*Next: leave out images\.layout=nhwc/],
+    ["gray for three channels", ["n", 3, 8, 8], { channels: "gray" }, /"gray".*three channels.*Next: leave it out/],
+    ["colours for one", ["n", 1, 8, 8], { channels: "bgr" }, /"bgr".*one channel.*Next: leave it out/],
+    ["three means for one", ["n", 1, 8, 8], { mean: [1, 2, 3] }, /three numbers for one channel.*images\.mean=1/],
+    ["black that is white", ["n", 3, 8, 8], { range: [1, 1] }, /both 1.*Next: give two numbers that differ/],
+  ])("is refused where %s is asked for", (_, shape, options, message) => {
+    using folder = temporaryFolder();
+    expect(() => preprocessingFor(graph(shape), folder.path, imageOptions.parse(options))).toThrow(message);
+  });
+
+  it("stays pixels for a network that reads whole numbers", () => {
+    using folder = temporaryFolder();
+    const whole = graph(["n", 3, 8, 8]);
+    Object.assign(whole.inputs[0] ?? {}, { dataType: "uint8" });
+    expect(preprocessingFor(whole, folder.path, none)).toMatchObject({ scale: 1, mean: [0, 0, 0], std: [1, 1, 1] });
+    expect(() => preprocessingFor(whole, folder.path, imageOptions.parse({ mean: 127 }))).toThrow(
+      /reads uint8.*Next: use --set "images\.range=\[0,255\]" images\.mean=0/,
+    );
+  });
 });

@@ -6,7 +6,7 @@ import {
   readPreprocessing,
 } from "../../../calibration/images/preprocessing.js";
 import { parseJsonObject } from "../../../checkpoint/json/json.js";
-import { CalibrationError } from "../../../errors.js";
+import { CalibrationError, OptionError } from "../../../errors.js";
 import { companionFolder } from "../../../format/qdq/graph/companion-files.js";
 import type { Graph } from "../../../network/index.js";
 import { choosesImages, type ImageOptions } from "../../options/graph/image-options.js";
@@ -24,6 +24,10 @@ interface ImageInput {
   readonly name: string;
   readonly layout: Preprocessing["layout"];
   readonly channels: 1 | 3;
+  /** Whether the file says so, or it follows from what was asked. */
+  readonly isStored: boolean;
+  /** The type of its numbers where they are whole. */
+  readonly integers: string | null;
   /** Null where the file leaves it open. */
   readonly height: number | null;
   readonly width: number | null;
@@ -44,6 +48,7 @@ export function preprocessingFor(
   recorded: Preprocessing | null = null,
 ): ChosenPreprocessing {
   const input = imageInput(graph, options);
+  requireSense(options, input, graph.file);
   const path = join(companionFolder(folder), preprocessorFile);
   if (recorded !== null && !choosesImages(options)) return { ...recorded, from: "record" };
   const stored = existsSync(path) ? readPreprocessing(parseJsonObject(readFileSync(path, "utf8"), path), path) : null;
@@ -52,7 +57,7 @@ export function preprocessingFor(
   const [low, high] = options.range ?? [0, 255 * base.scale];
   // Taken off what is scaled alone, which begins at 0.
   const mean = each(options.mean) ?? base.mean;
-  return {
+  const chosen: ChosenPreprocessing = {
     from,
     resize: options.resize === "none" ? null : (options.resize ?? base.resize),
     crop: cropOf(options.crop) ?? (options.crop === "none" ? null : base.crop),
@@ -63,6 +68,7 @@ export function preprocessingFor(
     channels: options.channels ?? (input.channels === 1 ? "gray" : base.channels === "gray" ? "rgb" : base.channels),
     layout: options.layout ?? input.layout,
   };
+  return wholePixels(chosen, input, graph.file);
 }
 
 /** In words, for a plan and a warning. */
@@ -84,7 +90,12 @@ function shown(value: number): string {
   return String(Number(value.toPrecision(4)));
 }
 
-function assumed({ channels, height, width }: ImageInput): Preprocessing {
+function assumed(input: ImageInput): Preprocessing {
+  const found = assumedFloats(input);
+  return input.integers === null ? found : { ...found, scale: 1, mean: [0, 0, 0], std: [1, 1, 1] };
+}
+
+function assumedFloats({ channels, height, width }: ImageInput): Preprocessing {
   if (channels === 1) {
     const size = height === null || width === null ? null : ([height, width] as const);
     return { ...imageNetPreprocessing, resize: size, crop: null, mean: [0, 0, 0], std: [1, 1, 1], channels: "gray" };
@@ -105,7 +116,7 @@ function imageInput(graph: Graph, options: ImageOptions): ImageInput {
       next: "give a .safetensors file with a tensor for each input",
     });
   }
-  const { name, shape } = only;
+  const { name, shape, dataType } = only;
   const [, a = null, b = null, c = null] = shape ?? [];
   const count = (size: number | string | null): 1 | 3 | null => (size === 1 || size === 3 ? size : null);
   const layout = options.layout ?? (count(a) === null && count(c) !== null ? "nhwc" : "nchw");
@@ -116,12 +127,48 @@ function imageInput(graph: Graph, options: ImageOptions): ImageInput {
       what: `its input "${name}" is [${(shape ?? []).map((size) => size ?? "?").join(", ")}], which is no image`,
       where: file,
       why: "an image is [n, 3, height, width] or [n, height, width, 3]; gray has 1 in the place of 3",
-      next: "give prepared tensors (.npy, .safetensors) in place of images",
+      next:
+        options.layout === null
+          ? "give prepared tensors (.npy, .safetensors) in place of images"
+          : `leave out images.layout=${options.layout}, or give prepared tensors (.npy, .safetensors) in place of images`,
     });
   }
   const [height, width] = layout === "nchw" ? [b, c] : [a, b];
   const known = (size: number | string | null): number | null => (typeof size === "number" ? size : null);
-  return { name, layout, channels, height: known(height), width: known(width) };
+  const integers = dataType.startsWith("float") || dataType === "bfloat16" ? null : dataType;
+  const isStored = typeof stored === "number";
+  return { name, layout, channels, isStored, integers, height: known(height), width: known(width) };
+}
+
+/** @throws OptionError for what can't be meant */
+function requireSense({ channels, mean, std, range }: ImageOptions, input: ImageInput, file: string): void {
+  const refuse = (name: string, what: string, next: string): never => {
+    throw new OptionError({ where: `option "images.${name}"`, what, next });
+  };
+  if (range !== null && range[0] === range[1]) {
+    refuse("range", `black and white are both ${range[0]}`, "give two numbers that differ: [0,1], [-1,1] or [0,255]");
+  }
+  if (channels !== null && input.isStored && (channels === "gray") !== (input.channels === 1)) {
+    const own = input.channels === 1 ? "one channel" : "three channels";
+    refuse("channels", `"${channels}", and "${input.name}" of ${file} has ${own}`, "leave it out");
+  }
+  const isGray = channels === "gray" || input.channels === 1;
+  for (const [name, value] of Object.entries({ mean, std })) {
+    if (isGray && Array.isArray(value))
+      refuse(name, "three numbers for one channel", `give one: images.${name}=${value[0]}`);
+  }
+}
+
+/** @throws CalibrationError where a network reads whole numbers, and pixels would become others */
+function wholePixels(chosen: ChosenPreprocessing, { name, integers }: ImageInput, file: string): ChosenPreprocessing {
+  const { scale, mean, std } = chosen;
+  const isRaw = scale === 1 && mean.every((value) => value === 0) && std.every((value) => value === 1);
+  if (integers === null || isRaw) return chosen;
+  throw new CalibrationError({
+    where: `${file}, input "${name}"`,
+    what: `it reads ${integers}, and pixels would become fractions: ${preprocessingText(chosen)}`,
+    next: 'use --set "images.range=[0,255]" images.mean=0 images.std=1',
+  });
 }
 
 function cropOf(crop: ImageOptions["crop"]): readonly [number, number] | null {

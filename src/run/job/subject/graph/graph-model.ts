@@ -31,7 +31,11 @@ import type { Calibration } from "../../../source/calibrate.js";
 import type { CheckedWeights } from "../../../source/check-weights.js";
 import { assumedPreprocessing } from "../../../source/graph/assumed-preprocessing.js";
 import { ChosenExamples } from "../../../source/graph/chosen-examples.js";
-import { type ExampleSource, examplesFingerprint } from "../../../source/graph/example-source.js";
+import {
+  type ExampleSource,
+  examplesFingerprint,
+  requireFiniteExamples,
+} from "../../../source/graph/example-source.js";
 import { requireFinite } from "../../../source/graph/finite-weights.js";
 import { GraphFile } from "../../../source/graph/graph-file.js";
 import { numberedExamples } from "../../../source/graph/numbered-examples.js";
@@ -217,6 +221,7 @@ export class GraphModel implements Subject {
       context.poll();
       progress(done, samples + held);
     });
+    requireFiniteExamples(this.examples, samples + held, source.where);
     const hash = examplesFingerprint(this.examples, samples);
     const heldOut = held === 0 ? null : numberedExamples(samples, held);
     return {
