@@ -61,7 +61,8 @@ function optionsOf(method) {
 }
 
 function report(result) {
-  const line = JSON.stringify({ network: basename(folder), examples: images.count, tests: tests.count, ...result });
+  const place = { network: basename(folder), device: values.device, examples: images.count, tests: tests.count };
+  const line = JSON.stringify({ ...place, ...result });
   console.log(line);
   if (values.out !== undefined) appendFileSync(values.out, `${line}\n`);
 }

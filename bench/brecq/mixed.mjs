@@ -68,6 +68,7 @@ for (const [method, given] of [
       : { budget: Number(values.mean), cost, loss, seconds, bits: Object.fromEntries(bits) };
   const line = JSON.stringify({
     network: basename(folder),
+    device: values.device,
     examples: images.count,
     tests: tests.count,
     ...result,

@@ -1,5 +1,6 @@
 // Writes docs/measurements/vision.md from the lines of measure.mjs, mixed.mjs and static_quantization.py.
-// usage: node bench/brecq/table.mjs RESULTS.jsonl --machine "..." --date 2026-11-29 [--note TEXT]... [--out docs/measurements/vision.md]
+// usage: node bench/brecq/table.mjs RESULTS.jsonl... --machine "..." --date 2026-11-29 [--gpu "..."] [--note TEXT]... [--out docs/measurements/vision.md]
+// Lines of a GPU (`device`) were measured on --gpu. Of several lines of one network, method and scheme the last counts.
 import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 
@@ -7,6 +8,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     machine: { type: "string" },
+    gpu: { type: "string" },
     date: { type: "string" },
     note: { type: "string", multiple: true, default: [] },
     out: { type: "string", default: "docs/measurements/vision.md" },
@@ -44,6 +46,7 @@ const sections = networks.map((network) => {
   const mixed = own.filter(({ scheme }) => scheme === undefined);
   const head = `| scheme | method | ${known ? "top-1 % | " : ""}agreement % | KL (nats) | seconds |\n|---|---|${known ? "---|" : ""}---|---|---|`;
   const facts = own.find(({ tests }) => tests !== undefined);
+  const machine = facts.device?.startsWith("cuda") === true ? values.gpu : values.machine;
   const said = `${facts.examples} images for calibration, ${facts.tests} others for the test${known ? `; full precision ${percent(full.accuracy)} %` : ""}.`;
   const bits =
     mixed.length === 0
@@ -54,7 +57,7 @@ const sections = networks.map((network) => {
               `| ${row.method} | ${known ? `${percent(row.accuracy)} | ` : ""}${percent(row.agreement)} | ${kl(row.kl)} | ${Math.round(row.bytes).toLocaleString("en")} |`,
           )
           .join("\n")}`;
-  const measured = `Measured on ${values.machine}, ${values.date}, by \`node bench/brecq/measure.mjs\`.\n\n${said[0]?.toUpperCase()}${said.slice(1)}`;
+  const measured = `Measured on ${machine}, ${values.date}, by \`node bench/brecq/measure.mjs\`.\n\n${said[0]?.toUpperCase()}${said.slice(1)}`;
   return `## ${network}\n\n${measured}\n\n${head}\n${rows.join("\n")}${bits}`;
 });
 writeFileSync(
