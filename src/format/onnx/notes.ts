@@ -2,10 +2,18 @@ import type { ExportSource } from "../contract/export-source.js";
 import { omissionNotes } from "../source/source-census.js";
 import type { OnnxPlan } from "./plan.js";
 
+/** Families whose graph is written and whose name transformers.js does not know. */
+const UNKNOWN: ReadonlySet<string> = new Set(["glm4", "nemotron"]);
+
 /** What a user should know of the files: one sentence each. */
-export function onnxNotes({ tensors, dtype }: OnnxPlan, source: ExportSource): string[] {
+export function onnxNotes({ tensors, dtype, spec }: OnnxPlan, source: ExportSource): string[] {
   const { activations } = source;
   const notes: string[] = [...omissionNotes(source, "ONNX")];
+  if (UNKNOWN.has(spec.family)) {
+    notes.push(
+      `transformers.js 4 has no model type ${spec.family}: onnxruntime computes the graph, and transformers.js does not load it.`,
+    );
+  }
   if (activations !== null) {
     notes.push(
       `ONNX files store weights only: the ${activations.bits}-bit activations are left to onnxruntime, which rounds them in its own way.`,

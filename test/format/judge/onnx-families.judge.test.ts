@@ -55,7 +55,9 @@ function difference(a: Float32Array, b: Float32Array): number {
 }
 
 describe.skipIf(runtime === null)(`onnxruntime computes every family as we do${missing}`, () => {
-  describe.each(Object.keys(goldens.models))("%s", (name) => {
+  // With factors, norms behind sublayers or none before, gains less one, a part of each head that turns, neighbours that turn.
+  const others = ["granite", "olmo2", "glm4", "phi3", "stablelm", "nemotron"];
+  describe.each([...Object.keys(goldens.models), ...others])("%s", (name) => {
     it("a whole batch, and token by token with a cache", async () => {
       using source = await tinySource(name, null);
       using decoder = await ourNetwork(source);
@@ -107,6 +109,11 @@ describe.skipIf(runtime === null)(`onnxruntime computes every family as we do${m
     ["qwen2", { bits: 2, group: null, symmetric: false }],
     ["qwen3", { bits: 8, group: null, symmetric: true }],
     ["opt", { bits: 6, group: null, symmetric: true }],
+    ["granite", { bits: 4, group: null, symmetric: true }],
+    ["olmo2", { bits: 4, group: null, symmetric: false }],
+    ["glm4", { bits: 3, group: null, symmetric: true }],
+    ["stablelm", { bits: 4, group: null, symmetric: true }],
+    ["nemotron", { bits: 8, group: null, symmetric: true }],
   ] as const)("%s with quantized weights in padded blocks", async (name, scheme) => {
     using source = await tinySource(name, scheme);
     using decoder = await ourNetwork(source);

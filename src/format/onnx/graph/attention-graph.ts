@@ -101,7 +101,7 @@ export function attention(
   shared: AttentionInputs,
   compute: ComputeType,
 ): string {
-  const { heads, kvHeads, headDim } = graphBlock(spec).attention;
+  const { heads, kvHeads, headDim, scale } = graphBlock(spec).attention;
   const path = `layers.${block}/attention`;
   const past = ["key", "value"].map((kind) => {
     const shape = ["batch_size", kvHeads, "past_sequence_length", headDim];
@@ -112,7 +112,6 @@ export function attention(
     g.output(name, compute, ["batch_size", kvHeads, "total_sequence_length", headDim]);
     return name;
   });
-  const scale = 1 / Math.sqrt(headDim);
   if (isFused(spec)) {
     return g.node(
       path,
@@ -139,7 +138,7 @@ function composed(
   bias: string,
   compute: ComputeType,
 ): string {
-  const { heads, kvHeads, headDim } = graphBlock(spec).attention;
+  const { heads, kvHeads, headDim, scale } = graphBlock(spec).attention;
   const at = (name: string): string => `${path}/${name}`;
   const cached = [k, v].map((value, i) => {
     const kind = i === 0 ? "key" : "value";
@@ -155,7 +154,7 @@ function composed(
   );
   const grouped = g.node(at("grouped"), "Reshape", [q, g.integers([0, 0, kvHeads, heads / kvHeads, headDim])]);
   const queries = g.node(at("queries"), "Transpose", [grouped], { attributes: { perm: [0, 2, 3, 1, 4] } });
-  const factor = g.scalar(1 / Math.sqrt(headDim));
+  const factor = g.scalar(scale);
   const typed =
     compute === "float32"
       ? factor

@@ -1,18 +1,20 @@
 import { DATA_TYPES } from "../../../checkpoint/onnx/schema.js";
 import {
   type Activation,
+  blockOf,
   type DecoderSpec,
   decoderUnits,
   type LinearRole,
   layerOf,
   type NormRole,
+  type NormSpec,
   normName,
   type UnitPlan,
 } from "../../../network/index.js";
 import { type AttentionInputs, attention, attentionInputs } from "./attention-graph.js";
 import { graphBlock } from "./graph-block.js";
 import { CONTRIB, type GraphBuilder } from "./graph-builder.js";
-import type { GraphWeights } from "./graph-weights.js";
+import type { ComputeType, GraphWeights } from "./graph-weights.js";
 
 /**
  * How exactly MatMulNBits multiplies: 0 in the graph's own floating point, 4 with activations rounded to 8 bits block by
@@ -45,7 +47,8 @@ export function buildDecoder(weights: GraphWeights, spec: DecoderSpec, accuracyL
     spec.vocabSize,
     spec.hiddenSize,
   ]);
-  g.node("logits", "Cast", [head], { attributes: { to: DATA_TYPES.float32 } });
+  const logits = times(context, "head/factor", head, spec.head.multiplier);
+  g.node("logits", "Cast", [logits], { attributes: { to: DATA_TYPES.float32 } });
 }
 
 interface Context {
@@ -65,13 +68,25 @@ interface Stream {
 }
 
 function rotaryTables(weights: GraphWeights, spec: DecoderSpec): Context["rotary"] {
-  const { rotary, headDim } = graphBlock(spec).attention;
+  const { rotary } = graphBlock(spec).attention;
   if (rotary === null) return null;
-  const shape = [spec.maxPositions, headDim / 2] as const;
+  const shape = [spec.maxPositions, rotary.width / 2] as const;
   return [weights.rotaryTable("cosines", shape), weights.rotaryTable("sines", shape)];
 }
 
-function embed({ g, spec, weights }: Context): string {
+/** `x` times a number that the network fixes. */
+function times({ g, weights }: Context, path: string, x: string, factor: number): string {
+  return factor === 1 ? x : g.node(path, "Mul", [x, constant(g, path, weights.compute, factor)]);
+}
+
+function constant(g: GraphBuilder, path: string, compute: ComputeType, value: number): string {
+  const stored = g.scalar(value);
+  if (compute === "float32") return stored;
+  return g.node(`${path}/constant`, "Cast", [stored], { attributes: { to: DATA_TYPES[compute] } });
+}
+
+function embed(context: Context): string {
+  const { g, spec, weights } = context;
   const { names, vocabSize, hiddenSize, embedding, maxPositions } = spec;
   const { positions } = embedding;
   const look = (path: string, name: string, rows: number, indices: string): string => {
@@ -80,7 +95,12 @@ function embed({ g, spec, weights }: Context): string {
     if (dataType === weights.compute) return found;
     return g.node(`${path}/${weights.compute}`, "Cast", [found], { attributes: { to: DATA_TYPES[weights.compute] } });
   };
-  const tokens = look("embed", names.embedding, vocabSize, "input_ids");
+  const tokens = times(
+    context,
+    "embed/factor",
+    look("embed", names.embedding, vocabSize, "input_ids"),
+    embedding.multiplier,
+  );
   if (positions === null) return tokens;
   const rows = g.node("embed/rows", "Add", ["position_ids", g.integers(positions.offset)]);
   const places = look("embed/positions", String(names.positions), positions.offset + maxPositions, rows);
@@ -91,8 +111,16 @@ function buildBlock(context: Context, block: number, input: Stream): Stream {
   const { g, spec } = context;
   const { mlp } = graphBlock(spec);
   const path = `layers.${block}`;
+  const { norms, residualMultiplier } = blockOf(spec, block);
   const norm = (role: NormRole, stream: Stream): Normed =>
-    normalise(context, `${path}/${role}`, normName(spec, block, role), stream);
+    norms[role] === undefined
+      ? unnormalised(context, `${path}/${role}`, stream)
+      : normalise(context, `${path}/${role}`, normName(spec, block, role), stream);
+  // What a sublayer gives, as it is added to the stream.
+  const added = (role: NormRole, value: string): string => {
+    const { normed } = norm(role, { value, added: null });
+    return times(context, `${path}/${role}/factor`, normed, residualMultiplier);
+  };
   const apply = (role: LinearRole, x: string): string => blockLinear(context, block, role, x);
 
   const before = norm("attentionNorm", input);
@@ -105,36 +133,49 @@ function buildBlock(context: Context, block: number, input: Stream): Stream {
     context.shared,
     context.weights.compute,
   );
-  const middle = norm("mlpNorm", { value: before.sum, added: apply("o", mixed) });
+  const middle = norm("mlpNorm", { value: before.sum, added: added("attentionPostNorm", apply("o", mixed)) });
   const gate = mlp.kind === "gated" ? apply("gate", middle.normed) : null;
   const up = apply("up", middle.normed);
   const active = activate(g, `${path}/act`, gate ?? up, mlp.activation);
   const hidden = gate === null ? active : g.node(`${path}/gated`, "Mul", [active, up]);
-  return { value: middle.sum, added: apply("down", hidden) };
+  return { value: middle.sum, added: added("mlpPostNorm", apply("down", hidden)) };
 }
 
 /** Queries or keys `[batch, tokens, heads * headDim]` with their head norm and their positions. */
-function placed({ g, spec, weights, rotary }: Context, block: number, role: "q" | "k", x: string): string {
-  const { heads, kvHeads, headDim, qNorm } = graphBlock(spec).attention;
+function placed(context: Context, block: number, role: "q" | "k", x: string): string {
+  const { g, spec, rotary } = context;
+  const { heads, kvHeads, headDim, qNorm, rotary: positions } = graphBlock(spec).attention;
   const count = role === "q" ? heads : kvHeads;
   const path = `layers.${block}/${role}`;
   let value = x;
   if (qNorm !== null) {
     const module = normName(spec, block, role === "q" ? "qNorm" : "kNorm");
-    const split = g.node(`${path}/split`, "Reshape", [x, g.integers([0, 0, count, headDim])]);
-    const normed = g.node(
-      `${path}/norm`,
-      "SimplifiedLayerNormalization",
-      [split, weights.float(`${module}.weight`, [headDim])],
-      { attributes: { axis: -1, epsilon: { float: qNorm.eps }, stash_type: 1 } },
-    );
-    value = g.node(`${path}/joined`, "Reshape", [normed, g.integers([0, 0, count * headDim])]);
+    const byHead = qNorm.over === "head";
+    const split = byHead ? g.node(`${path}/split`, "Reshape", [x, g.integers([0, 0, count, headDim])]) : x;
+    const scale = gains(context, `${path}/norm`, module, [byHead ? headDim : count * headDim], qNorm);
+    const attributes = { axis: -1, epsilon: { float: qNorm.eps }, stash_type: 1 };
+    const normed = g.node(`${path}/norm`, "SimplifiedLayerNormalization", [split, scale], { attributes });
+    value = byHead ? g.node(`${path}/joined`, "Reshape", [normed, g.integers([0, 0, count * headDim])]) : normed;
   }
-  if (rotary === null) return value;
+  if (rotary === null || positions === null) return value;
+  const partial = positions.width === headDim ? {} : { rotary_embedding_dim: positions.width };
   return g.node(`${path}/rotary`, "RotaryEmbedding", [value, "position_ids", ...rotary], {
     domain: CONTRIB,
-    attributes: { num_heads: count, interleaved: 0 },
+    attributes: { num_heads: count, interleaved: positions.pairs === "neighbours" ? 1 : 0, ...partial },
   });
+}
+
+/** What a norm multiplies by. */
+function gains(
+  { g, weights }: Context,
+  path: string,
+  module: string,
+  shape: readonly number[],
+  norm: NormSpec,
+): string {
+  const stored = weights.float(`${module}.weight`, shape);
+  if (norm.gain !== "1+w") return stored;
+  return g.node(`${path}/gains`, "Add", [stored, constant(g, path, weights.compute, 1)]);
 }
 
 interface Normed {
@@ -143,8 +184,14 @@ interface Normed {
   readonly sum: string;
 }
 
-function normalise({ g, spec, weights }: Context, path: string, module: string, { value, added }: Stream): Normed {
-  const scale = weights.float(`${module}.weight`, [spec.hiddenSize]);
+function unnormalised({ g }: Context, path: string, { value, added }: Stream): Normed {
+  const sum = added === null ? value : g.node(`${path}/sum`, "Add", [value, added]);
+  return { sum, normed: sum };
+}
+
+function normalise(context: Context, path: string, module: string, { value, added }: Stream): Normed {
+  const { g, spec, weights } = context;
+  const scale = gains(context, path, module, [spec.hiddenSize], spec.finalNorm);
   const epsilon = { float: spec.finalNorm.eps };
   if (spec.finalNorm.kind === "layer") {
     const sum = added === null ? value : g.node(`${path}/sum`, "Add", [value, added]);

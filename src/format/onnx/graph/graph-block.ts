@@ -29,10 +29,8 @@ export function graphBlock(spec: DecoderSpec): GraphBlock {
 /** The first feature of a network that the graph can't express; null where it can all. */
 function missingFeature(spec: DecoderSpec): string | null {
   const { embedding, head, finalNorm, stored } = spec;
-  if (embedding.multiplier !== 1) return "a factor of the embedding";
   if (embedding.norm !== null) return "a norm behind the embedding";
   if (head.bias) return "a bias of the head";
-  if (head.multiplier !== 1) return "a factor of the logits";
   if (head.softcap !== null) return "a cap of the logits";
   if (spec.blocks.some(({ mlp }) => mlp.kind === "experts")) return "experts";
   if (stored.transposed.length > 0) return "weights that are stored as [in, out]";
@@ -46,30 +44,25 @@ function missingFeature(spec: DecoderSpec): string | null {
   return null;
 }
 
-function missingInBlock({ arrangement, norms, attention, residualMultiplier, outputScalar }: BlockSpec): string | null {
-  const { attentionNorm, mlpNorm, attentionPostNorm, mlpPostNorm } = norms;
+function missingInBlock({ arrangement, norms, attention, outputScalar }: BlockSpec): string | null {
   if (arrangement === "parallel") return "attention and MLP side by side";
-  if (attentionPostNorm !== undefined || mlpPostNorm !== undefined) return "norms behind attention and MLP";
-  if (attentionNorm === undefined || mlpNorm === undefined) return "attention or MLP without a norm before it";
-  if (!plainNorm(attentionNorm) || !plainNorm(mlpNorm)) return "this kind of norm";
-  if (residualMultiplier !== 1) return "a factor of what blocks add";
+  if (Object.values(norms).some((norm) => !plainNorm(norm))) return "this kind of norm";
   if (outputScalar) return "a factor of each block";
   return attention.kind === "softmax" ? missingInAttention(attention) : "another kind of attention";
 }
 
 function missingInAttention(attention: AttentionSpec): string | null {
-  const { rotary, headDim, qNorm, vNorm, valuesAreKeys, outputGate, alibi, softcap, sinks, scale } = attention;
-  if (rotary !== null && (rotary.pairs !== "halves" || rotary.width !== headDim)) return "partial rotary positions";
+  const { rotary, vNorm, valuesAreKeys, outputGate, alibi, softcap, sinks } = attention;
   if (rotary?.scaling.kind === "longrope") return "LongRoPE";
-  if (qNorm !== null && (qNorm.over !== "head" || qNorm.gain !== "w")) return "this kind of norm of queries and keys";
+  if (rotary?.scaling.kind === "proportional") return "positions of the first pairs of a head alone";
   if (vNorm !== null || valuesAreKeys) return "values that are normalised keys";
   if (outputGate) return "a gate behind attention";
   if (alibi) return "ALiBi";
   if (softcap !== null) return "a cap of the scores";
   if (sinks) return "attention sinks";
-  return scale === 1 / Math.sqrt(headDim) ? null : "another factor of the scores";
+  return null;
 }
 
 function plainNorm({ kind, gain, bias }: NormSpec): boolean {
-  return gain === "w" && (kind === "rms" || bias);
+  return gain !== "none" && (kind === "rms" || bias);
 }
