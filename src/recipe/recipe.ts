@@ -111,7 +111,7 @@ export interface Recipe<O extends EngineOptions = EngineOptions> {
   /** Whether only the answers of conversations count in its loss on the next tokens; left out, all tokens do. */
   answersOnly?(options: O): boolean;
   /** @throws OptionError for options that do not go together */
-  check?(options: O): void;
+  check?(options: O, scheme: Scheme): void;
   /**
    * What is done to a block when it is opened: transforms, ranges, starting codes.
    *

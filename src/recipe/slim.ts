@@ -14,14 +14,14 @@ import { overTargets } from "../reconstruct/reconstruct.js";
 import { noGrad, scope, type Tensor } from "../tensor/index.js";
 import { gptq as gptqRecipe } from "./gptq.js";
 import type { RecipeJob } from "./job/recipe-job.js";
+import { learnRanges } from "./learn/learn-ranges.js";
 import { sampledInputs } from "./measure/sampled-inputs.js";
 import { part } from "./options/fragment.js";
 import { always, when } from "./options/reading.js";
 import { gptqOptions } from "./options/shared/gptq.js";
 import { candidatesOf } from "./options/shared/range.js";
 import { scheduleOptions } from "./options/shared/rates.js";
-import { byWeights, learningRanges, type Slim, slimOptions } from "./options/slim.js";
-import { learnRanges } from "./ranges/learn-ranges.js";
+import { byWeights, checkGroups, learningRanges, type Slim, slimOptions } from "./options/slim.js";
 import { defineRecipe, type OptionsOf } from "./recipe.js";
 import { gradient } from "./solve/gradient-solver.js";
 import type { LayerRule } from "./solve/layer-rule.js";
@@ -77,6 +77,7 @@ export const slim = defineRecipe({
     // A scale or two clips of each range.
     parameters: ({ groups }) => (clipping === "searched" ? 0 : (codes === "solved" ? 1 : 2) * groups),
   }),
+  check: (_options, scheme) => checkGroups(scheme),
   *solve(work) {
     const { job, parts, warnings, blocks, input } = work;
     const { slim: chosen, schedule } = job.options;

@@ -107,6 +107,13 @@ describe("a result whose groups have bits of their own", () => {
     },
   );
 
+  it.each([
+    ["W2A16", /a row is one group.*Next: give groups/],
+    ["W8A16g32", /8 bits at most.*Next: use --recipe gptq/],
+  ] as const)("is refused where nothing can be shared out, before work starts: %s", async (scheme, message) => {
+    await expect(quantized(given("nothing", { scheme }))).rejects.toThrow(message);
+  });
+
   describe("learns its ranges too (SliM-LLM+)", () => {
     const learnt = (out: string, more: Partial<QuantizeOptions> = {}): QuantizeOptions =>
       given(out, { slim: { clipping: "learnt", epochs: 6, batch: 2 }, ...more });

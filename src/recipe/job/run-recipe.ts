@@ -33,7 +33,7 @@ export function* runRecipe(given: RecipeJob): Generator<RecipeEvent, RecipeRepor
       next: "choose another recipe (crossblock recipes), or name the sampler of the network: --sampler ddim --steps 50",
     });
   }
-  recipe.check?.(options);
+  recipe.check?.(options, job.scheme);
   useOwnStream(job.device);
   const stages = stagesOfJob(job);
   const training = trainingOf(job);

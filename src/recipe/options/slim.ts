@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { OptionError } from "../../errors.js";
+import type { Scheme } from "../../quant/scheme.js";
 import { fragment } from "./fragment.js";
 import { count, positive } from "./numbers.js";
 import { always, setting, when } from "./reading.js";
@@ -62,6 +64,19 @@ export const byWeights = setting<{ readonly slim: { readonly ranges: string } }>
   "slim.ranges=weighted",
   (options) => options.slim.ranges === "weighted",
 );
+
+/** @throws OptionError where no group could get other bits than the next one */
+export function checkGroups({ groupSize, bits }: Scheme): void {
+  if (groupSize !== null && bits < 8) return;
+  throw new OptionError({
+    where: "recipe slim",
+    what:
+      groupSize === null
+        ? "a row is one group, so that there are no bits to share out"
+        : "codes have 8 bits at most, so that no group can get one more",
+    next: groupSize === null ? "give groups (--scheme W2A16g64), or use --recipe gptq" : "use --recipe gptq",
+  });
+}
 
 /** Ranges are trained: SliM-LLM+. */
 export const learningRanges = setting<{ readonly slim: { readonly clipping: string } }>(

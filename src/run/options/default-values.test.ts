@@ -67,7 +67,7 @@ describe("defaults", () => {
     for (const { name: recipe, presets } of recipes) {
       for (const [preset, values] of Object.entries<UntypedOptions>(presets)) {
         // Some are for quantized inputs alone.
-        const contexts = ["W2A16g64", "W4A4"].map((scheme) => {
+        const contexts = ["W2A16g64", "W4A4g64"].map((scheme) => {
           const options = resolveOptions({ ...required, scheme }, { recipe, preset, asym: true });
           return readerContext(options, schemeOf(options));
         });

@@ -217,7 +217,7 @@ function checkTogether(options: GivenOptions): void {
   // Windows that would never move are an error for any network.
   const recipe = recipeOf(options.recipe);
   recipe.windows(1, options);
-  recipe.check?.(options);
+  recipe.check?.(options, schemeOf(options));
   checkCalibration(options);
   checkMicroBatch(options);
   checkOverrides(options);

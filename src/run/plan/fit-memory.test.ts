@@ -5,6 +5,7 @@ import { readModelConfig } from "../../checkpoint/model-config.js";
 import { OptionError } from "../../errors.js";
 import { type DecoderSpec, decoderUnits, readSpec } from "../../network/index.js";
 import { resolveSchemes } from "../../recipe/job/layer-schemes.js";
+import { recipeNames } from "../../recipe/job/recipe-names.js";
 import { resolveOptions, schemeOf, type UntypedOptions } from "../options/options.js";
 import { parseBytes } from "../options/parse/parse-bytes.js";
 import { type FittedPlan, fitMemory } from "./fit-memory.js";
@@ -31,7 +32,8 @@ function fitted(
     out: "o",
     calibration: ["t"],
     maxMemory,
-    window: { batch: 8 },
+    // Of other recipes the batch is an option of their own.
+    ...("recipe" in extra ? {} : { window: { batch: 8 } }),
   };
   const options = { ...resolveOptions(given, extra), context: 512 };
   const scheme = schemeOf(options);
@@ -90,6 +92,24 @@ describe("a budget of memory", () => {
     expect(choices[0]).toEqual({ microBatch: 8, storage: "disk" });
     expect(choices.at(-1)?.microBatch).toBeLessThan(8);
     expect(fitted("350MB", "cuda:0").plan.estimate.deviceBytes).toBeLessThanOrEqual(350e6);
+  });
+
+  it.each(recipeNames.filter((recipe) => recipe !== "tfmq"))("is kept by every recipe, or refused: %s", (recipe) => {
+    const own = { recipe };
+    const needed = fitted(null, "cpu", own).plan.estimate.hostBytes;
+    const sizes = [4, 1.1, 0.9, 0.8].flatMap((share) => {
+      try {
+        const { plan, microBatch } = fitted(`${Math.floor(needed * share)}`, "cpu", own);
+        expect(plan.estimate.hostBytes).toBeLessThanOrEqual(needed * share);
+        return [microBatch];
+      } catch (error) {
+        expect(error).toBeInstanceOf(OptionError);
+        expect((error as OptionError).next).toMatch(/--max-memory \d+/);
+        return [];
+      }
+    });
+    expect(sizes.length).toBeGreaterThan(0);
+    for (const [i, size] of sizes.entries()) expect(size).toBeLessThanOrEqual(sizes[i - 1] ?? size);
   });
 
   it("that is too small is refused, with what is needed", () => {
