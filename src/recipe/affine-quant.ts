@@ -1,7 +1,7 @@
 import { searchRange } from "../quant/grid/range.js";
 import { fixedStep, learntStep } from "../quant/input/activation.js";
 import { ClippedWeight, clipAt, clipOf, PAPER_SHARE } from "../quant/weight-path/clip/clipped-weight.js";
-import { reconstructionError } from "../reconstruct/objective/objective.js";
+import { squaredError } from "../reconstruct/objective/objective.js";
 import type { QuantizedUnit } from "../reconstruct/quantized-unit.js";
 import { overTargets } from "../reconstruct/reconstruct.js";
 import { singleBlocks } from "../reconstruct/schedule.js";
@@ -73,7 +73,7 @@ export const affineQuant = defineRecipe({
     input: "quantized",
     targets: affine.secondBranch ? ["full", "fullOfQuantized"] : ["full"],
   }),
-  error: (target, actual, { affine }) => reconstructionError(target, actual, lossOf(affine)),
+  error: (target, actual, { affine }) => squaredError(target, actual, affine.loss),
   cost: ({ affine }) => ({
     trains: true,
     batch: affine.batch,
@@ -134,7 +134,7 @@ export function affineTraining(
   return {
     epochs: affine.epochs,
     batch: affine.batch,
-    loss: overTargets((target, actual) => reconstructionError(target, actual, lossOf(affine))),
+    loss: overTargets((target, actual) => squaredError(target, actual, affine.loss)),
     rates: { affine: affine.rate, clip: affine.clipRate, input: rates.activation },
     finalRate: schedule.finalRate,
     // The gradual mask: diagonals join from the inside outwards, so that matrices stay invertible while they learn. Nothing in
@@ -143,8 +143,4 @@ export function affineTraining(
       for (const { transform } of blocks) transform?.enterEpoch(epoch, affine.epochs);
     },
   };
-}
-
-function lossOf({ loss }: Pick<Affine, "loss">): Parameters<typeof reconstructionError>[2] {
-  return { l2: loss, l2Weight: 1, klWeight: 0 };
 }

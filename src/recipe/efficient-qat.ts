@@ -3,13 +3,13 @@ import { fixedStep, learntStep } from "../quant/input/activation.js";
 import { CodeUnitRounding } from "../quant/weight-path/code-unit-rounding.js";
 import { TrainedWeight } from "../quant/weight-path/trained-weight.js";
 import type { WeightPath } from "../quant/weight-path/weight-path.js";
-import { reconstructionError } from "../reconstruct/objective/objective.js";
+import { squaredError } from "../reconstruct/objective/objective.js";
 import { overTargets } from "../reconstruct/reconstruct.js";
 import { singleBlocks } from "../reconstruct/schedule.js";
 import { noGrad, scope } from "../tensor/index.js";
 import { calibrateStaticInputs } from "./measure/static-ranges.js";
 import { collectUnitMoments } from "./measure/unit-moments.js";
-import { type BlockAp, blockApOptions, trainingBlocks } from "./options/block-ap.js";
+import { blockApOptions, trainingBlocks } from "./options/block-ap.js";
 import { learningClips, quantizedInputs } from "./options/conditions.js";
 import { part } from "./options/fragment.js";
 import { when } from "./options/reading.js";
@@ -75,7 +75,7 @@ export const efficientQat = defineRecipe({
 
   windows: singleBlocks,
   chain: () => ({ input: "quantized", targets: ["full"] }),
-  error: (target, actual, { blockAp }) => reconstructionError(target, actual, lossOf(blockAp)),
+  error: (target, actual, { blockAp }) => squaredError(target, actual, blockAp.loss),
   cost: ({ blockAp }, hiddenSize = 0) => ({
     trains: true,
     batch: blockAp.batch,
@@ -123,7 +123,7 @@ export const efficientQat = defineRecipe({
     return gradient(work, {
       epochs: blockAp.epochs,
       batch: blockAp.batch,
-      loss: overTargets((target, actual) => reconstructionError(target, actual, lossOf(blockAp))),
+      loss: overTargets((target, actual) => squaredError(target, actual, blockAp.loss)),
       rates: {
         weight: blockAp.weightRate,
         rounding: blockAp.weightRate,
@@ -136,7 +136,3 @@ export const efficientQat = defineRecipe({
     });
   },
 });
-
-function lossOf({ loss }: Pick<BlockAp, "loss">): Parameters<typeof reconstructionError>[2] {
-  return { l2: loss, l2Weight: 1, klWeight: 0 };
-}

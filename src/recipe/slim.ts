@@ -9,7 +9,7 @@ import { binaryRange, salienceRange } from "../quant/grid/group-grid.js";
 import { groupColumns } from "../quant/scheme.js";
 import type { SecondMoments } from "../quant/second-moments.js";
 import { columnFactor, type GptqResult, gptqRows } from "../quant/solver/gptq.js";
-import { reconstructionError } from "../reconstruct/objective/objective.js";
+import { squaredError } from "../reconstruct/objective/objective.js";
 import { overTargets } from "../reconstruct/reconstruct.js";
 import { noGrad, scope, type Tensor } from "../tensor/index.js";
 import { gptq as gptqRecipe } from "./gptq.js";
@@ -21,7 +21,7 @@ import { always, when } from "./options/reading.js";
 import { gptqOptions } from "./options/shared/gptq.js";
 import { candidatesOf } from "./options/shared/range.js";
 import { scheduleOptions } from "./options/shared/rates.js";
-import { byWeights, checkGroups, learningRanges, type Slim, slimOptions } from "./options/slim.js";
+import { byWeights, checkGroups, learningRanges, slimOptions } from "./options/slim.js";
 import { defineRecipe, type OptionsOf } from "./recipe.js";
 import { gradient } from "./solve/gradient-solver.js";
 import type { LayerRule } from "./solve/layer-rule.js";
@@ -68,7 +68,7 @@ export const slim = defineRecipe({
     input: "quantized",
     targets: clipping === "searched" ? [] : secondBranch ? ["full", "fullOfQuantized"] : ["full"],
   }),
-  error: (target, actual, given) => reconstructionError(target, actual, lossOf(given.slim)),
+  error: (target, actual, given) => squaredError(target, actual, given.slim.loss),
   // Both passes of GPTQ, and the inputs that bits are judged on.
   cost: ({ slim: { clipping, codes, epochs, batch, judge } }) => ({
     ...(clipping === "searched" ? { trains: false, passes: 4 } : { trains: true, batch, passes: 3 * epochs + 4 }),
@@ -97,7 +97,7 @@ export const slim = defineRecipe({
     }
     if (!learns) return true;
     // min over the ranges of |F(X_f, W) - F(X_q, Q(W))|^2, F the block.
-    const loss = overTargets((target, actual) => reconstructionError(target, actual, lossOf(chosen)));
+    const loss = overTargets((target, actual) => squaredError(target, actual, chosen.loss));
     const { epochs, batch, rate } = chosen;
     const rates = { clip: rate, scale: rate };
     const fallBack = "its ranges stay as they began";
@@ -139,8 +139,4 @@ function slimRule({ options: given }: RecipeJob<OptionsOf<typeof options>>, inpu
         }),
       ),
   };
-}
-
-function lossOf({ loss }: Pick<Slim, "loss">): Parameters<typeof reconstructionError>[2] {
-  return { l2: loss, l2Weight: 1, klWeight: 0 };
 }

@@ -8,8 +8,8 @@ import type { QuantizeOptions } from "../../src/api/quantize.js";
 import { verifyResult } from "../../src/api/verify-result.js";
 import type { PlanEvent, QuantizeEvent } from "../../src/run/events/events.js";
 import { writeCutModel } from "../fixtures/cut-model.js";
-import { heard } from "../fixtures/engine-in-process.js";
 import { quantized, weightHashes } from "../fixtures/in-process/quantized.js";
+import { stoppedAt } from "../fixtures/in-process/stopped-at.js";
 import { type Workplace, workplace } from "../fixtures/sample-text.js";
 
 vi.mock("../../src/run/engine/engine-client.js", () => import("../fixtures/engine-in-process.js"));
@@ -72,12 +72,7 @@ describe("a result with matrices behind its norms", () => {
   });
 
   it("continues where it was stopped, to the same bytes", async () => {
-    const stop = new AbortController();
-    heard.event = ({ event }) => {
-      if (event === "window-done") stop.abort(new Error("stopped"));
-    };
-    await expect(quantized({ ...given("resumed"), signal: stop.signal })).rejects.toThrow("stopped");
-    heard.event = () => {};
+    await stoppedAt("window-done", given("resumed"));
     await quantized(given("resumed"));
     expect(weightHashes(join(place.folder, "resumed"))).toEqual(weightHashes(join(place.folder, "whole")));
   });

@@ -7,8 +7,8 @@ import { formatPlan } from "../../src/cli/plan-text.js";
 import { openCompressedTensors } from "../../src/format/compressed-tensors/read.js";
 import type { AllocationEvent, PlanEvent, QuantizeEvent } from "../../src/run/events/events.js";
 import { writeCutModel } from "../fixtures/cut-model.js";
-import { heard } from "../fixtures/engine-in-process.js";
 import { quantized, weightHashes } from "../fixtures/in-process/quantized.js";
+import { stoppedAt } from "../fixtures/in-process/stopped-at.js";
 import { type Workplace, workplace } from "../fixtures/sample-text.js";
 
 vi.mock("../../src/run/engine/engine-client.js", () => import("../fixtures/engine-in-process.js"));
@@ -87,12 +87,7 @@ describe("a budget of bits", () => {
   });
 
   it("is shared out once: a continued run takes what was found, to the same bytes", async () => {
-    const stop = new AbortController();
-    heard.event = ({ event }) => {
-      if (event === "window-done") stop.abort(new Error("stopped"));
-    };
-    await expect(quantized({ ...given("resumed"), signal: stop.signal })).rejects.toThrow("stopped");
-    heard.event = () => {};
+    await stoppedAt("window-done", given("resumed"));
     const events = await quantized(given("resumed"));
     const stages = events.flatMap((event) => (event.event === "progress" ? [event.stage] : []));
     expect(stages.some((stage) => stage.includes("bits are worth"))).toBe(false);
@@ -101,12 +96,7 @@ describe("a budget of bits", () => {
   });
 
   it("is taken up where a run ended before its first window", async () => {
-    const stop = new AbortController();
-    heard.event = ({ event }) => {
-      if (event === "allocation") stop.abort(new Error("stopped"));
-    };
-    await expect(quantized({ ...given("early"), signal: stop.signal })).rejects.toThrow("stopped");
-    heard.event = () => {};
+    await stoppedAt("allocation", given("early"));
     const events = await quantized(given("early"));
     const stages = events.flatMap((event) => (event.event === "progress" ? [event.stage] : []));
     expect(stages.some((stage) => stage.includes("bits are worth"))).toBe(false);

@@ -8,8 +8,8 @@ import { verifyResult } from "../../src/api/verify-result.js";
 import { openCompressedTensors } from "../../src/format/compressed-tensors/read.js";
 import type { PlanEvent, QuantizeEvent } from "../../src/run/events/events.js";
 import { writeCutModel } from "../fixtures/cut-model.js";
-import { heard } from "../fixtures/engine-in-process.js";
 import { quantized, weightHashes } from "../fixtures/in-process/quantized.js";
+import { stoppedAt } from "../fixtures/in-process/stopped-at.js";
 import { type Workplace, workplace } from "../fixtures/sample-text.js";
 
 vi.mock("../../src/run/engine/engine-client.js", () => import("../fixtures/engine-in-process.js"));
@@ -56,12 +56,7 @@ describe("a result whose groups have bits of their own", () => {
   });
 
   it("continues where it was stopped, to the same bytes", async () => {
-    const stop = new AbortController();
-    heard.event = ({ event }) => {
-      if (event === "window-done") stop.abort(new Error("stopped"));
-    };
-    await expect(quantized({ ...given("resumed"), signal: stop.signal })).rejects.toThrow("stopped");
-    heard.event = () => {};
+    await stoppedAt("window-done", given("resumed"));
     await quantized(given("resumed"));
     expect(weights("resumed")).toEqual(weights("whole"));
   });
@@ -154,12 +149,7 @@ describe("a result whose groups have bits of their own", () => {
     });
 
     it("continues where it was stopped, to the same bytes", async () => {
-      const stop = new AbortController();
-      heard.event = ({ event }) => {
-        if (event === "window-done") stop.abort(new Error("stopped"));
-      };
-      await expect(quantized({ ...learnt("plus-resumed"), signal: stop.signal })).rejects.toThrow("stopped");
-      heard.event = () => {};
+      await stoppedAt("window-done", learnt("plus-resumed"));
       await quantized(learnt("plus-resumed"));
       expect(weights("plus-resumed")).toEqual(weights("plus"));
     });

@@ -25,7 +25,7 @@ import { optionLines } from "../../src/run/options/parse/option-tree.js";
 import { withRecipeSection } from "../../src/run/options/recipe-sections.js";
 import { scope } from "../../src/tensor/index.js";
 import { writeCutModel } from "../fixtures/cut-model.js";
-import { heard } from "../fixtures/engine-in-process.js";
+import { stoppedAt } from "../fixtures/in-process/stopped-at.js";
 import { type Workplace, workplace } from "../fixtures/sample-text.js";
 
 // The one line in the table, for these tests only.
@@ -180,12 +180,7 @@ describe("a run of such a recipe", () => {
   });
 
   it("continues where it was stopped, to the same bytes", async () => {
-    const stop = new AbortController();
-    heard.event = ({ event }) => {
-      if (event === "window-done") stop.abort(new Error("stopped"));
-    };
-    await expect(collect({ ...given("resumed"), signal: stop.signal })).rejects.toThrow("stopped");
-    heard.event = () => {};
+    await stoppedAt("window-done", given("resumed"));
     expect(readdirSync(place.folder)).not.toContain("resumed");
     const events = await collect(given("resumed"));
     expect(events).toContainEqual(expect.objectContaining({ event: "continued", window: 1, windows: 3 }));

@@ -1,5 +1,4 @@
 import type { SafetensorsDType } from "../../checkpoint/dtype.js";
-import { FormatError } from "../../errors.js";
 import { BINARY_STEPS } from "../../quant/grid/group-grid.js";
 import type { QuantizedWeight } from "../../quant/quantized-weight.js";
 import { floatsFromBytes } from "../bits/float-bytes.js";
@@ -7,7 +6,7 @@ import { unpackGroupRows } from "../bits/group-rows.js";
 import { viewInt32 } from "../bits/typed-view.js";
 import { unpackBits } from "../bits/unpack-bits.js";
 import type { QuantizedLayout } from "../contract/export-source.js";
-import type { StoredTensor } from "../source/stored-tensor.js";
+import { misfitOf, damaged as refuse, type StoredTensor } from "../source/stored-tensor.js";
 import type { StorageFormat } from "./layout.js";
 
 /** The stored tensors of one Linear. */
@@ -131,19 +130,14 @@ function expectTensor(
   shape: readonly number[],
   where: string,
 ): void {
-  const fits = tensor.shape.length === shape.length && shape.every((size, i) => tensor.shape[i] === size);
-  if (fits && dtypes.includes(tensor.dtype)) return;
-  damaged(
-    where,
-    `${tensor.dtype} [${tensor.shape.join(", ")}] where the configuration asks for ${dtypes.join(" or ")} [${shape.join(", ")}]`,
-  );
+  const misfit = misfitOf(tensor, dtypes, shape);
+  if (misfit !== null) damaged(where, misfit);
 }
 
 function damaged(where: string, what: string): never {
-  throw new FormatError({
-    what,
+  refuse(
     where,
-    why: "the file is damaged, or its config.json belongs to other weights (releases before 2026 padded 3, 5, 6 and 7 bits)",
-    next: "export or download this folder again",
-  });
+    what,
+    "the file is damaged, or its config.json belongs to other weights (releases before 2026 padded 3, 5, 6 and 7 bits)",
+  );
 }

@@ -3,6 +3,7 @@ import { asymmetric } from "./conditions.js";
 import { fragment } from "./fragment.js";
 import { count, positive } from "./numbers.js";
 import { always, setting, when } from "./reading.js";
+import { blockError } from "./shared/block-error.js";
 
 const blockAp = z.strictObject({
   train: z
@@ -27,10 +28,7 @@ const blockAp = z.strictObject({
   scaleRate: positive.default(2e-3).describe("Adam rate of the scales"),
   zeroPointRate: positive.default(5e-3).describe("Adam rate of the zero points, in code units"),
   normRate: positive.default(1e-3).describe("Adam rate of the norms' gains"),
-  loss: z
-    .enum(["plain", "token"])
-    .default("token")
-    .describe("squared error: plain (the paper), or divided by each token's own magnitude"),
+  ...blockError,
 });
 /** What a block is trained with. */
 export type BlockAp = z.output<typeof blockAp>;

@@ -4,6 +4,7 @@ import type { Scheme } from "../../quant/scheme.js";
 import { fragment } from "./fragment.js";
 import { count, positive } from "./numbers.js";
 import { always, setting, when } from "./reading.js";
+import { augmentedBlockError } from "./shared/block-error.js";
 
 const slim = z.strictObject({
   salience: z
@@ -40,14 +41,7 @@ const slim = z.strictObject({
   rate: positive
     .default(2e-2)
     .describe("Adam rate of the scales, relative to the scale, or of the logits of the clips (nearest)"),
-  secondBranch: z
-    .boolean()
-    .default(false)
-    .describe("also reconstruct what the full-precision block makes of the quantized stream (the augmented loss)"),
-  loss: z
-    .enum(["plain", "token"])
-    .default("token")
-    .describe("squared error: plain (the paper), or divided by each token's own magnitude"),
+  ...augmentedBlockError,
 });
 /** What SliM-LLM reads. */
 export type Slim = z.output<typeof slim>;

@@ -20,7 +20,8 @@ export function reconstructionError(target: Tensor, actual: Tensor, options: Obj
   return klWeight === 0 ? weighted : weighted.add(hiddenDivergence(target, actual).mul(klWeight));
 }
 
-function squaredError(target: Tensor, approximate: Tensor, kind: ObjectiveOptions["l2"]): Tensor {
+/** The squared error alone, as {@link ObjectiveOptions.l2} says; shapes as those of {@link reconstructionError}. */
+export function squaredError(target: Tensor, approximate: Tensor, kind: ObjectiveOptions["l2"]): Tensor {
   if (kind === "token" && target.dtype === approximate.dtype && hasKernel(fused, approximate)) {
     return fusedTokenError(target, approximate);
   }

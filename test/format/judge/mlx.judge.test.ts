@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -18,6 +17,7 @@ import { ourLogits, ourNetwork } from "../our-network.js";
 import { dequantized, type RtnScheme, roundedOnce, rtnSource, widened } from "../rtn-source.js";
 import { towerSource, towers } from "../source/tower-source.js";
 import { missingPackage, mlxPython } from "./judge.js";
+import { judgedByMlx } from "./mlx-judge.js";
 
 const missing = missingPackage("mlx_lm", mlxPython);
 const goldens = process.env["CROSSBLOCK_GOLDENS"] ?? join(import.meta.dirname, "../../../../shared/goldens");
@@ -44,21 +44,6 @@ beforeAll(() => {
 afterAll(() => {
   rmSync(scratch, { recursive: true, force: true });
 });
-
-/** What mlx-lm says of folders: why it does not load one, or null. */
-function judge(folders: readonly string[], given = ids): ReadonlyMap<string, string | null> {
-  const args = ["bench/judge/mlx_logits.py", given.join(","), ...folders];
-  const env = { ...process.env, OMP_NUM_THREADS: "1" };
-  const { status, stdout, stderr } = spawnSync(mlxPython, args, { encoding: "utf8", env });
-  expect(status, stderr.slice(-1500)).toBe(0);
-  const lines = stdout.split("\n").filter((line) => line.startsWith("{"));
-  return new Map(
-    lines.map((line) => {
-      const { folder, error } = JSON.parse(line) as { folder: string; error: string | null };
-      return [folder, error];
-    }),
-  );
-}
 
 /** The weights of its quantized modules there, and logits. */
 async function judged(folder: string): Promise<Map<string, Float32Array>> {
@@ -115,7 +100,7 @@ describe.skipIf(missing !== "")(`mlx-lm reads what crossblock writes${missing}`,
       expect(await writeMlx(source, folder)).toEqual([]);
       sources.set(folder, source);
     }
-    const errors = judge([...sources.keys()]);
+    const errors = judgedByMlx([...sources.keys()], ids);
     for (const [folder, source] of sources) {
       expect(errors.get(folder), folder).toBeNull();
       await expectWeights(folder);
@@ -130,7 +115,7 @@ describe.skipIf(missing !== "")(`mlx-lm reads what crossblock writes${missing}`,
     });
     const source = roundedOnce(rounded);
     await writeAwq(source, folder);
-    expect(judge([folder]).get(folder)).toBeNull();
+    expect(judgedByMlx([folder], ids).get(folder)).toBeNull();
     const tensors = await judged(folder);
     for (const module of source.linears.keys()) {
       // Of zeros mlx-lm makes none with a minus.
@@ -184,8 +169,11 @@ describe.skipIf(missing !== "")(`mlx-lm reads what crossblock writes${missing}`,
       if (/mistral|qwen2/.test(golden)) few.add(folder);
     }
     const errors = new Map([
-      ...judge([...sources.keys()].filter((folder) => !few.has(folder))),
-      ...judge([...few], fewIds),
+      ...judgedByMlx(
+        [...sources.keys()].filter((folder) => !few.has(folder)),
+        ids,
+      ),
+      ...judgedByMlx([...few], fewIds),
     ]);
     const problems: string[] = [];
     for (const [folder, source] of sources) {

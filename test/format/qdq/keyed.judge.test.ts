@@ -5,11 +5,12 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ModelError } from "../../../src/errors.js";
 import { QdqFile } from "../../../src/format/qdq/read.js";
 import { modelFile, writeQdq } from "../../../src/format/qdq/write.js";
-import { someFloats, someNumbers, type TestGraph, writeGraph } from "../../../src/network/graph/testing/small-graph.js";
+import { someNumbers, writeGraph } from "../../../src/network/graph/testing/small-graph.js";
 import type { KeyedGrid } from "../../../src/quant/input/keyed-grid.js";
 import { expectSame, type Given, judged, type Output, ours } from "../../graph/against-onnxruntime.js";
 import { importOnnxRuntime } from "../judge/onnx-runtime.js";
 import { graphResult, simulated } from "./graph-result.js";
+import { keyedGraph } from "./keyed-graph.js";
 
 const runtime = await importOnnxRuntime();
 const none = runtime === null ? " (skipped: onnxruntime-node is not installed)" : "";
@@ -18,24 +19,6 @@ beforeAll(() => {
   scratch = mkdtempSync(join(tmpdir(), "crossblock-keyed-"));
 });
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
-
-/** `width`: of the input, or a text where the file leaves it open: then it is not known which values have a place for each example. */
-const graphOf = (steps: "float32" | "int64", width: number | string): TestGraph => ({
-  nodes: [
-    { operator: "MatMul", inputs: ["x", "first.weight"], outputs: ["a"] },
-    { operator: "Relu", inputs: ["a"], outputs: ["b"] },
-    { operator: "Cast", inputs: ["t"], outputs: ["step"], attributes: { to: 1 } },
-    { operator: "Reshape", inputs: ["step", "column"], outputs: ["condition"] },
-    { operator: "Mul", inputs: ["b", "condition"], outputs: ["c"] },
-    { operator: "MatMul", inputs: ["c", "second.weight"], outputs: ["y"] },
-  ],
-  constants: {
-    "first.weight": someFloats([6, 8], 1),
-    "second.weight": someFloats([8, 4], 2),
-    column: { shape: [2], dataType: 7, rawData: new Uint8Array(BigInt64Array.of(-1n, 1n).buffer) },
-  },
-  inputs: { x: { shape: ["n", width] }, t: { dataType: steps, shape: ["n"] } },
-});
 
 const x: Given = { values: Float32Array.from(someNumbers(12)), shape: [2, 6] };
 const keys = [500, 1, 40];
@@ -63,7 +46,7 @@ describe.skipIf(runtime === null)(`ranges by time step${none}`, () => {
     async (type, bits, unknown, width) => {
       if (runtime === null) throw new Error("there is no judge");
       const file = join(scratch, "source.onnx");
-      writeGraph(file, graphOf(type, width));
+      writeGraph(file, keyedGraph(type, width));
       const grid = keyed(bits, unknown);
       using result = graphResult(file, {
         schemeOf: () => ({ bits: 8, group: null, symmetric: true }),

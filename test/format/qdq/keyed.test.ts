@@ -5,29 +5,13 @@ import { OnnxContent } from "../../../src/checkpoint/onnx/onnx-content.js";
 import { temporaryFolder } from "../../../src/checkpoint/testing/temporary-folder.js";
 import { modelFile, writeQdq } from "../../../src/format/qdq/write.js";
 import { knownValue } from "../../../src/network/graph/compute/known-value.js";
-import { someFloats, type TestGraph, writeGraph } from "../../../src/network/graph/testing/small-graph.js";
+import { writeGraph } from "../../../src/network/graph/testing/small-graph.js";
 import { GraphNetwork, readGraph } from "../../../src/network/index.js";
 import { graphResult } from "./graph-result.js";
+import { keyedGraph } from "./keyed-graph.js";
 
 const folder = temporaryFolder();
 afterAll(() => folder[Symbol.dispose]());
-
-const graphOf = (width: number | string): TestGraph => ({
-  nodes: [
-    { operator: "MatMul", inputs: ["x", "first.weight"], outputs: ["a"] },
-    { operator: "Relu", inputs: ["a"], outputs: ["b"] },
-    { operator: "Cast", inputs: ["t"], outputs: ["step"], attributes: { to: 1 } },
-    { operator: "Reshape", inputs: ["step", "column"], outputs: ["condition"] },
-    { operator: "Mul", inputs: ["b", "condition"], outputs: ["c"] },
-    { operator: "MatMul", inputs: ["c", "second.weight"], outputs: ["y"] },
-  ],
-  constants: {
-    "first.weight": someFloats([6, 8], 1),
-    "second.weight": someFloats([8, 4], 2),
-    column: { shape: [2], dataType: 7, rawData: new Uint8Array(BigInt64Array.of(-1n, 1n).buffer) },
-  },
-  inputs: { x: { shape: ["n", width] }, t: { dataType: "int64", shape: ["n"] } },
-});
 
 describe("a file with ranges by time step", () => {
   // Zero is no step of it: what finds shapes has to take one that it knows. An open width gives tables for all examples at once.
@@ -37,7 +21,7 @@ describe("a file with ranges by time step", () => {
     ["nearest", 6],
   ] as const)("opens as a network again: %s, of %s", async (unknown, width) => {
     const source = join(folder.path, "source.onnx");
-    writeGraph(source, graphOf(width));
+    writeGraph(source, keyedGraph("int64", width));
     const grid = { bits: 8, input: "t", keys: [500, 40], scales: [0.1, 0.2], zeroPoints: [3, 4], unknown };
     using result = graphResult(source, {
       schemeOf: () => ({ bits: 8, group: null, symmetric: true }),

@@ -3,6 +3,7 @@ import { OptionError } from "../../../errors.js";
 import { fragment, part } from "../fragment.js";
 import { count, fraction, positive, weight } from "../numbers.js";
 import { always, setting, when } from "../reading.js";
+import { augmentedBlockError } from "./block-error.js";
 
 const transform = z
   .enum(["none", "affine"])
@@ -33,14 +34,7 @@ const affine = z.strictObject({
     .default(true)
     .describe("matrices between queries and keys too, of pairs under rotary positions"),
   down: z.boolean().default(true).describe("scale the inputs of the MLP's last Linear too"),
-  secondBranch: z
-    .boolean()
-    .default(false)
-    .describe("also reconstruct what the full-precision block makes of the quantized stream (the augmented loss)"),
-  loss: z
-    .enum(["plain", "token"])
-    .default("token")
-    .describe("squared error: plain (the paper), or divided by each token's own magnitude"),
+  ...augmentedBlockError,
 });
 /** What a block's transforms are trained with. */
 export type Affine = z.output<typeof affine>;

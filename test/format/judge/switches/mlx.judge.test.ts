@@ -1,4 +1,3 @@
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -13,6 +12,7 @@ import { MLX_FAMILIES } from "../../../../src/format/mlx/families.js";
 import { writeMlx } from "../../../../src/format/mlx/write.js";
 import { ourLogits, ourNetwork } from "../../our-network.js";
 import { missingPackage, mlxPython } from "../judge.js";
+import { judgedByMlx } from "../mlx-judge.js";
 import { madeUp, NOTHING, rounded, switches } from "./made-up.js";
 import { goldenNames, goldens } from "./networks.js";
 
@@ -35,21 +35,6 @@ beforeAll(() => {
 afterAll(() => {
   rmSync(scratch, { recursive: true, force: true });
 });
-
-function judge(folders: readonly string[]): ReadonlyMap<string, string | null> {
-  const { status, stdout, stderr } = spawnSync(mlxPython, ["bench/judge/mlx_logits.py", ids.join(","), ...folders], {
-    encoding: "utf8",
-    env: { ...process.env, OMP_NUM_THREADS: "1" },
-  });
-  expect(status, stderr.slice(-1500)).toBe(0);
-  const lines = stdout.split("\n").filter((line) => line.startsWith("{"));
-  return new Map(
-    lines.map((line) => {
-      const { folder, error } = JSON.parse(line) as { folder: string; error: string | null };
-      return [folder, error];
-    }),
-  );
-}
 
 async function theirLogits(folder: string): Promise<Float32Array> {
   using stored = await Checkpoint.open(`${folder}-judged`);
@@ -83,7 +68,7 @@ describe.skipIf(missing !== "")(`mlx-lm loads what crossblock does not refuse${m
       }
     }
     const problems: string[] = [];
-    for (const [folder, error] of judge([...sources.keys()])) {
+    for (const [folder, error] of judgedByMlx([...sources.keys()], ids)) {
       const { title, source } = sources.get(folder) as { title: string; source: ExportSource };
       if (error !== null) problems.push(`${title}: ${error.slice(0, 200)}`);
       else {
