@@ -1,9 +1,9 @@
 // What an effort takes and gives: minutes, perplexity and size of whole commands, added to docs/measurements/effort.json run by run, and
 // the table of docs/measurements/effort.md that follows from it. Works from a built dist, in pieces, on several machines.
 // usage: node bench/effort/effort-table.mjs --runs '[["DIR","quick","W4A16g64"], ...]' --calibration valid.txt --test test.txt
-//   [--name SmolLM2-135M] [--device cpu] [--json FILE] [--entry dist/cli/main.js] [--machine TEXT]
+//   [--name SmolLM2-135M] [--device cpu] [--judge cpu] [--json FILE] [--entry dist/cli/main.js] [--machine TEXT]
 // A run is [model folder, effort, scheme]; the effort "source" only measures the model itself. --name: what the table calls it,
-// its folder's name by default. --test: left out, no perplexity is measured. --plan: only what --dry-run says is recorded, for runs
+// its folder's name by default. --judge: the device that measures perplexity, by default the run's own. --test: left out, no perplexity is measured. --plan: only what --dry-run says is recorded, for runs
 // that take hours. Without --runs the page is written anew from the file.
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -19,6 +19,7 @@ const { values } = parseArgs({
     test: { type: "string" },
     name: { type: "string" },
     device: { type: "string", default: "cpu" },
+    judge: { type: "string" },
     json: { type: "string" },
     entry: { type: "string" },
     machine: { type: "string" },
@@ -56,7 +57,7 @@ function perplexity(model) {
     "--context",
     "2048",
     "--device",
-    values.device,
+    values.judge ?? values.device,
   ]);
   return events.find(({ event }) => event === "perplexity").value;
 }
