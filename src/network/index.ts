@@ -50,6 +50,7 @@ export { GraphTensors } from "./graph/graph-tensors.js";
 export { readGraph } from "./graph/read-graph.js";
 export { type CutGraph, cutGraph, type GraphUnit } from "./graph/units/graph-units.js";
 export type { GraphLayer } from "./graph/units/layers.js";
+export { weightOfRows } from "./graph/units/weight-rows.js";
 export { InitialWeights } from "./initial-weights.js";
 export { floatType, loadTensor, type Placement } from "./load-tensor.js";
 export type { Network, NetworkEnd, NetworkStart, OpenNetwork } from "./network.js";

@@ -11,7 +11,7 @@ function layerOf(shape: readonly number[], stored: GraphLayer["stored"]): GraphL
   const [rows = 1, columns = 1] =
     stored === "rows" ? [shape[0], product(shape.slice(1))] : [shape[1], product(shape) / (shape[1] ?? 1)];
   const plan = { name: "layer", module: "layer", rows, columns, bias: false, addsTo: null };
-  return { plan, weight: "layer.weight", bias: null, stored, shape, node: undefined as never };
+  return { plan, weight: "layer.weight", bias: null, stored, shape, groups: 1, node: undefined as never };
 }
 
 const product = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1);

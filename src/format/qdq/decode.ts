@@ -12,8 +12,8 @@ const product = (sizes: readonly number[]): number => sizes.reduce((a, b) => a *
  * that are neither of the whole weight, nor of rows, nor of groups of their columns.
  */
 export function layoutOfStored(content: OnnxContent, layer: StoredLayer): QuantizedLayout | null {
-  const { shape, rowAxis, type, zeroPoints } = layer;
-  const rows = shape[rowAxis] ?? 1;
+  const { shape, rowAxis, type, zeroPoints, groups } = layer;
+  const rows = (shape[rowAxis] ?? 1) * groups;
   const columns = product(shape) / Math.max(1, rows);
   const groupSize = isWhole(content, layer) ? columns : groupSizeOf(layer, rows, columns);
   if (groupSize === null || rows < 1 || columns < 1) return null;
@@ -33,11 +33,13 @@ function isSigned({ type }: StoredLayer): boolean {
 
 /** Columns of a row that share a scale; null for scales that are none of rows. */
 function groupSizeOf(
-  { stored, shape, axis, blockSize, rowAxis, transposed }: StoredLayer,
+  { stored, shape, axis, blockSize, rowAxis, transposed, groups }: StoredLayer,
   rows: number,
   columns: number,
 ): number | null {
   const own = stored.join() === shape.join() && !transposed;
+  // A scale for a channel of every group at once is none of rows.
+  if (own && groups > 1) return null;
   if (own && blockSize === null) return axis === rowAxis ? columns : null;
   if (own) return axis === 1 - rowAxis && product(shape.slice(2)) === 1 ? blockSize : null;
   // Groups one below the other, reshaped to rows.
@@ -106,14 +108,18 @@ export function decodeLayer(
 
 /** Where the stored integers have what a row has at a column. */
 function placeOf(
-  { shape, stored, rowAxis, transposed }: StoredLayer,
+  { shape, stored, rowAxis, transposed, groups }: StoredLayer,
   rows: number,
   columns: number,
 ): (row: number, column: number) => number {
   const reshaped = transposed || stored.join() !== shape.join();
   if (reshaped || rowAxis === 0) return (row, column) => row * columns + column;
   const kernel = product(shape.slice(2));
-  return (row, column) => (Math.floor(column / kernel) * rows + row) * kernel + (column % kernel);
+  const [outputs, inputs] = [rows / groups, (shape[1 - rowAxis] ?? 1) / groups];
+  return (row, column) => {
+    const input = Math.floor(row / outputs) * inputs + Math.floor(column / kernel);
+    return (input * outputs + (row % outputs)) * kernel + (column % kernel);
+  };
 }
 
 function integersOf(bytes: Uint8Array, layer: StoredLayer, count: number): Int16Array {

@@ -11,7 +11,8 @@ export type SmallCodes = "int4" | "int8";
 
 /**
  * How the weight of a layer lies in a file, and what brings it back into the shape that its node reads:
- * DequantizeLinear, then Reshape and a Transpose of the first two axes where they are needed.
+ * DequantizeLinear, then Reshape and a Transpose of the first two axes where they are needed; within each group of a
+ * ConvTranspose, a Transpose of the second and the third, and a Reshape that joins the groups.
  */
 export interface LayerForm {
   readonly type: IntegerType;
@@ -30,6 +31,8 @@ export interface LayerForm {
   readonly zeroPoints: boolean;
   readonly reshape: readonly number[] | null;
   readonly transposed: boolean;
+  /** What joins the groups in the end; null for a weight of one. */
+  readonly joined: readonly number[] | null;
   /** Version of the operators that it needs. */
   readonly opset: 13 | 21;
 }
@@ -46,12 +49,12 @@ export interface LayerForm {
 export function layerForm(layer: GraphLayer, layout: QuantizedLayout, small: SmallCodes): LayerForm {
   assertOneWidth(layout, "QDQ", layer.plan.module);
   const { bits, rows, columns, groupSize, symmetric } = layout;
-  const { shape, stored } = layer;
+  const { shape, stored, groups: parts } = layer;
   const wide = bits > 4 || small === "int8";
   const type = wide ? (symmetric ? "int8" : "uint8") : symmetric ? "int4" : "uint4";
   const own = { type, shift: symmetric ? 2 ** (bits - 1) : 0, zeroPoints: true } as const;
   const needs = wide ? 13 : 21;
-  if (groupSize === columns) {
+  if (groupSize === columns && parts === 1) {
     const axis = stored === "rows" ? 0 : 1;
     return {
       ...own,
@@ -60,11 +63,12 @@ export function layerForm(layer: GraphLayer, layout: QuantizedLayout, small: Sma
       axis,
       blockSize: null,
       scaleShape: [rows],
-      ...{ reshape: null, transposed: false, opset: needs },
+      ...{ reshape: null, transposed: false, joined: null, opset: needs },
     };
   }
   const groups = columns / groupSize;
-  if (small === "int4" && shape.slice(2).every((size) => size === 1)) {
+  const split = parts === 1 ? [] : [parts];
+  if (small === "int4" && parts === 1 && shape.slice(2).every((size) => size === 1)) {
     const ones = shape.slice(2);
     const scaleShape = stored === "rows" ? [rows, groups, ...ones] : [groups, rows, ...ones];
     const axis = stored === "rows" ? 1 : 0;
@@ -72,14 +76,14 @@ export function layerForm(layer: GraphLayer, layout: QuantizedLayout, small: Sma
     return {
       ...own,
       ...{ shape, order: stored, axis, blockSize: groupSize, scaleShape, zeroPoints },
-      ...{ reshape: null, transposed: false, opset: 21 },
+      ...{ reshape: null, transposed: false, joined: null, opset: 21 },
     };
   }
   return {
     ...own,
     ...{ shape: [rows * groups, groupSize], order: "rows", axis: 0, blockSize: null, scaleShape: [rows * groups] },
-    reshape: stored === "rows" ? shape : [shape[1] ?? 1, shape[0] ?? 1, ...shape.slice(2)],
-    ...{ transposed: stored === "columns", opset: needs },
+    reshape: stored === "rows" ? shape : [...split, shape[1] ?? 1, (shape[0] ?? 1) / parts, ...shape.slice(2)],
+    ...{ transposed: stored === "columns", joined: parts === 1 ? null : shape, opset: needs },
   };
 }
 

@@ -17,10 +17,12 @@ export interface StoredLayer {
   /** Of the stored integers, and of the weight that the node reads. */
   readonly stored: readonly number[];
   readonly shape: readonly number[];
-  /** The first two axes are exchanged after reshaping. */
+  /** The first two axes, or those within groups, are exchanged after reshaping. */
   readonly transposed: boolean;
-  /** Output features lie along this axis of the weight. */
+  /** Output features lie along this axis of the weight, those of each group one after the other. */
   readonly rowAxis: 0 | 1;
+  /** Of a ConvTranspose; else 1. */
+  readonly groups: number;
 }
 
 const OPERATORS = new Set(["Conv", "ConvTranspose", "Gemm", "MatMul"]);
@@ -56,6 +58,8 @@ function storedLayer(content: OnnxContent, node: OnnxNode, makers: ReadonlyMap<s
     return found;
   };
   before("Cast");
+  const join =
+    groupsOf(node) === 1 || makers.get(maker?.inputs?.[0] ?? "")?.operator !== "Transpose" ? null : before("Reshape");
   const transpose = before("Transpose");
   const reshape = before("Reshape");
   if (maker?.operator !== "DequantizeLinear") return null;
@@ -64,8 +68,13 @@ function storedLayer(content: OnnxContent, node: OnnxNode, makers: ReadonlyMap<s
   if (integers === undefined || steps === undefined || !INTEGERS.has(integers.dataType)) return null;
   if (zeroPoints !== "" && zeros === undefined) return null;
   const reshaped = reshape === null ? integers.shape : wholeNumbers(content, reshape.inputs?.[1] ?? "");
-  if (reshaped === null || (transpose !== null && !exchanges(transpose, reshaped.length))) return null;
-  const shape = transpose === null ? reshaped : [reshaped[1] ?? 1, reshaped[0] ?? 1, ...reshaped.slice(2)];
+  if (reshaped === null || (transpose !== null && !exchanges(transpose, reshaped.length, join === null ? 0 : 1)))
+    return null;
+  const turned = transpose === null ? reshaped : [reshaped[1] ?? 1, reshaped[0] ?? 1, ...reshaped.slice(2)];
+  const shape = join === null ? turned : wholeNumbers(content, join.inputs?.[1] ?? "");
+  // Groups that are joined otherwise than they were parted.
+  if (shape === null || (join !== null && reshaped[0] !== groupsOf(node))) return null;
+  const single = node.operator === "ConvTranspose" && shape[1] === 1 && shape[0] === groupsOf(node);
   const rank = integers.shape.length;
   const axis = intOf(maker, "axis", 1);
   const blockSize = intOf(maker, "block_size", 0);
@@ -81,7 +90,8 @@ function storedLayer(content: OnnxContent, node: OnnxNode, makers: ReadonlyMap<s
     stored: integers.shape,
     shape,
     transposed: transpose !== null,
-    rowAxis: rowAxis(node),
+    rowAxis: single ? 0 : rowAxis(node),
+    groups: single ? 1 : groupsOf(node),
   };
 }
 
@@ -90,11 +100,15 @@ function rowAxis(node: OnnxNode): 0 | 1 {
   return node.operator === "Gemm" && intOf(node, "transB", 0) !== 0 ? 0 : 1;
 }
 
-/** Whether a Transpose exchanges the first two axes and no others. */
-function exchanges({ attributes = [] }: OnnxNode, rank: number): boolean {
+function groupsOf(node: OnnxNode): number {
+  return node.operator === "ConvTranspose" ? Math.max(1, intOf(node, "group", 1)) : 1;
+}
+
+/** Whether a Transpose exchanges two neighbouring axes and no others. */
+function exchanges({ attributes = [] }: OnnxNode, rank: number, from: number): boolean {
   const perm = attributes.find(({ name }) => name === "perm")?.ints;
-  if (perm === undefined) return rank === 2;
-  return perm.length === rank && perm.every((to, i) => to === (i < 2 ? 1 - i : i));
+  if (perm === undefined) return rank === 2 && from === 0;
+  return perm.length === rank && perm.every((to, i) => to === (i === from ? i + 1 : i === from + 1 ? from : i));
 }
 
 /** A constant's integers. */

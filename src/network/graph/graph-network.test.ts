@@ -121,6 +121,40 @@ describe("a graph as a network of units", () => {
     },
   );
 
+  it.each([
+    [[4, 3, 3, 2], 2],
+    [[4, 1, 3, 3], 4],
+    [[4, 2, 2, 2], 4],
+    [[4, 1, 2, 3], 2],
+  ])("quantizes a ConvTranspose of groups by its output channels: weight %j, %i groups", (shape, group) => {
+    const attributes = { group, strides: [2, 2], pads: [1, 0, 0, 1] };
+    const nodes = [{ operator: "ConvTranspose", inputs: ["x", "w.weight"], attributes }];
+    const inputs = { x: { shape: ["n", 4, 5, 4] } };
+    use({ nodes, constants: { "w.weight": someFloats(shape, 3) }, inputs }, (graph) => {
+      const network = GraphNetwork.create(graph);
+      const outputs = group * (shape[1] ?? 0);
+      const columns = someNumbers(shape.reduce((a, b) => a * b)).length / outputs;
+      expect(network.units[0]?.layers).toMatchObject([{ rows: outputs, columns }]);
+      scope(() => {
+        const x = Tensor.from(Float32Array.from(someNumbers(2 * 4 * 5 * 4)), [2, 4, 5, 4]);
+        const products: Tensor[] = [];
+        const { y } = throughUnits(
+          network,
+          { x },
+          {
+            observe: (_, input, linear) => {
+              const rows = inputRows(input, linear).reshape([2, group, -1, columns]);
+              const weight = linear.weight.reshape([1, group, -1, columns]);
+              products.push(rows.matmul(weight.transpose(2, 3)).transpose(2, 3));
+            },
+          },
+        );
+        const difference = products[0]?.reshape(y?.shape ?? []).sub(y as Tensor);
+        expect(difference?.abs().amax().item()).toBeLessThan(1e-5);
+      });
+    });
+  });
+
   it("asks for sizes that the file leaves open, and refuses a fixed batch", () => {
     use({ ...residual, inputs: { x: { shape: ["n", 2, "h", "w"] } } }, (graph) => {
       expect(() => GraphNetwork.create(graph)).toThrow(ModelError);

@@ -5,6 +5,7 @@ import { noGrad, scope, type Tensor } from "../../tensor/index.js";
 import { constantTensor } from "./compute/constant-tensor.js";
 import type { CutGraph } from "./units/graph-units.js";
 import type { GraphLayer } from "./units/layers.js";
+import { rowsOfWeight } from "./units/weight-rows.js";
 
 interface StoredPart {
   readonly info: TensorInfo;
@@ -49,16 +50,14 @@ export class GraphTensors implements TensorReader {
   /** The file is in memory, or the system reads it ahead. */
   willRead(): void {}
 
-  #partsOf({ plan, weight, bias, stored }: GraphLayer): readonly StoredPart[] {
+  #partsOf(layer: GraphLayer): readonly StoredPart[] {
+    const { plan, weight, bias } = layer;
     const { module, rows, columns } = plan;
     const part = (name: string, shape: readonly number[], read: () => Tensor): StoredPart => {
       const byteLength = shape.reduce((product, size) => product * size, 4);
       return { info: { name, dtype: "F32", shape, file: basename(this.cut.graph.file), byteLength }, read };
     };
-    const matrix = part(`${module}.weight`, [rows, columns], () => {
-      const found = this.#constant(weight);
-      return (stored === "rows" ? found : found.transpose(0, 1).contiguous()).reshape([rows, columns]);
-    });
+    const matrix = part(`${module}.weight`, [rows, columns], () => rowsOfWeight(this.#constant(weight), layer));
     return bias === null
       ? [matrix]
       : [matrix, part(`${module}.bias`, [rows], () => this.#constant(bias).reshape([rows]))];

@@ -17,6 +17,7 @@ import { GraphFile } from "../source/graph/graph-file.js";
 import { graphAt } from "../source/graph/graph-place.js";
 import { preprocessingText } from "../source/graph/image-preprocessing.js";
 import { type Labels, labelsOfFolders, readLabels } from "../source/graph/labels.js";
+import { requireInputs } from "./subject/graph/require-inputs.js";
 
 /** Images that are decoded, and that pass the network, at once. */
 const AT_ONCE = 16;
@@ -31,6 +32,7 @@ export async function imagesJob(
   using file = GraphFile.open(place.file);
   const { graph } = file;
   const source = await findExamples(graph, images, dirname(place.file), options, place.images);
+  requireInputs(graph, source, "give examples as the network takes them (images.crop, images.layout)");
   const assumed = assumedPreprocessing(source, place.file);
   if (assumed !== null) context.emit(assumed);
   const labels = labelFile === null ? labelsOfFolders(source, images) : await readLabels(labelFile, source, images);
@@ -45,6 +47,11 @@ export async function imagesJob(
   using second = other === null ? null : GraphFile.open(other.file);
   using theirs = second === null ? null : new GraphRunner(second.graph, { device, dtype: "float32" });
   if (second !== null && theirs !== null) {
+    requireInputs(
+      second.graph,
+      source,
+      "give the network that was quantized as the reference, or an export of it that takes the same inputs",
+    );
     requireSameOutput(second, outputShape(theirs, source, device), shape, file);
   }
   const accuracy = labels === null ? null : new ClassAccuracy();

@@ -58,6 +58,8 @@ const layers: Readonly<Record<string, Layer>> = {
   "Conv of channels": layer("Conv", [16, 1, 4, 4], [1, 16, 6, 6], { group: 16 }, 16),
   "Conv of one dimension": layer("Conv", [8, 16, 3], [2, 16, 9], { dilations: [2] }),
   ConvTranspose: layer("ConvTranspose", [16, 8, 4, 4], [2, 16, 5, 5], { strides: [2, 2], pads: [1, 1, 1, 1] }, 8),
+  "ConvTranspose of groups": layer("ConvTranspose", [16, 3, 4, 4], [2, 16, 5, 5], { group: 2, strides: [2, 2] }, 6),
+  "ConvTranspose of channels": layer("ConvTranspose", [16, 1, 4, 4], [2, 16, 5, 5], { group: 16, strides: [2, 2] }, 16),
   Gemm: layer("Gemm", [32, 10], [3, 32], {}, 10),
   "Gemm of rows": layer("Gemm", [10, 32], [3, 32], { transB: 1 }, 10),
   MatMul: layer("MatMul", [32, 10], [2, 3, 32]),

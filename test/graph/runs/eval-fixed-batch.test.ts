@@ -52,3 +52,28 @@ describe("eval of a network that was made for one size of batch", () => {
     ).rejects.toThrow(/output "flat": is \[4, 4\] for 2 examples.*Next: export the network with the batch/);
   });
 });
+
+describe("eval beside a reference that takes other examples", () => {
+  const other = (name: string, shape: readonly (number | string)[]): Promise<unknown> =>
+    evaluateImages(written(`own-${name}`, smallNetwork), {
+      ...{ images: at("images"), preprocessing: images },
+      reference: written(name, { ...smallNetwork, inputs: { x: { shape } } }),
+    });
+
+  it("refuses it by what both take, and says where only the layout differs", async () => {
+    await expect(other("nhwc", ["n", 8, 8, 3])).rejects.toThrow(
+      /input "x": it takes \[8, 8, 3\], and an example is \[3, 8, 8\] \(the sizes are the same ones, in another layout\). Next: give the network that/,
+    );
+    await expect(other("gray", ["n", 1, 8, 8])).rejects.toThrow(/takes \[1, 8, 8\], and an example is \[3, 8, 8\]/);
+    await expect(other("flat", ["n", 192])).rejects.toThrow(/takes \[192\], and an example is \[3, 8, 8\]/);
+  });
+
+  it("refuses one with another input beside it", async () => {
+    const two = { ...smallNetwork, inputs: { ...smallNetwork.inputs, t: { shape: ["n"] } } };
+    await expect(
+      evaluateImages(written("own-two", smallNetwork), {
+        ...{ images: at("images"), preprocessing: images, reference: written("two", two) },
+      }),
+    ).rejects.toThrow(/it has 2 inputs \(x, t\), and an example has 1/);
+  });
+});

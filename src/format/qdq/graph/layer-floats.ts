@@ -2,7 +2,7 @@ import type { OnnxContent } from "../../../checkpoint/onnx/onnx-content.js";
 import type { DataType } from "../../../checkpoint/onnx/schema.js";
 import { tensorFacts } from "../../../checkpoint/onnx/stored-tensor.js";
 import { FormatError } from "../../../errors.js";
-import type { GraphLayer, GraphTensors } from "../../../network/index.js";
+import { type GraphLayer, type GraphTensors, weightOfRows } from "../../../network/index.js";
 import { noGrad, scope, Tensor } from "../../../tensor/index.js";
 import type { ExportSource } from "../../contract/export-source.js";
 import type { GraphSource } from "../../contract/graph-source.js";
@@ -55,16 +55,14 @@ export async function layerFloats(
 
 /** fp32 rows as the node reads them, in another type. */
 function storedAs(rows: Uint8Array, { layer, part }: LayerFloats, dataType: DataType): Uint8Array {
-  const { plan, stored, shape } = layer;
+  const { plan } = layer;
   if (dataType !== "float32" && dataType !== "float16" && dataType !== "bfloat16" && dataType !== "float64") {
     throw new TypeError(`${plan.module} has floats of the type ${dataType}`);
   }
   return noGrad(() =>
     scope(() => {
       const matrix = Tensor.fromBytes(rows, part === "weight" ? [plan.rows, plan.columns] : [plan.rows], "float32");
-      if (part === "bias" || stored === "rows") return matrix.to(dataType).toBytes();
-      const [first = 1, second = 1] = shape;
-      return matrix.reshape([second, first, -1]).transpose(0, 1).contiguous().to(dataType).toBytes();
+      return (part === "bias" ? matrix : weightOfRows(matrix, layer).contiguous()).to(dataType).toBytes();
     }),
   );
 }

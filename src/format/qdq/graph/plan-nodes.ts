@@ -117,7 +117,7 @@ function dequantizedWeight(
 ): string {
   const { weight } = layer;
   const { module } = layer.plan;
-  const { type, shape, scaleShape, zeroPoints, axis, blockSize, reshape, transposed } = form;
+  const { type, shape, scaleShape, zeroPoints, axis, blockSize, reshape, transposed, joined } = form;
   const inputs = [
     additions.tensor(`${weight}_quantized`, type, shape, { kind: "codes", module }),
     additions.tensor(`${weight}_scale`, "float32", scaleShape, { kind: "scales", module }),
@@ -127,9 +127,11 @@ function dequantizedWeight(
   let value = additions.node(`${weight}_DequantizeLinear`, "DequantizeLinear", inputs, { axis, ...blocks });
   if (reshape !== null) value = additions.node(`${weight}_Reshape`, "Reshape", [value, additions.int64(reshape)]);
   if (transposed) {
-    const perm = (reshape ?? shape).map((_, i) => (i < 2 ? 1 - i : i));
+    const from = joined === null ? 0 : 1;
+    const perm = (reshape ?? shape).map((_, i) => (i === from ? from + 1 : i === from + 1 ? from : i));
     value = additions.node(`${weight}_Transpose`, "Transpose", [value], { perm });
   }
+  if (joined !== null) value = additions.node(`${weight}_groups`, "Reshape", [value, additions.int64(joined)]);
   return half === null ? value : additions.node(`${weight}_Cast`, "Cast", [value], { to: DATA_TYPES[half] });
 }
 

@@ -9,6 +9,7 @@ import { convolveTransposed, transposedRows } from "../operators/transposed-conv
 import { dependenceOf } from "../units/dependence.js";
 import type { CutGraph, GraphUnit } from "../units/graph-units.js";
 import type { GraphLayer } from "../units/layers.js";
+import { weightOfRows } from "../units/weight-rows.js";
 import { knownValue } from "./known-value.js";
 import { constantsOf } from "./run-graph.js";
 import { GraphContext, runNodes, type Value } from "./run-nodes.js";
@@ -152,27 +153,25 @@ export class OpenGraph implements Disposable {
   }
 }
 
-function computeLayer(call: NodeCall, { plan, shape }: GraphLayer, weights: UnitWeights, hooks: Hooks): Tensor {
-  const own = ownProduct(call, shape);
-  return applyLinear(weights, hooks, plan.name, call.tensor(0), own === null ? {} : { own });
+function computeLayer(call: NodeCall, layer: GraphLayer, weights: UnitWeights, hooks: Hooks): Tensor {
+  const own = ownProduct(call, layer);
+  return applyLinear(weights, hooks, layer.plan.name, call.tensor(0), own === null ? {} : { own });
 }
 
 /** What the node does with a weight `[out, in * kernel]`; null for a plain product. */
-function ownProduct(call: NodeCall, shape: readonly number[]): LinearProduct | null {
+function ownProduct(call: NodeCall, layer: GraphLayer): LinearProduct | null {
+  const { shape } = layer;
   switch (call.node.operator) {
     case "Conv":
       return {
         multiply: (x, weight, bias) => convolve(call, x, weight.reshape(shape), bias),
         rows: (x) => convolvedRows(call, x, shape),
       };
-    case "ConvTranspose": {
-      const [columns = 1, rows = 1, ...kernel] = shape;
+    case "ConvTranspose":
       return {
-        multiply: (x, weight, bias) =>
-          convolveTransposed(call, x, weight.reshape([rows, columns, ...kernel]).transpose(0, 1), bias),
+        multiply: (x, weight, bias) => convolveTransposed(call, x, weightOfRows(weight, layer), bias),
         rows: (x) => transposedRows(call, x, shape),
       };
-    }
     default:
       return null;
   }

@@ -15,11 +15,11 @@ export function convolveTransposed(call: NodeCall, x: Tensor, weight: Tensor, bi
 }
 
 /**
- * What the rows of a ConvTranspose's weight `[out, in * kernel]` are multiplied with, place by place: `[batch, places, in * kernel]`.
- * A transposed convolution is a plain one, with the kernel turned around, of the input with zeros between its numbers. Kernels of
- * one or two dimensions, one group.
+ * What the rows of a ConvTranspose's weight `[out, in / groups * kernel]` are multiplied with, place by place and group by group:
+ * `[batch, groups * places, in / groups * kernel]`. A transposed convolution is a plain one, with the kernel turned around, of the
+ * input with zeros between its numbers. Kernels of one or two dimensions.
  *
- * @param shape of the weight, `[in, out, ...kernel]`
+ * @param shape of the weight, `[in, out / groups, ...kernel]`
  */
 export function transposedRows(call: NodeCall, x: Tensor, shape: readonly number[]): Tensor {
   const { strides, dilations, begins, sizes } = readTransposed(call, x, shape);
@@ -27,7 +27,8 @@ export function transposedRows(call: NodeCall, x: Tensor, shape: readonly number
   if (kernel.length > 2) {
     call.refuse("a transposed convolution of three dimensions", "choose a recipe that needs no moments of inputs: rtn");
   }
-  const [batch, channels] = [x.size(0), x.size(1)];
+  const groups = call.attributes.int("group", 1);
+  const [batch, channels] = [x.size(0) * groups, x.size(1) / groups];
   const spread = withZeros(x, strides);
   const image = padded(
     spread,
@@ -45,7 +46,10 @@ export function transposedRows(call: NodeCall, x: Tensor, shape: readonly number
   const settings = [two(kernel, 1), two(dilations, 1), [0, 0], [1, 1]];
   const columns = callTensor("aten::im2col", [image.reshape([batch, channels, ...places]), ...settings]);
   const turned = callTensor("aten::flip", [columns.reshape([batch, channels, ...two(kernel, 1), -1]), [2, 3]]);
-  return turned.reshape([batch, columns.size(1), -1]).transpose(1, 2);
+  return turned
+    .reshape([batch, columns.size(1), -1])
+    .transpose(1, 2)
+    .reshape([x.size(0), -1, columns.size(1)]);
 }
 
 /** `x` with as many zeros between neighbours as strides skip: what a kernel of one 1 for each channel makes of it. */

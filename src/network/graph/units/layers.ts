@@ -6,13 +6,10 @@ import type { Graph, GraphConstant, GraphNode } from "../graph.js";
 export type StoredAs =
   /** `[out, in, ...kernel]` or `[out, in]`: as it is. */
   | "rows"
-  /** `[in, out]`, or `[in, out, ...kernel]` of a ConvTranspose: transposed. */
+  /** `[in, out]`, or `[in, out / groups, ...kernel]` of a ConvTranspose: transposed, within each group. */
   | "columns";
 
-/**
- * A node whose weight is a constant: a convolution or a product with a matrix, as a Linear `[out, in * kernel]`. The weight of
- * a ConvTranspose of several groups is a constant like others: its rows would be those of one group each.
- */
+/** A node whose weight is a constant: a convolution or a product with a matrix, as a Linear `[out, in / groups * kernel]`. */
 export interface GraphLayer {
   readonly node: GraphNode;
   readonly plan: LayerPlan;
@@ -20,6 +17,8 @@ export interface GraphLayer {
   readonly weight: string;
   readonly bias: string | null;
   readonly stored: StoredAs;
+  /** Of a ConvTranspose whose rows are transposed within each of them; else 1. */
+  readonly groups: number;
   /** Of the weight in the file. */
   readonly shape: readonly number[];
 }
@@ -38,7 +37,7 @@ export function graphLayers(graph: Graph): ReadonlyMap<GraphNode, GraphLayer> {
     const kind = layerKind(graph, node, weight);
     if (kind === null) continue;
     const module = distinct(modules, moduleName(node, weight.name));
-    const rows = (kind.stored === "rows" ? weight.shape[0] : weight.shape[1]) ?? 1;
+    const rows = (kind.stored === "rows" ? weight.shape[0] : kind.groups * (weight.shape[1] ?? 1)) ?? 1;
     const columns = numbersIn(weight.shape) / Math.max(1, rows);
     const reads = node.inputs[0] ?? "";
     const bias = kind.bias !== null;
@@ -89,24 +88,29 @@ function layerKind(
   graph: Graph,
   { operator, attributes, inputs }: GraphNode,
   { shape }: GraphConstant,
-): Pick<GraphLayer, "stored" | "bias"> | null {
+): Pick<GraphLayer, "stored" | "bias" | "groups"> | null {
   const third = inputs[2] ?? "";
   const bias = third === "" ? null : third;
   const known = bias === null ? null : (graph.constants.get(bias) ?? undefined);
   if (known === undefined) return null;
   switch (operator) {
     case "Conv":
-      return shape.length > 2 ? { stored: "rows", bias } : null;
-    case "ConvTranspose":
-      return shape.length > 2 && attributes.int("group", 1) === 1 ? { stored: "columns", bias } : null;
+      return shape.length > 2 ? { stored: "rows", bias, groups: 1 } : null;
+    case "ConvTranspose": {
+      const groups = attributes.int("group", 1);
+      if (shape.length <= 2 || groups < 1 || (shape[0] ?? 0) % groups !== 0) return null;
+      // Of single channels: `[out, 1, ...kernel]`.
+      if (shape[0] === groups && shape[1] === 1) return { stored: "rows", bias, groups: 1 };
+      return { stored: "columns", bias, groups };
+    }
     case "MatMul":
-      return shape.length === 2 ? { stored: "columns", bias: null } : null;
+      return shape.length === 2 ? { stored: "columns", bias: null, groups: 1 } : null;
     case "Gemm": {
       if (shape.length !== 2 || attributes.int("transA", 0) !== 0) return null;
       if (attributes.float("alpha", 1) !== 1 || attributes.float("beta", 1) !== 1) return null;
       const stored = attributes.int("transB", 0) === 0 ? "columns" : "rows";
       const rows = stored === "rows" ? shape[0] : shape[1];
-      return known === null || numbersIn(known.shape) === rows ? { stored, bias } : null;
+      return known === null || numbersIn(known.shape) === rows ? { stored, bias, groups: 1 } : null;
     }
     default:
       return null;

@@ -11,6 +11,7 @@ import type { RunOptions } from "../../options/options.js";
 import { sum } from "../memory-model.js";
 import { secondsOfChoosing } from "../time/choosing-seconds.js";
 import type { MachineSpeed } from "../time/machine-speed.js";
+import { secondsOfCounting } from "./counting-seconds.js";
 import { multiplications, type UnitExtent } from "./unit-extents.js";
 import { measureUnits } from "./unit-speed.js";
 
@@ -48,6 +49,7 @@ export function measureGraphSpeed(input: GraphSpeedInput): MachineSpeed {
   });
   return {
     ...{ flops, exactFlops, choosing, choosingColumns: columns, context: 1, units, perWeight: 0 },
+    ...(input.scheme.activationBits < 16 && { counting: secondsOfCounting(device) }),
     forward: sum(units, ({ forward }) => forward) / all,
     training: sum(units, ({ example }) => example) / all,
     load: load.share(),

@@ -30,7 +30,7 @@ function input(brecq: object, scheme = "W4A16", stem = 8): GraphPlanInput {
       ...{ made: 0, read: 0, left: 0 },
       layers: layers.map(({ module }) => ({ module, rows: 8, columns: 9, positions: 4, inputs: 1e6 })),
     })),
-    speed: { ...slowMachine, units: units.map(() => ({ forward: 1e-3, step: 1e-2, example: 1e-3 })) },
+    speed: { ...slowMachine, counting: 6e-9, units: units.map(() => ({ forward: 1e-3, step: 1e-2, example: 1e-3 })) },
   } as unknown as GraphPlanInput;
 }
 

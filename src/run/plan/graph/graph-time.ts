@@ -11,20 +11,19 @@ import type { UnitExtent } from "./unit-extents.js";
 /** Networks whose outputs are compared on held-out examples: source, result, round to nearest. */
 export const COMPARED = 3;
 
-/** Seconds until work starts, and of a byte that is read, written, decoded. */
+/** Seconds until work starts, and of a byte that is read or written; images are decoded, tensors checked and hashed. */
 const START_SECONDS = 3;
 const BYTE_SECONDS = 2e-9;
-const EXAMPLE_BYTE_SECONDS = 1e-8;
+const EXAMPLE_BYTE_SECONDS = { images: 1e-8, tensors: 2.5e-9 } as const;
 /** Codes that are packed, hashed and kept in the work folder. */
 const CODE_SECONDS = 6e-9;
 /** A pass beside its products: reading and writing the stream, errors that are measured. */
 const OVERHEAD = 1.3;
 /** Examples whose losses and errors are measured of a window. */
 const MEASURED = 16;
-/** Examples whose inputs fix ranges, how often they pass, and what counting a number of theirs takes. */
+/** Examples whose inputs fix ranges, and how often they pass. */
 const RANGE_EXAMPLES = 128;
 const RANGE_PASSES = 2;
-const COUNTING_SECONDS = 6e-9;
 
 /** Seconds of a window of a graph: its streams, ranges, training, choice of codes and what is measured of it. */
 export function windowSecondsOf(
@@ -70,13 +69,16 @@ export function windowSecondsOf(
 
 /** Seconds of what comes before and after the windows. */
 export function stageSecondsOf(
-  { checkpoint, exampleBytes, speed, extents }: GraphPlanInput,
+  { checkpoint, exampleBytes, speed, extents, source }: GraphPlanInput,
   { scored, weights, resultBytes }: { readonly scored: number; readonly weights: number; readonly resultBytes: number },
 ): PlanEvent["stageSeconds"] {
   const sourceBytes = sum([...checkpoint.tensors.values()], ({ byteLength }) => byteLength);
   const pass = sum((speed.units ?? []).slice(0, extents.length), ({ forward }) => forward) * OVERHEAD;
   return {
-    before: START_SECONDS + sourceBytes * BYTE_SECONDS + exampleBytes * EXAMPLE_BYTE_SECONDS,
+    before:
+      START_SECONDS +
+      sourceBytes * BYTE_SECONDS +
+      exampleBytes * EXAMPLE_BYTE_SECONDS[source === "images" ? "images" : "tensors"],
     scoring: scored * COMPARED * pass + (scored === 0 ? 0 : weights * speed.choosing * 0.5),
     texts: 0,
     writing: resultBytes * BYTE_SECONDS,
@@ -85,7 +87,7 @@ export function stageSecondsOf(
 
 // Inputs pass twice: for their ends, and to be counted between them.
 function rangeSeconds(
-  { schemes, units, extents, examples }: GraphPlanInput,
+  { schemes, units, extents, examples, speed }: GraphPlanInput,
   first: number,
   end: number,
   forward: number,
@@ -100,7 +102,7 @@ function rangeSeconds(
   if (reads.length === 0) return 0;
   const numbers = sum([...new Map(reads).values()], (each) => each);
   const seen = Math.min(RANGE_EXAMPLES, examples);
-  return seen * RANGE_PASSES * (forward + numbers * COUNTING_SECONDS);
+  return seen * RANGE_PASSES * (forward + numbers * (speed.counting ?? 0));
 }
 
 function largestLayers(units: readonly UnitExtent[]): number {

@@ -19,6 +19,8 @@ export interface MachineSpeed {
   readonly load: number;
   /** What the units of a graph take, which differ; left out for a decoder. */
   readonly units?: readonly UnitSpeed[];
+  /** Seconds of a number of a graph's quantized inputs, each time that it passes for its range; left out for a decoder. */
+  readonly counting?: number;
 }
 
 /** What a unit of a graph takes, in seconds. */
