@@ -174,16 +174,7 @@ const products = (out, columns) =>
     );
   });
 const { heads, kvHeads, headDim, slidingWindow } = spec.blocks[0].attention;
-const { hidden_size: hidden, intermediate_size: inner } = shape;
-const linears = [
-  [heads * headDim, hidden],
-  [kvHeads * headDim, hidden],
-  [kvHeads * headDim, hidden],
-  [hidden, heads * headDim],
-  [inner, hidden],
-  [inner, hidden],
-  [hidden, inner],
-];
+const linears = network.units[0].layers.map(({ rows, columns }) => [rows, columns]);
 const attention = scope(() => {
   const make = (count) => Tensor.randn([sequences, count, context, headDim], { device }).to(dtype).requiresGrad_();
   const [q, k, v] = [make(heads), make(kvHeads), make(kvHeads)];

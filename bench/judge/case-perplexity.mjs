@@ -1,11 +1,13 @@
 // Perplexities of a model's exports by other people's readers, beside our own, on the same token windows.
-// usage: node bench/judge/case-perplexity.mjs --text FILE --out FOLDER [--scheme W4A16g32] [--context 128]
-//          [--python python3] [--gptq-python python3] [--llama-cpp PROJECT] [--most 0.01] [NAME=]MODEL ...
-// Rounds each model to nearest and writes all formats. Ids come from our tokenizer, so that the readers differ in the network
-// alone. transformers reads the source and the result, GPTQModel the GPTQ folder, llama.cpp the GGUF file and onnxruntime the
-// ONNX graph (at its default, which rounds activations, and at accuracy_level 0). In parentheses stands how far the loss of a
-// token is from ours; where a reader stops, its message stands in its place. Exit code 1 when one stops or differs by more than
-// --most. FOLDER/NAME must not be there yet: it may be the model.
+// usage: node bench/judge/case-perplexity.mjs --text FILE --out FOLDER [--scheme W4A16g32] [--recipe rtn] [--flags="--asym ..."]
+//          [--formats compressed-tensors,gptq,gguf,onnx] [--context 128] [--python python3] [--gptq-python python3]
+//          [--llama-cpp PROJECT] [--most 0.01] [NAME=]MODEL[,RESULT] ...
+// Quantizes each model and writes all formats; of a RESULT, a folder that `crossblock quantize` wrote of that model, it writes the
+// formats alone, into FOLDER: so what takes a GPU to make is judged without one. --flags are further ones of `quantize`. Ids come
+// from our tokenizer, so that the readers differ in the network alone. transformers reads the source and the result, GPTQModel the
+// GPTQ folder, llama.cpp the GGUF file and onnxruntime the ONNX graph (at its default, which rounds activations, and at
+// accuracy_level 0). In parentheses stands how far the loss of a token is from ours; where a reader stops, its message stands in its
+// place. Exit code 1 when one stops or differs by more than --most. FOLDER/NAME must not be there yet: it may be the model.
 import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
@@ -27,6 +29,9 @@ const { values, positionals } = parseArgs({
     text: { type: "string" },
     out: { type: "string" },
     scheme: { type: "string", default: "W4A16g32" },
+    recipe: { type: "string", default: "rtn" },
+    flags: { type: "string", default: "" },
+    formats: { type: "string", default: "compressed-tensors,gptq,gguf,onnx" },
     context: { type: "string", default: "128" },
     python: { type: "string", default: process.env.CROSSBLOCK_JUDGE_PYTHON ?? "python3" },
     "gptq-python": { type: "string" },
@@ -35,9 +40,11 @@ const { values, positionals } = parseArgs({
   },
 });
 if (values.text === undefined || values.out === undefined || positionals.length === 0) {
-  throw new Error("usage: case-perplexity.mjs --text FILE --out FOLDER [options] [NAME=]MODEL ...");
+  throw new Error("usage: case-perplexity.mjs --text FILE --out FOLDER [options] [NAME=]MODEL[,RESULT] ...");
 }
-const { text, scheme, python } = values;
+const { text, scheme, recipe, python } = values;
+const formats = new Set(values.formats.split(","));
+const written = ["gguf", "onnx", "gptq"].filter((format) => formats.has(format));
 const gptqPython = values["gptq-python"] ?? python;
 const [out, context, most] = [resolve(values.out), Number(values.context), Number(values.most)];
 const here = dirname(fileURLToPath(import.meta.url));
@@ -97,16 +104,24 @@ async function llamaCppLosses(file, windows, vocabulary) {
 /** What `crossblock` wrote for a model, with its own losses on the windows of the text. */
 async function prepare(argument) {
   const at = argument.indexOf("=");
-  const model = argument.slice(at + 1);
+  const [model, given] = argument.slice(at + 1).split(",");
   const name = at < 0 ? basename(resolve(model)) : argument.slice(0, at);
   const folder = join(out, name);
-  const result = join(folder, "result");
+  const exports = join(folder, "result");
+  const result = given === undefined ? exports : resolve(given);
   if (existsSync(folder)) throw new Error(`${folder} is there already; give another --out, or NAME=MODEL`);
   mkdirSync(folder, { recursive: true });
   const cli = (...rest) => run(process.execPath, [crossblock, ...rest], { maxBuffer: 2 ** 26 });
-  const options = ["--scheme", scheme, "--recipe", "rtn", "--out", result, "--format", "gguf", "onnx", "gptq"];
-  await cli("quantize", model, ...options);
-  await cli("export", result, "--format", "onnx", "--onnx-accuracy", "exact", "--out", join(folder, "exact"));
+  const asked = written.length === 0 ? [] : ["--format", ...written];
+  if (given === undefined) {
+    const flags = values.flags.split(" ").filter((flag) => flag !== "");
+    await cli("quantize", model, "--scheme", scheme, "--recipe", recipe, "--out", result, ...asked, ...flags);
+  } else if (written.length > 0) {
+    await cli("export", result, ...asked, "--out", exports);
+  }
+  if (formats.has("onnx")) {
+    await cli("export", result, "--format", "onnx", "--onnx-accuracy", "exact", "--out", join(folder, "exact"));
+  }
   const own = await ownLosses(result);
   const source = await ownLosses(model);
   // Both ways to our own number, so that the windows are those that `crossblock eval` counts.
@@ -116,22 +131,16 @@ async function prepare(argument) {
   }
   const windows = join(folder, "windows.json");
   writeFileSync(windows, JSON.stringify(own.windows));
-  const onnx = (root) => join(root, "onnx", only(join(root, "onnx"), ".onnx"));
-  return {
-    name,
-    folder,
-    windows,
-    own,
-    source: source.losses,
-    paths: {
-      "source, transformers": resolve(model),
-      "compressed-tensors, transformers": result,
-      "GPTQ, GPTQModel": join(result, "gptq"),
-      "GGUF, llama.cpp": join(result, "gguf", only(join(result, "gguf"), ".gguf")),
-      "ONNX, onnxruntime": onnx(join(result, "onnx")),
-      "ONNX exact, onnxruntime": onnx(join(folder, "exact", "onnx")),
-    },
+  const onnx = (root) => join(root, "onnx", "onnx", only(join(root, "onnx", "onnx"), ".onnx"));
+  const paths = {
+    "source, transformers": () => resolve(model),
+    "compressed-tensors, transformers": () => result,
+    "GPTQ, GPTQModel": () => join(exports, "gptq"),
+    "GGUF, llama.cpp": () => join(exports, "gguf", only(join(exports, "gguf"), ".gguf")),
+    "ONNX, onnxruntime": () => onnx(exports),
+    "ONNX exact, onnxruntime": () => onnx(join(folder, "exact")),
   };
+  return { name, folder, windows, own, source: source.losses, paths };
 }
 
 function only(folder, ending) {
@@ -143,7 +152,7 @@ function only(folder, ending) {
 /** Losses by a Python reader of one column, all cases in one process; prints the versions that read. */
 async function askPython(program, reader, column, cases) {
   const outputs = cases.map(({ folder }) => join(folder, `${column}.json`));
-  const triples = cases.flatMap(({ paths, windows }, i) => [paths[column], windows, outputs[i]]);
+  const triples = cases.flatMap(({ paths, windows }, i) => [paths[column](), windows, outputs[i]]);
   const script = join(here, "windows_perplexity.py");
   const { stdout } = await run(program, [script, reader, ...triples], { maxBuffer: 2 ** 26 });
   const versions = stdout.split("\n").find((line) => line.startsWith("{"));
@@ -156,7 +165,7 @@ async function askLlamaCpp(column, cases) {
   const found = [];
   for (const { paths, own } of cases) {
     found.push(
-      await llamaCppLosses(paths[column], own.windows, own.vocabulary).catch(({ message }) => ({ error: message })),
+      await llamaCppLosses(paths[column](), own.windows, own.vocabulary).catch(({ message }) => ({ error: message })),
     );
   }
   return found;
@@ -167,19 +176,22 @@ const shown = (value) => (value >= 1e6 ? value.toExponential(4) : value.toPrecis
 const packages = new Map();
 const cases = [];
 for (const argument of positionals) cases.push(await prepare(argument));
-const answers = {
-  "source, transformers": await askPython(python, "transformers", "source, transformers", cases),
-  "compressed-tensors, transformers": await askPython(
-    python,
-    "transformers",
+const readersOf = [
+  ["source", "source, transformers", (column) => askPython(python, "transformers", column, cases)],
+  [
+    "compressed-tensors",
     "compressed-tensors, transformers",
-    cases,
-  ),
-  "GPTQ, GPTQModel": await askPython(gptqPython, "gptqmodel", "GPTQ, GPTQModel", cases),
-  "GGUF, llama.cpp": await askLlamaCpp("GGUF, llama.cpp", cases),
-  "ONNX, onnxruntime": await askPython(python, "onnxruntime", "ONNX, onnxruntime", cases),
-  "ONNX exact, onnxruntime": await askPython(python, "onnxruntime", "ONNX exact, onnxruntime", cases),
-};
+    (column) => askPython(python, "transformers", column, cases),
+  ],
+  ["gptq", "GPTQ, GPTQModel", (column) => askPython(gptqPython, "gptqmodel", column, cases)],
+  ["gguf", "GGUF, llama.cpp", (column) => askLlamaCpp(column, cases)],
+  ["onnx", "ONNX, onnxruntime", (column) => askPython(python, "onnxruntime", column, cases)],
+  ["onnx", "ONNX exact, onnxruntime", (column) => askPython(python, "onnxruntime", column, cases)],
+];
+const answers = {};
+for (const [format, column, ask] of readersOf) {
+  if (format === "source" || formats.has(format)) answers[column] = await ask(column);
+}
 const readers = Object.keys(answers);
 const header = [
   "case",
