@@ -5,9 +5,9 @@ import { recipeRuns } from "../../../scripts/stress/recipe-runs.mjs";
 import { formatNames } from "../../../src/format/exporters.js";
 import { recipeNames } from "../../../src/recipe/job/recipe-names.js";
 import { crossblockHere, eventsHere } from "../../fixtures/in-process/cli-in-process.js";
+import { writeSmallLlama } from "../../fixtures/prepared/small-llama.js";
 import { runCli } from "../../fixtures/run-cli.js";
 import { type Workplace, workplace } from "../../fixtures/sample-text.js";
-import { writeSmallLlama } from "../../fixtures/small-llama.js";
 
 let place: Workplace;
 let model = "";
