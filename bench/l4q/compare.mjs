@@ -4,7 +4,7 @@
 //   lora>gptq    LoRA merged into the weights, then GPTQ
 //   gptq+pooled  GPTQ, then LoRA on sums over groups of inputs, which real zero points take over (as QA-LoRA)
 // usage: node bench/l4q/compare.mjs --model DIR --text DIR [--device cuda:0] [--schemes W3A16g64,W4A16g64] [--samples 512] [--context 512]
-//   [--epochs 2] [--batch 16] [--rank 4] [--rates 1e-3] [--methods l4q,...] [--symmetric] [--set JSON of l4q.*]
+//   [--epochs 2] [--batch 16] [--rank 4] [--rates 1e-3] [--methods l4q,...] [--symmetric] [--set JSON of l4q.*, or an array of such, one run each]
 // --text: a folder with train.jsonl and test.jsonl; of pairs (prompt and completion) and conversations only answers count. One line of
 // JSON a result. Of a GPU `peakMB` is what tensors took at most while it trained; `lora` is the 16-bit model that lora>gptq merges.
 import { tmpdir } from "node:os";
@@ -73,6 +73,7 @@ const count = (name) => Number(values[name]);
 const asked = (method) => values.methods.split(",").includes(method);
 const [samples, context, epochs, batch, seed] = ["samples", "context", "epochs", "batch", "seed"].map(count);
 const rates = values.rates.split(",").map(Number);
+const sets = [JSON.parse(values.set)].flat();
 const [rank, alpha] = [count("rank"), count("alpha")];
 useOwnStream(device);
 
@@ -121,12 +122,12 @@ for (const rate of asked("lora>gptq") || asked("lora") ? rates : []) {
 }
 for (const scheme of values.schemes.split(",")) {
   if (asked("l4q")) {
-    for (const rate of rates) {
-      const job = jobOf("l4q", scheme, { l4q: { rank, alpha, epochs, batch, rate, ...JSON.parse(values.set) } });
+    for (const [rate, set] of rates.flatMap((rate) => sets.map((set) => [rate, set]))) {
+      const job = jobOf("l4q", scheme, { l4q: { rank, alpha, epochs, batch, rate, ...set } });
       const [stage] = recipeOf("l4q").stages(job.options);
       const tuned = openedByInputs(job, stage);
       const cost = trained(tuned, stage.rates, stage);
-      say({ method: "l4q", scheme, rate, heldOut: tuned.heldOut(), ...cost });
+      say({ method: "l4q", scheme, rate, set, heldOut: tuned.heldOut(), ...cost });
       tuned.dispose();
     }
   }

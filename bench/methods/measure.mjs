@@ -73,7 +73,7 @@ async function measured([recipe, scheme, seed, method = recipe, given = []]) {
     const places = ["--out", out, "--device", values.device, "--no-report", "--no-score"];
     const events = await command(["quantize", values.model, ...options, ...drawn, ...places, ...given]);
     const done = events.find(({ event }) => event === "done");
-    const { range } = events.find(({ event }) => event === "plan").estimate;
+    const { range, ...plan } = events.find(({ event }) => event === "plan").estimate;
     const judge = ["--text", values.test, "--context", "2048", "--reference", values.model, "--device", values.device];
     const judged = await command(["eval", out, ...judge]);
     const { perplexity, referencePerplexity, divergence } = judged.find(({ event }) => event === "reference");
@@ -90,6 +90,7 @@ async function measured([recipe, scheme, seed, method = recipe, given = []]) {
       kl: divergence.mean,
       seconds: done.seconds,
       planned: range ?? null,
+      plannedDeviceBytes: plan.deviceBytes,
       deviceBytes: done.devicePeakBytes,
       hostBytes: done.peakMemoryBytes,
     };

@@ -17,18 +17,10 @@ import { calibrateStaticInputs } from "./measure/static-ranges.js";
 import { attentionOf } from "./measure/unit-attention.js";
 import { collectUnitMoments } from "./measure/unit-moments.js";
 import { withTraining } from "./options/conditions.js";
-import { part } from "./options/fragment.js";
+import { cbqCost, cbqEfforts, cbqOptions, cbqPresets, checkCbq } from "./options/own/cbq.js";
 import { when } from "./options/reading.js";
-import { activationOptions } from "./options/shared/activation.js";
-import { affineFirstOptions, checkTransform, transformOptions } from "./options/shared/affine.js";
-import { boaOptions } from "./options/shared/boa.js";
-import { cfpOptions } from "./options/shared/cfp.js";
-import { gptqOptions } from "./options/shared/gptq.js";
 import { candidatesOf } from "./options/shared/range.js";
-import { ratesOptions, scheduleOptions } from "./options/shared/rates.js";
-import { checkStart, roundingOptions, startingFromBoa } from "./options/shared/rounding.js";
-import { windowOptions } from "./options/shared/window.js";
-import { defineRecipe, gridParameterCount, type OptionsOf } from "./recipe.js";
+import { defineRecipe, type OptionsOf } from "./recipe.js";
 import { chooseEach } from "./solve/each-expert.js";
 import { foldUnit } from "./solve/fold-unit.js";
 import { gradient } from "./solve/gradient-solver.js";
@@ -51,40 +43,9 @@ export const cbq = defineRecipe({
     use: "the best quality, above all at 2 and 3 bits and with 4-bit inputs",
     cost: "some 80 passes over the text",
   },
-  options: {
-    window: windowOptions,
-    rounding: roundingOptions,
-    rates: ratesOptions,
-    schedule: scheduleOptions,
-    gptq: gptqOptions,
-    boa: part(boaOptions, when(startingFromBoa)),
-    cfp: cfpOptions,
-    activation: activationOptions,
-    transform: transformOptions,
-    affine: affineFirstOptions,
-  },
-  presets: {
-    default: {},
-    paper: {
-      window: {
-        size: 2,
-        overlap: 1,
-        epochs: 3,
-        batch: 1,
-        secondBranch: true,
-        loss: { l2: "plain", l2Weight: 1, klWeight: 1 },
-      },
-      rounding: { kind: "lora", rank: 5 },
-      rotation: "none",
-      cfp: { weights: true, activations: true },
-      finish: "none",
-    },
-  },
-  efforts: {
-    // Few steps are worth more than few tokens a step, and than seeing a block twice (docs/measurements/effort.md).
-    quick: { window: { epochs: 2, overlap: 0, batch: 1 }, finish: "none" },
-    best: { window: { epochs: 20 }, endToEnd: { epochs: 8 } },
-  },
+  options: cbqOptions,
+  presets: cbqPresets,
+  efforts: cbqEfforts,
   training: when(withTraining),
   needsText: true,
   followedByEndToEnd: true,
@@ -103,26 +64,8 @@ export const cbq = defineRecipe({
   // (3) E(y, y') = c2 |y - y'|^2 + ck KL(softmax(y) || softmax(y')).
   error: (target, actual, { window }) => reconstructionError(target, actual, window.loss),
 
-  cost: ({ window, rounding, boa, transform, affine }) => ({
-    trains: true,
-    moments: rounding.start === "rtn" ? "none" : "block",
-    columns: rounding.start !== "rtn",
-    ...(rounding.start === "boa" && { attention: boa.blockV ? "values" : "rows" }),
-    ...(transform === "affine" && { folds: true, stores: 1 }),
-    // Of the two blocks of a window one is new to it.
-    passes: 3 * (window.epochs + (transform === "affine" ? affine.epochs / 2 : 0)) + 4,
-    parameters: (linear) => {
-      const { rows, columns } = linear;
-      const offset = rounding.kind === "lora" ? rounding.rank * (rows + columns) : rows * columns;
-      return offset + gridParameterCount(linear);
-    },
-    normParameters: 0,
-  }),
-
-  check(options) {
-    checkStart(options.rounding);
-    checkTransform(options);
-  },
+  cost: cbqCost,
+  check: checkCbq,
 
   prepare(block, stream, work) {
     const { job, parts } = work;
@@ -179,7 +122,7 @@ export const cbq = defineRecipe({
   },
 });
 
-type Job = RecipeJob<OptionsOf<{ rounding: typeof roundingOptions }>>;
+type Job = RecipeJob<OptionsOf<typeof cbqOptions>>;
 
 // (4), section 3.3: w^ = s (clip(B + h(V0 + A1 A2) + z) - z), LoRA-Rounding, or another form of w^. What has no codes to start from
 // starts at the weight itself.

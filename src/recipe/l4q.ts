@@ -121,7 +121,8 @@ function fineTuning(options: OptionsOf<typeof fragments>): Stage {
           const offset = layer.scheme.symmetric ? "none" : "integer";
           layer.learn(new LowRankWeight(weight, grid, { rank, alpha, unit, offset }));
         };
-        (group.start === "gptq" ? startByColumns : startNearest)(block, work, options, begin);
+        if (group.start === "nearest") startNearest(block, work, options, begin);
+        else startByColumns(block, work, { ...options, slack: group.slack }, begin);
         block.dropExactWeights();
         return block;
       });

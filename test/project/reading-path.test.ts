@@ -45,6 +45,13 @@ it.each(recipes.filter(({ name }) => name !== "rtn").map(({ name }) => name))(
   },
 );
 
+it.each(recipes.map(({ name }) => name))("%s reads like its paper, in at most 150 lines", (name) => {
+  const lines = readFileSync(join(ROOT, "src", "recipe", `${name}.ts`), "utf8")
+    .trimEnd()
+    .split("\n");
+  expect(lines.length).toBeLessThanOrEqual(150);
+});
+
 it("says what a recipe without a paper lacks", () => {
   expect(() => readingPath("recipe")).toThrow(/names no paper.*Next: /);
 });

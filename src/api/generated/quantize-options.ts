@@ -1725,6 +1725,15 @@ export interface L4qOptions {
    */
   readonly start?: "gptq" | "nearest" | undefined;
   /**
+   * Where between codes the weight begins: 1 where GPTQ had it before it rounded, 0 on the codes, which then
+   * change only behind half a step. A number from 0 to 1. Read by l4q with l4q.start=gptq.
+   *
+   * Command line: `--set l4q.slack=...`.
+   *
+   * @default 1
+   */
+  readonly slack?: number | undefined;
+  /**
    * Which tokens count: of conversations those of the assistant, or all; text that is no conversation counts
    * whole. Read by l4q.
    *

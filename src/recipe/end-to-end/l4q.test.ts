@@ -146,6 +146,21 @@ describe("L4Q", () => {
     expect(run({}, { scheme }).done.at(-1)?.lossAfter?.total).toBeLessThan(lossAt(started));
   });
 
+  it("begins with the same codes however far from them weights stay, and changes fewer where they stay near", () => {
+    const still = { epochs: 1, rate: 1e-12, scaleRate: 1e-12 };
+    const start = run(still).delivered.weights;
+    const moved = [1, 0.5, 0].map((slack) => {
+      expect(run({ ...still, slack }).delivered.weights).toEqual(start);
+      const learnt = run({ slack }).delivered.weights;
+      const changed = [...start].map(([name, { codes }]) =>
+        codes.filter((code, i) => code !== learnt.get(name)?.codes[i]),
+      );
+      return changed.reduce((sum, { length }) => sum + length, 0);
+    }) as [number, number, number];
+    expect(moved[0]).toBeGreaterThan(moved[1]);
+    expect(moved[1]).toBeGreaterThan(moved[2]);
+  });
+
   it("learns offsets that zero points hold where the grid is asymmetric", () => {
     const scheme = parseScheme("W3A16g8", { asym: true });
     const { delivered, done } = run({ offsetRate: 0.2 }, { scheme });

@@ -1,5 +1,5 @@
 import { linearOf } from "../../network/index.js";
-import type { Grid } from "../../quant/grid/grid.js";
+import { type Codes, dequantize, type Grid } from "../../quant/grid/grid.js";
 import { searchRange } from "../../quant/grid/range.js";
 import { gptq } from "../../quant/solver/gptq.js";
 import { coveringGrid } from "../../quant/weight-path/low-rank.js";
@@ -40,13 +40,14 @@ export function startNearest(
 /**
  * Gives every Linear of a block a weight whose nearest codes are GPTQ's: the one that GPTQ had before it rounded each column, with all
  * that it makes up for. It takes the place of the checkpoint's in the block, in the dtype of the products. Unlike the weight
- * that the codes stand for it lies anywhere between codes, so that a small change of it changes some of them. Linears behind
- * another one see what that computes with.
+ * that the codes stand for it lies anywhere between codes, so that a small change of it changes some of them, which nothing makes
+ * up for. `slack` is how far from the codes it stays, as a share: with 0 it is what they stand for, and only a change of half a step
+ * moves one. Linears behind another one see what that computes with.
  */
 export function startByColumns(
   block: QuantizedUnit,
   { job, parts, opening }: StageWork,
-  { range, gptq: asked }: Options,
+  { range, gptq: asked, slack }: Options & { readonly slack: number },
   begin: Begin,
 ): void {
   const options = { ...asked, refit: false, candidates: candidatesOf(range) };
@@ -72,7 +73,7 @@ export function startByColumns(
               return;
             }
             const found = gptq(exact, moments, layer.scheme, layer.name, { ...options, keepCorrected: true });
-            kept.copy_(found.corrected as Tensor);
+            kept.copy_(between(found.corrected as Tensor, found.codes, slack));
             begin(layer, kept, found.codes);
           }),
         );
@@ -82,4 +83,11 @@ export function startByColumns(
   } finally {
     for (const layer of block.layers.values()) layer.release();
   }
+}
+
+// The weight at a share of the way from what codes stand for to itself.
+function between(weight: Tensor, codes: Codes, share: number): Tensor {
+  if (share === 1) return weight;
+  const rounded = dequantize(codes);
+  return rounded.add(weight.sub(rounded).mul(share));
 }

@@ -13,6 +13,11 @@ const l4q = z.strictObject({
     .describe(
       "what the first codes are: those of GPTQ, on the text's first sequences, or the weights rounded to nearest (the paper)",
     ),
+  slack: fraction
+    .default(1)
+    .describe(
+      "where between codes the weight begins: 1 where GPTQ had it before it rounded, 0 on the codes, which then change only behind half a step",
+    ),
   loss: z
     .enum(["answers", "all"])
     .default("answers")
@@ -55,6 +60,7 @@ export const l4qOptions = fragment(l4q.prefault({}).describe("how L4Q fine-tunes
   rank: always,
   alpha: always,
   start: always,
+  slack: when(startingFromGptq),
   loss: always,
   epochs: always,
   pieces: always,
