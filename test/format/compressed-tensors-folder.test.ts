@@ -17,8 +17,11 @@ import {
   scratch,
   source,
   tokenizerText,
+  useModelFolder,
   weightOf,
 } from "./model-folder.js";
+
+useModelFolder();
 
 describe("compressed-tensors folder", () => {
   it("gives back the codes, scales and other tensors of a model with mixed schemes", async () => {

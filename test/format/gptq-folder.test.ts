@@ -5,7 +5,9 @@ import type { JsonObject } from "../../src/checkpoint/json/json.js";
 import { FormatError } from "../../src/errors.js";
 import { isGptq, openGptq } from "../../src/format/gptq/read.js";
 import { writeGptq } from "../../src/format/gptq/write.js";
-import { configText, expectSame, mixed, out, readConfig, source, weightOf } from "./model-folder.js";
+import { configText, expectSame, mixed, out, readConfig, source, useModelFolder, weightOf } from "./model-folder.js";
+
+useModelFolder();
 
 describe("GPTQ folder", () => {
   it("gives back a model with mixed schemes, as version 2 because some are asymmetric", async () => {

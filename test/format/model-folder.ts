@@ -15,24 +15,27 @@ export let scratch = "";
 export let model = "";
 export let out = "";
 
-beforeEach(() => {
-  scratch = mkdtempSync(join(tmpdir(), "crossblock-folders-"));
-  model = join(scratch, "model");
-  out = join(scratch, "out");
-  mkdirSync(model);
-  writeFileSync(join(model, "config.json"), configText);
-  writeFileSync(join(model, "tokenizer.json"), tokenizerText);
-  writeFileSync(join(model, "chat_template.jinja"), "{{ messages }}\r\n");
-  writeFileSync(join(model, "pytorch_model.bin"), "old weights");
-  writeFileSync(join(model, "model.safetensors.index.json"), "{}");
-  writeFileSync(join(model, ".hidden"), "cache");
-  mkdirSync(join(model, "onnx"));
-  writeFileSync(join(model, "onnx", "model.onnx"), "another format");
-});
+/** Gives each test of a file, which calls this first, a model folder in a scratch folder of its own. */
+export function useModelFolder(): void {
+  beforeEach(() => {
+    scratch = mkdtempSync(join(tmpdir(), "crossblock-folders-"));
+    model = join(scratch, "model");
+    out = join(scratch, "out");
+    mkdirSync(model);
+    writeFileSync(join(model, "config.json"), configText);
+    writeFileSync(join(model, "tokenizer.json"), tokenizerText);
+    writeFileSync(join(model, "chat_template.jinja"), "{{ messages }}\r\n");
+    writeFileSync(join(model, "pytorch_model.bin"), "old weights");
+    writeFileSync(join(model, "model.safetensors.index.json"), "{}");
+    writeFileSync(join(model, ".hidden"), "cache");
+    mkdirSync(join(model, "onnx"));
+    writeFileSync(join(model, "onnx", "model.onnx"), "another format");
+  });
 
-afterEach(() => {
-  rmSync(scratch, { recursive: true, force: true });
-});
+  afterEach(() => {
+    rmSync(scratch, { recursive: true, force: true });
+  });
+}
 
 /** A weight with a fixed pattern, so that any two differ. */
 export function weightOf(bits: number, groupSize: number | null, symmetric: boolean, seed = 1): QuantizedWeight {

@@ -9,7 +9,9 @@ import { CrossblockError } from "../../src/errors.js";
 import type { ExportSource } from "../../src/format/contract/export-source.js";
 import { OnnxFile } from "../../src/format/onnx/read.js";
 import { writeOnnx } from "../../src/format/onnx/write.js";
-import { everywhere, outFolder, smallSource, verdicts } from "./onnx-exports.js";
+import { everywhere, outFolder, smallSource, useOnnxScratch, verdicts } from "./onnx-exports.js";
+
+useOnnxScratch();
 
 function change(file: string, edit: (model: OnnxModel) => OnnxModel): void {
   writeFileSync(file, encodeMessage(MODEL, edit(decodeMessage(MODEL, readFileSync(file), file))));

@@ -13,13 +13,16 @@ import type { RtnScheme } from "./rtn-source.js";
 export const model = "models/sotu-llama-7m";
 let scratch = "";
 
-beforeAll(() => {
-  scratch = mkdtempSync(join(tmpdir(), "crossblock-onnx-"));
-});
+/** Gives the tests of a file, which calls this first, a scratch folder. */
+export function useOnnxScratch(): void {
+  beforeAll(() => {
+    scratch = mkdtempSync(join(tmpdir(), "crossblock-onnx-"));
+  });
 
-afterAll(() => {
-  rmSync(scratch, { recursive: true, force: true });
-});
+  afterAll(() => {
+    rmSync(scratch, { recursive: true, force: true });
+  });
+}
 
 export const smallSource = (schemeOf: (name: string) => RtnScheme | null): Promise<ExportSource & Disposable> =>
   firstLayers(model, 1, schemeOf);

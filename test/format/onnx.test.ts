@@ -10,7 +10,9 @@ import { onnxExporter } from "../../src/format/onnx/exporter.js";
 import { inspectOnnx } from "../../src/format/onnx/inspect.js";
 import { OnnxFile } from "../../src/format/onnx/read.js";
 import { writeOnnx } from "../../src/format/onnx/write.js";
-import { everywhere, model, outFolder, smallSource, verdicts } from "./onnx-exports.js";
+import { everywhere, model, outFolder, smallSource, useOnnxScratch, verdicts } from "./onnx-exports.js";
+
+useOnnxScratch();
 
 describe("a model folder as ONNX", () => {
   it.each([

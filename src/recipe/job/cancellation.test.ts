@@ -6,8 +6,16 @@ import { type TinyNetwork, tinyJob, tinyNetwork } from "../testing/tiny-run.js";
 import type { RecipeEvent } from "./recipe-job.js";
 import { runRecipe } from "./run-recipe.js";
 
-/** Places at which each run is stopped. */
-const TRIES = 6;
+/** Parts of a run, in each of which it is stopped at one place and left at another. */
+const PARTS = 3;
+
+/** A place in each part of `all`. */
+function placesIn(all: number, random: SeededRandom): number[] {
+  return Array.from({ length: PARTS }, (_, part) => {
+    const begin = Math.floor((part * all) / PARTS);
+    return begin + random.below(Math.max(1, Math.floor(((part + 1) * all) / PARTS) - begin));
+  });
+}
 
 let network: TinyNetwork;
 beforeAll(async () => {
@@ -33,15 +41,14 @@ describe("a run that is stopped, wherever it is", () => {
     expect(liveHandles()).toBe(live);
     const random = new SeededRandom(17);
     // Where it asks whether it may go on.
-    for (let i = 0; i < TRIES; i++) {
-      [polls, last] = [0, random.below(all)];
+    for (const place of placesIn(all, random)) {
+      [polls, last] = [0, place];
       expect(() => [...start()]).toThrow("stopped");
       expect([last, liveHandles()]).toEqual([last, live]);
     }
     // Where whoever reads its events stops to.
     last = Number.POSITIVE_INFINITY;
-    for (let i = 0; i < TRIES; i++) {
-      const read = random.below(events);
+    for (const read of placesIn(events, random)) {
       const running = start();
       for (let k = 0; k <= read; k++) running.next();
       running.return(undefined);

@@ -2,9 +2,12 @@ import type { RecipeName } from "../job/recipe-names.js";
 import type { RecipeOptionsInput } from "../options/recipe-options.js";
 
 const short = { window: { epochs: 2, batch: 3 }, endToEnd: { epochs: 2, batch: 3 } } as const;
+// Ranges are looked for among few: what a run holds, keeps and continues from is the same.
+const quick = { range: { candidates: 6 }, gptq: { widths: [1, 1.2] } } as const;
 const code = { rounding: { start: "gptq" } } as const;
-/** Short runs of every recipe that quantizes a language model window by window or as a whole: a name, the recipe, scheme and options. */
-export const recipeRuns: readonly (readonly [string, RecipeName, string, RecipeOptionsInput])[] = [
+type RecipeRun = readonly [name: string, recipe: RecipeName, scheme: string, options: RecipeOptionsInput];
+
+const runs: readonly RecipeRun[] = [
   ["rtn", "rtn", "W3A16g8", { finish: "none" }],
   ["rtn with static inputs", "rtn", "W4A8", { activation: { granularity: "tensor" }, finish: "none" }],
   ["gptq, then all scales", "gptq", "W3A16g8", { ...short, finish: "scales" }],
@@ -66,3 +69,11 @@ export const recipeRuns: readonly (readonly [string, RecipeName, string, RecipeO
     },
   ],
 ];
+
+/** Short runs of every recipe that quantizes a language model window by window or as a whole. */
+export const recipeRuns: readonly RecipeRun[] = runs.map(([name, recipe, scheme, options]) => [
+  name,
+  recipe,
+  scheme,
+  { ...quick, ...options },
+]);

@@ -3,7 +3,9 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { temporaryFolder } from "../../checkpoint/testing/temporary-folder.js";
 import { liveHandles } from "../../tensor/index.js";
-import { type Case, cbq, open, quick, result, run, whole, windowsOf } from "./testing/tiny-runs.js";
+import { type Case, cbq, open, quick, result, run, useTinyModel, whole, windowsOf } from "./testing/tiny-runs.js";
+
+useTinyModel();
 
 const scales = { finish: "scales", endToEnd: { epochs: 3, batch: 4 } } as const;
 const cases: readonly (readonly [string, Case])[] = [

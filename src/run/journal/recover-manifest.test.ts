@@ -4,7 +4,9 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { temporaryFolder } from "../../checkpoint/testing/temporary-folder.js";
 import { InputError } from "../../errors.js";
-import { cbq, open, result, run, whole } from "./testing/tiny-runs.js";
+import { cbq, open, result, run, useTinyModel, whole } from "./testing/tiny-runs.js";
+
+useTinyModel();
 
 describe("damage", () => {
   const folder = temporaryFolder();

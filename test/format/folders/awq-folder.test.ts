@@ -5,7 +5,9 @@ import type { JsonObject } from "../../../src/checkpoint/json/json.js";
 import { FormatError } from "../../../src/errors.js";
 import { isAwq, openAwq } from "../../../src/format/awq/read.js";
 import { writeAwq } from "../../../src/format/awq/write.js";
-import { expectSame, out, readConfig, source, weightOf } from "../model-folder.js";
+import { expectSame, out, readConfig, source, useModelFolder, weightOf } from "../model-folder.js";
+
+useModelFolder();
 
 describe("AWQ folder", () => {
   it("gives back codes, scales and other tensors, and says what it left alone", async () => {

@@ -12,7 +12,9 @@ import { openMlxFolder } from "../../../src/format/mlx/read.js";
 import { writeMlx } from "../../../src/format/mlx/write.js";
 import type { QuantizedWeight } from "../../../src/quant/quantized-weight.js";
 import { memorySource } from "../memory-source.js";
-import { model, out, readConfig, weightOf } from "../model-folder.js";
+import { model, out, readConfig, useModelFolder, weightOf } from "../model-folder.js";
+
+useModelFolder();
 
 const sizes = { hidden_size: 64, intermediate_size: 32, num_attention_heads: 2, num_key_value_heads: 2 };
 const config = {

@@ -19,29 +19,35 @@ import { Journal, type JournalOptions } from "../journal.js";
 const BLOCKS = 4;
 const CONTEXT = 16;
 const SEQUENCES = 6;
-// Of the file of tests that imports this: one network, made before its tests and removed behind them.
-const model = temporaryFolder();
+// Of the file of tests that runs: one network, made before its tests and removed behind them.
+let model: ReturnType<typeof temporaryFolder>;
 let checkpoint: Checkpoint;
 let spec: DecoderSpec;
 let ids: Int32Array;
 
-// A tiny network of four blocks with random weights and a few outlier channels, so that folding has work.
-beforeAll(async () => {
-  manualSeed(5);
-  await writeTinyModel(model.path, deeperModel(tinyModel("llama"), BLOCKS), (name, values, shape) => {
-    if (name.includes("norm")) values[3] = 9;
-    else scope(() => values.set(Tensor.randn([values.length]).mul(0.25).toFloat32Array()));
-    return shape;
+/**
+ * Gives the tests of a file, which calls this first, a tiny network of four blocks with random weights and a few outlier channels,
+ * so that folding has work.
+ */
+export function useTinyModel(): void {
+  beforeAll(async () => {
+    model = temporaryFolder();
+    manualSeed(5);
+    await writeTinyModel(model.path, deeperModel(tinyModel("llama"), BLOCKS), (name, values, shape) => {
+      if (name.includes("norm")) values[3] = 9;
+      else scope(() => values.set(Tensor.randn([values.length]).mul(0.25).toFloat32Array()));
+      return shape;
+    });
+    checkpoint = await Checkpoint.open(model.path);
+    spec = readSpec(await readModelConfig(model.path));
+    ids = Int32Array.from({ length: CONTEXT * SEQUENCES }, (_, i) => (i * i * 7 + i * 3 + 1) % spec.vocabSize);
   });
-  checkpoint = await Checkpoint.open(model.path);
-  spec = readSpec(await readModelConfig(model.path));
-  ids = Int32Array.from({ length: CONTEXT * SEQUENCES }, (_, i) => (i * i * 7 + i * 3 + 1) % spec.vocabSize);
-});
 
-afterAll(() => {
-  checkpoint.close();
-  model[Symbol.dispose]();
-});
+  afterAll(() => {
+    checkpoint.close();
+    model[Symbol.dispose]();
+  });
+}
 
 /** What is run. */
 export interface Case {
