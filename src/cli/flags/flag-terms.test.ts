@@ -21,6 +21,7 @@ it("names an option as the flag by which it was given, without its place in a li
     what: expect.stringMatching(/^"ggfu" is none of .*gguf.*onnx/),
     next: 'did you mean "gguf"?',
   });
+  expect(refused({ format: "ggfu" }, { format: "ggfu" }).next).toBe('did you mean "gguf"?');
   const embedding = { ggufEmbedding: "q9_0" };
   expect(refused(embedding, embedding).where).toBe("--gguf-embedding");
 });

@@ -90,7 +90,8 @@ function fromIssue(schema: z.ZodType, found: Issue | undefined, given: UntypedOp
       next: `give ${list}; in a shell with quotes around it: --set '${name}=${list}'`,
     });
   }
-  const accepted = acceptedValues(optionAt(schema, path));
+  const accepted =
+    acceptedValues(optionAt(schema, path)) ?? (issue?.code === "invalid_value" ? issue.values.map(String) : null);
   const near = typeof value === "string" && accepted !== null ? nearestName(value, accepted) : null;
   const named = issue?.code === "invalid_value" && accepted !== null;
   const fits = accepted?.join(", ") ?? fitting(issue);
