@@ -29,7 +29,7 @@ export { modelSpec } from "./decoder/spec/model-spec.js";
 export { networkTensors } from "./decoder/spec/network-tensors.js";
 export { hasNormMatrices, specWithNormMatrices, withNormMatrices } from "./decoder/spec/norm-matrices.js";
 export { networkReader, type ReadModel, readModel } from "./decoder/spec/read-model.js";
-export { readSpec, tiesEmbeddings } from "./decoder/spec/read-spec.js";
+export { readSpec, requireFamily, tiesEmbeddings } from "./decoder/spec/read-spec.js";
 export { type ConfigContradiction, resolveConfig, type TensorFacts } from "./decoder/spec/resolve-config.js";
 export { hasTower, textConfig } from "./decoder/spec/tower/text-tower.js";
 export { requireContext, tokenIds } from "./decoder/token-ids.js";

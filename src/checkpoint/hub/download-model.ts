@@ -27,6 +27,8 @@ export interface ResolveModelOptions extends HubClientOptions {
   /** Folders of the repository that are wanted too, with all that is in them: the exports of a result. Default none. */
   readonly folders?: readonly string[];
   readonly onProgress?: (progress: DownloadProgress) => void;
+  /** Looks at a folder that has all but its weights, and may refuse them by throwing: they are gigabytes. */
+  readonly beforeWeights?: (folder: string) => Promise<void>;
 }
 
 /** What is downloaded besides the weights; names as transformers writes them. */
@@ -150,6 +152,7 @@ class HubModel {
     }
     const first = single ? side : [...side, weightIndexFile];
     await this.#fetchFiles(folder, first, files);
+    await this.#options.beforeWeights?.(folder);
     const weights = single ? [singleWeightFile] : shardsOf(folder);
     await this.#fetchFiles(folder, weights, files);
   }

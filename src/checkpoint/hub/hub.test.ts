@@ -90,6 +90,20 @@ describe("resolveModel", () => {
     expect(hub.requests.filter((path) => path.includes("/resolve/"))).toEqual([]);
   });
 
+  it("shows what lies around the weights before it downloads them, and leaves them where that is refused", async () => {
+    using folder = temporaryFolder();
+    await using hub = await startFakeHub(files);
+    const options = { cacheFolder: folder.path, hubUrl: hub.url };
+    let seen: string[] = [];
+    const beforeWeights = async (path: string): Promise<void> => {
+      seen = readdirSync(path);
+      throw new InputError({ where: path, what: "of no use", next: "take another" });
+    };
+    expect((await failure(resolveModel("owner/name", { ...options, beforeWeights }))).message).toMatch(/of no use/);
+    expect(seen).toEqual(expect.arrayContaining(["config.json", "tokenizer.json"]));
+    expect(hub.requests.filter((path) => path.endsWith(".safetensors"))).toEqual([]);
+  });
+
   it("continues a download whose connection broke, and one of an earlier process", async () => {
     using folder = temporaryFolder();
     await using hub = await startFakeHub(files);

@@ -1,7 +1,9 @@
 import { join } from "node:path";
 import { writeFileAtomically } from "../../checkpoint/file-system/write-file-atomically.js";
 import { withRevision } from "../../checkpoint/hub/hub-name.js";
+import { readModelConfig } from "../../checkpoint/model-config.js";
 import { trainedFolder } from "../../format/written-files.js";
+import { requireFamily } from "../../network/index.js";
 import { packageVersion } from "../../package-version.js";
 import { stagesOf, stageWindows } from "../../recipe/end-to-end/stages.js";
 import { wantsFinish } from "../../recipe/end-to-end/windows.js";
@@ -57,7 +59,11 @@ export async function quantizeJob(
   const timeline = new Timeline();
   const context = observed(outer, timeline);
   const device = resolveDevice(asked.device);
-  const place = isGraph(asked) ? asked.model : await resolveFolder(withRevision(asked.model, asked.revision), context);
+  const place = isGraph(asked)
+    ? asked.model
+    : await resolveFolder(withRevision(asked.model, asked.revision), context, {
+        beforeWeights: async (folder) => void requireFamily(await readModelConfig(folder)),
+      });
   if (asked.compute.threads !== null) setThreads(asked.compute.threads);
   // Before anything is multiplied: cuBLAS keeps a workspace for every stream that it saw.
   useOwnStream(device);

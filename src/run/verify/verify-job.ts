@@ -25,7 +25,7 @@ export async function verifyJob(options: VerifyOptions, context: Context): Promi
   // The cache of the hub is not ours to write to.
   const target = options.out ?? (named === null ? options.result : null);
   if (options.out !== null) await checkWritable(options.out, "the certificate can't be written");
-  const folder = await resolveFolder(asked, context, named === null ? [] : exportFolders);
+  const folder = await resolveFolder(asked, context, { folders: named === null ? [] : exportFolders });
   const model = options.model === null ? null : await resolveFolder(options.model, context);
   const checked = await certify({ ...options, folder, model }, context);
   const name = named === null ? basename(resolve(folder)) : `${named.name}@${basename(folder)}`;

@@ -44,10 +44,8 @@ export function tiesEmbeddings(whole: ModelConfig): boolean {
  */
 export function readSpec(whole: ModelConfig, has: (tensor: string) => boolean = () => true): DecoderSpec {
   const config = textConfig(whole);
+  const family = requireFamily(whole);
   const modelType = requireString(config, "model_type");
-  const family = families.get(modelType);
-  if (family === undefined) throw unknownFamily(modelType);
-  refuseVariants(config, family);
   const hiddenSize = requireCount(config, family.keys.hiddenSize);
   const norm = readNorm(config, family);
   const names = towerNames(whole, family.names, has);
@@ -72,6 +70,20 @@ export function readSpec(whole: ModelConfig, has: (tensor: string) => boolean = 
       experts: family.experts === undefined ? null : { forms: family.experts.stored, each: family.experts.each },
     },
   };
+}
+
+/**
+ * The family of a `config.json`, which tells without any weight whether the model is one that can be read.
+ *
+ * @throws ModelError that names what the family has and is not read, or lists the families that work
+ */
+export function requireFamily(whole: ModelConfig): Family {
+  const config = textConfig(whole);
+  const modelType = requireString(config, "model_type");
+  const family = families.get(modelType);
+  if (family === undefined) throw unknownFamily(modelType);
+  refuseVariants(config, family);
+  return family;
 }
 
 function unknownFamily(modelType: string): ModelError {
