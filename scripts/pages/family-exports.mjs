@@ -4,7 +4,7 @@ import { ggufFamily } from "../../dist/format/gguf/network/families.js";
 import { modelShape } from "../../dist/format/gguf/network/model-shape.js";
 import { ropeEncoding } from "../../dist/format/gguf/network/rope-scaling.js";
 import { mlxTextFamily } from "../../dist/format/mlx/families.js";
-import { graphBlock } from "../../dist/format/onnx/graph/graph-block.js";
+import { assertExpressible } from "../../dist/format/onnx/graph/graph-block.js";
 import { families, readSpec } from "../../dist/network/index.js";
 
 /** @typedef {{ models: Record<string, { config: Record<string, unknown> }> }} TinyModels */
@@ -59,7 +59,7 @@ export function familyExports() {
     return {
       family,
       folders: null,
-      onnx: refusal(() => graphBlock(spec)),
+      onnx: refusal(() => assertExpressible(spec)),
       gguf: refusal(() => [modelShape(usual), ropeEncoding(usual)]),
       mlx,
     };

@@ -10,7 +10,7 @@ import { checkGguf } from "../../src/format/gguf/check.js";
 import { compareKeys } from "../../src/format/gguf/network/compare/compare-keys.js";
 import { GgufFile } from "../../src/format/gguf/read.js";
 import { writeGguf } from "../../src/format/gguf/write.js";
-import { graphBlock } from "../../src/format/onnx/graph/graph-block.js";
+import { assertExpressible } from "../../src/format/onnx/graph/graph-block.js";
 import { compareSources } from "../../src/format/source/compare-sources.js";
 import { sourceSpec } from "../../src/format/source/source-spec.js";
 import { tinyExperts, writeRandomModel } from "../../src/network/testing/tiny-experts.js";
@@ -88,6 +88,8 @@ describe("a result with experts", () => {
     await expect(writeGguf(other, join(folder, "other.gguf"))).rejects.toThrow(
       /qwen2moe routes tokens to experts in another way.*Next: use --format compressed-tensors/,
     );
-    expect(() => graphBlock(sourceSpec(source))).toThrow(/would need experts.*Next: use --format compressed-tensors/);
+    expect(() => assertExpressible(sourceSpec(source))).toThrow(
+      /would need experts.*Next: use --format compressed-tensors/,
+    );
   });
 });

@@ -16,7 +16,7 @@ export function onnxConfigText(plan: OnnxPlan, source: ExportSource): string {
  * has, and the sizes of the cache, which it reads from keys that transformers can do without.
  */
 function onnxConfig({ spec, dtype, modelFile, dataFiles }: OnnxPlan, config: ModelConfig): JsonObject {
-  const { kvHeads, headDim } = graphBlock(spec).attention;
+  const { kvHeads, headDim } = graphBlock(spec, 0).attention;
   const sizes: JsonObject =
     spec.embedding.positions === null ? { num_key_value_heads: kvHeads, head_dim: headDim } : {};
   const missing = Object.entries(sizes).filter(([key]) => config[key] === undefined || config[key] === null);

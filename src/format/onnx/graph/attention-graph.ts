@@ -1,13 +1,16 @@
 import { DATA_TYPES } from "../../../checkpoint/onnx/schema.js";
-import type { DecoderSpec } from "../../../network/index.js";
+import type { AttentionSpec, DecoderSpec } from "../../../network/index.js";
 import { graphBlock } from "./graph-block.js";
 import { CONTRIB, type GraphBuilder } from "./graph-builder.js";
 import type { ComputeType } from "./graph-weights.js";
 
-/** What all blocks share: computed once from the graph's inputs. */
+/** What blocks share: computed once from the graph's inputs. */
 export interface AttentionInputs {
-  /** Added to the scores: `[batch, 1, tokens, tokens seen]`, 0 where a query may look and very negative elsewhere. */
-  readonly bias: string;
+  /**
+   * Added to the scores, of each block: `[batch, 1, tokens, tokens seen]`, 0 where a query may look and very negative
+   * elsewhere. Blocks with the same window have the same.
+   */
+  readonly biases: readonly string[];
   /** int32 `[batch]`: the cache's length after this call, minus 1. */
   readonly lastKey: string;
   /** int32 scalar: the cache's length after this call. */
@@ -19,8 +22,8 @@ export interface AttentionInputs {
  * embedding stays unused, because it counts positions from the lengths of sequences, and padding on the left moves them; so
  * does its sliding window, because the bias has it for both ways of computing.
  */
-export function isFused(spec: DecoderSpec): boolean {
-  return graphBlock(spec).attention.headDim % 8 === 0;
+export function isFused(spec: DecoderSpec, block: number): boolean {
+  return graphBlock(spec, block).attention.headDim % 8 === 0;
 }
 
 /**
@@ -45,44 +48,63 @@ export function attentionInputs(g: GraphBuilder, spec: DecoderSpec, compute: Com
   const padding = g.node("attention/padding", "Sub", [g.scalar(1), mask]);
   const penalty = g.node("attention/penalty", "Mul", [padding, lowest]);
   const perKey = g.node("attention/per_key", "Unsqueeze", [penalty, g.integers([1, 2])]);
-  const order = orderBias(g, spec, tokens, keys64, lowest);
-  const wide =
-    order === null
-      ? g.node("attention/bias", "Expand", [perKey, queriesShape(g, tokens)])
-      : g.node("attention/bias", "Add", [perKey, order]);
-  const bias =
-    compute === "float32"
-      ? wide
-      : g.node("attention/bias16", "Cast", [wide], { attributes: { to: DATA_TYPES.float16 } });
-  return { bias, lastKey, keys };
+  const known = new Map<string, string>();
+  const biases = spec.blocks.map((_, block) => {
+    const seenBy: Seen = { window: graphBlock(spec, block).attention.slidingWindow, fused: isFused(spec, block) };
+    const key = JSON.stringify(seenBy);
+    const made = known.get(key);
+    if (made !== undefined) return made;
+    const path = known.size === 0 ? "attention" : `attention/${known.size}`;
+    const order = orderBias(g, path, seenBy, { tokens, keys: keys64, lowest });
+    const wide =
+      order === null
+        ? g.node(`${path}/bias`, "Expand", [perKey, queriesShape(g, path, tokens)])
+        : g.node(`${path}/bias`, "Add", [perKey, order]);
+    const bias =
+      compute === "float32"
+        ? wide
+        : g.node(`${path}/bias16`, "Cast", [wide], { attributes: { to: DATA_TYPES.float16 } });
+    known.set(key, bias);
+    return bias;
+  });
+  return { biases, lastKey, keys };
+}
+
+/** Which keys a block sees, and whether the fused operator leaves later ones out by itself. */
+interface Seen {
+  readonly window: number | null;
+  readonly fused: boolean;
 }
 
 /** `[1, 1, tokens, 1]` */
-function queriesShape(g: GraphBuilder, tokens: string): string {
-  const list = g.node("attention/tokens_list", "Unsqueeze", [tokens, g.integers([0])]);
-  return g.node("attention/queries_shape", "Concat", [g.integers([1, 1]), list, g.integers([1])], {
+function queriesShape(g: GraphBuilder, path: string, tokens: string): string {
+  const list = g.node(`${path}/tokens_list`, "Unsqueeze", [tokens, g.integers([0])]);
+  return g.node(`${path}/queries_shape`, "Concat", [g.integers([1, 1]), list, g.integers([1])], {
     attributes: { axis: 0 },
   });
 }
 
 /** What the order of tokens forbids, `[tokens, tokens seen]`; null where the fused operator sees to it by itself. */
-function orderBias(g: GraphBuilder, spec: DecoderSpec, tokens: string, keys: string, lowest: string): string | null {
-  const { slidingWindow } = graphBlock(spec).attention;
-  const fused = isFused(spec);
-  if (fused && slidingWindow === null) return null;
-  const columns = g.node("attention/columns", "Range", [g.integers(0), keys, g.integers(1)]);
-  const past = g.node("attention/past", "Sub", [keys, tokens]);
-  const rowList = g.node("attention/row_list", "Range", [past, keys, g.integers(1)]);
-  const rows = g.node("attention/rows", "Unsqueeze", [rowList, g.integers([1])]);
+function orderBias(
+  g: GraphBuilder,
+  path: string,
+  { window, fused }: Seen,
+  { tokens, keys, lowest }: { readonly tokens: string; readonly keys: string; readonly lowest: string },
+): string | null {
+  if (fused && window === null) return null;
+  const columns = g.node(`${path}/columns`, "Range", [g.integers(0), keys, g.integers(1)]);
+  const past = g.node(`${path}/past`, "Sub", [keys, tokens]);
+  const rowList = g.node(`${path}/row_list`, "Range", [past, keys, g.integers(1)]);
+  const rows = g.node(`${path}/rows`, "Unsqueeze", [rowList, g.integers([1])]);
   const blocked: string[] = [];
-  if (!fused) blocked.push(g.node("attention/future", "Greater", [columns, rows]));
-  if (slidingWindow !== null) {
-    const out = g.node("attention/out_of_window", "Sub", [rows, g.integers(slidingWindow)]);
-    blocked.push(g.node("attention/far", "LessOrEqual", [columns, out]));
+  if (!fused) blocked.push(g.node(`${path}/future`, "Greater", [columns, rows]));
+  if (window !== null) {
+    const out = g.node(`${path}/out_of_window`, "Sub", [rows, g.integers(window)]);
+    blocked.push(g.node(`${path}/far`, "LessOrEqual", [columns, out]));
   }
   const [first = "", second] = blocked;
-  const either = second === undefined ? first : g.node("attention/blocked", "Or", [first, second]);
-  return g.node("attention/order", "Where", [either, lowest, g.scalar(0)]);
+  const either = second === undefined ? first : g.node(`${path}/blocked`, "Or", [first, second]);
+  return g.node(`${path}/order`, "Where", [either, lowest, g.scalar(0)]);
 }
 
 /** Queries, keys and values `[batch, tokens, heads * headDim]`, rotated already. */
@@ -101,8 +123,9 @@ export function attention(
   shared: AttentionInputs,
   compute: ComputeType,
 ): string {
-  const { heads, kvHeads, headDim, scale } = graphBlock(spec).attention;
+  const { heads, kvHeads, headDim, scale, softcap } = graphBlock(spec, block).attention;
   const path = `layers.${block}/attention`;
+  const bias = shared.biases[block] ?? "";
   const past = ["key", "value"].map((kind) => {
     const shape = ["batch_size", kvHeads, "past_sequence_length", headDim];
     return g.input(`past_key_values.${block}.${kind}`, compute, shape);
@@ -112,33 +135,30 @@ export function attention(
     g.output(name, compute, ["batch_size", kvHeads, "total_sequence_length", headDim]);
     return name;
   });
-  if (isFused(spec)) {
-    return g.node(
-      path,
-      "GroupQueryAttention",
-      [q, k, v, ...past, shared.lastKey, shared.keys, "", "", "", shared.bias],
-      {
-        domain: CONTRIB,
-        outputs: [path, ...present],
-        attributes: { num_heads: heads, kv_num_heads: kvHeads, scale: { float: scale } },
+  if (isFused(spec, block)) {
+    return g.node(path, "GroupQueryAttention", [q, k, v, ...past, shared.lastKey, shared.keys, "", "", "", bias], {
+      domain: CONTRIB,
+      outputs: [path, ...present],
+      attributes: {
+        ...{ num_heads: heads, kv_num_heads: kvHeads, scale: { float: scale } },
+        ...(softcap === null ? {} : { softcap: { float: softcap } }),
       },
-    );
+    });
   }
-  return composed(g, path, spec, { q, k, v }, past, present, shared.bias, compute);
+  return composed(g, path, graphBlock(spec, block).attention, { q, k, v }, past, present, bias, compute);
 }
 
 /** The same out of elementary operators; heads that share keys are one batch of products. */
 function composed(
   g: GraphBuilder,
   path: string,
-  spec: DecoderSpec,
+  { heads, kvHeads, headDim, scale, softcap }: AttentionSpec,
   { q, k, v }: BlockAttention,
   past: readonly string[],
   present: readonly string[],
   bias: string,
   compute: ComputeType,
 ): string {
-  const { heads, kvHeads, headDim, scale } = graphBlock(spec).attention;
   const at = (name: string): string => `${path}/${name}`;
   const cached = [k, v].map((value, i) => {
     const kind = i === 0 ? "key" : "value";
@@ -154,18 +174,24 @@ function composed(
   );
   const grouped = g.node(at("grouped"), "Reshape", [q, g.integers([0, 0, kvHeads, heads / kvHeads, headDim])]);
   const queries = g.node(at("queries"), "Transpose", [grouped], { attributes: { perm: [0, 2, 3, 1, 4] } });
-  const factor = g.scalar(scale);
-  const typed =
+  const typed = (name: string, value: number): string =>
     compute === "float32"
-      ? factor
-      : g.node(at("factor"), "Cast", [factor], { attributes: { to: DATA_TYPES[compute] } });
-  const scaled = g.node(at("scaled"), "Mul", [queries, typed]);
+      ? g.scalar(value)
+      : g.node(at(name), "Cast", [g.scalar(value)], { attributes: { to: DATA_TYPES[compute] } });
+  const scaled = g.node(at("scaled"), "Mul", [queries, typed("factor", scale)]);
   const turned = g.node(at("keys_turned"), "Transpose", [keys], { attributes: { perm: [0, 1, 2, 4, 3] } });
-  const scores = g.node(at("scores"), "MatMul", [scaled, turned]);
+  const products = g.node(at("scores"), "MatMul", [scaled, turned]);
+  const scores = softcap === null ? products : capped(g, at("cap"), products, typed("most", softcap));
   const wide = g.node(at("bias"), "Unsqueeze", [bias, g.integers([1])]);
   const masked = g.node(at("masked"), "Add", [scores, wide]);
   const weights = g.node(at("softmax"), "Softmax", [masked], { attributes: { axis: -1 } });
   const mixed = g.node(at("mixed"), "MatMul", [weights, values]);
   const back = g.node(at("by_token"), "Transpose", [mixed], { attributes: { perm: [0, 3, 1, 2, 4] } });
   return g.node(path, "Reshape", [back, g.integers([0, 0, heads * headDim])]);
+}
+
+/** `most * tanh(x / most)` */
+export function capped(g: GraphBuilder, path: string, x: string, most: string): string {
+  const shares = g.node(`${path}/shares`, "Div", [x, most]);
+  return g.node(path, "Mul", [g.node(`${path}/tanh`, "Tanh", [shares]), most]);
 }

@@ -11,10 +11,11 @@ import {
   normName,
   type UnitPlan,
 } from "../../../network/index.js";
-import { type AttentionInputs, attention, attentionInputs } from "./attention-graph.js";
-import { graphBlock } from "./graph-block.js";
+import { type AttentionInputs, attention, attentionInputs, capped } from "./attention-graph.js";
+import { assertExpressible, graphBlock } from "./graph-block.js";
 import { CONTRIB, type GraphBuilder } from "./graph-builder.js";
 import type { ComputeType, GraphWeights } from "./graph-weights.js";
+import { type RotaryTables, rotaryTables } from "./rotary-tables.js";
 
 /**
  * How exactly MatMulNBits multiplies: 0 in the graph's own floating point, 4 with activations rounded to 8 bits block by
@@ -29,6 +30,7 @@ export type AccuracyLevel = 0 | 4;
  * num_logits, vocab]`, `present.N.key|value`.
  */
 export function buildDecoder(weights: GraphWeights, spec: DecoderSpec, accuracyLevel: AccuracyLevel): void {
+  assertExpressible(spec);
   const { builder: g, compute } = weights;
   const tokens = ["batch_size", "sequence_length"];
   g.input("input_ids", "int64", tokens);
@@ -38,16 +40,22 @@ export function buildDecoder(weights: GraphWeights, spec: DecoderSpec, accuracyL
   g.output("logits", "float32", ["batch_size", "num_logits", spec.vocabSize]);
   const shared = attentionInputs(g, spec, compute);
   const units = decoderUnits(spec);
-  const context: Context = { g, spec, units, weights, accuracyLevel, shared, rotary: rotaryTables(weights, spec) };
+  const context: Context = { g, spec, units, weights, accuracyLevel, shared, tables: rotaryTables(weights, spec) };
 
   let stream: Stream = { value: embed(context), added: null };
   for (let block = 0; block < spec.blocks.length; block++) stream = buildBlock(context, block, stream);
   const { normed } = normalise(context, "final_norm", spec.names.finalNorm, stream);
-  const head = linear(context, spec.tied ? spec.names.embedding : spec.names.head, lastTokens(g, normed), [
+  const last = lastTokens(g, normed);
+  const product = linear(context, spec.tied ? spec.names.embedding : spec.names.head, last, [
     spec.vocabSize,
     spec.hiddenSize,
   ]);
-  const logits = times(context, "head/factor", head, spec.head.multiplier);
+  const { multiplier, bias, softcap } = spec.head;
+  const shifted = bias
+    ? g.node("head/bias", "Add", [product, weights.float(`${spec.names.head}.bias`, [spec.vocabSize])])
+    : product;
+  const scaled = times(context, "head/factor", shifted, multiplier);
+  const logits = softcap === null ? scaled : capped(g, "head/cap", scaled, constant(g, "head/cap", compute, softcap));
   g.node("logits", "Cast", [logits], { attributes: { to: DATA_TYPES.float32 } });
 }
 
@@ -58,20 +66,14 @@ interface Context {
   readonly weights: GraphWeights;
   readonly accuracyLevel: AccuracyLevel;
   readonly shared: AttentionInputs;
-  readonly rotary: readonly [cosines: string, sines: string] | null;
+  /** Of each block; null where positions do not turn. Blocks that turn alike have the same. */
+  readonly tables: readonly (RotaryTables | null)[];
 }
 
 /** The residual stream; `added` is what the next norm adds to it first, because one operator does both. */
 interface Stream {
   readonly value: string;
   readonly added: string | null;
-}
-
-function rotaryTables(weights: GraphWeights, spec: DecoderSpec): Context["rotary"] {
-  const { rotary } = graphBlock(spec).attention;
-  if (rotary === null) return null;
-  const shape = [spec.maxPositions, rotary.width / 2] as const;
-  return [weights.rotaryTable("cosines", shape), weights.rotaryTable("sines", shape)];
 }
 
 /** `x` times a number that the network fixes. */
@@ -109,9 +111,9 @@ function embed(context: Context): string {
 
 function buildBlock(context: Context, block: number, input: Stream): Stream {
   const { g, spec } = context;
-  const { mlp } = graphBlock(spec);
+  const { mlp } = graphBlock(spec, block);
   const path = `layers.${block}`;
-  const { norms, residualMultiplier } = blockOf(spec, block);
+  const { norms, residualMultiplier, arrangement } = blockOf(spec, block);
   const norm = (role: NormRole, stream: Stream): Normed =>
     norms[role] === undefined
       ? unnormalised(context, `${path}/${role}`, stream)
@@ -133,18 +135,29 @@ function buildBlock(context: Context, block: number, input: Stream): Stream {
     context.shared,
     context.weights.compute,
   );
-  const middle = norm("mlpNorm", { value: before.sum, added: added("attentionPostNorm", apply("o", mixed)) });
-  const gate = mlp.kind === "gated" ? apply("gate", middle.normed) : null;
-  const up = apply("up", middle.normed);
-  const active = activate(g, `${path}/act`, gate ?? up, mlp.activation);
-  const hidden = gate === null ? active : g.node(`${path}/gated`, "Mul", [active, up]);
-  return { value: middle.sum, added: added("mlpPostNorm", apply("down", hidden)) };
+  const attended = added("attentionPostNorm", apply("o", mixed));
+  const inner = (x: string): string => {
+    const gate = mlp.kind === "gated" ? apply("gate", x) : null;
+    const up = apply("up", x);
+    const active = activate(g, `${path}/act`, gate ?? up, mlp.activation);
+    const hidden = gate === null ? active : g.node(`${path}/gated`, "Mul", [active, up]);
+    return added("mlpPostNorm", apply("down", hidden));
+  };
+  if (arrangement === "parallel") {
+    // Both read what the block is given.
+    const given =
+      norms.mlpNorm === undefined ? before.normed : norm("mlpNorm", { value: before.sum, added: null }).normed;
+    return { value: before.sum, added: g.node(`${path}/both`, "Add", [attended, inner(given)]) };
+  }
+  const middle = norm("mlpNorm", { value: before.sum, added: attended });
+  return { value: middle.sum, added: inner(middle.normed) };
 }
 
 /** Queries or keys `[batch, tokens, heads * headDim]` with their head norm and their positions. */
 function placed(context: Context, block: number, role: "q" | "k", x: string): string {
-  const { g, spec, rotary } = context;
-  const { heads, kvHeads, headDim, qNorm, rotary: positions } = graphBlock(spec).attention;
+  const { g, spec } = context;
+  const tables = context.tables[block] ?? null;
+  const { heads, kvHeads, headDim, qNorm, rotary } = graphBlock(spec, block).attention;
   const count = role === "q" ? heads : kvHeads;
   const path = `layers.${block}/${role}`;
   let value = x;
@@ -157,11 +170,11 @@ function placed(context: Context, block: number, role: "q" | "k", x: string): st
     const normed = g.node(`${path}/norm`, "SimplifiedLayerNormalization", [split, scale], { attributes });
     value = byHead ? g.node(`${path}/joined`, "Reshape", [normed, g.integers([0, 0, count * headDim])]) : normed;
   }
-  if (rotary === null || positions === null) return value;
-  const partial = positions.width === headDim ? {} : { rotary_embedding_dim: positions.width };
-  return g.node(`${path}/rotary`, "RotaryEmbedding", [value, "position_ids", ...rotary], {
+  if (rotary === null || tables === null) return value;
+  const partial = rotary.width === headDim ? {} : { rotary_embedding_dim: rotary.width };
+  return g.node(`${path}/rotary`, "RotaryEmbedding", [value, "position_ids", ...tables], {
     domain: CONTRIB,
-    attributes: { num_heads: count, interleaved: positions.pairs === "neighbours" ? 1 : 0, ...partial },
+    attributes: { num_heads: count, interleaved: rotary.pairs === "neighbours" ? 1 : 0, ...partial },
   });
 }
 
@@ -195,9 +208,9 @@ function normalise(context: Context, path: string, module: string, { value, adde
   const epsilon = { float: spec.finalNorm.eps };
   if (spec.finalNorm.kind === "layer") {
     const sum = added === null ? value : g.node(`${path}/sum`, "Add", [value, added]);
-    const shift = weights.float(`${module}.bias`, [spec.hiddenSize]);
+    const shift = spec.finalNorm.bias ? [weights.float(`${module}.bias`, [spec.hiddenSize])] : [];
     const attributes = { axis: -1, epsilon, stash_type: 1 };
-    return { sum, normed: g.node(path, "LayerNormalization", [sum, scale, shift], { attributes }) };
+    return { sum, normed: g.node(path, "LayerNormalization", [sum, scale, ...shift], { attributes }) };
   }
   if (added === null) {
     const attributes = { axis: -1, epsilon, stash_type: 1 };

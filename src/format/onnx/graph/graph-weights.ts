@@ -14,6 +14,8 @@ export interface PlannedTensor {
   /** Module of a quantized Linear, name of a plain tensor, or null for the rotary tables. */
   readonly source: string | null;
   readonly part: QuantizedPart | "values" | "cosines" | "sines";
+  /** The first block that turns by a rotary table; absent for everything else. */
+  readonly block?: number;
   /** How the source stores a quantized Linear, and how the file does; null for everything else. */
   readonly layout: QuantizedLayout | null;
   readonly container: Container | null;
@@ -127,10 +129,12 @@ export class GraphWeights {
     return { container, codes, scales: this.#converted(scales, "float16"), zeroPoints };
   }
 
-  /** A rotary table `[positions, headDim / 2]` in the compute type. */
-  rotaryTable(part: "cosines" | "sines", shape: readonly [number, number]): string {
-    const name = `rotary.${part}`;
-    return this.#add({ name, source: null, part, layout: null, container: null, dataType: this.compute, shape });
+  /** A rotary table `[positions, turned width / 2]` in the compute type, of the blocks that turn as `block` does. */
+  rotaryTable(
+    { name, part, block }: { readonly name: string; readonly part: "cosines" | "sines"; readonly block: number },
+    shape: readonly [number, number],
+  ): string {
+    return this.#add({ name, source: null, part, block, layout: null, container: null, dataType: this.compute, shape });
   }
 
   /** Modules and plain tensors that nothing asked for. */

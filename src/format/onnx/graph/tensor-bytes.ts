@@ -57,11 +57,11 @@ export class TensorBytes {
 }
 
 function* rotaryPieces(
-  { shape, dataType }: PlannedTensor,
+  { shape, dataType, block }: PlannedTensor,
   part: "cosines" | "sines",
   spec: DecoderSpec,
 ): Generator<Uint8Array, void, undefined> {
-  const { rotary } = graphBlock(spec).attention;
+  const { rotary } = graphBlock(spec, block ?? 0).attention;
   if (rotary === null) throw new TypeError("a rotary table without rotary positions");
   const frequencies = rotaryFrequencies(rotary);
   const amplitude = rotaryAmplitude(rotary.scaling);
