@@ -43,6 +43,7 @@ describe("what a run scores", () => {
       calibration: [place.text],
       out: at(name),
       compute: { dtype: "float32" },
+      range: { candidates: 6 },
     };
     for await (const event of quantize({ ...common, ...size, ...options } as QuantizeOptions)) events.push(event);
     return events;
