@@ -14,12 +14,16 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const COPIED = ["native", "src", "dist", "test", "scripts", "package.json", "tsconfig.json", "vitest.config.ts"];
 const SANITIZERS = ["-fsanitize=address,undefined", "-fno-omit-frame-pointer", "-g"];
-/** The allocator's two lines that are other in the copy. */
+/** The allocator's lines that are other in the copy. */
 const EXACT = /** @type {const} */ ([
   ["constexpr size_t kSmallest = 64 * 1024;", "constexpr size_t kSmallest = size_t{1} << 60;"],
   [
-    "std::aligned_alloc(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment)",
-    "[bytes] { void* exact = nullptr; return posix_memalign(&exact, kAlignment, bytes) == 0 ? exact : nullptr; }()",
+    "const size_t size = small ? (needed + kAlignment - 1) / kAlignment * kAlignment : sizeClass(needed);",
+    "const size_t size = needed;",
+  ],
+  [
+    "void* block = small ? std::aligned_alloc(kAlignment, size) : HostPool::instance().take(size);",
+    "void* block = small ? nullptr : HostPool::instance().take(size); if (posix_memalign(&block, kAlignment, size) != 0) block = nullptr;",
   ],
 ]);
 

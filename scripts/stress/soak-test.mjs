@@ -24,7 +24,7 @@ const MOST_GROWTH = 0.02;
 export async function soak({ windows, report = () => {} }) {
   // Every collection is a full one, in the engine's thread too: otherwise what waits for one is ten times what is looked for.
   setFlagsFromString("--gc-global");
-  const { quantize } = await import(join(ROOT, "dist", "index.js"));
+  const { quantize } = await import("../../dist/index.js");
   const folder = mkdtempSync(join(tmpdir(), "crossblock-soak-"));
   try {
     const model = join(folder, "model");
@@ -69,7 +69,7 @@ function growthOf(values) {
 
 /** @param {string} folder @param {number} blocks */
 async function writeRandomLlama(folder, blocks) {
-  const { writeSafetensors } = await import(join(ROOT, "dist", "checkpoint", "write-safetensors.js"));
+  const { writeSafetensors } = await import("../../dist/checkpoint/safetensors/write-safetensors.js");
   const { hidden, inner, vocabulary } = SIZES;
   mkdirSync(folder);
   const config = {

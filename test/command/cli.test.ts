@@ -10,6 +10,9 @@ import { bundledModel, type Workplace, workplace } from "../fixtures/sample-text
 
 const crossblock = (...args: readonly string[]): Promise<ProgramOutcome> => startProgram(args).ended;
 
+/** Settings with which a window begins as soon as may be. */
+const quick = ["rounding.start=rtn", "range.candidates=6"];
+
 function lines(stdout: string): Record<string, unknown>[] {
   return stdout
     .trim()
@@ -32,7 +35,7 @@ describe("crossblock", () => {
     out = join(place.folder, "result");
     run = await crossblock(
       ...quantize("--out", out, "--json"),
-      ...["--set", "window.epochs=1", "window.size=1", "window.overlap=0", "endToEnd.epochs=2"],
+      ...["--set", "window.epochs=1", "window.size=1", "window.overlap=0", "endToEnd.epochs=2", ...quick],
     );
   });
   afterAll(() => place[Symbol.dispose]());
@@ -260,7 +263,7 @@ describe("crossblock", () => {
     async (signal, expected) => {
       mkdirSync(join(place.folder, signal));
       // More epochs than any machine trains before the signal arrives.
-      const endless = ["--set", "window.epochs=100000", "rounding.start=rtn"];
+      const endless = ["--set", "window.epochs=100000", ...quick];
       const run = startProgram(quantize("--out", join(place.folder, signal, "result"), "--json", ...endless));
       await run.wrote("stdout", '"event":"step"');
       run.child.kill(signal);

@@ -9,9 +9,10 @@ import { type Workplace, workplace } from "../fixtures/sample-text.js";
 
 const { quantize, evaluate, loadModel, OptionError, InputError } = library;
 
-const size = { samples: 4, context: 64 };
+// Training starts as soon as may be, from whatever codes.
+const size = { samples: 4, context: 64, rounding: { start: "rtn" }, range: { candidates: 6 } } as const;
 // GPTQ would fit so few tokens exactly, and leave training nothing to gain.
-const short = { window: { epochs: 1, batch: 2 }, rounding: { start: "rtn" }, endToEnd: { epochs: 1 } } as const;
+const short = { window: { epochs: 1, batch: 2 }, endToEnd: { epochs: 1 } } as const;
 /** More epochs than any machine trains until it is stopped. */
 const endless = { window: { epochs: 100_000 } };
 

@@ -25,8 +25,9 @@ export async function hubRoom(): Promise<HubRoom> {
       if (value === null) delete process.env[name];
       else process.env[name] = value;
     }
-    dropKeptWorker();
   };
+  // Another hub.
+  dropKeptWorker();
   const home = join(folder, "home");
   mkdirSync(home);
   set({
@@ -41,6 +42,7 @@ export async function hubRoom(): Promise<HubRoom> {
     set,
     [Symbol.asyncDispose]: async () => {
       set(Object.fromEntries([...before].map(([name, value]) => [name, value ?? null])));
+      dropKeptWorker();
       rmSync(folder, { recursive: true, force: true });
       await hub[Symbol.asyncDispose]();
     },

@@ -19,7 +19,7 @@ let model = "";
 
 const given = (out: string, more: Partial<QuantizeOptions> = {}): QuantizeOptions => ({
   ...{ model, scheme: "W4A16g32", asym: true, recipe: "affine-quant", out: join(place.folder, out) },
-  ...{ calibration: [place.text], samples: 4, context: 64, device: "cpu", score: false, range: { candidates: 12 } },
+  ...{ calibration: [place.text], samples: 4, context: 64, device: "cpu", score: false, range: { candidates: 6 } },
   affine: { norms: "matrix", epochs: 3, batch: 2, alpha: 1 },
   ...more,
 });

@@ -18,7 +18,7 @@ let model = "";
 
 const given = (out: string, more: Partial<QuantizeOptions> = {}): QuantizeOptions => ({
   ...{ model, scheme: "W3A16g32", bitsBudget: 2.6, recipe: "gptq", out: join(place.folder, out) },
-  ...{ calibration: [place.text], samples: 4, context: 64, device: "cpu", score: false, range: { candidates: 12 } },
+  ...{ calibration: [place.text], samples: 4, context: 64, device: "cpu", score: false, range: { candidates: 6 } },
   ...more,
 });
 

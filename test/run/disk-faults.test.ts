@@ -25,7 +25,7 @@ const quantize = (...args: readonly string[]): string[] => [
   "quantize",
   model,
   ...["--scheme", "W3A16g8", "--calibration", place.text, "--samples", "8", "--context", "32"],
-  ...["--effort", "normal", "--no-score", "--set", "window.epochs=1", "window.batch=4"],
+  ...["--effort", "normal", "--no-score", "--set", "window.epochs=1", "window.batch=4", "range.candidates=6"],
   ...args,
 ];
 

@@ -32,6 +32,7 @@ function writeChat(path: string, roles = ["user", "assistant"]): void {
 const given = (out: string, more: Partial<QuantizeOptions> = {}): QuantizeOptions => ({
   ...{ model, scheme: "W4A16g32", asym: true, recipe: "l4q", out: join(place.folder, out), calibration: [chat] },
   ...{ samples: 24, context: 64, device: "cpu", l4q: { epochs: 3, batch: 4, rate: 2e-3 } },
+  ...{ score: false, range: { candidates: 8 }, gptq: { widths: [1] } },
   ...more,
 });
 
@@ -98,7 +99,7 @@ describe("a network that is fine-tuned and quantized together", () => {
 
   it("has the paper's preset: a covering range, rates in absolute numbers, and a symmetric grid without offsets", async () => {
     const events = await quantized(
-      given("paper", { asym: false, preset: "paper", l4q: { epochs: 2, batch: 4, rate: 2e-3 } }),
+      given("paper", { asym: false, preset: "paper", range: {}, gptq: {}, l4q: { epochs: 2, batch: 4, rate: 2e-3 } }),
     );
     expect(loss(events, "lossAfter")).toBeLessThan(loss(events, "lossBefore"));
   });

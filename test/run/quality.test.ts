@@ -43,6 +43,7 @@ describe("what a run scores", () => {
       calibration: [place.text],
       out: at(name),
       compute: { dtype: "float32" },
+      range: { candidates: 6 },
     };
     for await (const event of quantize({ ...common, ...size, ...options } as QuantizeOptions)) events.push(event);
     return events;
@@ -58,7 +59,9 @@ describe("what a run scores", () => {
   }
 
   it("is what the written files are worth on the same held-out text, beside round to nearest", async () => {
-    const events = await run("cbq", { finish: "scales", window: { epochs: 1 }, endToEnd: { epochs: 1 } });
+    const events = await run("cbq", {
+      ...{ finish: "scales", window: { epochs: 1 }, endToEnd: { epochs: 1 }, rounding: { start: "rtn" } },
+    });
     const found = events.find(({ event }) => event === "quality");
     const [own, nearest] = [await compared("cbq"), await run("rtn", { recipe: "rtn" }).then(() => compared("rtn"))];
     if (found?.event !== "quality") throw new Error("nothing was scored");

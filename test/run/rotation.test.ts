@@ -2,20 +2,24 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Checkpoint } from "../../src/checkpoint/checkpoint.js";
+import { writeCutModel } from "../fixtures/cut-model.js";
 import { library } from "../fixtures/in-process/library.js";
-import { bundledModel, type Workplace, workplace } from "../fixtures/sample-text.js";
+import { type Workplace, workplace } from "../fixtures/sample-text.js";
 
 const { quantize, evaluate, verifyResult } = library;
 
 // At 8 bits rounding costs next to nothing, so what differs would be the rotation's fault.
 describe("a rotated result", () => {
   let place: Workplace;
+  let model = "";
   let out = "";
   beforeAll(async () => {
     place = workplace(100);
+    model = join(place.folder, "model");
+    await writeCutModel(model, 2);
     out = join(place.folder, "rotated");
     const options = {
-      model: bundledModel,
+      model,
       score: false,
       scheme: "W8A16g64",
       recipe: "rtn",
@@ -29,7 +33,7 @@ describe("a rotated result", () => {
   afterAll(() => place[Symbol.dispose]());
 
   it("is the same network in other numbers, with a head of its own", async () => {
-    using source = await Checkpoint.open(bundledModel);
+    using source = await Checkpoint.open(model);
     using written = await Checkpoint.open(out);
     const config = JSON.parse(readFileSync(join(out, "config.json"), "utf8")) as Record<string, unknown>;
     expect(config["tie_word_embeddings"]).toBe(false);
@@ -38,7 +42,7 @@ describe("a rotated result", () => {
     );
     expect(await written.read("model.embed_tokens.weight")).not.toEqual(await source.read("model.embed_tokens.weight"));
     const [full, rotated] = await Promise.all(
-      [bundledModel, out].map((model) => evaluate(model, { text: place.text, context: 64 })),
+      [model, out].map((path) => evaluate(path, { text: place.text, context: 64 })),
     );
     expect(Math.abs((rotated?.value ?? Number.NaN) / (full?.value ?? 1) - 1)).toBeLessThan(2e-3);
   });

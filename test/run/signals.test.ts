@@ -22,7 +22,8 @@ const quantize = (out: string, ...settings: readonly string[]): string[] => [
   "quantize",
   model,
   ...["--scheme", "W2A16g64", "--calibration", place.text, "--samples", "8"],
-  ...["--out", join(place.folder, out), ...settings],
+  // A window begins as soon as may be.
+  ...["--out", join(place.folder, out), "--set", "rounding.start=rtn", "range.candidates=6", ...settings],
 ];
 
 describe("a run that is interrupted", () => {
@@ -94,6 +95,7 @@ describe("a worker that is terminated while it trains", () => {
         context: 64,
         window: { epochs: 50 },
         rounding: { start: "rtn" },
+        range: { candidates: 6 },
       };
       const options = resolveOptions(given);
       const control = new RunControl();

@@ -19,7 +19,9 @@ let model = "";
 
 const given = (out: string, more: Partial<QuantizeOptions> = {}): QuantizeOptions => ({
   ...{ model, scheme: "W2A16g32", asym: true, recipe: "slim", out: join(place.folder, out) },
-  ...{ calibration: [place.text], samples: 4, context: 64, device: "cpu", score: false, range: { candidates: 12 } },
+  ...{ calibration: [place.text], samples: 4, context: 64, device: "cpu", score: false },
+  // Every number of pairs that is judged is a GPTQ of its own.
+  ...{ range: { candidates: 8 }, gptq: { widths: [1] } },
   ...more,
 });
 

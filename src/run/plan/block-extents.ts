@@ -29,9 +29,14 @@ export interface BlockExtent {
   readonly columns: readonly number[];
 }
 
+// A plan asks for them dozens of times, and a budget of memory for dozens of plans.
+const known = new WeakMap<DecoderSpec, readonly BlockExtent[]>();
+
 /** Those of every block, in order. */
 export function blockExtents(spec: DecoderSpec): readonly BlockExtent[] {
-  return decoderUnits(spec).map((unit, block) => extentOf(spec.blocks[block] as BlockSpec, unit));
+  const found = known.get(spec) ?? decoderUnits(spec).map((unit, at) => extentOf(spec.blocks[at] as BlockSpec, unit));
+  known.set(spec, found);
+  return found;
 }
 
 /** The most of any block. */

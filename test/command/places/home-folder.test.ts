@@ -2,7 +2,6 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { eventsHere } from "../../fixtures/in-process/cli-in-process.js";
-import { dropKeptWorker } from "../../fixtures/in-process/kept-worker.js";
 import { type ShortRuns, shortRuns } from "../../fixtures/prepared/short-runs.js";
 import type { ProgramOutcome } from "../../fixtures/run-program.js";
 
@@ -15,7 +14,6 @@ afterAll(() => runs[Symbol.dispose]());
 describe("paths that begin with ~", () => {
   afterEach(() => {
     vi.unstubAllEnvs();
-    dropKeptWorker();
   });
 
   it("mean the home folder, as flags and in a configuration file", async () => {
@@ -24,7 +22,6 @@ describe("paths that begin with ~", () => {
     cpSync(runs.model, join(home, "m"), { recursive: true });
     vi.stubEnv("HOME", home);
     vi.stubEnv("USERPROFILE", home);
-    dropKeptWorker();
     const run = (...args: readonly string[]): Promise<ProgramOutcome> => runs.shown(args);
     const args = ["--scheme", "W4A16g32", "--recipe", "rtn", "--finish", "none", "--device", "cpu"];
     const first = await run("quantize", "~/m", "--out=~/small", ...args);

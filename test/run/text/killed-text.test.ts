@@ -23,7 +23,17 @@ afterAll(() => place[Symbol.dispose]());
 /** Runs to the end, or until `killed` says so of an event. */
 async function run(out: string, killed: (line: Line) => boolean = () => false): Promise<readonly Line[]> {
   const options = ["--calibration", "self-generated", "--samples", `${SAMPLES}`, "--context", `${CONTEXT}`, "--json"];
-  const given = ["--scheme", "W3A16g8", "--recipe", "gptq", "--device", "cpu", "--set", "selfGenerated.batch=1"];
+  const given = [
+    "--scheme",
+    "W3A16g8",
+    "--recipe",
+    "gptq",
+    "--device",
+    "cpu",
+    "--no-score",
+    "--set",
+    "selfGenerated.batch=1",
+  ];
   const lines: Line[] = [];
   let rest = "";
   const { ended } = startProgram(
