@@ -94,9 +94,11 @@ export async function resolveRun(
     const baseBytes = process.memoryUsage.rss();
     const workspaceBytes = deviceMemory(device)?.used ?? 0;
     const speed = subject.speed(measured);
+    const measuredBytes = process.memoryUsage.rss();
     resetPeakMemory(device);
     const machine = {
-      ...{ allocation, scheme, schemes, exports, device, speed, census, baseBytes, workspaceBytes, textWhy },
+      ...{ allocation, scheme, schemes, exports, device, speed, census, textWhy },
+      ...{ baseBytes, measuredBytes, workspaceBytes },
       kernels: scope(() => hasKernel("crossblock::code_unit_round", Tensor.zeros([1], { device }))),
       fusedAttention: hasOperator("aten::scaled_dot_product_attention"),
     };

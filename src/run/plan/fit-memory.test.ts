@@ -38,7 +38,15 @@ function fitted(
   const options = { ...resolveOptions(given, extra), context: 512 };
   const scheme = schemeOf(options);
   const schemes = resolveSchemes(decoderUnits(spec), scheme, options.overrides);
-  const machine = { device, speed: slowMachine, effort: null, kernels: true, fusedAttention: false, baseBytes: 280e6 };
+  const machine = {
+    device,
+    speed: slowMachine,
+    effort: null,
+    kernels: true,
+    fusedAttention: false,
+    baseBytes: 280e6,
+    measuredBytes: 280e6,
+  };
   const memory = { workspaceBytes: 0, textWhy: null, spareBytes };
   return fitMemory({
     options,

@@ -17,6 +17,7 @@ async function plan(
   extra: UntypedOptions = {},
   device: Device = "cpu",
   workspaceBytes = 0,
+  measuredBytes = 280e6,
 ): Promise<PlanEvent> {
   const given = { model, scheme, out: "o", calibration: ["t"], context: 512, finish: "none", score: false };
   const window = (extra["recipe"] ?? "cbq") === "cbq" ? { batch: 8 } : {};
@@ -40,6 +41,7 @@ async function plan(
     kernels: true,
     fusedAttention: device !== "cpu",
     baseBytes: 280e6,
+    measuredBytes,
     workspaceBytes,
     textWhy: null,
   });
@@ -87,6 +89,14 @@ describe("makePlan", () => {
     // 24 tokens behind two prompts, by three networks with their norms; each reads the weights, which takes as long as 20 products.
     const texts = 2 * (6291456 + 4096 * 256 + 17 * 256) * (3 * 2 * 24) * 20;
     expect(scored.estimate.seconds - not.estimate.seconds).toBeCloseTo((products * 2.5 + texts) / 1e11, 9);
+  });
+
+  it("says no less of the host than what the process holds once the machine was measured", async () => {
+    const of = async (measured: number): Promise<number> =>
+      (await plan("W4A16g64", { recipe: "rtn" }, "cpu", 0, measured)).estimate.hostBytes;
+    const own = await of(280e6);
+    expect(own).toBeGreaterThan(280e6);
+    expect(await of(own + 50e6)).toBe(own + 50e6);
   });
 
   it("counts the trained parameters of overlapping windows", async () => {

@@ -59,6 +59,8 @@ export interface PlanInput {
   readonly fusedAttention: boolean;
   /** What the process holds before any tensor: Node, libtorch, on a GPU its context. */
   readonly baseBytes: number;
+  /** The same once the machine was measured: what that took stays with the process, for its tensors. */
+  readonly measuredBytes: number;
   /** What a product has left on a GPU: the workspace of cuBLAS, one for each thread that multiplies. */
   readonly workspaceBytes: number;
   /** Why the text is calibrated on, where it was not asked for. */
@@ -212,7 +214,7 @@ export function makePlan(input: PlanInput): PlanEvent {
     selfGenerated: sampling > 0 ? { atOnce: samplingBatch(options), seconds: samplingSeconds(input) } : null,
     estimate: {
       deviceBytes: Math.ceil(deviceBytes),
-      hostBytes: Math.ceil(hostBytes),
+      hostBytes: Math.ceil(Math.max(hostBytes, input.measuredBytes)),
       diskBytes: Math.ceil(
         resultBytes +
           2 * training.modelBytes +

@@ -55,7 +55,14 @@ describe("what a model takes that makes its text up", () => {
           effort: null,
           kernels: true,
         },
-        ...{ fusedAttention: false, baseBytes: 280e6, workspaceBytes: 0, textWhy: null, spareBytes },
+        ...{
+          fusedAttention: false,
+          baseBytes: 280e6,
+          measuredBytes: 280e6,
+          workspaceBytes: 0,
+          textWhy: null,
+          spareBytes,
+        },
       });
     };
     expect(fitted({}).sampling).toBe(40);

@@ -96,7 +96,7 @@ export function makeGraphPlan(input: GraphPlanInput): PlanEvent {
     selfGenerated: null,
     estimate: {
       deviceBytes: Math.ceil(input.workspaceBytes * (trains ? 2 : 1) + working + within("device")),
-      hostBytes: Math.ceil(hostBytes),
+      hostBytes: Math.ceil(Math.max(hostBytes, input.measuredBytes)),
       diskBytes: Math.ceil(resultBytes + within("disk") + codeBytes(linears) + state),
       resultBytes,
       seconds,
