@@ -25,6 +25,7 @@ const plan: PlanEvent = {
   },
   effort: {
     ...{ name: "quick", chosen: "device", time: null, values: { samples: 22, window: { epochs: 2 } } },
+    wanted: null,
     more: { name: "normal", range: [34000, 50000] },
   },
   ...{ exports: [], device: "cpu", blocks: 1, windows: [[0, 0]], windowSeconds: [1], linears: 7, protected: [] },
@@ -72,10 +73,12 @@ describe("the plan's effort", () => {
 
   it("is printed with what it sets", () => {
     expect(formatPlan(plan)).toMatch(/^effort: +quick because.*\n +samples=22 window\.epochs=2$/m);
-    const given = { name: "best", chosen: "given", time: null, values: {}, more: null } as const;
+    const given = { name: "best", chosen: "given", time: null, values: {}, wanted: null, more: null } as const;
     expect(formatPlan({ ...plan, effort: given })).toMatch(/^effort: +best$/m);
     const timed = { ...given, name: "normal", chosen: "time", time: "2h" } as const;
     expect(formatPlan({ ...plan, effort: timed })).toMatch(/^effort: +normal, what fits into 2h$/m);
+    const short = { ...given, values: { samples: 155 }, wanted: 512 };
+    expect(formatPlan({ ...plan, effort: short })).toMatch(/^ +samples=155 \(512 of a text .*--calibration\)$/m);
     expect(formatPlan({ ...plan, effort: null })).not.toContain("effort");
   });
 });

@@ -98,7 +98,11 @@ const MORE_GAINS = "loses about a third as much (SmolLM2-135M at 3 bits)";
 function effortRows(plan: PlanEvent): readonly (readonly [string, string])[] {
   const { effort } = plan;
   if (effort === null) return [];
-  const values = optionEntries(effort.values).map(([name, value]) => `${name}=${String(value)}`);
+  const values = optionEntries(effort.values).map(([name, value]) =>
+    name === "samples" && effort.wanted !== null
+      ? `samples=${String(value)} (${effort.wanted} of a text that is long enough: --calibration)`
+      : `${name}=${String(value)}`,
+  );
   const why =
     effort.chosen === "time" ? `${effort.name}, what fits into ${effort.time}` : (moreEffort(plan) ?? effort.name);
   return [["effort", why], ...(values.length === 0 ? [] : ([["", values.join(" ")]] as const))];

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Document } from "../text/document.js";
-import { bundledDocuments } from "./bundled-text.js";
+import { BUNDLED_TOKENS, bundledDocuments } from "./bundled-text.js";
 
 async function read(characters: number, seed = 0, template: string | null = null): Promise<Document[]> {
   const chat = { chatTemplate: template, toolTemplate: null, roleTokens: new Map<string, string>() };
@@ -17,6 +17,7 @@ describe("the text that comes with the package", () => {
   it("is enough for 128 sequences of 2,048 tokens, and holds every sort of text", async () => {
     const all = await read(Number.POSITIVE_INFINITY);
     expect(sum(all)).toBeGreaterThan(128 * 2048 * 4.7);
+    expect(sum(all)).toBeGreaterThan(BUNDLED_TOKENS * 5);
     const joined = all.map(({ text }) => text).join("\n");
     for (const part of [
       "Mr. Darcy",

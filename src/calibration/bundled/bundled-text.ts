@@ -9,6 +9,9 @@ import type { Document } from "../text/document.js";
 import { parseDict } from "../text/parse-record.js";
 import { textOfRecord } from "../text/record-text.js";
 
+/** Tokens that all of it has at least: the tokenizers with the longest tokens write five characters with one. */
+export const BUNDLED_TOKENS = 318_000;
+
 interface BundledDocument extends Document {
   /** Prose by its sort, or what this project wrote: conversations, code and others. */
   readonly kind: string;

@@ -68,6 +68,8 @@ export interface PlannedEffort {
   readonly time: string | null;
   /** What it sets, of what the user left open. */
   readonly values: UntypedOptions;
+  /** Sequences that it takes where there is as much text; null where it takes as many as that. */
+  readonly wanted: number | null;
   /** Seconds that the next more effort is expected to take; null where the user chose, or nothing is more. */
   readonly more: { readonly name: EffortName; readonly range: readonly [from: number, to: number] } | null;
 }

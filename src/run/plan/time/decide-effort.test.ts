@@ -57,6 +57,22 @@ describe("decideEffort", () => {
     expect(best.effort?.values).toEqual({ window: { epochs: 20 }, endToEnd: { epochs: 8 } });
   });
 
+  it("takes of the text that comes with the package what there is, and says what it would take of more", () => {
+    const bundled = { calibration: ["bundled"], effort: "best" };
+    expect(decide(bundled)).toMatchObject({
+      options: { samples: 155 },
+      effort: { values: { samples: 155 }, wanted: 512 },
+    });
+    expect(decide({ ...bundled, context: 512 })).toMatchObject({ options: { samples: 512 }, effort: { wanted: null } });
+    expect(decide({ ...bundled, samples: 400 })).toMatchObject({ options: { samples: 400 }, effort: { wanted: null } });
+    const own = decide({ calibration: ["text.txt"], effort: "best" });
+    expect(own).toMatchObject({ options: { samples: 512 }, effort: { wanted: null } });
+    expect(decide({ ...bundled, effort: "normal" })).toMatchObject({
+      options: { samples: 128 },
+      effort: { wanted: null },
+    });
+  });
+
   it("shortens its own sequences to what the model was made for, and never the user's", () => {
     expect(decide({}, { maxPositions: 512 }).options.context).toBe(512);
     expect(decide({ context: 1024 }, { maxPositions: 512 }).options.context).toBe(1024);

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { BUNDLED_TOKENS } from "../../../calibration/bundled/bundled-text.js";
 import { OptionError } from "../../../errors.js";
 import { recipeOf } from "../../../recipe/job/recipe-names.js";
 import {
@@ -9,6 +10,7 @@ import {
 } from "../../../recipe/options/merge-options.js";
 import type { Device } from "../../../tensor/index.js";
 import type { PlannedEffort } from "../../events/events.js";
+import { isBundled } from "../../options/calibration-option.js";
 import {
   defaultEffort,
   type EffortChoice,
@@ -121,9 +123,25 @@ function ownChoices(given: UntypedOptions): string {
 function decided(input: EffortInput, { name, values }: Rung, chosen: EffortChoice): DecidedEffort {
   const { given, maxPositions } = input;
   const { context } = values;
-  const fitting = typeof context === "number" ? { ...values, context: Math.min(context, maxPositions) } : values;
+  const within = typeof context === "number" ? { ...values, context: Math.min(context, maxPositions) } : values;
+  const { fitting, wanted } = withinText(input, within);
   const options = resolveOver(fitting, given);
-  return { options, effort: { name, chosen, time: options.time, values: withoutGiven(fitting, given), more: null } };
+  const set = withoutGiven(fitting, given);
+  return { options, effort: { name, chosen, time: options.time, values: set, wanted, more: null } };
+}
+
+// Of the text that comes with the package an effort takes what there is; a text of the user's may be longer.
+function withinText(
+  { given, options, context: usual }: EffortInput,
+  values: UntypedOptions,
+): { readonly fitting: UntypedOptions; readonly wanted: number | null } {
+  const samples = values["samples"];
+  const context = given["context"] ?? values["context"] ?? usual;
+  const all = { fitting: values, wanted: null };
+  if (!isBundled(options) || typeof samples !== "number" || typeof context !== "number") return all;
+  const most = Math.floor(BUNDLED_TOKENS / context);
+  if (samples <= most || given["samples"] !== undefined) return all;
+  return { fitting: { ...values, samples: most }, wanted: samples };
 }
 
 // What the user left open of what an effort sets.
