@@ -3,9 +3,9 @@ import type { Graph, GraphNode } from "../../../network/index.js";
 
 /** Operators whose result has as many dimensions as their first input. */
 const KEEPS = new Set(
-  `Abs Add AveragePool BatchNormalization Cast Clip Concat Conv ConvTranspose Div Dropout Elu Erf Exp Gelu GlobalAveragePool
-  GlobalMaxPool HardSigmoid HardSwish Identity InstanceNormalization LayerNormalization LeakyRelu Log MatMul MaxPool Mish Mul Neg
-  PRelu Pad Pow Relu Sigmoid Slice Softmax Split Sqrt Sub Tanh Transpose`.split(/\s+/),
+  `Abs Add AveragePool BatchNormalization Cast Celu Clip Concat Conv ConvTranspose Div Dropout Elu Erf Exp Gelu GlobalAveragePool
+  GlobalMaxPool HardSigmoid HardSwish Identity InstanceNormalization LRN LayerNormalization LeakyRelu Log LpNormalization MatMul MaxPool Mish Mul Neg
+  PRelu Pad Pow Relu Selu Sigmoid Slice Softmax Softsign Split Sqrt Sub Tanh ThresholdedRelu Transpose`.split(/\s+/),
 );
 
 /** Dimensions of a graph's values, as far as the file tells them or they follow from operators and constants. */
