@@ -32,7 +32,7 @@ export function planNodes(
   const types = storedTypes(content);
   const byPlace = new Map(graph.nodes.map((node) => [node.place, node] as const));
   const planned = new Map(layers.map((each) => [each.layer.node.place, each] as const));
-  const context = raiseContext(additions, valueRanks(graph, content.model));
+  const context = raiseContext(additions, valueRanks(cut, content.model));
   const raise = {
     ...opset,
     reason: `${small === "int4" ? "integers of 4 bits and groups" : "scales by channel"} need`,

@@ -1,5 +1,5 @@
 import type { OnnxModel, OnnxValue } from "../../../checkpoint/onnx/schema.js";
-import type { Graph, GraphNode } from "../../../network/index.js";
+import { type CutGraph, exampleShapes, type Graph, type GraphNode } from "../../../network/index.js";
 
 /** Operators whose result has as many dimensions as their first input. */
 const KEEPS = new Set(
@@ -8,8 +8,12 @@ const KEEPS = new Set(
   PRelu Pad Pow Relu Selu Sigmoid Slice Softmax Softsign Split Sqrt Sub Tanh ThresholdedRelu Transpose`.split(/\s+/),
 );
 
-/** Dimensions of a graph's values, as far as the file tells them or they follow from operators and constants. */
-export function valueRanks(graph: Graph, model: OnnxModel): (value: string) => number | null {
+/**
+ * Dimensions of a graph's values, as far as the file tells them or they follow from operators and constants; what does not, as the
+ * shapes that older exporters compute, is found by computing zeros, where the file has the sizes of its inputs.
+ */
+export function valueRanks(cut: CutGraph, model: OnnxModel): (value: string) => number | null {
+  const { graph } = cut;
   const known = new Map<string, number>();
   const declared = [...(model.graph?.inputs ?? []), ...(model.graph?.outputs ?? []), ...(model.graph?.values ?? [])];
   for (const { name = "", type } of declared as readonly OnnxValue[]) {
@@ -21,7 +25,14 @@ export function valueRanks(graph: Graph, model: OnnxModel): (value: string) => n
     const rank = rankOf(node, graph, known);
     for (const output of node.outputs) if (rank !== null && !known.has(output)) known.set(output, rank);
   }
-  return (value) => known.get(value) ?? null;
+  let shapes: ReturnType<typeof exampleShapes> | undefined;
+  return (value) => {
+    const told = known.get(value);
+    if (told !== undefined) return told;
+    if (shapes === undefined) shapes = exampleShapes(cut);
+    const shape = shapes?.get(value);
+    return shape === undefined ? null : shape.length + 1;
+  };
 }
 
 function rankOf({ operator, inputs }: GraphNode, graph: Graph, known: ReadonlyMap<string, number>): number | null {
