@@ -9,8 +9,9 @@ import { importOnnxRuntime } from "../format/judge/onnx-runtime.js";
 import { expectSame, type Given, judged, ours } from "./against-onnxruntime.js";
 import { operatorCases } from "./operator-cases.js";
 import { quantizationCases } from "./quantization-cases.js";
+import { selectionCases } from "./selection-cases.js";
 
-const cases = [...operatorCases, ...quantizationCases];
+const cases = [...operatorCases, ...quantizationCases, ...selectionCases];
 
 const runtime = await importOnnxRuntime();
 let scratch = "";

@@ -127,7 +127,7 @@ function plannedLayers(result: GraphResult, small: SmallCodes): readonly Planned
       layer,
       layout,
       form: layerForm(layer, layout, small),
-      floats: types.get(layer.weight) ?? "float32",
+      floats: types.get(layer.weight) ?? cut.graph.constants.get(layer.weight)?.dataType ?? "float32",
       grid,
     };
   });

@@ -39,6 +39,26 @@ describe("an ONNX graph", () => {
     });
   });
 
+  it("has the weight of a product as its node reads it, where a Transpose lies between that nobody else reads", () => {
+    const turning = (name: string, outputs: TestGraph["outputs"] = { y: "float32" }): TestGraph => ({
+      nodes: [
+        { operator: "Transpose", inputs: ["w"], outputs: ["turned"], attributes: { perm: [1, 0] } },
+        { operator: name, inputs: ["x", "turned"], outputs: ["y"] },
+      ],
+      constants: { w: floats([1, 2, 3, 4, 5, 6], [3, 2]) },
+      ...{ inputs, outputs },
+    });
+    read(turning("MatMul"), (graph) => {
+      expect(graph.nodes.map(({ operator, index, place }) => [operator, index, place])).toEqual([["MatMul", 0, 1]]);
+      const { turned, ...others } = Object.fromEntries(graph.constants);
+      expect(others).toEqual({});
+      expect(turned?.shape).toEqual([2, 3]);
+      expect([...new Float32Array(Uint8Array.from(turned?.bytes() ?? []).buffer)]).toEqual([1, 3, 5, 2, 4, 6]);
+    });
+    read(turning("MatMul", { y: "float32", turned: "float32" }), (graph) => expect(graph.nodes).toHaveLength(2));
+    read(turning("Gemm"), (graph) => expect(graph.nodes).toHaveLength(2));
+  });
+
   it("leaves a size open that some exporters write as -1 or 0, and has an input", () => {
     const shape = [-1, 2, 0] as const;
     read({ nodes: [relu], inputs: { x: { shape } } }, (graph) => {

@@ -63,6 +63,17 @@ const layers: Readonly<Record<string, Layer>> = {
   Gemm: layer("Gemm", [32, 10], [3, 32], {}, 10),
   "Gemm of rows": layer("Gemm", [10, 32], [3, 32], { transB: 1 }, 10),
   MatMul: layer("MatMul", [32, 10], [2, 3, 32]),
+  "MatMul of a matrix behind a Transpose": {
+    graph: {
+      nodes: [
+        { operator: "Transpose", inputs: ["w"], outputs: ["turned"], attributes: { perm: [1, 0] } },
+        { operator: "MatMul", inputs: ["x", "turned"], name: "layer" },
+      ],
+      constants: { w: someFloats([10, 32], 2) },
+      inputs: { x: { shape: ["n", 3, 32] } },
+    },
+    shape: [2, 3, 32],
+  },
 };
 
 /** By default onnxruntime rounds inputs of products with stored matrices to 8 bits where they are in floating point. */

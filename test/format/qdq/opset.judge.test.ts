@@ -81,6 +81,11 @@ const cases: readonly OpsetCase[] = (
     ],
     ["Slice", 9, [op("Slice", { starts: [1, 0], ends: [3, 9223372036854775000], axes: [2, 3] })]],
     ["Softmax over the last dimension", 12, [op("Softmax", { axis: 3 })]],
+    [
+      "Softmax over the last dimension of a shape that is computed",
+      11,
+      [op("Shape", {}), op("Reshape", {}, ["c", "n1"]), op("Softmax", { axis: 3 }, ["n2"])],
+    ],
     ["LogSoftmax of a matrix", 11, [op("Flatten", {}), op("LogSoftmax", {}, ["n1"])]],
     ["Split", 12, [{ ...op("Split", { axis: 1, split: [1, 2] }), outputs: ["a", "b"] }, op("Add", {}, ["a", "b"])]],
     ["Split in equal parts", 17, [{ ...op("Split", { axis: 2 }), outputs: ["a", "b"] }, op("Sub", {}, ["a", "b"])]],

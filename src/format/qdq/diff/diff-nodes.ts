@@ -92,7 +92,7 @@ function raising(
   const version =
     content.model.operatorSets?.find(({ domain = "" }) => domain === "" || domain === "ai.onnx")?.version ?? 0;
   const from = cut.graph.opset;
-  const rank = valueRanks(cut.graph, source.model);
+  const rank = valueRanks(cut, source.model);
   return (node, { node: stored, content: bytes }) => {
     const constants = new Map<string, (name: string) => boolean>();
     const constant = (values: readonly number[], read: (bytes: ArrayBuffer) => readonly number[]): string => {

@@ -1,5 +1,5 @@
 import { DATA_TYPES, type OnnxNode } from "../../../checkpoint/onnx/schema.js";
-import { exampleShapes, type GraphNode } from "../../../network/index.js";
+import { exampleShapes, type GraphConstant, type GraphNode } from "../../../network/index.js";
 import { isKeyed } from "../../contract/input-grid.js";
 import type { SmallCodes } from "../layer-form.js";
 import type { RaiseContext } from "../opset/node-state.js";
@@ -32,7 +32,7 @@ export function planNodes(
   const types = storedTypes(content);
   const byPlace = new Map(graph.nodes.map((node) => [node.place, node] as const));
   const planned = new Map(layers.map((each) => [each.layer.node.place, each] as const));
-  const context = raiseContext(additions, valueRanks(graph, content.model));
+  const context = raiseContext(additions, valueRanks(cut, content.model));
   const raise = {
     ...opset,
     reason: `${small === "int4" ? "integers of 4 bits and groups" : "scales by channel"} need`,
@@ -43,7 +43,7 @@ export function planNodes(
   };
   const keyed = layers.some(({ grid }) => grid !== null && isKeyed(grid));
   const shapes = keyed ? exampleShapes(cut) : null;
-  addMissingFloats(additions, floats, types);
+  addMissingFloats(additions, floats, types, graph.constants);
   const nodes = new Map<number, PlannedNode>();
   for (const [place, stored] of (content.model.graph?.nodes ?? []).entries()) {
     const node = byPlace.get(place);
@@ -79,12 +79,14 @@ function addMissingFloats(
   additions: Additions,
   floats: ReadonlyMap<string, readonly LayerFloats[]>,
   types: ReadonlyMap<string, unknown>,
+  constants: ReadonlyMap<string, GraphConstant>,
 ): void {
   for (const [name, [first]] of floats) {
     if (types.has(name) || first === undefined) continue;
-    const { layer } = first;
-    const dataType = (types.get(layer.weight) ?? "float32") as "float32";
-    additions.existing(name, dataType, [layer.plan.rows], { kind: "floats", constant: name });
+    const { layer, part } = first;
+    const dataType = (types.get(layer.weight) ?? constants.get(layer.weight)?.dataType ?? "float32") as "float32";
+    const shape = part === "weight" ? layer.shape : [layer.plan.rows];
+    additions.existing(name, dataType, shape, { kind: "floats", constant: name });
   }
 }
 

@@ -48,8 +48,8 @@ const resizeOf10: Change["rewrite"] = (node) => {
   node.setText("nearest_mode", "floor");
 };
 
-const reductions = ["ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd"].map(
-  (name) => [name, [{ version: 18, rewrite: axesToInput }]] as const,
+const reductions = ["L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "SumSquare"].map(
+  (name) => [`Reduce${name}`, [{ version: 18, rewrite: axesToInput }]] as const,
 );
 
 /**

@@ -1,15 +1,19 @@
 import type { OnnxModel, OnnxValue } from "../../../checkpoint/onnx/schema.js";
-import type { Graph, GraphNode } from "../../../network/index.js";
+import { type CutGraph, exampleShapes, type Graph, type GraphNode } from "../../../network/index.js";
 
 /** Operators whose result has as many dimensions as their first input. */
 const KEEPS = new Set(
-  `Abs Add AveragePool BatchNormalization Cast Clip Concat Conv ConvTranspose Div Dropout Elu Erf Exp Gelu GlobalAveragePool
-  GlobalMaxPool HardSigmoid HardSwish Identity InstanceNormalization LayerNormalization LeakyRelu Log MatMul MaxPool Mish Mul Neg
-  PRelu Pad Pow Relu Sigmoid Slice Softmax Split Sqrt Sub Tanh Transpose`.split(/\s+/),
+  `Abs Add AveragePool BatchNormalization Cast Celu Clip Concat Conv ConvTranspose Div Dropout Elu Erf Exp Gelu GlobalAveragePool
+  GlobalMaxPool HardSigmoid HardSwish Identity InstanceNormalization LRN LayerNormalization LeakyRelu Log LpNormalization MatMul MaxPool Mish Mul Neg
+  PRelu Pad Pow Relu Selu Sigmoid Slice Softmax Softsign Split Sqrt Sub Tanh ThresholdedRelu Transpose`.split(/\s+/),
 );
 
-/** Dimensions of a graph's values, as far as the file tells them or they follow from operators and constants. */
-export function valueRanks(graph: Graph, model: OnnxModel): (value: string) => number | null {
+/**
+ * Dimensions of a graph's values, as far as the file tells them or they follow from operators and constants; what does not, as the
+ * shapes that older exporters compute, is found by computing zeros, where the file has the sizes of its inputs.
+ */
+export function valueRanks(cut: CutGraph, model: OnnxModel): (value: string) => number | null {
+  const { graph } = cut;
   const known = new Map<string, number>();
   const declared = [...(model.graph?.inputs ?? []), ...(model.graph?.outputs ?? []), ...(model.graph?.values ?? [])];
   for (const { name = "", type } of declared as readonly OnnxValue[]) {
@@ -21,7 +25,14 @@ export function valueRanks(graph: Graph, model: OnnxModel): (value: string) => n
     const rank = rankOf(node, graph, known);
     for (const output of node.outputs) if (rank !== null && !known.has(output)) known.set(output, rank);
   }
-  return (value) => known.get(value) ?? null;
+  let shapes: ReturnType<typeof exampleShapes> | undefined;
+  return (value) => {
+    const told = known.get(value);
+    if (told !== undefined) return told;
+    if (shapes === undefined) shapes = exampleShapes(cut);
+    const shape = shapes?.get(value);
+    return shape === undefined ? null : shape.length + 1;
+  };
 }
 
 function rankOf({ operator, inputs }: GraphNode, graph: Graph, known: ReadonlyMap<string, number>): number | null {

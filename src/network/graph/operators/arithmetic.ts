@@ -20,6 +20,7 @@ export const arithmetic: OperatorTable = {
   Pow: pair((a, b) => a.pow(b).to(a.dtype)),
   Sub: pair((a, b) => a.sub(b)),
   Sum: several((a, b) => a.add(b)),
+  Xor: pair((a, b) => callTensor("aten::logical_xor", [a, b])),
   Where: { run: (call) => Tensor.where(call.tensor(0), call.tensor(1), call.tensor(2)) },
 };
 

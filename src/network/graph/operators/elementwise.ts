@@ -6,6 +6,7 @@ import { type NodeCall, type Operator, type OperatorTable, oneOutput } from "./o
 export const elementwise: OperatorTable = {
   Abs: each((x) => x.abs()),
   Cast: { run: (call) => cast(call.tensor(0), call.attributes.int("to", 0), call) },
+  Celu: { run: (call) => callTensor("aten::celu", [call.tensor(0), call.attributes.float("alpha", 1)]) },
   Ceil: each((x) => callTensor("aten::ceil", [x])),
   Clip: { settings: [1, 2], run: clip },
   Cos: each((x) => x.cos()),
@@ -29,12 +30,17 @@ export const elementwise: OperatorTable = {
   Reciprocal: each((x) => x.reciprocal()),
   Relu: each((x) => x.relu()),
   Round: each((x) => x.round()),
+  Selu: { run: selu },
   Sigmoid: each((x) => x.sigmoid()),
   Sign: each((x) => x.sign()),
   Sin: each((x) => x.sin()),
   Softplus: each((x) => callTensor("aten::softplus", [x])),
+  Softsign: each((x) => x.div(x.abs().add(1))),
   Sqrt: each((x) => x.sqrt()),
   Tanh: each((x) => x.tanh()),
+  ThresholdedRelu: {
+    run: (call) => callTensor("aten::threshold", [call.tensor(0), call.attributes.float("alpha", 1), 0]),
+  },
 };
 
 function each(compute: (x: Tensor) => Tensor): Operator {
@@ -65,6 +71,11 @@ function clip(call: NodeCall): Tensor {
     call.numbers(at)?.[0] ?? (attributes.has(name) ? attributes.float(name, 0) : null);
   const [min, max] = [bound(1, "min"), bound(2, "max")];
   return min === null && max === null ? alias(call.tensor(0)) : call.tensor(0).clamp(min, max);
+}
+
+function selu(call: NodeCall): Tensor {
+  const alpha = call.attributes.float("alpha", 1.6732631921768188);
+  return callTensor("aten::elu", [call.tensor(0), alpha, call.attributes.float("gamma", 1.0507010221481323), 1]);
 }
 
 function hardSigmoid(call: NodeCall): Tensor {

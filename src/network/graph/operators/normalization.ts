@@ -1,5 +1,6 @@
-import { callTensor, type Tensor } from "../../../tensor/index.js";
+import { callTensor, Tensor } from "../../../tensor/index.js";
 import { both, type NodeCall, type OperatorTable, oneOutput, only } from "./operator.js";
+import { padded } from "./padding.js";
 
 /** Means and deviations, and what makes a distribution of a row. */
 export const normalization: OperatorTable = {
@@ -7,7 +8,9 @@ export const normalization: OperatorTable = {
   GroupNormalization: { run: groupNorm },
   InstanceNormalization: { run: instanceNorm },
   LayerNormalization: { run: layerNorm, check: oneOutput },
+  LRN: { run: responseNorm },
   LogSoftmax: { run: (call) => alongRows(call, (x, axis) => x.logSoftmax(axis)) },
+  LpNormalization: { run: lpNorm },
   Softmax: { run: (call) => alongRows(call, (x, axis) => x.softmax(axis)) },
 };
 
@@ -46,6 +49,28 @@ function layerNorm(call: NodeCall): Tensor {
   const scaled = normed.mul(call.tensor(1));
   const shift = call.optional(2);
   return shift === null ? scaled : scaled.add(shift);
+}
+
+// Of the squares of neighbouring channels.
+function responseNorm(call: NodeCall): Tensor {
+  const { attributes } = call;
+  const x = call.tensor(0);
+  const size = attributes.int("size", 1);
+  const before = Math.floor((size - 1) / 2);
+  const around = padded(x.square(), [[before, size - 1 - before], ...x.shape.slice(2).map(() => [0, 0] as const)], 0);
+  let sum = around.narrow(1, 0, x.size(1));
+  for (let i = 1; i < size; i++) sum = sum.add(around.narrow(1, i, x.size(1)));
+  const divisor = sum.mul(attributes.float("alpha", 1e-4) / size).add(attributes.float("bias", 1));
+  return x.div(callTensor("aten::pow.Tensor_Scalar", [divisor, attributes.float("beta", 0.75)]));
+}
+
+function lpNorm(call: NodeCall): Tensor {
+  const x = call.tensor(0);
+  const axis = call.axis(call.attributes.int("axis", -1), x.rank);
+  const p = call.attributes.int("p", 2);
+  const length = p === 1 ? x.abs().sum([axis], true) : x.square().sum([axis], true).sqrt();
+  // What has no length stays nothing.
+  return x.div(Tensor.where(length.eq(0), length.add(1), length));
 }
 
 // Up to version 12 all dimensions from the axis on are one row.

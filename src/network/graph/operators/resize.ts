@@ -1,4 +1,4 @@
-import { Tensor } from "../../../tensor/index.js";
+import { callTensor, Tensor } from "../../../tensor/index.js";
 import { both, type NodeCall, type OperatorTable, oneOf, only } from "./operator.js";
 import { picked } from "./padding.js";
 
@@ -6,8 +6,16 @@ const MODES = ["nearest", "linear", "cubic"];
 const COORDINATES = ["half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric"];
 const ROUNDINGS = ["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"];
 
-/** Other sizes by interpolation, one dimension after the other. */
+/** In the order of libtorch's numbers; the second names are those of version 20. */
+const SAMPLED = { mode: ["bilinear", "nearest", "bicubic"], newer: ["linear", "nearest", "cubic"] } as const;
+const AROUND = ["zeros", "border", "reflection"];
+
+/** Other sizes by interpolation, one dimension after the other, and elements at places that a tensor says. */
 export const resizing: OperatorTable = {
+  GridSample: {
+    run: gridSample,
+    check: oneOf({ mode: [...SAMPLED.mode, ...SAMPLED.newer], padding_mode: AROUND }),
+  },
   Resize: {
     settings: [1, 2, 3],
     run: resize,
@@ -28,6 +36,15 @@ interface Stretch {
 
 /** What an element of the result is made of: entries of a dimension and their weights. */
 type Taps = readonly { readonly at: number; readonly weight: number }[];
+
+function gridSample(call: NodeCall): Tensor {
+  const { attributes } = call;
+  const mode = attributes.string("mode", "bilinear");
+  const kind = Math.max(SAMPLED.mode.indexOf(mode as "nearest"), SAMPLED.newer.indexOf(mode as "nearest"));
+  const around = AROUND.indexOf(attributes.string("padding_mode", "zeros"));
+  const corners = attributes.int("align_corners", 0) === 1;
+  return callTensor("aten::grid_sampler", [call.tensor(0), call.tensor(1), kind, around, corners]);
+}
 
 function upsample(call: NodeCall): Tensor {
   const x = call.tensor(0);

@@ -1,13 +1,18 @@
-import { callTensor, Tensor } from "../../../tensor/index.js";
+import { callTensor, callTensors, Tensor } from "../../../tensor/index.js";
 import { mostNumbers } from "./made.js";
-import { type NodeCall, type OperatorTable, oneOf } from "./operator.js";
+import { type NodeCall, type OperatorTable, oneOf, only } from "./operator.js";
 import { padded, picked } from "./padding.js";
 
 /** Some of the elements, and elements around them. */
 export const selection: OperatorTable = {
   Gather: { run: gather },
+  GatherElements: { run: gatherElements },
+  GatherND: { run: gatherPlaces, check: only({ batch_dims: 0 }) },
   Pad: { settings: [1, 2, 3], run: pad, check: oneOf({ mode: ["constant", "reflect", "edge", "wrap"] }) },
+  ScatterElements: { run: scatterElements, check: oneOf({ reduction: ["none", "add"] }) },
+  ScatterND: { run: scatterPlaces, check: oneOf({ reduction: ["none", "add"] }) },
   Slice: { settings: [1, 2, 3, 4], run: slice },
+  TopK: { settings: [1], run: largest },
   Trilu: { settings: [1], run: triangle },
 };
 
@@ -19,6 +24,63 @@ function gather(call: NodeCall): Tensor {
   const positive = Tensor.where(whole.lt(0), whole.add(size), whole).reshape([-1]);
   const shape = [...x.shape.slice(0, axis), ...at.shape, ...x.shape.slice(axis + 1)];
   return x.indexSelect(axis, positive).reshape(shape);
+}
+
+// Indices count from the end where they are below 0.
+function counted(at: Tensor, size: number): Tensor {
+  const whole = at.to("int64");
+  return Tensor.where(whole.lt(0), whole.add(size), whole);
+}
+
+function gatherElements(call: NodeCall): Tensor {
+  const x = call.tensor(0);
+  const axis = call.axis(call.attributes.int("axis", 0), x.rank);
+  return callTensor("aten::gather", [x, axis, counted(call.tensor(1), x.size(axis))]);
+}
+
+function scatterElements(call: NodeCall): Tensor {
+  const x = call.tensor(0);
+  const axis = call.axis(call.attributes.int("axis", 0), x.rank);
+  const name = call.attributes.string("reduction", "none") === "add" ? "aten::scatter_add" : "aten::scatter.src";
+  return callTensor(name, [x, axis, counted(call.tensor(1), x.size(axis)), call.tensor(2)]);
+}
+
+/** The first dimensions of `x` as one, and the places in it that rows of indices `[..., dimensions]` name. */
+function flatPlaces(
+  x: Tensor,
+  at: Tensor,
+): { readonly flat: Tensor; readonly places: Tensor; readonly rest: readonly number[] } {
+  const count = at.size(at.rank - 1);
+  const [front, rest] = [x.shape.slice(0, count), x.shape.slice(count)];
+  const one = (dim: number): Tensor => counted(at.narrow(at.rank - 1, dim, 1), front[dim] ?? 1).reshape([-1]);
+  const places = front
+    .map((_, dim) => dim)
+    .reduce((sum: Tensor | null, dim) => {
+      return sum === null ? one(dim) : sum.mul(front[dim] ?? 1).add(one(dim));
+    }, null);
+  return { flat: x.reshape([-1, ...rest]), places: places ?? one(0), rest };
+}
+
+function gatherPlaces(call: NodeCall): Tensor {
+  const [x, at] = [call.tensor(0), call.tensor(1)];
+  const { flat, places, rest } = flatPlaces(x, at);
+  return flat.indexSelect(0, places).reshape([...at.shape.slice(0, -1), ...rest]);
+}
+
+function scatterPlaces(call: NodeCall): Tensor {
+  const [x, at] = [call.tensor(0), call.tensor(1)];
+  const { flat, places, rest } = flatPlaces(x, at);
+  const name = call.attributes.string("reduction", "none") === "add" ? "aten::index_add" : "aten::index_copy";
+  return callTensor(name, [flat, 0, places, call.tensor(2).reshape([-1, ...rest])]).reshape(x.shape);
+}
+
+function largest(call: NodeCall): readonly Tensor[] {
+  const { attributes } = call;
+  const x = call.tensor(0);
+  const axis = call.axis(attributes.int("axis", -1), x.rank);
+  const count = call.numbers(1)?.[0] ?? attributes.int("k", 1);
+  if (count < 0 || count > x.size(axis)) call.refuse(`${count} of ${x.size(axis)} elements`);
+  return callTensors("aten::topk", [x, count, axis, attributes.int("largest", 1) === 1, true]);
 }
 
 function slice(call: NodeCall): Tensor {

@@ -14,7 +14,7 @@ export const COMPARED = 3;
 /** Seconds until work starts, and of a byte that is read or written; images are decoded, tensors checked and hashed. */
 const START_SECONDS = 3;
 const BYTE_SECONDS = 2e-9;
-const EXAMPLE_BYTE_SECONDS = { images: 1e-8, tensors: 2.5e-9 } as const;
+const EXAMPLE_BYTE_SECONDS = { images: 1e-8, tensors: 6e-9 } as const;
 /** Codes that are packed, hashed and kept in the work folder. */
 const CODE_SECONDS = 6e-9;
 /** A pass beside its products: reading and writing the stream, errors that are measured. */
