@@ -6,6 +6,7 @@ import type { QuantizedLayer } from "../reconstruct/quantized-layer.js";
 import { freeOnError, manualSeed, type Tensor } from "../tensor/index.js";
 import { noWindows } from "./end-to-end/no-windows.js";
 import type { Stage } from "./end-to-end/stage.js";
+import { notLowered } from "./job/fault-warnings.js";
 import { part } from "./options/fragment.js";
 import { l4qOptions, startingFromGptq } from "./options/own/l4q.js";
 import { always, when } from "./options/reading.js";
@@ -127,6 +128,10 @@ function fineTuning(options: OptionsOf<typeof fragments>): Stage {
         return block;
       });
     },
+    remark: (losses) =>
+      losses.now < losses.begun
+        ? null
+        : notLowered("fine-tuning", losses, { next: "use lower rates (l4q.rate, l4q.scaleRate), or more text" }),
     // Merging is part of the quantization: codes of Q(W0 + a B A).
     deliver(block, { job }) {
       for (const layer of block.trained) layer.harden();

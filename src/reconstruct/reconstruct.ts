@@ -26,8 +26,10 @@ export interface TrainingFault {
    * The loss or a gradient was not finite. `skipped`: the step did nothing. `rolled back`: after several
    * such steps the best state was put back, and training goes on at a lower rate. `given up`: that did
    * not help either; the best state stays, and the codes should come from elsewhere.
+   * The loss grew far beyond that of the first step, or the last was not finite. `put back`: to an epoch that was better; `diverged`: there was
+   * none, and the codes should come from elsewhere.
    */
-  readonly fault: "skipped" | "rolled back" | "given up";
+  readonly fault: "skipped" | "rolled back" | "given up" | "put back" | "diverged";
   /** Counted from 1. */
   readonly step: number;
   readonly steps: number;
@@ -36,12 +38,18 @@ export interface TrainingFault {
 }
 
 /**
+ * How often the loss of the first step the mean of an epoch may be: more is no noise between batches, and no window that
+ * learns comes near it.
+ */
+const MOST_GROWTH = 10;
+
+/**
  * Trains the roundings, scales, zero points and activation clips of a window so that its output from
  * the quantized stream meets the full-precision targets. Both branches of the paper's homologous
  * loss share one forward pass, because the quantized window sees the quantized stream in both.
  * Yields a report for every step of the optimiser, so that the caller can stop or report; on a device, which is not
  * waited for after each, several follow each other. A step whose loss or gradient is not finite changes nothing.
- * Returns whether anything was learnt: false after `given up`, and when no step succeeded.
+ * Returns whether anything was learnt: false after `given up` and `diverged`, and when no step succeeded.
  */
 export function* reconstruct(
   blocks: readonly QuantizedUnit[],
@@ -56,6 +64,12 @@ export function* reconstruct(
   if (steps === 0 || parameters.length === 0) return true;
   using best = new BestState(parameters);
   const watch = new FaultWatch();
+  // Soft roundings begin at the weight itself, and lose more the harder they get.
+  const isSoft = blocks.some((block) => block.trained.some((layer) => layer.path?.hasPenalty === true));
+  let first: number | null = isSoft ? Number.POSITIVE_INFINITY : null;
+  const grew = (loss: number): boolean => first !== null && first > 0 && loss > MOST_GROWTH * first;
+  // A step's loss is that of the state before it: what is not finite at the end, the steps before have broken.
+  let [hasBest, mean, broken] = [false, Number.NaN, false];
   let at = 0;
   while (at < steps) {
     const start = at;
@@ -74,8 +88,10 @@ export function* reconstruct(
       for (const { loss, finite } of training.outcomes(at - start, last - start)) {
         const step = ++at;
         const verdict = watch.judge(finite);
+        broken = !finite;
         if (verdict === "done") {
           losses.push(loss);
+          first ??= loss;
           const batch = Math.min(options.batch, sequences - ((step - 1) % perEpoch) * options.batch);
           yield { epoch, step, steps, loss, tokens: batch * tokens };
           continue;
@@ -90,12 +106,21 @@ export function* reconstruct(
       }
       lookahead.waitedFor(launched);
       if (at % perEpoch === 0 && losses.length > 0 && !restart) {
-        best.offer(losses.reduce((sum, loss) => sum + loss, 0) / losses.length);
+        mean = losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
+        // A first loss of 0 has nothing to grow from.
+        if (!broken && !grew(mean)) {
+          best.offer(mean);
+          hasBest = true;
+        }
         losses = [];
       }
     }
   }
-  return watch.done > 0;
+  if (watch.done === 0) return false;
+  if (!broken && !grew(mean)) return true;
+  best.restore();
+  yield { fault: hasBest ? "put back" : "diverged", step: steps, steps, rate: watch.rate };
+  return hasBest;
 }
 
 /** The steps from `first` on, with all rates multiplied by `rate`. */

@@ -209,6 +209,9 @@ describe("quantize", () => {
     await expect(run({ windows: { size: 2 } })).rejects.toThrow(/did you mean "window"/);
     await expect(run({ scheme: "W2A16g48" })).rejects.toBeInstanceOf(OptionError);
     await expect(run({ overrides: [{ pattern: "model.layers.9.*", skip: true }] })).rejects.toThrow(/Next: /);
+    await expect(run({ overrides: [{ pattern: "*", skip: true }] })).rejects.toThrow(
+      /nothing is quantized.*Next: give/,
+    );
     await expect(run({ out: place.folder })).rejects.toThrow(
       /holds the (model|calibration text).*Next: choose a new folder/,
     );

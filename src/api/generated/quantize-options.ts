@@ -1781,7 +1781,7 @@ export interface L4qOptions {
    *
    * Command line: `--set l4q.rate=...`.
    *
-   * @default 0.0005; 0.0002 with --recipe l4q --preset paper
+   * @default 0.001; 0.0002 with --recipe l4q --preset paper
    */
   readonly rate?: number | undefined;
   /**
@@ -1789,7 +1789,7 @@ export interface L4qOptions {
    *
    * Command line: `--set l4q.scaleRate=...`.
    *
-   * @default 0.001; 0.0002 with --recipe l4q --preset paper
+   * @default 0.003; 0.0002 with --recipe l4q --preset paper
    */
   readonly scaleRate?: number | undefined;
   /**
@@ -1797,7 +1797,7 @@ export interface L4qOptions {
    *
    * Command line: `--set l4q.offsetRate=...`.
    *
-   * @default 0.001; 0.0002 with --recipe l4q --preset paper
+   * @default 0.03; 0.0002 with --recipe l4q --preset paper
    */
   readonly offsetRate?: number | undefined;
   /**

@@ -1,4 +1,4 @@
-import type { WarningEvent } from "../job/recipe-job.js";
+import { notLowered } from "../job/fault-warnings.js";
 import type { EngineOptions } from "../options/engine-options.js";
 import { gridParameterCount } from "../recipe.js";
 import { deliverInput } from "../solve/finish-block.js";
@@ -32,7 +32,13 @@ export function finishScales({ endToEnd, schedule, activation }: EngineOptions):
       if (results === null) throw new TypeError("end-to-end training needs what the windows came to");
       return source.openFinished(index, results, activation.learnClip);
     },
-    refuse: ({ begun, now }) => (now < begun ? null : unchanged(begun, now)),
+    refuse: (losses) =>
+      losses.now < losses.begun
+        ? null
+        : notLowered("end-to-end training", losses, {
+            becomes: "the scales stay",
+            next: "nothing to do; a lower rate may help (--set endToEnd.scaleRate=0.0005), or --finish none saves the time",
+          }),
     deliver(block, { job: { sink } }) {
       for (const layer of block.trained) {
         layer.harden();
@@ -40,14 +46,5 @@ export function finishScales({ endToEnd, schedule, activation }: EngineOptions):
         deliverInput(sink, layer);
       }
     },
-  };
-}
-
-function unchanged(before: number, after: number): WarningEvent {
-  return {
-    event: "warning",
-    message: `end-to-end training did not lower the loss (${before.toPrecision(4)}, then ${after.toPrecision(4)}): the scales stay`,
-    where: "all blocks",
-    next: "nothing to do; a lower rate may help (--set endToEnd.scaleRate=0.0005), or --finish none saves the time",
   };
 }

@@ -220,6 +220,13 @@ describe("L4Q", () => {
     expect(done[2]?.lossAfter?.total).toBeLessThan(done[1]?.lossBefore?.total ?? 0);
   });
 
+  it("says where fine-tuning did not lower the loss", () => {
+    const warningsOf = ({ events }: Outcome): string[] =>
+      events.flatMap((event) => (event.event === "warning" ? [event.message] : []));
+    expect(warningsOf(run({}))).toEqual([]);
+    expect(warningsOf(run({ rate: 1e9, scaleRate: 1e3 })).at(-1)).toMatch(/^fine-tuning did not lower the loss \(/);
+  });
+
   it("asks for text", () => {
     expect(() => run({}, { tokens: null })).toThrow(/needs calibration text.*give --calibration/);
   });

@@ -44,6 +44,8 @@ export interface Stage {
   openEnds?(work: StageWork): NetworkEnds;
   /** Why nothing is to be handed over, by the losses on the first sequences; null where it is. */
   refuse?(losses: StageLosses): WarningEvent | null;
+  /** What there is to say of them where all is handed over; null for nothing. */
+  remark?(losses: StageLosses): WarningEvent | null;
   /** Hands over what a block has learnt, one after the other: each is freed behind it. */
   deliver(block: QuantizedUnit, work: StageWork): void;
   /** Hands over what else has learnt, `NetworkEnds.parameters`. */

@@ -179,6 +179,8 @@ class NetworkTraining {
       yield refusal;
       return;
     }
+    const remark = stage.remark?.({ begun, now }) ?? null;
+    if (remark !== null) yield remark;
     for (let block = this.#blocks.shift(); block !== undefined; block = this.#blocks.shift()) {
       try {
         this.job.poll();

@@ -32,11 +32,32 @@ export function trainingWarning(
     skipped: `loss or gradient of step ${step} of ${steps} is not finite: the step is skipped`,
     "rolled back": `back to the best state after step ${step} of ${steps}; the rates are ${rate} of what they were`,
     "given up": `training never becomes finite: ${fallBack}`,
+    "put back":
+      "training ends with ten times the loss that it began with, or none that is finite: back to its best epoch",
+    diverged: `training ends with ten times the loss that it began with, or none that is finite: ${fallBack}`,
   };
   return {
     event: "warning",
     message: messages[fault],
     where: `window ${window + 1}`,
-    next: "nothing to do; if the result is poor, lower the rates or use --set compute.dtype=float32",
+    next:
+      fault === "put back" || fault === "diverged"
+        ? "use lower rates, those that were set by hand first"
+        : "nothing to do; if the result is poor, lower the rates or use --set compute.dtype=float32",
+  };
+}
+
+/** Says that a training of the whole network left the loss as high as it was; `becomes` is what comes of it, behind a colon. */
+export function notLowered(
+  training: string,
+  { begun, now }: { readonly begun: number; readonly now: number },
+  { becomes, next }: { readonly becomes?: string; readonly next: string },
+): WarningEvent {
+  const losses = `${begun.toPrecision(4)}, then ${now.toPrecision(4)}`;
+  return {
+    event: "warning",
+    message: `${training} did not lower the loss (${losses})${becomes === undefined ? "" : `: ${becomes}`}`,
+    where: "all blocks",
+    next,
   };
 }

@@ -147,6 +147,29 @@ describe("a loss that is not finite", () => {
   });
 });
 
+describe("training that makes a window far worse", () => {
+  const noFinish = { finish: "none" } as const;
+  it.each([
+    [
+      "efficient-qat",
+      { blockAp: { weightRate: 1e9, epochs: 2, batch: 6 }, ...noFinish },
+      /its Linears get their codes from GPTQ/,
+    ],
+    ["slim", { slim: { clipping: "learnt", rate: 1e9, epochs: 1, batch: 6 } }, /its ranges stay as they began/],
+    ["norm-tweaking", { normTweaking: { rate: 10, epochs: 2 } }, /its norms stay as they were/],
+  ] as const)("is not taken, and says so: %s", (recipe, given, becomes) => {
+    const live = liveHandles();
+    const outcome = run(model, recipe, given);
+    const blocks = model.spec.blocks.length;
+    expect(outcome.warnings.filter((warning) => warning.includes("ten times the loss")).length).toBe(blocks);
+    for (const warning of outcome.warnings) if (warning.includes("ten times")) expect(warning).toMatch(becomes);
+    expectSound(outcome);
+    const first = "model.layers.0.self_attn.q_proj";
+    expect(outcome.weights.get(first)).toEqual(run(model, recipe === "slim" ? "slim" : "gptq", {}).weights.get(first));
+    expect(liveHandles()).toBe(live);
+  });
+});
+
 describe("transforms whose training never becomes finite", () => {
   it("are left as they began, and GPTQ chooses the codes behind them", () => {
     const live = liveHandles();

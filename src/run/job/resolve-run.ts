@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { OptionError } from "../../errors.js";
 import type { FormatName } from "../../format/exporters.js";
 import { type LayerSchemes, resolveSchemes } from "../../recipe/job/layer-schemes.js";
 import { recipeOf } from "../../recipe/job/recipe-names.js";
@@ -81,6 +82,7 @@ export async function resolveRun(
       planExports(subject.plannedSource(inGroups(linearPlans(units, of))), measured.format, measured);
     const allocation = planAllocation(units, scheme, measured, planFormats);
     const schemes = allocation?.schemes ?? resolveSchemes(units, scheme, measured.overrides);
+    checkSome(schemes, measured);
     if (measured.compute.threads !== null) setThreads(measured.compute.threads);
     // A product leaves its workspace on a GPU, which is read below, before larger ones are measured.
     measureFlops(device, dtype);
@@ -139,4 +141,14 @@ export function placeOf(
   primary: FormatName,
 ): string {
   return format === primary ? out : join(out, path);
+}
+
+// What holds no codes has no scheme that a reader of the result could find.
+function checkSome(schemes: LayerSchemes, { overrides }: Pick<GivenOptions, "overrides">): void {
+  if (!overrides.some(({ skip }) => skip === true) || [...schemes.values()].some((each) => each !== null)) return;
+  throw new OptionError({
+    where: "overrides",
+    what: "leave every layer in full precision, so that nothing is quantized",
+    next: 'give "skip" to fewer of them',
+  });
 }

@@ -33,9 +33,11 @@ const l4q = z.strictObject({
     .enum(["scale", "absolute"])
     .default("scale")
     .describe("what the rate of scales is in: the mean scale of each Linear, or absolute numbers"),
-  rate: positive.default(5e-4).describe("AdamW rate of the low-rank term"),
-  scaleRate: positive.default(1e-3).describe("Adam rate of the scales"),
-  offsetRate: positive.default(1e-3).describe("Adam rate of the offsets, in steps of the grid"),
+  // What these rest on: docs/measurements/training.md.
+  rate: positive.default(1e-3).describe("AdamW rate of the low-rank term"),
+  scaleRate: positive.default(3e-3).describe("Adam rate of the scales"),
+  // Offsets are rounded: at a tenth of it none comes half a step far in as few steps as fine-tuning takes.
+  offsetRate: positive.default(3e-2).describe("Adam rate of the offsets, in steps of the grid"),
   activationRate: positive.default(5e-3).describe("Adam rate of the activation clips, relative to the clip"),
   decay: weight.default(0.01).describe("weight decay of the low-rank term"),
   warmup: fraction.default(0.1).describe("fraction of the steps over which every rate rises to its full value"),
