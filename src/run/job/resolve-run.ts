@@ -18,7 +18,7 @@ import {
   setThreads,
   Tensor,
 } from "../../tensor/index.js";
-import type { PlannedEffort } from "../events/events.js";
+import type { PlannedEffort } from "../events/planned-effort.js";
 import { planFile, WorkDirectory } from "../journal/work-directory.js";
 import { computeType } from "../machine/compute-type.js";
 import { measureFlops, spareMemory } from "../machine/device.js";

@@ -9,7 +9,7 @@ import {
   type UntypedOptions,
 } from "../../../recipe/options/merge-options.js";
 import type { Device } from "../../../tensor/index.js";
-import type { PlannedEffort } from "../../events/events.js";
+import type { PlannedEffort } from "../../events/planned-effort.js";
 import { isBundled } from "../../options/calibration-option.js";
 import {
   defaultEffort,
