@@ -157,8 +157,9 @@ class MeasuredBlock implements Disposable {
       return this.#median(() => step.run(), warmUp, MOST_STEPS - warmUp);
     };
     const short = Math.max(16, Math.floor(this.context / 4));
+    // Sequences so short are all step.
+    if (short >= this.context) return [seconds(this.context) / (this.sequences * this.context), 0];
     const [few, all] = [seconds(short), seconds(this.context)];
-    if (short >= this.context) return [all / (this.sequences * this.context), 0];
     const token = Math.max(all / 2, all - few) / (this.sequences * (this.context - short));
     const cut = Math.min(token, all / (this.sequences * this.context));
     return [cut, Math.max(0, all - cut * this.sequences * this.context)];
