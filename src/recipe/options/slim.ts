@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { OptionError } from "../../errors.js";
-import type { Scheme } from "../../quant/scheme.js";
+import { type Scheme, schemeName } from "../../quant/scheme.js";
 import { fragment } from "./fragment.js";
 import { count, positive } from "./numbers.js";
 import { always, setting, when } from "./reading.js";
@@ -60,7 +60,9 @@ export const byWeights = setting<{ readonly slim: { readonly ranges: string } }>
 );
 
 /** @throws OptionError where no group could get other bits than the next one */
-export function checkGroups({ groupSize, bits }: Scheme): void {
+export function checkGroups(scheme: Scheme): void {
+  const { groupSize, bits } = scheme;
+  const grouped = schemeName({ ...scheme, groupSize: 64 });
   if (groupSize !== null && bits < 8) return;
   throw new OptionError({
     where: "recipe slim",
@@ -68,7 +70,7 @@ export function checkGroups({ groupSize, bits }: Scheme): void {
       groupSize === null
         ? "a row is one group, so that there are no bits to share out"
         : "codes have 8 bits at most, so that no group can get one more",
-    next: groupSize === null ? "give groups (--scheme W2A16g64), or use --recipe gptq" : "use --recipe gptq",
+    next: groupSize === null ? `give groups (--scheme ${grouped}), or use --recipe gptq` : "use --recipe gptq",
   });
 }
 

@@ -237,7 +237,7 @@ export const refused: readonly (readonly [what: string, model: Model, options: G
     { recipe: "l4q", scheme: "W4A8g32", ...tensor },
     /activation.granularity=token/,
   ],
-  ["bits per group of one group", "dense", { recipe: "slim", scheme: "W3A16" }, /give groups|--recipe gptq/],
+  ["bits per group of one group", "dense", { recipe: "slim", scheme: "W3A8" }, /--scheme W3A8g64.*--recipe gptq/],
   ["bits per group of stacks", "experts", { recipe: "slim", scheme: "W3A16g32" }, /--recipe gptq or cbq/],
   ["low-rank terms of stacks", "experts", { recipe: "l4q", scheme: "W3A16g32" }, /--recipe gptq or cbq/],
   ["stacks that are not rotated", "experts", { recipe: "cbq", scheme: "W4A4", rotation: "hadamard" }, /rotation=none/],
