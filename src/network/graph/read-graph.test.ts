@@ -59,6 +59,21 @@ describe("an ONNX graph", () => {
     read(turning("Gemm"), (graph) => expect(graph.nodes).toHaveLength(2));
   });
 
+  it("has constants in place of their copies, unless such a copy is what the graph gives", () => {
+    const nodes = [
+      { operator: "Identity", inputs: ["b"], outputs: ["copy"] },
+      { operator: "Identity", inputs: ["copy"], outputs: ["again"] },
+      { operator: "Add", inputs: ["x", "again"], outputs: ["y"] },
+    ];
+    const constants = { b: floats([1, 2]) };
+    read({ nodes, constants, inputs }, (graph) => {
+      expect(graph.nodes).toMatchObject([{ operator: "Add", index: 0, place: 2, inputs: ["x", "b"] }]);
+    });
+    read({ nodes, constants, inputs, outputs: { y: "float32", copy: "float32" } }, (graph) => {
+      expect(graph.nodes.map(({ inputs }) => inputs)).toEqual([["b"], ["copy"], ["x", "again"]]);
+    });
+  });
+
   it("leaves a size open that some exporters write as -1 or 0, and has an input", () => {
     const shape = [-1, 2, 0] as const;
     read({ nodes: [relu], inputs: { x: { shape } } }, (graph) => {

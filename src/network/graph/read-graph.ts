@@ -3,9 +3,9 @@ import { dataTypeOf, type OnnxNode, type OnnxValue } from "../../checkpoint/onnx
 import { tensorBytes, tensorFacts } from "../../checkpoint/onnx/stored-tensor.js";
 import { ModelError } from "../../errors.js";
 import { Attributes } from "./attributes.js";
+import { foldConstants } from "./fold-constants.js";
 import { type Graph, type GraphConstant, type GraphNode, type GraphPort, whereOf } from "./graph.js";
 import { operators } from "./operators/index.js";
-import { withTurnedWeights } from "./turned-weights.js";
 
 /** Versions of the operators that are read. */
 const OPSETS = { first: 7, last: 21 } as const;
@@ -47,7 +47,7 @@ export function readGraph(content: OnnxContent): Graph {
   }
   if (outputs.length === 0) refuse(file, "it has no outputs", "export the network again");
   if (inputs.length === 0) refuse(file, "it has no inputs, and always gives the same", "export it with an input");
-  return withTurnedWeights({ file, opset, nodes, constants, inputs, outputs });
+  return foldConstants({ file, opset, nodes, constants, inputs, outputs });
 }
 
 function readOpset({ file, model }: OnnxContent): number {

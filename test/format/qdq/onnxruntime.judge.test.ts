@@ -63,6 +63,18 @@ const layers: Readonly<Record<string, Layer>> = {
   Gemm: layer("Gemm", [32, 10], [3, 32], {}, 10),
   "Gemm of rows": layer("Gemm", [10, 32], [3, 32], { transB: 1 }, 10),
   MatMul: layer("MatMul", [32, 10], [2, 3, 32]),
+  "Conv with a copy of a bias": {
+    graph: {
+      nodes: [
+        { operator: "Identity", inputs: ["b"], outputs: ["copy"] },
+        { operator: "Conv", inputs: ["x", "layer.weight", "copy"], name: "layer", outputs: ["c"] },
+        { operator: "Mul", inputs: ["c", "b"] },
+      ],
+      constants: { "layer.weight": someFloats([8, 16, 3, 3], 2), b: someFloats([8], 3) },
+      inputs: { x: { shape: ["n", 16, 10, 10] } },
+    },
+    shape: [2, 16, 10, 10],
+  },
   "MatMul of a matrix behind a Transpose": {
     graph: {
       nodes: [

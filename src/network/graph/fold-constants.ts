@@ -2,10 +2,30 @@ import { noGrad, scope, Tensor } from "../../tensor/index.js";
 import type { Graph, GraphConstant, GraphNode } from "./graph.js";
 
 /**
- * The graph with the weights of products as their nodes read them: exporters that fold nothing leave a Transpose between a
- * matrix `[out, in]` and the MatMul that reads it. Such a Transpose is done here, once, and its value is a constant.
+ * The graph with constants where its nodes read them. PyTorch's exporter writes equal constants once, and an Identity for each other
+ * reader: these read the constant itself. Exporters that fold nothing leave a Transpose between a matrix `[out, in]` and the MatMul
+ * that reads it: it is done here, once, and its value is a constant.
  */
-export function withTurnedWeights(graph: Graph): Graph {
+export function foldConstants(graph: Graph): Graph {
+  return withTurnedWeights(withoutAliases(graph));
+}
+
+function withoutAliases(graph: Graph): Graph {
+  const given = new Set(graph.outputs.map(({ name }) => name));
+  const meant = new Map<string, string>();
+  for (const { operator, inputs, outputs } of graph.nodes) {
+    const [value = ""] = outputs;
+    const name = meant.get(inputs[0] ?? "") ?? inputs[0] ?? "";
+    if (operator === "Identity" && graph.constants.has(name) && !given.has(value)) meant.set(value, name);
+  }
+  if (meant.size === 0) return graph;
+  const nodes = graph.nodes
+    .filter(({ outputs }) => !meant.has(outputs[0] ?? ""))
+    .map((node, index) => ({ ...node, index, inputs: node.inputs.map((name) => meant.get(name) ?? name) }));
+  return { ...graph, nodes };
+}
+
+function withTurnedWeights(graph: Graph): Graph {
   const uses = new Map<string, number>();
   const used = [...graph.nodes.flatMap(({ inputs }) => inputs), ...graph.outputs.map(({ name }) => name)];
   for (const name of used) uses.set(name, (uses.get(name) ?? 0) + 1);
