@@ -189,7 +189,6 @@ function requireChunks(
     );
   }
   const normed = own.positionedNorm !== undefined;
-  // It knows the large Llama 4 by its experts, which has no such norms.
   const large = spec.blocks.some((each) => each.mlp.kind === "experts" && each.mlp.count === LARGE_EXPERTS);
   if (own.rotary !== null && normed === large) {
     refuse(
@@ -219,7 +218,7 @@ function requireHeads({ maxPositions }: DecoderSpec, family: GgufFamily, block: 
   }
 }
 
-/** Of Llama 4 Maverick. */
+/** Of Llama 4 Maverick, which has no such norms. */
 const LARGE_EXPERTS = 128;
 
 /** Numbers of blocks by which llama.cpp takes a network for a small one, whose queries have no latent. */
