@@ -9,7 +9,7 @@ import type { ExportSource } from "../../src/format/contract/export-source.js";
 import { exporters } from "../../src/format/exporters.js";
 import { writeGptq } from "../../src/format/gptq/write.js";
 import { checkpointSource, Decoder, DecoderNetwork, decoderUnits, readModel } from "../../src/network/index.js";
-import { familyModels, tinyModel, writeTinyModel } from "../../src/network/testing/tiny-models.js";
+import { expertModels, familyModels, tinyModel, writeTinyModel } from "../../src/network/testing/tiny-models.js";
 import { fromQuantizedWeight } from "../../src/quant/from-quantized-weight.js";
 import type { RecipeName } from "../../src/recipe/job/recipe-names.js";
 import { runRecipe } from "../../src/recipe/job/run-recipe.js";
@@ -110,7 +110,7 @@ async function roundTrip(folder: string, scheme: string, out: string, cbq = wind
   }
 }
 
-describe.each(Object.keys(familyModels))("%s", (name) => {
+describe.each([...Object.keys(familyModels), ...Object.keys(expertModels)])("%s", (name) => {
   const folder = temporaryFolder();
 
   beforeAll(async () => {
@@ -139,7 +139,7 @@ describe.each(Object.keys(familyModels))("%s", (name) => {
 });
 
 // Networks of transformers that stand beside a developer's checkout: all that are there.
-const goldens = join(import.meta.dirname, "../../../shared/goldens");
+const goldens = process.env["CROSSBLOCK_GOLDENS"] ?? join(import.meta.dirname, "../../../shared/goldens");
 const names = existsSync(goldens)
   ? readdirSync(goldens).filter((name) => existsSync(join(goldens, name, "config.json")))
   : [];

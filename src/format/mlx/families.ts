@@ -102,6 +102,16 @@ export const MLX_FAMILIES: Readonly<Record<string, MlxFamily>> = {
   qwen3_vl_text: { ...INSIDE, withoutBias: ATTENTION },
   qwen3_vl_moe_text: { ...STACKED, inside: true, withoutBias: ATTENTION },
   llama4_text: INSIDE,
+  gemma: { ...GEMMA, head: "embedding" },
+  seed_oss: AS_STORED,
+  ernie4_5: AS_STORED,
+  helium: AS_STORED,
+  cohere: { ...AS_STORED, squareHeads: true, head: "embedding" },
+  ministral3: AS_STORED,
+  hunyuan_v1_dense: AS_STORED,
+  glm4_moe_lite: { ...STACKED, head: "own", rounds: ["kvUp"] },
+  dots1: AS_STORED,
+  olmoe: { ...STACKED, withoutBias: ATTENTION },
 };
 
 /** `model_type` of models of text and images whose text network it loads; the network's parts are named alike in all of them. */

@@ -7,8 +7,9 @@ import { temporaryFolder } from "../../checkpoint/testing/temporary-folder.js";
 import { checkpointSource, readModel } from "../index.js";
 import { compareGolden } from "../testing/compare-golden.js";
 
-// Networks of many architectures that stand beside a developer's checkout; a machine without them skips this.
-const goldens = join(import.meta.dirname, "../../../../shared/goldens");
+// Networks of many architectures that stand beside a developer's checkout; a machine without them skips this. `CROSSBLOCK_GOLDENS`
+// names a folder of others.
+const goldens = process.env["CROSSBLOCK_GOLDENS"] ?? join(import.meta.dirname, "../../../../shared/goldens");
 const there = existsSync(goldens);
 const names = there ? readdirSync(goldens).filter((name) => existsSync(join(goldens, name, "config.json"))) : [];
 

@@ -24,6 +24,10 @@ GEMMA4 = dict(GEMMA, num_hidden_layers=3, global_head_dim=16, hidden_size_per_la
 SMALL = dict(vocab_size=19, bos_token_id=1, eos_token_id=2)
 MIXED = dict(BASE, sliding_window=4, layer_types=["sliding_attention", "full_attention"])
 LONG = dict(rope_type="longrope", rope_theta=10000.0, short_factor=[1.0, 1.2, 1.4, 1.6], long_factor=[2.0, 2.2, 2.4, 2.6])
+GROWING = dict(rope_type="yarn", rope_theta=10000.0, factor=4.0, original_max_position_embeddings=4, beta_fast=32.0,
+               beta_slow=1.0, mscale=1.0, mscale_all_dim=1.0, llama_4_scaling_beta=0.4)
+LATENT = dict(BASE, num_key_value_heads=4, q_lora_rank=12, kv_lora_rank=16, qk_rope_head_dim=4, qk_nope_head_dim=6,
+              v_head_dim=8)
 DELTA = dict(BASE, head_dim=16, num_hidden_layers=2, layer_types=["linear_attention", "full_attention"],
              linear_num_value_heads=4, linear_num_key_heads=2, linear_key_head_dim=8, linear_value_head_dim=6,
              linear_conv_kernel_dim=4)
@@ -58,6 +62,37 @@ CASES = {
     "gpt2": ("gpt2", dict(SMALL, n_embd=32, n_inner=24, n_layer=2, n_head=4, n_positions=64)),
     "bloom": ("bloom", dict(SMALL, hidden_size=24, n_layer=2, n_head=6)),
     "qwen3_5_text": ("qwen3_5_text", DELTA),
+    "gemma": ("gemma", dict(BASE, head_dim=12, tie_word_embeddings=True)),
+    "vaultgemma": ("vaultgemma", dict(GEMMA, query_pre_attn_scalar=20, layer_types=["sliding_attention", "full_attention"])),
+    "seed_oss": ("seed_oss", dict(BASE, head_dim=12, residual_dropout=0.0)),
+    "arcee": ("arcee", BASE),
+    "ernie4_5": ("ernie4_5", dict(BASE, head_dim=12)),
+    "glm": ("glm", dict(BASE, head_dim=12)),
+    "helium": ("helium", dict(BASE, head_dim=8)),
+    "cohere": ("cohere", dict(BASE, logit_scale=0.5, tie_word_embeddings=True)),
+    "ministral": ("ministral", dict(MIXED, head_dim=12)),
+    "ministral3": ("ministral3", dict(BASE, head_dim=12, rope_parameters=GROWING)),
+    "hunyuan_v1_dense": ("hunyuan_v1_dense", dict(BASE, head_dim=12, rope_parameters=dict(
+        rope_type="dynamic", rope_theta=10000.0, factor=1.0, alpha=1000.0))),
+    "youtu": ("youtu", LATENT),
+}
+EXPERTS = {
+    "glm4_moe_lite": ("glm4_moe_lite", dict(LATENT, n_routed_experts=4, num_experts_per_tok=2, moe_intermediate_size=8,
+                                            mlp_layer_types=["sparse", "dense"])),
+    "dots1": ("dots1", dict(BASE, head_dim=12, n_routed_experts=4, n_shared_experts=2, first_k_dense_replace=1,
+                            num_experts_per_tok=2, moe_intermediate_size=8, norm_topk_prob=True)),
+    "solar_open": ("solar_open", dict(BASE, head_dim=12, n_routed_experts=4, num_experts_per_tok=2,
+                                      moe_intermediate_size=8)),
+    "exaone_moe": ("exaone_moe", dict(BASE, head_dim=8, num_experts=4, num_experts_per_tok=2, moe_intermediate_size=8,
+                                      sliding_window=4, layer_types=["sliding_attention", "full_attention"])),
+    "olmoe": ("olmoe", dict(BASE, num_experts=4, num_experts_per_tok=1)),
+    "ernie4_5_moe": ("ernie4_5_moe", dict(BASE, head_dim=8, moe_num_experts=4, moe_k=2, moe_intermediate_size=8)),
+    "hunyuan_v1_moe": ("hunyuan_v1_moe", dict(BASE, head_dim=12, num_experts=4, moe_topk=2)),
+}
+RENAMED = {
+    "gpt_neox": ("lm_head.weight", "embed_out.weight"),
+    "ernie4_5_moe": ("mlp.gate.moe_statics.", "mlp.moe_statics."),
+    "exaone_moe": ("mlp.gate.e_score", "mlp.e_score"),
 }
 DROPPED = {"architectures", "dtype", "transformers_version", "use_cache", "initializer_range", "attention_dropout",
            "return_dict", "bos_token_id", "eos_token_id", "pad_token_id", "output_router_logits"}
@@ -77,7 +112,8 @@ def make(family: str, options: dict) -> dict:
     head = next(name for name, module in model.named_modules() if module is model.get_output_embeddings())
     embedding = next(name for name, module in model.named_modules() if module is model.get_input_embeddings())
     # What is stored has other names than the modules where a class was renamed.
-    stored = lambda name: "embed_out.weight" if family == "gpt_neox" and name == "lm_head.weight" else name
+    renamed = RENAMED.get(family, ("", ""))
+    stored = lambda name: name.replace(*renamed)
     state = {name: formula(stored(name), tensor.shape) for name, tensor in model.state_dict().items()}
     if tied:
         state[f"{head}.weight"] = state[f"{embedding}.weight"]
@@ -98,5 +134,6 @@ def make(family: str, options: dict) -> dict:
 result = {
     "made with": f"transformers {transformers.__version__}, torch {torch.__version__}",
     "models": {name: make(*case) for name, case in CASES.items()},
+    "experts": {name: make(*case) for name, case in EXPERTS.items()},
 }
 (HERE / "family-models.json").write_text(json.dumps(result))

@@ -26,16 +26,19 @@ interface Goldens {
 
 export const goldens = JSON.parse(readFileSync(join(import.meta.dirname, "tiny-models.json"), "utf8")) as Goldens;
 
-const families = JSON.parse(readFileSync(join(import.meta.dirname, "family-models.json"), "utf8")) as Pick<
-  Goldens,
-  "models"
+const families = JSON.parse(readFileSync(join(import.meta.dirname, "family-models.json"), "utf8")) as Record<
+  "models" | "experts",
+  Goldens["models"]
 >;
 
 /** Networks of the other families, one or two of each (`make_families.py`). */
 export const familyModels: Goldens["models"] = families.models;
 
+/** Networks of families with experts, whose weights are stacked. */
+export const expertModels: Goldens["models"] = families.experts;
+
 export function tinyModel(name: string): TinyModel {
-  const model = goldens.models[name] ?? familyModels[name];
+  const model = goldens.models[name] ?? familyModels[name] ?? expertModels[name];
   if (model === undefined) throw new RangeError(`no tiny model ${name}`);
   return model;
 }

@@ -72,6 +72,10 @@ export interface GgufFamily {
   readonly perKind?: boolean;
   /** Its graph's chunks of tokens, in all but every so many-th block, and what its queries grow by in the others. */
   readonly chunks?: { readonly size: number; readonly allBut: number; readonly floor: number; readonly scale: number };
+  /** Norms of queries and keys are behind their positions. */
+  readonly normsBehindPositions?: boolean;
+  /** It has as many heads of keys and values as of queries. */
+  readonly wholeHeads?: boolean;
   /** The file says how positions are parted among time, height and width of an image. */
   readonly sections?: boolean;
 }
@@ -177,6 +181,32 @@ export const GGUF_FAMILIES: Readonly<Record<string, GgufFamily>> = {
     ...{ withBias: ALL_LINEARS, head: "own" },
   },
   bloom: { architecture: "bloom", ...SILU_LIKE, activations: ["gelu_tanh"] },
+  gemma: {
+    ...{ architecture: "gemma", ...SILU_LIKE, activations: ["gelu_tanh"], rootEmbedding: true, head: "embedding" },
+    withoutBias: ATTENTION,
+  },
+  seed_oss: { architecture: "seed_oss", ...SILU_LIKE, renamed: AFTER_ATTENTION, withoutBias: ["out", "mlp"] },
+  arcee: { architecture: "arcee", pairs: "neighbours", activations: ["relu2"], withoutBias: ALL_LINEARS },
+  ernie4_5: { architecture: "ernie4_5", pairs: "neighbours", withoutBias: ["mlp"] },
+  cohere: {
+    ...{ architecture: "command-r", pairs: "neighbours", squareHeads: true, factors: ["logits"] },
+    ...{ withoutBias: ALL_LINEARS, head: "embedding" },
+  },
+  hunyuan_v1_dense: { architecture: "hunyuan-dense", ...SILU_LIKE, normsBehindPositions: true, withoutBias: ["mlp"] },
+  hunyuan_v1_moe: {
+    ...{ architecture: "hunyuan-moe", ...SILU_LIKE, normsBehindPositions: true, withoutBias: ["mlp"] },
+    experts: { weights: "normalised" },
+  },
+  glm4_moe_lite: DEEPSEEK,
+  dots1: {
+    ...{ architecture: "dots1", ...SILU_LIKE, wholeHeads: true, withoutBias: ALL_LINEARS, head: "own" },
+    experts: { weights: "keyed" },
+  },
+  olmoe: {
+    ...{ architecture: "olmoe", ...SQUARE, wholeHeads: true, withoutBias: ALL_LINEARS, head: "own" },
+    experts: { weights: "as-scored" },
+  },
+  solar_open: { architecture: "glm4moe", ...SILU_LIKE, renamed: AFTER_ATTENTION, experts: { weights: "keyed" } },
   phi: { architecture: "phi2", ...SQUARE, activations: ["gelu_tanh"], head: "own" },
 };
 

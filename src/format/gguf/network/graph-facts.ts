@@ -143,6 +143,7 @@ function requireAttention(spec: DecoderSpec, family: GgufFamily, { block, attent
     refuse(`block ${block} has another window than other blocks, and the file would say one for all`);
   }
   requireChunks(spec, family, block, attention);
+  requireHeads(spec, family, block, attention);
   const { unrotated } = family;
   const rotates =
     unrotated === "full"
@@ -188,7 +189,6 @@ function requireChunks(
     );
   }
   const normed = own.positionedNorm !== undefined;
-  // It knows the large Llama 4 by its experts, which has no such norms.
   const large = spec.blocks.some((each) => each.mlp.kind === "experts" && each.mlp.count === LARGE_EXPERTS);
   if (own.rotary !== null && normed === large) {
     refuse(
@@ -203,7 +203,22 @@ function requireChunks(
   }
 }
 
-/** Of Llama 4 Maverick. */
+function requireHeads({ maxPositions }: DecoderSpec, family: GgufFamily, block: number, own: AttentionSpec): void {
+  const { architecture, chunks, normsBehindPositions = false } = family;
+  if (own.qNorm !== null && (own.normsBehindPositions === true) !== normsBehindPositions) {
+    refuse(`norms of queries and keys are on the other side of their positions in llama.cpp's ${architecture}`);
+  }
+  if (family.wholeHeads === true && own.kvHeads !== own.heads) {
+    refuse(
+      `block ${block} has ${own.kvHeads} key-value heads for ${own.heads} heads, and llama.cpp's ${architecture} as many`,
+    );
+  }
+  if (chunks === undefined && own.temperature !== undefined && own.temperature.floor < maxPositions) {
+    refuse(`queries of block ${block} grow with their position, which llama.cpp's ${architecture} does not have`);
+  }
+}
+
+/** Of Llama 4 Maverick, which has no such norms. */
 const LARGE_EXPERTS = 128;
 
 /** Numbers of blocks by which llama.cpp takes a network for a small one, whose queries have no latent. */
@@ -235,7 +250,7 @@ function requireBiases(spec: DecoderSpec, { withoutBias = [], architecture }: Gg
 }
 
 function requireArrangement(spec: DecoderSpec, { architecture, parallelKey }: GgufFamily): void {
-  const always = architecture === "cohere2" || architecture === "phi2";
+  const always = ["cohere2", "command-r", "phi2"].includes(architecture);
   const other = spec.blocks.some(({ arrangement }) => (arrangement === "parallel") !== always);
   if (other && parallelKey !== true) refuse(`llama.cpp computes attention and MLP in another order in ${architecture}`);
 }

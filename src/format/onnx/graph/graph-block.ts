@@ -66,7 +66,7 @@ function missingInAttention(attention: AttentionSpec): string | null {
   if (outputGate) return "a gate behind attention";
   if (alibi) return "ALiBi";
   if (sinks) return "attention sinks";
-  if (positionedNorm !== undefined) return "norms behind the positions";
+  if (positionedNorm !== undefined || attention.normsBehindPositions === true) return "norms behind the positions";
   if (chunk !== undefined) return "attention in chunks";
   return temperature === undefined ? null : "queries that grow with their position";
 }

@@ -21,7 +21,7 @@ export function blockMlp({ mlp }: BlockSpec, { input, stream, norm }: MlpInput, 
   const experts: ExpertsContext = {
     apply,
     tensors: {
-      correction: weights.tensors.get("routerCorrection") ?? null,
+      correction: weights.tensors.get("routerCorrection")?.reshape([-1]) ?? null,
       expertScale: weights.tensors.get("expertScale") ?? null,
     },
     ...(context.through !== undefined && { through: context.through }),

@@ -1,3 +1,4 @@
+import type { JsonObject } from "../../../checkpoint/json/json.js";
 import type { FusedLinears, LinearRole, NormSpec, TensorNames } from "../spec/decoder-spec.js";
 import type { ExpertsKeys } from "./experts/experts-keys.js";
 
@@ -16,7 +17,7 @@ export interface BlockKindKeys {
   /** Without the list: blocks from one on are of `kind`, or all but every n-th, or those with rotary positions; the others are full. */
   readonly absent:
     | { readonly rotated: true; readonly kind: BlockKind }
-    | { readonly from: { readonly key: string; readonly default: number }; readonly kind: BlockKind }
+    | { readonly from: Fact<number>; readonly kind: BlockKind }
     | { readonly allBut: Fact<number>; readonly kind: BlockKind };
   /** The last block is full whatever the list says. */
   readonly lastIsFull?: boolean;
@@ -43,6 +44,10 @@ export interface KindRotary {
 }
 
 export interface RotaryKeys {
+  /** What a configuration without `rope_parameters` means, where that is more than a base. */
+  readonly absent?: JsonObject;
+  /** The key of a factor that stretches the base of positions that are called dynamic, for every context alike. */
+  readonly stretchedBase?: string;
   /** `original_max_position_embeddings` where the configuration has none; its longest context where it is not said. */
   readonly originalContext?: number;
   /** Older configurations say `yarn` of LongRoPE. */
@@ -87,6 +92,8 @@ export interface Family {
     /** `max_position_embeddings` where it is not said. */
     readonly maxPositions?: string;
   };
+  /** What the configuration calls activations that are others by their usual names. */
+  readonly activationNames?: Readonly<Record<string, string>>;
   /** What the family's configuration class in transformers takes for a key that `config.json` leaves out. */
   readonly defaults: {
     readonly activation: string;
@@ -120,16 +127,16 @@ export interface Family {
     readonly outBias: Fact<boolean>;
     /** An RMS norm over each head of queries and keys, or over all heads together. */
     readonly qkNorm: false | "head" | "heads" | { readonly key: string; readonly default: boolean };
+    /** Those norms are behind the positions. */
+    readonly normsBehindPositions?: boolean;
     /** RMS norms without gains over each head of queries and keys behind their positions, in blocks that have these. */
     readonly positionedNorm?: Fact<boolean>;
     /** The key of the tokens in a chunk, which blocks of the kind `chunked_attention` see; a null makes these full. */
     readonly chunk?: { readonly key: string; readonly default: number };
-    /** Queries of blocks without rotary positions grow with their position. */
-    readonly temperature?: {
-      readonly enabledBy: Fact<boolean>;
-      readonly floor: Fact<number>;
-      readonly scale: Fact<number>;
-    };
+    /** Queries of blocks without rotary positions grow with their position; or those of all, by numbers among the rotary parameters. */
+    readonly temperature?:
+      | { readonly enabledBy: Fact<boolean>; readonly floor: Fact<number>; readonly scale: Fact<number> }
+      | { readonly rotary: true; readonly floor: string; readonly scale: string };
     /** A stored score of each head takes part in the softmax. */
     readonly sinks?: boolean;
     /** An RMS norm without gains over each head of the values. */
@@ -151,8 +158,8 @@ export interface Family {
     /** The key of an object with other `head_dim` and `num_key_value_heads` for single blocks. */
     readonly perBlock?: string;
   };
-  /** Attention is latent: queries, keys and values come through narrow inputs. */
-  readonly latent?: boolean;
+  /** Attention is latent: queries, keys and values come through narrow inputs, of these widths where the configuration does not say. */
+  readonly latent?: Readonly<Record<"queryRank" | "rank" | "plainDim" | "rotaryDim" | "valueDim", number>>;
   /** What blocks of the kind `linear_attention` are. */
   readonly delta?: { readonly fusedInputs: boolean };
   readonly mlp: { readonly kind: "gated" | "plain"; readonly bias: Fact<boolean> };

@@ -1,18 +1,24 @@
-import { deepseekV2, deepseekV3 } from "./experts/deepseek.js";
-import { glm4Moe } from "./experts/glm4-moe.js";
+import { deepseekV2, deepseekV3, glm4MoeLite, youtu } from "./experts/deepseek.js";
+import { dots1 } from "./experts/dots1.js";
+import { ernie45Moe } from "./experts/ernie4-5-moe.js";
+import { exaoneMoe } from "./experts/exaone-moe.js";
+import { glm4Moe, solarOpen } from "./experts/glm4-moe.js";
 import { gptOss } from "./experts/gpt-oss.js";
 import { graniteMoe } from "./experts/granite-moe.js";
+import { hunyuanMoe } from "./experts/hunyuan-moe.js";
 import { llama4Text } from "./experts/llama4.js";
 import { minimaxM2 } from "./experts/minimax-m2.js";
 import { mixtral } from "./experts/mixtral.js";
+import { olmoe } from "./experts/olmoe.js";
 import { qwen2Moe, qwen3Moe } from "./experts/qwen3-moe.js";
 import type { Family } from "./family.js";
-import { gemma2 } from "./gemma/gemma2.js";
+import { gemma } from "./gemma/gemma.js";
+import { gemma2, vaultGemma } from "./gemma/gemma2.js";
 import { gemma3Text } from "./gemma/gemma3.js";
 import { gemma4Text } from "./gemma/gemma4.js";
 import { qwen3Next, qwen35MoeText, qwen35Text } from "./hybrid/qwen3-5.js";
 import { bloom } from "./layer-norm/bloom.js";
-import { cohere2 } from "./layer-norm/cohere2.js";
+import { cohere, cohere2 } from "./layer-norm/cohere2.js";
 import { gptNeox } from "./layer-norm/gpt-neox.js";
 import { gpt2 } from "./layer-norm/gpt2.js";
 import { nemotron } from "./layer-norm/nemotron.js";
@@ -24,18 +30,27 @@ import { mistral } from "./mistral.js";
 import { opt } from "./opt.js";
 import { qwen2 } from "./qwen2.js";
 import { qwen3 } from "./qwen3.js";
+import { arcee } from "./relatives/arcee.js";
+import { ernie45 } from "./relatives/ernie4-5.js";
 import { exaone4 } from "./relatives/exaone4.js";
-import { glm4 } from "./relatives/glm4.js";
+import { glm, glm4 } from "./relatives/glm4.js";
 import { granite } from "./relatives/granite.js";
+import { helium } from "./relatives/helium.js";
+import { hunyuanDense } from "./relatives/hunyuan.js";
+import { ministral, ministral3 } from "./relatives/ministral.js";
 import { olmo2, olmo3 } from "./relatives/olmo2.js";
 import { phi3 } from "./relatives/phi3.js";
+import { seedOss } from "./relatives/seed-oss.js";
 import { smollm3 } from "./relatives/smollm3.js";
 import { qwen2VlText, qwen3VlMoeText, qwen3VlText, qwen25VlText } from "./towers/qwen-vl.js";
 
 /** The families of LLaMA's form, with RMS norms. */
-const ofRmsNorms = [llama, mistral, qwen2, qwen3, smollm3, granite, phi3, glm4, olmo2, olmo3, exaone4];
-const ofGemma = [gemma2, gemma3Text, gemma4Text];
-const ofLayerNorms = [opt, gpt2, gptNeox, bloom, phi, starcoder2, stablelm, nemotron, cohere2];
+const ofRmsNorms = [
+  ...[llama, mistral, ministral, ministral3, qwen2, qwen3, smollm3, granite, phi3, glm, glm4, olmo2, olmo3, exaone4],
+  ...[seedOss, arcee, ernie45, helium, hunyuanDense, youtu],
+];
+const ofGemma = [gemma, gemma2, vaultGemma, gemma3Text, gemma4Text];
+const ofLayerNorms = [opt, gpt2, gptNeox, bloom, phi, starcoder2, stablelm, nemotron, cohere, cohere2];
 /** Most of their blocks are no attention. */
 const hybrids = [qwen35Text, qwen3Next, qwen35MoeText];
 
@@ -50,6 +65,13 @@ const withExperts = [
   deepseekV2,
   deepseekV3,
   llama4Text,
+  glm4MoeLite,
+  dots1,
+  olmoe,
+  exaoneMoe,
+  solarOpen,
+  ernie45Moe,
+  hunyuanMoe,
 ];
 
 /** Text networks of models of text and images that stand for no text model of their own. */

@@ -44,7 +44,8 @@ function outputSite({ heads, kvHeads, headDim, valuesAreKeys, vNorm, outputGate 
 export function attentionFactors(attention: AttentionSpec): AttentionPlan | undefined {
   const { heads, kvHeads, headDim, softcap, sinks, alibi, outputGate, valuesAreKeys, qNorm, kNorm, vNorm } = attention;
   const overAll = [qNorm, kNorm].some((norm) => norm !== null && norm.over === "heads");
-  if (softcap !== null || sinks || alibi || outputGate || valuesAreKeys || vNorm !== null || overAll) return undefined;
+  const plain = softcap === null && !sinks && !alibi && !outputGate && !valuesAreKeys && vNorm === null && !overAll;
+  if (!plain || attention.normsBehindPositions === true) return undefined;
   return { query: "q", key: "k", value: "v", output: "o", heads, kvHeads, headDim, scores: keptScores(attention) };
 }
 

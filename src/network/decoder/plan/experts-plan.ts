@@ -35,7 +35,9 @@ export function expertsPlan(plan: PartPlanner, spec: ExpertsSpec, addsTo: string
     layers: [...(dense?.layers ?? []), ...own],
     norms: [],
     tensors: [
-      ...(router.correction ? [plan.tensor("routerCorrection", [count])] : []),
+      ...(router.correction
+        ? [plan.tensor("routerCorrection", router.correctionRow === true ? [1, count] : [count])]
+        : []),
       ...(router.readsStream ? [plan.tensor("routerScale", [hiddenSize])] : []),
       ...(router.expertScale ? [plan.tensor("expertScale", [count])] : []),
     ],

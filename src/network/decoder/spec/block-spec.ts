@@ -95,10 +95,12 @@ export interface RotarySpec {
 }
 
 /**
- * Queries at position `p`, from 0 on, are multiplied by `1 + scale ln(1 + floor((p + 1) / floor))`, so that scores stay as sharp
- * among many keys (Scalable-Softmax, arXiv 2501.19399, as Llama 4 has it).
+ * Queries at position `p`, from 0 on, are multiplied by `1 + scale ln(1 + floor((p + first) / floor))`, so that scores stay as sharp
+ * among many keys (Scalable-Softmax, arXiv 2501.19399, as Llama 4 and Ministral 3 have it).
  */
 export interface TemperatureSpec {
+  /** What the first position counts as. */
+  readonly first: 0 | 1;
   readonly floor: number;
   readonly scale: number;
 }
@@ -115,6 +117,8 @@ export interface AttentionSpec {
   readonly qNorm: HeadNormSpec | null;
   readonly kNorm: HeadNormSpec | null;
   readonly vNorm: HeadNormSpec | null;
+  /** Norms of queries and keys, over each head, are behind their positions; absent where they are before them. */
+  readonly normsBehindPositions?: true;
   /** Values are what the Linear of the keys gives, before norm and positions. */
   readonly valuesAreKeys: boolean;
   /** Half of what the Linear of the queries gives, head by head, is a gate: its sigmoid multiplies the mixed values. */

@@ -1,10 +1,16 @@
-import { type ModelConfig, optionalCount, optionalObject, requireCount } from "../../../checkpoint/model-config.js";
+import {
+  type ModelConfig,
+  optionalCount,
+  optionalNumber,
+  optionalObject,
+  requireCount,
+} from "../../../checkpoint/model-config.js";
 import { ModelError } from "../../../errors.js";
 import type { BlockKind, Family } from "../families/family.js";
 import type { AttentionSpec, HeadNormSpec, NormSpec, RotarySpec } from "./decoder-spec.js";
 import { booleanFact, capFact, positiveFact } from "./read-facts.js";
 import type { BlockKinds } from "./read-kinds.js";
-import { readRotary } from "./read-rotary.js";
+import { readRotary, rotaryParameters } from "./read-rotary.js";
 
 /** What the attention of one block is read from. */
 export interface AttentionOf {
@@ -65,7 +71,8 @@ export function readAttention(config: ModelConfig, of: AttentionOf): AttentionSp
       attention.chunk !== undefined && {
         chunk: optionalCount(config, attention.chunk.key) ?? attention.chunk.default,
       }),
-    ...(!of.rotated && temperatureOf(config, attention)),
+    ...(qkNorm !== null && attention.normsBehindPositions === true && { normsBehindPositions: true as const }),
+    ...temperatureOf(config, of),
     rotary: rotaryOf(config, of, headDim),
     alibi: family.positions === "alibi",
     scale: attention.scale === undefined || attention.scale.inverseRoot === true ? 1 / Math.sqrt(factor) : factor,
@@ -76,11 +83,21 @@ export function readAttention(config: ModelConfig, of: AttentionOf): AttentionSp
 
 function temperatureOf(
   config: ModelConfig,
-  { temperature }: Family["attention"],
+  { family, rotated }: AttentionOf,
 ): Pick<AttentionSpec, "temperature"> | null {
-  if (temperature === undefined || !booleanFact(config, temperature.enabledBy)) return null;
+  const { temperature } = family.attention;
+  if (temperature === undefined) return null;
+  if ("rotary" in temperature) {
+    const { parameters } = rotaryParameters(config, family.rotary);
+    const [floor, scale] = [
+      optionalCount(parameters, temperature.floor),
+      optionalNumber(parameters, temperature.scale),
+    ];
+    return floor === undefined || !scale ? null : { temperature: { floor, scale, first: 0 } };
+  }
+  if (rotated || !booleanFact(config, temperature.enabledBy)) return null;
   const [floor, scale] = [positiveFact(config, temperature.floor), positiveFact(config, temperature.scale)];
-  return { temperature: { floor, scale } };
+  return { temperature: { floor, scale, first: 1 } };
 }
 
 function rotaryOf(

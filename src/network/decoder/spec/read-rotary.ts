@@ -48,7 +48,8 @@ export function readRotary(config: ModelConfig, of: RotaryOf): RotarySpec {
   }
   const owner = optionalNumber(parameters, "rope_theta") === undefined ? config : parameters;
   const key = owner === parameters ? "rope_theta" : thetaKey;
-  const theta = optionalNumber(owner, key) === undefined ? absent : requirePositive(owner, key);
+  const base = optionalNumber(owner, key) === undefined ? absent : requirePositive(owner, key);
+  const theta = base * stretchOf(parameters, keys, headDim);
   const scaling = proportional
     ? ({ kind: "proportional", turning: Math.trunc((headDim * share) / 2), factor: factorOf(parameters) } as const)
     : readScaling(config, parameters, { keys, type, maxPositions: of.maxPositions, pairs: width / 2 });
@@ -70,7 +71,7 @@ interface Parameters {
 }
 
 function parametersOf(config: ModelConfig, { keys, kind }: RotaryOf): Parameters {
-  const { key, parameters } = rotaryParameters(config);
+  const { key, parameters } = rotaryParameters(config, keys);
   const nested = Object.keys(parameters).find((name) => isJsonObject(parameters[name]));
   const { thetaKey = "rope_theta", theta = DEFAULT_THETA, kinds } = keys;
   const partial = keys.partial?.default ?? 1;
@@ -94,6 +95,14 @@ function parametersOf(config: ModelConfig, { keys, kind }: RotaryOf): Parameters
   };
 }
 
+// NTK-aware scaling by a fixed factor: the base grows so that the slowest pair is stretched by it.
+function stretchOf(parameters: ModelConfig, { stretchedBase }: RotaryKeys, headDim: number): number {
+  if (stretchedBase === undefined || rotaryType(parameters) !== "dynamic") return 1;
+  return optionalNumber(parameters, stretchedBase)
+    ? requirePositive(parameters, stretchedBase) ** (headDim / (headDim - 2))
+    : 1;
+}
+
 function shareOf(config: ModelConfig, { widthKey }: RotaryKeys, headDim: number): number | undefined {
   const width = widthKey === undefined ? undefined : optionalCount(config, widthKey);
   return width === undefined ? undefined : width / headDim;
@@ -104,10 +113,13 @@ function factorOf(parameters: ModelConfig): number {
 }
 
 /** The object whose rotary parameters count, and the key that holds it. */
-export function rotaryParameters(config: ModelConfig): { readonly key: string; readonly parameters: ModelConfig } {
+export function rotaryParameters(
+  config: ModelConfig,
+  keys: RotaryKeys = {},
+): { readonly key: string; readonly parameters: ModelConfig } {
   const scaling = optionalObject(config, "rope_scaling");
   if (scaling !== undefined && Object.keys(scaling).length > 0) return { key: "rope_scaling", parameters: scaling };
-  return { key: "rope_parameters", parameters: optionalObject(config, "rope_parameters") ?? {} };
+  return { key: "rope_parameters", parameters: optionalObject(config, "rope_parameters") ?? keys.absent ?? {} };
 }
 
 /** The kind of scaling by its new key, then by its old one. */

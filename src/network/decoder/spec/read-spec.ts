@@ -156,7 +156,7 @@ function readBlocks(config: ModelConfig, family: Family, hiddenSize: number, nor
 
 function readMixer(config: ModelConfig, of: AttentionOf): MixerSpec {
   if (of.kind === "linear_attention") return readDeltaNet(config, of.family, of.norm);
-  if (of.family.latent === true) return readLatent(config, of.family, of.maxPositions);
+  if (of.family.latent !== undefined) return readLatent(config, of.family, of.maxPositions);
   return readAttention(config, of);
 }
 

@@ -55,7 +55,7 @@ export function switches(config: ModelConfig): readonly Switched[] {
   // One key may speak of all biases of attention, and a checkpoint have those of queries, keys and values alone.
   const wide: Switched[] = family.keys.headDim === null ? [] : [[family.keys.headDim, 32, NOTHING]];
   return [...wide, ...all].flatMap((each) =>
-    each[0] === "attention_bias" && each[1] === true && family.latent !== true
+    each[0] === "attention_bias" && each[1] === true && family.latent === undefined
       ? [each, [each[0], true, /o_proj\.bias$/]]
       : [each],
   );

@@ -16,7 +16,7 @@ export function softmaxAttention(attention: AttentionSpec, x: Tensor, { weights,
   const offset = cache?.length ?? 0;
   const table = context.rotary.of(attention);
   const split = (y: Tensor, count: number): Tensor => y.reshape([batch, time, count, headDim]);
-  const { positionedNorm } = attention;
+  const { positionedNorm, normsBehindPositions } = attention;
   const place = (y: Tensor): Tensor => {
     const byHead = y.transpose(1, 2);
     const turned = table === null ? byHead : table.rotate(byHead, offset);
@@ -24,11 +24,13 @@ export function softmaxAttention(attention: AttentionSpec, x: Tensor, { weights,
   };
   const normed = (y: Tensor, name: "qNorm" | "kNorm", norm: HeadNormSpec | null): Tensor =>
     norm === null ? y : normalisedHeads(y, name, norm, weights);
+  const placed = (y: Tensor, name: "qNorm" | "kNorm", norm: HeadNormSpec | null): Tensor =>
+    normsBehindPositions === true ? normed(place(y), name, norm) : place(normed(y, name, norm));
 
   const [wanted, gate] = outputGate ? withGate(apply("q", x), attention) : [split(apply("q", x), heads), null];
   const keys = split(apply("k", x), kvHeads);
-  const q = sharpened(place(normed(wanted, "qNorm", attention.qNorm)), offset, attention.temperature);
-  let k = place(normed(keys, "kNorm", attention.kNorm));
+  const q = sharpened(placed(wanted, "qNorm", attention.qNorm), offset, attention.temperature);
+  let k = placed(keys, "kNorm", attention.kNorm);
   const given = valuesAreKeys ? keys : split(apply("v", x), kvHeads);
   let v = (attention.vNorm === null ? given : normalise(given, null, attention.vNorm)).transpose(1, 2);
 
@@ -53,10 +55,10 @@ export function softmaxAttention(attention: AttentionSpec, x: Tensor, { weights,
 function sharpened(q: Tensor, offset: number, temperature: TemperatureSpec | undefined): Tensor {
   const time = q.size(2);
   if (temperature === undefined || offset + time < temperature.floor) return q;
-  const { floor, scale } = temperature;
+  const { floor, scale, first } = temperature;
   const factors = Float32Array.from(
     { length: time },
-    (_, i) => 1 + scale * Math.log1p(Math.floor((offset + i + 1) / floor)),
+    (_, i) => 1 + scale * Math.log1p(Math.floor((offset + i + first) / floor)),
   );
   return q.mul(Tensor.from(factors).to(q.dtype).to(q.device).reshape([1, 1, time, 1]));
 }

@@ -33,7 +33,7 @@ const experts: Omit<ExpertsKeys, "router" | "perToken" | "width" | "shared"> = {
 export const deepseekV2: Family = {
   ...llama,
   modelType: "deepseek_v2",
-  latent: true,
+  latent: { queryRank: 1536, rank: 512, plainDim: 128, rotaryDim: 64, valueDim: 128 },
   rotary: { pairs: "neighbours" },
   mlp: { kind: "gated", bias: { key: "mlp_bias", default: false } },
   experts: {
@@ -72,7 +72,7 @@ export const deepseekV3: Family = {
   ...llama,
   modelType: "deepseek_v3",
   defaults: { activation: "silu", maxPositions: 4096, kvHeads: null, headDim: null },
-  latent: true,
+  latent: { queryRank: 1536, rank: 512, plainDim: 128, rotaryDim: 64, valueDim: 128 },
   rotary: { pairs: "neighbours" },
   mlp: { kind: "gated", bias: false },
   experts: {
@@ -93,4 +93,42 @@ export const deepseekV3: Family = {
   },
   names: { ...names, tensors: { routerCorrection: "mlp.gate.e_score_correction_bias" } },
   requires: { rope_interleave: true, scoring_func: "sigmoid", topk_method: "noaux_tc", moe_layer_freq: 1 },
+};
+
+/** GLM-4.7 Flash: DeepSeek-V3's attention and experts, which a list may give to any blocks. */
+export const glm4MoeLite: Family = {
+  ...deepseekV3,
+  modelType: "glm4_moe_lite",
+  defaults: { activation: "silu", maxPositions: 202752, kvHeads: null, headDim: null },
+  norm: { kind: "rms", eps: { key: "rms_norm_eps", default: 1e-5 } },
+  latent: { queryRank: 768, rank: 512, plainDim: 192, rotaryDim: 64, valueDim: 256 },
+  experts: {
+    ...(deepseekV3.experts as ExpertsKeys),
+    blocks: { types: "mlp_layer_types", from: { key: "first_k_dense_replace", default: 1 } },
+    perToken: { key: "num_experts_per_tok", default: 4 },
+    width: { key: "moe_intermediate_size", default: 1536 },
+    router: { ...correctedSigmoid, scaling: { key: "routed_scaling_factor", default: 1.8 } },
+    shared: {
+      width: { key: "moe_intermediate_size", default: 1536 },
+      times: { key: "n_shared_experts", default: 1 },
+      gate: false,
+    },
+  },
+};
+
+const { experts: _, ...withoutExperts } = deepseekV3;
+
+/** Youtu-LLM: DeepSeek-V3's attention with a dense MLP. */
+export const youtu: Family = {
+  ...withoutExperts,
+  modelType: "youtu",
+  defaults: { activation: "silu", maxPositions: 131072, kvHeads: null, headDim: null },
+  tied: { key: "tie_word_embeddings", default: true },
+  names: {
+    ...names,
+    linears: Object.fromEntries(
+      Object.entries(names.linears).filter(([role]) => !/^(?:router|expert|shared)/.test(role)),
+    ),
+  },
+  requires: { rope_interleave: true },
 };

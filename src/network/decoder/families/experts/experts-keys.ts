@@ -6,8 +6,12 @@ export type BlocksWithExperts =
   | "all"
   /** Those from one on. */
   | { readonly from: Fact<number> }
+  /** Those that a list calls `sparse`, the others being `dense`; without the list those from one on. */
+  | { readonly types: string; readonly from: Fact<number> }
   /** The last of every n, but for those that a list names. */
   | { readonly lastOf: Fact<number>; readonly except?: string }
+  /** The last of every n from one block to another; -1 is the last of all. */
+  | { readonly lastOf: Fact<number>; readonly between: { readonly first: Fact<number>; readonly last: Fact<number> } }
   /** Those that a list names; without the list the last of every n. */
   | { readonly listed: string; readonly lastOf: Fact<number> };
 
@@ -25,7 +29,8 @@ export interface ExpertsKeys {
   readonly bias?: boolean;
   readonly router: {
     readonly scores: "softmax" | "sigmoid" | "chosen-softmax";
-    readonly correction?: boolean;
+    /** `row`: stored as `[1, experts]`. */
+    readonly correction?: boolean | "row";
     readonly bias?: boolean;
     readonly groups?: {
       readonly count: Fact<number>;

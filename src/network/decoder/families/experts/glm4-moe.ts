@@ -54,3 +54,27 @@ export const glm4Moe: Family = {
     tensors: { routerCorrection: "mlp.gate.e_score_correction_bias" },
   },
 };
+
+/** Solar Open: GLM-4.5's experts in every block, LLaMA's attention. */
+export const solarOpen: Family = {
+  ...glm4Moe,
+  modelType: "solar_open",
+  defaults: { activation: "silu", maxPositions: 131072, kvHeads: 8, headDim: 128 },
+  rotary: { theta: 1e6, partial: { key: "partial_rotary_factor", default: 1 } },
+  attention: { ...glm4Moe.attention, qkNorm: false },
+  experts: {
+    ...(glm4Moe.experts as ExpertsKeys),
+    blocks: "all",
+    width: { key: "moe_intermediate_size", default: 1280 },
+    shared: {
+      width: { key: "moe_intermediate_size", default: 1280 },
+      times: { key: "n_shared_experts", default: 1 },
+      gate: false,
+    },
+  },
+  names: {
+    ...llama.names,
+    linears: { ...llama.names.linears, ...expertNames, ...sharedExpertNames },
+    tensors: { routerCorrection: "mlp.gate.e_score_correction_bias" },
+  },
+};

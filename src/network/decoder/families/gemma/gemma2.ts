@@ -39,3 +39,13 @@ export const gemma2: Family = {
   names: sandwichNames,
   requires: { use_bidirectional_attention: false },
 };
+
+/** VaultGemma: Gemma 2 with the norms before attention and MLP alone. */
+export const vaultGemma: Family = {
+  ...gemma2,
+  modelType: "vaultgemma",
+  names: {
+    ...llama.names,
+    norms: { attentionNorm: "input_layernorm", mlpNorm: "pre_feedforward_layernorm" },
+  },
+};

@@ -20,3 +20,14 @@ export const cohere2: Family = {
   tied: { key: "tie_word_embeddings", default: true },
   names: { ...llama.names, norms: { attentionNorm: "input_layernorm" } },
 };
+
+const { kinds: _, ...withoutKinds } = cohere2;
+
+/** Cohere's Command R and R+: Command A without a window, all blocks with positions. */
+export const cohere: Family = {
+  ...withoutKinds,
+  modelType: "cohere",
+  rotary: { pairs: "neighbours", theta: 5e5 },
+  attention: llama.attention,
+  requires: { use_qk_norm: false },
+};

@@ -21,3 +21,6 @@ export const glm4: Family = {
   },
   stored: { fused: [{ module: "mlp.gate_up_proj", parts: ["gate", "up"], order: "stacked" }] },
 };
+
+/** GLM-4 9B and GLM-Edge: GLM-4 without norms behind attention and MLP. */
+export const glm: Family = { ...glm4, modelType: "glm", names: llama.names };

@@ -9,6 +9,8 @@ export interface RouterSpec {
   readonly scores: "softmax" | "sigmoid" | "chosen-softmax";
   /** A stored number is added to the score of every expert, for the choice alone. */
   readonly correction: boolean;
+  /** That correction is stored as `[1, experts]`. */
+  readonly correctionRow?: true;
   /** The router's Linear has a bias. */
   readonly bias: boolean;
   /** Experts lie in groups of one size, of which a token's come from the best; null without groups. */

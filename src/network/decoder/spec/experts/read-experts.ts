@@ -1,6 +1,12 @@
-import { type ModelConfig, optionalBoolean, optionalCount } from "../../../../checkpoint/model-config.js";
+import {
+  type ModelConfig,
+  optionalBoolean,
+  optionalCount,
+  optionalNumber,
+} from "../../../../checkpoint/model-config.js";
 import { ModelError } from "../../../../errors.js";
 import type { BlocksWithExperts, ExpertsKeys } from "../../families/experts/experts-keys.js";
+import type { Fact } from "../../families/family.js";
 import type { Activation, DenseMlpSpec, MlpSpec } from "../block-spec.js";
 import { booleanFact, countFact, positiveFact, wholeNumber } from "../read-facts.js";
 import { unsupportedKey } from "../unsupported-key.js";
@@ -33,6 +39,8 @@ function blocksWithExperts(config: ModelConfig, which: BlocksWithExperts, blocks
   if (which === "all") return all.map(() => true);
   if ("from" in which) {
     const { from } = which;
+    const types = "types" in which ? typesOf(config, which.types, blocks) : null;
+    if (types !== null) return types.map((type) => type === "sparse");
     const first = typeof from === "number" ? from : (wholeNumber(config, from.key) ?? from.default);
     return all.map((block) => block >= first);
   }
@@ -42,8 +50,23 @@ function blocksWithExperts(config: ModelConfig, which: BlocksWithExperts, blocks
     const listed = blockList(config, which.listed, blocks);
     return all.map((block) => listed?.has(block) ?? last(block));
   }
+  if ("between" in which) {
+    const { between } = which;
+    const place = (fact: Fact<number>): number =>
+      typeof fact === "number" ? fact : (optionalNumber(config, fact.key) ?? fact.default);
+    const end = place(between.last) === -1 ? blocks - 1 : place(between.last);
+    return all.map((block) => last(block) && block >= place(between.first) && block <= end);
+  }
   const dense = which.except === undefined ? null : blockList(config, which.except, blocks);
   return all.map((block) => last(block) && dense?.has(block) !== true);
+}
+
+function typesOf(config: ModelConfig, key: string, blocks: number): readonly string[] | null {
+  const value = config[key];
+  if (value === undefined || value === null) return null;
+  const isType = (entry: unknown): entry is string => entry === "sparse" || entry === "dense";
+  if (Array.isArray(value) && value.length === blocks && value.every(isType)) return value;
+  throw unsupportedKey(key, JSON.stringify(value), `a list of ${blocks} entries that are sparse or dense`);
 }
 
 function blockList(config: ModelConfig, key: string, blocks: number): ReadonlySet<number> | null {
@@ -111,7 +134,8 @@ function readRouter(
   const { scores, correction = false, bias = false, normalised, epsilon = 0, scaling = 1 } = router;
   return {
     scores,
-    correction,
+    correction: correction !== false,
+    ...(correction === "row" && { correctionRow: true as const }),
     bias,
     groups: readGroups(config, router.groups, count, perToken),
     normalised: booleanFact(config, normalised) ? { epsilon } : null,

@@ -43,8 +43,9 @@ function denseWidth(config: ModelConfig, { keys, defaults, experts }: Family, hi
   return optionalCount(config, keys.intermediateSize) ?? defaults.widening * hiddenSize;
 }
 
-function readActivation(config: ModelConfig, { keys, defaults }: Family): Activation {
-  const activation = optionalString(config, keys.activation) ?? defaults.activation;
+function readActivation(config: ModelConfig, { keys, defaults, activationNames = {} }: Family): Activation {
+  const named = optionalString(config, keys.activation) ?? defaults.activation;
+  const activation = (Object.hasOwn(activationNames, named) ? activationNames[named] : undefined) ?? named;
   const known = activations.get(activation);
   if (known === undefined) throw unsupportedKey(keys.activation, `"${activation}"`, [...activations.keys()].join(", "));
   return known;

@@ -10,9 +10,13 @@ const EPS = 1e-6;
 
 /** @throws ModelError naming the key that is missing, or positions that are not computed */
 export function readLatent(config: ModelConfig, family: Family, maxPositions: number): LatentAttentionSpec {
-  const { keys, attention } = family;
+  const { keys, attention, latent } = family;
+  if (latent === undefined) throw new TypeError(`${family.modelType} has no latent attention`);
   const count = (key: string, absent: number): number => optionalCount(config, key) ?? absent;
-  const [plainDim, rotaryDim] = [count("qk_nope_head_dim", 128), count("qk_rope_head_dim", 64)];
+  const [plainDim, rotaryDim] = [
+    count("qk_nope_head_dim", latent.plainDim),
+    count("qk_rope_head_dim", latent.rotaryDim),
+  ];
   const whole = optionalCount(config, "qk_head_dim");
   if (whole !== undefined && whole !== plainDim + rotaryDim) {
     throw unsupportedKey(
@@ -25,11 +29,11 @@ export function readLatent(config: ModelConfig, family: Family, maxPositions: nu
   return {
     kind: "latent",
     heads: requireCount(config, keys.heads),
-    queryRank: config["q_lora_rank"] === null ? null : count("q_lora_rank", 1536),
-    rank: count("kv_lora_rank", 512),
+    queryRank: config["q_lora_rank"] === null ? null : count("q_lora_rank", latent.queryRank),
+    rank: count("kv_lora_rank", latent.rank),
     plainDim,
     rotaryDim,
-    valueDim: count("v_head_dim", 128),
+    valueDim: count("v_head_dim", latent.valueDim),
     bias: booleanFact(config, attention.qkvBias),
     norm: { kind: "rms", eps: EPS, gain: "w", bias: false },
     rotary: readRotary(config, rotary),
