@@ -60,7 +60,7 @@ describe.skipIf(runtime === null)(`onnxruntime computes every family as we do${m
   const others = [
     ...["granite", "olmo2", "glm4", "phi3", "stablelm", "nemotron"],
     ...["gemma2", "gemma3_text", "smollm3", "olmo3", "exaone4", "cohere2", "gpt_neox", "phi"],
-    ...["gemma", "arcee", "ernie4_5", "glm", "helium", "seed_oss"],
+    ...["gemma", "arcee", "ernie4_5", "glm", "helium", "seed_oss", "vaultgemma", "cohere", "ministral"],
   ];
   describe.each([...Object.keys(goldens.models), ...others])("%s", (name) => {
     it("a whole batch, and token by token with a cache", async () => {
