@@ -7,7 +7,7 @@ const files = ["src", "test"].flatMap((folder) =>
     .map((file) => `${folder}/${file}`),
 );
 
-/** Files that replace modules, which others must not see. */
+/** Files that replace modules, which others must not see, or that say in their first line that they are alone in their process. */
 const alone: string[] = [];
 /** Files that all replace the engine's client by the engine, and nothing else. */
 const withEngine: string[] = [];
@@ -15,7 +15,8 @@ const together: string[] = [];
 for (const file of files) {
   const text = readFileSync(file, "utf8");
   const replaced = [...text.matchAll(/^vi\.(?:mock|doMock)\((?:import\()?"([^"]*)"/gm)].map((match) => match[1] ?? "");
-  if (replaced.length === 0) together.push(file);
+  if (text.startsWith("// Alone in its process")) alone.push(file);
+  else if (replaced.length === 0) together.push(file);
   else (replaced.every((module) => module.endsWith("/engine-client.js")) ? withEngine : alone).push(file);
 }
 

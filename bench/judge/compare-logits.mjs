@@ -1,9 +1,10 @@
 // Logits of results by crossblock against those of Python transformers, which reads the same folder or an export of it.
 // usage: node bench/judge/compare-logits.mjs PYTHON TOKENS.json DEVICE RESULT[=EXPORT.gguf] ...
+// A result that transformers does not load has a row that says so; why stands on standard error.
 // Prints |ours - theirs| / |theirs| (Euclidean norms over all logits) and the largest difference as a share of the largest
 // logit, per dtype; beside them what the dtype itself costs: ours in that dtype against ours in fp32.
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { loadModel } from "../../dist/index.js";
@@ -55,14 +56,16 @@ try {
     const outputs = pairs.map((_, i) => join(folder, `${i}.safetensors`));
     const script = "bench/judge/transformers_logits.py";
     const models = pairs.flatMap(({ exported }, i) => [exported, outputs[i]]);
-    execFileSync(python, [script, tokensFile, "--dtype", dtype, "--device", device, ...models], { stdio: "pipe" });
+    execFileSync(python, [script, tokensFile, "--dtype", dtype, "--device", device, ...models], {
+      stdio: ["ignore", "ignore", "inherit"],
+    });
     for (const [i, { result, exported }] of pairs.entries()) {
       const own = await ownLogits(result, dtype);
       if (!exact.has(result)) exact.set(result, own);
       const cells = [
         basename(exported),
         dtype,
-        difference(own, readLogits(outputs[i])),
+        existsSync(outputs[i]) ? difference(own, readLogits(outputs[i])) : "not loaded",
         difference(own, exact.get(result)),
       ];
       console.log(`| ${cells.join(" | ")} |`);

@@ -53,7 +53,7 @@ describe("progressView on a terminal", () => {
     expect(await stream.text()).toEqual([
       `${"█".repeat(13)}${"░".repeat(41)}  25 %`,
       "reading weights 1 of 4",
-      expect.stringMatching(/^elapsed 0:02, memory [\d.]+ MB$/),
+      expect.stringMatching(/^elapsed 0:02, memory [\d.]+ [MG]B$/),
     ]);
     view.show(warning);
     view.show({ ...reading, done: 2 });
@@ -155,8 +155,8 @@ describe("progressView elsewhere", () => {
       view.close();
       expect(stream.written.split("\n")).toEqual([
         "warning: lm_head: clipped; next: use --asym",
-        expect.stringMatching(/^25 %, reading weights 1 of 4, elapsed 0:10, memory [\d.]+ MB$/),
-        expect.stringMatching(/^25 %, reading weights 1 of 4, elapsed 0:15, memory [\d.]+ MB$/),
+        expect.stringMatching(/^25 %, reading weights 1 of 4, elapsed 0:10, memory [\d.]+ [MG]B$/),
+        expect.stringMatching(/^25 %, reading weights 1 of 4, elapsed 0:15, memory [\d.]+ [MG]B$/),
         "",
       ]);
     }

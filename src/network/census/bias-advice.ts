@@ -21,7 +21,8 @@ export function biasAdvice({ spec, config, names, wanted }: CensusContext): (nam
   const family = families.get(spec.family);
   const byModule = new Map<string, BiasAdvice>();
   for (const { roles, key } of family === undefined ? [] : biasFacts(family)) {
-    const advice = key === null ? fixed(spec.family) : keyed(key);
+    // Of a key that the family knows with one value alone, another value would only be refused.
+    const advice = key === null || Object.hasOwn(family?.requires ?? {}, key) ? fixed(spec.family) : keyed(key);
     for (const role of roles) {
       if (spec.names.linears[role] === undefined) continue;
       for (const block of spec.blocks.keys()) byModule.set(linearName(spec, block, role), advice);

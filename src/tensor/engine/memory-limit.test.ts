@@ -1,3 +1,4 @@
+// Alone in its process: a limit counts what other tests still hold.
 import { afterEach, describe, expect, it } from "vitest";
 import { backward, differentiable, liveHandles, MemoryLimit, scope, Tensor, TensorError } from "../index.js";
 import { on, testDevice } from "../testing/test-device.js";
