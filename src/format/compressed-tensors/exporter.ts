@@ -1,7 +1,8 @@
-import { hasNormMatrices } from "../../network/index.js";
+import { optionalString } from "../../checkpoint/model-config.js";
+import { hasNormMatrices, textConfig } from "../../network/index.js";
 import { folderExporter } from "../folder-exporter.js";
 import { isCompressedTensors, openCompressedTensors } from "./read.js";
-import { simulationNote } from "./what-loads.js";
+import { simulationNote, transformersNote } from "./what-loads.js";
 import { compressedTensors, writeCompressedTensors } from "./write.js";
 
 /** A folder for vLLM and transformers. */
@@ -12,7 +13,9 @@ export const compressedTensorsExporter = folderExporter({
   notes({ linears, activations, config }) {
     const note = simulationNote(linears.values(), activations);
     const own = [...linears.values()].some(({ groupBits }) => groupBits !== undefined);
+    const unread = transformersNote(optionalString(textConfig(config), "model_type") ?? "", linears.keys());
     return [
+      ...(unread === null ? [] : [unread]),
       ...(note === null ? [] : [`Simulated activations: ${note}.`]),
       ...(hasNormMatrices(config)
         ? [

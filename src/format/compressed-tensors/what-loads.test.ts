@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { QuantizedLayout } from "../contract/export-source.js";
-import { simulationNote, whatLoads } from "./what-loads.js";
+import { simulationNote, transformersNote, whatLoads } from "./what-loads.js";
 
 const layout: QuantizedLayout = { bits: 4, groupSize: 128, perChannel: false, symmetric: true, rows: 64, columns: 256 };
 const readers = (fields: Partial<QuantizedLayout>): readonly string[] =>
@@ -33,5 +33,21 @@ describe("what loads", () => {
     expect(simulationNote([layout], { bits: 8, granularity: "token", dynamic: true })).toBeNull();
     expect(simulationNote([w8, layout], { bits: 8, granularity: "tensor", dynamic: false })).toMatch(/4-bit weights/);
     expect(simulationNote([layout], { bits: 4, granularity: "token", dynamic: true })).toMatch(/no integer kernels/);
+  });
+});
+
+describe("what transformers leaves unread", () => {
+  const expert = "model.layers.0.mlp.experts.0.up_proj";
+  it.each([
+    ["gpt2", ["transformer.h.0.attn.c_attn"], /does not read these weights.*random/],
+    ["gpt_oss", [expert], /does not read these experts.*--format gguf/],
+    ["granitemoe", ["model.layers.0.self_attn.q_proj"], null],
+    ["gemma4_text", ["model.layers.0.mlp.up_proj"], null],
+    ["mixtral", [expert], null],
+    ["gpt2", [], null],
+  ])("%s with %j", (family, linears, expected) => {
+    const note = transformersNote(family, linears);
+    if (expected === null) expect(note).toBeNull();
+    else expect(note).toMatch(expected);
   });
 });

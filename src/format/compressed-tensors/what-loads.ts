@@ -134,3 +134,26 @@ export function simulationNote(
   }
   return null;
 }
+
+/**
+ * Families of which transformers 5.24 keeps quantized weights elsewhere than in Linears, all of them or those of experts: it
+ * leaves what is stored unread, fills its own tensors with random numbers, and only warns. Found by running it on a network of
+ * every family (`bench/judge/compare-logits.mjs`).
+ */
+const unreadByTransformers: ReadonlyMap<string, "all" | "experts"> = new Map([
+  ["gpt2", "all"],
+  ["gpt_oss", "experts"],
+  ["granitemoe", "experts"],
+  ["gemma4_text", "experts"],
+]);
+
+/** What to know of a folder that transformers would fill with random numbers; null for all others. */
+export function transformersNote(family: string, linears: Iterable<string>): string | null {
+  const unread = unreadByTransformers.get(family);
+  const found = [...linears].some((name) => unread === "all" || (unread === "experts" && /\bexperts\b/.test(name)));
+  if (!found) return null;
+  return (
+    `transformers ${unread === "all" ? "does not read these weights" : "does not read these experts"}: it keeps them in other tensors, ` +
+    "fills those with random numbers and only warns. crossblock reads this folder; for others take --format gguf."
+  );
+}
