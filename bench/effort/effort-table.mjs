@@ -43,8 +43,9 @@ function readRecords() {
   }
 }
 
-function minutes(seconds) {
-  return (seconds / 60).toFixed(0);
+function span([from, to]) {
+  const [unit, name] = from < 7200 ? [60, "min"] : [3600, "h"];
+  return `${Math.floor(from / unit)} to ${Math.ceil(to / unit)} ${name} (planned)`;
 }
 
 function perplexity(model) {
@@ -128,11 +129,7 @@ if (values.json === undefined) {
     const rows = of.map(({ model, effort, scheme, seconds, planned, perplexity: value, bytes }) => {
       const cells = [
         [model, ...(scheme === null ? ["full precision"] : [scheme, effort])].join(", "),
-        seconds !== null
-          ? (seconds / 60).toFixed(1)
-          : planned === null
-            ? ""
-            : `${planned.map(minutes).join(" to ")} (planned)`,
+        seconds !== null ? `${(seconds / 60).toFixed(1)} min` : planned === null ? "" : span(planned),
         value === null ? "" : value.toFixed(2),
         bytes === null ? "" : (bytes / 1e6).toFixed(0),
       ];
@@ -141,7 +138,7 @@ if (values.json === undefined) {
     return [
       `Measured on ${machine}, ${date}, by \`node bench/effort/effort-table.mjs\`.`,
       "",
-      "| | minutes | perplexity | GGUF, MB |",
+      "| | time | perplexity | GGUF, MB |",
       "|---|---|---|---|",
       ...rows,
     ].join("\n");

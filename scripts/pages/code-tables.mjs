@@ -21,7 +21,7 @@ const exportsOf = (/** @type {string} */ family) => {
 };
 
 const NOT_MEASURED = ["not measured yet", "", "", "", ""];
-/** @typedef {{ model: string, effort: string, scheme: string | null, machine: string, seconds: number | null, perplexity: number | null, bytes: number | null }} MeasuredEffort */
+/** @typedef {{ model: string, effort: string, scheme: string | null, machine: string, seconds: number | null, planned: readonly [number, number] | null, perplexity: number | null, bytes: number | null }} MeasuredEffort */
 /** What `bench/effort/effort-table.mjs` has measured. @returns {MeasuredEffort[]} */
 const measuredEfforts = () =>
   JSON.parse(readFileSync(new URL("../../docs/measurements/effort.json", import.meta.url), "utf8"));
@@ -49,6 +49,12 @@ const orNull = (attempt) => {
 };
 const schemes = WIDTHS.flatMap((bits) => [true, false].map((symmetric) => /** @type {const} */ ([bits, symmetric])));
 const kind = (/** @type {boolean} */ symmetric) => (symmetric ? "symmetric" : "asymmetric");
+const taken = (/** @type {number | null} */ seconds) => (seconds === null ? "" : `${(seconds / 60).toFixed(1)} min`);
+/** @param {readonly [from: number, to: number]} range */
+const plannedTime = ([from, to]) => {
+  const [unit, name] = from < 7200 ? [60, "min"] : [3600, "h"];
+  return `${Math.floor(from / unit)} to ${Math.ceil(to / unit)} ${name}, planned`;
+};
 const yes = (/** @type {boolean} */ is) => (is ? "yes" : "no");
 
 /** Header and rows of bits per quantized weight, scales and zero points included. */
@@ -70,16 +76,24 @@ export const codeTables = {
   efforts: () => {
     const cell = (/** @type {number | null} */ value, /** @type {number} */ digits) =>
       value === null ? "" : value.toFixed(digits);
-    const rows = measuredEfforts().map((run) => [
+    const order = ["source", ...effortNames];
+    const runs = measuredEfforts().sort(
+      (a, b) =>
+        b.model.localeCompare(a.model) ||
+        order.indexOf(a.effort) - order.indexOf(b.effort) ||
+        (b.scheme ?? "").localeCompare(a.scheme ?? "") ||
+        a.machine.localeCompare(b.machine),
+    );
+    const rows = runs.map((run) => [
       [run.model, ...(run.scheme === null ? ["full precision"] : [run.scheme, `\`--effort ${run.effort}\``])].join(
         ", ",
       ),
       run.machine,
-      cell(run.seconds === null ? null : run.seconds / 60, 1),
+      run.seconds === null && run.planned !== null ? plannedTime(run.planned) : taken(run.seconds),
       cell(run.perplexity, 2),
       cell(run.bytes === null ? null : run.bytes / 1e6, 0),
     ]);
-    return table(["", "machine", "minutes", "perplexity", "GGUF, MB"], rows.length > 0 ? rows : [NOT_MEASURED]);
+    return table(["", "machine", "time", "perplexity", "GGUF, MB"], rows.length > 0 ? rows : [NOT_MEASURED]);
   },
 
   "effort-values": () => {
