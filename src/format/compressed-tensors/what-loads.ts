@@ -1,4 +1,5 @@
 import type { ActivationQuantization, QuantizedLayout } from "../contract/export-source.js";
+import { hasExperts, unreadByTransformers } from "../transformers-unread.js";
 import { type StorageFormat, storageOf } from "./layout.js";
 
 type Activations = "none" | "int8 token" | "int8 tensor" | "int4 token" | "int4 tensor";
@@ -140,7 +141,7 @@ export function simulationNote(
  * leaves what is stored unread, fills its own tensors with random numbers, and only warns. Found by running it on a network of
  * every family (`bench/judge/compare-logits.mjs`).
  */
-const unreadByTransformers: ReadonlyMap<string, "all" | "experts"> = new Map([
+const unread: ReadonlyMap<string, "all" | "experts"> = new Map([
   ["gpt2", "all"],
   ["gpt_oss", "experts"],
   ["granitemoe", "experts"],
@@ -149,11 +150,9 @@ const unreadByTransformers: ReadonlyMap<string, "all" | "experts"> = new Map([
 
 /** What to know of a folder that transformers would fill with random numbers; null for all others. */
 export function transformersNote(family: string, linears: Iterable<string>): string | null {
-  const unread = unreadByTransformers.get(family);
-  const found = [...linears].some((name) => unread === "all" || (unread === "experts" && /\bexperts\b/.test(name)));
+  const what = unread.get(family);
+  const found = what === "experts" ? hasExperts(linears) : what === "all" && [...linears].length > 0;
   if (!found) return null;
-  return (
-    `transformers ${unread === "all" ? "does not read these weights" : "does not read these experts"}: it keeps them in other tensors, ` +
-    "fills those with random numbers and only warns. crossblock reads this folder; for others take --format gguf."
-  );
+  const note = unreadByTransformers(what === "all" ? "these weights" : "these experts");
+  return `${note} crossblock reads this folder; for others take --format gguf.`;
 }

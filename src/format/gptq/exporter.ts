@@ -1,5 +1,6 @@
 import type { ExportSource } from "../contract/export-source.js";
 import { folderExporter } from "../folder-exporter.js";
+import { hasExperts, unreadByTransformers } from "../transformers-unread.js";
 import { isGptq, openGptq } from "./read.js";
 import { gptqTensors, writeGptq } from "./write.js";
 
@@ -15,8 +16,5 @@ export const gptqExporter = folderExporter({
 
 /** What to know of a folder. That of experts was found by running transformers 5 (`bench/judge/compare-logits.mjs`). */
 export function gptqNotes({ linears }: Pick<ExportSource, "linears">): readonly string[] {
-  if (![...linears.keys()].some((name) => /\bexperts\b/.test(name))) return [];
-  return [
-    "transformers does not read experts from a GPTQ folder: it keeps them in other tensors, fills those with random numbers and only warns.",
-  ];
+  return hasExperts(linears.keys()) ? [unreadByTransformers("experts from a GPTQ folder")] : [];
 }
