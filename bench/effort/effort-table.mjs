@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { formatRange } from "../../dist/run/plan/time/range-text.js";
 import { machineName, timedRun } from "./timed-run.mjs";
 
 const { values } = parseArgs({
@@ -41,11 +42,6 @@ function readRecords() {
     if (error.code === "ENOENT") return [];
     throw error;
   }
-}
-
-function span([from, to]) {
-  const [unit, name] = from < 7200 ? [60, "min"] : [3600, "h"];
-  return `${Math.floor(from / unit)} to ${Math.ceil(to / unit)} ${name} (planned)`;
 }
 
 function perplexity(model) {
@@ -129,7 +125,11 @@ if (values.json === undefined) {
     const rows = of.map(({ model, effort, scheme, seconds, planned, perplexity: value, bytes }) => {
       const cells = [
         [model, ...(scheme === null ? ["full precision"] : [scheme, effort])].join(", "),
-        seconds !== null ? `${(seconds / 60).toFixed(1)} min` : planned === null ? "" : span(planned),
+        seconds !== null
+          ? `${(seconds / 60).toFixed(1)} min`
+          : planned === null
+            ? ""
+            : `${formatRange(planned)} (planned)`,
         value === null ? "" : value.toFixed(2),
         bytes === null ? "" : (bytes / 1e6).toFixed(0),
       ];

@@ -11,6 +11,7 @@ import { effortNames } from "../../dist/recipe/options/efforts.js";
 import { recipes } from "../../dist/recipe/recipes.js";
 import { DEFAULT_CONTEXT } from "../../dist/run/options/default-context.js";
 import { resolveOptions } from "../../dist/run/options/options.js";
+import { formatRange } from "../../dist/run/plan/time/range-text.js";
 import { familyExports } from "./family-exports.mjs";
 
 const allExports = new Map(familyExports().map((each) => [each.family, each]));
@@ -50,11 +51,6 @@ const orNull = (attempt) => {
 const schemes = WIDTHS.flatMap((bits) => [true, false].map((symmetric) => /** @type {const} */ ([bits, symmetric])));
 const kind = (/** @type {boolean} */ symmetric) => (symmetric ? "symmetric" : "asymmetric");
 const taken = (/** @type {number | null} */ seconds) => (seconds === null ? "" : `${(seconds / 60).toFixed(1)} min`);
-/** @param {readonly [from: number, to: number]} range */
-const plannedTime = ([from, to]) => {
-  const [unit, name] = from < 7200 ? [60, "min"] : [3600, "h"];
-  return `${Math.floor(from / unit)} to ${Math.ceil(to / unit)} ${name}, planned`;
-};
 const yes = (/** @type {boolean} */ is) => (is ? "yes" : "no");
 
 /** Header and rows of bits per quantized weight, scales and zero points included. */
@@ -89,7 +85,7 @@ export const codeTables = {
         ", ",
       ),
       run.machine,
-      run.seconds === null && run.planned !== null ? plannedTime(run.planned) : taken(run.seconds),
+      run.seconds === null && run.planned !== null ? `${formatRange(run.planned)}, planned` : taken(run.seconds),
       cell(run.perplexity, 2),
       cell(run.bytes === null ? null : run.bytes / 1e6, 0),
     ]);
