@@ -1,7 +1,5 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
-import { cardFile, reportFile } from "./written-files.js";
 
 const mark = /\n<!-- crossblock [0-9a-f]{64} -->\n$/;
 
@@ -18,17 +16,8 @@ export function isSealed(text: string): boolean {
   return found.includes(hash(text.slice(0, -found.length)));
 }
 
-/** The same of the card in a folder; false where there is none. */
-export async function hasOwnCard(folder: string): Promise<boolean> {
-  return isSealedFile(join(folder, cardFile));
-}
-
-/** The same of the report in a folder. */
-export async function hasOwnReport(folder: string): Promise<boolean> {
-  return isSealedFile(join(folder, reportFile));
-}
-
-async function isSealedFile(path: string): Promise<boolean> {
+/** The same of a file; false where there is none. */
+export async function isSealedFile(path: string): Promise<boolean> {
   try {
     return isSealed(await readFile(path, "utf8"));
   } catch {

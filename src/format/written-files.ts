@@ -1,7 +1,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isWeightFile } from "../checkpoint/safetensors/write-safetensors.js";
-import { hasOwnCard } from "./seal.js";
+import { isSealedFile } from "./seal.js";
 
 /** What a result is made of and how, beside its weights: the file that marks a folder as a result of crossblock. */
 export const recordFile = "crossblock.json";
@@ -40,6 +40,16 @@ export async function isCopy(folder: string, name: string, copied: CopiedFiles):
   const bytes = copied.get(name);
   if (bytes === undefined) return false;
   return (await stat(join(folder, name)).catch(() => null))?.size === bytes;
+}
+
+/** Whether the card in a folder is one of ours that no one changed; false where there is none. */
+export async function hasOwnCard(folder: string): Promise<boolean> {
+  return isSealedFile(join(folder, cardFile));
+}
+
+/** The same of the report. */
+export async function hasOwnReport(folder: string): Promise<boolean> {
+  return isSealedFile(join(folder, reportFile));
 }
 
 /** Whether `name` is a file that `writeModelFolder` writes. */

@@ -4,7 +4,7 @@ import { checkHeaderLength, parseSafetensorsHeader } from "../../checkpoint/safe
 import { CalibrationError } from "../../errors.js";
 import { type DType, keep, numbersIn, scope, Tensor } from "../../tensor/index.js";
 import type { Ports } from "../port-store.js";
-import { readNpy } from "./npy.js";
+import { readNpy, type StoredArray } from "./npy.js";
 
 const DTYPES: Readonly<Record<string, DType>> = {
   F32: "float32",
@@ -15,14 +15,6 @@ const DTYPES: Readonly<Record<string, DType>> = {
   I32: "int32",
   U8: "uint8",
 };
-
-/** A stored array whose first dimension counts examples. */
-export interface StoredArray {
-  readonly shape: readonly number[];
-  readonly dtype: DType;
-  /** Little-endian. */
-  readonly bytes: Uint8Array;
-}
 
 /** Inputs of a network that were prepared elsewhere: a `.npy` for its one input, or a `.safetensors` with a tensor for each. */
 export class ArrayExamples {

@@ -1,7 +1,14 @@
 import { quote } from "../../checkpoint/json/json.js";
 import { CalibrationError } from "../../errors.js";
 import { type DType, elementSize } from "../../tensor/index.js";
-import type { StoredArray } from "./array-examples.js";
+
+/** A stored array whose first dimension counts examples. */
+export interface StoredArray {
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+  /** Little-endian. */
+  readonly bytes: Uint8Array;
+}
 
 /** Longest header that is read; NumPy writes some 120 bytes. */
 const MAX_HEADER = 65_536;

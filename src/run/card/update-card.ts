@@ -3,8 +3,8 @@ import { join, resolve } from "node:path";
 import { writeFileAtomically } from "../../checkpoint/file-system/write-file-atomically.js";
 import type { FormatName } from "../../format/exporters.js";
 import { exportsBelow } from "../../format/exports-below.js";
-import { hasOwnCard, sealed } from "../../format/seal.js";
-import { cardFile } from "../../format/written-files.js";
+import { sealed } from "../../format/seal.js";
+import { cardFile, hasOwnCard } from "../../format/written-files.js";
 import { type CardFacts, cardFolderOf, factsOfExport, factsOfResult } from "./card-facts.js";
 import { modelCard } from "./model-card.js";
 

@@ -5,8 +5,15 @@ import { fileSystemError } from "../../checkpoint/file-system/file-system-error.
 import { shellWord } from "../../checkpoint/file-system/shell-word.js";
 import { InputError } from "../../errors.js";
 import { type FormatName, formatNames } from "../../format/exporters.js";
-import { hasOwnCard, sealed } from "../../format/seal.js";
-import { type CopiedFiles, cardFile, configFile, recordFile, reportFile } from "../../format/written-files.js";
+import { sealed } from "../../format/seal.js";
+import {
+  type CopiedFiles,
+  cardFile,
+  configFile,
+  hasOwnCard,
+  recordFile,
+  reportFile,
+} from "../../format/written-files.js";
 import { factsOfResult } from "../card/card-facts.js";
 import { modelCard } from "../card/model-card.js";
 import { graphFile, graphFormat } from "../options/graph/is-graph.js";

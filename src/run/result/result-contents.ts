@@ -2,11 +2,11 @@ import type { Dirent } from "node:fs";
 import { readdir, readFile, rm, rmdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { exporters, type FormatName, formatNames, primaryFormat } from "../../format/exporters.js";
-import { hasOwnReport } from "../../format/seal.js";
 import {
   type CopiedFiles,
   certificateFile,
   certificatePageFile,
+  hasOwnReport,
   isTemporaryFile,
   recordFile,
   reportFile,

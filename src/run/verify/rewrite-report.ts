@@ -1,7 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { hasOwnReport } from "../../format/seal.js";
-import { recordFile } from "../../format/written-files.js";
+import { hasOwnReport, recordFile } from "../../format/written-files.js";
 import type { CertifiedFormat } from "../report/report-record.js";
 import { writeReport } from "../report/write-report.js";
 import type { Certificate, ExportCertificate } from "./certificate.js";

@@ -1,21 +1,10 @@
 import { TemplateError, UnsupportedConstruct } from "../template-error.js";
 import { Iterator, isTrue, iterate, Undefined, type Value } from "../values.js";
 import { bindArguments } from "./call-arguments.js";
+import type { Filter, Named, OpenFilter } from "./filter.js";
 import { attribute, type Getter, listFilters } from "./list-filters.js";
 import { numberFilters } from "./number-filters.js";
 import { textFilters } from "./text-filters.js";
-
-export type Named = ReadonlyMap<string, Value>;
-
-/** A filter with a fixed list of parameters. */
-export type Filter = readonly [
-  parameters: readonly string[],
-  required: number,
-  run: (value: Value, args: readonly (Value | undefined)[]) => Value,
-];
-
-/** A filter that takes any arguments. */
-export type OpenFilter = (value: Value, args: readonly Value[], named: Named) => Value;
 
 const filters: ReadonlyMap<string, Filter | OpenFilter> = new Map<string, Filter | OpenFilter>([
   ...Object.entries(textFilters),

@@ -17,7 +17,7 @@ import {
   type Value,
 } from "../values.js";
 import { textOf } from "../write-value.js";
-import type { Filter, Named, OpenFilter } from "./filters.js";
+import type { Filter, Named, OpenFilter } from "./filter.js";
 import { passesTest } from "./value-tests.js";
 
 export type Getter = (item: Value) => Value;

@@ -2,7 +2,7 @@ import { calculate, toInteger } from "../arithmetic.js";
 import { stripEnd, stripStart } from "../python-text.js";
 import { TemplateError, UnsupportedConstruct } from "../template-error.js";
 import { Float, numberOf, typeName, Undefined, type Value } from "../values.js";
-import type { Filter } from "./filters.js";
+import type { Filter } from "./filter.js";
 
 /** Jinja's filters that give numbers. */
 export const numberFilters: Readonly<Record<string, Filter>> = {

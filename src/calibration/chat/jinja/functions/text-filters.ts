@@ -12,7 +12,7 @@ import {
 import { TemplateError, UnsupportedConstruct } from "../template-error.js";
 import { isList, isTrue, Tuple, typeName, type Value } from "../values.js";
 import { jsonOf, textOf } from "../write-value.js";
-import type { Filter, OpenFilter } from "./filters.js";
+import type { Filter, OpenFilter } from "./filter.js";
 import { formatText } from "./format-text.js";
 import { replaceText } from "./text-methods.js";
 
