@@ -2,6 +2,7 @@ import { type Codes, dequantize } from "../../quant/grid/grid.js";
 import { adaRound } from "../../quant/weight-path/soft-rounding.js";
 import { Adam, backward, enableGrad, keep, noGrad, scope, Tensor } from "../../tensor/index.js";
 import type { Quadratic } from "../objective/quadratic.js";
+import { RecordedStep } from "./recorded-step.js";
 
 export interface QuadraticRoundingOptions {
   readonly iterations: number;
@@ -54,29 +55,28 @@ export function roundByQuadratic(
     const scales = scaleRate > 0 ? [{ parameters: of("scale"), rate: scaleRate }] : [];
     const adam = new Adam([{ parameters: of("rounding"), rate }, ...scales]);
     // Uploaded at once: a copy from the host within a step would wait for the device.
-    const table = (row: (step: number) => readonly [number, number]): Tensor =>
-      keep(
-        Tensor.from(Float32Array.from(steps.flatMap((_, step) => row(step))), [steps.length, 2], {
-          device: corrected.device,
+    const rows = Array.from({ length: iterations }, (_, i) => [...penaltyAt(i, options), ...adam.paceAt(i + 1, 1)]);
+    const { device } = corrected;
+    const table = keep(Tensor.from(Float32Array.from(rows.flat()), [iterations, 4], { device }));
+    const row = keep(Tensor.zeros([4], { device }));
+    const learn = (): void =>
+      enableGrad(() =>
+        scope(() => {
+          backward(quadratic.loss(path.weight(row.narrow(0, 0, 2)), unit));
+          adam.stepAt(row.narrow(0, 2, 2));
+          for (const { tensor } of path.parameters) tensor.clearGrad();
         }),
       );
-    const steps = Array.from({ length: iterations }, () => null);
-    const penalties = table((step) => penaltyAt(step, options));
-    const paces = table((step) => adam.paceAt(step + 1, 1));
     try {
+      using step = new RecordedStep(device, learn);
       for (let i = 0; i < iterations; i++) {
         if (i % POLLED === 0) poll();
-        enableGrad(() =>
-          scope(() => {
-            backward(quadratic.loss(path.weight(penalties.select(0, i)), unit));
-            adam.stepAt(paces.select(0, i));
-            for (const { tensor } of path.parameters) tensor.clearGrad();
-          }),
-        );
+        noGrad(() => scope(() => void row.copy_(table.select(0, i))));
+        step.run();
       }
     } finally {
-      penalties.dispose();
-      paces.dispose();
+      row.dispose();
+      table.dispose();
       adam.dispose();
     }
     return noGrad(() => scope(() => better(path.harden(), start, before, quadratic)));

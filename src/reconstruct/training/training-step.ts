@@ -18,6 +18,7 @@ import {
 import { backwardThroughPaths, type QuantizedLayer } from "../quantized-layer.js";
 import type { QuantizedUnit } from "../quantized-unit.js";
 import type { ReconstructionOptions } from "../reconstruction-options.js";
+import { WARM_UP } from "./recorded-step.js";
 import { windowOutput } from "./window-output.js";
 
 /** What differs from one step to the next. */
@@ -45,9 +46,6 @@ function waitsForNothing({ plan, weights }: QuantizedUnit): boolean {
     return experts === undefined || groupsAtOnce(device, dtype, [rows / experts, columns]);
   });
 }
-
-/** Steps that run before one is recorded: libraries set themselves up in them, and they count like any other. */
-const WARM_UP = 2;
 
 /**
  * The optimisation step of a window, over tensors that stay in place: inputs, targets and what changes from step to step
