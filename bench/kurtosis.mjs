@@ -95,7 +95,8 @@ async function runArm(arm, seed) {
   const { crossblock: _, ...config } = JSON.parse(readFileSync(join(trained, "config.json"), "utf8"));
   writeFileSync(join(float, "config.json"), JSON.stringify(config));
   const scores = [];
-  for (const path of [float, trained, out("w4"), out("w3"), out("w2"), out("g4"), out("g3")]) scores.push(await perplexity(path));
+  for (const path of [float, trained, out("w4"), out("w3"), out("w2"), out("g4"), out("g3")])
+    scores.push(await perplexity(path));
   const { mean, channels } = await statistics(float);
   const cells = [arm, seed, ...scores.map((score) => score.toFixed(2)), mean.toFixed(2), channels, seconds];
   console.log(`| ${cells.join(" | ")} |`);
