@@ -1,6 +1,6 @@
 // Activation regularisation against plain training and training with quantized inputs alone: a Llama of 7 M parameters, each
-// arm from scratch. Prints a row per arm: perplexity at W16A16, W16A4, W4A4 and W3A4 (round to nearest and GPTQ, one fixed range
-// per Linear's input), the kurtosis of outputs and the outlier channels of inputs.
+// arm from scratch. Prints a row per arm: perplexity at W16A16, W16A4, W4A4, W3A4 and W2A4 (round to nearest; GPTQ at 4 and 3 bits; one
+// fixed range per Linear's input), the kurtosis of outputs and the outlier channels of inputs.
 // usage: node bench/kurtosis.mjs [--text DIR] [--device cuda:0] [--samples 900] [--context 256] [--epochs 8] [--batch 16]
 //   [--rate 1e-3] [--weight 1.5e-3] [--seeds 0,1] [--arms plain,qat,kurtosis] [--set JSON] [--out DIR]
 // --text: a folder with train.jsonl and test.jsonl; without it the bundled text, every tenth document of which is the test.
@@ -60,9 +60,9 @@ console.log(
   `model: 7 M parameters from scratch, ${values.samples} sequences of ${context} tokens, ${values.epochs} epochs`,
 );
 console.log(
-  "| arm | seed | W16A16 | W16A4 | W4A4 | W3A4 | W4A4 GPTQ | W3A4 GPTQ | kurtosis | outlier channels | seconds |",
+  "| arm | seed | W16A16 | W16A4 | W4A4 | W3A4 | W2A4 | W4A4 GPTQ | W3A4 GPTQ | kurtosis | outlier channels | seconds |",
 );
-console.log("|---|---|---|---|---|---|---|---|---|---|---|");
+console.log("|---|---|---|---|---|---|---|---|---|---|---|---|");
 for (const seed of values.seeds.split(",")) {
   for (const arm of values.arms.split(",")) await runArm(arm, seed);
 }
@@ -83,6 +83,7 @@ async function runArm(arm, seed) {
   const activation = { granularity: "tensor" };
   for (const [name, recipe, scheme] of [
     ["w3", "rtn", "W3A4"],
+    ["w2", "rtn", "W2A4"],
     ["g4", "gptq", "W4A4"],
     ["g3", "gptq", "W3A4"],
   ]) {
@@ -94,7 +95,8 @@ async function runArm(arm, seed) {
   const { crossblock: _, ...config } = JSON.parse(readFileSync(join(trained, "config.json"), "utf8"));
   writeFileSync(join(float, "config.json"), JSON.stringify(config));
   const scores = [];
-  for (const path of [float, trained, out("w4"), out("w3"), out("g4"), out("g3")]) scores.push(await perplexity(path));
+  for (const path of [float, trained, out("w4"), out("w3"), out("w2"), out("g4"), out("g3")])
+    scores.push(await perplexity(path));
   const { mean, channels } = await statistics(float);
   const cells = [arm, seed, ...scores.map((score) => score.toFixed(2)), mean.toFixed(2), channels, seconds];
   console.log(`| ${cells.join(" | ")} |`);

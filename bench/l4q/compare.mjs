@@ -1,6 +1,6 @@
 // L4Q against three ways to a fine-tuned quantized model, with the same steps on the same text; held-out loss in nats a token that counts.
 //   l4q          fine-tuned and quantized together
-//   gptq+lora    GPTQ, then LoRA beside it in 16 bit: not an integer model
+//   gptq+lora    GPTQ, then LoRA beside it in 16 bit: not an integer model; boa+lora the same with BoA's codes
 //   lora>gptq    LoRA merged into the weights, then GPTQ
 //   gptq+pooled  GPTQ, then LoRA on sums over groups of inputs, which real zero points take over (as QA-LoRA)
 // usage: node bench/l4q/compare.mjs --model DIR --text DIR [--device cuda:0] [--schemes W3A16g64,W4A16g64] [--samples 512] [--context 512]
@@ -131,8 +131,9 @@ for (const scheme of values.schemes.split(",")) {
       tuned.dispose();
     }
   }
-  if (asked("gptq") || asked("gptq+lora") || asked("gptq+pooled")) {
-    const { job, results } = quantized(scheme, checkpoint);
+  for (const codes of ["gptq", "boa"]) {
+    if (!asked(codes) && !asked(`${codes}+lora`) && !asked(`${codes}+pooled`)) continue;
+    const { job, results } = quantized(scheme, checkpoint, codes);
     const group = parseScheme(scheme).groupSize;
     const finished = (path) =>
       opened(job, (source, k) => {
@@ -150,11 +151,11 @@ for (const scheme of values.schemes.split(",")) {
         return block;
       });
     const plain = finished(null);
-    say({ method: "gptq, not fine-tuned", scheme, heldOut: plain.heldOut() });
+    say({ method: `${codes}, not fine-tuned`, scheme, heldOut: plain.heldOut() });
     plain.dispose();
     for (const [method, pool] of [
-      ["gptq+lora", null],
-      ["gptq+pooled", group],
+      [`${codes}+lora`, null],
+      [`${codes}+pooled`, group],
     ]) {
       for (const rate of asked(method) ? rates : []) {
         const tuned = finished((weight) => new LowRankBeside(weight, { rank, alpha, pool }));
@@ -207,11 +208,11 @@ function jobOf(recipe, scheme, options = {}, reader = checkpoint) {
   };
 }
 
-/** GPTQ on the first 128 sequences of the text that is trained on. */
-function quantized(scheme, reader) {
+/** GPTQ, or another recipe that trains nothing, on the first 128 sequences of the text that is trained on. */
+function quantized(scheme, reader, recipe = "gptq") {
   const few = Math.min(128, samples);
   const calibration = { ids: tokens.ids.subarray(0, few * context), sequences: few, context };
-  const job = { ...jobOf("gptq", scheme, {}, reader), tokens: calibration };
+  const job = { ...jobOf(recipe, scheme, {}, reader), tokens: calibration };
   for (const _ of runRecipe(job));
   releaseCachedMemory();
   return { job: { ...job, tokens }, results: job.results };

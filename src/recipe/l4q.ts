@@ -8,22 +8,24 @@ import { noWindows } from "./end-to-end/no-windows.js";
 import type { Stage } from "./end-to-end/stage.js";
 import { notLowered } from "./job/fault-warnings.js";
 import { part } from "./options/fragment.js";
-import { l4qOptions, startingFromGptq } from "./options/own/l4q.js";
+import { l4qOptions, startingFromBoa, startingFromColumns } from "./options/own/l4q.js";
 import { always, when } from "./options/reading.js";
 import { activationOptions } from "./options/shared/activation.js";
+import { boaOptions } from "./options/shared/boa.js";
 import { gptqOptions } from "./options/shared/gptq.js";
 import { defineRecipe, gridParameterCount, type LinearSize, type OptionsOf } from "./recipe.js";
 import { deliverBlock } from "./solve/finish-block.js";
 import { startByColumns, startNearest } from "./solve/starting-weights.js";
 
-const fromGptq = when(startingFromGptq);
+const byColumns = when(startingFromColumns);
 const fragments = {
   l4q: l4qOptions,
   activation: part(activationOptions, { learnClip: always }),
-  gptq: part(gptqOptions, { damping: fromGptq, weightedRange: fromGptq, widths: fromGptq, blockSize: fromGptq }),
+  gptq: part(gptqOptions, { damping: byColumns, weightedRange: byColumns, widths: byColumns, blockSize: byColumns }),
+  boa: part(boaOptions, when(startingFromBoa)),
 };
 
-/** Sequences by whose inputs GPTQ chooses the first codes. */
+/** Sequences by whose inputs the first codes are chosen. */
 const OPENING = 128;
 
 /**
@@ -34,7 +36,7 @@ const OPENING = 128;
  * Source: Jeon et al. (arXiv 2402.04902).
  *
  * Otherwise than there: offsets are whole steps, the zero points of --asym, since no format that runtimes load has real ones;
- * a symmetric grid has none. It begins with weights that round to GPTQ's codes (section 3.3 rounds the model's own on a range that
+ * a symmetric grid has none. It begins with weights that round to the codes of GPTQ or BoA (section 3.3 rounds the model's own on a range that
  * covers both ends: the preset `paper`).
  */
 export const l4q = defineRecipe({
@@ -67,9 +69,10 @@ export const l4q = defineRecipe({
   followedByEndToEnd: false,
   rotatesByDefault: false,
   answersOnly: ({ l4q: { loss } }) => loss === "answers",
-  cost: ({ l4q: { batch, epochs, start } }) => ({
+  cost: ({ l4q: { batch, epochs, start }, boa }) => ({
     ...{ trains: false, batch, passes: 3 * epochs + 4, parameters: () => 0, normParameters: 0 },
-    moments: start === "gptq" ? "site" : "none",
+    moments: start === "nearest" ? "none" : "site",
+    ...(start === "boa" && { attention: boa.blockV ? "values" : "rows" }),
   }),
   check: ({ finish, endToEnd, activation }) => {
     if (finish === "scales" && endToEnd.loss === "divergence") {
@@ -96,7 +99,7 @@ function fineTuning(options: OptionsOf<typeof fragments>): Stage {
   return {
     ...group,
     loss: "next-token",
-    openingSequences: group.start === "gptq" ? OPENING : 0,
+    openingSequences: group.start === "nearest" ? 0 : OPENING,
     rates: { lowRank: rate, scale: scaleRate, zeroPoint: offsetRate, input: activationRate },
     decay: { lowRank: group.decay },
     fallBack: "the weights are rounded as they were then",
@@ -105,7 +108,7 @@ function fineTuning(options: OptionsOf<typeof fragments>): Stage {
       groupBytes: 4,
       parameters: (linear: LinearSize) => rank * (linear.rows + linear.columns) + gridParameterCount(linear),
       clips: true,
-      columns: group.start === "gptq",
+      columns: group.start !== "nearest",
       // One Linear at a time: its quantized weight and the gradient of that, then some rows in fp32.
       blockBytes: () => 0,
       linearBytes: (width, weights) => weights * 2 * width + Math.min(weights, QUANTIZED_AT_ONCE) * 24,
@@ -123,7 +126,7 @@ function fineTuning(options: OptionsOf<typeof fragments>): Stage {
           layer.learn(new LowRankWeight(weight, grid, { rank, alpha, unit, offset }));
         };
         if (group.start === "nearest") startNearest(block, work, options, begin);
-        else startByColumns(block, work, { ...options, slack: group.slack }, begin);
+        else startByColumns(block, work, { ...options, start: group.start, slack: group.slack }, begin);
         block.dropExactWeights();
         return block;
       });

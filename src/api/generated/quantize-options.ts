@@ -935,7 +935,7 @@ export interface GptqOptions {
   /**
    * Fraction of the Hessian's mean diagonal that is added to it; grows if needed. A number above 0. Read by gptq,
    * slim, boa, aespa, norm-tweaking, affine-quant, tfmq, efficient-qat, brecq, cbq; kurtosis with
-   * kurtosis.codes=gptq; l4q with l4q.start=gptq.
+   * kurtosis.codes=gptq; l4q with l4q.start=gptq or boa.
    *
    * Command line: `--set gptq.damping=...`.
    *
@@ -945,7 +945,7 @@ export interface GptqOptions {
   /**
    * Weigh the range search with the mean squares of the inputs. Read by gptq, boa, aespa, norm-tweaking,
    * affine-quant, tfmq, efficient-qat, brecq, cbq; slim with slim.ranges=weighted; kurtosis with
-   * kurtosis.codes=gptq; l4q with l4q.start=gptq.
+   * kurtosis.codes=gptq; l4q with l4q.start=gptq or boa.
    *
    * Command line: `--set gptq.weightedRange=...`.
    *
@@ -955,7 +955,7 @@ export interface GptqOptions {
   /**
    * Factors by which ranges are widened; each row keeps the one that loses least. Read by gptq, slim, boa, aespa,
    * norm-tweaking, affine-quant, tfmq, efficient-qat, brecq, cbq; kurtosis with kurtosis.codes=gptq; l4q with
-   * l4q.start=gptq.
+   * l4q.start=gptq or boa.
    *
    * Command line: `--set gptq.widths=...`.
    *
@@ -974,7 +974,8 @@ export interface GptqOptions {
   readonly refit?: boolean | undefined;
   /**
    * Columns that are updated together. An integer of at least 1. Read by gptq, boa, aespa, norm-tweaking,
-   * affine-quant, tfmq, efficient-qat, brecq, cbq; kurtosis with kurtosis.codes=gptq; l4q with l4q.start=gptq.
+   * affine-quant, tfmq, efficient-qat, brecq, cbq; kurtosis with kurtosis.codes=gptq; l4q with l4q.start=gptq or
+   * boa.
    *
    * Command line: `--set gptq.blockSize=...`.
    *
@@ -987,7 +988,7 @@ export interface GptqOptions {
 export interface BoaOptions {
   /**
    * Weigh the values of each head with the attention that mixes them: a matrix of the hidden size for every head
-   * of the values. Read by boa, aespa; cbq with rounding.start=boa.
+   * of the values. Read by boa, aespa; l4q with l4q.start=boa; cbq with rounding.start=boa.
    *
    * Command line: `--set boa.blockV=...`.
    *
@@ -996,7 +997,7 @@ export interface BoaOptions {
   readonly blockV?: boolean | undefined;
   /**
    * Weigh the rows of the values by what the output's Linear makes of them; false takes all alike, as released
-   * code does. Read by boa, aespa; cbq with rounding.start=boa.
+   * code does. Read by boa, aespa; l4q with l4q.start=boa; cbq with rounding.start=boa.
    *
    * Command line: `--set boa.valueRows=...`.
    *
@@ -1006,7 +1007,7 @@ export interface BoaOptions {
   /**
    * Rows of each head that are rounded before the rows after them make up for it: 16 as in TurboBoA, 1 in the
    * paper; a quarter of the rows of heads that have no more. An integer of at least 1. Read by boa; aespa with
-   * aespa.start=boa; cbq with rounding.start=boa.
+   * aespa.start=boa; l4q with l4q.start=boa; cbq with rounding.start=boa.
    *
    * Command line: `--set boa.rowsAtOnce=...`.
    *
@@ -1015,7 +1016,7 @@ export interface BoaOptions {
   readonly rowsAtOnce?: number | undefined;
   /**
    * Fraction of the mean diagonal that is added to the factors of the rows. A number above 0. Read by boa; aespa
-   * with aespa.start=boa; cbq with rounding.start=boa.
+   * with aespa.start=boa; l4q with l4q.start=boa; cbq with rounding.start=boa.
    *
    * Command line: `--set boa.rowDamping=...`.
    *
@@ -1716,17 +1717,17 @@ export interface L4qOptions {
    */
   readonly alpha?: number | undefined;
   /**
-   * What the first codes are: those of GPTQ, on the text's first sequences, or the weights rounded to nearest (the
-   * paper). Read by l4q.
+   * What the first codes are: those of GPTQ or BoA, on the text's first sequences, or the weights rounded to
+   * nearest (the paper). Read by l4q.
    *
    * Command line: `--set l4q.start=...`.
    *
    * @default "gptq"; "nearest" with --recipe l4q --preset paper
    */
-  readonly start?: "gptq" | "nearest" | undefined;
+  readonly start?: "gptq" | "boa" | "nearest" | undefined;
   /**
-   * Where between codes the weight begins: 1 where GPTQ had it before it rounded, 0 on the codes, which then
-   * change only behind half a step. A number from 0 to 1. Read by l4q with l4q.start=gptq.
+   * Where between codes the weight begins: 1 where the solver had it before it rounded, 0 on the codes, which then
+   * change only behind half a step. A number from 0 to 1. Read by l4q with l4q.start=gptq or boa.
    *
    * Command line: `--set l4q.slack=...`.
    *

@@ -126,11 +126,11 @@ describe("L4Q", () => {
     );
   });
 
-  it("begins with GPTQ's codes otherwise, which lose less, and learns from there", () => {
-    const still = { epochs: 1, rate: 1e-12, scaleRate: 1e-12 };
+  it.each(["gptq", "boa"] as const)("begins with the codes of %s otherwise, and learns from there", (start) => {
+    const still = { start, epochs: 1, rate: 1e-12, scaleRate: 1e-12 };
     const scheme = parseScheme("W2A16g8");
     const started = run(still, { scheme });
-    const { job, delivered } = tinyJob(net, "gptq", "W2A16g8", { finish: "none" });
+    const { job, delivered } = tinyJob(net, start, "W2A16g8", { finish: "none" });
     for (const _ of runRecipe(job));
     let [same, all] = [0, 0];
     for (const [name, { codes }] of delivered.weights) {
@@ -143,7 +143,10 @@ describe("L4Q", () => {
     const nearest = run({ ...still, start: "nearest" }, { scheme });
     const lossAt = ({ done }: Outcome): number => done[0]?.lossBefore?.total ?? 0;
     expect(lossAt(started)).not.toBe(lossAt(nearest));
-    expect(run({}, { scheme }).done.at(-1)?.lossAfter?.total).toBeLessThan(lossAt(started));
+    expect(run({ start }, { scheme }).done.at(-1)?.lossAfter?.total).toBeLessThan(lossAt(started));
+    // The other solver's codes are others.
+    const other = run({ ...still, start: start === "boa" ? "gptq" : "boa" }, { scheme });
+    expect(lossAt(other)).not.toBe(lossAt(started));
   });
 
   it("begins with the same codes however far from them weights stay, and changes fewer where they stay near", () => {

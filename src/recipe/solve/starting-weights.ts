@@ -2,6 +2,7 @@ import { linearOf } from "../../network/index.js";
 import { type Codes, dequantize, type Grid } from "../../quant/grid/grid.js";
 import { searchRange } from "../../quant/grid/range.js";
 import { gptq } from "../../quant/solver/gptq.js";
+import { rowColumn } from "../../quant/solver/row-column.js";
 import { coveringGrid } from "../../quant/weight-path/low-rank.js";
 import type { QuantizedLayer } from "../../reconstruct/quantized-layer.js";
 import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
@@ -9,19 +10,20 @@ import { isFiniteTensor, noGrad, scope, type Tensor } from "../../tensor/index.j
 import type { StageWork } from "../end-to-end/stage.js";
 import { collectInputMoments } from "../measure/input-moments.js";
 import { SiteMoments } from "../measure/site-moments.js";
-import { candidatesOf } from "../options/shared/range.js";
+import { collectAttention } from "../measure/unit-attention.js";
 import type { SharedOptions } from "../options/shared-options.js";
+import { attentionFactorsOf, rowColumnOptions } from "./row-column-rule.js";
 
 /** Makes a Linear learn, from its weight `[out, in]` and the grid of its first codes. */
 export type Begin = (layer: QuantizedLayer, weight: Tensor, grid: Grid) => void;
 
-type Options = Pick<SharedOptions, "range" | "gptq">;
+type Options = Pick<SharedOptions, "range" | "gptq" | "boa">;
 
 /** Begins the training of a block's Linears with the weights that it has, rounded to nearest: on a searched range, or one that covers all. */
 export function startNearest(
   block: QuantizedUnit,
   { job }: StageWork,
-  { range }: Pick<Options, "range">,
+  { range }: Pick<SharedOptions, "range">,
   begin: Begin,
 ): void {
   for (const [role, layer] of block.layers) {
@@ -38,8 +40,8 @@ export function startNearest(
 }
 
 /**
- * Gives every Linear of a block a weight whose nearest codes are GPTQ's: the one that GPTQ had before it rounded each column, with all
- * that it makes up for. It takes the place of the checkpoint's in the block, in the dtype of the products. Unlike the weight
+ * Gives every Linear of a block a weight whose nearest codes are those of GPTQ or BoA: the one that the solver had before it rounded
+ * each column, with all that it makes up for. It takes the place of the checkpoint's in the block, in the dtype of the products. Unlike the weight
  * that the codes stand for it lies anywhere between codes, so that a small change of it changes some of them, which nothing makes
  * up for. `slack` is how far from the codes it stays, as a share: with 0 it is what they stand for, and only a change of half a step
  * moves one. Linears behind another one see what that computes with.
@@ -47,11 +49,14 @@ export function startNearest(
 export function startByColumns(
   block: QuantizedUnit,
   { job, parts, opening }: StageWork,
-  { range, gptq: asked, slack }: Options & { readonly slack: number },
+  { slack, start, ...asked }: Options & { readonly slack: number; readonly start: "gptq" | "boa" },
   begin: Begin,
 ): void {
-  const options = { ...asked, refit: false, candidates: candidatesOf(range) };
-  if (opening === null) throw new TypeError("GPTQ needs the inputs of blocks");
+  const options = { ...rowColumnOptions(asked), refit: false, keepCorrected: true };
+  if (opening === null) throw new TypeError("the solver needs the inputs of blocks");
+  // Before any weight of the block is another one.
+  using attention = start === "boa" ? collectAttention(block, opening, { job, parts }, asked.boa) : null;
+  const factorsOf = attentionFactorsOf(block, attention);
   try {
     for (const site of block.plan.sites) {
       const names = site.consumers.filter((name) => block.layers.has(name));
@@ -72,7 +77,11 @@ export function startByColumns(
               begin(layer, kept, searchRange(exact, layer.scheme, layer.name, options));
               return;
             }
-            const found = gptq(exact, moments, layer.scheme, layer.name, { ...options, keepCorrected: true });
+            const factors = factorsOf(layer, moments);
+            const found =
+              factors === null
+                ? gptq(exact, moments, layer.scheme, layer.name, options)
+                : rowColumn(exact, factors, layer.scheme, layer.name, options);
             kept.copy_(between(found.corrected as Tensor, found.codes, slack));
             begin(layer, kept, found.codes);
           }),

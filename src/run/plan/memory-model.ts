@@ -265,7 +265,7 @@ const QUADRATIC_COPIES = 16;
 
 // What is known of a block's attention while its codes are chosen: squares of the heads, and one of the hidden size for each head of the
 // values.
-function attentionBytes({ spec, options }: MemoryInput): number {
+export function attentionBytes({ spec, options }: MemoryInput): number {
   const { attention } = recipeOf(options.recipe).cost(options);
   if (attention === undefined) return 0;
   return mostOfBlocks(spec, ({ heads, kvHeads, headDim }) => {
@@ -275,7 +275,7 @@ function attentionBytes({ spec, options }: MemoryInput): number {
 }
 
 // Inputs that are mixed for as many heads at once as there is room for: in pieces and as a whole, and in fp32 for a head.
-function mixingBytes({ spec, options }: MemoryInput): number {
+export function mixingBytes({ spec, options }: MemoryInput): number {
   const { attention } = recipeOf(options.recipe).cost(options);
   if (attention !== "values") return 0;
   return mostOfBlocks(spec, ({ heads, kvHeads }) => {

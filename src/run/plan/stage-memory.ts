@@ -3,12 +3,14 @@ import { divergenceBytes } from "../../reconstruct/objective/output-objective.js
 import { mostOfBlocks } from "./block-extents.js";
 import type { LinearPlan } from "./linear-plans.js";
 import {
+  attentionBytes,
   bytesOf,
   choiceBytes,
   groupsOf,
   keptFloats,
   type MemoryInput,
   microBatchOf,
+  mixingBytes,
   sum,
   weightsOf,
 } from "./memory-model.js";
@@ -41,8 +43,9 @@ export function stageBytes(input: MemoryInput, linears: readonly LinearPlan[], s
   const operands = block * cost.blockBytes(width) + cost.linearBytes(width, largest);
   const activations = tokens * (keptFloats(input) + 2 * mostOfBlocks(spec, ({ intermediate }) => intermediate)) * width;
   const outputs = divergenceBytes(tokens, spec.vocabSize) + tokens * spec.hiddenSize * 2 * width;
-  // Moments of inputs, and what choosing by them takes of the largest Linear.
-  const opening = cost.columns === true ? choiceBytes(input, linears) : 0;
+  // Moments of inputs and what choosing by them takes of the largest Linear, or inputs as attention mixes them.
+  const chosen = Math.max(choiceBytes(input, linears), mixingBytes(input));
+  const opening = cost.columns === true ? chosen + attentionBytes(input) : 0;
   return held + Math.max(operands + activations, outputs, opening);
 }
 

@@ -8,15 +8,15 @@ const l4q = z.strictObject({
   rank: count.default(4).describe("rank of the low-rank term; the paper has 4, and 8 for Mistral"),
   alpha: positive.default(16).describe("the low-rank term is multiplied with this over its rank"),
   start: z
-    .enum(["gptq", "nearest"])
+    .enum(["gptq", "boa", "nearest"])
     .default("gptq")
     .describe(
-      "what the first codes are: those of GPTQ, on the text's first sequences, or the weights rounded to nearest (the paper)",
+      "what the first codes are: those of GPTQ or BoA, on the text's first sequences, or the weights rounded to nearest (the paper)",
     ),
   slack: fraction
     .default(1)
     .describe(
-      "where between codes the weight begins: 1 where GPTQ had it before it rounded, 0 on the codes, which then change only behind half a step",
+      "where between codes the weight begins: 1 where the solver had it before it rounded, 0 on the codes, which then change only behind half a step",
     ),
   loss: z
     .enum(["answers", "all"])
@@ -50,11 +50,17 @@ const l4q = z.strictObject({
     .describe("longest gradient of a step, over everything that is trained; null takes it as it is"),
 });
 
-/** Weights begin where GPTQ rounded them. */
-export const startingFromGptq = setting<{ readonly l4q: z.output<typeof l4q> }>(
+/** Weights begin where GPTQ or BoA rounded them. */
+export const startingFromColumns = setting<{ readonly l4q: z.output<typeof l4q> }>(
+  "l4q.start=gptq or boa",
   "l4q.start=gptq",
-  "l4q.start=gptq",
-  (options) => options.l4q.start === "gptq",
+  (options) => options.l4q.start !== "nearest",
+);
+/** Weights begin where BoA rounded them. */
+export const startingFromBoa = setting<{ readonly l4q: z.output<typeof l4q> }>(
+  "l4q.start=boa",
+  "l4q.start=boa",
+  (options) => options.l4q.start === "boa",
 );
 
 /** How L4Q fine-tunes and quantizes together. */
@@ -62,7 +68,7 @@ export const l4qOptions = fragment(l4q.prefault({}).describe("how L4Q fine-tunes
   rank: always,
   alpha: always,
   start: always,
-  slack: when(startingFromGptq),
+  slack: when(startingFromColumns),
   loss: always,
   epochs: always,
   pieces: always,

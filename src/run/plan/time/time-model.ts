@@ -143,7 +143,8 @@ function openingTerms(input: TimeInput, speed: MachineSpeed, { loss, cost, openi
   const opening = Math.min(openingSequences, options.samples) * options.context;
   const pass = forwardSeconds(input, speed, linears, spec.blocks.length);
   // Each site sees what the ones before it compute with.
-  const passes = cost.columns === true ? mostOfBlocks(spec, ({ inputs }) => inputs.length) : 0;
+  const attention = recipeOf(options.recipe).cost(options).attention === undefined ? 0 : 1;
+  const passes = cost.columns === true ? mostOfBlocks(spec, ({ inputs }) => inputs.length) + attention : 0;
   const squares = 2 * sumOf(blockExtents(spec), ({ moments }) => sumOf(moments, (numbers) => numbers));
   return {
     ...noWork,
@@ -151,7 +152,8 @@ function openingTerms(input: TimeInput, speed: MachineSpeed, { loss, cost, openi
     choosing:
       cost.columns === true
         ? sumOf(linears, (linear) => choosingSeconds(linear, speed)) +
-          opening * (passes * pass + squares / speed.exactFlops)
+          opening * (passes * pass + squares / speed.exactFlops) +
+          factorSeconds({ ...input, tokens: opening }, speed, linears, spec.blocks.length)
         : 0,
     measuring: measuringSeconds(input, speed),
   };
