@@ -1,10 +1,10 @@
 """Crops of a folder of photos as raw float32: of every other photo for calibration, of those between for the test, so that no
-photo is in both. Names end in _LABEL.
+photo is in both. Names end in _LABEL where what the photos show is known; else there are no labels.
 
     python bench/brecq/crops.py PHOTOS OUT [--size 224] [--train 256] [--tests 200] [--mean 127] [--std 128] [--least 0.5]
         [--layout nchw|nhwc] [--channels rgb|bgr]
 
-Writes train.images, test.images and test.labels (uint16). A crop has at least the share --least of the photo's shorter side;
+Writes train.images, test.images and, of known photos, test.labels (uint16). A crop has at least the share --least of the photo's shorter side;
 every other one is mirrored. --mean takes one number or three, by channel as the network has them. Needs NumPy and Pillow.
 """
 
@@ -17,13 +17,16 @@ from PIL import Image
 
 
 def crops(photos, count, options, random, out, name):
-    """`count` crops of these photos in turn, and their labels."""
+    """`count` crops of these photos in turn, and their labels, or None."""
     mean = np.array([float(part) for part in options.mean.split(",")], np.float32)
     labels = np.zeros(count, np.uint16)
+    known = True
     with open(os.path.join(out, f"{name}.images"), "wb") as file:
         for i in range(count):
             path = photos[i % len(photos)]
-            labels[i] = int(re.search(r"_(\d+)\.", path).group(1))
+            label = re.search(r"_(\d+)\.", path)
+            known = known and label is not None
+            labels[i] = int(label.group(1)) if label else 0
             photo = Image.open(path).convert("RGB")
             shorter = min(photo.size)
             side = int(shorter * (options.least + random.random() * (1 - options.least)))
@@ -38,7 +41,7 @@ def crops(photos, count, options, random, out, name):
             if options.layout == "nchw":
                 values = values.transpose(2, 0, 1)
             file.write(np.ascontiguousarray(values, "<f4").tobytes())
-    return labels
+    return labels if known else None
 
 
 def main():
@@ -60,7 +63,8 @@ def main():
     random = np.random.default_rng(1)
     crops(photos[::2], options.train, options, random, options.out, "train")
     labels = crops(photos[1::2], options.tests, options, random, options.out, "test")
-    labels.astype("<u2").tofile(os.path.join(options.out, "test.labels"))
+    if labels is not None:
+        labels.astype("<u2").tofile(os.path.join(options.out, "test.labels"))
 
 
 if __name__ == "__main__":

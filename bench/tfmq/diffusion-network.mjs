@@ -109,7 +109,7 @@ export class DiffusionNetwork {
         device: this.#device,
         dtype: "float32",
         gradients: "full",
-        storage: "host",
+        storage: "auto",
         scratch: tmpdir(),
         resume: null,
       },

@@ -22,8 +22,8 @@ export interface StreamShape {
 export interface PortStore {
   readonly shape: StreamShape;
   readonly stores: ReadonlyMap<string, ActivationStore>;
-  /** The sequences at `indices`, on the compute device; `places` as in `ActivationStore.read`. */
-  read(indices: readonly number[], places?: Tensor): Ports;
+  /** The sequences at `indices`, on the compute device; `places` as in `ActivationStore.read`, `names` of the ports that are wanted: else all. */
+  read(indices: readonly number[], places?: Tensor, names?: ReadonlySet<string>): Ports;
   /** Overwrites the sequences from `first` on; a port that is new gets a store. */
   write(first: number, ports: Ports): void;
   /** Frees the stores of all other ports: no later unit reads them. */
@@ -49,8 +49,12 @@ export function createPortStore(shape: StreamShape, storage: Storage, placement:
       return { ...shape, ports: Object.fromEntries([...stores].map(([name, store]) => [name, store.shape.shape])) };
     },
     stores,
-    read: (indices, places) =>
-      Object.fromEntries([...stores].map(([name, store]) => [name, store.read(indices, places)])),
+    read: (indices, places, names) =>
+      Object.fromEntries(
+        [...stores]
+          .filter(([name]) => names?.has(name) ?? true)
+          .map(([name, store]) => [name, store.read(indices, places)]),
+      ),
     write: (first, ports) => {
       // Where memory runs out nothing is written: what failed is done again from what is here.
       scope(() => {

@@ -94,6 +94,8 @@ export interface UnitPlan {
   readonly ofConditions?: true;
   /** Ports that the unit computes; the others of those that it is given pass by. */
   readonly writes: readonly string[];
+  /** Ports that it can't be computed without. Absent for all of them: in a decoder there is no other. */
+  readonly needs?: readonly string[];
   /** Absent where it has none, or one whose scores are not plainly `q k^T` of its Linears. */
   readonly attention?: AttentionPlan;
 }

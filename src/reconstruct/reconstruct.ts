@@ -10,6 +10,7 @@ import { Lookahead } from "./training/lookahead.js";
 import { shuffledBatches } from "./training/shuffled-batches.js";
 import { type StepPlan, TrainingStep } from "./training/training-step.js";
 import { windowOutput } from "./training/window-output.js";
+import { neededPorts, writtenPorts } from "./training/window-ports.js";
 
 export interface StepReport {
   readonly epoch: number;
@@ -180,11 +181,14 @@ export function measureWindow(
   sequences: number,
 ): number[] {
   const totals = targets.map(() => 0);
+  const [needed, written] = [neededPorts(blocks), writtenPorts(blocks)];
   noGrad(() =>
     parts.each(sequences, (part) =>
       scope(() => {
-        const actual = windowOutput(blocks, input.read(part));
-        const errors = targets.map((target) => overTargets(error)(actual, [target.read(part)]).item());
+        const actual = windowOutput(blocks, input.read(part, undefined, needed));
+        const errors = targets.map((target) =>
+          overTargets(error)(actual, [target.read(part, undefined, written)]).item(),
+        );
         errors.forEach((error, i) => {
           totals[i] = (totals[i] as number) + (error * part.length) / sequences;
         });

@@ -3,6 +3,7 @@ import { checkpointSource } from "../../network/index.js";
 import { advance } from "../../reconstruct/advance.js";
 import { fisherWeight } from "../../reconstruct/objective/fisher/fisher.js";
 import { forwardAll, type QuantizedUnit } from "../../reconstruct/quantized-unit.js";
+import { writtenPorts } from "../../reconstruct/training/window-ports.js";
 import { backward, enableGrad, freeOnError, noGrad, scope, type Tensor } from "../../tensor/index.js";
 import type { WindowWork } from "../recipe.js";
 import { chooseStorage } from "../state/streams.js";
@@ -21,7 +22,7 @@ export function fisherWeights(work: WindowWork, kind: "squared" | "damped"): Por
   const [target] = work.targets;
   if (input === null || target === undefined) throw new TypeError("gradients of the output need calibration");
   const { checkpoint, device, dtype, network } = job;
-  const written = new Set(blocks.flatMap(({ plan }) => plan.writes));
+  const written = writtenPorts(blocks);
   const ports = Object.fromEntries(Object.entries(target.shape.ports).filter(([name]) => written.has(name)));
   const shape = { ...target.shape, ports };
   const store = createPortStore(shape, chooseStorage(job, shape, 1), job);

@@ -20,6 +20,7 @@ import type { QuantizedUnit } from "../quantized-unit.js";
 import type { ReconstructionOptions } from "../reconstruction-options.js";
 import { WARM_UP } from "./recorded-step.js";
 import { windowOutput } from "./window-output.js";
+import { neededPorts, writtenPorts } from "./window-ports.js";
 
 /** What differs from one step to the next. */
 export interface StepPlan {
@@ -85,15 +86,15 @@ export class TrainingStep implements Disposable {
     this.#recordable = useOwnStream(this.#device) && blocks.every(waitsForNothing);
     this.#adam = new Adam(parameterGroups(parameters, options.rates));
     const { batch } = options;
-    const place = (store: PortStore): Ports => {
+    const place = (store: PortStore, names?: ReadonlySet<string>): Ports => {
       const first = Array.from({ length: Math.min(batch, store.shape.sequences) }, (_, i) => i);
       return mapPorts(
-        scope(() => store.read(first)),
+        scope(() => store.read(first, undefined, names)),
         keep,
       );
     };
-    this.#input = place(input);
-    this.#targets = targets.map(place);
+    this.#input = place(input, neededPorts(blocks));
+    this.#targets = targets.map((target) => place(target, writtenPorts(blocks)));
     const indices = plans.flatMap((plan) => Array.from({ length: batch }, (_, i) => BigInt(plan.indices[i] ?? 0)));
     this.#places = this.#table(BigInt64Array.from(indices), [plans.length, batch]);
     const paces = plans.flatMap((plan, i) => [...this.#adam.paceAt(i + 1, plan.schedule), ...plan.penalty]);
@@ -162,7 +163,7 @@ export class TrainingStep implements Disposable {
       scope(() => {
         const places = this.#places.select(0, this.#done).narrow(0, 0, indices.length);
         const fill = (to: Ports, from: PortStore): void => {
-          const read = from.read(indices, places);
+          const read = from.read(indices, places, new Set(Object.keys(to)));
           for (const [name, port] of Object.entries(to)) {
             port.narrow(0, 0, indices.length).copy_(portOf(read, name));
           }

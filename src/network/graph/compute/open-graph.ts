@@ -1,3 +1,4 @@
+import { portOf } from "../../../calibration/port-store.js";
 import { type Device, type DType, keep, noGrad, scope, Tensor } from "../../../tensor/index.js";
 import { applyLinear } from "../../apply-linear.js";
 import type { Hooks, Ports } from "../../unit.js";
@@ -46,7 +47,10 @@ export class OpenGraph implements Disposable {
     }
   }
 
-  /** What leaves a unit of the ports that it is given. What it makes on the way belongs to the scope around the call. */
+  /**
+   * What leaves a unit of the ports that it is given, which may be fewer than there are: those that it needs. What it makes on the
+   * way belongs to the scope around the call.
+   */
   run(unit: GraphUnit, weights: UnitWeights, ports: Ports, hooks: Hooks): Ports {
     const batch = Object.values(ports)[0]?.size(0) ?? 1;
     const values = new Map([...this.#constants, ...this.#fixedAt(batch)]);
@@ -65,7 +69,12 @@ export class OpenGraph implements Disposable {
       },
     });
     const written = new Map(unit.writes.map((name) => [name, (values.get(name) as Value).tensor] as const));
-    return Object.fromEntries(unit.leaves.map((name) => [name, written.get(name) ?? this.#passed(ports, name)]));
+    return Object.fromEntries(
+      unit.leaves.flatMap((name) => {
+        const tensor = written.get(name) ?? ports[name];
+        return tensor === undefined ? [] : [[name, tensor] as const];
+      }),
+    );
   }
 
   /** Shapes of all values of a batch of this size, found by computing zeros, and steps that it knows; nothing of a weight is read. */
@@ -91,14 +100,8 @@ export class OpenGraph implements Disposable {
     return new Set(layers.flatMap(({ weight, bias }) => (bias === null ? [weight] : [weight, bias])));
   }
 
-  #passed(ports: Ports, name: string): Tensor {
-    const tensor = ports[name];
-    if (tensor === undefined) throw new TypeError(`there is no port "${name}" here`);
-    return tensor;
-  }
-
   #port(ports: Ports, name: string): Tensor {
-    const tensor = this.#passed(ports, name);
+    const tensor = portOf(ports, name);
     const port = this.cut.graph.inputs.find((each) => each.name === name);
     if (port === undefined) return tensor;
     // Single numbers are kept in fp32, whatever is computed with: a time step has to stay what it is.

@@ -176,6 +176,7 @@ function withPorts(
       norms: [],
       sites: own.map((layer) => ({ producer: null, consumers: [layer.plan.name], passes: { kind: "none" } })),
       writes,
+      needs: [...new Set([...reads, ...stays])],
       ...(kind === "condition" && { ofConditions: true }),
     };
     return { plan, kind, nodes, layers: own, reads, writes, leaves: [...alive] };

@@ -208,7 +208,7 @@ function shortened(store: PortStore, context: number): PortStore {
   return {
     ...store,
     shape: { ...store.shape, tokens: context },
-    read: (indices, places) => cut(() => store.read(indices, places)),
+    read: (indices, places, names) => cut(() => store.read(indices, places, names)),
   };
 }
 

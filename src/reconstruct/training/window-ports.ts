@@ -1,0 +1,21 @@
+import type { UnitPlan } from "../../network/index.js";
+
+/**
+ * Ports that a window can't be computed without, of those where it begins; undefined for all of them. In a U-Net most ports are
+ * on their way to a later block, and reading them at every step would take longer than the step.
+ */
+export function neededPorts(units: readonly { readonly plan: UnitPlan }[]): ReadonlySet<string> | undefined {
+  const needed = new Set<string>();
+  const made = new Set<string>();
+  for (const { plan } of units) {
+    if (plan.needs === undefined) return undefined;
+    for (const name of plan.needs) if (!made.has(name)) needed.add(name);
+    for (const name of plan.writes) made.add(name);
+  }
+  return needed;
+}
+
+/** Ports that a window computes: what is held against its targets. */
+export function writtenPorts(units: readonly { readonly plan: UnitPlan }[]): ReadonlySet<string> {
+  return new Set(units.flatMap(({ plan }) => plan.writes));
+}
