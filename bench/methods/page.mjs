@@ -17,9 +17,11 @@ const METHODS = [
   "boa",
   "aespa",
   "affine-quant",
+  "affine-quant, affine.norms=matrix",
   "l4q",
   "efficient-qat",
   "cbq",
+  "cbq, transform=affine",
 ];
 
 const records = existsSync(FILE) ? JSON.parse(readFileSync(FILE, "utf8")) : [];
