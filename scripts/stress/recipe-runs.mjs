@@ -17,5 +17,6 @@ export const recipeRuns = [
     ...["--recipe", "efficient-qat", "--scheme", "W4A16g32", "--asym"],
     ...["--set", "blockAp.epochs=1", "endToEnd.epochs=1"],
   ],
+  ["kurtosis", "--recipe", "kurtosis", "--scheme", "W4A16g32", "--set", "kurtosis.epochs=1", "kurtosis.parts=3"],
   ["cbq", "--recipe", "cbq", "--scheme", "W4A16g32", "--set", "window.epochs=1", "endToEnd.epochs=2"],
 ];

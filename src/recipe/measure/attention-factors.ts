@@ -37,8 +37,10 @@ export class AttentionFactors implements Disposable {
   readonly #queries: Tensor;
   /** Of the directions of queries and keys before their norm. */
   readonly #directions: { readonly q: Tensor; readonly k: Tensor };
+  /** Of the norms over heads; copies, because those of `1 + weight` live no longer than a forward pass. */
+  #gains: { readonly q: Tensor; readonly k: Tensor } | null = null;
   #mixed: SecondMoments[] = [];
-  #last: Pick<AttentionValues, "unrotated" | "headNorms"> | null = null;
+  #unrotated: AttentionValues["unrotated"] | null = null;
   #tokens = 0;
   /** Sums that were added to, and those met so far of the part that is being added. */
   #done = 0;
@@ -100,11 +102,17 @@ export class AttentionFactors implements Disposable {
 
   [Symbol.dispose](): void {
     for (const sum of [this.#keys, this.#queries, this.#directions.q, this.#directions.k]) sum.dispose();
+    for (const gains of Object.values(this.#gains ?? {})) gains.dispose();
     for (const moments of this.#mixed) moments.dispose();
   }
 
   #count(values: AttentionValues, part: readonly number[]): void {
-    this.#last = values;
+    this.#unrotated = values.unrotated;
+    const { headNorms } = values;
+    if (headNorms !== null && this.#gains === null) {
+      const copy = ({ gains }: HeadNorm): Tensor => keep(noGrad(() => scope(() => gains.to("float32").clone())));
+      this.#gains = { q: copy(headNorms.q), k: copy(headNorms.k) };
+    }
     noGrad(() =>
       part.forEach((sequence, i) => {
         if (sequence < this.#counted) return;
@@ -161,11 +169,10 @@ export class AttentionFactors implements Disposable {
   }
 
   #unturned(sum: Tensor, side: "q" | "k"): Tensor {
-    if (this.#last === null) throw new TypeError("no attention was observed");
-    const form = this.#last.unrotated(sum.div(Math.max(1, this.#tokens)));
-    const norm = this.#last.headNorms?.[side];
-    if (norm === undefined) return form;
-    const gains = norm.gains.to("float32");
+    if (this.#unrotated === null) throw new TypeError("no attention was observed");
+    const form = this.#unrotated(sum.div(Math.max(1, this.#tokens)));
+    const gains = this.#gains?.[side];
+    if (gains === undefined) return form;
     const directions = this.#directions[side].div(Math.max(1, this.#tokens));
     const identity = Tensor.ones([form.size(-1)], { device: form.device });
     const kept = directions.neg();

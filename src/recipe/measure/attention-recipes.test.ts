@@ -27,7 +27,8 @@ function run(
 const warnings = (events: readonly RecipeEvent[]): readonly RecipeEvent[] =>
   events.filter(({ event }) => event === "warning");
 
-describe.each(["llama", "qwen2", "qwen3", "opt"])("%s", (family) => {
+// Grouped heads, biases, norms over heads with gains and with 1 + weight, no rotary positions, and those of a part of each head.
+describe.each(["llama", "qwen2", "qwen3", "gemma3_text", "opt", "phi", "stablelm"])("%s", (family) => {
   let network: TinyNetwork;
   beforeAll(async () => {
     network = await tinyNetwork(family);

@@ -67,13 +67,15 @@ function withNorms(network: TinyNetwork, norms: "diagonal" | "matrix"): Quantiza
 describe("AffineQuant", () => {
   let llama: TinyNetwork;
   let opt: TinyNetwork;
+  // Gains are stored less one there, and norms lie behind queries and keys.
+  let gemma: TinyNetwork;
   beforeAll(async () => {
     llama = await tinyNetwork(2);
     opt = await familyNetwork("opt", withOutliers);
+    gemma = await tinyNetwork("gemma3_text");
   });
   afterAll(() => {
-    llama[Symbol.dispose]();
-    opt[Symbol.dispose]();
+    for (const network of [llama, opt, gemma]) network[Symbol.dispose]();
   });
 
   it.each(["token", "tensor"] as const)("lowers every block's error, inputs per %s", (granularity) => {
@@ -104,6 +106,11 @@ describe("AffineQuant", () => {
     expect(loss("matrix")).toBeLessThan(0.95 * loss("diagonal"));
   });
 
+  it.each(["diagonal", "matrix"] as const)("frees all that it held of gains that are stored less one, %s", (norms) => {
+    const { windows, warnings } = run(withNorms(gemma, norms), "W4A4", { affine: { epochs: 1, norms } });
+    expect([windows.length, warnings]).toEqual([gemma.spec.blocks.length, []]);
+  });
+
   it("is training of diagonals where alpha is too small to tell, bit for bit", () => {
     const codes = (alpha: number): unknown => {
       const { weights, plain } = run(opt, "W3A16g8", { affine: { epochs: 3, batch: 4, alpha } });
@@ -118,9 +125,11 @@ describe("AffineQuant", () => {
     ["opt", "diagonal"],
     ["llama", "matrix"],
     ["opt", "matrix"],
+    ["gemma", "diagonal"],
+    ["gemma", "matrix"],
   ] as const)("leaves the logits as they are without quantizers: %s, behind norms a %s", (family, norms) => {
-    const opened = family === "llama" ? llama : opt;
-    const network = withNorms(family === "llama" ? llama : opt, norms);
+    const opened = { llama, opt, gemma }[family];
+    const network = withNorms(opened, norms);
     const folded = new Map<string, Tensor>();
     // What training left of the weights, before they become codes.
     const recipe: Recipe = {

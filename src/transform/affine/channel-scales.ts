@@ -40,15 +40,16 @@ export class ChannelScales implements AffinePart {
   ) {
     const { producer, consumers } = site;
     const { owner, shift } = options;
-    const copy = (tensor: Tensor): Tensor => keep(scope(() => tensor.detach().to("float32").clone()));
+    const copy = (of: () => Tensor): Tensor => keep(scope(() => of().detach().to("float32").clone()));
     const norm = producer?.kind === "norm" ? normWeights(weights, producer.name) : null;
-    this.#gain = norm === null ? null : copy(gainsOf(norm));
+    this.#gain = norm === null ? null : copy(() => gainsOf(norm));
     this.#offset = norm?.offset ?? 0;
-    this.#bias = norm?.bias == null ? null : copy(norm.bias);
+    const bias = norm?.bias ?? null;
+    this.#bias = bias === null ? null : copy(() => bias);
     const channels = this.#gain?.numel ?? weights.layers.get(producer?.name ?? "")?.weight.size(0) ?? 0;
     const device = weights.layers.get(consumers[0] ?? "")?.weight.device ?? "cpu";
     this.#scale = keep(Tensor.ones([channels], { device })).requiresGrad_();
-    this.#shift = shift === null ? null : copy(shift).requiresGrad_();
+    this.#shift = shift === null ? null : copy(() => shift).requiresGrad_();
     this.linears = producer?.kind === "layer" ? [producer.name, ...consumers] : consumers;
     this.parameters = [
       { role: "affine", name: `${owner}.scale`, tensor: this.#scale, bounds: BOUNDS },
