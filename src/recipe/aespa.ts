@@ -65,6 +65,7 @@ export const aespa = defineRecipe({
     ...boa.cost(options),
     folds: options.aespa.zFold > 0,
     quadraticSteps: options.aespa.iterations,
+    ...(options.aespa.start === "gptq" && { solves: () => 0 }),
   }),
 
   prepare(block, stream, work) {

@@ -4,7 +4,7 @@ import { boaOptions } from "./options/shared/boa.js";
 import { gptqOptions } from "./options/shared/gptq.js";
 import { defineRecipe } from "./recipe.js";
 import { chooseColumns } from "./solve/column-solver.js";
-import { attentionFactorsOf, rowColumnRule } from "./solve/row-column-rule.js";
+import { attentionFactorsOf, rowColumnRule, solvesInTurn } from "./solve/row-column-rule.js";
 
 /**
  * BoA: GPTQ that knows what errors of queries, keys and values do to attention, without any gradient.
@@ -42,10 +42,11 @@ export const boa = defineRecipe({
   prepare: gptq.prepare,
   // On the stream of the quantized network; the factors are those of the block in full precision on it.
   chain: () => ({ input: "quantized", targets: [] }),
-  cost: ({ boa: { blockV } }) => ({
+  cost: ({ boa: group }) => ({
     trains: false,
     moments: "site",
-    attention: blockV ? "values" : "rows",
+    attention: group.blockV ? "values" : "rows",
+    solves: (heads) => solvesInTurn(heads, group),
     passes: 4,
     parameters: () => 0,
     normParameters: 0,

@@ -176,6 +176,8 @@ export interface Cost {
   readonly solvesFirst?: boolean;
   /** How often the codes of a Linear with so many groups of columns are chosen; once where it is left out. */
   splits?(groups: number): number;
+  /** How often the solver along the columns runs in a block's attention beyond once for each Linear: rows of heads that wait for each other. */
+  solves?(heads: { readonly kvHeads: number; readonly headDim: number }): number;
   /** What is measured of a block's attention: factors of its rows, and a square for every head of the values. */
   readonly attention?: "rows" | "values";
   /** Stores of activations that exist while a block is prepared, beside the streams and what a window is held against. */

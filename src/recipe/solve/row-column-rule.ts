@@ -1,5 +1,5 @@
 import type { SecondMoments } from "../../quant/second-moments.js";
-import { type HeadFactors, type RowColumnOptions, rowColumn } from "../../quant/solver/row-column.js";
+import { type HeadFactors, type RowColumnOptions, rowColumn, rowsOfStep } from "../../quant/solver/row-column.js";
 import type { QuantizedLayer } from "../../reconstruct/quantized-layer.js";
 import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
 import type { AttentionFactors } from "../measure/attention-factors.js";
@@ -14,6 +14,19 @@ type RuleOptions = Pick<EngineOptions, "range" | "gptq"> & Pick<SharedOptions, "
 export function rowColumnOptions({ range, gptq, boa }: RuleOptions): RowColumnOptions {
   const { rowsAtOnce, rowDamping } = boa;
   return { ...gptq, candidates: candidatesOf(range), rowsAtOnce, rowDamping };
+}
+
+/**
+ * How often the solver along the columns runs for queries, keys and values, one after the other, beyond once for each: for every few rows
+ * of the heads, and for the values once more for every head, where each has columns of its own.
+ */
+export function solvesInTurn(
+  { kvHeads, headDim }: { readonly kvHeads: number; readonly headDim: number },
+  { rowsAtOnce, valueRows, blockV }: RuleOptions["boa"],
+): number {
+  const turns = Math.ceil(headDim / rowsOfStep(rowsAtOnce, headDim));
+  const ofValues = (valueRows ? turns : 1) * (blockV ? kvHeads : 1);
+  return 2 * turns + ofValues - 3;
 }
 
 /** What errors of a block's Linears cost its attention; null for a Linear of whose outputs it knows nothing. */

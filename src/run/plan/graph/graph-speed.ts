@@ -48,7 +48,10 @@ export function measureGraphSpeed(input: GraphSpeedInput): MachineSpeed {
     device,
   });
   return {
-    ...{ flops, exactFlops, choosing, choosingColumns: columns, context: 1, units, perWeight: 0 },
+    ...{ flops, exactFlops, choosingColumns: columns, context: 1, units, perWeight: 0 },
+    ...{ choosing: choosing.weight, choosingColumn: choosing.column },
+    // Units are measured as they run, launches and all.
+    ...{ launching: { pass: 0, step: 0 }, quadratic: { weight: 0, step: 0 } },
     ...(input.scheme.activationBits < 16 && { counting: secondsOfCounting(device) }),
     forward: sum(units, ({ forward }) => forward) / all,
     training: sum(units, ({ example }) => example) / all,

@@ -59,9 +59,8 @@ export function windowSecondsOf(
     (moments === "none" ? 0 : (examples * squares) / speed.exactFlops) +
     sum(
       linears.filter(({ block }) => block >= opened),
-      weightsOf,
-    ) *
-      speed.choosing +
+      (linear) => weightsOf(linear) * speed.choosing + linear.layout.columns * speed.choosingColumn,
+    ) +
     measured * (2 * all + 3 * leaving) +
     sum(linears, weightsOf) * CODE_SECONDS
   );

@@ -12,7 +12,18 @@ export interface MachineSpeed {
   readonly perWeight: number;
   /** Seconds that GPTQ takes to choose a code of a Linear of `choosingColumns` columns; 0 where the recipe has no use for it. */
   readonly choosing: number;
+  /** What it takes beside that for each of these columns, whatever its rows: on a device, where columns follow each other. */
+  readonly choosingColumn: number;
   readonly choosingColumns: number;
+  /** What launching the work of a block part by part takes at least, however little there is to compute; 0 on the CPU. */
+  readonly launching: {
+    /** A pass without gradients. */
+    readonly pass: number;
+    /** A training step, forward and back. */
+    readonly step: number;
+  };
+  /** A step on a quadratic loss of a Linear, beside its product: of each weight, and of the step; 0 where the recipe takes none. */
+  readonly quadratic: { readonly weight: number; readonly step: number };
   /** Tokens of the sequences that were measured: what attention takes depends on it. */
   readonly context: number;
   /** Share of the processors that other programs took meanwhile, 0 to 1. */
@@ -38,6 +49,8 @@ export interface WorkTerms {
   /** Products, norms and what else is done for every token and block. */
   readonly tokens: number;
   readonly attention: number;
+  /** What launching takes on a device beyond what is computed. */
+  readonly launching: number;
   /** Fake quantization and Adam. */
   readonly weights: number;
   readonly head: number;
@@ -53,6 +66,7 @@ export interface WorkTerms {
 export const noWork: WorkTerms = {
   tokens: 0,
   attention: 0,
+  launching: 0,
   weights: 0,
   head: 0,
   choosing: 0,

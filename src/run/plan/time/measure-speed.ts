@@ -19,6 +19,7 @@ import type { RunOptions } from "../../options/options.js";
 import { blockExtents } from "../block-extents.js";
 import { secondsOfChoosing } from "./choosing-seconds.js";
 import type { MachineSpeed } from "./machine-speed.js";
+import { quadraticSeconds } from "./quadratic-seconds.js";
 
 /** What the speed of a run depends on. */
 export interface SpeedInput {
@@ -60,14 +61,19 @@ export function measureSpeed(input: SpeedInput): MachineSpeed {
   using block = new MeasuredBlock({ ...input, scheme, spec }, context, sequences);
   const forward = block.forward();
   const weights = weightsIn(spec);
-  const [training, perWeight] = trains && recipe.trainsLinears !== false ? block.training() : [3 * forward, 0];
+  const passSeconds = block.launchingPass();
+  const [training, perWeight, stepSeconds] =
+    trains && recipe.trainsLinears !== false ? block.training() : [3 * forward, 0, 3 * passSeconds];
   const columns = choosingColumns(spec.hiddenSize, scheme);
   const choosing = secondsOfChoosing(columns, moments === "block" ? cost.columns === true : moments === "site", {
     ...input,
     scheme,
   });
   return {
-    ...{ flops, exactFlops, context, choosing, choosingColumns: columns },
+    ...{ flops, exactFlops, context, choosingColumns: columns },
+    ...{ choosing: choosing.weight, choosingColumn: choosing.column },
+    launching: { pass: passSeconds, step: stepSeconds },
+    quadratic: quadraticSeconds(columns, cost.quadraticSteps ?? 0, exactFlops, { ...input, scheme }),
     forward: forward / weights,
     training: training / weights,
     perWeight: perWeight / weights,
@@ -125,8 +131,16 @@ class MeasuredBlock implements Disposable {
     return this.#median(once) / (this.sequences * this.context);
   }
 
-  /** Seconds of a token in an optimisation step, and those of the step itself. */
-  training(): readonly [token: number, step: number] {
+  /** Seconds of a pass of next to no tokens on a device; 0 on the CPU, where they are next to none. */
+  launchingPass(): number {
+    if (this.input.device === "cpu") return 0;
+    const [store] = this.#stores as [PortStore, PortStore];
+    const few = shortened(store, Math.min(FEW_TOKENS, this.context));
+    return this.#median(() => noGrad(() => scope(() => void this.#block.forwardFull(few.read([0])))));
+  }
+
+  /** Seconds of a token in an optimisation step, those of the step itself, and of a short step that is launched part by part. */
+  training(): readonly [token: number, step: number, launching: number] {
     const { scheme, device, dtype, options } = this.input;
     for (const [name, layer] of this.#block.layers) {
       const weight = this.#block.exactWeight(name);
@@ -139,6 +153,7 @@ class MeasuredBlock implements Disposable {
     }
     const loss = overTargets((target, actual) => reconstructionError(target, actual, options.window.loss));
     const [source, target] = this.#stores as [PortStore, PortStore];
+    let launching = 0;
     const seconds = (context: number): number => {
       const cut = [source, target].map((store) => shortened(store, context));
       const plans = Array.from({ length: MOST_STEPS }, () => ({
@@ -152,17 +167,25 @@ class MeasuredBlock implements Disposable {
         rates: { rounding: 1e-6, scale: 1e-6, zeroPoint: 1e-6, input: 1e-6 },
         finalRate: 1,
       });
-      // A device records a step behind two that run as they are.
-      const warmUp = device === "cpu" ? 1 : 4;
-      return this.#median(() => step.run(), warmUp, MOST_STEPS - warmUp);
+      // A device records a step behind two that run as they are, the second of which tells what launching takes.
+      const timed = (): number => this.#timed(() => step.run());
+      const warmUp = device === "cpu" ? 0 : 2;
+      const asTheyAre = Array.from({ length: warmUp }, timed);
+      launching = asTheyAre.at(-1) ?? 0;
+      return this.#median(() => step.run(), device === "cpu" ? 1 : 2, MOST_STEPS - 2 * warmUp);
     };
     const short = Math.max(16, Math.floor(this.context / 4));
     // Sequences so short are all step.
-    if (short >= this.context) return [seconds(this.context) / (this.sequences * this.context), 0];
-    const [few, all] = [seconds(short), seconds(this.context)];
+    if (short >= this.context) {
+      const token = seconds(this.context) / (this.sequences * this.context);
+      return [token, 0, launching];
+    }
+    // The short ones last: they tell what launching takes.
+    const all = seconds(this.context);
+    const few = seconds(short);
     const token = Math.max(all / 2, all - few) / (this.sequences * (this.context - short));
     const cut = Math.min(token, all / (this.sequences * this.context));
-    return [cut, Math.max(0, all - cut * this.sequences * this.context)];
+    return [cut, Math.max(0, all - cut * this.sequences * this.context), launching];
   }
 
   [Symbol.dispose](): void {
@@ -171,15 +194,17 @@ class MeasuredBlock implements Disposable {
     this.#running[Symbol.dispose]();
   }
 
+  #timed(work: () => void): number {
+    const started = performance.now();
+    work();
+    synchronize(this.input.device);
+    return (performance.now() - started) / 1000;
+  }
+
   // The median of what `work` takes, as often as fits into the time that there is.
   #median(work: () => void, warmUp = 1, most = 64): number {
     const { device } = this.input;
-    const timed = (): number => {
-      const started = performance.now();
-      work();
-      synchronize(device);
-      return (performance.now() - started) / 1000;
-    };
+    const timed = (): number => this.#timed(work);
     let first = 0;
     for (let i = 0; i < warmUp; i++) first = timed();
     const times = [first];
@@ -198,6 +223,8 @@ class MeasuredBlock implements Disposable {
 
 /** Steps at least that are measured on a device, the first of which is not counted. */
 const DEVICE_STEPS = 4;
+/** Tokens of a pass that is nothing but its launches. */
+const FEW_TOKENS = 16;
 /** Steps that a measurement has plans for. */
 const MOST_STEPS = 40;
 

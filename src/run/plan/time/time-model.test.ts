@@ -70,6 +70,51 @@ describe("planTime", () => {
     expect(total({ recipe: "rtn" })).toBeLessThan(total({ recipe: "gptq" }));
   });
 
+  it("counts what launching takes where there is little to compute", () => {
+    const launching = { pass: 0.25, step: 1 };
+    const given = input({ window: { epochs: 1 }, endToEnd: { epochs: 3 } });
+    const onDevice = planTime(given, { ...slowMachine, flops: 1e15, forward: 1e-16, training: 1e-16, launching });
+    // Four steps of four sequences through eight blocks to an epoch.
+    const [, second = 0] = onDevice.windows.slice(7);
+    expect(second).toBeGreaterThan(4 * 8 * 1.25);
+    expect(second).toBeLessThan(4 * 8 * 1.25 + 8);
+    // A window of two blocks: three steps of each, and passes that move streams on and measure.
+    const [, window = 0] = onDevice.windows;
+    expect(window).toBeGreaterThan(3 * 2 * 1);
+    expect(window).toBeLessThan(3 * 2 * 1 + 40 * 0.25);
+    // Where there is much to compute launching hides behind it.
+    const computed = planTime(given, slowMachine).windows.at(-1);
+    const both = planTime(given, { ...slowMachine, launching: { pass: 1e-6, step: 1e-6 } }).windows.at(-1);
+    expect(both).toBe(computed);
+  });
+
+  it("counts columns that follow each other, once for all rows of a Linear and again for rows of heads that wait", () => {
+    const machine = { ...slowMachine, choosingColumn: 1e-3 };
+    const more = (given: UntypedOptions): number => {
+      const [window = 0] = planTime(input(given), machine).windows;
+      return window - (planTime(input(given), slowMachine).windows[0] ?? 0);
+    };
+    // The bundled model's.
+    const { heads, kvHeads, headDim } = { heads: 8, kvHeads: 4, headDim: 32 };
+    const columns = 3 * spec.hiddenSize + heads * headDim + 2 * spec.hiddenSize + 768;
+    expect(more({ recipe: "gptq" })).toBeCloseTo(columns * 1e-3, 9);
+    // 16 rows at a time; the values of each head have columns of their own.
+    const turns = headDim / 16;
+    const solves = 2 * turns + turns * kvHeads - 3;
+    expect(more({ recipe: "boa" })).toBeCloseTo((columns + solves * spec.hiddenSize) * 1e-3, 9);
+    expect(more({ recipe: "aespa", aespa: { start: "gptq" } })).toBeCloseTo(columns * 1e-3, 9);
+  });
+
+  it("counts steps on a quadratic by their number, weights and products", () => {
+    const taken = (iterations: number): number =>
+      planTime(input({ recipe: "aespa", aespa: { iterations } }), {
+        ...slowMachine,
+        quadratic: { weight: 1e-9, step: 1e-3 },
+      }).windows[0] ?? 0;
+    const products = spec.hiddenSize ** 3;
+    expect(taken(200) - taken(100)).toBeGreaterThan(100 * (block * 1e-9 + 7 * 1e-3 + (2 * products) / 1e11));
+  });
+
   it("counts what is read and written outside of windows", () => {
     const { before, after } = planned({});
     expect(before).toBeGreaterThan(1);

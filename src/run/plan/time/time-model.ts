@@ -1,6 +1,6 @@
 import { type DecoderSpec, decoderUnits } from "../../../network/index.js";
 import type { Stage } from "../../../recipe/end-to-end/stage.js";
-import { stepBatch } from "../../../recipe/job/micro-batch.js";
+import { microBatch, stepBatch } from "../../../recipe/job/micro-batch.js";
 import { recipeOf } from "../../../recipe/job/recipe-names.js";
 import type { Window } from "../../../reconstruct/schedule.js";
 import type { RunOptions } from "../../options/options.js";
@@ -36,6 +36,8 @@ export interface PlannedTime {
 
 /** Products of attention reach so much less of the speed that products of weights have. */
 const ATTENTION_LOSS = 2;
+/** Steps of a window that are launched part by part: two, and one that is recorded. */
+const LAUNCHED_STEPS = 3;
 /** Sequences on which losses and errors are reported. */
 const MEASURED = 8;
 /** What the error of a Linear takes beside the forward pass: the quantized block, and every product twice more. */
@@ -96,7 +98,7 @@ export function windowTerms(
   const units = decoderUnits(spec).slice(window.first, window.last + 1);
   const freshBlocks = Math.max(0, opened.last - opened.first + 1);
   const pass = (of: readonly LinearPlan[], count: number, tokensOf: number): number =>
-    forwardSeconds(input, speed, of, count) * tokensOf;
+    passSeconds(input, speed, of, count, tokensOf);
   const epochs = tokens === 0 || !cost.trains ? 0 : trainingPasses(cost.passes);
   const steps = epochs * Math.ceil(options.samples / stepBatch(recipe, options));
   const measured = tokens === 0 ? 0 : Math.min(MEASURED, options.samples) * options.context;
@@ -110,6 +112,8 @@ export function windowTerms(
     ...noWork,
     tokens: epochs * tokens * sumOf(all, weightsPerToken) * trained,
     attention: epochs * tokens * blocks * 3.5 * attentionSeconds(input, speed),
+    // Two steps of a window run as they are before one is recorded, which launches as much.
+    launching: epochs > 0 ? LAUNCHED_STEPS * blocks * speed.launching.step : 0,
     weights:
       recipe.trainsLinears === false
         ? 0
@@ -123,6 +127,7 @@ export function windowTerms(
       sites * pass(fresh, freshBlocks, tokens) +
       (cost.attention !== undefined && sites > 0 ? pass(fresh, freshBlocks, tokens) : 0) +
       factorSeconds(input, speed, fresh, freshBlocks) +
+      solvesSeconds(input, speed, freshBlocks) +
       (tokens * freshBlocks * squares) / speed.exactFlops,
     advancing: full + ofQuantized + (more ? pass(leaving, window.leaving, tokens) : 0),
     measuring:
@@ -159,14 +164,18 @@ function openingTerms(input: TimeInput, speed: MachineSpeed, { loss, cost, openi
   };
 }
 
-// Forward, forward once more and back, block by block; the head of both networks, and the gradient of one.
+// Forward, forward once more and back, block by block and part by part; the head of both networks, and the gradient of one.
 function epochTerms(input: TimeInput, speed: MachineSpeed, { batch, loss, cost }: Stage): WorkTerms {
   const { options, spec, linears, tokens } = input;
   const steps = Math.ceil(options.samples / batch);
   const pass = forwardSeconds(input, speed, linears, spec.blocks.length);
+  const parts = steps * Math.ceil(batch / microBatch(options, batch));
+  const computing = tokens * (pass + sumOf(linears, weightsPerToken) * speed.training);
+  const launching = parts * spec.blocks.length * (speed.launching.pass + speed.launching.step);
   return {
     ...noWork,
-    tokens: tokens * (pass + sumOf(linears, weightsPerToken) * speed.training),
+    tokens: computing,
+    launching: Math.max(0, launching - computing),
     attention: tokens * spec.blocks.length * 3.5 * attentionSeconds(input, speed),
     weights: cost.operands * steps * operandSeconds(linears, speed),
     head: tokens * headSeconds(input, speed) * (loss === "divergence" ? 3 : 2),
@@ -176,7 +185,7 @@ function epochTerms(input: TimeInput, speed: MachineSpeed, { batch, loss, cost }
 function measuringSeconds(input: TimeInput, speed: MachineSpeed): number {
   const { options, linears, spec } = input;
   const measured = Math.min(MEASURED, options.samples) * options.context;
-  return measured * (forwardSeconds(input, speed, linears, spec.blocks.length) + 2 * headSeconds(input, speed));
+  return passSeconds(input, speed, linears, spec.blocks.length, measured) + 2 * measured * headSeconds(input, speed);
 }
 
 function headSeconds({ spec }: TimeInput, speed: MachineSpeed): number {
@@ -194,6 +203,19 @@ function operandSeconds(linears: readonly LinearPlan[], speed: MachineSpeed): nu
 // Seconds of a token through Linears that stand in so many blocks.
 function forwardSeconds(input: TimeInput, speed: MachineSpeed, linears: readonly LinearPlan[], blocks: number): number {
   return sumOf(linears, weightsPerToken) * speed.forward + blocks * attentionSeconds(input, speed);
+}
+
+// Seconds of a pass of so many tokens through them: what is computed, or where that is little on a device, what is launched.
+function passSeconds(
+  input: TimeInput,
+  speed: MachineSpeed,
+  linears: readonly LinearPlan[],
+  blocks: number,
+  tokens: number,
+): number {
+  const { options } = input;
+  const parts = Math.ceil(tokens / (microBatch(options, options.window.batch) * options.context));
+  return Math.max(tokens * forwardSeconds(input, speed, linears, blocks), parts * blocks * speed.launching.pass);
 }
 
 // What attention takes of a token and block beyond what it takes at the context that was measured: less where it is shorter.
@@ -220,15 +242,23 @@ function factorSeconds(
     return mixing * ((seen * ATTENTION_LOSS) / speed.flops + hiddenSize / speed.exactFlops);
   });
   const products = sumOf(fresh, ({ layout: { rows, columns } }) => 2 * rows * columns ** 2);
+  const { weight, step } = speed.quadratic;
   return (
     tokens * blocks * mixingSeconds +
-    quadraticSteps * (products / speed.exactFlops + sumOf(fresh, weightsOf) * speed.perWeight)
+    quadraticSteps * (products / speed.exactFlops + sumOf(fresh, weightsOf) * weight + fresh.length * step)
   );
 }
 
 function choosingSeconds(linear: LinearPlan, speed: MachineSpeed): number {
-  const longer = Math.max(0.25, linear.layout.columns / speed.choosingColumns) ** COLUMN_EXPONENT;
-  return weightsOf(linear) * speed.choosing * longer;
+  const { columns } = linear.layout;
+  const longer = Math.max(0.25, columns / speed.choosingColumns) ** COLUMN_EXPONENT;
+  return weightsOf(linear) * speed.choosing * longer + columns * speed.choosingColumn;
+}
+
+// Rows of heads that wait for each other go along all columns each time: on a device that takes as long as all rows at once.
+function solvesSeconds({ options, spec }: TimeInput, speed: MachineSpeed, blocks: number): number {
+  const { solves } = recipeOf(options.recipe).cost(options);
+  return blocks * spec.hiddenSize * speed.choosingColumn * meanOfBlocks(spec, (extent) => solves?.(extent) ?? 0);
 }
 
 // A recipe counts three passes for every one that trains, and four beside them.
