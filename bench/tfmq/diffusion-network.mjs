@@ -96,14 +96,14 @@ export class DiffusionNetwork {
     return { job, kept, first: temporal };
   }
 
-  prepared(trajectory, recipe, scheme, given, seed = 1) {
+  prepared(trajectory, recipe, scheme, { asym = false, ...given }, seed = 1) {
     const options = resolveRecipeOptions({ finish: "none", ...given }, { recipe });
     const { examples, network } = this.opened(trajectory);
     const { count } = examples;
     const kept = new KeptResults();
     const job = {
       ...{ checkpoint: new GraphTensors(network.cut), network, recipe: recipeOf(recipe), options, seed },
-      scheme: parseScheme(scheme),
+      scheme: parseScheme(scheme, { asym }),
       tokens: { ids: Int32Array.from({ length: count }, (_, i) => i), sequences: count, context: 1 },
       ...{
         device: this.#device,

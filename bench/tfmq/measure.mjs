@@ -1,9 +1,9 @@
 // What quantizing a diffusion network comes to, with and without what TFMQ-DM does: a line of JSON for each way, added to a file of
 // results, from which docs/measurements/diffusion.md is written (page.mjs). Works from a built dist.
 // usage: node bench/tfmq/measure.mjs --kind ddpm|terrain --model FILE.onnx --json FILE [--schemes W8A8,W4A8] [--ways rtn,...] [--steps 20]
-//   [--sampler ddim|ddpm|consistency] [--device cuda:0] [--seed 1] [--calibration 16] [--images 256] [--batch 64] [--classifier FILE.onnx --data DIR --reals 2000] [--grid DIR] [--runtime 16] [--set JSON of tfmq.*]
+//   [--sampler ddim|ddpm|consistency] [--device cuda:0] [--seed 1] [--calibration 16] [--images 256] [--batch 64] [--classifier FILE.onnx --data DIR --reals 2000] [--grid DIR] [--runtime 16] [--set JSON of tfmq.*] [--asym]
 // --runtime: of so many images, what onnxruntime makes of the written file is held against what we simulate.
-// --seed: of the trajectory that calibrates, and of the training. --calibration: its images. --images: those that are compared, from other noise. --classifier: an ONNX
+// --asym: weights have zero points. --seed: of the trajectory that calibrates, and of the training. --calibration: its images. --images: those that are compared, from other noise. --classifier: an ONNX
 // file whose last layer reads the features of the Frechet distance, for images of Fashion-MNIST in --data.
 import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
@@ -39,6 +39,7 @@ const { values } = parseArgs({
     device: { type: "string", default: "cpu" },
     seed: { type: "string", default: "1" },
     threads: { type: "string", default: "1" },
+    asym: { type: "boolean", default: false },
   },
 });
 
@@ -63,6 +64,7 @@ const net = new DiffusionNetwork(values.kind, values.model, Number(values.steps)
 const place = {
   ...{ kind: values.kind, sampler, steps: net.sampler.steps.length, images },
   ...{ calibration: Number(values.calibration), seed },
+  ...(values.asym && { asym: true }),
 };
 const full = net.sample(images, { seed: NOISE, batch });
 const trajectory = net.sample(place.calibration, { seed, batch });
@@ -79,7 +81,7 @@ for (const scheme of values.schemes.split(",")) {
       continue;
     }
     const [recipe, options] = ways[way];
-    const { job, kept, first } = net.quantized(trajectory, recipe, scheme, options, seed);
+    const { job, kept, first } = net.quantized(trajectory, recipe, scheme, { ...options, asym: values.asym }, seed);
     const used = process.cpuUsage(started);
     const finished = new FinishedNetwork(job, job.results);
     const sampled = net.sample(images, { seed: NOISE, batch, run: (ports) => finished.run(ports) }).results;

@@ -27,3 +27,24 @@ describe("ports of bf16", () => {
     expect(streamBytes(shape, "bfloat16")).toBe(2 * (2 * 2 + 4 + 4));
   });
 });
+
+describe("a store of several ports", () => {
+  it("reads those that are wanted, and all where nobody says which", () => {
+    using folder = temporaryFolder();
+    const live = liveHandles();
+    const shape = { sequences: 2, tokens: 1, ports: { a: [1], b: [1], c: [1] } };
+    const store = createPortStore(shape, "host", { dtype: "float32", device: "cpu", scratch: folder.path });
+    scope(() => {
+      const port = (value: number): Tensor => Tensor.full([2, 1], value, {});
+      store.write(0, { a: port(1), b: port(2), c: port(3) });
+      expect(Object.keys(store.read([0]))).toEqual(["a", "b", "c"]);
+      const some = store.read([1], undefined, new Set(["c", "a"]));
+      expect(Object.entries(some).map(([name, tensor]) => [name, tensor.item()])).toEqual([
+        ["a", 1],
+        ["c", 3],
+      ]);
+    });
+    store.dispose();
+    expect(liveHandles()).toBe(live);
+  });
+});

@@ -10,7 +10,7 @@ export interface Pixels {
 }
 
 /** More pixels than this no photo has: a small file that claims them means harm. */
-const MOST_PIXELS = 2 ** 27;
+const MOST_PIXELS = 134_000_000;
 
 /**
  * Decodes a JPEG, PNG or WebP file, turned as its EXIF data say, resized and cropped; transparent parts are as they are stored.
@@ -54,11 +54,15 @@ export async function decodeImage(
     return { height: info.height, width: info.width, channels: wanted, values: data };
   } catch (error) {
     if (error instanceof CalibrationError) throw error;
+    const why = error instanceof Error ? error.message.replace(/\s+/g, " ").slice(0, 200) : String(error);
+    const isTooLarge = /exceeds pixel limit/.test(why);
     throw new CalibrationError({
-      what: "the image can't be decoded",
+      what: isTooLarge ? `the image has more than ${MOST_PIXELS / 1e6} million pixels` : "the image can't be decoded",
       where: file,
-      why: error instanceof Error ? error.message.replace(/\s+/g, " ").slice(0, 200) : String(error),
-      next: "take the file out of the folder, or save it again as PNG",
+      ...(!isTooLarge && { why }),
+      next: isTooLarge
+        ? "scale it down, or take the file out of the folder"
+        : "take the file out of the folder, or save it again as PNG",
       cause: error,
     });
   }

@@ -1,5 +1,5 @@
 import { readdir } from "node:fs/promises";
-import { join, relative } from "node:path";
+import { extname, join, relative, sep } from "node:path";
 import { fileSystemError } from "../../checkpoint/file-system/file-system-error.js";
 import { CalibrationError } from "../../errors.js";
 import { Tensor } from "../../tensor/index.js";
@@ -8,21 +8,34 @@ import { decodeImage, type Pixels } from "./decode-image.js";
 import type { Preprocessing } from "./preprocessing.js";
 
 const IMAGE = /\.(?:jpe?g|png|webp)$/i;
+/** Endings of images that are not read. */
+const OTHER_IMAGES: ReadonlySet<string> = new Set([".avif", ".bmp", ".gif", ".heic", ".heif", ".tif", ".tiff"]);
 
-/** The images below a folder, in the order of their names. @throws CalibrationError where there are none */
+/** The images below a folder, in the order of their names; hidden files are none. @throws CalibrationError where there are none */
 export async function imageFiles(folder: string): Promise<readonly string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch((error: unknown) => {
     throw fileSystemError(error, "the folder of images can't be read", folder);
   });
-  const files = entries
-    .filter((entry) => !entry.isDirectory() && IMAGE.test(entry.name))
+  const all = entries
+    .filter((entry) => !entry.isDirectory())
     .map((entry) => join(relative(folder, entry.parentPath), entry.name))
+    // What other systems keep beside each file, and thumbnails: named like images, and none.
+    .filter((name) => !name.split(sep).some((part) => part.startsWith(".")))
     .sort();
+  const files = all.filter((name) => IMAGE.test(name));
   if (files.length > 0) return files.map((name) => join(folder, name));
+  const kinds = [...new Set(all.map((name) => extname(name).toLowerCase()))].filter((kind) => kind !== "");
+  const isOther = kinds.some((kind) => OTHER_IMAGES.has(kind));
   throw new CalibrationError({
     what: "no images (JPEG, PNG, WebP)",
     where: folder,
-    next: "give a folder that holds some, or prepared tensors (.npy, .safetensors)",
+    why:
+      all.length === 0
+        ? "it holds no files"
+        : `it holds ${all.length} files of other kinds: ${kinds.slice(0, 5).join(", ") || "none with an ending"}`,
+    next: isOther
+      ? "save them as PNG or JPEG"
+      : "give a folder that holds some, or prepared tensors (.npy, .safetensors)",
   });
 }
 

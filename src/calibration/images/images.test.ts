@@ -1,7 +1,9 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { crc32 } from "node:zlib";
 import sharp from "sharp";
 import { describe, expect, it } from "vitest";
+import type { JsonObject } from "../../checkpoint/json/json.js";
 import { temporaryFolder } from "../../checkpoint/testing/temporary-folder.js";
 import { CalibrationError } from "../../errors.js";
 import { decodeImage, resized } from "./decode-image.js";
@@ -35,6 +37,10 @@ describe("images", () => {
       .toFile(join(folder.path, "b", "1.png"));
     await ramp(4, 3).webp({ lossless: true }).toFile(join(folder.path, "a.webp"));
     writeFileSync(join(folder.path, "notes.txt"), "no image");
+    // As macOS and file managers leave them.
+    writeFileSync(join(folder.path, "b", "._1.png"), "no image");
+    mkdirSync(join(folder.path, ".thumbnails"));
+    writeFileSync(join(folder.path, ".thumbnails", "1.png"), "no image");
     const files = await imageFiles(folder.path);
     expect(files.map((file) => file.slice(folder.path.length + 1))).toEqual(["a.webp", join("b", "1.png")]);
     for (const file of files) {
@@ -125,9 +131,40 @@ describe("images", () => {
     expect([...(await decodeImage(clear, plain)).values.subarray(3, 6)]).toEqual([10, 0, 7]);
   });
 
+  it("may be printed colours, which become those of a screen", async () => {
+    using folder = temporaryFolder();
+    const file = join(folder.path, "cmyk.jpg");
+    const red = sharp({ create: { width: 8, height: 8, channels: 3, background: { r: 220, g: 20, b: 20 } } });
+    await red.toColourspace("cmyk").jpeg({ quality: 100 }).toFile(file);
+    expect((await sharp(file).metadata()).space).toBe("cmyk");
+    const { channels, values } = await decodeImage(file, plain);
+    const [r = 0, g = 0, b = 0] = values;
+    expect([channels, values.length]).toEqual([3, 192]);
+    expect(r).toBeGreaterThan(180);
+    expect(Math.max(g, b)).toBeLessThan(90);
+  });
+
+  it("are refused where they claim more pixels than a photo has, before they are read", async () => {
+    using folder = temporaryFolder();
+    const file = join(folder.path, "claims.png");
+    const small = await ramp(2, 2).png().toBuffer();
+    small.writeUInt32BE(40_000, 16);
+    small.writeUInt32BE(40_000, 20);
+    small.writeUInt32BE(crc32(small.subarray(12, 29)), 29);
+    writeFileSync(file, small);
+    await expect(decodeImage(file, plain)).rejects.toThrow(
+      /claims\.png: the image has more than 134 million pixels.*Next: scale it down/,
+    );
+  });
+
   it("are refused with the next action: none, a broken one, another size", async () => {
     using folder = temporaryFolder();
-    await expect(imageFiles(folder.path)).rejects.toThrow(/no images.*Next: give a folder/);
+    await expect(imageFiles(folder.path)).rejects.toThrow(/no images.*holds no files.*Next: give a folder/);
+    writeFileSync(join(folder.path, "a.TIFF"), "");
+    writeFileSync(join(folder.path, "b.txt"), "");
+    await expect(imageFiles(folder.path)).rejects.toThrow(
+      /2 files of other kinds: \.tiff, \.txt.*Next: save them as PNG/,
+    );
     const [broken, small, large] = ["broken.jpg", "small.png", "large.png"].map((name) => join(folder.path, name)) as [
       string,
       string,
@@ -179,14 +216,31 @@ describe("preprocessor_config.json", () => {
     expect(readPreprocessing({ do_resize: false, do_rescale: false }, "")).toMatchObject({ resize: null, scale: 1 });
   });
 
+  it.each<readonly [string, Record<string, unknown>, object]>([
+    ["ConvNeXt, below 384", { size: { shortest_edge: 224 }, crop_pct: 0.875 }, { resize: 256, crop: [224, 224] }],
+    ["ConvNeXt, from 384 on", { size: { shortest_edge: 384 }, crop_pct: 1 }, { resize: [384, 384], crop: null }],
+    ["MobileViT", { size: { shortest_edge: 288 }, do_flip_channel_order: true }, { channels: "bgr", mean: [0, 0, 0] }],
+    [
+      "EfficientNet",
+      { size: { height: 8, width: 9 }, image_mean: [0.5, 0.5, 0.5], image_std: [0.5, 0.25, 1], include_top: true },
+      { resize: [8, 9], mean: [0.5, 0.5, 0.5], std: [0.25, 0.0625, 1] },
+    ],
+    ["pixels from -1", { rescale_factor: 1 / 127.5, rescale_offset: true, do_normalize: false }, { mean: [1, 1, 1] }],
+  ])("says what the processor of %s does", (_, config, expected) => {
+    expect(readPreprocessing(config as JsonObject, "")).toMatchObject(expected);
+  });
+
   it.each([
     ["a size without numbers", { size: { height: "large" } }],
     ["another resampling", { resample: 5 }],
     ["a deviation of 0", { image_std: [1, 0, 1] }],
     ["two means", { image_mean: [1, 2] }],
+    ["a size of the width alone", { size: { width: 10 } }],
+    ["a share of the crop that is none", { size: { shortest_edge: 8 }, crop_pct: 0 }],
+    ["normalising by nothing", { do_normalize: true, image_mean: [0, 0, 0] }],
   ])("is refused for %s", (_, config) => {
     expect(() => readPreprocessing(config, "preprocessor_config.json")).toThrow(
-      /no preprocessing that crossblock does.*Next: give size/,
+      /no preprocessing that crossblock does.*Next: mend the file, or move it away and say it yourself/,
     );
   });
 });

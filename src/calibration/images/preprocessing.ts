@@ -36,39 +36,74 @@ export const imageNetPreprocessing: Preprocessing = {
 /** By Pillow's numbers. */
 const RESAMPLING = ["nearest", "lanczos3", "linear", "cubic"] as const;
 
+/** What becomes of an image's size. */
+type Sizes = Pick<Preprocessing, "resize" | "crop">;
+
+/** From this size on a processor with `crop_pct` crops nothing. Source: Hugging Face's `ConvNextImageProcessor`. */
+const WHOLE_FROM = 384;
+
 /**
  * Preprocessing as a `preprocessor_config.json` of Hugging Face says it.
  *
  * @param where the file
+ * @param otherwise sizes where it says none
  * @throws CalibrationError naming the key
  */
-export function readPreprocessing(config: JsonObject, where: string): Preprocessing {
+export function readPreprocessing(
+  config: JsonObject,
+  where: string,
+  otherwise: Sizes = { resize: null, crop: null },
+): Preprocessing {
   const on = (key: string): boolean => config[key] !== false;
-  const shortest = isJsonObject(config["size"]) && config["size"]["shortest_edge"] !== undefined;
-  const size = config["size"];
-  const side =
-    typeof size === "number" ? size : shortest ? sizeOf((size as JsonObject)["shortest_edge"], "size", where) : null;
-  const resize = !on("do_resize") || size === undefined ? null : (side ?? pair(size, "size", where));
-  const crops = config["do_center_crop"] === true && config["crop_size"] !== undefined;
+  const given = (key: string): boolean => config[key] !== undefined && config[key] !== null;
   const normalises = on("do_normalize");
+  if (config["do_normalize"] === true && !(given("image_mean") && given("image_std"))) {
+    return refuse("do_normalize without image_mean and image_std", where);
+  }
   const resample = config["resample"];
   const interpolation = RESAMPLING[typeof resample === "number" ? resample : 2];
   if (interpolation === undefined) return refuse(`resample = ${String(resample)}`, where);
+  const mean = normalises ? three(config["image_mean"], "image_mean", where, 0) : ([0, 0, 0] as const);
+  const std = normalises ? three(config["image_std"], "image_std", where, 1) : ([1, 1, 1] as const);
+  // EfficientNet's processor: pixels from -1 to 1, and deviations twice. Source: Hugging Face's `EfficientNetImageProcessor`.
+  const offset = on("do_rescale") && config["rescale_offset"] === true ? 1 : 0;
+  const isTwice = config["include_top"] === true && normalises;
   return {
-    resize,
+    ...sizesOf(config, where, otherwise),
     interpolation,
-    crop: crops ? pair(config["crop_size"], "crop_size", where) : null,
     scale: on("do_rescale") ? number(config["rescale_factor"] ?? 1 / 255, "rescale_factor", where) : 1,
-    mean: normalises ? three(config["image_mean"], "image_mean", where, 0) : [0, 0, 0],
-    std: normalises ? three(config["image_std"], "image_std", where, 1) : [1, 1, 1],
-    channels: "rgb",
+    mean: [mean[0] + offset, mean[1] + offset, mean[2] + offset],
+    std: isTwice ? [std[0] ** 2, std[1] ** 2, std[2] ** 2] : std,
+    channels: config["do_flip_channel_order"] === true ? "bgr" : "rgb",
     layout: "nchw",
+  };
+}
+
+function sizesOf(config: JsonObject, where: string, otherwise: Sizes): Sizes {
+  const { size, crop_size: cropSize, crop_pct: share } = config;
+  const isResized = config["do_resize"] !== false;
+  if (isResized && size === undefined && cropSize === undefined) return otherwise;
+  const shortest = isJsonObject(size) && size["shortest_edge"] !== undefined;
+  const side =
+    typeof size === "number" || shortest ? sizeOf(shortest ? size["shortest_edge"] : size, "size", where) : null;
+  if (isResized && side !== null && share !== undefined && share !== null) {
+    const kept = number(share, "crop_pct", where);
+    if (kept <= 0 || kept > 1) return refuse(`crop_pct = ${kept}`, where);
+    if (side >= WHOLE_FROM) return { resize: [side, side], crop: null };
+    return { resize: Math.trunc(side / kept), crop: [side, side] };
+  }
+  const crops = config["do_center_crop"] === true && cropSize !== undefined;
+  return {
+    resize: !isResized || size === undefined ? null : (side ?? pair(size, "size", where)),
+    crop: crops ? pair(cropSize, "crop_size", where) : null,
   };
 }
 
 function pair(value: JsonValue | undefined, key: string, where: string): readonly [number, number] {
   if (typeof value === "number") return [sizeOf(value, key, where), sizeOf(value, key, where)];
-  if (!isJsonObject(value)) return refuse(`${key} = ${JSON.stringify(value)}`, where);
+  if (!isJsonObject(value) || value["height"] === undefined || value["width"] === undefined) {
+    return refuse(`${key} = ${JSON.stringify(value)}`, where);
+  }
   return [sizeOf(value["height"], key, where), sizeOf(value["width"], key, where)];
 }
 
@@ -104,6 +139,6 @@ function refuse(what: string, where: string): never {
   throw new CalibrationError({
     what: `${what}, which is no preprocessing that crossblock does`,
     where,
-    next: "give size, crop, mean and standard deviation yourself, or prepared tensors (.npy, .safetensors)",
+    next: `mend the file, or move it away and say it yourself (--set images.resize=... images.crop=... "images.mean=[r,g,b]" "images.std=[r,g,b]")`,
   });
 }

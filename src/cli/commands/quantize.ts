@@ -125,10 +125,21 @@ function remember(event: QuantizeEvent, seen: Seen): void {
 }
 
 function nextLine(out: string): string {
-  if (existsSync(join(out, "model.onnx"))) return `next: crossblock eval ${shellWord(out)} --images PATH\n`;
+  const verify = `next: crossblock verify ${shellWord(out)}\n`;
+  if (existsSync(join(out, "model.onnx"))) {
+    return isSampled(out) ? verify : `next: crossblock eval ${shellWord(out)} --images PATH\n`;
+  }
   // Without a tokenizer nothing can be measured on a text.
-  if (!existsSync(join(out, "tokenizer.json"))) return `next: crossblock verify ${shellWord(out)}\n`;
+  if (!existsSync(join(out, "tokenizer.json"))) return verify;
   return `next: crossblock ${answers(out) ? `chat ${shellWord(out)}` : `eval ${shellWord(out)} --text PATH`}\n`;
+}
+
+/** Whether it is the network of a diffusion model, which images can't be given to. */
+function isSampled(out: string): boolean {
+  const path = join(out, "crossblock.json");
+  if (!existsSync(path)) return false;
+  const { options } = JSON.parse(readFileSync(path, "utf8")) as { options?: { sampler?: string | null } };
+  return (options?.sampler ?? null) !== null;
 }
 
 /** Whether the tokenizer has a chat template. */

@@ -1,13 +1,16 @@
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { encodeMessage } from "../../checkpoint/onnx/encode-message.js";
 import { OnnxContent } from "../../checkpoint/onnx/onnx-content.js";
+import { MODEL } from "../../checkpoint/onnx/schema.js";
 import { temporaryFolder } from "../../checkpoint/testing/temporary-folder.js";
 import { ModelError } from "../../errors.js";
 import { Tensor } from "../../tensor/index.js";
 import { GraphRunner } from "./compute/run-graph.js";
 import type { Graph } from "./graph.js";
 import { readGraph } from "./read-graph.js";
-import { floats, integers, type TestGraph, writeGraph } from "./testing/small-graph.js";
+import { floats, graphModel, integers, type TestGraph, writeGraph } from "./testing/small-graph.js";
 
 function read(graph: TestGraph, use: (graph: Graph) => void = () => {}): void {
   using folder = temporaryFolder();
@@ -81,6 +84,24 @@ describe("an ONNX graph", () => {
     });
     const nodes = [{ operator: "Relu", inputs: ["c"] }];
     expect(() => read({ nodes, constants: { c: floats([1]) }, inputs: {} })).toThrow(/no inputs.*Next: export it with/);
+  });
+
+  it("is refused where it calls functions that the file defines, with what writes it without them", () => {
+    using folder = temporaryFolder();
+    const file = join(folder.path, "model.onnx");
+    const model = graphModel({ nodes: [{ ...relu, name: "call" }], inputs });
+    const calls = (model.graph?.nodes ?? []).map((node) => ({ ...node, domain: "local" }));
+    const own = { ...model, graph: { ...model.graph, nodes: calls }, functions: [Uint8Array.of(10, 1, 65)] };
+    const sets = [...(model.operatorSets ?? []), { domain: "local", version: 1 }];
+    writeFileSync(file, encodeMessage(MODEL, { ...own, operatorSets: sets }));
+    using content = OnnxContent.open(file);
+    expect(() => readGraph(content)).toThrow(
+      /node "call" \(local\.Relu\): it calls a function that the file defines.*Next: .*inline_local_functions/,
+    );
+  });
+
+  it.each([7, 24])("may have operators of version %i", (opset) => {
+    read({ opset, nodes: [relu], inputs }, (graph) => expect(graph.opset).toBe(opset));
   });
 
   it("does not count initializers among its inputs", () => {

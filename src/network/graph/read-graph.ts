@@ -8,7 +8,7 @@ import { type Graph, type GraphConstant, type GraphNode, type GraphPort, whereOf
 import { operators } from "./operators/index.js";
 
 /** Versions of the operators that are read. */
-const OPSETS = { first: 7, last: 21 } as const;
+const OPSETS = { first: 7, last: 24 } as const;
 
 /**
  * The graph of an ONNX file. It is refused whole, before anything runs, where it has operators that crossblock does not
@@ -26,6 +26,7 @@ export function readGraph(content: OnnxContent): Graph {
   for (const { name, dataType, shape } of content.tensors.values()) {
     constants.set(name, { name, dataType, shape, bytes: () => content.readBytes(name) });
   }
+  refuseFunctions(content);
   const found = (graph.nodes ?? []).map((node, place) => readNode(file, node, place));
   const computed = found.filter((node) => {
     if (node.operator !== "Constant") return true;
@@ -60,6 +61,18 @@ function readOpset({ file, model }: OnnxContent): number {
     );
   }
   return version;
+}
+
+// A call of a function that the file brings along looks like an operator of a domain of its own.
+function refuseFunctions({ file, model }: OnnxContent): void {
+  const known = new Set((model.operatorSets ?? []).map(({ domain = "" }) => domain).filter((name) => !isOnnx(name)));
+  const call = (model.graph?.nodes ?? []).find(({ domain = "" }) => known.has(domain));
+  if ((model.functions ?? []).length === 0 || call === undefined) return;
+  refuse(
+    whereOf(file, { name: call.name ?? "", operator: `${call.domain}.${call.operator}` }),
+    "it calls a function that the file defines",
+    "write it without: onnx.save(onnx.inliner.inline_local_functions(onnx.load(FILE)), NEW)",
+  );
 }
 
 function isOnnx(domain: string): boolean {

@@ -41,11 +41,13 @@ const short = [
 
 describe("quantize of a diffusion network", () => {
   it("calibrates on a sampler's run, and writes ranges by step and a picture of samples", async () => {
-    const { code, stderr } = await crossblockHere([
+    const { code, stdout, stderr } = await crossblockHere([
       ...["quantize", model, "--recipe", "tfmq", "--scheme", "W4A8", "--sampler", "ddim", "--steps", "5", ...short],
       ...["--samples-grid", at("grid.png"), "--out", at("out")],
     ]);
     expect([code, stderr]).toEqual([0, expect.any(String)]);
+    // No images can be given to it.
+    expect(stdout).toMatch(/next: crossblock verify /);
     using stored = QdqFile.open(join(at("out"), "model.onnx"));
     expect(stored.layers.size).toBe(10);
     for (const { input } of stored.layers.values()) {

@@ -41,7 +41,7 @@ describe("what images become", () => {
       image_std: [0.25, 0.25, 0.25],
     };
     writeFileSync(join(folder.path, "preprocessor_config.json"), JSON.stringify(config));
-    const input = graph(["n", 3, 32, 32]);
+    const input = graph(["n", 3, "h", "w"]);
     const stored = preprocessingFor(input, folder.path, none);
     expect(stored).toMatchObject({
       from: "preprocessor_config.json",
@@ -77,6 +77,35 @@ describe("what images become", () => {
   ])("is refused where %s is asked for", (_, shape, options, message) => {
     using folder = temporaryFolder();
     expect(() => preprocessingFor(graph(shape), folder.path, imageOptions.parse(options))).toThrow(message);
+  });
+
+  it.each<[string, object, object, RegExp]>([
+    [
+      "the file beside the network crops another size",
+      { size: { shortest_edge: 256 }, do_center_crop: true, crop_size: 224 },
+      {},
+      /"x0": it is 32 x 24 pixels, and images would become 224 x 224 pixels.*preprocessor_config\.json says.*Next: use --set images\.resize=37 "images\.crop=\[32,24\]"/,
+    ],
+    ["it crops nothing", { size: { shortest_edge: 40 } }, {}, /would become 40 pixels on the shorter side/],
+    ["options do", {}, { crop: 28 }, /would become 28 x 28 pixels.*so images\.resize and images\.crop say/],
+    ["options crop nothing", {}, { resize: [32, 32], crop: "none" }, /would become 32 x 32 pixels/],
+  ])("is refused for an input of 32 x 24 pixels where %s", (_, config, options, message) => {
+    using folder = temporaryFolder();
+    writeFileSync(join(folder.path, "preprocessor_config.json"), JSON.stringify(config));
+    const of = (given: object): unknown =>
+      preprocessingFor(graph(["n", 3, 32, 24]), folder.path, imageOptions.parse(given));
+    expect(() => of(options)).toThrow(message);
+    // What the message asks for.
+    expect(of({ resize: 37, crop: [32, 24] })).toMatchObject({ crop: [32, 24] });
+  });
+
+  it("has the size of the input where the file beside the network says no size", () => {
+    using folder = temporaryFolder();
+    const config = { do_resize: true, image_mean: [0.1, 0.2, 0.3], image_std: [1, 1, 2] };
+    writeFileSync(join(folder.path, "preprocessor_config.json"), JSON.stringify(config));
+    expect(preprocessingFor(graph(["n", 3, 28, 28]), folder.path, none)).toMatchObject({
+      ...{ from: "preprocessor_config.json", resize: 32, crop: [28, 28], mean: [0.1, 0.2, 0.3], std: [1, 1, 2] },
+    });
   });
 
   it("stays pixels for a network that reads whole numbers", () => {

@@ -51,8 +51,11 @@ export function preprocessingFor(
   requireSense(options, input, graph.file);
   const path = join(companionFolder(folder), preprocessorFile);
   if (recorded !== null && !choosesImages(options)) return { ...recorded, from: "record" };
-  const stored = existsSync(path) ? readPreprocessing(parseJsonObject(readFileSync(path, "utf8"), path), path) : null;
-  const base = recorded ?? stored ?? assumed(input);
+  const usual = assumed(input);
+  const stored = existsSync(path)
+    ? readPreprocessing(parseJsonObject(readFileSync(path, "utf8"), path), path, usual)
+    : null;
+  const base = recorded ?? stored ?? usual;
   const from = choosesImages(options) ? "options" : stored !== null ? preprocessorFile : "assumed";
   const [low, high] = options.range ?? [0, 255 * base.scale];
   // Taken off what is scaled alone, which begins at 0.
@@ -68,7 +71,35 @@ export function preprocessingFor(
     channels: options.channels ?? (input.channels === 1 ? "gray" : base.channels === "gray" ? "rgb" : base.channels),
     layout: options.layout ?? input.layout,
   };
+  const isAsked = options.resize !== null || options.crop !== null;
+  requireSize(
+    chosen,
+    input,
+    graph.file,
+    isAsked ? "images.resize and images.crop say" : `${base === stored ? path : "its record"} says`,
+  );
   return wholePixels(chosen, input, graph.file);
+}
+
+/** @throws CalibrationError where no image would come out in the size that the network's input has */
+function requireSize(
+  { resize, crop }: Preprocessing,
+  { name, height, width }: ImageInput,
+  file: string,
+  says: string,
+): void {
+  if (height === null || width === null) return;
+  const [down, across] = crop ?? (typeof resize === "number" ? [null, null] : (resize ?? [null, null]));
+  // Of a shorter side alone it is known that it is one of both.
+  const isWhole = down === null && typeof resize === "number" && resize !== Math.min(height, width);
+  if (!isWhole && (down === null || (down === height && across === width))) return;
+  const made = down === null ? `${resize} pixels on the shorter side` : `${down} x ${across} pixels`;
+  throw new CalibrationError({
+    where: `${file}, input "${name}"`,
+    what: `it is ${height} x ${width} pixels, and images would become ${made}`,
+    why: `so ${says}`,
+    next: `use --set images.resize=${Math.round(Math.max(height, width) / 0.875)} "images.crop=[${height},${width}]", or a network for that size`,
+  });
 }
 
 /** In words, for a plan and a warning. */

@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import { SeededRandom } from "../../../calibration/seeded-random.js";
 import { OutputComparison } from "../../../evaluate/outputs/output-comparison.js";
 import { outputKind } from "../../../evaluate/outputs/output-kind.js";
+import { roundToHalf } from "../../../format/bits/half.js";
 import { GraphRunner } from "../../../network/graph/compute/run-graph.js";
 import { GraphNetwork } from "../../../network/index.js";
 import { numbersIn, Tensor } from "../../../tensor/index.js";
@@ -15,7 +16,7 @@ import type { GraphAnswer, GraphNumbers, GraphQuestion } from "./graph-process.j
 
 const packageName = "onnxruntime-node";
 
-/** Fixed inputs that both compute. */
+/** Fixed inputs that both compute, at least. */
 const EXAMPLES = 4;
 
 /**
@@ -50,27 +51,37 @@ export async function judgeGraph(
   }
   using file = GraphFile.open(path);
   const { graph } = file;
+  const typeOf = new Map(graph.inputs.map(({ name, dataType }) => [name, dataType]));
+  const isFloat = (dataType: string): boolean => dataType === "float32" || dataType === "float16";
   const isStep = (name: string, dataType: string): boolean => steps.has(name) && dataType === "int64";
-  const other = graph.inputs.find(({ name, dataType }) => dataType !== "float32" && !isStep(name, dataType));
+  const other = graph.inputs.find(({ name, dataType }) => !isFloat(dataType) && !isStep(name, dataType));
   if (other !== undefined)
     return absent(`its input "${other.name}" is ${other.dataType}, which no fixed numbers stand for`);
   emit({ event: "progress", stage: `running ${path}`, done: 0, total: 0 });
   const network = GraphNetwork.create(graph, shapes);
+  const batch = graph.inputs.map(({ shape }) => shape?.[0]).find((size) => typeof size === "number") ?? null;
+  const examples = batch === null ? EXAMPLES : batch * Math.ceil(EXAMPLES / batch);
   const random = new SeededRandom(1);
   const inputs: Record<string, GraphNumbers> = {};
   for (const [name, shape] of Object.entries(network.ports(1, 0))) {
     const known = steps.get(name) ?? [];
     const drawn = (): number => (random.uint32() / 2 ** 32) * 2 - 1;
     const data = Float32Array.from(
-      { length: EXAMPLES * numbersIn(shape) },
+      { length: examples * numbersIn(shape) },
       // All examples at one step, which every form of the tables takes.
       () => known[Math.floor(known.length / 2)] ?? drawn(),
     );
-    const isWhole = graph.inputs.some((port) => port.name === name && port.dataType === "int64");
-    inputs[name] = { data, shape: [EXAMPLES, ...shape], ...(isWhole && { type: "int64" as const }) };
+    const type = typeOf.get(name);
+    inputs[name] = {
+      // Both are given the same numbers.
+      data: type === "float16" ? data.map(roundToHalf) : data,
+      shape: [examples, ...shape],
+      ...((type === "int64" || type === "float16") && { type }),
+    };
   }
   const name = `${packageName} ${installed.version}`;
-  const question: GraphQuestion = { entry: installed.entry, file: path, inputs, threads: availableParallelism() };
+  const { entry } = installed;
+  const question: GraphQuestion = { entry, file: path, inputs, batch, threads: availableParallelism() };
   const theirs = await askProcess<GraphQuestion, GraphAnswer>(
     new URL("./graph-process.js", import.meta.url),
     question,
@@ -90,7 +101,7 @@ export async function judgeGraph(
     verdict: {
       status: agrees ? "agrees" : "disagrees",
       runtime: name,
-      examples: EXAMPLES,
+      examples,
       outputs,
       note: "onnxruntime computed the graph as it stands, without optimisations. The inputs are random numbers, which say whether both compute the same and nothing of how good the network is",
     },

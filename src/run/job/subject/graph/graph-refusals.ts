@@ -14,7 +14,14 @@ export const graphRefusals = {
     });
   },
 
-  withoutLayers({ path }: GraphFile): ModelError {
+  withoutLayers({ path, graph }: GraphFile): ModelError {
+    if ([...graph.constants.values()].some(({ dataType, shape }) => dataType === "float64" && shape.length > 1)) {
+      return new ModelError({
+        what: "it has no layer to quantize: its weights are fp64",
+        where: path,
+        next: "convert the network to fp32, model.float() before the export in PyTorch",
+      });
+    }
     return new ModelError({
       what: "it has no layer to quantize: no convolution and no product with a stored weight",
       where: path,
