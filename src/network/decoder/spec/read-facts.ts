@@ -31,9 +31,12 @@ export function capFact(
   return config[fact.key] === undefined ? fact.default : requirePositive(config, fact.key);
 }
 
-/** Zero is a place to begin, and no count. */
-export function wholeNumber(config: ModelConfig, key: string): number | undefined {
-  return config[key] === 0 ? 0 : optionalCount(config, key);
+/** A block, counted from 0, which is a place to begin and no count; of so many `blocks`, where given, -1 is the last. */
+export function placeFact(config: ModelConfig, fact: Fact<number>, blocks?: number): number {
+  if (typeof fact === "number") return fact === -1 && blocks !== undefined ? blocks - 1 : fact;
+  const { [fact.key]: value } = config;
+  if (value === -1 && blocks !== undefined) return blocks - 1;
+  return value === 0 ? 0 : (optionalCount(config, fact.key) ?? placeFact(config, fact.default, blocks));
 }
 
 /** @throws ModelError naming a key whose value makes a variant that the decoder does not compute */

@@ -1,6 +1,6 @@
 import { type ModelConfig, optionalBoolean, optionalCount } from "../../../checkpoint/model-config.js";
-import type { BlockKind, Fact, Family, RotaryKeys, SlidingWindowKeys } from "../families/family.js";
-import { countFact, wholeNumber } from "./read-facts.js";
+import type { BlockKind, Family, RotaryKeys, SlidingWindowKeys } from "../families/family.js";
+import { countFact, placeFact } from "./read-facts.js";
 import { unsupportedKey } from "./unsupported-key.js";
 
 /** What kind each block is of, and the window of those that have one. */
@@ -69,15 +69,11 @@ function kindsByPositions(config: ModelConfig, family: Family, blocks: number): 
   return rotatedBlocks(config, family.rotary ?? {}, full).map((rotated) => (rotated ? kind : "full_attention"));
 }
 
-function placeOf(config: ModelConfig, from: Fact<number>): number {
-  return typeof from === "number" ? from : (wholeNumber(config, from.key) ?? from.default);
-}
-
 function absentKinds(config: ModelConfig, family: Family, blocks: number, window: number | null): readonly BlockKind[] {
   const { absent } = family.kinds as NonNullable<Family["kinds"]>;
   const { kind } = absent;
   const off = kind === "sliding_attention" && window === null;
-  const begin = "from" in absent ? placeOf(config, absent.from) : 0;
+  const begin = "from" in absent ? placeFact(config, absent.from) : 0;
   const every = "allBut" in absent ? countFact(config, absent.allBut) : 0;
   return Array.from({ length: blocks }, (_, i) =>
     off || i < begin || (every > 0 && (i + 1) % every === 0) ? "full_attention" : kind,

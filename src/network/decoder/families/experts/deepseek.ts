@@ -1,7 +1,7 @@
 import type { Family } from "../family.js";
 import { llama } from "../llama.js";
 import type { ExpertsKeys } from "./experts-keys.js";
-import { correctedSigmoid, sharedExpertNames } from "./glm4-moe.js";
+import { correctedSigmoid, sharedExpertNames, sharedExperts } from "./glm4-moe.js";
 import { eachExpert, expertNames, stackedExperts } from "./qwen3-moe.js";
 
 const names = {
@@ -52,11 +52,7 @@ export const deepseekV2: Family = {
       normalised: false,
       scaling: { key: "routed_scaling_factor", default: 1 },
     },
-    shared: {
-      width: { key: "moe_intermediate_size", default: 1407 },
-      times: { key: "n_shared_experts", default: 2 },
-      gate: false,
-    },
+    shared: sharedExperts(1407, { key: "n_shared_experts", default: 2 }),
   },
   names,
   requires: {
@@ -85,11 +81,7 @@ export const deepseekV3: Family = {
       groups: { count: { key: "n_group", default: 8 }, kept: { key: "topk_group", default: 4 }, by: "two-best" },
       scaling: { key: "routed_scaling_factor", default: 2.5 },
     },
-    shared: {
-      width: { key: "moe_intermediate_size", default: 2048 },
-      times: { key: "n_shared_experts", default: 1 },
-      gate: false,
-    },
+    shared: sharedExperts(2048),
   },
   names: { ...names, tensors: { routerCorrection: "mlp.gate.e_score_correction_bias" } },
   requires: { rope_interleave: true, scoring_func: "sigmoid", topk_method: "noaux_tc", moe_layer_freq: 1 },
@@ -108,11 +100,7 @@ export const glm4MoeLite: Family = {
     perToken: { key: "num_experts_per_tok", default: 4 },
     width: { key: "moe_intermediate_size", default: 1536 },
     router: { ...correctedSigmoid, scaling: { key: "routed_scaling_factor", default: 1.8 } },
-    shared: {
-      width: { key: "moe_intermediate_size", default: 1536 },
-      times: { key: "n_shared_experts", default: 1 },
-      gate: false,
-    },
+    shared: sharedExperts(1536),
   },
 };
 

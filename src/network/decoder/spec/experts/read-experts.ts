@@ -1,14 +1,8 @@
-import {
-  type ModelConfig,
-  optionalBoolean,
-  optionalCount,
-  optionalNumber,
-} from "../../../../checkpoint/model-config.js";
+import { type ModelConfig, optionalBoolean, optionalCount } from "../../../../checkpoint/model-config.js";
 import { ModelError } from "../../../../errors.js";
 import type { BlocksWithExperts, ExpertsKeys } from "../../families/experts/experts-keys.js";
-import type { Fact } from "../../families/family.js";
 import type { Activation, DenseMlpSpec, MlpSpec } from "../block-spec.js";
-import { booleanFact, countFact, positiveFact, wholeNumber } from "../read-facts.js";
+import { booleanFact, countFact, placeFact, positiveFact } from "../read-facts.js";
 import { unsupportedKey } from "../unsupported-key.js";
 import type { ExpertsSpec, RouterSpec } from "./experts-spec.js";
 
@@ -38,10 +32,9 @@ function blocksWithExperts(config: ModelConfig, which: BlocksWithExperts, blocks
   const all = Array.from({ length: blocks }, (_, block) => block);
   if (which === "all") return all.map(() => true);
   if ("from" in which) {
-    const { from } = which;
     const types = "types" in which ? typesOf(config, which.types, blocks) : null;
     if (types !== null) return types.map((type) => type === "sparse");
-    const first = typeof from === "number" ? from : (wholeNumber(config, from.key) ?? from.default);
+    const first = placeFact(config, which.from);
     return all.map((block) => block >= first);
   }
   const lastOf = countFact(config, which.lastOf);
@@ -51,11 +44,8 @@ function blocksWithExperts(config: ModelConfig, which: BlocksWithExperts, blocks
     return all.map((block) => listed?.has(block) ?? last(block));
   }
   if ("between" in which) {
-    const { between } = which;
-    const place = (fact: Fact<number>): number =>
-      typeof fact === "number" ? fact : (optionalNumber(config, fact.key) ?? fact.default);
-    const end = place(between.last) === -1 ? blocks - 1 : place(between.last);
-    return all.map((block) => last(block) && block >= place(between.first) && block <= end);
+    const [begin, end] = [placeFact(config, which.between.first), placeFact(config, which.between.last, blocks)];
+    return all.map((block) => last(block) && block >= begin && block <= end);
   }
   const dense = which.except === undefined ? null : blockList(config, which.except, blocks);
   return all.map((block) => last(block) && dense?.has(block) !== true);
