@@ -10,6 +10,7 @@ import {
 } from "../../../checkpoint/model-config.js";
 import type { BlockKind, RotaryKeys } from "../families/family.js";
 import type { RotaryScaling, RotarySpec } from "./decoder-spec.js";
+import { booleanFact } from "./read-facts.js";
 import { unsupportedKey } from "./unsupported-key.js";
 
 const DEFAULT_THETA = 10000;
@@ -54,7 +55,12 @@ export function readRotary(config: ModelConfig, of: RotaryOf): RotarySpec {
     ? ({ kind: "proportional", turning: Math.trunc((headDim * share) / 2), factor: factorOf(parameters) } as const)
     : readScaling(config, parameters, { keys, type, maxPositions: of.maxPositions, pairs: width / 2 });
   const sections = sectionsOf(parameters);
-  return { theta, scaling, width, pairs: keys.pairs ?? "halves", ...(sections !== null && { sections }) };
+  return { theta, scaling, width, pairs: pairsOf(config, keys), ...(sections !== null && { sections }) };
+}
+
+function pairsOf(config: ModelConfig, { pairs = "halves" }: RotaryKeys): RotarySpec["pairs"] {
+  if (typeof pairs === "string") return pairs;
+  return booleanFact(config, pairs.neighboursBy) ? "neighbours" : "halves";
 }
 
 function sectionsOf({ mrope_section: sections }: ModelConfig): readonly number[] | null {
@@ -176,7 +182,7 @@ const oneOfScalings = "none, default, dynamic, linear, llama3, longrope, proport
 
 function readLongRope(
   parameters: ModelConfig,
-  { maxPositions, pairs, originalContext }: ScalingOf & { readonly originalContext: number },
+  { keys, maxPositions, pairs, originalContext }: ScalingOf & { readonly originalContext: number },
 ): RotaryScaling {
   const divisors = (key: string): readonly number[] => {
     const value = parameters[key];
@@ -191,13 +197,17 @@ function readLongRope(
     return numbers as readonly number[];
   };
   const factor = optionalNumber(parameters, "factor") ?? maxPositions / originalContext;
+  const { longRopeAmplitudes: own } = keys;
   return {
     kind: "longrope",
     short: divisors("short_factor"),
     long: divisors("long_factor"),
     amplitude:
-      optionalNumber(parameters, "attention_factor") ??
-      (factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(originalContext))),
+      own !== undefined
+        ? requirePositive(parameters, own.short)
+        : (optionalNumber(parameters, "attention_factor") ??
+          (factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(originalContext)))),
+    ...(own !== undefined && { longAmplitude: requirePositive(parameters, own.long) }),
     originalContext,
   };
 }

@@ -52,7 +52,10 @@ export const deepseekV2: Family = {
       normalised: false,
       scaling: { key: "routed_scaling_factor", default: 1 },
     },
-    shared: sharedExperts(1407, { key: "n_shared_experts", default: 2 }),
+    shared: {
+      ...sharedExperts(1407, { key: "n_shared_experts", default: 2 }),
+      bias: { key: "mlp_bias", default: false },
+    },
   },
   names,
   requires: {
@@ -69,7 +72,7 @@ export const deepseekV3: Family = {
   modelType: "deepseek_v3",
   defaults: { activation: "silu", maxPositions: 4096, kvHeads: null, headDim: null },
   latent: { queryRank: 1536, rank: 512, plainDim: 128, rotaryDim: 64, valueDim: 128 },
-  rotary: { pairs: "neighbours" },
+  rotary: { pairs: { neighboursBy: { key: "rope_interleave", default: true } } },
   mlp: { kind: "gated", bias: false },
   experts: {
     ...experts,
@@ -84,7 +87,7 @@ export const deepseekV3: Family = {
     shared: sharedExperts(2048),
   },
   names: { ...names, tensors: { routerCorrection: "mlp.gate.e_score_correction_bias" } },
-  requires: { rope_interleave: true, scoring_func: "sigmoid", topk_method: "noaux_tc", moe_layer_freq: 1 },
+  requires: { scoring_func: "sigmoid", topk_method: "noaux_tc", moe_layer_freq: 1 },
 };
 
 /** GLM-4.7 Flash: DeepSeek-V3's attention and experts, which a list may give to any blocks. */
@@ -118,5 +121,5 @@ export const youtu: Family = {
       Object.entries(names.linears).filter(([role]) => !/^(?:router|expert|shared)/.test(role)),
     ),
   },
-  requires: { rope_interleave: true },
+  requires: {},
 };
