@@ -20,6 +20,8 @@ from safetensors.torch import save_file
 OUTPUT_OF_NIBBLE = [0, 2, 4, 6, 1, 3, 5, 7]
 # How a stack of gates and ups is stored: rows of each in turn, and with its last dimensions swapped.
 PAIRS, SWAPPED = {"gpt_oss"}, {"gpt_oss", "llama4_text", "gpt2"}
+# Names of the stacks where they are others.
+NAMES = {"granitemoe": ("input_linear.weight", "output_linear.weight")}
 
 
 def read(folder):
@@ -70,7 +72,10 @@ def stacked(tensors, kind):
         both = torch.stack([gate, up], 2).flatten(1, 2) if kind in PAIRS else torch.cat([gate, up], 1)
         for role, tensor in (("gate_up_proj", both), ("down_proj", down)):
             swap = part == "weight" and kind in SWAPPED
-            tensors[f"{prefix}.{role}" + ("_bias" if part == "bias" else "")] = tensor.mT if swap else tensor
+            name = f"{prefix}.{role}" + ("_bias" if part == "bias" else "")
+            if kind in NAMES:
+                name = prefix.replace("experts", NAMES[kind][role == "down_proj"])
+            tensors[name] = tensor.mT if swap else tensor
     return tensors
 
 
@@ -78,7 +83,7 @@ def main(source, folder, out):
     config = json.loads((Path(folder) / "config.json").read_text())
     config.pop("quantization_config")
     before, tensors = read(source), network(folder)
-    if any(re.search(r"experts\.gate_up_proj$", name) for name in before):
+    if any(re.search(r"experts\.gate_up_proj$|\.input_linear\.weight$", name) for name in before):
         tensors = stacked(tensors, config["model_type"])
     if config["model_type"] == "gpt2":
         tensors = {name: t.T if t.ndim == 2 and ".h." in name else t for name, t in tensors.items()}

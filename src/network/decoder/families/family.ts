@@ -38,8 +38,8 @@ export interface SlidingWindowKeys {
 
 /** What the rotary positions of one kind of block are where the configuration does not say. */
 export interface KindRotary {
-  /** The key beside `rope_parameters` that older configurations have for the base. */
-  readonly thetaKey: string;
+  /** The key beside `rope_parameters` that older configurations have for the base; absent where there are none. */
+  readonly thetaKey?: string;
   readonly theta: number;
   /** `rope_scaling`, which older configurations have, is of these blocks. */
   readonly scaled: boolean;

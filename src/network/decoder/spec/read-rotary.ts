@@ -39,17 +39,17 @@ export function readRotary(config: ModelConfig, of: RotaryOf): RotarySpec {
     optionalNumber(config, keys.partial?.key ?? "partial_rotary_factor") ??
     shareOf(config, keys, headDim) ??
     partial;
-  if (keys.partial === undefined && keys.kinds === undefined && share !== 1) {
+  const proportional = rotaryType(parameters, type) === "proportional";
+  if (keys.partial === undefined && !proportional && share !== 1) {
     throw unsupportedKey("partial_rotary_factor", String(share), "1");
   }
-  const proportional = rotaryType(parameters, type) === "proportional";
   const width = proportional ? headDim : Math.trunc(headDim * share);
   if (width % 2 !== 0 || headDim % 2 !== 0 || width < 2 || width > headDim) {
     throw unsupportedKey("the width of a head", String(share === 1 ? headDim : width), "even, to turn pairs of it");
   }
   const owner = optionalNumber(parameters, "rope_theta") === undefined ? config : parameters;
   const key = owner === parameters ? "rope_theta" : thetaKey;
-  const base = optionalNumber(owner, key) === undefined ? absent : requirePositive(owner, key);
+  const base = key === null || optionalNumber(owner, key) === undefined ? absent : requirePositive(owner, key);
   const theta = base * stretchOf(parameters, keys, headDim);
   const scaling = proportional
     ? ({ kind: "proportional", turning: Math.trunc((headDim * share) / 2), factor: factorOf(parameters) } as const)
@@ -70,7 +70,7 @@ function sectionsOf({ mrope_section: sections }: ModelConfig): readonly number[]
 
 interface Parameters {
   readonly parameters: ModelConfig;
-  readonly thetaKey: string;
+  readonly thetaKey: string | null;
   readonly theta: number;
   readonly type: string;
   readonly partial: number;
@@ -94,7 +94,7 @@ function parametersOf(config: ModelConfig, { keys, kind }: RotaryOf): Parameters
   const inside = nested === undefined ? (own.scaled ? parameters : {}) : (optionalObject(parameters, kind) ?? {});
   return {
     parameters: inside,
-    thetaKey: own.thetaKey,
+    thetaKey: own.thetaKey ?? null,
     theta: own.theta,
     type: Object.keys(inside).length === 0 ? (own.type ?? "default") : "default",
     partial: Object.keys(inside).length === 0 ? (own.partial ?? partial) : partial,
@@ -169,7 +169,11 @@ function readScaling(config: ModelConfig, parameters: ModelConfig, of: ScalingOf
         originalContext,
       };
     case "yarn":
-      return readYarn(parameters, maxPositions, originalContext);
+      return {
+        ...readYarn(parameters, maxPositions, originalContext),
+        // Of kinds with parameters of their own transformers reads it beside these, for all.
+        wholeDimensions: optionalBoolean(rotaryParameters(config, keys).parameters, "truncate") ?? true,
+      };
     case "longrope":
     case "su":
       return readLongRope(parameters, { ...of, originalContext });
@@ -212,7 +216,11 @@ function readLongRope(
   };
 }
 
-function readYarn(parameters: ModelConfig, maxPositions: number, originalContext: number): RotaryScaling {
+function readYarn(
+  parameters: ModelConfig,
+  maxPositions: number,
+  originalContext: number,
+): Omit<Extract<RotaryScaling, { kind: "yarn" }>, "wholeDimensions"> {
   const implied = parameters["factor"] === null;
   const factor = implied ? maxPositions / originalContext : requirePositive(parameters, "factor");
   const [mscale, ofAllDimensions] = [
@@ -228,7 +236,6 @@ function readYarn(parameters: ModelConfig, maxPositions: number, originalContext
       (mscale && ofAllDimensions ? growth(mscale) / growth(ofAllDimensions) : growth(1)),
     fastTurns: optionalNumber(parameters, "beta_fast") || 32,
     slowTurns: optionalNumber(parameters, "beta_slow") || 1,
-    wholeDimensions: optionalBoolean(parameters, "truncate") ?? true,
     originalContext,
   };
 }
