@@ -38,6 +38,9 @@ export function requireLoadable({ linears }: ExportSource, spec: DecoderSpec, fa
       "intermediate_size",
     );
   }
+  if (family.plainRotary === true && attentions.some(({ rotary }) => (rotary?.scaling.kind ?? "none") !== "none")) {
+    refuse(`positions are scaled, and in ${name} never`, "rope_parameters");
+  }
   requireKinds(spec, family, refuse);
   refuseRounded(linears, spec, family);
 }
@@ -89,7 +92,7 @@ function requireKinds(spec: DecoderSpec, { kinds }: MlxFamily, refuse: (what: st
   }
   if (kinds === "both" && new Set(full).size < 2) {
     refuse(
-      `mlx-lm's ${spec.family} has blocks with a window and blocks without, and this one has one kind alone`,
+      `mlx-lm's ${spec.family} has blocks that see everything and others, and this one has one kind alone`,
       "layer_types",
     );
   }
