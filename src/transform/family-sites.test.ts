@@ -88,7 +88,7 @@ describe.each(Object.keys(familyModels))("sites of %s", (name) => {
       };
       using rotated = new RotatedModel(checkpoint, spec, 5);
       const [own, turned] = [logits(spec, checkpoint), logits(rotated.spec, rotated)];
-      expect(turned.sub(own).abs().amax().div(own.abs().amax()).item()).toBeLessThan(1e-5);
+      expect(turned.sub(own).abs().amax().div(own.abs().amax()).item()).toBeLessThan(3e-5);
     }));
 });
 
@@ -102,5 +102,6 @@ it("families whose hidden states can be rotated are those with norms before thei
   expect(possible).toEqual([
     ...["granite", "smollm3", "phi3", "phi3, longrope beyond its first context", "qwen3_5_text", "gemma", "vaultgemma"],
     ...["seed_oss", "arcee", "ernie4_5", "glm", "helium", "ministral", "ministral3", "hunyuan_v1_dense", "youtu"],
+    ...["lfm2", "lfm2, biases and an older list", "apertus"],
   ]);
 });

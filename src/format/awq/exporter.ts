@@ -1,4 +1,5 @@
 import { folderExporter } from "../folder-exporter.js";
+import { expertsUnread } from "../transformers-unread.js";
 import { isAwq, openAwq } from "./read.js";
 import { awqTensors, writeAwq } from "./write.js";
 
@@ -7,7 +8,7 @@ export const awqExporter = folderExporter({
   folder: "awq",
   recognises: isAwq,
   tensors: awqTensors,
-  notes: () => [],
+  notes: (source) => expertsUnread(source, "an AWQ"),
   write: writeAwq,
   open: openAwq,
 });

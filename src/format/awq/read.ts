@@ -8,6 +8,7 @@ import type { ExportSource, QuantizedLayout } from "../contract/export-source.js
 import { networkSource } from "../source/network-source.js";
 import { folderViews } from "../source/source-spec.js";
 import { contradiction, findTensor, partReader, plainTensors, quantizedModules } from "../source/stored-modules.js";
+import { withoutActivationScales } from "./activation-scales.js";
 import { decodeWeight } from "./decode.js";
 import { BITS, CODES, PACKED, QUANT_METHOD, SCALES, ZERO_POINTS } from "./layout.js";
 import { type AwqScheme, parseScheme } from "./quantization-config.js";
@@ -57,7 +58,8 @@ export async function openAwq(folder: string): Promise<ExportSource & Disposable
       readPlain: (name) => checkpoint.read(name),
       [Symbol.dispose]: () => checkpoint.close(),
     };
-    return networkSource(opened, folderViews(opened));
+    const kept = { ...opened, plain: await withoutActivationScales(opened, checkpoint) };
+    return networkSource(kept, folderViews(kept));
   } catch (error) {
     checkpoint.close();
     throw error;

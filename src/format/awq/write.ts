@@ -5,6 +5,7 @@ import { type EncodedPart, linearTensors, outputTensors, readSound } from "../co
 import { folderViews } from "../source/source-spec.js";
 import { storedSource } from "../source/stored-source.js";
 import { type WriteFolderOptions, type WrittenFolder, writeModelFolder } from "../write-model-folder.js";
+import { withActivationScales } from "./activation-scales.js";
 import { encodePart } from "./encode.js";
 import { assertHolds, assertOneGroup, partsOf } from "./layout.js";
 import { quantizationConfig } from "./quantization-config.js";
@@ -20,13 +21,17 @@ export async function writeAwq(
   outFolder: string,
   options: WriteFolderOptions = {},
 ): Promise<WrittenFolder> {
-  const stored = storedSource(source, folderViews(source));
+  const stored = storedAsAwq(source);
   return writeModelFolder(stored, outFolder, tensorsOf(stored), quantizationConfig(stored), options);
 }
 
 /** The tensors of the folder, each with the promise of its bytes; nothing is read. Throws FormatErrors as the writer does. */
 export function awqTensors(source: ExportSource): readonly OutputTensor[] {
-  return tensorsOf(storedSource(source, folderViews(source)));
+  return tensorsOf(storedAsAwq(source));
+}
+
+function storedAsAwq(source: ExportSource): ExportSource {
+  return storedSource(withActivationScales(source), folderViews(source));
 }
 
 function tensorsOf(source: ExportSource): readonly OutputTensor[] {

@@ -1,6 +1,5 @@
-import type { ExportSource } from "../contract/export-source.js";
 import { folderExporter } from "../folder-exporter.js";
-import { hasExperts, unreadByTransformers } from "../transformers-unread.js";
+import { expertsUnread } from "../transformers-unread.js";
 import { isGptq, openGptq } from "./read.js";
 import { gptqTensors, writeGptq } from "./write.js";
 
@@ -9,12 +8,7 @@ export const gptqExporter = folderExporter({
   folder: "gptq",
   recognises: isGptq,
   tensors: (source) => gptqTensors(source).tensors,
-  notes: gptqNotes,
+  notes: (source) => expertsUnread(source, "a GPTQ"),
   write: writeGptq,
   open: openGptq,
 });
-
-/** What to know of a folder. That of experts was found by running transformers 5 (`bench/judge/compare-logits.mjs`). */
-export function gptqNotes({ linears }: Pick<ExportSource, "linears">): readonly string[] {
-  return hasExperts(linears.keys()) ? [unreadByTransformers("experts from a GPTQ folder")] : [];
-}

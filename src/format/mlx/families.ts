@@ -30,6 +30,8 @@ export interface MlxFamily {
    * of both kinds. Absent where it reads any list, or all blocks are alike.
    */
   readonly kinds?: "every" | "letters" | "both";
+  /** Its positions are those of the base, whatever the configuration says of scaling. */
+  readonly plainRotary?: boolean;
   /** Linears whose codes it rounds again as it loads them. */
   readonly rounds?: readonly LinearRole[];
 }
@@ -52,6 +54,9 @@ const MIXTRAL_EXPERTS = [
   [".block_sparse_moe.experts.w2.", ".block_sparse_moe.switch_mlp.down_proj."],
   [".block_sparse_moe.experts.w3.", ".block_sparse_moe.switch_mlp.up_proj."],
 ] as const;
+
+/** Convolutions in some blocks and attention in others. */
+const LFM2 = { squareHeads: true, head: "embedding", kinds: "both", plainRotary: true } as const;
 
 /** Families by `model_type`, as `mlx_lm/models/` of mlx-lm 0.32 has them. */
 export const MLX_FAMILIES: Readonly<Record<string, MlxFamily>> = {
@@ -112,6 +117,19 @@ export const MLX_FAMILIES: Readonly<Record<string, MlxFamily>> = {
   glm4_moe_lite: { ...STACKED, head: "own", rounds: ["kvUp"] },
   dots1: AS_STORED,
   olmoe: { ...STACKED, withoutBias: ATTENTION },
+  lfm2: { renamed: [], ...LFM2 },
+  lfm2_moe: {
+    ...LFM2,
+    renamed: [
+      [".feed_forward.experts.w1.", ".feed_forward.switch_mlp.gate_proj."],
+      [".feed_forward.experts.w2.", ".feed_forward.switch_mlp.down_proj."],
+      [".feed_forward.experts.w3.", ".feed_forward.switch_mlp.up_proj."],
+      [".feed_forward.w1.", ".feed_forward.gate_proj."],
+      [".feed_forward.w2.", ".feed_forward.down_proj."],
+      [".feed_forward.w3.", ".feed_forward.up_proj."],
+    ],
+  },
+  apertus: { renamed: [], activations: ["xielu"], squareHeads: true, withoutBias: ATTENTION },
 };
 
 /** `model_type` of models of text and images whose text network it loads; the network's parts are named alike in all of them. */

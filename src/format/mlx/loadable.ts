@@ -38,6 +38,9 @@ export function requireLoadable({ linears }: ExportSource, spec: DecoderSpec, fa
       "intermediate_size",
     );
   }
+  if (family.plainRotary === true && attentions.some(({ rotary }) => (rotary?.scaling.kind ?? "none") !== "none")) {
+    refuse(`positions are scaled, and in ${name} never`, "rope_parameters");
+  }
   requireKinds(spec, family, refuse);
   refuseRounded(linears, spec, family);
 }
@@ -73,10 +76,23 @@ function requireKinds(spec: DecoderSpec, { kinds }: MlxFamily, refuse: (what: st
   if (kinds === "every" && fullEvery(spec) === null) {
     refuse(`which blocks see everything is not every so many-th, as in mlx-lm's ${spec.family}`, "layer_types");
   }
+  if (spec.blocks.some(({ attention }) => attention.kind === "latent" && attention.rotary.pairs === "halves")) {
+    refuse(
+      `mlx-lm's ${spec.family} turns neighbouring channels together, and this one the halves of a head`,
+      "rope_interleave",
+    );
+  }
   const full = spec.blocks.map(({ attention }) => attention.kind === "softmax" && attention.slidingWindow === null);
+  const still = spec.blocks.every(({ attention }) => attention.kind === "softmax" && attention.rotary === null);
+  if (kinds === "letters" && still && !full.includes(false)) {
+    refuse(
+      `mlx-lm's ${spec.family} turns queries and keys where no block has a window, and this one does not`,
+      "layer_types",
+    );
+  }
   if (kinds === "both" && new Set(full).size < 2) {
     refuse(
-      `mlx-lm's ${spec.family} has blocks with a window and blocks without, and this one has one kind alone`,
+      `mlx-lm's ${spec.family} has blocks that see everything and others, and this one has one kind alone`,
       "layer_types",
     );
   }

@@ -4,10 +4,12 @@ Run by hand with torch and transformers installed (5.24 made the present file): 
 """
 
 import json
+import tempfile
 from pathlib import Path
 
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, CONFIG_MAPPING
 
 HERE = Path(__file__).parent
@@ -89,6 +91,19 @@ EXPERTS = {
     "ernie4_5_moe": ("ernie4_5_moe", dict(BASE, head_dim=8, moe_num_experts=4, moe_k=2, moe_intermediate_size=8)),
     "hunyuan_v1_moe": ("hunyuan_v1_moe", dict(BASE, head_dim=12, num_experts=4, moe_topk=2)),
 }
+# Their checkpoints have other tensors than the network has in memory: the formula is of what transformers stores and reads back.
+STORED = {
+    "lfm2": ("lfm2", dict(BASE, num_hidden_layers=3, layer_types=["conv", "full_attention", "conv"], block_multiple_of=8,
+                          block_ffn_dim_multiplier=1.3, tie_word_embeddings=True)),
+    "lfm2, biases and an older list": ("lfm2", dict(BASE, full_attn_idxs=[1], conv_bias=True, conv_L_cache=4,
+                                                    block_auto_adjust_ff_dim=False)),
+    "apertus": ("apertus", BASE),
+}
+STORED_EXPERTS = {
+    "lfm2_moe": ("lfm2_moe", dict(BASE, layer_types=["conv", "full_attention"], num_dense_layers=1, num_experts=4,
+                                  num_experts_per_tok=2, moe_intermediate_size=8, tie_word_embeddings=True)),
+    "phimoe": ("phimoe", dict(BASE, num_local_experts=4, attention_bias=True, lm_head_bias=True, router_jitter_noise=0.3)),
+}
 RENAMED = {
     "gpt_neox": ("lm_head.weight", "embed_out.weight"),
     "ernie4_5_moe": ("mlp.gate.moe_statics.", "mlp.moe_statics."),
@@ -105,6 +120,17 @@ def formula(name: str, shape: torch.Size) -> torch.Tensor:
     return ((1.0 if gain else 0.0) + (0.2 if len(shape) == 2 else 0.1) * wave).float()
 
 
+def make_stored(family: str, options: dict) -> dict:
+    config = CONFIG_MAPPING[family](**options)
+    with tempfile.TemporaryDirectory() as folder:
+        AutoModelForCausalLM.from_config(config, dtype=torch.float32).save_pretrained(folder)
+        file = f"{folder}/model.safetensors"
+        shapes = {name: tensor.shape for name, tensor in load_file(file).items()}
+        save_file({name: formula(name, shape) for name, shape in shapes.items()}, file, {"format": "pt"})
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="eager").eval()
+    return outputs(config, model, shapes)
+
+
 def make(family: str, options: dict) -> dict:
     config = CONFIG_MAPPING[family](**options)
     model = AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation="eager").eval()
@@ -118,12 +144,17 @@ def make(family: str, options: dict) -> dict:
     if tied:
         state[f"{head}.weight"] = state[f"{embedding}.weight"]
     model.load_state_dict(state)
+    shapes = {stored(name): tensor.shape for name, tensor in state.items() if not (tied and name == f"{head}.weight")}
+    return outputs(config, model, shapes)
+
+
+def outputs(config, model, shapes: dict) -> dict:
     ids = (torch.arange(BATCH * TIME).reshape(BATCH, TIME) * 7 + 3) % config.vocab_size
     with torch.no_grad():
         output = model(ids, output_hidden_states=True, use_cache=False)
     return {
         "config": {key: value for key, value in json.loads(config.to_json_string()).items() if key not in DROPPED},
-        "tensors": {stored(name): list(tensor.shape) for name, tensor in state.items() if not (tied and name == f"{head}.weight")},
+        "tensors": {name: list(shape) for name, shape in shapes.items()},
         "batch": BATCH,
         "time": TIME,
         "logits": [round(x, 6) for x in output.logits[:, -LAST:].flatten().tolist()],
@@ -133,7 +164,7 @@ def make(family: str, options: dict) -> dict:
 
 result = {
     "made with": f"transformers {transformers.__version__}, torch {torch.__version__}",
-    "models": {name: make(*case) for name, case in CASES.items()},
-    "experts": {name: make(*case) for name, case in EXPERTS.items()},
+    "models": {**{n: make(*case) for n, case in CASES.items()}, **{n: make_stored(*case) for n, case in STORED.items()}},
+    "experts": {**{n: make(*case) for n, case in EXPERTS.items()}, **{n: make_stored(*case) for n, case in STORED_EXPERTS.items()}},
 }
 (HERE / "family-models.json").write_text(json.dumps(result))

@@ -81,6 +81,8 @@ function heads(
       const headDim = attention.plainDim + Math.max(attention.rotaryDim, attention.valueDim);
       return { heads: attention.heads, kvHeads: attention.heads, headDim, slidingWindow: null };
     }
+    case "convolution":
+      return { heads: 1, kvHeads: 1, headDim: attention.channels, slidingWindow: attention.kernel };
     case "delta":
       // In fp32, keys and queries repeated for each head of the values, and scores within a chunk of 64.
       return {

@@ -14,7 +14,7 @@ export interface FileAttention {
 /** Attention of the blocks that have some: of a hybrid, of those that are no delta nets. */
 export function fileAttentions({ blocks }: DecoderSpec): readonly FileAttention[] {
   return blocks.flatMap(({ attention: mixer }, block): FileAttention[] => {
-    if (mixer.kind === "delta") return [];
+    if (mixer.kind === "delta" || mixer.kind === "convolution") return [];
     if (mixer.kind === "softmax") return [{ block, attention: mixer, valueDim: mixer.headDim, latent: null }];
     return [{ block, attention: unfolded(mixer), valueDim: mixer.valueDim, latent: mixer }];
   });

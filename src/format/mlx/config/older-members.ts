@@ -1,6 +1,6 @@
 import { isJsonObject, type JsonObject, type JsonValue } from "../../../checkpoint/json/json.js";
 import type { ModelConfig } from "../../../checkpoint/model-config.js";
-import { hasTower, readSpec, textConfig } from "../../../network/index.js";
+import { families, hasTower, readSpec, textConfig } from "../../../network/index.js";
 import { MLX_FAMILIES } from "../families.js";
 import { fullEvery } from "../loadable.js";
 
@@ -72,6 +72,15 @@ const ASKED: Readonly<Record<string, (config: ModelConfig) => JsonObject>> = {
     return { rotary_emb_base: base ?? theta ?? 10000, rotary_pct: share ?? partial ?? 0.25 };
   },
   gemma4_text: gemma4Members,
+  apertus: ({ rope_parameters: own, rope_scaling: older }) => ({
+    ...{ mlp_bias: false, attention_bias: false, post_norm: false, qk_norm: true, tie_word_embeddings: false },
+    ...((own ?? older ?? null) === null && rotaryMembers(families.get("apertus")?.rotary?.absent ?? {})),
+  }),
+  lfm2: ({ hidden_size: width = null }) => ({
+    ...{ block_dim: width, block_multiple_of: 256, block_ffn_dim_multiplier: 1, block_auto_adjust_ff_dim: true },
+    ...{ conv_bias: false, conv_L_cache: 3, norm_eps: 1e-5 },
+  }),
+  lfm2_moe: () => ({ conv_bias: false, conv_L_cache: 3, norm_eps: 1e-5, use_expert_bias: true, num_dense_layers: 2 }),
   llama4_text: () => ({ rope_scaling: null }),
 };
 

@@ -271,6 +271,8 @@ function activate(g: GraphBuilder, path: string, x: string, activation: Activati
       return g.node(path, "Mul", [x, g.node(`${path}/sigmoid`, "Sigmoid", [x])]);
     case "relu":
       return g.node(path, "Relu", [x]);
+    case "xielu":
+      throw new TypeError("a graph has no learnt activation");
     case "relu2": {
       const positive = g.node(`${path}/relu`, "Relu", [x]);
       return g.node(path, "Mul", [positive, positive]);

@@ -52,9 +52,10 @@ function missingFeature(spec: DecoderSpec): string | null {
   return new Set(caches).size > 1 ? "caches that differ from block to block" : null;
 }
 
-function missingInBlock({ norms, attention, outputScalar }: BlockSpec): string | null {
+function missingInBlock({ norms, attention, mlp, outputScalar }: BlockSpec): string | null {
   if (Object.values(norms).some(({ gain }) => gain === "none")) return "a norm without gains";
   if (outputScalar) return "a factor of each block";
+  if (mlp.activation === "xielu") return "an activation that is learnt";
   return attention.kind === "softmax" ? missingInAttention(attention) : "another kind of attention";
 }
 

@@ -1,8 +1,8 @@
 import { callTensor, callTensors, differentiable, hasKernel, type Tensor } from "../../../tensor/index.js";
-import type { Activation } from "../spec/decoder-spec.js";
+import type { PlainActivation } from "../spec/decoder-spec.js";
 
-/** The nonlinearity of an MLP. */
-export function activate(x: Tensor, activation: Activation): Tensor {
+/** The nonlinearity of an MLP; `xielu.ts` has the one that is learnt. */
+export function activate(x: Tensor, activation: PlainActivation): Tensor {
   switch (activation) {
     case "silu":
       return x.silu();
@@ -20,7 +20,7 @@ export function activate(x: Tensor, activation: Activation): Tensor {
 const siluProduct = "crossblock::silu_product";
 
 /** `activation(gate) * up`, the inside of a gated MLP. */
-export function activateGate(gate: Tensor, up: Tensor, activation: Activation): Tensor {
+export function activateGate(gate: Tensor, up: Tensor, activation: PlainActivation): Tensor {
   if (activation !== "silu" || !hasKernel(siluProduct, gate)) return activate(gate, activation).mul(up);
   return differentiable(
     [gate, up],

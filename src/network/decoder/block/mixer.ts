@@ -2,6 +2,7 @@ import type { Tensor } from "../../../tensor/index.js";
 import type { MixerSpec } from "../spec/decoder-spec.js";
 import { latentAttention } from "./attention/latent-attention.js";
 import { softmaxAttention } from "./attention/softmax-attention.js";
+import { shortConvolution } from "./convolution/short-convolution.js";
 import { deltaNet } from "./delta/delta-net.js";
 import type { Sublayer } from "./forward-context.js";
 
@@ -14,5 +15,7 @@ export function mixPositions(mixer: MixerSpec, x: Tensor, sublayer: Sublayer): T
       return latentAttention(mixer, x, sublayer);
     case "delta":
       return deltaNet(mixer, x, sublayer);
+    case "convolution":
+      return shortConvolution(mixer, x, sublayer);
   }
 }

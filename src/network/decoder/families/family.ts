@@ -6,7 +6,7 @@ import type { ExpertsKeys } from "./experts/experts-keys.js";
 export type Fact<T> = T | { readonly key: string; readonly default: T };
 
 /** What a block's attention is, in the words of `layer_types`. */
-export type BlockKind = "full_attention" | "sliding_attention" | "chunked_attention" | "linear_attention";
+export type BlockKind = "full_attention" | "sliding_attention" | "chunked_attention" | "linear_attention" | "conv";
 
 /** Where a configuration tells which kind each block is of. */
 export interface BlockKindKeys {
@@ -14,9 +14,13 @@ export interface BlockKindKeys {
   readonly types: string;
   /** The kinds that the family has. */
   readonly known: readonly BlockKind[];
-  /** Without the list: blocks from one on are of `kind`, or all but every n-th, or those with rotary positions; the others are full. */
+  /**
+   * Without the list: blocks from one on are of `kind`, or all but every n-th, or those with rotary positions, or those that another
+   * list, of full ones, does not name; the others are full.
+   */
   readonly absent:
     | { readonly rotated: true; readonly kind: BlockKind }
+    | { readonly fullListed: string; readonly kind: BlockKind }
     | { readonly from: Fact<number>; readonly kind: BlockKind }
     | { readonly allBut: Fact<number>; readonly kind: BlockKind };
   /** The last block is full whatever the list says. */
@@ -34,8 +38,8 @@ export interface SlidingWindowKeys {
 
 /** What the rotary positions of one kind of block are where the configuration does not say. */
 export interface KindRotary {
-  /** The key beside `rope_parameters` that older configurations have for the base. */
-  readonly thetaKey: string;
+  /** The key beside `rope_parameters` that older configurations have for the base; absent where there are none. */
+  readonly thetaKey?: string;
   readonly theta: number;
   /** `rope_scaling`, which older configurations have, is of these blocks. */
   readonly scaled: boolean;
@@ -50,12 +54,14 @@ export interface RotaryKeys {
   readonly stretchedBase?: string;
   /** `original_max_position_embeddings` where the configuration has none; its longest context where it is not said. */
   readonly originalContext?: number;
+  /** Keys among the rotary parameters of LongRoPE's amplitudes, up to the original context and beyond it. */
+  readonly longRopeAmplitudes?: { readonly short: string; readonly long: string };
   /** Older configurations say `yarn` of LongRoPE. */
   readonly yarnIsLongRope?: boolean;
   /** Positions may have parts for images (`mrope`), which are alike for text. */
   readonly multimodal?: boolean;
   /** Which channels turn together; the first half with the second where it is not said. */
-  readonly pairs?: "halves" | "neighbours";
+  readonly pairs?: "halves" | "neighbours" | { readonly neighboursBy: Fact<boolean> };
   /** The share of a head that turns; a family without it turns all of it and refuses another share. */
   readonly partial?: { readonly key: string; readonly default: number };
   /** The key of how many channels turn, where older configurations say that in place of a share. */
@@ -162,7 +168,18 @@ export interface Family {
   readonly latent?: Readonly<Record<"queryRank" | "rank" | "plainDim" | "rotaryDim" | "valueDim", number>>;
   /** What blocks of the kind `linear_attention` are. */
   readonly delta?: { readonly fusedInputs: boolean };
-  readonly mlp: { readonly kind: "gated" | "plain"; readonly bias: Fact<boolean> };
+  /** What blocks of the kind `conv` are. */
+  readonly convolution?: { readonly kernel: Fact<number>; readonly bias: Fact<boolean> };
+  readonly mlp: {
+    readonly kind: "gated" | "plain";
+    readonly bias: Fact<boolean>;
+    /** Two thirds of the width that the configuration says, times a factor, up to a multiple, where the switch is on. */
+    readonly narrowed?: {
+      readonly enabledBy: Fact<boolean>;
+      readonly factor: { readonly key: string; readonly default: number };
+      readonly multiple: Fact<number>;
+    };
+  };
   /** Blocks that have experts in place of that MLP, or beside it. */
   readonly experts?: ExpertsKeys;
   /** Factors of a token's vector (or the root of the hidden size), of what a sublayer adds, and of the logits, or what these are divided by. */
@@ -174,10 +191,12 @@ export interface Family {
   };
   /** A cap of the logits. */
   readonly softcap?: { readonly key: string; readonly default: number | null };
-  readonly headBias?: boolean;
+  readonly headBias?: Fact<boolean>;
   readonly tied: Fact<boolean>;
   readonly names: TensorNames;
   readonly stored?: { readonly fused?: readonly FusedLinears[]; readonly transposed?: readonly LinearRole[] };
+  /** Keys that older configurations have for others, and that count where they are there. */
+  readonly olderKeys?: Readonly<Record<string, string>>;
   /** Values that the configuration must have, for variants that the decoder does not compute. */
   readonly requires?: Readonly<Record<string, Required>>;
   /** Pairs of keys that must be equal where both are present. */

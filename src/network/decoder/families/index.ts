@@ -10,12 +10,14 @@ import { llama4Text } from "./experts/llama4.js";
 import { minimaxM2 } from "./experts/minimax-m2.js";
 import { mixtral } from "./experts/mixtral.js";
 import { olmoe } from "./experts/olmoe.js";
+import { phimoe } from "./experts/phimoe.js";
 import { qwen2Moe, qwen3Moe } from "./experts/qwen3-moe.js";
 import type { Family } from "./family.js";
 import { gemma } from "./gemma/gemma.js";
 import { gemma2, vaultGemma } from "./gemma/gemma2.js";
 import { gemma3Text } from "./gemma/gemma3.js";
 import { gemma4Text } from "./gemma/gemma4.js";
+import { lfm2, lfm2Moe } from "./hybrid/lfm2.js";
 import { qwen3Next, qwen35MoeText, qwen35Text } from "./hybrid/qwen3-5.js";
 import { bloom } from "./layer-norm/bloom.js";
 import { cohere, cohere2 } from "./layer-norm/cohere2.js";
@@ -30,6 +32,7 @@ import { mistral } from "./mistral.js";
 import { opt } from "./opt.js";
 import { qwen2 } from "./qwen2.js";
 import { qwen3 } from "./qwen3.js";
+import { apertus } from "./relatives/apertus.js";
 import { arcee } from "./relatives/arcee.js";
 import { ernie45 } from "./relatives/ernie4-5.js";
 import { exaone4 } from "./relatives/exaone4.js";
@@ -47,12 +50,12 @@ import { qwen2VlText, qwen3VlMoeText, qwen3VlText, qwen25VlText } from "./towers
 /** The families of LLaMA's form, with RMS norms. */
 const ofRmsNorms = [
   ...[llama, mistral, ministral, ministral3, qwen2, qwen3, smollm3, granite, phi3, glm, glm4, olmo2, olmo3, exaone4],
-  ...[seedOss, arcee, ernie45, helium, hunyuanDense, youtu],
+  ...[seedOss, arcee, ernie45, helium, hunyuanDense, youtu, apertus],
 ];
 const ofGemma = [gemma, gemma2, vaultGemma, gemma3Text, gemma4Text];
 const ofLayerNorms = [opt, gpt2, gptNeox, bloom, phi, starcoder2, stablelm, nemotron, cohere, cohere2];
 /** Most of their blocks are no attention. */
-const hybrids = [qwen35Text, qwen3Next, qwen35MoeText];
+const hybrids = [qwen35Text, qwen3Next, qwen35MoeText, lfm2, lfm2Moe];
 
 const withExperts = [
   mixtral,
@@ -72,6 +75,7 @@ const withExperts = [
   solarOpen,
   ernie45Moe,
   hunyuanMoe,
+  phimoe,
 ];
 
 /** Text networks of models of text and images that stand for no text model of their own. */

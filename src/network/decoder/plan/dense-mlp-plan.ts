@@ -1,6 +1,13 @@
 import type { Passage } from "../../site.js";
-import type { DenseMlpSpec } from "../spec/decoder-spec.js";
+import type { DenseMlpSpec, XieluRole } from "../spec/decoder-spec.js";
 import { fromLayer, type PartPlan, type PartPlanner } from "./part-plan.js";
+
+const xieluNumbers: readonly (readonly [XieluRole, readonly number[]])[] = [
+  ["xieluPositive", [1]],
+  ["xieluNegative", [1]],
+  ["xieluBeta", []],
+  ["xieluEps", []],
+];
 
 /** Linears and sites of an MLP that every token passes. */
 export function denseMlpPlan(plan: PartPlanner, mlp: DenseMlpSpec, addsTo: string | null): PartPlan {
@@ -14,7 +21,7 @@ export function denseMlpPlan(plan: PartPlanner, mlp: DenseMlpSpec, addsTo: strin
       plan.layer("down", [hiddenSize, width], { bias, addsTo }),
     ],
     norms: [],
-    tensors: [],
+    tensors: mlp.activation === "xielu" ? xieluNumbers.map(([role, shape]) => plan.tensor(role, shape)) : [],
     readers: gated ? ["gate", "up"] : ["up"],
     sites: [{ producer: fromLayer("up"), consumers: ["down"], passes: passage(mlp) }],
   };

@@ -19,9 +19,9 @@ export function expertsPlan(plan: PartPlanner, spec: ExpertsSpec, addsTo: string
     ...(shared === null
       ? []
       : [
-          plan.layer("sharedGate", [shared.width, hiddenSize]),
-          plan.layer("sharedUp", [shared.width, hiddenSize]),
-          plan.layer("sharedDown", [hiddenSize, shared.width], { addsTo: adds }),
+          plan.layer("sharedGate", [shared.width, hiddenSize], { bias: shared.bias }),
+          plan.layer("sharedUp", [shared.width, hiddenSize], { bias: shared.bias }),
+          plan.layer("sharedDown", [hiddenSize, shared.width], { bias: shared.bias, addsTo: adds }),
           ...(shared.gate
             ? [plan.layer("sharedExpertGate", [1, hiddenSize], { protectedAs: "gate of a shared expert" })]
             : []),

@@ -1,5 +1,6 @@
 import type { MixerSpec } from "../spec/decoder-spec.js";
 import { attentionPlan } from "./attention-plan.js";
+import { convolutionPlan } from "./convolution-plan.js";
 import { deltaNetPlan } from "./delta-net-plan.js";
 import { latentPlan } from "./latent-plan.js";
 import type { PartPlan, PartPlanner } from "./part-plan.js";
@@ -13,5 +14,7 @@ export function mixerPlan(plan: PartPlanner, mixer: MixerSpec, addsTo: string | 
       return latentPlan(plan, mixer, addsTo);
     case "delta":
       return deltaNetPlan(plan, mixer, addsTo);
+    case "convolution":
+      return convolutionPlan(plan, mixer, addsTo);
   }
 }

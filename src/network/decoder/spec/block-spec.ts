@@ -1,7 +1,7 @@
 import type { ExpertsRole, ExpertsSpec, RouterTensorRole } from "./experts/experts-spec.js";
 
 /** The Linears of a block by what they do; a plain MLP has no `gate`. */
-export type LinearRole = AttentionRole | LatentRole | DeltaRole | MlpRole | ExpertsRole;
+export type LinearRole = AttentionRole | LatentRole | DeltaRole | ConvolutionRole | MlpRole | ExpertsRole;
 
 /** Of attention: `q` also makes the output gate where there is one, and `v` is absent where values are keys. */
 export type AttentionRole = "q" | "k" | "v" | "o";
@@ -11,6 +11,9 @@ export type LatentRole = "qDown" | "qUp" | "kvDown" | "kvUp";
 
 /** Of a gated delta net: `deltaQkvz` and `deltaBa` in place of the four before them where they are fused. */
 export type DeltaRole = "deltaQkv" | "deltaZ" | "deltaB" | "deltaA" | "deltaQkvz" | "deltaBa" | "deltaOut";
+
+/** Of a short convolution: what gives its two gates and its input, and what reads its output. */
+export type ConvolutionRole = "convolutionIn" | "convolutionOut";
 
 export type MlpRole = "gate" | "up" | "down";
 
@@ -30,7 +33,13 @@ export type TensorRole =
   | "sinks"
   | "deltaConvolution"
   | "deltaDecay"
-  | "deltaTimeBias";
+  | "deltaTimeBias"
+  | "convolution"
+  | "convolutionBias"
+  | XieluRole;
+
+/** What the activation xIELU of a block has learnt, a number each. */
+export type XieluRole = "xieluPositive" | "xieluNegative" | "xieluBeta" | "xieluEps";
 
 export interface NormSpec {
   readonly kind: "rms" | "layer";
@@ -78,6 +87,8 @@ export type RotaryScaling =
       readonly short: readonly number[];
       readonly long: readonly number[];
       readonly amplitude: number;
+      /** Beyond the original context; the same where it is not said. */
+      readonly longAmplitude?: number;
       readonly originalContext: number;
     }
   /** The first pairs turn as those of a whole head do, the others not at all (Gemma 4). */
@@ -177,9 +188,23 @@ export interface DeltaNetSpec {
   readonly norm: NormSpec;
 }
 
-export type MixerSpec = AttentionSpec | LatentAttentionSpec | DeltaNetSpec;
+/** A gated short convolution (LFM2): `c * conv(b * x)`, each channel by itself, of three parts of what one Linear gives. */
+export interface ShortConvolutionSpec {
+  readonly kind: "convolution";
+  readonly channels: number;
+  /** Positions that it sees, the present one included. */
+  readonly kernel: number;
+  /** Of both Linears and of the convolution. */
+  readonly bias: boolean;
+}
 
-export type Activation = "silu" | "relu" | "relu2" | "gelu" | "gelu_tanh";
+export type MixerSpec = AttentionSpec | LatentAttentionSpec | DeltaNetSpec | ShortConvolutionSpec;
+
+/** `xielu` has numbers that are learnt, which lie beside the Linears of its block. */
+export type Activation = "silu" | "relu" | "relu2" | "gelu" | "gelu_tanh" | "xielu";
+
+/** Those that are formulas alone. */
+export type PlainActivation = Exclude<Activation, "xielu">;
 
 /** An MLP that every token passes. `gated`: `down(act(gate(x)) * up(x))`; `plain`: `down(act(up(x)))`. */
 export interface DenseMlpSpec {

@@ -1,6 +1,6 @@
 import { type ModelConfig, optionalBoolean, optionalCount } from "../../../checkpoint/model-config.js";
-import type { BlockKind, Fact, Family, RotaryKeys, SlidingWindowKeys } from "../families/family.js";
-import { countFact, wholeNumber } from "./read-facts.js";
+import type { BlockKind, Family, RotaryKeys, SlidingWindowKeys } from "../families/family.js";
+import { blockList, countFact, placeFact } from "./read-facts.js";
 import { unsupportedKey } from "./unsupported-key.js";
 
 /** What kind each block is of, and the window of those that have one. */
@@ -8,6 +8,8 @@ export interface BlockKinds {
   readonly kinds: readonly BlockKind[];
   /** In tokens; null where no block has one. */
   readonly window: number | null;
+  /** The configuration speaks of a window, whether or not a block has it. */
+  readonly windowSaid: boolean;
 }
 
 /**
@@ -29,7 +31,7 @@ export function readKinds(config: ModelConfig, family: Family, blocks: number): 
       "or the window, not one",
     );
   }
-  return { kinds, window: sliding === 0 ? null : window };
+  return { kinds, window: sliding === 0 ? null : window, windowSaid: window !== null };
 }
 
 function readWindow(config: ModelConfig, keys: SlidingWindowKeys): number | null {
@@ -64,20 +66,20 @@ function listedKinds(
 }
 
 function kindsByPositions(config: ModelConfig, family: Family, blocks: number): readonly BlockKind[] {
-  const full = { kinds: Array<BlockKind>(blocks).fill("full_attention"), window: null };
+  const full = { kinds: Array<BlockKind>(blocks).fill("full_attention"), windowSaid: false };
   const kind = family.kinds?.absent.kind ?? "full_attention";
   return rotatedBlocks(config, family.rotary ?? {}, full).map((rotated) => (rotated ? kind : "full_attention"));
-}
-
-function placeOf(config: ModelConfig, from: Fact<number>): number {
-  return typeof from === "number" ? from : (wholeNumber(config, from.key) ?? from.default);
 }
 
 function absentKinds(config: ModelConfig, family: Family, blocks: number, window: number | null): readonly BlockKind[] {
   const { absent } = family.kinds as NonNullable<Family["kinds"]>;
   const { kind } = absent;
   const off = kind === "sliding_attention" && window === null;
-  const begin = "from" in absent ? placeOf(config, absent.from) : 0;
+  const begin = "from" in absent ? placeFact(config, absent.from) : 0;
+  if ("fullListed" in absent) {
+    const full = blockList(config, absent.fullListed, blocks);
+    return Array.from({ length: blocks }, (_, i) => (full?.has(i) === false ? kind : "full_attention"));
+  }
   const every = "allBut" in absent ? countFact(config, absent.allBut) : 0;
   return Array.from({ length: blocks }, (_, i) =>
     off || i < begin || (every > 0 && (i + 1) % every === 0) ? "full_attention" : kind,
@@ -88,11 +90,11 @@ function absentKinds(config: ModelConfig, family: Family, blocks: number, window
 export function rotatedBlocks(
   config: ModelConfig,
   { where }: RotaryKeys,
-  { kinds, window }: BlockKinds,
+  { kinds, windowSaid }: Pick<BlockKinds, "kinds" | "windowSaid">,
 ): readonly boolean[] {
   if (where === undefined) return kinds.map(() => true);
   if (where.kind === "sliding") {
-    return kinds.map((kind) => kind === "sliding_attention" || (where.unlessNone && window === null));
+    return kinds.map((kind) => kind === "sliding_attention" || (where.unlessNone && !windowSaid));
   }
   const listed = config[where.list];
   if (listed === undefined || listed === null) {

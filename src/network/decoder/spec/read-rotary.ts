@@ -10,6 +10,7 @@ import {
 } from "../../../checkpoint/model-config.js";
 import type { BlockKind, RotaryKeys } from "../families/family.js";
 import type { RotaryScaling, RotarySpec } from "./decoder-spec.js";
+import { booleanFact } from "./read-facts.js";
 import { unsupportedKey } from "./unsupported-key.js";
 
 const DEFAULT_THETA = 10000;
@@ -38,23 +39,28 @@ export function readRotary(config: ModelConfig, of: RotaryOf): RotarySpec {
     optionalNumber(config, keys.partial?.key ?? "partial_rotary_factor") ??
     shareOf(config, keys, headDim) ??
     partial;
-  if (keys.partial === undefined && keys.kinds === undefined && share !== 1) {
+  const proportional = rotaryType(parameters, type) === "proportional";
+  if (keys.partial === undefined && !proportional && share !== 1) {
     throw unsupportedKey("partial_rotary_factor", String(share), "1");
   }
-  const proportional = rotaryType(parameters, type) === "proportional";
   const width = proportional ? headDim : Math.trunc(headDim * share);
   if (width % 2 !== 0 || headDim % 2 !== 0 || width < 2 || width > headDim) {
     throw unsupportedKey("the width of a head", String(share === 1 ? headDim : width), "even, to turn pairs of it");
   }
   const owner = optionalNumber(parameters, "rope_theta") === undefined ? config : parameters;
   const key = owner === parameters ? "rope_theta" : thetaKey;
-  const base = optionalNumber(owner, key) === undefined ? absent : requirePositive(owner, key);
+  const base = key === null || optionalNumber(owner, key) === undefined ? absent : requirePositive(owner, key);
   const theta = base * stretchOf(parameters, keys, headDim);
   const scaling = proportional
     ? ({ kind: "proportional", turning: Math.trunc((headDim * share) / 2), factor: factorOf(parameters) } as const)
     : readScaling(config, parameters, { keys, type, maxPositions: of.maxPositions, pairs: width / 2 });
   const sections = sectionsOf(parameters);
-  return { theta, scaling, width, pairs: keys.pairs ?? "halves", ...(sections !== null && { sections }) };
+  return { theta, scaling, width, pairs: pairsOf(config, keys), ...(sections !== null && { sections }) };
+}
+
+function pairsOf(config: ModelConfig, { pairs = "halves" }: RotaryKeys): RotarySpec["pairs"] {
+  if (typeof pairs === "string") return pairs;
+  return booleanFact(config, pairs.neighboursBy) ? "neighbours" : "halves";
 }
 
 function sectionsOf({ mrope_section: sections }: ModelConfig): readonly number[] | null {
@@ -64,7 +70,7 @@ function sectionsOf({ mrope_section: sections }: ModelConfig): readonly number[]
 
 interface Parameters {
   readonly parameters: ModelConfig;
-  readonly thetaKey: string;
+  readonly thetaKey: string | null;
   readonly theta: number;
   readonly type: string;
   readonly partial: number;
@@ -88,7 +94,7 @@ function parametersOf(config: ModelConfig, { keys, kind }: RotaryOf): Parameters
   const inside = nested === undefined ? (own.scaled ? parameters : {}) : (optionalObject(parameters, kind) ?? {});
   return {
     parameters: inside,
-    thetaKey: own.thetaKey,
+    thetaKey: own.thetaKey ?? null,
     theta: own.theta,
     type: Object.keys(inside).length === 0 ? (own.type ?? "default") : "default",
     partial: Object.keys(inside).length === 0 ? (own.partial ?? partial) : partial,
@@ -163,7 +169,11 @@ function readScaling(config: ModelConfig, parameters: ModelConfig, of: ScalingOf
         originalContext,
       };
     case "yarn":
-      return readYarn(parameters, maxPositions, originalContext);
+      return {
+        ...readYarn(parameters, maxPositions, originalContext),
+        // Of kinds with parameters of their own transformers reads it beside these, for all.
+        wholeDimensions: optionalBoolean(rotaryParameters(config, keys).parameters, "truncate") ?? true,
+      };
     case "longrope":
     case "su":
       return readLongRope(parameters, { ...of, originalContext });
@@ -176,7 +186,7 @@ const oneOfScalings = "none, default, dynamic, linear, llama3, longrope, proport
 
 function readLongRope(
   parameters: ModelConfig,
-  { maxPositions, pairs, originalContext }: ScalingOf & { readonly originalContext: number },
+  { keys, maxPositions, pairs, originalContext }: ScalingOf & { readonly originalContext: number },
 ): RotaryScaling {
   const divisors = (key: string): readonly number[] => {
     const value = parameters[key];
@@ -191,18 +201,26 @@ function readLongRope(
     return numbers as readonly number[];
   };
   const factor = optionalNumber(parameters, "factor") ?? maxPositions / originalContext;
+  const { longRopeAmplitudes: own } = keys;
   return {
     kind: "longrope",
     short: divisors("short_factor"),
     long: divisors("long_factor"),
     amplitude:
-      optionalNumber(parameters, "attention_factor") ??
-      (factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(originalContext))),
+      own !== undefined
+        ? requirePositive(parameters, own.short)
+        : (optionalNumber(parameters, "attention_factor") ??
+          (factor <= 1 ? 1 : Math.sqrt(1 + Math.log(factor) / Math.log(originalContext)))),
+    ...(own !== undefined && { longAmplitude: requirePositive(parameters, own.long) }),
     originalContext,
   };
 }
 
-function readYarn(parameters: ModelConfig, maxPositions: number, originalContext: number): RotaryScaling {
+function readYarn(
+  parameters: ModelConfig,
+  maxPositions: number,
+  originalContext: number,
+): Omit<Extract<RotaryScaling, { kind: "yarn" }>, "wholeDimensions"> {
   const implied = parameters["factor"] === null;
   const factor = implied ? maxPositions / originalContext : requirePositive(parameters, "factor");
   const [mscale, ofAllDimensions] = [
@@ -218,7 +236,6 @@ function readYarn(parameters: ModelConfig, maxPositions: number, originalContext
       (mscale && ofAllDimensions ? growth(mscale) / growth(ofAllDimensions) : growth(1)),
     fastTurns: optionalNumber(parameters, "beta_fast") || 32,
     slowTurns: optionalNumber(parameters, "beta_slow") || 1,
-    wholeDimensions: optionalBoolean(parameters, "truncate") ?? true,
     originalContext,
   };
 }

@@ -19,6 +19,7 @@ import type {
   NormSpec,
 } from "./decoder-spec.js";
 import { readMlps } from "./experts/read-mlps.js";
+import { readConvolution } from "./mixers/read-convolution.js";
 import { readDeltaNet } from "./mixers/read-delta-net.js";
 import { readLatent } from "./mixers/read-latent.js";
 import { hasNormMatrices, matrixNorms } from "./norm-matrices.js";
@@ -113,7 +114,7 @@ function readEmbedding(config: ModelConfig, family: Family, hiddenSize: number, 
 
 function readHead(config: ModelConfig, { multipliers, softcap, headBias }: Family): HeadSpec {
   return {
-    bias: headBias === true,
+    bias: booleanFact(config, headBias ?? false),
     multiplier: positiveFact(config, multipliers?.logits ?? 1) / positiveFact(config, multipliers?.logitsDivisor ?? 1),
     softcap: capFact(config, softcap),
   };
@@ -155,6 +156,7 @@ function readBlocks(config: ModelConfig, family: Family, hiddenSize: number, nor
 }
 
 function readMixer(config: ModelConfig, of: AttentionOf): MixerSpec {
+  if (of.kind === "conv") return readConvolution(config, of.family, of.hiddenSize);
   if (of.kind === "linear_attention") return readDeltaNet(config, of.family, of.norm);
   if (of.family.latent !== undefined) return readLatent(config, of.family, of.maxPositions);
   return readAttention(config, of);

@@ -111,7 +111,7 @@ function alone(config: ModelConfig): RotarySpec | null {
 // Of the first block that has them.
 function rotaryOf(config: ModelConfig): RotarySpec | null {
   for (const { attention } of readSpec(config).blocks) {
-    if (attention.kind !== "delta" && attention.rotary !== null) return attention.rotary;
+    if ("rotary" in attention && attention.rotary !== null) return attention.rotary;
   }
   return null;
 }

@@ -6,7 +6,7 @@ import { RecurrentState } from "./recurrent-state.js";
 export class BlockCache implements Disposable {
   /** Of attention. */
   readonly keysAndValues = new KeyValueCache();
-  /** Of a delta net. */
+  /** Of a delta net or convolution. */
   readonly state = new RecurrentState();
 
   /** Tokens seen so far. */

@@ -3,11 +3,11 @@ import { keep, noGrad, scope, type Tensor } from "../../../../tensor/index.js";
 interface Held {
   /** The last inputs of the convolution, `[batch, channels, kernel - 1]`. */
   readonly inputs: Tensor;
-  /** What keys recall, `[batch, heads, keyDim, valueDim]`. */
-  readonly memory: Tensor;
+  /** What keys recall, `[batch, heads, keyDim, valueDim]`; null for a convolution alone. */
+  readonly memory: Tensor | null;
 }
 
-/** What one delta net keeps of the tokens that it has seen: of one size however many they are. */
+/** What one delta net or convolution keeps of the tokens that it has seen: of one size however many they are. */
 export class RecurrentState implements Disposable {
   #held: Held | null = null;
   #length = 0;
@@ -30,20 +30,18 @@ export class RecurrentState implements Disposable {
 
   /** Lets sequences branch: row `i` of the new batch continues what row `parents[i]` (int64) has seen. */
   branch(parents: Tensor): void {
-    const { inputs, memory } = this.#held ?? {};
-    if (inputs === undefined || memory === undefined) return;
-    const chosen = scope(() => ({
-      inputs: keep(noGrad(() => inputs.indexSelect(0, parents))),
-      memory: keep(noGrad(() => memory.indexSelect(0, parents))),
-    }));
+    const held = this.#held;
+    if (held === null) return;
+    const chosen = (of: Tensor): Tensor => keep(scope(() => noGrad(() => of.indexSelect(0, parents))));
+    const next = { inputs: chosen(held.inputs), memory: held.memory === null ? null : chosen(held.memory) };
     this.#free();
-    this.#held = chosen;
+    this.#held = next;
   }
 
   #replace({ inputs, memory }: Held): void {
     const copies = noGrad(() => ({
       inputs: keep(scope(() => inputs.detach().clone())),
-      memory: keep(scope(() => memory.detach().clone())),
+      memory: memory === null ? null : keep(scope(() => memory.detach().clone())),
     }));
     this.#free();
     this.#held = copies;
@@ -51,7 +49,7 @@ export class RecurrentState implements Disposable {
 
   #free(): void {
     this.#held?.inputs.dispose();
-    this.#held?.memory.dispose();
+    this.#held?.memory?.dispose();
   }
 
   /** Forgets everything and frees its memory. */

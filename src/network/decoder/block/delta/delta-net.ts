@@ -1,6 +1,7 @@
 import { callTensor, Tensor } from "../../../../tensor/index.js";
 import { normWeights, tensorOf, type UnitWeights } from "../../../unit-weights.js";
 import type { DeltaNetSpec } from "../../spec/decoder-spec.js";
+import { causalConvolution } from "../convolution/causal-convolution.js";
 import type { Sublayer } from "../forward-context.js";
 import { normalise } from "../normalise.js";
 import { gatedDeltaRule } from "./delta-rule.js";
@@ -17,7 +18,9 @@ export function deltaNet(delta: DeltaNetSpec, x: Tensor, { weights, context, app
   const { qkv, z, b, a } = delta.fusedInputs
     ? splitInputs(delta, apply("deltaQkvz", x), apply("deltaBa", x))
     : { qkv: apply("deltaQkv", x), z: apply("deltaZ", x), b: apply("deltaB", x), a: apply("deltaA", x) };
-  const { mixed, inputs } = convolved(delta, qkv.transpose(1, 2), weights, held?.inputs ?? null);
+  const taps = tensorOf(weights, "deltaConvolution");
+  const { mixed: sums, inputs } = causalConvolution(qkv.transpose(1, 2), taps, held?.inputs ?? null);
+  const mixed = sums.silu();
   const keys = keyHeads * keyDim;
   const byHead = (first: number, heads: number, width: number): Tensor =>
     wide(
@@ -69,25 +72,6 @@ function splitInputs({ keyHeads, valueHeads, keyDim, valueDim }: DeltaNetSpec, q
     b: gatePart(0),
     a: gatePart(served),
   };
-}
-
-// A causal convolution of each channel of `x [batch, channels, time]` by itself, `[batch, time, channels]`.
-function convolved(
-  { kernel }: DeltaNetSpec,
-  x: Tensor,
-  weights: UnitWeights,
-  before: Tensor | null,
-): { readonly mixed: Tensor; readonly inputs: Tensor } {
-  const [batch, channels, time] = x.shape as readonly [number, number, number];
-  const past = before ?? Tensor.zeros([batch, channels, kernel - 1], { dtype: x.dtype, device: x.device });
-  const all = Tensor.cat([past.to(x.dtype), x], 2);
-  const taps = tensorOf(weights, "deltaConvolution").to(x.dtype);
-  let sum: Tensor | null = null;
-  for (let tap = 0; tap < kernel; tap++) {
-    const term = all.narrow(2, tap, time).mul(taps.narrow(2, tap, 1).reshape([1, channels, 1]));
-    sum = sum === null ? term : sum.add(term);
-  }
-  return { mixed: (sum ?? x).silu().transpose(1, 2), inputs: all.narrow(2, time, kernel - 1) };
 }
 
 // Log of what is kept of the memory at each position, `[batch, time, valueHeads]`; below zero.

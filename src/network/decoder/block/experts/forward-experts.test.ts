@@ -166,7 +166,7 @@ const kinds: readonly (readonly [string, ExpertsSpec])[] = [
   ["softmax, normalised", specOf({})],
   [
     "softmax as it is, with a gated shared expert",
-    specOf({ normalised: null }, { shared: { width: WIDTH, gate: true } }),
+    specOf({ normalised: null }, { shared: { width: WIDTH, bias: false, gate: true } }),
   ],
   [
     "softmax of the chosen, biases, clamped",
@@ -185,7 +185,7 @@ const kinds: readonly (readonly [string, ExpertsSpec])[] = [
         normalised: { epsilon: 1e-20 },
         scaling: 2.5,
       },
-      { shared: { width: WIDTH, gate: false } },
+      { shared: { width: WIDTH, bias: false, gate: false } },
     ),
   ],
   ["softmax, groups by the best", specOf({ groups: { count: 3, kept: 1, by: "best" }, normalised: null })],
@@ -235,7 +235,7 @@ describe.each(kinds)("experts: %s", (_name, spec) => {
 
 it("the gradient of the stream, through experts and router, agrees with finite differences", () => {
   scope(() => {
-    const spec = specOf({}, { shared: { width: WIDTH, gate: true } });
+    const spec = specOf({}, { shared: { width: WIDTH, bias: false, gate: true } });
     const given = problem(spec);
     const wide = (of: Tensor): Tensor => of.to("float64");
     const linears = Object.fromEntries(

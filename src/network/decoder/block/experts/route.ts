@@ -19,10 +19,11 @@ export interface RouterTensors {
  * Chooses the experts of every token by the router's logits `[tokens, experts]`. Differentiable in the weights; what is chosen is
  * not. Computed in fp32.
  * Sources: softmax and its order, Switch (arXiv 2101.03961) and Mixtral (2401.04088); groups, DeepSeek-V2 (2405.04434), section 2.2;
- * sigmoid with a correction for the choice, DeepSeek-V3 (2412.19437), section 2.1.2.
+ * sigmoid with a correction for the choice, DeepSeek-V3 (2412.19437), section 2.1.2; SparseMixer-v2, GRIN (2409.12136), section 2.2.
  */
 export function route(logits: Tensor, router: RouterSpec, perToken: number, tensors: RouterTensors): Routing {
   const wide = logits.dtype === "float64" ? logits : logits.to("float32");
+  if (router.scores === "sparse-mixer") return sparseMixer(wide, router.tolerance ?? 0, perToken);
   const scores = scored(wide, router);
   const experts = choices(wide, scores, router, tensors.correction).topk(perToken).indices;
   const chosen = scores.gather(1, experts);
@@ -36,6 +37,7 @@ export function route(logits: Tensor, router: RouterSpec, perToken: number, tens
 
 function scored(logits: Tensor, { scores }: RouterSpec): Tensor {
   switch (scores) {
+    case "sparse-mixer":
     case "softmax":
       return logits.softmax(-1);
     case "sigmoid":
@@ -66,6 +68,32 @@ function bestGroups(scores: Tensor, { count, kept, by }: RouterGroups): Tensor {
   );
   const closed = open.eq(0).unsqueeze(2).expand([tokens, count, size]).reshape([tokens, experts]);
   return scores.maskedFill(closed, Number.NEGATIVE_INFINITY);
+}
+
+// One expert after the other: what it counts is its share among those that are left and not far behind it.
+function sparseMixer(logits: Tensor, tolerance: number, perToken: number): Routing {
+  const experts: Tensor[] = [];
+  const weights: Tensor[] = [];
+  let left = logits;
+  for (let choice = 0; choice < perToken; choice++) {
+    const best = left.detach().argmax(-1, true);
+    const top = left.detach().gather(1, best);
+    const behind = top.sub(logits.detach()).div(logits.detach().abs().maximum(top));
+    weights.push(
+      left
+        .maskedFill(behind.gt(2 * tolerance), Number.NEGATIVE_INFINITY)
+        .softmax(-1)
+        .gather(1, best),
+    );
+    experts.push(best);
+    left = left.maskedFill(chosenAt(best, left), Number.NEGATIVE_INFINITY);
+  }
+  return { experts: Tensor.cat(experts, 1), weights: Tensor.cat(weights, 1) };
+}
+
+function chosenAt(best: Tensor, { shape, dtype, device }: Tensor): Tensor {
+  const ones = Tensor.ones(best.shape, { dtype, device });
+  return Tensor.zeros(shape, { dtype, device }).scatter(1, best, ones).gt(0);
 }
 
 function perExpert(factors: Tensor, experts: Tensor, like: Tensor): Tensor {

@@ -1,7 +1,8 @@
 import type { RotaryScaling, RotarySpec } from "../../spec/decoder-spec.js";
 
-/** What cosines and sines are multiplied by. */
-export function rotaryAmplitude(scaling: RotaryScaling): number {
+/** What cosines and sines are multiplied by; `beyond` as for the frequencies. */
+export function rotaryAmplitude(scaling: RotaryScaling, beyond = false): number {
+  if (beyond && scaling.kind === "longrope" && scaling.longAmplitude !== undefined) return scaling.longAmplitude;
   return scaling.kind === "yarn" || scaling.kind === "longrope" ? scaling.amplitude : 1;
 }
 

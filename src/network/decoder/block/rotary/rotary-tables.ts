@@ -63,6 +63,7 @@ function turnedHeads(attention: MixerSpec): TurnedHeads | null {
     case "latent":
       return { rotary: attention.rotary, width: attention.rotaryDim };
     case "delta":
+    case "convolution":
       return null;
   }
 }

@@ -42,7 +42,7 @@ export class RotaryTable implements Disposable {
   ): RotaryTable {
     const angles = (beyond: boolean): Angles => {
       const turning = rotaryFrequencies(rotary, beyond);
-      const amplitude = rotaryAmplitude(rotary.scaling);
+      const amplitude = rotaryAmplitude(rotary.scaling, beyond);
       const table = noGrad(() =>
         scope(() => {
           const all = Tensor.arange(length, { dtype: "float64" }).outer(Tensor.from(turning));

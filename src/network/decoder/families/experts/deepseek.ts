@@ -1,7 +1,7 @@
 import type { Family } from "../family.js";
 import { llama } from "../llama.js";
 import type { ExpertsKeys } from "./experts-keys.js";
-import { correctedSigmoid, sharedExpertNames } from "./glm4-moe.js";
+import { correctedSigmoid, sharedExpertNames, sharedExperts } from "./glm4-moe.js";
 import { eachExpert, expertNames, stackedExperts } from "./qwen3-moe.js";
 
 const names = {
@@ -53,9 +53,8 @@ export const deepseekV2: Family = {
       scaling: { key: "routed_scaling_factor", default: 1 },
     },
     shared: {
-      width: { key: "moe_intermediate_size", default: 1407 },
-      times: { key: "n_shared_experts", default: 2 },
-      gate: false,
+      ...sharedExperts(1407, { key: "n_shared_experts", default: 2 }),
+      bias: { key: "mlp_bias", default: false },
     },
   },
   names,
@@ -73,7 +72,7 @@ export const deepseekV3: Family = {
   modelType: "deepseek_v3",
   defaults: { activation: "silu", maxPositions: 4096, kvHeads: null, headDim: null },
   latent: { queryRank: 1536, rank: 512, plainDim: 128, rotaryDim: 64, valueDim: 128 },
-  rotary: { pairs: "neighbours" },
+  rotary: { pairs: { neighboursBy: { key: "rope_interleave", default: true } } },
   mlp: { kind: "gated", bias: false },
   experts: {
     ...experts,
@@ -85,14 +84,10 @@ export const deepseekV3: Family = {
       groups: { count: { key: "n_group", default: 8 }, kept: { key: "topk_group", default: 4 }, by: "two-best" },
       scaling: { key: "routed_scaling_factor", default: 2.5 },
     },
-    shared: {
-      width: { key: "moe_intermediate_size", default: 2048 },
-      times: { key: "n_shared_experts", default: 1 },
-      gate: false,
-    },
+    shared: sharedExperts(2048),
   },
   names: { ...names, tensors: { routerCorrection: "mlp.gate.e_score_correction_bias" } },
-  requires: { rope_interleave: true, scoring_func: "sigmoid", topk_method: "noaux_tc", moe_layer_freq: 1 },
+  requires: { scoring_func: "sigmoid", topk_method: "noaux_tc", moe_layer_freq: 1 },
 };
 
 /** GLM-4.7 Flash: DeepSeek-V3's attention and experts, which a list may give to any blocks. */
@@ -108,11 +103,7 @@ export const glm4MoeLite: Family = {
     perToken: { key: "num_experts_per_tok", default: 4 },
     width: { key: "moe_intermediate_size", default: 1536 },
     router: { ...correctedSigmoid, scaling: { key: "routed_scaling_factor", default: 1.8 } },
-    shared: {
-      width: { key: "moe_intermediate_size", default: 1536 },
-      times: { key: "n_shared_experts", default: 1 },
-      gate: false,
-    },
+    shared: sharedExperts(1536),
   },
 };
 
@@ -130,5 +121,5 @@ export const youtu: Family = {
       Object.entries(names.linears).filter(([role]) => !/^(?:router|expert|shared)/.test(role)),
     ),
   },
-  requires: { rope_interleave: true },
+  requires: {},
 };

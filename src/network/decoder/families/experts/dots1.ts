@@ -2,7 +2,7 @@ import type { Family } from "../family.js";
 import { qwen3 } from "../qwen3.js";
 import { deepseekV3 } from "./deepseek.js";
 import type { ExpertsKeys } from "./experts-keys.js";
-import { correctedSigmoid, sharedExpertNames } from "./glm4-moe.js";
+import { correctedSigmoid, sharedExpertNames, sharedExperts } from "./glm4-moe.js";
 import { expertNames } from "./qwen3-moe.js";
 
 /** dots.llm1: Qwen3's attention, DeepSeek-V3's experts behind dense blocks. */
@@ -22,11 +22,7 @@ export const dots1: Family = {
     perToken: { key: "num_experts_per_tok", default: 6 },
     width: { key: "moe_intermediate_size", default: 1408 },
     router: { ...correctedSigmoid, normalised: { key: "norm_topk_prob", default: false } },
-    shared: {
-      width: { key: "moe_intermediate_size", default: 1408 },
-      times: { key: "n_shared_experts", default: 1 },
-      gate: false,
-    },
+    shared: sharedExperts(1408),
   },
   names: {
     ...qwen3.names,

@@ -1,6 +1,6 @@
 import type { Family } from "../family.js";
 import { ernie45 } from "../relatives/ernie4-5.js";
-import { sharedExpertNames } from "./glm4-moe.js";
+import { sharedExpertNames, sharedExperts } from "./glm4-moe.js";
 import { eachExpert, expertNames, stackedExperts } from "./qwen3-moe.js";
 
 /** ERNIE 4.5 with experts in a range of blocks, chosen by a softmax with a correction. */
@@ -20,11 +20,7 @@ export const ernie45Moe: Family = {
     perToken: { key: "moe_k", default: 6 },
     width: { key: "moe_intermediate_size", default: 1536 },
     router: { scores: "softmax", correction: "row", normalised: true },
-    shared: {
-      width: { key: "moe_intermediate_size", default: 1536 },
-      times: { key: "moe_num_shared_experts", default: 2 },
-      gate: false,
-    },
+    shared: sharedExperts(1536, { key: "moe_num_shared_experts", default: 2 }),
     stored: [eachExpert, stackedExperts],
     each: eachExpert,
   },

@@ -3,7 +3,7 @@ import { namesWithHeadNorms } from "../llama.js";
 import { exaone4 } from "../relatives/exaone4.js";
 import { deepseekV3 } from "./deepseek.js";
 import type { ExpertsKeys } from "./experts-keys.js";
-import { correctedSigmoid, sharedExpertNames } from "./glm4-moe.js";
+import { correctedSigmoid, sharedExpertNames, sharedExperts } from "./glm4-moe.js";
 import { expertNames } from "./qwen3-moe.js";
 
 /** K-EXAONE: EXAONE 4 with norms before attention and MLP, and DeepSeek-V3's experts behind dense blocks. */
@@ -16,11 +16,7 @@ export const exaoneMoe: Family = {
     count: ["num_experts"],
     width: { key: "moe_intermediate_size", default: 1024 },
     router: { ...correctedSigmoid, scaling: { key: "routed_scaling_factor", default: 2.5 } },
-    shared: {
-      width: { key: "moe_intermediate_size", default: 1024 },
-      times: { key: "num_shared_experts", default: 1 },
-      gate: false,
-    },
+    shared: sharedExperts(1024, { key: "num_shared_experts", default: 1 }),
   },
   names: {
     ...namesWithHeadNorms,

@@ -1,4 +1,4 @@
-import type { StoredExperts } from "../../spec/experts/experts-spec.js";
+import type { RouterSpec, StoredExperts } from "../../spec/experts/experts-spec.js";
 import type { Fact } from "../family.js";
 
 /** Which blocks of a family have experts; the others have its dense MLP. */
@@ -28,9 +28,11 @@ export interface ExpertsKeys {
   readonly clamped?: { readonly limit: Fact<number>; readonly alpha: Fact<number> };
   readonly bias?: boolean;
   readonly router: {
-    readonly scores: "softmax" | "sigmoid" | "chosen-softmax";
+    readonly scores: RouterSpec["scores"];
     /** `row`: stored as `[1, experts]`. */
-    readonly correction?: boolean | "row";
+    readonly correction?: Fact<boolean> | "row";
+    /** Of the scores of SparseMixer: how far behind the best a logit may be, as a share, to count beside it. */
+    readonly tolerance?: Fact<number>;
     readonly bias?: boolean;
     readonly groups?: {
       readonly count: Fact<number>;
@@ -53,6 +55,7 @@ export interface ExpertsKeys {
     readonly width: { readonly key: string; readonly default: number };
     readonly times?: Fact<number>;
     readonly gate: boolean;
+    readonly bias?: Fact<boolean>;
   };
   /** The dense MLP stands beside the experts, each with norms of its own (Gemma 4). */
   readonly besideDense?: boolean;

@@ -1,4 +1,4 @@
-import type { Family } from "../family.js";
+import type { Fact, Family } from "../family.js";
 import { llama, namesWithHeadNorms } from "../llama.js";
 import type { ExpertsKeys } from "./experts-keys.js";
 import { eachExpert, expertNames, stackedExperts } from "./qwen3-moe.js";
@@ -20,6 +20,14 @@ export const sharedExpertNames = {
   sharedDown: "mlp.shared_experts.down_proj",
 } as const;
 
+/** An MLP beside the experts, as wide as several of them, without a gate. */
+export function sharedExperts(
+  width: number,
+  times: Fact<number> = { key: "n_shared_experts", default: 1 },
+): NonNullable<ExpertsKeys["shared"]> {
+  return { width: { key: "moe_intermediate_size", default: width }, times, gate: false };
+}
+
 /** GLM-4.5 to 4.7: dense blocks first, then experts with one beside them; a half of each head turns. */
 export const glm4Moe: Family = {
   ...llama,
@@ -40,11 +48,7 @@ export const glm4Moe: Family = {
     perToken: { key: "num_experts_per_tok", default: 8 },
     width: { key: "moe_intermediate_size", default: 1408 },
     router: correctedSigmoid,
-    shared: {
-      width: { key: "moe_intermediate_size", default: 1408 },
-      times: { key: "n_shared_experts", default: 1 },
-      gate: false,
-    },
+    shared: sharedExperts(1408),
     stored: [eachExpert, stackedExperts],
     each: eachExpert,
   },
@@ -66,11 +70,7 @@ export const solarOpen: Family = {
     ...(glm4Moe.experts as ExpertsKeys),
     blocks: "all",
     width: { key: "moe_intermediate_size", default: 1280 },
-    shared: {
-      width: { key: "moe_intermediate_size", default: 1280 },
-      times: { key: "n_shared_experts", default: 1 },
-      gate: false,
-    },
+    shared: sharedExperts(1280),
   },
   names: {
     ...llama.names,

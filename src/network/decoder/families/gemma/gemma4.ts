@@ -18,8 +18,8 @@ export const gemma4Text: Family = {
   norm: { kind: "rms", eps: { key: "rms_norm_eps", default: 1e-6 } },
   rotary: {
     kinds: {
-      full_attention: { thetaKey: "rope_theta", theta: 1e6, scaled: true, type: "proportional", partial: 0.25 },
-      sliding_attention: { thetaKey: "rope_local_base_freq", theta: 1e4, scaled: false },
+      full_attention: { theta: 1e6, scaled: true, type: "proportional", partial: 0.25 },
+      sliding_attention: { theta: 1e4, scaled: false },
     },
   },
   kinds: {

@@ -1,12 +1,15 @@
-import type { Activation, DenseMlpSpec } from "../block-spec.js";
+import type { DenseMlpSpec, PlainActivation } from "../block-spec.js";
 
 /** How the experts of a token are chosen, and what each of them counts. */
 export interface RouterSpec {
   /**
    * What the logits become: `softmax` over all experts, `sigmoid` of each, or `chosen-softmax`: experts are chosen by their
-   * logits, and the softmax is over those that are.
+   * logits, and the softmax is over those that are; `sparse-mixer`: one after the other, each by a softmax over those that are not
+   * chosen yet and are within `tolerance` of the best.
    */
-  readonly scores: "softmax" | "sigmoid" | "chosen-softmax";
+  readonly scores: "softmax" | "sigmoid" | "chosen-softmax" | "sparse-mixer";
+  /** Of `sparse-mixer`: twice this, as a share of the larger of both, is how far a logit may be from the best. */
+  readonly tolerance?: number;
   /** A stored number is added to the score of every expert, for the choice alone. */
   readonly correction: boolean;
   /** That correction is stored as `[1, experts]`. */
@@ -41,7 +44,7 @@ export interface RouterGroups {
 /** An MLP of which every token passes a few out of many. Experts are gated: `down(act(gate(x)) * up(x))`. */
 export interface ExpertsSpec {
   readonly kind: "experts";
-  readonly activation: Activation;
+  readonly activation: PlainActivation;
   /**
    * In place of the activation: `gate sigmoid(alpha gate) (up + 1)`, with gates of at most `limit` and ups within it (gpt-oss);
    * null for the plain product.
@@ -64,6 +67,7 @@ export interface ExpertsSpec {
 
 export interface SharedExpertSpec {
   readonly width: number;
+  readonly bias: boolean;
   /** The sigmoid of a Linear with one output multiplies what it gives. */
   readonly gate: boolean;
 }

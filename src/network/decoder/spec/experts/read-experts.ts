@@ -1,16 +1,11 @@
-import {
-  type ModelConfig,
-  optionalBoolean,
-  optionalCount,
-  optionalNumber,
-} from "../../../../checkpoint/model-config.js";
+import { type ModelConfig, optionalBoolean, optionalCount } from "../../../../checkpoint/model-config.js";
 import { ModelError } from "../../../../errors.js";
 import type { BlocksWithExperts, ExpertsKeys } from "../../families/experts/experts-keys.js";
 import type { Fact } from "../../families/family.js";
 import type { Activation, DenseMlpSpec, MlpSpec } from "../block-spec.js";
-import { booleanFact, countFact, positiveFact, wholeNumber } from "../read-facts.js";
+import { blockList, booleanFact, countFact, placeFact, positiveFact } from "../read-facts.js";
 import { unsupportedKey } from "../unsupported-key.js";
-import type { ExpertsSpec, RouterSpec } from "./experts-spec.js";
+import type { ExpertsSpec, RouterSpec, SharedExpertSpec } from "./experts-spec.js";
 
 /** What experts are read with. */
 export interface ExpertsOf {
@@ -38,10 +33,9 @@ function blocksWithExperts(config: ModelConfig, which: BlocksWithExperts, blocks
   const all = Array.from({ length: blocks }, (_, block) => block);
   if (which === "all") return all.map(() => true);
   if ("from" in which) {
-    const { from } = which;
     const types = "types" in which ? typesOf(config, which.types, blocks) : null;
     if (types !== null) return types.map((type) => type === "sparse");
-    const first = typeof from === "number" ? from : (wholeNumber(config, from.key) ?? from.default);
+    const first = placeFact(config, which.from);
     return all.map((block) => block >= first);
   }
   const lastOf = countFact(config, which.lastOf);
@@ -51,11 +45,8 @@ function blocksWithExperts(config: ModelConfig, which: BlocksWithExperts, blocks
     return all.map((block) => listed?.has(block) ?? last(block));
   }
   if ("between" in which) {
-    const { between } = which;
-    const place = (fact: Fact<number>): number =>
-      typeof fact === "number" ? fact : (optionalNumber(config, fact.key) ?? fact.default);
-    const end = place(between.last) === -1 ? blocks - 1 : place(between.last);
-    return all.map((block) => last(block) && block >= place(between.first) && block <= end);
+    const [begin, end] = [placeFact(config, which.between.first), placeFact(config, which.between.last, blocks)];
+    return all.map((block) => last(block) && block >= begin && block <= end);
   }
   const dense = which.except === undefined ? null : blockList(config, which.except, blocks);
   return all.map((block) => last(block) && dense?.has(block) !== true);
@@ -69,17 +60,6 @@ function typesOf(config: ModelConfig, key: string, blocks: number): readonly str
   throw unsupportedKey(key, JSON.stringify(value), `a list of ${blocks} entries that are sparse or dense`);
 }
 
-function blockList(config: ModelConfig, key: string, blocks: number): ReadonlySet<number> | null {
-  const value = config[key];
-  if (value === undefined || value === null) return null;
-  const isBlock = (entry: unknown): entry is number =>
-    typeof entry === "number" && Number.isInteger(entry) && entry >= 0 && entry < blocks;
-  if (!Array.isArray(value) || !value.every(isBlock)) {
-    throw unsupportedKey(key, JSON.stringify(value), `a list of blocks from 0 to ${blocks - 1}`);
-  }
-  return new Set(value);
-}
-
 function expertsOf(
   config: ModelConfig,
   keys: ExpertsKeys,
@@ -91,6 +71,7 @@ function expertsOf(
   const width = optionalCount(config, keys.width.key) ?? keys.width.default;
   if (perToken > count) throw misfit(`${perToken} experts a token, of ${count}`, [keys.perToken.key, ...keys.count]);
   const { shared, clamped } = keys;
+  if (activation === "xielu") throw misfit("experts with the activation xIELU", ["hidden_act"]);
   return {
     kind: "experts",
     // Experts that clamp have a product of their own.
@@ -105,15 +86,23 @@ function expertsOf(
     bias: keys.bias === true,
     router: { ...readRouter(config, keys, count, perToken), eps },
     weighsInput: keys.weighsInput === true,
-    shared:
-      shared === undefined
-        ? null
-        : {
-            width:
-              (optionalCount(config, shared.width.key) ?? shared.width.default) * countFact(config, shared.times ?? 1),
-            gate: shared.gate,
-          },
+    shared: shared === undefined ? null : readShared(config, shared),
     beside,
+  };
+}
+
+// A zero or a null for how many there are, or for how wide they are together, means none.
+function readShared(
+  config: ModelConfig,
+  { width, times = 1, gate, bias = false }: NonNullable<ExpertsKeys["shared"]>,
+): SharedExpertSpec | null {
+  const none = (fact: Fact<number>): boolean =>
+    typeof fact === "object" && (config[fact.key] === 0 || config[fact.key] === null);
+  if (none(times) || (times === 1 && none(width))) return null;
+  return {
+    width: (optionalCount(config, width.key) ?? width.default) * countFact(config, times),
+    bias: booleanFact(config, bias),
+    gate,
   };
 }
 
@@ -134,7 +123,8 @@ function readRouter(
   const { scores, correction = false, bias = false, normalised, epsilon = 0, scaling = 1 } = router;
   return {
     scores,
-    correction: correction !== false,
+    correction: correction === "row" || booleanFact(config, correction),
+    ...(router.tolerance !== undefined && { tolerance: positiveFact(config, router.tolerance) }),
     ...(correction === "row" && { correctionRow: true as const }),
     bias,
     groups: readGroups(config, router.groups, count, perToken),

@@ -48,7 +48,7 @@ export function hasTower(config: ModelConfig): boolean {
  */
 export function textConfig(config: ModelConfig): ModelConfig {
   const { model_type: whole } = config;
-  if (typeof whole !== "string" || !Object.hasOwn(wholes, whole)) return config;
+  if (typeof whole !== "string" || !Object.hasOwn(wholes, whole)) return withNewerKeys(config);
   const own = config[TEXT];
   // Older ones have everything side by side.
   const text: JsonObject = isJsonObject(own) ? own : { ...config, model_type: null };
@@ -64,6 +64,21 @@ export function textConfig(config: ModelConfig): ModelConfig {
   };
 }
 
+/** A configuration whose older keys are called as newer ones are. */
+function withNewerKeys(config: ModelConfig): ModelConfig {
+  const older = Object.entries(olderKeys(config)).filter(([key]) => config[key] !== undefined);
+  if (older.length === 0) return config;
+  const kept = Object.entries(config).filter(([key]) => !older.some(([other]) => other === key));
+  return {
+    ...Object.fromEntries(kept),
+    ...Object.fromEntries(older.map(([key, newer]) => [newer, config[key] ?? null])),
+  };
+}
+
+function olderKeys({ model_type: modelType }: ModelConfig): Readonly<Record<string, string>> {
+  return families.get(String(modelType))?.olderKeys ?? {};
+}
+
 /** The same file with other values for its text network; undefined takes a key away. */
 export function withTextKeys(
   config: ModelConfig,
@@ -74,7 +89,10 @@ export function withTextKeys(
     return Object.fromEntries(entries.filter((entry): entry is [string, JsonValue] => entry[1] !== undefined));
   };
   const text = config[TEXT];
-  if (!hasTower(config) || !isJsonObject(text)) return changed(config, changes);
+  if (!hasTower(config) || !isJsonObject(text)) {
+    const older = Object.entries(olderKeys(config)).filter(([, newer]) => Object.hasOwn(changes, newer));
+    return changed(config, { ...changes, ...Object.fromEntries(older.map(([key]) => [key, undefined])) });
+  }
   const tied = changes["tie_word_embeddings"];
   const outer = tied === undefined ? {} : { tie_word_embeddings: tied };
   return changed({ ...config, [TEXT]: changed(text, changes) }, outer);
