@@ -2,7 +2,7 @@
 // arm from scratch. Prints a row per arm: perplexity at W16A16, W16A4, W4A4, W3A4 and W2A4 (round to nearest; GPTQ at 4 and 3 bits; one
 // fixed range per Linear's input), the kurtosis of outputs and the outlier channels of inputs.
 // usage: node bench/kurtosis.mjs [--text DIR] [--device cuda:0] [--samples 900] [--context 256] [--epochs 8] [--batch 16]
-//   [--rate 1e-3] [--weight 1.5e-3] [--seeds 0,1] [--arms plain,qat,kurtosis] [--set JSON] [--out DIR]
+//   [--rate 1e-3] [--weight 1e-4] [--seeds 0,1] [--arms plain,qat,kurtosis] [--set JSON] [--out DIR]
 // --text: a folder with train.jsonl and test.jsonl; without it the bundled text, every tenth document of which is the test.
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -29,7 +29,7 @@ const { values } = parseArgs({
     epochs: { type: "string", default: "8" },
     batch: { type: "string", default: "16" },
     rate: { type: "string", default: "1e-3" },
-    weight: { type: "string", default: "1.5e-3" },
+    weight: { type: "string", default: "1e-4" },
     seeds: { type: "string", default: "0" },
     arms: { type: "string", default: "plain,qat,kurtosis" },
     set: { type: "string", default: "{}" },

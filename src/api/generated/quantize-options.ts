@@ -935,7 +935,7 @@ export interface GptqOptions {
   /**
    * Fraction of the Hessian's mean diagonal that is added to it; grows if needed. A number above 0. Read by gptq,
    * slim, boa, aespa, norm-tweaking, affine-quant, tfmq, efficient-qat, brecq, cbq; kurtosis with
-   * kurtosis.codes=gptq; l4q with l4q.start=gptq or boa.
+   * kurtosis.codes=gptq; l4q with l4q.start=boa or gptq.
    *
    * Command line: `--set gptq.damping=...`.
    *
@@ -945,7 +945,7 @@ export interface GptqOptions {
   /**
    * Weigh the range search with the mean squares of the inputs. Read by gptq, boa, aespa, norm-tweaking,
    * affine-quant, tfmq, efficient-qat, brecq, cbq; slim with slim.ranges=weighted; kurtosis with
-   * kurtosis.codes=gptq; l4q with l4q.start=gptq or boa.
+   * kurtosis.codes=gptq; l4q with l4q.start=boa or gptq.
    *
    * Command line: `--set gptq.weightedRange=...`.
    *
@@ -955,7 +955,7 @@ export interface GptqOptions {
   /**
    * Factors by which ranges are widened; each row keeps the one that loses least. Read by gptq, slim, boa, aespa,
    * norm-tweaking, affine-quant, tfmq, efficient-qat, brecq, cbq; kurtosis with kurtosis.codes=gptq; l4q with
-   * l4q.start=gptq or boa.
+   * l4q.start=boa or gptq.
    *
    * Command line: `--set gptq.widths=...`.
    *
@@ -974,8 +974,8 @@ export interface GptqOptions {
   readonly refit?: boolean | undefined;
   /**
    * Columns that are updated together. An integer of at least 1. Read by gptq, boa, aespa, norm-tweaking,
-   * affine-quant, tfmq, efficient-qat, brecq, cbq; kurtosis with kurtosis.codes=gptq; l4q with l4q.start=gptq or
-   * boa.
+   * affine-quant, tfmq, efficient-qat, brecq, cbq; kurtosis with kurtosis.codes=gptq; l4q with l4q.start=boa or
+   * gptq.
    *
    * Command line: `--set gptq.blockSize=...`.
    *
@@ -1599,7 +1599,7 @@ export interface KurtosisOptions {
    *
    * Command line: `--set kurtosis.weight=...`.
    *
-   * @default 0.0015; 0.00001 with --recipe kurtosis --preset paper
+   * @default 0.0001; 0.00001 with --recipe kurtosis --preset paper
    */
   readonly weight?: number | undefined;
   /**
@@ -1717,17 +1717,17 @@ export interface L4qOptions {
    */
   readonly alpha?: number | undefined;
   /**
-   * What the first codes are: those of GPTQ or BoA, on the text's first sequences, or the weights rounded to
+   * What the first codes are: those of BoA or GPTQ, on the text's first sequences, or the weights rounded to
    * nearest (the paper). Read by l4q.
    *
    * Command line: `--set l4q.start=...`.
    *
-   * @default "gptq"; "nearest" with --recipe l4q --preset paper
+   * @default "boa"; "nearest" with --recipe l4q --preset paper
    */
-  readonly start?: "gptq" | "boa" | "nearest" | undefined;
+  readonly start?: "boa" | "gptq" | "nearest" | undefined;
   /**
    * Where between codes the weight begins: 1 where the solver had it before it rounded, 0 on the codes, which then
-   * change only behind half a step. A number from 0 to 1. Read by l4q with l4q.start=gptq or boa.
+   * change only behind half a step. A number from 0 to 1. Read by l4q with l4q.start=boa or gptq.
    *
    * Command line: `--set l4q.slack=...`.
    *
@@ -1782,7 +1782,7 @@ export interface L4qOptions {
    *
    * Command line: `--set l4q.rate=...`.
    *
-   * @default 0.001; 0.0002 with --recipe l4q --preset paper
+   * @default 0.002; 0.0002 with --recipe l4q --preset paper
    */
   readonly rate?: number | undefined;
   /**

@@ -8,10 +8,10 @@ const l4q = z.strictObject({
   rank: count.default(4).describe("rank of the low-rank term; the paper has 4, and 8 for Mistral"),
   alpha: positive.default(16).describe("the low-rank term is multiplied with this over its rank"),
   start: z
-    .enum(["gptq", "boa", "nearest"])
-    .default("gptq")
+    .enum(["boa", "gptq", "nearest"])
+    .default("boa")
     .describe(
-      "what the first codes are: those of GPTQ or BoA, on the text's first sequences, or the weights rounded to nearest (the paper)",
+      "what the first codes are: those of BoA or GPTQ, on the text's first sequences, or the weights rounded to nearest (the paper)",
     ),
   slack: fraction
     .default(1)
@@ -34,7 +34,7 @@ const l4q = z.strictObject({
     .default("scale")
     .describe("what the rate of scales is in: the mean scale of each Linear, or absolute numbers"),
   // What these rest on: docs/measurements/training.md.
-  rate: positive.default(1e-3).describe("AdamW rate of the low-rank term"),
+  rate: positive.default(2e-3).describe("AdamW rate of the low-rank term"),
   scaleRate: positive.default(3e-3).describe("Adam rate of the scales"),
   // Offsets are rounded: at a tenth of it none comes half a step far in as few steps as fine-tuning takes.
   offsetRate: positive.default(3e-2).describe("Adam rate of the offsets, in steps of the grid"),
@@ -52,8 +52,8 @@ const l4q = z.strictObject({
 
 /** Weights begin where GPTQ or BoA rounded them. */
 export const startingFromColumns = setting<{ readonly l4q: z.output<typeof l4q> }>(
-  "l4q.start=gptq or boa",
-  "l4q.start=gptq",
+  "l4q.start=boa or gptq",
+  "l4q.start=boa",
   (options) => options.l4q.start !== "nearest",
 );
 /** Weights begin where BoA rounded them. */
