@@ -19,6 +19,7 @@ const METHODS = [
   "affine-quant",
   "affine-quant, affine.norms=matrix",
   "l4q",
+  "l4q, l4q.start=gptq, l4q.rate=1e-3",
   "efficient-qat",
   "cbq",
   "cbq, transform=affine",
