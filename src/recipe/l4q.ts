@@ -6,6 +6,7 @@ import type { QuantizedLayer } from "../reconstruct/quantized-layer.js";
 import { freeOnError, manualSeed, type Tensor } from "../tensor/index.js";
 import { noWindows } from "./end-to-end/no-windows.js";
 import type { Stage } from "./end-to-end/stage.js";
+import { brokenTraining } from "./job/broken-training.js";
 import { notLowered } from "./job/fault-warnings.js";
 import { part } from "./options/fragment.js";
 import { l4qOptions, startingFromBoa, startingFromColumns } from "./options/own/l4q.js";
@@ -131,10 +132,11 @@ function fineTuning(options: OptionsOf<typeof fragments>): Stage {
         return block;
       });
     },
-    remark: (losses) =>
-      losses.now < losses.begun
-        ? null
-        : notLowered("fine-tuning", losses, { next: "use lower rates (l4q.rate, l4q.scaleRate), or more text" }),
+    remark: (losses) => {
+      if (!Number.isFinite(losses.now)) throw brokenTraining("l4q", { option: "l4q.rate", value: rate });
+      if (losses.now < losses.begun) return null;
+      return notLowered("fine-tuning", losses, { next: "use lower rates (l4q.rate, l4q.scaleRate), or more text" });
+    },
     // Merging is part of the quantization: codes of Q(W0 + a B A).
     deliver(block, { job }) {
       for (const layer of block.trained) layer.harden();

@@ -12,6 +12,7 @@ import { columnFactor, type GptqResult, gptqRows } from "../quant/solver/gptq.js
 import { squaredError } from "../reconstruct/objective/objective.js";
 import { overTargets } from "../reconstruct/reconstruct.js";
 import { noGrad, scope, type Tensor } from "../tensor/index.js";
+import { unsplitGroups } from "./allocation/unsplit-groups.js";
 import { gptq as gptqRecipe } from "./gptq.js";
 import type { RecipeJob } from "./job/recipe-job.js";
 import { learnRanges } from "./learn/learn-ranges.js";
@@ -83,6 +84,8 @@ export const slim = defineRecipe({
     const { slim: chosen, schedule } = job.options;
     const learns = chosen.clipping === "learnt";
     for (const block of blocks) {
+      const unsplit = block.index === 0 ? unsplitGroups(block) : null;
+      if (unsplit !== null) yield unsplit;
       for (const site of block.plan.sites) {
         job.poll();
         const stage = `block ${block.index}: ${site.consumers.join(", ")}`;

@@ -230,6 +230,14 @@ describe("L4Q", () => {
     expect(warningsOf(run({ rate: 1e9, scaleRate: 1e3 })).at(-1)).toMatch(/^fine-tuning did not lower the loss \(/);
   });
 
+  it("ends with an error that names the rate where the loss is not finite in the end", () => {
+    const live = liveHandles();
+    expect(() => run({ rate: 1e99 })).toThrow(
+      /not finite.*rate of 1e\+99.*Next: give --set l4q\.rate=0\.0001 and --fresh/,
+    );
+    expect(liveHandles()).toBe(live);
+  });
+
   it("asks for text", () => {
     expect(() => run({}, { tokens: null })).toThrow(/needs calibration text.*give --calibration/);
   });

@@ -150,6 +150,19 @@ describe("a recipe that trains the whole model first", () => {
     expect(liveHandles()).toBe(live);
   });
 
+  it("ends with an error where the trained model's loss is not finite, and says where it is no lower", () => {
+    const live = liveHandles();
+    // The last step of all breaks the weights, and no later one tells.
+    expect(() => run({ rate: 1e38, epochs: 1, parts: 1, batch: 6, maxGradient: null })).toThrow(
+      /not finite.*Next: give --set kurtosis\.rate=0\.0001 and --fresh/,
+    );
+    expect(liveHandles()).toBe(live);
+    const { events } = run({ rate: 10, epochs: 1, parts: 1, weight: 0 });
+    expect(events.flatMap((event) => (event.event === "warning" ? [event.message] : [])).at(-1)).toMatch(
+      /^the training of the model did not lower the loss \(/,
+    );
+  });
+
   it("stops where poll throws, and leaves no tensor behind", () => {
     const live = liveHandles();
     for (const stop of [1, 3, 6, 12, 30]) {

@@ -8,7 +8,8 @@ import { FaultWatch } from "../../reconstruct/training/fault-watch.js";
 import { ModelOptimiser, measureModel, stepsOf, trainModel } from "../../reconstruct/whole-model/train-model.js";
 import { TrainedModel } from "../../reconstruct/whole-model/trained-model.js";
 import { releaseCachedMemory } from "../../tensor/index.js";
-import { smallerParts } from "../job/fault-warnings.js";
+import { brokenTraining } from "../job/broken-training.js";
+import { notLowered, smallerParts } from "../job/fault-warnings.js";
 import { resolveSchemes } from "../job/layer-schemes.js";
 import { microBatch } from "../job/micro-batch.js";
 import type { CalibrationTokens, RecipeEvent, RecipeJob, WarningEvent } from "../job/recipe-job.js";
@@ -66,7 +67,8 @@ class Stage implements Disposable {
   readonly #modules: ReadonlySet<string>;
   readonly #steps: number;
   #optimiser: ModelOptimiser | null = null;
-  #loss = Number.NaN;
+  /** Before this process trained anything, and now. */
+  #losses = { begun: Number.NaN, now: Number.NaN };
 
   constructor(
     private readonly job: RecipeJob,
@@ -108,7 +110,8 @@ class Stage implements Disposable {
     }
     this.#optimiser = new ModelOptimiser(this.#model, training.rates);
     if (done > 0 && job.resume !== null) this.#continueFrom(job.resume, this.#optimiser);
-    this.#loss = this.#measure();
+    const now = this.#measure();
+    this.#losses = { begun: now, now };
   }
 
   *train(part: number): Generator<RecipeEvent, void> {
@@ -131,11 +134,12 @@ class Stage implements Disposable {
     const fallBack = "the run ends here";
     const trained = yield* trainingEvents(job, steps, { ...place, epochs, fallBack }, () => this.warnings.splice(0));
     if (!trained && this.#watch.gaveUp) throw neverFinite(job.recipe.name, training);
-    const before = this.#loss;
-    this.#loss = this.#measure();
+    const { begun, now: before } = this.#losses;
+    const now = this.#measure();
+    this.#losses = { begun, now };
     const last = part + 1 === parts;
-    if (last) deliverModel(job, this.#model, this.#grids());
-    const losses = { lossBefore: lossOf(before), lossAfter: lossOf(this.#loss) };
+    if (last) yield* this.#deliver();
+    const losses = { lossBefore: lossOf(before), lossAfter: lossOf(now) };
     const seconds = (performance.now() - started) / 1000;
     const done = { event: "window-done", ...place, ...losses, layers: [], seconds } as const;
     job.sink.windowDone(done, last ? [] : this.#state(optimiser), this.#parts.size);
@@ -145,6 +149,20 @@ class Stage implements Disposable {
   [Symbol.dispose](): void {
     this.#optimiser?.[Symbol.dispose]();
     this.#model.dispose();
+  }
+
+  *#deliver(): Generator<RecipeEvent, void> {
+    const { job, training } = this;
+    const { options, rates } = training;
+    if (!Number.isFinite(this.#losses.now)) {
+      throw brokenTraining(job.recipe.name, { option: options.rate, value: rates.weight });
+    }
+    if (this.#losses.now > this.#losses.begun) {
+      yield notLowered("the training of the model", this.#losses, {
+        next: `use a lower rate (${options.rate}), or more text`,
+      });
+    }
+    deliverModel(job, this.#model, this.#grids());
   }
 
   // Ranges as they were learnt, or as they are measured on what was trained without any.
