@@ -157,6 +157,7 @@ function openingTerms(input: TimeInput, speed: MachineSpeed, { loss, cost, openi
     choosing:
       cost.columns === true
         ? sumOf(linears, (linear) => choosingSeconds(linear, speed)) +
+          solvesSeconds(input, speed, spec.blocks.length) +
           opening * (passes * pass + squares / speed.exactFlops) +
           factorSeconds({ ...input, tokens: opening }, speed, linears, spec.blocks.length)
         : 0,
