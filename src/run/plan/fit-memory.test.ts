@@ -120,6 +120,17 @@ describe("a budget of memory", () => {
     for (const [i, size] of sizes.entries()) expect(size).toBeLessThanOrEqual(sizes[i - 1] ?? size);
   });
 
+  it("counts what BoA holds of attention: a square of the hidden size for each head of the values, unless that is switched off", () => {
+    const bytes = (recipe: string, boa: UntypedOptions): number =>
+      fitted(null, "cuda:0", { recipe, boa }).plan.estimate.deviceBytes;
+    const [heads, width] = [4, 256];
+    const more = bytes("boa", {}) - bytes("boa", { blockV: false });
+    expect(more).toBeGreaterThanOrEqual(heads * width ** 2 * 4);
+    expect(more).toBeLessThan(40e6);
+    // L4Q begins with such codes, and then trains, which takes more.
+    expect(bytes("l4q", {})).toBe(bytes("l4q", { blockV: false }));
+  });
+
   it("that is too small is refused, with what is needed", () => {
     expect(() => fitted("50MB", "cpu")).toThrow(OptionError);
     expect(() => fitted("50MB", "cpu")).toThrow(/at least.*Next: give --max-memory \d+MB/);
