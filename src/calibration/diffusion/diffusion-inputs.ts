@@ -45,7 +45,7 @@ export function diffusionInputs(
   const isSingle = ({ shape }: InputPort): boolean => shape.slice(1).every((size) => size === 1);
   const describe = (ports: readonly DescribedPort[]): string =>
     ports.map(({ name, shape }) => `${name} [${shape?.map((size) => size ?? "?").join(", ") ?? "?"}]`).join(", ");
-  const only = (role: "sample" | "time", found: readonly InputPort[], rule: string): InputPort => {
+  const only = (role: "sample" | "time", possible: readonly InputPort[], rule: string, found = possible): InputPort => {
     const name = given[role];
     const named = name === undefined ? found : known.filter((port) => port.name === name);
     const [port] = named;
@@ -53,11 +53,14 @@ export function diffusionInputs(
     throw new ModelError({
       what:
         name === undefined
-          ? `${found.length} of its inputs could be the ${role}: ${rule}`
+          ? `${possible.length === 0 ? "none" : possible.length} of its inputs could be the ${role}: ${rule}`
           : `it has no input "${name}"`,
       where: file,
       why: `its inputs are ${describe(inputs)}`,
-      next: `name the ${role} with --set sampling.${role}Input=NAME`,
+      next:
+        possible.length === 0 && name === undefined
+          ? "give the network of a diffusion model, or for another one a recipe such as brecq, with --calibration"
+          : `name the ${role} with --set sampling.${role}Input=NAME`,
     });
   };
   const shape = output.shape?.slice(1).join() ?? "";
@@ -68,7 +71,7 @@ export function diffusionInputs(
   );
   const single = known.filter((port) => isSingle(port) && port !== sample);
   const named = single.filter(({ name }) => TIME.test(name));
-  const time = only("time", single.length === 1 ? single : named, "it is one number for each image");
+  const time = only("time", single, "it is one number for each image", single.length === 1 ? single : named);
   const rest = inputs.filter(({ name }) => name !== sample.name && name !== time.name);
   const conditions = single.filter((port) => rest.includes(port));
   if (conditions.length === rest.length) return { sample, time, conditions };

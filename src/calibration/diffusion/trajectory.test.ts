@@ -105,7 +105,9 @@ describe("inputs of a diffusion network", () => {
     const two = [sample, { ...label, name: "a" }, { ...label, name: "b" }];
     expect(() => diffusionInputs("m.onnx", two, output)).toThrow(ModelError);
     expect(() => diffusionInputs("m.onnx", two, output)).toThrow(/could be the time.*--set sampling\.timeInput=NAME/);
-    expect(() => diffusionInputs("m.onnx", [sample], output)).toThrow(/could be the time/);
+    expect(() => diffusionInputs("m.onnx", [sample], output)).toThrow(
+      /none of its inputs could be the time.*Next: give the network of a diffusion model, or for another one a recipe such as brecq/,
+    );
     expect(() => diffusionInputs("m.onnx", [sample, time], output, { time: "s" })).toThrow(/no input "s"/);
     const text = { name: "text", dataType: "float32", shape: ["n", 77, 64] };
     expect(() => diffusionInputs("m.onnx", [sample, time, text], output)).toThrow(

@@ -75,6 +75,13 @@ describe("prepared tensors", () => {
     await expect(ArrayExamples.read(file, ["x"])).rejects.toThrow(/Next: write it with numpy\.save/);
   });
 
+  it("are refused where there are none", async () => {
+    using folder = temporaryFolder();
+    const file = join(folder.path, "x.npy");
+    writeFileSync(file, npy("<f4", "(0, 2)", new Uint8Array(0)));
+    await expect(ArrayExamples.read(file, ["x"])).rejects.toThrow(/it is empty: \[0, 2\].*Next: write examples to it/);
+  });
+
   it(`give typed errors only (hostile, seed ${seed})`, async () => {
     using folder = temporaryFolder();
     const file = join(folder.path, "x.npy");

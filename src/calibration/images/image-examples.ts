@@ -11,6 +11,11 @@ const IMAGE = /\.(?:jpe?g|png|webp)$/i;
 /** Endings of images that are not read. */
 const OTHER_IMAGES: ReadonlySet<string> = new Set([".avif", ".bmp", ".gif", ".heic", ".heif", ".tif", ".tiff"]);
 
+/** Whether a file has the name of an image that is read. */
+export function isImageFile(name: string): boolean {
+  return IMAGE.test(name);
+}
+
 /** The images below a folder, in the order of their names; hidden files are none. @throws CalibrationError where there are none */
 export async function imageFiles(folder: string): Promise<readonly string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch((error: unknown) => {
@@ -22,7 +27,7 @@ export async function imageFiles(folder: string): Promise<readonly string[]> {
     // What other systems keep beside each file, and thumbnails: named like images, and none.
     .filter((name) => !name.split(sep).some((part) => part.startsWith(".")))
     .sort();
-  const files = all.filter((name) => IMAGE.test(name));
+  const files = all.filter(isImageFile);
   if (files.length > 0) return files.map((name) => join(folder, name));
   const kinds = [...new Set(all.map((name) => extname(name).toLowerCase()))].filter((kind) => kind !== "");
   const isOther = kinds.some((kind) => OTHER_IMAGES.has(kind));

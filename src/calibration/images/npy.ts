@@ -44,6 +44,13 @@ export function readNpy(bytes: Uint8Array, file: string): StoredArray {
     .filter((size) => size.trim() !== "")
     .map(Number);
   const needed = shape.reduce((product, size) => product * size, elementSize(dtype));
+  if (shape.includes(0)) {
+    throw new CalibrationError({
+      what: `it is empty: [${shape.join(", ")}]`,
+      where: file,
+      next: "write examples to it; the first dimension counts them",
+    });
+  }
   // A size of 0 would let any other stand beside it.
   const counts = shape.length > 0 && shape.every((size) => Number.isSafeInteger(size) && size > 0);
   if (!counts || needed !== bytes.length - begin) {

@@ -200,7 +200,27 @@ describe("what a graph can't be quantized with is refused before work starts, wi
     [
       "images of another size",
       () => ({ recipe: "gptq", calibration: at("images"), images: { ...images, crop: 4 } }),
-      /\[3, 4, 4\] where the file says/,
+      /input "x": it is 8 x 8 pixels, and images would become 4 x 4 pixels.*images\.crop=\[8,8\]/,
+    ],
+    [
+      "a file of another kind",
+      () => {
+        writeFileSync(at("all.npz"), "PK");
+        return { recipe: "gptq", calibration: at("all.npz") };
+      },
+      /all\.npz: this is no image .* and no file of tensors.*Next: write the array by itself: numpy\.save/,
+    ],
+    [
+      "weights in fp64",
+      () => ({
+        recipe: "rtn",
+        model: bad("double", {
+          nodes: [{ operator: "MatMul", inputs: ["x", "w"], outputs: ["y"] }],
+          constants: { w: { shape: [8, 2], dataType: 11, rawData: new Uint8Array(new Float64Array(16).buffer) } },
+          ...{ inputs: { x: { dataType: "float64", shape: ["n", 8] } }, outputs: { y: "float64" } },
+        }),
+      }),
+      /its weights are fp64.*Next: convert the network to fp32/,
     ],
     ["fp8", () => ({ recipe: "cbq", calibration: array, compute: { gradients: "fp8" } }), /fp8 is for/],
     ["a network that is not there", () => ({ recipe: "rtn", model: at("none.onnx") }), /can't be opened/],

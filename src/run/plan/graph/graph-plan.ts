@@ -146,15 +146,10 @@ function windowBytes(
   if (trains) {
     const inStep = Math.min(batch, stepBatch(recipe, options));
     const kept = sum(units, ({ made: numbers }) => numbers) * inStep * width * TRAINING;
-    phases.push(
-      held + learnt * 16 + weights * 8 + kept + 2 * stepBatch(recipe, options) * most(units.map(portsOf)) * 4,
-    );
+    const placed = stepBatch(recipe, options) * sum(units, ({ own }) => own) * 4;
+    phases.push(held + learnt * 16 + weights * 8 + kept + placed);
   }
   return most(phases);
-}
-
-function portsOf({ read, left }: UnitExtent): number {
-  return Math.max(read, left);
 }
 
 function stateBytes(

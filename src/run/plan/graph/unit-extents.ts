@@ -6,9 +6,11 @@ import { numbersIn } from "../../../tensor/index.js";
 export interface UnitExtent {
   /** All values that its operations make: what autograd keeps. */
   readonly made: number;
-  /** Values at its input, and at that of the unit after it. */
+  /** Values at its input, and at that of the unit after it: its own, and those that pass by. */
   readonly read: number;
   readonly left: number;
+  /** Those that it can't be computed without, and those that it makes for others. */
+  readonly own: number;
   readonly layers: readonly LayerExtent[];
 }
 
@@ -28,6 +30,7 @@ export function unitExtents(network: GraphNetwork): readonly UnitExtent[] {
   using open = new OpenGraph(cut, network.ports(1, 0), { device: "cpu", dtype: "float32" });
   const shapes = open.shapesAt(1);
   const numbers = (name: string): number => numbersIn(shapes.get(name) ?? []);
+  const sum = (names: readonly string[]): number => names.reduce((total, name) => total + numbers(name), 0);
   const passing = (unit: number): number =>
     Object.values(network.ports(1, unit)).reduce((sum, shape) => sum + numbersIn(shape), 0);
   return cut.units.map((unit, index) => ({
@@ -36,6 +39,7 @@ export function unitExtents(network: GraphNetwork): readonly UnitExtent[] {
       .reduce((sum, name) => sum + (name === "" ? 0 : numbers(name)), 0),
     read: passing(index),
     left: passing(index + 1),
+    own: sum([...(unit.plan.needs ?? unit.reads), ...unit.writes]),
     layers: unit.layers.map(({ node, plan: { module, rows, columns } }) => ({
       ...{ module, rows, columns },
       positions: numbers(node.outputs[0] ?? "") / rows,

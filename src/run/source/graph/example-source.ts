@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { basename } from "node:path";
 import { ArrayExamples } from "../../../calibration/images/array-examples.js";
-import { ImageExamples, imageFiles } from "../../../calibration/images/image-examples.js";
+import { ImageExamples, imageFiles, isImageFile } from "../../../calibration/images/image-examples.js";
 import type { Preprocessing } from "../../../calibration/images/preprocessing.js";
 import { fileSystemError } from "../../../checkpoint/file-system/file-system-error.js";
 import { CalibrationError } from "../../../errors.js";
@@ -87,7 +87,15 @@ async function imagesAt(path: string): Promise<readonly string[]> {
   const found = await stat(path).catch((error: unknown) => {
     throw fileSystemError(error, "the images can't be read", path);
   });
-  return found.isDirectory() ? imageFiles(path) : [path];
+  if (found.isDirectory()) return imageFiles(path);
+  if (isImageFile(path)) return [path];
+  throw new CalibrationError({
+    what: "this is no image (JPEG, PNG, WebP) and no file of tensors (.npy, .safetensors)",
+    where: path,
+    next: /\.npz$/i.test(path)
+      ? "write the array by itself: numpy.save"
+      : "give a folder of images, or prepared tensors (.npy, .safetensors)",
+  });
 }
 
 async function tensorSource(graph: Graph, file: string): Promise<ExampleSource> {
