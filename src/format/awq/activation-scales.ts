@@ -47,7 +47,10 @@ export function withActivationScales(source: ExportSource): ExportSource {
  *
  * @throws FormatError where one is not 1: the network would be another
  */
-export async function withoutActivationScales(source: ExportSource, stored: TensorReader): Promise<ExportSource["plain"]> {
+export async function withoutActivationScales(
+  source: ExportSource,
+  stored: TensorReader,
+): Promise<ExportSource["plain"]> {
   const plain = new Map(source.plain);
   for (const name of activationScales(source).keys()) {
     const info = plain.get(name);

@@ -98,10 +98,19 @@ STORED = {
     "lfm2, biases and an older list": ("lfm2", dict(BASE, full_attn_idxs=[1], conv_bias=True, conv_L_cache=4,
                                                     block_auto_adjust_ff_dim=False)),
     "apertus": ("apertus", BASE),
+    "internlm3": ("internlm3", dict(BASE, head_dim=12, attention_bias=True, mlp_bias=True)),
+    "iquestcoder": ("iquestcoder", dict(BASE, head_dim=12)),
+    "exaone": ("exaone", BASE),
+    "cwm": ("cwm", dict(BASE, head_dim=12, sliding_window=4)),
+    "hyperclovax": ("hyperclovax", dict(BASE, embedding_multiplier=6.0, residual_multiplier=0.4, logits_scaling=0.5)),
+    "jais2": ("jais2", BASE),
 }
 STORED_EXPERTS = {
     "lfm2_moe": ("lfm2_moe", dict(BASE, layer_types=["conv", "full_attention"], num_dense_layers=1, num_experts=4,
                                   num_experts_per_tok=2, moe_intermediate_size=8, tie_word_embeddings=True)),
+    "granitemoeshared": ("granitemoeshared", dict(BASE, num_local_experts=4, num_experts_per_tok=2,
+                                                  shared_intermediate_size=16, logits_scaling=2.0)),
+    "flex_olmo": ("flex_olmo", dict(BASE, num_experts=4, num_experts_per_tok=2, rms_norm_eps=1e-2)),
     "phimoe": ("phimoe", dict(BASE, num_local_experts=4, attention_bias=True, lm_head_bias=True, router_jitter_noise=0.3)),
 }
 RENAMED = {

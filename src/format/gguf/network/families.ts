@@ -207,6 +207,9 @@ export const GGUF_FAMILIES: Readonly<Record<string, GgufFamily>> = {
     experts: { weights: "as-scored" },
   },
   solar_open: { architecture: "glm4moe", ...SILU_LIKE, renamed: AFTER_ATTENTION, experts: { weights: "keyed" } },
+  internlm3: { architecture: "llama", pairs: "neighbours" },
+  iquestcoder: { architecture: "llama", pairs: "neighbours" },
+  exaone: { architecture: "exaone", ...SILU_LIKE, withoutBias: ALL_LINEARS },
   phi: { architecture: "phi2", ...SQUARE, activations: ["gelu_tanh"], head: "own" },
 };
 

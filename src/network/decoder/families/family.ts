@@ -16,11 +16,12 @@ export interface BlockKindKeys {
   readonly known: readonly BlockKind[];
   /**
    * Without the list: blocks from one on are of `kind`, or all but every n-th, or those with rotary positions, or those that another
-   * list, of full ones, does not name; the others are full.
+   * list, of full ones, does not name, or all but the first of every n; the others are full.
    */
   readonly absent:
     | { readonly rotated: true; readonly kind: BlockKind }
     | { readonly fullListed: string; readonly kind: BlockKind }
+    | { readonly fullFirstOf: number; readonly kind: BlockKind }
     | { readonly from: Fact<number>; readonly kind: BlockKind }
     | { readonly allBut: Fact<number>; readonly kind: BlockKind };
   /** The last block is full whatever the list says. */
@@ -152,7 +153,7 @@ export interface Family {
     /** Null for families without a window, whatever their configuration says. */
     readonly slidingWindow: SlidingWindowKeys | null;
     /** Factor of the scores where it is not one over the root of a head's width: a number, or its inverse square root. */
-    readonly scale?: { readonly fact: Fact<number>; readonly inverseRoot?: boolean };
+    readonly scale?: { readonly fact: Fact<number>; readonly inverseRoot?: boolean; readonly absentIsRoot?: boolean };
     readonly softcap?: { readonly key: string; readonly default: number | null };
     /** What blocks of the kind `full_attention` have in place of the others' numbers. */
     readonly full?: {

@@ -4,12 +4,12 @@ import { ernie45Moe } from "./experts/ernie4-5-moe.js";
 import { exaoneMoe } from "./experts/exaone-moe.js";
 import { glm4Moe, solarOpen } from "./experts/glm4-moe.js";
 import { gptOss } from "./experts/gpt-oss.js";
-import { graniteMoe } from "./experts/granite-moe.js";
+import { graniteMoe, graniteMoeShared } from "./experts/granite-moe.js";
 import { hunyuanMoe } from "./experts/hunyuan-moe.js";
 import { llama4Text } from "./experts/llama4.js";
 import { minimaxM2 } from "./experts/minimax-m2.js";
 import { mixtral } from "./experts/mixtral.js";
-import { olmoe } from "./experts/olmoe.js";
+import { flexOlmo, olmoe } from "./experts/olmoe.js";
 import { phimoe } from "./experts/phimoe.js";
 import { qwen2Moe, qwen3Moe } from "./experts/qwen3-moe.js";
 import type { Family } from "./family.js";
@@ -23,6 +23,7 @@ import { bloom } from "./layer-norm/bloom.js";
 import { cohere, cohere2 } from "./layer-norm/cohere2.js";
 import { gptNeox } from "./layer-norm/gpt-neox.js";
 import { gpt2 } from "./layer-norm/gpt2.js";
+import { jais2 } from "./layer-norm/jais2.js";
 import { nemotron } from "./layer-norm/nemotron.js";
 import { phi } from "./layer-norm/phi.js";
 import { stablelm } from "./layer-norm/stablelm.js";
@@ -40,6 +41,8 @@ import { glm, glm4 } from "./relatives/glm4.js";
 import { granite } from "./relatives/granite.js";
 import { helium } from "./relatives/helium.js";
 import { hunyuanDense } from "./relatives/hunyuan.js";
+import { hyperclovax } from "./relatives/hyperclovax.js";
+import { cwm, exaone, internlm3, iquestCoder } from "./relatives/llama-like.js";
 import { ministral, ministral3 } from "./relatives/ministral.js";
 import { olmo2, olmo3 } from "./relatives/olmo2.js";
 import { phi3 } from "./relatives/phi3.js";
@@ -51,9 +54,10 @@ import { qwen2VlText, qwen3VlMoeText, qwen3VlText, qwen25VlText } from "./towers
 const ofRmsNorms = [
   ...[llama, mistral, ministral, ministral3, qwen2, qwen3, smollm3, granite, phi3, glm, glm4, olmo2, olmo3, exaone4],
   ...[seedOss, arcee, ernie45, helium, hunyuanDense, youtu, apertus],
+  ...[internlm3, iquestCoder, exaone, cwm, hyperclovax],
 ];
 const ofGemma = [gemma, gemma2, vaultGemma, gemma3Text, gemma4Text];
-const ofLayerNorms = [opt, gpt2, gptNeox, bloom, phi, starcoder2, stablelm, nemotron, cohere, cohere2];
+const ofLayerNorms = [opt, gpt2, gptNeox, bloom, phi, starcoder2, stablelm, nemotron, cohere, cohere2, jais2];
 /** Most of their blocks are no attention. */
 const hybrids = [qwen35Text, qwen3Next, qwen35MoeText, lfm2, lfm2Moe];
 
@@ -76,6 +80,8 @@ const withExperts = [
   ernie45Moe,
   hunyuanMoe,
   phimoe,
+  graniteMoeShared,
+  flexOlmo,
 ];
 
 /** Text networks of models of text and images that stand for no text model of their own. */

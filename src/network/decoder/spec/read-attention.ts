@@ -11,6 +11,7 @@ import type { AttentionSpec, HeadNormSpec, NormSpec, RotarySpec } from "./decode
 import { booleanFact, capFact, positiveFact } from "./read-facts.js";
 import type { BlockKinds } from "./read-kinds.js";
 import { readRotary, rotaryParameters } from "./read-rotary.js";
+import { unsupportedKey } from "./unsupported-key.js";
 
 /** What the attention of one block is read from. */
 export interface AttentionOf {
@@ -50,7 +51,9 @@ export function readAttention(config: ModelConfig, of: AttentionOf): AttentionSp
       next: `check ${keys.heads}, ${keys.kvHeads ?? keys.heads} and ${keys.hiddenSize}`,
     });
   }
-  const factor = attention.scale === undefined ? headDim : positiveFact(config, attention.scale.fact);
+  const { scale } = attention;
+  const plain = scale === undefined || (scale.absentIsRoot === true && !positiveFact(config, scale.fact));
+  const factor = plain ? headDim : positiveFact(config, scale.fact);
   return {
     kind: "softmax",
     heads,
@@ -75,7 +78,7 @@ export function readAttention(config: ModelConfig, of: AttentionOf): AttentionSp
     ...temperatureOf(config, of),
     rotary: rotaryOf(config, of, headDim),
     alibi: family.positions === "alibi",
-    scale: attention.scale === undefined || attention.scale.inverseRoot === true ? 1 / Math.sqrt(factor) : factor,
+    scale: plain || scale.inverseRoot === true ? 1 / Math.sqrt(factor) : factor,
     softcap: capFact(config, attention.softcap),
     sinks: attention.sinks === true,
   };
@@ -125,6 +128,8 @@ function readHeads(
   const kvHeads = (keys.kvHeads === null ? undefined : readKvHeads(config, keys.kvHeads, defaults.kvHeads)) ?? heads;
   const headDim =
     (keys.headDim === null ? undefined : optionalCount(config, keys.headDim)) ?? defaults.headDim ?? hiddenSize / heads;
+  // Where the configuration knows no such key, transformers takes it for the positions alone.
+  if (keys.headDim === null && family.positions === "rotary") requireHeadDim(config, headDim);
   const perBlock = attention.perBlock === undefined ? undefined : optionalObject(config, attention.perBlock);
   if (perBlock !== undefined) {
     const own = optionalObject(perBlock, String(block)) ?? {};
@@ -141,6 +146,11 @@ function readHeads(
     kvHeads: (valuesAreKeys ? optionalCount(config, full.kvHeads) : undefined) ?? kvHeads,
     headDim: optionalCount(config, full.headDim.key) ?? full.headDim.default,
   };
+}
+
+function requireHeadDim(config: ModelConfig, headDim: number): void {
+  const said = optionalCount(config, "head_dim");
+  if (said !== undefined && said !== headDim) throw unsupportedKey("head_dim", String(said), String(headDim));
 }
 
 // Where the class has a number of its own, an absent key means that, and a null as many as heads.

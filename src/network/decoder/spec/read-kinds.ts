@@ -80,6 +80,10 @@ function absentKinds(config: ModelConfig, family: Family, blocks: number, window
     const full = blockList(config, absent.fullListed, blocks);
     return Array.from({ length: blocks }, (_, i) => (full?.has(i) === false ? kind : "full_attention"));
   }
+  if ("fullFirstOf" in absent) {
+    const { fullFirstOf: period } = absent;
+    return Array.from({ length: blocks }, (_, i) => (off || i % period === 0 ? "full_attention" : kind));
+  }
   const every = "allBut" in absent ? countFact(config, absent.allBut) : 0;
   return Array.from({ length: blocks }, (_, i) =>
     off || i < begin || (every > 0 && (i + 1) % every === 0) ? "full_attention" : kind,

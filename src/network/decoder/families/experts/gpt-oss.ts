@@ -8,7 +8,17 @@ export const gptOss: Family = {
   modelType: "gpt_oss",
   defaults: { activation: "silu", maxPositions: 131072, kvHeads: 8, headDim: 64 },
   norm: { kind: "rms", eps: { key: "rms_norm_eps", default: 1e-5 } },
-  rotary: { theta: 150000 },
+  rotary: {
+    theta: 150000,
+    absent: {
+      rope_type: "yarn",
+      factor: 32,
+      beta_fast: 32,
+      beta_slow: 1,
+      truncate: false,
+      original_max_position_embeddings: 4096,
+    },
+  },
   kinds: {
     types: "layer_types",
     known: ["full_attention", "sliding_attention"],

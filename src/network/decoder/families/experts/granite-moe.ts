@@ -51,3 +51,25 @@ export const graniteMoe: Family = {
     },
   },
 };
+
+type Experts = NonNullable<Family["experts"]>;
+
+/** Granite 3 MoE with an MLP beside the experts, whose gate and input are one tensor. */
+export const graniteMoeShared: Family = {
+  ...graniteMoe,
+  modelType: "granitemoeshared",
+  experts: {
+    ...(graniteMoe.experts as Experts),
+    shared: { width: { key: "shared_intermediate_size", default: 0 }, gate: false },
+  },
+  names: {
+    ...graniteMoe.names,
+    linears: {
+      ...graniteMoe.names.linears,
+      sharedGate: "shared_mlp.gate_proj",
+      sharedUp: "shared_mlp.up_proj",
+      sharedDown: "shared_mlp.output_linear",
+    },
+  },
+  stored: { fused: [{ module: "shared_mlp.input_linear", parts: ["sharedGate", "sharedUp"], order: "stacked" }] },
+};

@@ -23,3 +23,17 @@ export const olmoe: Family = {
   names: { ...namesWithHeadNorms, linears: { ...namesWithHeadNorms.linears, ...expertNames } },
   requires: { clip_qkv: { oneOf: [] } },
 };
+
+/** FlexOlmo: OLMoE with norms behind attention and experts, as OLMo 2 has them. */
+export const flexOlmo: Family = {
+  ...olmoe,
+  modelType: "flex_olmo",
+  norm: { kind: "rms", eps: { key: "rms_norm_eps", default: 1e-6 } },
+  rotary: { theta: 5e5 },
+  experts: {
+    ...(olmoe.experts as NonNullable<Family["experts"]>),
+    perToken: { key: "num_experts_per_tok", default: 5 },
+  },
+  names: { ...olmo2.names, linears: { ...olmo2.names.linears, ...expertNames } },
+  requires: {},
+};

@@ -99,8 +99,10 @@ function readShared(
   const none = (fact: Fact<number>): boolean =>
     typeof fact === "object" && (config[fact.key] === 0 || config[fact.key] === null);
   if (none(times) || (times === 1 && none(width))) return null;
+  const each = optionalCount(config, width.key) ?? width.default;
+  if (each === 0) return null;
   return {
-    width: (optionalCount(config, width.key) ?? width.default) * countFact(config, times),
+    width: each * countFact(config, times),
     bias: booleanFact(config, bias),
     gate,
   };

@@ -11,8 +11,11 @@ const activations: ReadonlyMap<string, Activation> = new Map([
   ["relu", "relu"],
   ["relu2", "relu2"],
   ["gelu", "gelu"],
+  ["gelu_python", "gelu"],
   ["gelu_new", "gelu_tanh"],
   ["gelu_pytorch_tanh", "gelu_tanh"],
+  ["gelu_fast", "gelu_tanh"],
+  ["gelu_accurate", "gelu_tanh"],
   ["xielu", "xielu"],
 ]);
 
