@@ -35,7 +35,7 @@ export const aespa = defineRecipe({
   about: {
     trains: "roundings of one Linear at a time, on a quadratic",
     use: "low bits without passes over the text in training",
-    cost: "one pass over the text, and 2,000 steps for every Linear",
+    cost: "one pass over the text, and 500 steps for every Linear",
   },
   options: {
     aespa: aespaOptions,

@@ -8,7 +8,7 @@ import { FaultWatch } from "../../reconstruct/training/fault-watch.js";
 import { ModelOptimiser, measureModel, stepsOf, trainModel } from "../../reconstruct/whole-model/train-model.js";
 import { TrainedModel } from "../../reconstruct/whole-model/trained-model.js";
 import { releaseCachedMemory } from "../../tensor/index.js";
-import { brokenTraining } from "../job/broken-training.js";
+import { brokenTraining } from "../end-to-end/broken-training.js";
 import { notLowered, smallerParts } from "../job/fault-warnings.js";
 import { resolveSchemes } from "../job/layer-schemes.js";
 import { microBatch } from "../job/micro-batch.js";
