@@ -54,6 +54,12 @@ export async function existingResult(options: GivenOptions, given: UntypedOption
     const why = `differs: ${differences.map(({ name, there, asked }) => `${name} ${there} -> ${asked}`).join("; ")}`;
     throw refuse("a finished result of other options is there", why, nextFor(differences, record.options, options));
   }
+  if (options.samplesGrid !== null && !existsSync(options.samplesGrid)) {
+    throw refuse(
+      `a result of this command is there, and ${options.samplesGrid} is not`,
+      "the picture of samples is made at the end of a run",
+    );
+  }
   const newer = await newerThan(record.created, options);
   if (newer !== null) throw refuse("a result of this command is there, and its source has changed since", newer);
   try {

@@ -46,6 +46,22 @@ describe("quantize of a diffusion network", () => {
       ...["--samples-grid", at("grid.png"), "--out", at("out")],
     ]);
     expect([code, stderr]).toEqual([0, expect.any(String)]);
+    const again = [
+      "quantize",
+      model,
+      "--recipe",
+      "tfmq",
+      "--scheme",
+      "W4A8",
+      "--sampler",
+      "ddim",
+      "--steps",
+      "5",
+      ...short,
+    ];
+    const late = await crossblockHere([...again, "--samples-grid", at("other.png"), "--out", at("out")]);
+    expect(late.code).toBe(2);
+    expect(late.stderr).toMatch(/other\.png is not\n.*made at the end of a run\n.*--force to replace it/);
     // No images can be given to it.
     expect(stdout).toMatch(/next: crossblock verify /);
     using stored = QdqFile.open(join(at("out"), "model.onnx"));

@@ -1,14 +1,12 @@
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { temporaryFolder } from "../../../src/checkpoint/testing/temporary-folder.js";
 import { crossblockHere } from "../../fixtures/in-process/cli-in-process.js";
+import { guideCommands } from "./guide-commands.js";
 import { writeImages, writeSmallNetwork } from "./small-network.js";
 
-/** The commands of the page, as a shell takes them apart. */
-const commands = [...readFileSync("docs/guide/vision.md", "utf8").matchAll(/```sh\n([\s\S]*?)```/g)]
-  .flatMap(([, block = ""]) => block.trim().split("\n"))
-  .map((line) => [...line.matchAll(/"([^"]*)"|\S+/g)].map(([word, quoted]) => quoted ?? word));
+const commands = guideCommands("vision.md");
 
 describe("the page on vision models", () => {
   const folder = temporaryFolder();
