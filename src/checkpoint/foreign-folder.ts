@@ -1,5 +1,6 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { shellWord } from "./file-system/shell-word.js";
 import { clip, type JsonObject, parseJsonObject, quote } from "./json/json.js";
 import type { ModelFolder } from "./model-folder.js";
 
@@ -41,7 +42,15 @@ const kinds: readonly {
     }),
   },
   {
-    file: /\.(?:onnx|tflite|mlpackage|npz|ot|msgpack|h5)$/i,
+    file: /\.onnx$/i,
+    diagnose: (folder, file) => ({
+      what: "a network in an ONNX file, which is given as the file",
+      why: `there is ${quote(file)} and no config.json`,
+      next: `give the file: ${shellWord(join(folder.path, file))}; of a language model give the original's folder (config.json, tokenizer.json and safetensors)`,
+    }),
+  },
+  {
+    file: /\.(?:tflite|mlpackage|npz|ot|msgpack|h5)$/i,
     diagnose: (_, file) => ({
       what: "a model that was exported for a runtime, not one to quantize",
       why: `there is ${quote(file)} and no config.json`,
