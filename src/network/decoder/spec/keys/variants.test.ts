@@ -109,6 +109,13 @@ describe("positions", () => {
     expect(own?.kind === "softmax" && own.rotary?.scaling).toMatchObject({ kind: "yarn", wholeDimensions: true });
   });
 
+  it("of OLMo 3 take an older base in blocks that see everything alone, as in transformers", () => {
+    const thetas = attentions({ model_type: "olmo3", ...sizes, sliding_window: 4, rope_theta: 5000 }).map((each) =>
+      each.kind === "softmax" ? each.rotary?.theta : null,
+    );
+    expect(thetas).toEqual([5e5, 5e5, 5e5, 5000]);
+  });
+
   it("by a width of heads that attention does not read are refused", () => {
     const neox = { model_type: "gpt_neox", ...sizes };
     expect(() => readSpec({ ...neox, head_dim: 8 })).not.toThrow();
