@@ -166,6 +166,14 @@ it("delta nets have the activation of the MLPs behind their convolution", () => 
   expect(first?.kind === "delta" && first.activation).toBe("gelu");
 });
 
+it("a window of SmolLM3 is refused by its key", () => {
+  const smollm3 = { model_type: "smollm3", ...sizes, sliding_window: 4 };
+  const types = ["full_attention", "full_attention", "full_attention", "sliding_attention"];
+  expect(() => readSpec({ ...smollm3, layer_types: types.slice(0, 3).concat("full_attention") })).not.toThrow();
+  expect(() => readSpec({ ...smollm3, layer_types: types })).toThrow(/layer_types is "sliding_attention"/);
+  expect(() => readSpec({ ...smollm3, use_sliding_window: true })).toThrow(/use_sliding_window is true/);
+});
+
 describe("LFM2", () => {
   const lfm2 = { model_type: "lfm2", ...sizes, intermediate_size: 1, block_ff_dim: 12288, full_attn_idxs: [2] };
 
