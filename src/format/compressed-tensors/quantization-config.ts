@@ -12,6 +12,9 @@ interface Group {
   readonly names: string[];
 }
 
+/** Linears in full precision that transformers calls otherwise than a family's checkpoints do. */
+const RENAMED: Readonly<Record<string, readonly string[]>> = { phimoe: ["re:.*\\.mlp\\.router$"] };
+
 /**
  * `quantization_config` of an export. The models of schemes and arguments in the reading library forbid unknown keys,
  * so only those known to all its releases in use are written; the outer object may hold others.
@@ -36,6 +39,7 @@ export function quantizationConfig(source: ExportSource): JsonObject {
     transform_config: {},
     ignore: [
       ...unquantizedLinears(source),
+      ...(RENAMED[String(source.config["model_type"])] ?? []),
       ...leftOutModules(source).map((module) => `re:^${module.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&")}\\..*`),
     ],
     config_groups: Object.fromEntries(

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { QuantizedLayout } from "../contract/export-source.js";
+import type { ExportSource, QuantizedLayout } from "../contract/export-source.js";
+import { quantizationConfig } from "./quantization-config.js";
 import { simulationNote, transformersNote, whatLoads } from "./what-loads.js";
 
 const layout: QuantizedLayout = { bits: 4, groupSize: 128, perChannel: false, symmetric: true, rows: 64, columns: 256 };
@@ -42,6 +43,7 @@ describe("what transformers leaves unread", () => {
     ["gpt2", ["transformer.h.0.attn.c_attn"], /does not read these weights.*random/],
     ["gpt_oss", [expert], /does not read these experts.*--format gguf/],
     ["granitemoe", ["model.layers.0.self_attn.q_proj"], null],
+    ["granitemoeshared", [expert], /does not read these experts/],
     ["gemma4_text", ["model.layers.0.mlp.up_proj"], null],
     ["mixtral", [expert], null],
     ["gpt2", [], null],
@@ -50,4 +52,10 @@ describe("what transformers leaves unread", () => {
     if (expected === null) expect(note).toBeNull();
     else expect(note).toMatch(expected);
   });
+});
+
+it("a router that transformers calls otherwise than the checkpoint is named so too, or it would be taken for quantized", () => {
+  const source = { config: { model_type: "phimoe" }, linears: new Map(), plain: new Map(), activations: null };
+  const { ignore } = quantizationConfig(source as unknown as ExportSource);
+  expect(ignore).toEqual(["lm_head", "re:.*\\.mlp\\.router$"]);
 });

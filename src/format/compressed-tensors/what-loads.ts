@@ -145,6 +145,7 @@ const unread: ReadonlyMap<string, "all" | "experts"> = new Map([
   ["gpt2", "all"],
   ["gpt_oss", "experts"],
   ["granitemoe", "experts"],
+  ["granitemoeshared", "experts"],
   ["gemma4_text", "experts"],
 ]);
 

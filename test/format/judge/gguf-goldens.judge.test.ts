@@ -107,7 +107,10 @@ describe.skipIf(missing !== "")(`llama.cpp computes what our network computes${m
     // Rounded inputs send tokens to other experts, and add up in a state: there, weights are fp32 in what is computed.
     const exact = sourceSpec(source).blocks.some(
       ({ mlp, attention }) =>
-        mlp.kind === "experts" || attention.kind === "delta" || sourceSpec(source).family === "gemma4_text",
+        mlp.kind === "experts" ||
+        attention.kind === "delta" ||
+        attention.kind === "convolution" ||
+        sourceSpec(source).family === "gemma4_text",
     );
     if (exact) await writeGguf(widened(decodedSource(source)), path);
     await using runtime = await openLlamaCpp(llamaCpp, path);

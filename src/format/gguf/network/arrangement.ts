@@ -1,4 +1,4 @@
-import { type DecoderSpec, type DeltaNetSpec, linearName, tensorName } from "../../../network/index.js";
+import { blockOf, type DecoderSpec, type DeltaNetSpec, linearName, tensorName } from "../../../network/index.js";
 import type { Arranged } from "../../arranged-source.js";
 import type { BlockPart, GgufFamily } from "./families.js";
 
@@ -14,11 +14,20 @@ export interface ArrangedPart extends Arranged {
  * factor that it stands for; and, in architectures that repeat all key heads in turn, the value heads in that order.
  */
 export function arrangement(spec: DecoderSpec, family: GgufFamily): readonly ArrangedPart[] {
+  if (family.convolutions === true) return spec.blocks.flatMap((_, block) => convolutionParts(spec, block));
   if (family.delta === undefined) return [];
   const tiled = family.delta === "tiled";
   return spec.blocks.flatMap(({ attention: delta }, block) =>
     delta.kind === "delta" ? deltaParts(spec, block, delta, tiled) : [],
   );
+}
+
+// Without the dimension of one, in fp32.
+function convolutionParts(spec: DecoderSpec, block: number): ArrangedPart[] {
+  const { attention } = blockOf(spec, block);
+  if (attention.kind !== "convolution") return [];
+  const from = tensorName(spec, block, "convolution");
+  return [{ block, part: "convolution", from, shape: [attention.channels, attention.kernel], widened: true }];
 }
 
 function deltaParts(spec: DecoderSpec, block: number, delta: DeltaNetSpec, tiled: boolean): ArrangedPart[] {

@@ -1,5 +1,5 @@
 import { FormatError } from "../../../errors.js";
-import type { AttentionSpec, DecoderSpec, LatentAttentionSpec } from "../../../network/index.js";
+import type { AttentionSpec, DecoderSpec, LatentAttentionSpec, ShortConvolutionSpec } from "../../../network/index.js";
 
 /** Attention of a block, in the words of a file. */
 export interface FileAttention {
@@ -32,6 +32,17 @@ export function mainAttention(spec: DecoderSpec): FileAttention {
   throw new FormatError({
     what: "no block has attention, and GGUF describes networks by it",
     where: "config.json, layer_types",
+    next: "use --format compressed-tensors",
+  });
+}
+
+/** The short convolutions of a network, which are all alike; null without any. @throws FormatError for biases */
+export function shortConvolution({ blocks }: DecoderSpec): ShortConvolutionSpec | null {
+  const [first = null] = blocks.flatMap(({ attention }) => (attention.kind === "convolution" ? [attention] : []));
+  if (first?.bias !== true) return first;
+  throw new FormatError({
+    what: "its short convolutions have biases, which llama.cpp's graph does not have",
+    where: "config.json, conv_bias",
     next: "use --format compressed-tensors",
   });
 }

@@ -68,6 +68,10 @@ export interface GgufFamily {
   readonly latent?: boolean;
   /** Blocks may be gated delta nets, whose value heads lie by the key head that they share, or one of every key head in turn. */
   readonly delta?: "grouped" | "tiled";
+  /** Blocks may be gated short convolutions; those have no heads of keys and values. */
+  readonly convolutions?: boolean;
+  /** What its graph calls the last norm, where it is not `output_norm`. */
+  readonly finalNorm?: string;
   /** Blocks with a window and full ones have heads and positions of their own, in any order. */
   readonly perKind?: boolean;
   /** Its graph's chunks of tokens, in all but every so many-th block, and what its queries grow by in the others. */
@@ -207,6 +211,16 @@ export const GGUF_FAMILIES: Readonly<Record<string, GgufFamily>> = {
     experts: { weights: "as-scored" },
   },
   solar_open: { architecture: "glm4moe", ...SILU_LIKE, renamed: AFTER_ATTENTION, experts: { weights: "keyed" } },
+  lfm2: {
+    ...{
+      architecture: "lfm2",
+      ...SILU_LIKE,
+      convolutions: true,
+      finalNorm: "token_embd_norm",
+      withoutBias: ALL_LINEARS,
+    },
+    head: "embedding",
+  },
   internlm3: { architecture: "llama", pairs: "neighbours" },
   iquestcoder: { architecture: "llama", pairs: "neighbours" },
   exaone: { architecture: "exaone", ...SILU_LIKE, withoutBias: ALL_LINEARS },

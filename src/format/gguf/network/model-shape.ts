@@ -74,7 +74,9 @@ export function modelShape(spec: DecoderSpec): ModelShape {
 }
 
 function keyValueHeads(spec: DecoderSpec, usual: number): number | readonly number[] {
-  const all = fileAttentions(spec).map(({ attention }) => attention.kvHeads);
+  const all = spec.blocks.some(({ attention }) => attention.kind === "convolution")
+    ? spec.blocks.map(({ attention }) => (attention.kind === "softmax" ? attention.kvHeads : 0))
+    : fileAttentions(spec).map(({ attention }) => attention.kvHeads);
   // Those that turn neighbours together have one number of heads in all blocks.
   return all.every((count) => count === usual) ? usual : all;
 }

@@ -1,6 +1,6 @@
 import type { DecoderSpec, DeltaNetSpec, ExpertsSpec } from "../../../network/index.js";
 import type { GgufValue } from "../file/layout.js";
-import { type FileAttention, fileAttentions } from "./attentions.js";
+import { type FileAttention, fileAttentions, shortConvolution } from "./attentions.js";
 import type { GgufFamily } from "./families.js";
 import type { GraphFacts } from "./graph-facts.js";
 import { windowPattern } from "./window-pattern.js";
@@ -13,6 +13,7 @@ const flags = (values: readonly boolean[]): GgufValue => ({ type: "array", eleme
 /** Keys that single architectures have, below the architecture's name. */
 export function ownKeys(spec: DecoderSpec, family: GgufFamily, facts: GraphFacts): readonly Key[] {
   const { experts, main, delta } = facts;
+  const convolution = shortConvolution(spec);
   return [
     ...(family.perKind === true ? [] : windowKeys(spec, family)),
     ...(family.parallelKey === true
@@ -24,6 +25,7 @@ export function ownKeys(spec: DecoderSpec, family: GgufFamily, facts: GraphFacts
       : []),
     ...latentKeys(main),
     ...(delta === null ? [] : deltaKeys(spec, delta)),
+    ...(convolution === null ? [] : ([["shortconv.l_cache", u32(convolution.kernel)]] as const)),
     ...(family.perKind === true ? kindKeys(spec, facts) : []),
     ...(family.sections === true ? sectionKeys(main) : []),
   ];

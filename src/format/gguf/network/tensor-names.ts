@@ -24,6 +24,9 @@ const PARTS: Readonly<Partial<Record<BlockPart, string>>> = {
   deltaBa: "ssm_ba",
   deltaNorm: "ssm_norm",
   deltaOut: "ssm_out",
+  convolutionIn: "shortconv.in_proj",
+  convolution: "shortconv.conv.weight",
+  convolutionOut: "shortconv.out_proj",
   qDown: "attn_q_a",
   qLatentNorm: "attn_q_a_norm",
   qUp: "attn_q_b",
@@ -67,7 +70,10 @@ const ORDER = Object.keys(PARTS);
  * GGUF's name of every tensor that a network reads, by its name in the checkpoint, with Linears fused as there. Tensors of a network
  * that llama.cpp has no name for are absent.
  */
-export function ggufNames(spec: DecoderSpec, { renamed }: GgufFamily): ReadonlyMap<string, GgufName> {
+export function ggufNames(
+  spec: DecoderSpec,
+  { renamed, finalNorm: last = "output_norm" }: GgufFamily,
+): ReadonlyMap<string, GgufName> {
   const { names, stored, finalNorm, embedding } = spec;
   const all = new Map<string, GgufName>();
   const outer = (module: string | undefined, name: string, rank: number, plusOne = false): void => {
@@ -78,7 +84,7 @@ export function ggufNames(spec: DecoderSpec, { renamed }: GgufFamily): ReadonlyM
   outer(names.embedding, "token_embd", 0);
   outer(names.positions, "position_embd", 0.1);
   outer(names.embeddingNorm, "token_embd_norm", 0.2, embedding.norm?.gain === "1+w");
-  outer(names.finalNorm, "output_norm", Number.MAX_VALUE, finalNorm.gain === "1+w");
+  outer(names.finalNorm, last, Number.MAX_VALUE, finalNorm.gain === "1+w");
   if (!spec.tied || spec.head.bias) outer(names.head, "output", Number.POSITIVE_INFINITY);
   const fused = stored.fused.map(({ module, parts }) => ({
     module,

@@ -182,6 +182,8 @@ export interface DeltaNetSpec {
   readonly valueDim: number;
   /** Positions that the convolution sees. */
   readonly kernel: number;
+  /** Behind the convolution. */
+  readonly activation: PlainActivation;
   /** Two Linears for `q, k, v, z` and `b, a`, head by head, in place of four. */
   readonly fusedInputs: boolean;
   /** Over each head of the output, with gains; its gate is `silu(z)`. */

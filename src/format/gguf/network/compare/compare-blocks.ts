@@ -1,5 +1,5 @@
 import type { DecoderSpec } from "../../../../network/index.js";
-import { fileAttentions } from "../attentions.js";
+import { fileAttentions, shortConvolution } from "../attentions.js";
 import { ggufFamily } from "../families.js";
 import { graphFacts } from "../graph-facts.js";
 import { windowPattern } from "../window-pattern.js";
@@ -7,7 +7,18 @@ import type { Fact, NetworkKeys } from "./network-keys.js";
 
 /** What a file says of blocks that are no plain attention, and of which blocks are what; read with llama.cpp's defaults. */
 export function blockFacts(keys: NetworkKeys, spec: DecoderSpec): Fact[] {
-  return [...latentFacts(keys, spec), ...deltaFacts(keys, spec), ...kindFacts(keys, spec), ...routingFacts(keys, spec)];
+  const convolution = shortConvolution(spec);
+  const kernel: Fact[] =
+    convolution === null
+      ? []
+      : [["the width of the convolution", keys.number("shortconv.l_cache"), convolution.kernel]];
+  return [
+    ...latentFacts(keys, spec),
+    ...kernel,
+    ...deltaFacts(keys, spec),
+    ...kindFacts(keys, spec),
+    ...routingFacts(keys, spec),
+  ];
 }
 
 function latentFacts(keys: NetworkKeys, spec: DecoderSpec): Fact[] {

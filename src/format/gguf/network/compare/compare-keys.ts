@@ -65,11 +65,11 @@ function keyValueHeads(keys: NetworkKeys, spec: DecoderSpec, usual: number, abse
   if (listed === null) {
     return [["the number of key-value heads", keys.number("attention.head_count_kv", absent), usual]];
   }
-  return fileAttentions(spec).map(({ block, attention }) => [
-    `the number of key-value heads of block ${block}`,
-    listed[block] ?? Number.NaN,
-    attention.kvHeads,
-  ]);
+  const without = spec.blocks.flatMap(({ attention }, block) => (attention.kind === "convolution" ? [block] : []));
+  return [
+    ...fileAttentions(spec).map(({ block, attention }) => [block, attention.kvHeads] as const),
+    ...without.map((block) => [block, 0] as const),
+  ].map(([block, wanted]) => [`the number of key-value heads of block ${block}`, listed[block] ?? Number.NaN, wanted]);
 }
 
 function expertSizes(keys: NetworkKeys, { count, perToken, width, shared }: ExpertsSpec): Fact[] {

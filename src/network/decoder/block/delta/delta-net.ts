@@ -1,6 +1,7 @@
 import { callTensor, Tensor } from "../../../../tensor/index.js";
 import { normWeights, tensorOf, type UnitWeights } from "../../../unit-weights.js";
 import type { DeltaNetSpec } from "../../spec/decoder-spec.js";
+import { activate } from "../activation.js";
 import { causalConvolution } from "../convolution/causal-convolution.js";
 import type { Sublayer } from "../forward-context.js";
 import { normalise } from "../normalise.js";
@@ -20,7 +21,7 @@ export function deltaNet(delta: DeltaNetSpec, x: Tensor, { weights, context, app
     : { qkv: apply("deltaQkv", x), z: apply("deltaZ", x), b: apply("deltaB", x), a: apply("deltaA", x) };
   const taps = tensorOf(weights, "deltaConvolution");
   const { mixed: sums, inputs } = causalConvolution(qkv.transpose(1, 2), taps, held?.inputs ?? null);
-  const mixed = sums.silu();
+  const mixed = activate(sums, delta.activation);
   const keys = keyHeads * keyDim;
   const byHead = (first: number, heads: number, width: number): Tensor =>
     wide(

@@ -26,7 +26,8 @@ export const olmo3: Family = {
   rotary: {
     kinds: {
       full_attention: { thetaKey: "rope_theta", theta: 5e5, scaled: true },
-      sliding_attention: { thetaKey: "rope_theta", theta: 5e5, scaled: false },
+      // transformers takes an older base for the others alone.
+      sliding_attention: { theta: 5e5, scaled: false },
     },
   },
   kinds: {

@@ -11,5 +11,7 @@ export const smollm3: Family = {
     where: { kind: "listed", list: "no_rope_layers", allBut: { key: "no_rope_layer_interval", default: 4 } },
   },
   tied: { key: "tie_word_embeddings", default: true },
+  // A window is none of the released models'.
+  kinds: { types: "layer_types", known: ["full_attention"], absent: { from: 0, kind: "full_attention" } },
   requires: { use_sliding_window: false },
 };

@@ -58,7 +58,8 @@ function saidWidth(config: ModelConfig, { keys, defaults, experts }: Family, hid
   return optionalCount(config, keys.intermediateSize) ?? defaults.widening * hiddenSize;
 }
 
-function readActivation(config: ModelConfig, family: Family): Activation {
+/** The activation of a network's MLPs. @throws ModelError for one that is not computed */
+export function readActivation(config: ModelConfig, family: Family): Activation {
   const { keys, defaults, names, activationNames = {} } = family;
   const named = optionalString(config, keys.activation) ?? defaults.activation;
   const activation = (Object.hasOwn(activationNames, named) ? activationNames[named] : undefined) ?? named;
