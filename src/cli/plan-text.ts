@@ -84,11 +84,17 @@ export function planMissed({ estimate }: PlanEvent, seconds: number): string | n
 }
 
 /** What more than the effort that a device chose costs and gives, in a line; null where there is nothing to say. */
-export function moreEffort({ effort, device, text }: Pick<PlanEvent, "effort" | "device" | "text">): string | null {
+export function moreEffort({
+  effort,
+  device,
+  text,
+  recipe,
+}: Pick<PlanEvent, "effort" | "device" | "text" | "recipe">): string | null {
   if (effort === null || effort.more === null) return null;
   const { name, range } = effort.more;
-  // What it gains was measured of a language model.
-  const gains = text?.source === "images" || text?.source === "tensors" ? "" : ` and ${MORE_GAINS}`;
+  // What it gains was measured of CBQ on a language model.
+  const measured = recipe === "cbq" && text?.source !== "images" && text?.source !== "tensors";
+  const gains = measured ? ` and ${MORE_GAINS}` : "";
   return `${effort.name} because this is a ${device === "cpu" ? "CPU" : "GPU"}; --effort ${name} takes ${formatRange(range)}${gains}`;
 }
 
