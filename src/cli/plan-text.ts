@@ -1,4 +1,4 @@
-import { recipeOf } from "../recipe/job/recipe-names.js";
+import { defaultRecipe, recipeOf } from "../recipe/job/recipe-names.js";
 import { optionEntries } from "../recipe/options/merge-options.js";
 import { leftOutSentence, sourceSentence } from "../run/events/census-record.js";
 import type { PlanEvent } from "../run/events/events.js";
@@ -92,8 +92,8 @@ export function moreEffort({
 }: Pick<PlanEvent, "effort" | "device" | "text" | "recipe">): string | null {
   if (effort === null || effort.more === null) return null;
   const { name, range } = effort.more;
-  // What it gains was measured of CBQ on a language model.
-  const measured = recipe === "cbq" && text?.source !== "images" && text?.source !== "tensors";
+  // What it gains was measured of the default recipe on a language model.
+  const measured = recipe === defaultRecipe && text?.source !== "images" && text?.source !== "tensors";
   const gains = measured ? ` and ${MORE_GAINS}` : "";
   return `${effort.name} because this is a ${device === "cpu" ? "CPU" : "GPU"}; --effort ${name} takes ${formatRange(range)}${gains}`;
 }
