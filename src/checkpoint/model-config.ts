@@ -70,6 +70,19 @@ export function requireCount(config: ModelConfig, key: string): number {
   return value;
 }
 
+/** More blocks, or experts of one, than any model has: lists are made of so many. */
+const MOST_PARTS = 65_536;
+
+/**
+ * The number of parts that a network is listed by, blocks or the experts of one.
+ *
+ * @throws ModelError for more than `MOST_PARTS`, whose lists would end the process for want of memory
+ */
+export function listedParts(key: string, count: number): number {
+  if (count > MOST_PARTS) throw wrong(key, count, `a number of at most ${MOST_PARTS}`);
+  return count;
+}
+
 export function requireString(config: ModelConfig, key: string): string {
   const value = optionalString(config, key);
   if (value === undefined) throw wrong(key, undefined, "a string");

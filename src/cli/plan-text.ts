@@ -1,4 +1,4 @@
-import { recipeOf } from "../recipe/job/recipe-names.js";
+import { defaultRecipe, recipeOf } from "../recipe/job/recipe-names.js";
 import { optionEntries } from "../recipe/options/merge-options.js";
 import { leftOutSentence, sourceSentence } from "../run/events/census-record.js";
 import type { PlanEvent } from "../run/events/events.js";
@@ -84,11 +84,17 @@ export function planMissed({ estimate }: PlanEvent, seconds: number): string | n
 }
 
 /** What more than the effort that a device chose costs and gives, in a line; null where there is nothing to say. */
-export function moreEffort({ effort, device, text }: Pick<PlanEvent, "effort" | "device" | "text">): string | null {
+export function moreEffort({
+  effort,
+  device,
+  text,
+  recipe,
+}: Pick<PlanEvent, "effort" | "device" | "text" | "recipe">): string | null {
   if (effort === null || effort.more === null) return null;
   const { name, range } = effort.more;
-  // What it gains was measured of a language model.
-  const gains = text?.source === "images" || text?.source === "tensors" ? "" : ` and ${MORE_GAINS}`;
+  // What it gains was measured of the default recipe on a language model.
+  const measured = recipe === defaultRecipe && text?.source !== "images" && text?.source !== "tensors";
+  const gains = measured ? ` and ${MORE_GAINS}` : "";
   return `${effort.name} because this is a ${device === "cpu" ? "CPU" : "GPU"}; --effort ${name} takes ${formatRange(range)}${gains}`;
 }
 

@@ -34,8 +34,10 @@ function merge(under: UntypedOptions, over: UntypedOptions): UntypedOptions {
   const result: Record<string, unknown> = { ...under };
   for (const [key, value] of Object.entries(over)) {
     if (value === undefined) continue;
-    const below = result[key];
-    result[key] = isOptionGroup(below) && isOptionGroup(value) ? merge(below, value) : value;
+    const below = Object.hasOwn(result, key) ? result[key] : undefined;
+    const merged = isOptionGroup(below) && isOptionGroup(value) ? merge(below, value) : value;
+    // Assigning to `__proto__`, which a file may name, would hide it from the check for unknown options.
+    Object.defineProperty(result, key, { value: merged, enumerable: true, writable: true, configurable: true });
   }
   return result;
 }

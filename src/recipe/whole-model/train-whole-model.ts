@@ -18,6 +18,7 @@ import { type NamedTensor, restoreTensors, savedTensors } from "../state/recipe-
 import type { RecipeState, StateTensor } from "../state/saved-state.js";
 import { deliverModel } from "./deliver-model.js";
 import { searchInputRanges } from "./search-input-ranges.js";
+import { unstorableWeight } from "./unstorable-weight.js";
 import type { WholeModelTraining } from "./whole-model-training.js";
 
 /** Name of the counts of optimiser and watch in saved state, fp32 `[4]`. */
@@ -154,8 +155,12 @@ class Stage implements Disposable {
   *#deliver(): Generator<RecipeEvent, void> {
     const { job, training } = this;
     const { options, rates } = training;
-    if (!Number.isFinite(this.#losses.now)) {
-      throw brokenTraining(job.recipe.name, { option: options.rate, value: rates.weight });
+    const rate = { option: options.rate, value: rates.weight };
+    if (!Number.isFinite(this.#losses.now)) throw brokenTraining(job.recipe.name, rate);
+    const broken = unstorableWeight(job, this.#model.weights);
+    if (broken !== null) {
+      const what = `${broken} is not finite as the checkpoint stores it, once the network is trained`;
+      throw brokenTraining(job.recipe.name, rate, what);
     }
     if (this.#losses.now > this.#losses.begun) {
       yield notLowered("the training of the model", this.#losses, {

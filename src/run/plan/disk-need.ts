@@ -62,7 +62,7 @@ export async function checkDiskSpace(needs: readonly DiskNeed[]): Promise<void> 
     if (bytes <= free) continue;
     throw new EnvironmentError({
       where: folder,
-      what: `about ${megabytes(bytes)} will be written here, and ${megabytes(free)} are free`,
+      what: `about ${megabytes(bytes, Math.ceil)} will be written here, and ${megabytes(free, Math.floor)} are free`,
       why: paths.join(" and "),
       next: "free space, or choose another disk with --out and --work",
     });
@@ -74,6 +74,8 @@ export async function heldBytes(folder: string): Promise<number> {
   return folderBytes(folder).catch(() => 0);
 }
 
-function megabytes(bytes: number): string {
-  return bytes < 1e9 ? `${Math.ceil(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
+// What is needed is rounded up and what is free down, so that the two never read alike.
+function megabytes(bytes: number, round: (tenths: number) => number): string {
+  const [unit, name] = bytes < 1e9 ? [1e6, "MB"] : [1e9, "GB"];
+  return `${(round((bytes / unit) * 10) / 10).toFixed(1)} ${name}`;
 }

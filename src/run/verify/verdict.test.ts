@@ -67,6 +67,7 @@ describe("the verdict", () => {
     expect(verdictOf([itself], null, "no text").lines[2]).toMatch(
       /^quality was not measured \(no text\); crossblock eval/,
     );
+    expect(verdictOf([checked({ format: "qdq" })], null).lines[2]).toContain("eval measures it on images or tensors");
     expect(verdictOf([itself], null).lines[1]).toBe("no runtime ran: there is no export that one could run");
   });
 

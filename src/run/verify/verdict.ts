@@ -33,7 +33,7 @@ export function verdictOf(
         ? `files agree: ${named(exports)} hold what was optimised`
         : `files disagree: ${faults(wrong)}`,
       runtimesLine(exports, ran, failed),
-      qualityLine(quality, missing),
+      qualityLine(exports, quality, missing),
     ],
   };
 }
@@ -49,10 +49,11 @@ export function verdictTitle({ files, runtimes }: Pick<CertificateVerdict, "file
 }
 
 /** What was lost, in one line. */
-function qualityLine(quality: Scores | null, missing: string | null): string {
+function qualityLine(exports: readonly ExportCertificate[], quality: Scores | null, missing: string | null): string {
   if (quality === null) {
     const why = missing === null ? "" : ` (${missing})`;
-    return `quality was not measured${why}; crossblock eval measures it on a text`;
+    const isGraph = exports.some(({ format }) => format === "qdq");
+    return `quality was not measured${why}; crossblock eval measures it on ${isGraph ? "images or tensors, with --images and --reference" : "a text"}`;
   }
   if (!isOfText(quality)) return `quality: ${outputsText(quality)}, on ${quality.count} ${quality.examples}`;
   const { perplexity, divergence, tokens, text } = quality;

@@ -271,3 +271,11 @@ describe("refusals", () => {
     expect(errorOf({ ...opt, [key]: value }).message).toContain(key);
   });
 });
+
+it("refuses more blocks or experts than can be listed, before lists of them are made", () => {
+  expect(errorOf({ ...llama, num_hidden_layers: 1e9 }).message).toMatch(
+    /num_hidden_layers is 1000000000.*at most 65536/,
+  );
+  const experts = { ...llama, model_type: "mixtral", num_local_experts: 1e9 };
+  expect(errorOf(experts).message).toMatch(/num_local_experts is 1000000000.*at most 65536/);
+});

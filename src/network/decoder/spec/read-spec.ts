@@ -1,4 +1,5 @@
 import {
+  listedParts,
   type ModelConfig,
   optionalCount,
   optionalString,
@@ -123,7 +124,7 @@ function readHead(config: ModelConfig, { multipliers, softcap, headBias }: Famil
 function readBlocks(config: ModelConfig, family: Family, hiddenSize: number, norm: NormSpec): readonly BlockSpec[] {
   const { keys, defaults, names, arrangement = "sequential", multipliers } = family;
   const maxPositions = optionalCount(config, keys.maxPositions ?? "max_position_embeddings") ?? defaults.maxPositions;
-  const kinds = readKinds(config, family, requireCount(config, keys.blocks));
+  const kinds = readKinds(config, family, listedParts(keys.blocks, requireCount(config, keys.blocks)));
   const rotated = rotatedBlocks(config, family.rotary ?? {}, kinds);
   const parallel = typeof arrangement === "string" ? arrangement === "parallel" : booleanFact(config, arrangement);
   const mlps = readMlps(config, family, { hiddenSize, eps: norm.eps, blocks: kinds.kinds.length });

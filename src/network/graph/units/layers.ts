@@ -34,6 +34,8 @@ export function graphLayers(graph: Graph): ReadonlyMap<GraphNode, GraphLayer> {
   for (const node of graph.nodes) {
     const weight = graph.constants.get(node.inputs[1] ?? "");
     if (weight === undefined || uses.get(weight.name) !== 1 || !isFloat(weight)) continue;
+    // Nothing is there to quantize.
+    if (numbersIn(weight.shape) === 0) continue;
     const kind = layerKind(graph, node, weight);
     if (kind === null) continue;
     const module = distinct(modules, moduleName(node, weight.name));
@@ -123,8 +125,9 @@ function isFloat({ dataType }: GraphConstant): boolean {
 
 // Exporters name weights after modules; others have numbers, and the node says more.
 function moduleName(node: GraphNode, weight: string): string {
-  if (weight.endsWith(".weight")) return weight.slice(0, -".weight".length);
-  return node.name.replace(/^\//, "");
+  const name = weight.endsWith(".weight") ? weight.slice(0, -".weight".length) : node.name.replace(/^\//, "");
+  // JSON records are kept by these names, and an object of JavaScript has a property of this one already.
+  return name === "__proto__" ? "__proto__.1" : name;
 }
 
 function distinct(taken: Set<string>, name: string): string {

@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
 import { OptionError } from "../../../errors.js";
+import { mergeOptions } from "../../../recipe/options/merge-options.js";
 import { resolveOptions, runOptionsSchema, type UntypedOptions } from "../options.js";
 import { refusal, required } from "../testing/refusal.js";
 import { optionAt, optionLines } from "./option-tree.js";
@@ -49,4 +50,18 @@ it.each([
 it("is right that what it may leave out has a default", () => {
   expect(refusal({ device: "gpu" }).message).toMatch(/is no device: cpu, cuda:0, or auto/);
   expect(() => resolveOptions(required)).not.toThrow();
+});
+
+it("refuses an option named __proto__, which a file may hold, at any depth", () => {
+  for (const text of ['{"__proto__":{"seed":3}}', '{"window":{"__proto__":{"size":1}}}']) {
+    const file = mergeOptions({ window: { overlap: 1 } }, JSON.parse(text) as UntypedOptions);
+    expect(Reflect.get(file, "seed")).toBeUndefined();
+    expect(refusal(file).where).toMatch(/__proto__"$/);
+  }
+});
+
+it("repeats the beginning of a long value alone, and advises no broken list", () => {
+  const error = refused("overrides", "[".repeat(50_000));
+  expect(error?.message.length).toBeLessThan(1000);
+  expect(error?.next).toContain("write it as JSON");
 });

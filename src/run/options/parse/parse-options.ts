@@ -68,7 +68,7 @@ function fromIssue(schema: z.ZodType, found: Issue | undefined, given: UntypedOp
   const value = valueAt(given, path);
   if (issue?.code === "custom") {
     const next: unknown = issue.params?.["next"];
-    const what = `${JSON.stringify(value)} does not fit: ${issue.message}`;
+    const what = `${shown(value)} does not fit: ${issue.message}`;
     return new OptionError({ where: `option "${name}"`, what, next: typeof next === "string" ? next : LEFT_OUT });
   }
   if (value === undefined) {
@@ -83,11 +83,16 @@ function fromIssue(schema: z.ZodType, found: Issue | undefined, given: UntypedOp
     return new OptionError({ where: `option "${name}"`, what: "is required", next: `give ${flag}` });
   }
   if (issue?.code === "invalid_type" && issue.expected === "array") {
-    const list = JSON.stringify([String(value).replace(/^\[|\]$/g, "")]);
+    const text = String(value).replace(/^\[|\]$/g, "");
+    // What has more brackets was meant as JSON, and is none.
+    const list = /[[\]{}]/.test(text) || text.length > LONGEST_SHOWN ? null : JSON.stringify([text]);
     return new OptionError({
       where: `option "${name}"`,
-      what: `${JSON.stringify(value)} is no list`,
-      next: `give ${list}; in a shell with quotes around it: --set '${name}=${list}'`,
+      what: `${shown(value)} is no list`,
+      next:
+        list === null
+          ? `write it as JSON, with the same number of opening and closing brackets; in a shell with quotes around it: --set '${name}=[...]'`
+          : `give ${list}; in a shell with quotes around it: --set '${name}=${list}'`,
     });
   }
   const accepted =
@@ -99,10 +104,18 @@ function fromIssue(schema: z.ZodType, found: Issue | undefined, given: UntypedOp
     // One of a list is named by the list's name: its place in it says nothing to who wrote it in a shell.
     where: `option "${path.filter((key) => !/^\d+$/.test(key)).join(".")}"`,
     what: named
-      ? `${JSON.stringify(value)} is none of ${accepted.join(", ")}`
-      : `${JSON.stringify(value)} does not fit: ${issue?.message ?? "invalid"}`,
+      ? `${shown(value)} is none of ${accepted.join(", ")}`
+      : `${shown(value)} does not fit: ${issue?.message ?? "invalid"}`,
     next: near !== null ? `did you mean "${near}"?` : fits === null ? LEFT_OUT : `give ${fits}`,
   });
+}
+
+/** Characters of a value that a message repeats. */
+const LONGEST_SHOWN = 200;
+
+function shown(value: unknown): string {
+  const text = JSON.stringify(value) ?? "undefined";
+  return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}...` : text;
 }
 
 /** What always works: every option that is not required has a default. */

@@ -1,4 +1,4 @@
-import { type ModelConfig, optionalBoolean, optionalCount } from "../../../../checkpoint/model-config.js";
+import { listedParts, type ModelConfig, optionalBoolean, optionalCount } from "../../../../checkpoint/model-config.js";
 import { ModelError } from "../../../../errors.js";
 import type { BlocksWithExperts, ExpertsKeys } from "../../families/experts/experts-keys.js";
 import type { Fact } from "../../families/family.js";
@@ -113,7 +113,8 @@ function readCount(config: ModelConfig, keys: readonly string[]): number {
   const [count] = counts;
   if (count === undefined) throw misfit("no number of experts", keys);
   if (counts.some((other) => other !== count)) throw misfit(`${counts.join(" and ")} experts`, keys);
-  return count;
+  const named = keys.find((key) => optionalCount(config, key) !== undefined);
+  return listedParts(named ?? keys.join(", "), count);
 }
 
 function readRouter(

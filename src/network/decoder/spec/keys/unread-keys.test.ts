@@ -38,7 +38,13 @@ describe("keys that a family does not read", () => {
 
   it("are of no matter where they are off, or speak of tokens, training and generation", () => {
     const off = { sliding_window: null, use_qk_norm: false, logit_scale: 0, no_rope_layers: [], extra: {} };
-    const other = { image_token_id: 5, attention_dropout: 0.1, router_aux_loss_coef: 0.1, num_nextn_predict_layers: 1 };
+    const other = {
+      image_token_id: 5,
+      attention_dropout: 0.1,
+      router_aux_loss_coef: 0.1,
+      num_nextn_predict_layers: 1,
+      crossblock: { a: 1 },
+    };
     expect(unreadKeys({ ...configOf("llama"), ...off, ...other })).toEqual([]);
   });
 

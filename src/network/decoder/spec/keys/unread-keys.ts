@@ -15,6 +15,8 @@ const harmless: readonly RegExp[] = [
   /^(?:is_decoder|is_encoder_decoder|is_llama_config|torchscript|pruned_heads|chunk_size_feed_forward|gradient_checkpointing)$/,
   /^(?:output_\w+|pretraining_tp|ep_size|tie_word_embeddings|attn_implementation|use_flash_attn|use_mem_eff_path|summary_\w+)$/,
   /^(?:max_length|min_length|do_sample|temperature|top_[kp]|repetition_penalty|num_beams|generation_config|unsloth_\w+)$/,
+  // Ranges of a trained model's inputs, which crossblock writes and reads itself.
+  /^crossblock$/,
   // Heads for several tokens, whose tensors the census names.
   /^(?:num_nextn_predict_layers|mtp_\w+|num_mtp_\w+|use_mtp)$/,
 ];

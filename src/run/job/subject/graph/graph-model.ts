@@ -52,6 +52,8 @@ import type {
 import { calibrationSource } from "./calibration-source.js";
 import { changedTensors } from "./changed-tensors.js";
 import { graphRefusals } from "./graph-refusals.js";
+import { requireEnough } from "./require-enough.js";
+import { requireOutputs } from "./require-outputs.js";
 import { writeSamplesGrid } from "./samples-grid.js";
 import { scoreGraph } from "./score-graph.js";
 
@@ -84,16 +86,14 @@ export class GraphModel implements Subject {
       const { graph, folded } = foldBatchNorms(file.graph);
       const { source, sampled } = await calibrationSource(graph, given, file.folder, placement.device);
       const asked = optionValue(written, "samples");
-      if (source !== null && typeof asked === "number" && asked > source.count)
-        throw graphRefusals.tooFew(source, asked);
       const least = recipeOf(given.recipe).needsTimeSteps === true ? (source?.least ?? 0) : 0;
-      if (source !== null && typeof asked === "number" && asked < least)
-        throw graphRefusals.fewerThanSteps(source, asked);
+      if (source !== null && typeof asked === "number") requireEnough(source, asked, least);
       const examples = new ChosenExamples();
       const whole = GraphNetwork.create(graph, source?.shapes ?? {}, examples);
       const network = recipeOf(given.recipe).network?.(whole, given) ?? whole;
       if (!(network instanceof GraphNetwork)) throw new TypeError("a recipe cuts a graph into a graph");
       if (!network.units.some(({ layers }) => layers.length > 0)) throw graphRefusals.withoutLayers(file);
+      if (source !== null) requireOutputs(graph, network.ports(1, network.units.length));
       const isCounted = typeof asked === "number";
       return new GraphModel(file, graph, folded, network, examples, source, sampled, given, isCounted, placement);
     } catch (error) {
