@@ -141,6 +141,16 @@ describe("an ONNX graph", () => {
       /its own result/,
     ],
     ["a value that is made twice", { nodes: [{ ...relu, outputs: ["y"] }, relu] }, /"y" is made twice/],
+    [
+      "nodes of one name",
+      {
+        nodes: [
+          { ...relu, name: "w", outputs: ["a"] },
+          { operator: "Relu", name: "w", inputs: ["a"] },
+        ],
+      },
+      /two of its nodes are called "w"/,
+    ],
     ["an output that nothing computes", { nodes: [{ ...relu, outputs: ["z"] }] }, /nothing computes its output "y"/],
     ["no output", { nodes: [relu], outputs: {} }, /no outputs/],
     [

@@ -27,6 +27,7 @@ export function readGraph(content: OnnxContent): Graph {
     constants.set(name, { name, dataType, shape, bytes: () => content.readBytes(name) });
   }
   refuseFunctions(content);
+  refuseSameNames(file, graph.nodes ?? []);
   const found = (graph.nodes ?? []).map((node, place) => readNode(file, node, place));
   const computed = found.filter((node) => {
     if (node.operator !== "Constant") return true;
@@ -73,6 +74,18 @@ function refuseFunctions({ file, model }: OnnxContent): void {
     "it calls a function that the file defines",
     "write it without: onnx.save(onnx.inliner.inline_local_functions(onnx.load(FILE)), NEW)",
   );
+}
+
+// Onnxruntime does not load them, nor what is written of them.
+function refuseSameNames(file: string, nodes: readonly OnnxNode[]): void {
+  const seen = new Set<string>();
+  for (const { name = "" } of nodes) {
+    if (seen.has(name)) {
+      const next = "take the names away: for node in graph.node: node.name = '' (with onnx.load and onnx.save)";
+      refuse(file, `two of its nodes are called "${name}", which no runtime loads`, next);
+    }
+    if (name !== "") seen.add(name);
+  }
 }
 
 function isOnnx(domain: string): boolean {
