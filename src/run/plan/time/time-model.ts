@@ -56,7 +56,7 @@ const [READ_SECONDS, WRITTEN_SECONDS] = [1.5e-9, 1.2e-8];
 /** Codes that are packed, hashed and kept in the work folder. */
 const CODE_SECONDS = 6e-9;
 /** The engine, the tokenizer and the text, what measuring takes. */
-const START_SECONDS = 5;
+const START_SECONDS = 3;
 
 /** The time that a run takes on a machine of this speed, window by window. */
 export function planTime(input: TimeInput, speed: MachineSpeed): PlannedTime {
