@@ -4,7 +4,7 @@ import { boaOptions } from "./options/shared/boa.js";
 import { gptqOptions } from "./options/shared/gptq.js";
 import { defineRecipe } from "./recipe.js";
 import { chooseColumns } from "./solve/column-solver.js";
-import { attentionFactorsOf, rowColumnRule, solvesInTurn } from "./solve/row-column-rule.js";
+import { attentionCost, attentionFactorsOf, rowColumnRule } from "./solve/row-column-rule.js";
 
 /**
  * BoA: GPTQ that knows what errors of queries, keys and values do to attention, without any gradient.
@@ -45,8 +45,7 @@ export const boa = defineRecipe({
   cost: ({ boa: group }) => ({
     trains: false,
     moments: "site",
-    attention: group.blockV ? "values" : "rows",
-    solves: (heads) => solvesInTurn(heads, group),
+    ...attentionCost(group),
     passes: 4,
     parameters: () => 0,
     normParameters: 0,

@@ -16,7 +16,7 @@ import { boaOptions } from "./options/shared/boa.js";
 import { gptqOptions } from "./options/shared/gptq.js";
 import { defineRecipe, gridParameterCount, type LinearSize, type OptionsOf } from "./recipe.js";
 import { deliverBlock } from "./solve/finish-block.js";
-import { solvesInTurn } from "./solve/row-column-rule.js";
+import { attentionCost } from "./solve/row-column-rule.js";
 import { startByColumns, startNearest } from "./solve/starting-weights.js";
 
 const byColumns = when(startingFromColumns);
@@ -74,10 +74,7 @@ export const l4q = defineRecipe({
   cost: ({ l4q: { batch, epochs, start }, boa }) => ({
     ...{ trains: false, batch, passes: 3 * epochs + 4, parameters: () => 0, normParameters: 0 },
     moments: start === "nearest" ? "none" : "site",
-    ...(start === "boa" && {
-      attention: boa.blockV ? "values" : "rows",
-      solves: (heads) => solvesInTurn(heads, boa),
-    }),
+    ...(start === "boa" && attentionCost(boa)),
   }),
   check: ({ finish, endToEnd, activation }) => {
     if (finish === "scales" && endToEnd.loss === "divergence") {

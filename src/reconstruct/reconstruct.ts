@@ -10,7 +10,7 @@ import { Lookahead } from "./training/lookahead.js";
 import { shuffledBatches } from "./training/shuffled-batches.js";
 import { type StepPlan, TrainingStep } from "./training/training-step.js";
 import { windowOutput } from "./training/window-output.js";
-import { neededPorts, writtenPorts } from "./training/window-ports.js";
+import { readNeeded, writtenPorts } from "./training/window-ports.js";
 
 export interface StepReport {
   readonly epoch: number;
@@ -181,11 +181,11 @@ export function measureWindow(
   sequences: number,
 ): number[] {
   const totals = targets.map(() => 0);
-  const [needed, written] = [neededPorts(blocks), writtenPorts(blocks)];
+  const written = writtenPorts(blocks);
   noGrad(() =>
     parts.each(sequences, (part) =>
       scope(() => {
-        const actual = windowOutput(blocks, input.read(part, undefined, needed));
+        const actual = windowOutput(blocks, readNeeded(input, blocks, part));
         const errors = targets.map((target) =>
           overTargets(error)(actual, [target.read(part, undefined, written)]).item(),
         );

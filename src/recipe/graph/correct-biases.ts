@@ -1,7 +1,7 @@
 import type { PortStore, Ports } from "../../calibration/port-store.js";
 import { linearOf, multiplied } from "../../network/index.js";
 import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
-import { neededPorts } from "../../reconstruct/training/window-ports.js";
+import { readNeeded } from "../../reconstruct/training/window-ports.js";
 import { keep, noGrad, scope, Tensor } from "../../tensor/index.js";
 import type { WindowWork } from "../recipe.js";
 
@@ -20,7 +20,6 @@ export function correctBiases({ job, parts, input, fullInput }: WindowWork, bloc
   if (input === null || fullInput === null) throw new TypeError("biases are corrected on both streams");
   const layers = block.plan.layers.filter(({ bias, sharesBias }) => bias && sharesBias !== true);
   block.previewHard();
-  const needed = neededPorts([block]);
   const means = (stream: PortStore, wanted: ReadonlySet<string>, run: Run): ReadonlyMap<string, Float64Array> => {
     const sums = new Map<string, Float64Array>();
     const count = Math.min(EXAMPLES, stream.shape.sequences);
@@ -36,7 +35,7 @@ export function correctBiases({ job, parts, input, fullInput }: WindowWork, bloc
         };
         scope(() =>
           run(
-            stream.read(part, undefined, needed),
+            readNeeded(stream, [block], part),
             (name, output, byRow) => add(name, channelMeans(output(), byRow)),
             wanted,
           ),

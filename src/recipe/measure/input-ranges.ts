@@ -2,7 +2,7 @@ import type { PortStore } from "../../calibration/port-store.js";
 import type { TensorGrid } from "../../quant/input/asymmetric-tensor.js";
 import { levels } from "../../quant/scheme.js";
 import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
-import { neededPorts } from "../../reconstruct/training/window-ports.js";
+import { readNeeded } from "../../reconstruct/training/window-ports.js";
 import { callTensor, noGrad, scope, Tensor } from "../../tensor/index.js";
 import type { RecipeJob } from "../job/recipe-job.js";
 
@@ -44,7 +44,6 @@ export function measureInputRanges(
   bits: ReadonlyMap<string, number>,
 ): ReadonlyMap<string, GroupedRanges> {
   const found = new Map<string, { readonly grids: TensorGrid[]; byExample: boolean }>();
-  const needed = neededPorts([block]);
   for (const group of groups) {
     const ends = new Map<string, Ends>();
     for (let first = 0; first < group.length; first += BATCH) {
@@ -52,7 +51,7 @@ export function measureInputRanges(
       const part = group.slice(first, first + BATCH);
       noGrad(() =>
         scope(() => {
-          block.forwardFull(stream.read(part, undefined, needed), (layer, x) => {
+          block.forwardFull(readNeeded(stream, [block], part), (layer, x) => {
             const own = bits.get(layer);
             if (own === undefined) return;
             const entry = found.get(layer) ?? { grids: [], byExample: true };

@@ -4,7 +4,7 @@ import { fixedStep, type StepQuantizer } from "../../quant/input/activation.js";
 import type { TensorGrid } from "../../quant/input/asymmetric-tensor.js";
 import { quantizerFrom } from "../../quant/input/stored-quantizer.js";
 import type { QuantizedUnit } from "../../reconstruct/quantized-unit.js";
-import { neededPorts } from "../../reconstruct/training/window-ports.js";
+import { readNeeded } from "../../reconstruct/training/window-ports.js";
 import { type Device, noGrad, scope, Tensor } from "../../tensor/index.js";
 import type { RecipeJob } from "../job/recipe-job.js";
 import { calibrateTensorGrids, fixedGrid, learntGrid } from "./tensor-grids.js";
@@ -98,12 +98,11 @@ export function calibrateStaticInputs(
     return;
   }
   const ranges = new StaticRanges(scheme.activationBits, block.plan);
-  const needed = neededPorts([block]);
   noGrad(() => {
     for (let i = 0; i < Math.min(CALIBRATION_SEQUENCES, stream.shape.sequences); i++) {
       job.poll();
       scope(() => {
-        block.forwardFull(stream.read([i], undefined, needed), (layer, x) => ranges.observe(layer, x));
+        block.forwardFull(readNeeded(stream, [block], [i]), (layer, x) => ranges.observe(layer, x));
       });
     }
   });

@@ -5,7 +5,7 @@ import { StoredTensorQuantizer, type TensorGrid } from "../../quant/input/asymme
 import { gridOfHistogram, type Histogram } from "../../quant/input/histogram-grid.js";
 import { StepTensorQuantizer, sharedQuantizer } from "../../quant/input/step-quantizer.js";
 import type { InputObserver, QuantizedUnit } from "../../reconstruct/quantized-unit.js";
-import { neededPorts } from "../../reconstruct/training/window-ports.js";
+import { readNeeded } from "../../reconstruct/training/window-ports.js";
 import { callTensor, type Device, noGrad, scope, Tensor } from "../../tensor/index.js";
 import type { RecipeJob } from "../job/recipe-job.js";
 
@@ -88,7 +88,7 @@ function histogramsOf(
         scope(() => see(value, x.detach().to("float32")));
       };
       const indices = Array.from({ length: Math.min(AT_ONCE, count - first) }, (_, i) => first + i);
-      noGrad(() => scope(() => void block.forwardFull(stream.read(indices, undefined, neededPorts([block])), observe)));
+      noGrad(() => scope(() => void block.forwardFull(readNeeded(stream, [block], indices), observe)));
     }
   };
   const found = new Map<string, Histogram>();

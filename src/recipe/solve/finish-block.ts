@@ -4,7 +4,7 @@ import { KeyedQuantizer } from "../../quant/input/keyed.js";
 import { toQuantizedWeight } from "../../quant/to-quantized-weight.js";
 import type { QuantizedLayer } from "../../reconstruct/quantized-layer.js";
 import type { InputObserver, QuantizedUnit } from "../../reconstruct/quantized-unit.js";
-import { neededPorts } from "../../reconstruct/training/window-ports.js";
+import { readNeeded } from "../../reconstruct/training/window-ports.js";
 import { noGrad, scope } from "../../tensor/index.js";
 import { measuredSequences } from "../job/measured-sequences.js";
 import type { LayerError, RecipeJob } from "../job/recipe-job.js";
@@ -63,11 +63,10 @@ export function measureLayers(block: QuantizedUnit, input: PortStore): LayerErro
       sums.set(name, sum);
     });
   };
-  const needed = neededPorts([block]);
   noGrad(() => {
     for (let i = 0; i < measuredSequences(input); i++) {
       scope(() => {
-        ports = input.read([i], undefined, needed);
+        ports = readNeeded(input, [block], [i]);
         block.forwardQuantized(ports, observe);
       });
     }

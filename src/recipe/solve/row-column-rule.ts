@@ -6,6 +6,7 @@ import type { AttentionFactors } from "../measure/attention-factors.js";
 import type { EngineOptions } from "../options/engine-options.js";
 import { candidatesOf } from "../options/shared/range.js";
 import type { SharedOptions } from "../options/shared-options.js";
+import type { Cost } from "../recipe.js";
 import { gptqRule, type LayerRule } from "./layer-rule.js";
 
 type RuleOptions = Pick<EngineOptions, "range" | "gptq"> & Pick<SharedOptions, "boa">;
@@ -16,11 +17,16 @@ export function rowColumnOptions({ range, gptq, boa }: RuleOptions): RowColumnOp
   return { ...gptq, candidates: candidatesOf(range), rowsAtOnce, rowDamping };
 }
 
+/** What a recipe takes that rounds queries, keys and values by it. */
+export function attentionCost(boa: RuleOptions["boa"]): Pick<Cost, "attention" | "solves"> {
+  return { attention: boa.blockV ? "values" : "rows", solves: (heads) => solvesInTurn(heads, boa) };
+}
+
 /**
  * How often the solver along the columns runs for queries, keys and values, one after the other, beyond once for each: for every few rows
  * of the heads, and for the values once more for every head, where each has columns of its own.
  */
-export function solvesInTurn(
+function solvesInTurn(
   { kvHeads, headDim }: { readonly kvHeads: number; readonly headDim: number },
   { rowsAtOnce, valueRows, blockV }: RuleOptions["boa"],
 ): number {

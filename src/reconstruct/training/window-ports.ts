@@ -1,3 +1,4 @@
+import type { PortStore, Ports } from "../../calibration/port-store.js";
 import type { UnitPlan } from "../../network/index.js";
 
 /**
@@ -18,4 +19,13 @@ export function neededPorts(units: readonly { readonly plan: UnitPlan }[]): Read
 /** Ports that a window computes: what is held against its targets. */
 export function writtenPorts(units: readonly { readonly plan: UnitPlan }[]): ReadonlySet<string> {
   return new Set(units.flatMap(({ plan }) => plan.writes));
+}
+
+/** Of some sequences of the stream in front of a window, the ports that it needs, on the compute device. */
+export function readNeeded(
+  stream: PortStore,
+  units: readonly { readonly plan: UnitPlan }[],
+  indices: readonly number[],
+): Ports {
+  return stream.read(indices, undefined, neededPorts(units));
 }

@@ -51,6 +51,11 @@ export const llama: Family = {
   },
 };
 
+const { gate: _gate, ...ungated } = llama.names.linears;
+
+/** LLaMA's Linears of a block whose MLP has no gate. */
+export const ungatedLinears: Family["names"]["linears"] = ungated;
+
 /** LLaMA's names with a norm over the heads of queries and keys. */
 export const namesWithHeadNorms: Family["names"] = {
   ...llama.names,

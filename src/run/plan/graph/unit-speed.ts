@@ -13,6 +13,7 @@ import { SequenceParts } from "../../../reconstruct/sequence-parts.js";
 import { TrainingStep } from "../../../reconstruct/training/training-step.js";
 import { type Device, type DType, isOutOfMemory, noGrad, scope, synchronize, Tensor } from "../../../tensor/index.js";
 import type { UnitSpeed } from "../time/machine-speed.js";
+import { timed } from "../time/timed.js";
 
 /** What is measured, and where. */
 export interface UnitSpeedInput {
@@ -184,10 +185,9 @@ function median(device: Device, most: number, work: () => void): number {
   const launched = LAUNCHED[device === "cpu" ? "cpu" : "gpu"];
   synchronize(device);
   for (let spent = 0; times.length < most && spent < SECONDS; ) {
-    const started = performance.now();
-    for (let i = 0; i < launched; i++) work();
-    synchronize(device);
-    const seconds = (performance.now() - started) / 1000;
+    const seconds = timed(device, () => {
+      for (let i = 0; i < launched; i++) work();
+    });
     times.push(seconds / launched);
     spent += seconds;
   }

@@ -2,8 +2,9 @@ import { searchRange } from "../../../quant/grid/range.js";
 import { SecondMoments } from "../../../quant/second-moments.js";
 import { gptq } from "../../../quant/solver/gptq.js";
 import { candidatesOf } from "../../../recipe/options/shared/range.js";
-import { noGrad, scope, synchronize, Tensor } from "../../../tensor/index.js";
+import { noGrad, scope, Tensor } from "../../../tensor/index.js";
 import type { SpeedInput } from "./measure-speed.js";
+import { timed } from "./timed.js";
 
 /** Seconds of a weight, and on a device of a column whatever its rows: by GPTQ, or by a search of ranges alone. */
 export function secondsOfChoosing(
@@ -18,13 +19,12 @@ export function secondsOfChoosing(
       moments.it.add(Tensor.randn([1, 2 * columns, columns], { device }));
       const seconds = (rows: number): number => {
         const weight = Tensor.randn([rows, columns], { device }).mul(0.02);
-        const started = performance.now();
-        scope(() => {
-          if (byColumns) gptq(weight, moments.it, scheme, "", { ...options.gptq, candidates });
-          else searchRange(weight, scheme, "", { candidates });
-        });
-        synchronize(device);
-        return (performance.now() - started) / 1000;
+        return timed(device, () =>
+          scope(() => {
+            if (byColumns) gptq(weight, moments.it, scheme, "", { ...options.gptq, candidates });
+            else searchRange(weight, scheme, "", { candidates });
+          }),
+        );
       };
       // A device's kernels are compiled at first use.
       seconds(16);

@@ -12,7 +12,7 @@ import { QuantizedUnit } from "../../../reconstruct/quantized-unit.js";
 import { overTargets } from "../../../reconstruct/reconstruct.js";
 import { SequenceParts } from "../../../reconstruct/sequence-parts.js";
 import { TrainingStep } from "../../../reconstruct/training/training-step.js";
-import { type Device, type DType, keep, noGrad, scope, synchronize, Tensor } from "../../../tensor/index.js";
+import { type Device, type DType, keep, noGrad, scope, Tensor } from "../../../tensor/index.js";
 import { measureFlops } from "../../machine/device.js";
 import { ProcessorLoad } from "../../machine/processor-load.js";
 import type { RunOptions } from "../../options/options.js";
@@ -20,6 +20,7 @@ import { blockExtents } from "../block-extents.js";
 import { secondsOfChoosing } from "./choosing-seconds.js";
 import type { MachineSpeed } from "./machine-speed.js";
 import { quadraticSeconds } from "./quadratic-seconds.js";
+import { timed } from "./timed.js";
 
 /** What the speed of a run depends on. */
 export interface SpeedInput {
@@ -168,9 +169,8 @@ class MeasuredBlock implements Disposable {
         finalRate: 1,
       });
       // A device records a step behind two that run as they are, the second of which tells what launching takes.
-      const timed = (): number => this.#timed(() => step.run());
       const warmUp = device === "cpu" ? 0 : 2;
-      const asTheyAre = Array.from({ length: warmUp }, timed);
+      const asTheyAre = Array.from({ length: warmUp }, () => timed(device, () => step.run()));
       launching = asTheyAre.at(-1) ?? 0;
       return this.#median(() => step.run(), device === "cpu" ? 1 : 2, MOST_STEPS - 2 * warmUp);
     };
@@ -194,24 +194,16 @@ class MeasuredBlock implements Disposable {
     this.#running[Symbol.dispose]();
   }
 
-  #timed(work: () => void): number {
-    const started = performance.now();
-    work();
-    synchronize(this.input.device);
-    return (performance.now() - started) / 1000;
-  }
-
   // The median of what `work` takes, as often as fits into the time that there is.
   #median(work: () => void, warmUp = 1, most = 64): number {
     const { device } = this.input;
-    const timed = (): number => this.#timed(work);
     let first = 0;
-    for (let i = 0; i < warmUp; i++) first = timed();
+    for (let i = 0; i < warmUp; i++) first = timed(device, work);
     const times = [first];
     // A device loads kernels at their first use, from a disk that may not have read them since the machine began: seconds, once.
     const least = device === "cpu" ? 1 : DEVICE_STEPS;
     for (let spent = first; (spent < SECONDS || times.length < least) && times.length < most; ) {
-      const seconds = timed();
+      const seconds = timed(device, work);
       times.push(seconds);
       spent += seconds;
     }

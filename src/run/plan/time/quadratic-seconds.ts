@@ -2,9 +2,10 @@ import { roundToNearest } from "../../../quant/grid/grid.js";
 import { searchRange } from "../../../quant/grid/range.js";
 import { Quadratic } from "../../../reconstruct/objective/quadratic.js";
 import { roundByQuadratic } from "../../../reconstruct/training/round-by-quadratic.js";
-import { noGrad, scope, synchronize, Tensor } from "../../../tensor/index.js";
+import { noGrad, scope, Tensor } from "../../../tensor/index.js";
 import type { MachineSpeed } from "./machine-speed.js";
 import type { SpeedInput } from "./measure-speed.js";
+import { timed } from "./timed.js";
 
 /** What a step on a quadratic loss takes beside its product, measured on Linears of few and of more rows; 0 where no steps are taken. */
 export function quadraticSeconds(
@@ -21,12 +22,8 @@ export function quadraticSeconds(
       const weight = Tensor.randn([rows, columns], { device }).mul(0.02);
       const start = noGrad(() => roundToNearest(weight, searchRange(weight, scheme, "", { candidates: 1 })));
       const quadratic = new Quadratic(weight, { columns: [{ matrix }], rows: null, heads: 1 });
-      const taken = (iterations: number): number => {
-        const started = performance.now();
-        scope(() => void roundByQuadratic(weight, start, quadratic, { ...TRAINING, iterations }));
-        synchronize(device);
-        return (performance.now() - started) / 1000;
-      };
+      const taken = (iterations: number): number =>
+        timed(device, () => scope(() => void roundByQuadratic(weight, start, quadratic, { ...TRAINING, iterations })));
       // Libraries set themselves up at first use.
       taken(few);
       const step = (taken(many) - taken(few)) / (many - few);

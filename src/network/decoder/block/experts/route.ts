@@ -61,12 +61,7 @@ function bestGroups(scores: Tensor, { count, kept, by }: RouterGroups): Tensor {
   const grouped = scores.reshape([tokens, count, size]);
   const worth = by === "best" ? grouped.amax(2) : grouped.topk(Math.min(2, size)).values.sum(2);
   const best = worth.topk(kept).indices;
-  const open = Tensor.zeros([tokens, count], { dtype: scores.dtype, device: scores.device }).scatter(
-    1,
-    best,
-    Tensor.ones([tokens, kept], { dtype: scores.dtype, device: scores.device }),
-  );
-  const closed = open.eq(0).unsqueeze(2).expand([tokens, count, size]).reshape([tokens, experts]);
+  const closed = marked(worth, best).eq(0).unsqueeze(2).expand([tokens, count, size]).reshape([tokens, experts]);
   return scores.maskedFill(closed, Number.NEGATIVE_INFINITY);
 }
 
@@ -86,14 +81,14 @@ function sparseMixer(logits: Tensor, tolerance: number, perToken: number): Routi
         .gather(1, best),
     );
     experts.push(best);
-    left = left.maskedFill(chosenAt(best, left), Number.NEGATIVE_INFINITY);
+    left = left.maskedFill(marked(left, best).gt(0), Number.NEGATIVE_INFINITY);
   }
   return { experts: Tensor.cat(experts, 1), weights: Tensor.cat(weights, 1) };
 }
 
-function chosenAt(best: Tensor, { shape, dtype, device }: Tensor): Tensor {
-  const ones = Tensor.ones(best.shape, { dtype, device });
-  return Tensor.zeros(shape, { dtype, device }).scatter(1, best, ones).gt(0);
+// Ones at these places of every row, and zeros elsewhere.
+function marked({ shape, dtype, device }: Tensor, places: Tensor): Tensor {
+  return Tensor.zeros(shape, { dtype, device }).scatter(1, places, Tensor.ones(places.shape, { dtype, device }));
 }
 
 function perExpert(factors: Tensor, experts: Tensor, like: Tensor): Tensor {

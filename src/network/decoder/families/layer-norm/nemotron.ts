@@ -1,5 +1,5 @@
 import type { Family } from "../family.js";
-import { llama } from "../llama.js";
+import { llama, ungatedLinears } from "../llama.js";
 
 /** Nemotron and Minitron: LayerNorms with gains stored less one, a plain MLP with a squared ReLU, a half of each head turned. */
 export const nemotron: Family = {
@@ -11,13 +11,6 @@ export const nemotron: Family = {
   mlp: { kind: "plain", bias: { key: "mlp_bias", default: false } },
   names: {
     ...llama.names,
-    linears: {
-      q: "self_attn.q_proj",
-      k: "self_attn.k_proj",
-      v: "self_attn.v_proj",
-      o: "self_attn.o_proj",
-      up: "mlp.up_proj",
-      down: "mlp.down_proj",
-    },
+    linears: ungatedLinears,
   },
 };

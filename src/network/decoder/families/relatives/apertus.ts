@@ -1,5 +1,5 @@
 import type { Family } from "../family.js";
-import { llama } from "../llama.js";
+import { llama, ungatedLinears } from "../llama.js";
 
 /** Apertus: norms over each head of queries and keys, a plain MLP whose activation is learnt (xIELU). */
 export const apertus: Family = {
@@ -28,14 +28,7 @@ export const apertus: Family = {
       qNorm: "self_attn.q_norm",
       kNorm: "self_attn.k_norm",
     },
-    linears: {
-      q: "self_attn.q_proj",
-      k: "self_attn.k_proj",
-      v: "self_attn.v_proj",
-      o: "self_attn.o_proj",
-      up: "mlp.up_proj",
-      down: "mlp.down_proj",
-    },
+    linears: ungatedLinears,
     tensors: {
       xieluPositive: "mlp.act_fn.alpha_p",
       xieluNegative: "mlp.act_fn.alpha_n",
